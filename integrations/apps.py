@@ -1,0 +1,7 @@
+"""The room of everything that knows a provider's name."""
+
+from django.apps import AppConfig
+
+
+class IntegrationsConfig(AppConfig):
+    name = "integrations"

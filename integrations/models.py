@@ -1,0 +1,102 @@
+"""Accounts at providers, what providers tell us (raw), and the simulator's own books."""
+
+import secrets
+from decimal import Decimal
+from typing import ClassVar
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from .secrets import EncryptedJSONField
+
+
+def new_receipt_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class Account(models.Model):
+    """Our account at one provider. Without credentials it is off ("not connected")."""
+
+    provider = models.CharField(max_length=16, unique=True)
+    credentials = EncryptedJSONField()
+    sender = models.CharField(_("sender name"), max_length=15, blank=True)
+    price = models.DecimalField(
+        _("price of one SMS part"),
+        max_digits=10,
+        decimal_places=4,
+        default=Decimal(0),
+        validators=[MinValueValidator(0)],
+    )
+    currency = models.CharField(_("currency"), max_length=3, default="RUB")
+    receipt_key = models.CharField(max_length=64, default=new_receipt_key)  # in the callback address
+    parallel = models.PositiveSmallIntegerField(default=1)  # hand-overs at once, over all workers
+
+    # An account rests after trouble; the messages wait.
+    resting_until = models.DateTimeField(null=True, blank=True)
+    rest_reason = models.CharField(max_length=32, blank=True)
+    rest_raw = models.CharField(max_length=64, blank=True)
+    failures = models.PositiveIntegerField(default=0)  # in a row; decides how long it rests
+
+    balance = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
+    balance_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.provider
+
+    @property
+    def connected(self) -> bool:
+        return bool(self.credentials)
+
+
+class Receipt(models.Model):
+    """What a provider told us, exactly as it came. Understood later, in batches; kept 90 days."""
+
+    class Outcome(models.TextChoices):
+        APPLIED = "applied", _("applied")
+        STALE = "stale", _("nothing new")
+        STRANGER = "stranger", _("names no message of ours")
+        UNREADABLE = "unreadable", _("could not be read")
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="receipts")
+    received_at = models.DateTimeField(db_default=Now())
+    headers = models.JSONField(default=dict)
+    query = models.TextField(blank=True)
+    body = models.TextField(blank=True)
+    folded_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"], name="receipt_unfolded", condition=models.Q(folded_at__isnull=True)
+            ),
+            models.Index(fields=["received_at"], name="receipt_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"receipt {self.pk}"
+
+
+class SimulatedSms(models.Model):
+    """The simulator's own books: what it took, and when it will report. Not ours to read but by it."""
+
+    reference = models.CharField(max_length=40)
+    phone = models.CharField(max_length=16)
+    text = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+    report_at = models.DateTimeField()
+    reported = models.BooleanField(default=False)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["report_at"], name="simulated_due", condition=models.Q(reported=False)
+            ),
+            models.Index(fields=["phone", "id"], name="simulated_phone"),
+            models.Index(fields=["reference"], name="simulated_reference"),
+        ]
+
+    def __str__(self) -> str:
+        return f"simulated {self.pk}"

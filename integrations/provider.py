@@ -1,0 +1,179 @@
+"""The contract of a provider: what we hand over, what comes back. No database here.
+
+A new provider is one file in providers/, one line in its registry, and recorded answers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar
+
+from django import forms
+from django.utils.functional import Promise
+
+from .reasons import Reason
+
+
+class Outcome(StrEnum):
+    """The four answers that carry the whole policy of sending."""
+
+    TAKEN = "taken"  # the provider said yes
+    UNSENT = "unsent"  # surely not sent: may go again, in a new Dispatch
+    REFUSED = "refused"  # an answer: not this message
+    UNKNOWN = "unknown"  # it may have arrived: never again until look_up says it had not
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """One message to hand over. key is ours (the message's id); phone is E.164 with '+'."""
+
+    key: int
+    phone: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one Sms in one hand-over."""
+
+    key: int
+    outcome: Outcome
+    provider_id: str = ""
+    price: Decimal | None = None
+    reason: Reason | None = None
+    raw: str = ""  # the provider's own code, e.g. "smsc:error 7"
+
+
+class ReportStatus(StrEnum):
+    """Later news of a message; the words of mailings.models.Message.Status where they agree."""
+
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"  # taken back at our wish
+    NOT_FOUND = "not_found"  # the provider's books were read and it never had the message
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """News of one message, matched by our reference and the phone (E.164 with '+')."""
+
+    reference: str
+    phone: str
+    status: ReportStatus
+    reason: Reason | None = None
+    raw: str = ""
+    provider_id: str = ""
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a person wrote back."""
+
+    phone: str
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enquiry:
+    """A hand-over we ask about: its phones (E.164), and since when the provider may know of it."""
+
+    reference: str
+    phones: tuple[str, ...]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A raw receipt as it came to our door: header names in lower case, body as text."""
+
+    headers: Mapping[str, str]
+    query: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an account holds, decrypted, with the sender name. repr never shows the values."""
+
+    values: Mapping[str, str] = field(repr=False)
+    sender: str = ""
+
+    def get(self, name: str) -> str:
+        return self.values.get(name, "")
+
+
+class Trouble(Exception):
+    """A check, a balance or a look-up did not succeed. The reason says why, in our own words."""
+
+    def __init__(self, reason: Reason, raw: str = "") -> None:
+        super().__init__(f"{reason.name} {raw}".strip())
+        self.reason = reason
+        self.raw = raw
+
+
+class Provider:
+    """One SMS service. Instances hold the credentials of one account, are made for one lot or one
+    enquiry, may be used from several threads, and never touch the database (the simulator,
+    whose table is its network, is the one exception).
+    """
+
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    site: ClassVar[str] = ""
+    hint: ClassVar[Promise | str] = ""  # shown on the settings page: who it is for, how to connect
+    # name -> form field; the settings form is built from these. Secrets use PasswordInput.
+    fields: ClassVar[Mapping[str, forms.Field]]
+    lot: ClassVar[int]  # messages in one hand-over
+    parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
+    settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
+    can_look_up: ClassVar[bool] = False
+    has_balance: ClassVar[bool] = False
+
+    def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
+        self.credentials = credentials
+        self.receipt_url = receipt_url
+
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        """Hand over; exactly one Verdict per message, whatever happens. Raises nothing for the
+        network. No request starts after the deadline (http.clock() seconds): those are unsent.
+        Phones within one call are distinct.
+        """
+        raise NotImplementedError(self.slug)
+
+    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+        """What the provider's books say. NOT_FOUND only where they were read completely; what
+        could not be learnt is left out. Raises Trouble when nothing could be read.
+        """
+        raise NotImplementedError(self.slug)
+
+    def check_note(self, note: Note) -> bool:
+        """Is this receipt really the provider's (signature or check value)? Constant time."""
+        raise NotImplementedError(self.slug)
+
+    def read_receipts(self, note: Note) -> list[Report]:
+        """Pure. [] when there is none; ValueError when it cannot be read."""
+        raise NotImplementedError(self.slug)
+
+    def read_replies(self, note: Note) -> list[Reply]:
+        """Pure. [] when there is none."""
+        return []
+
+    def balance(self) -> Balance:
+        """Raises Trouble."""
+        raise NotImplementedError(self.slug)
+
+    def cancel(self, reference: str, phones: Sequence[str]) -> list[Report]:
+        """Try to take back what was handed over; one CANCELLED report for each taken back."""
+        return []

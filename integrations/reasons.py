@@ -1,0 +1,241 @@
+"""Why a message did not go or arrive, in our own words: a closed list. Providers only translate
+their codes into it; an unknown code becomes OTHER and keeps the raw code beside it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Fault(StrEnum):
+    """Who can do something about it."""
+
+    NUMBER = "number"
+    PERSON = "person"
+    TEXT = "text"
+    ACCOUNT = "account"
+    SERVICE = "service"
+    US = "us"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    title: Promise
+    advice: Promise
+    fault: Fault
+    passing: bool = False  # may go through another time
+    charged: bool = False  # services usually take money for it all the same
+
+
+class Reason(StrEnum):
+    # before anything leaves
+    NO_PHONE = "no_phone"
+    BAD_PHONE = "bad_phone"
+    NOT_CONFIRMED = "not_confirmed"
+    FORBIDDEN = "forbidden"
+    OPTED_OUT = "opted_out"
+    SAME_PHONE = "same_phone"
+    CANCELLED = "cancelled"
+    # the number or the handset
+    NO_SUCH_NUMBER = "no_such_number"
+    UNREACHABLE = "unreachable"
+    NO_SMS = "no_sms"
+    HANDSET = "handset"
+    NUMBER_BLOCKED = "number_blocked"
+    SIM_REPLACED = "sim_replaced"
+    NO_ROUTE = "no_route"
+    EXPIRED = "expired"
+    # the text or the sender
+    TEXT_FORBIDDEN = "text_forbidden"
+    SENDER_FORBIDDEN = "sender_forbidden"
+    DUPLICATE = "duplicate"
+    # the account
+    NO_MONEY = "no_money"
+    BAD_LOGIN = "bad_login"
+    NO_CONTRACT = "no_contract"
+    LIMIT = "limit"
+    ADDRESS_BLOCKED = "address_blocked"
+    # the service
+    BUSY = "busy"
+    UNAVAILABLE = "unavailable"
+    NO_ANSWER = "no_answer"
+    NO_RECEIPT = "no_receipt"
+    OPERATOR_REFUSED = "operator_refused"
+    BAD_REQUEST = "bad_request"
+    OTHER = "other"
+
+    @property
+    def about(self) -> About:
+        return ABOUT[self]
+
+
+ABOUT: dict[Reason, About] = {
+    Reason.NO_PHONE: About(
+        _("No phone"), _("Ask for the phone and write it into the person's profile."), Fault.PERSON
+    ),
+    Reason.BAD_PHONE: About(
+        _("The phone is not a number one can call"),
+        _("Correct the number in the person's profile."),
+        Fault.NUMBER,
+    ),
+    Reason.NOT_CONFIRMED: About(
+        _("The phone is not confirmed"),
+        _("This mailing goes to confirmed numbers only. Ask the person to confirm the phone."),
+        Fault.PERSON,
+    ),
+    Reason.FORBIDDEN: About(
+        _("SMS are forbidden in the profile"),
+        _("Someone of the staff or the person has forbidden SMS. Allow them in the profile if the person asks for it."),
+        Fault.PERSON,
+    ),
+    Reason.OPTED_OUT: About(
+        _("The number has opted out"),
+        _("The owner of the number does not want SMS. Write by other means."),
+        Fault.PERSON,
+    ),
+    Reason.SAME_PHONE: About(
+        _("Another person with the same phone gets it"),
+        _("One number gets one SMS of a mailing. Nothing needs to be done."),
+        Fault.PERSON,
+    ),
+    Reason.CANCELLED: About(
+        _("Cancelled before it left"),
+        _("The mailing was stopped. Copy it to send the text to these people after all."),
+        Fault.US,
+    ),
+    Reason.NO_SUCH_NUMBER: About(
+        _("The number does not exist"), _("Ask the person for a new number."), Fault.NUMBER, charged=True
+    ),
+    Reason.UNREACHABLE: About(
+        _("The phone is switched off or out of reach"),
+        _("Try again later or write by other means."),
+        Fault.NUMBER,
+        passing=True,
+        charged=True,
+    ),
+    Reason.NO_SMS: About(
+        _("The number cannot receive SMS"),
+        _("It is a landline, or SMS are off in roaming. Ask for a mobile number."),
+        Fault.NUMBER,
+        charged=True,
+    ),
+    Reason.HANDSET: About(
+        _("The handset or its SIM refused the SMS"),
+        _("Often its memory is full. Try again later."),
+        Fault.NUMBER,
+        passing=True,
+        charged=True,
+    ),
+    Reason.NUMBER_BLOCKED: About(
+        _("The operator has blocked the number"),
+        _("Usually a debt. Try again in some days or ask for another number."),
+        Fault.NUMBER,
+        passing=True,
+        charged=True,
+    ),
+    Reason.SIM_REPLACED: About(
+        _("The SIM card was replaced a short while ago"),
+        _("Operators hold back SMS with a sender name for about 24 hours after that. Try again tomorrow."),
+        Fault.NUMBER,
+        passing=True,
+    ),
+    Reason.NO_ROUTE: About(
+        _("The service has no way to this operator or country"),
+        _("Ask the SMS service to open the direction."),
+        Fault.SERVICE,
+    ),
+    Reason.EXPIRED: About(
+        _("Its lifetime ended before the phone came into reach"),
+        _("The phone was off for long. Try again later or write by other means."),
+        Fault.NUMBER,
+        passing=True,
+        charged=True,
+    ),
+    Reason.TEXT_FORBIDDEN: About(
+        _("The service or the operator refused the text"),
+        _("The text was taken for spam or has no approved template. Change it or ask the SMS service."),
+        Fault.TEXT,
+    ),
+    Reason.SENDER_FORBIDDEN: About(
+        _("The sender name is not registered"),
+        _("Register the name with the SMS service, or correct it in the integration's settings."),
+        Fault.ACCOUNT,
+    ),
+    Reason.DUPLICATE: About(
+        _("The service took it for a repetition"),
+        _("The same text went to this number a moment ago. Nothing needs to be done."),
+        Fault.SERVICE,
+    ),
+    Reason.NO_MONEY: About(
+        _("Not enough money on the account of the SMS service"),
+        _("Top up the account. The messages wait and go by themselves."),
+        Fault.ACCOUNT,
+        passing=True,
+    ),
+    Reason.BAD_LOGIN: About(
+        _("The SMS service does not accept the login"),
+        _("Check login and password or key in the integration's settings, and the list of permitted addresses in the account of the service."),
+        Fault.ACCOUNT,
+        passing=True,
+    ),
+    Reason.NO_CONTRACT: About(
+        _("The SMS service asks for a contract"),
+        _("Mass messages need a signed contract. Ask the SMS service."),
+        Fault.ACCOUNT,
+    ),
+    Reason.LIMIT: About(
+        _("A limit of the account or of the number is used up"),
+        _("Try again tomorrow or raise the limit in the account of the SMS service."),
+        Fault.ACCOUNT,
+        passing=True,
+    ),
+    Reason.ADDRESS_BLOCKED: About(
+        _("The SMS service has blocked our address for a while"),
+        _("It happens after many wrong requests. The messages wait and go by themselves."),
+        Fault.ACCOUNT,
+        passing=True,
+    ),
+    Reason.BUSY: About(
+        _("The SMS service asks to go slower"),
+        _("The messages wait and go by themselves."),
+        Fault.SERVICE,
+        passing=True,
+    ),
+    Reason.UNAVAILABLE: About(
+        _("The SMS service cannot be reached"),
+        _("The messages wait and go by themselves as soon as it answers."),
+        Fault.SERVICE,
+        passing=True,
+    ),
+    Reason.NO_ANSWER: About(
+        _("The SMS service gave no answer: it may or may not have gone"),
+        _("We ask the service what became of it. Do not send it again before that."),
+        Fault.SERVICE,
+        passing=True,
+        charged=True,
+    ),
+    Reason.NO_RECEIPT: About(
+        _("No delivery receipt came"),
+        _("It was sent, but the operator never said whether it arrived."),
+        Fault.SERVICE,
+        charged=True,
+    ),
+    Reason.OPERATOR_REFUSED: About(
+        _("The operator refused it without a reason"),
+        _("The person may have barred SMS of this kind at the operator. Write by other means."),
+        Fault.NUMBER,
+        charged=True,
+    ),
+    Reason.BAD_REQUEST: About(
+        _("The service did not understand our request"),
+        _("This is our mistake. Tell whoever looks after smsmail and name the code."),
+        Fault.US,
+    ),
+    Reason.OTHER: About(
+        _("The service gave a code that we do not know"),
+        _("Ask the SMS service what the code means."),
+        Fault.SERVICE,
+    ),
+}

@@ -1,0 +1,50 @@
+"""Encrypted model fields: MultiFernet over settings.FIELD_KEYS; the first key writes, all read.
+
+A wrong key raises; it never hands ciphertext on, which would go to a provider as a password.
+"""
+
+import json
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.exceptions import FieldError
+from django.db import models
+from django.db.models.lookups import IsNull
+
+
+class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]  # not generic at run time
+    """A dictionary of strings, encrypted at rest; {} is kept as ''. Cannot be searched."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("default", dict)
+        kwargs.setdefault("blank", True)
+        super().__init__(*args, **kwargs)
+
+    def get_prep_value(self, value: Any) -> str:
+        if not value:
+            return ""
+        return _box().encrypt(json.dumps(value).encode()).decode()
+
+    def from_db_value(self, value: str | None, *_args: object) -> dict[str, str]:
+        return self.to_python(value)
+
+    def to_python(self, value: Any) -> dict[str, str]:
+        if isinstance(value, dict):
+            return value
+        if not value:
+            return {}
+        try:
+            held: dict[str, str] = json.loads(_box().decrypt(value.encode()))
+        except InvalidToken as error:
+            raise ValueError("an encrypted field was written with a key not in FIELD_KEYS") from error
+        return held
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        if lookup_name != "isnull":
+            raise FieldError("an encrypted field cannot be searched")
+        return IsNull
+
+
+def _box() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.FIELD_KEYS])

@@ -1,0 +1,22 @@
+"""The order of the deadlines that the protocol stands on, checked whenever Django starts."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+ORDER = ("LEASE", "TASK_LIMIT", "LOT_DEADLINE", "READ_TIMEOUT")
+
+
+@register()
+def lease_outlives_every_request(**_kwargs: Any) -> list[CheckMessage]:
+    """A lease shorter than a slow request doubled 80 of 400 messages in a trial."""
+    problems: list[CheckMessage] = []
+    for longer, shorter in zip(ORDER, ORDER[1:], strict=False):
+        if getattr(settings, longer) <= getattr(settings, shorter):
+            problems.append(Error(f"{longer} must be longer than {shorter}", id="mailings.E001"))
+    if settings.TASK_LIMIT <= settings.LOT_DEADLINE + settings.READ_TIMEOUT:
+        problems.append(
+            Error("TASK_LIMIT must be longer than LOT_DEADLINE and READ_TIMEOUT together", id="mailings.E002")
+        )
+    return problems

@@ -1,0 +1,306 @@
+"""Mailings, their messages and hand-overs, and the counters. Nothing here changes a status:
+only ledger.py does.
+"""
+
+import secrets
+from decimal import Decimal
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from integrations.models import Account
+from integrations.reasons import About, Reason
+from users.models import Group
+
+
+class Mailing(models.Model):
+    """One text to many people (or, for tests and notifications, to one at a time).
+
+    draft -> preparing -> sending <-> paused -> settling -> done;  cancelled from any but done.
+    Sending begins while preparing still goes on; prepared_at tells the two apart after a pause.
+    """
+
+    class Kind(models.TextChoices):
+        MAILING = "mailing", _("mailing")
+        NOTIFICATION = "notification", _("notification")
+        TEST = "test", _("test messages")  # one row for all test sends
+
+    class State(models.TextChoices):
+        DRAFT = "draft", pgettext_lazy("mailing", "Draft")
+        PREPARING = "preparing", pgettext_lazy("mailing", "Preparing")
+        SENDING = "sending", pgettext_lazy("mailing", "Sending")
+        PAUSED = "paused", pgettext_lazy("mailing", "Paused")
+        SETTLING = "settling", pgettext_lazy("mailing", "Waiting for receipts")
+        DONE = "done", pgettext_lazy("mailing", "Done")
+        CANCELLED = "cancelled", pgettext_lazy("mailing", "Cancelled")
+
+    RUNNING = frozenset({State.PREPARING, State.SENDING})
+    STOPPABLE = frozenset({State.PREPARING, State.SENDING, State.PAUSED})
+
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
+    name = models.CharField(_("name"), max_length=120)
+    text = models.TextField(_("text"), blank=True)
+    everyone = models.BooleanField(_("everyone"), default=False)
+    groups = models.ManyToManyField(
+        Group, verbose_name=_("groups"), related_name="+", blank=True
+    )
+    only_confirmed = models.BooleanField(_("only confirmed numbers"), default=False)
+    state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
+
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    launched_at = models.DateTimeField(null=True, blank=True)
+    launched_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # Preparation walks people by id: cursor is the last one done, ceiling the newest at launch.
+    cursor = models.BigIntegerField(default=0)
+    ceiling = models.BigIntegerField(default=0)
+    prepared_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["kind", "-id"], name="mailing_list"),
+            models.Index(fields=["state"], name="mailing_state"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["kind"], condition=Q(kind="test"), name="one_row_for_test_messages"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Dispatch(models.Model):
+    """One lot of messages that one request, or one burst of requests, hands to one account.
+
+    It is one attempt: messages that surely were not sent move to a new waiting Dispatch, so a
+    reference never means two things. waiting -> handing -> answered | silent (nobody recorded an
+    answer before the lease ended).
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        HANDING = "handing"
+        ANSWERED = "answered"
+        SILENT = "silent"
+
+    mailing = models.ForeignKey(Mailing, on_delete=models.PROTECT, related_name="dispatches")
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    size = models.PositiveIntegerField()
+    not_before = models.DateTimeField(db_default=Now())
+    account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
+    # Ours, random, and known before anything leaves: receipts and look-ups are matched by it.
+    reference = models.CharField(max_length=40, unique=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    # When to ask the provider about messages that are still open; null: nothing to ask.
+    look_up_at = models.DateTimeField(null=True, blank=True)
+    look_ups = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["mailing", "id"], name="dispatch_waiting", condition=Q(state="waiting")
+            ),
+            models.Index(
+                fields=["account", "claimed_at"],
+                name="dispatch_handing",
+                condition=Q(state="handing"),
+            ),
+            models.Index(
+                fields=["look_up_at"],
+                name="dispatch_look_up",
+                condition=Q(look_up_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"dispatch {self.pk}"
+
+    @staticmethod
+    def new_reference() -> str:
+        """24 characters of a-z and 0-9: fits every provider's field (SMSC 40, SevenTech 100)."""
+        return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(24))
+
+
+class Message(models.Model):
+    """One recipient of one mailing: exactly one row. Its status is changed by ledger.move() only.
+
+       (surely not sent: a new Dispatch takes it)
+         +------------------------------------------------------+
+         v                                                      |
+     waiting -> accepted -> delivered                           |
+        |  |         |  \\--> undelivered | expired | cancelled  |
+        |  |         \\----> no_receipt (a late receipt wins)    |
+        |  +--> unknown --> accepted | delivered | ... | (provider never had it)
+        |  |       \\------> no_receipt (a person lets it be)
+        |  +--> refused (reason: nobody takes it)
+        +--> cancelled
+        +--> skipped: written at preparation, or at the claim (an opt-out came in between)
+
+    A receipt lifts any open status, waiting included: it may overtake the answer.
+    No index on status, nor on anything that the good path changes: updates stay HOT
+    (measured: an index on status costs four times, see README).
+    """
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", pgettext_lazy("message", "Waiting")
+        ACCEPTED = "accepted", pgettext_lazy("message", "Sent")
+        DELIVERED = "delivered", pgettext_lazy("message", "Delivered")
+        UNDELIVERED = "undelivered", pgettext_lazy("message", "Not delivered")
+        EXPIRED = "expired", pgettext_lazy("message", "Expired")
+        NO_RECEIPT = "no_receipt", pgettext_lazy("message", "No receipt")
+        UNKNOWN = "unknown", pgettext_lazy("message", "Unknown")
+        REFUSED = "refused", pgettext_lazy("message", "Refused")
+        CANCELLED = "cancelled", pgettext_lazy("message", "Cancelled")
+        SKIPPED = "skipped", pgettext_lazy("message", "Left out")
+
+    # Statuses in which the provider has taken the message: they are paid for.
+    TAKEN = frozenset(
+        {Status.ACCEPTED, Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED, Status.NO_RECEIPT}
+    )
+    OPEN = frozenset({Status.WAITING, Status.ACCEPTED, Status.UNKNOWN})
+    FINAL = frozenset(set(Status) - OPEN)
+    # What the statistics call "Error": it should have arrived and did not.
+    FAILED = frozenset({Status.UNDELIVERED, Status.EXPIRED, Status.REFUSED})
+
+    # No foreign key checks in the database on the three below: a million rows are written by
+    # prepare.py in one go, which holds the mailing; a person may be deleted, the row remains.
+    mailing = models.ForeignKey(
+        Mailing, on_delete=models.PROTECT, related_name="messages", db_index=False, db_constraint=False
+    )
+    # Unique with the mailing. The phone for a mailing, the event's key for a notification,
+    # "user:<id>" for a person left out.
+    key = models.CharField(max_length=80)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    phone = models.CharField(max_length=16, blank=True)
+    text = models.TextField(blank=True)
+    parts = models.PositiveSmallIntegerField(default=0)
+    status = models.CharField(max_length=16, choices=Status)
+    reason = models.CharField(max_length=32, blank=True)
+    raw_code = models.CharField(max_length=64, blank=True)
+    dispatch = models.ForeignKey(
+        Dispatch,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="messages",
+        db_index=False,
+        db_constraint=False,
+    )
+    provider_id = models.CharField(max_length=64, blank=True)
+    price = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
+    handed_at = models.DateTimeField(null=True, blank=True)
+    final_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["mailing", "key"], name="one_message_per_key"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["mailing", "id"], name="message_mailing"),
+            models.Index(fields=["dispatch", "phone"], name="message_dispatch_phone"),
+            models.Index(fields=["phone", "id"], name="message_phone"),
+            models.Index(
+                fields=["mailing", "reason", "id"], name="message_reason", condition=~Q(reason="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"
+
+    @property
+    def about(self) -> About | None:
+        """The reason in words; None when there is none."""
+        return Reason(self.reason).about if self.reason in set(Reason) else None
+
+    @property
+    def status_label(self) -> str | Promise:
+        return self.Status(self.status).label
+
+
+def _count() -> models.BigIntegerField:
+    return models.BigIntegerField(default=0)
+
+
+class Counters(models.Model):
+    """How many messages of a mailing stand in each status: always equal to the rows, because
+    ledger.py changes both in one transaction. One column per status, named like it.
+    """
+
+    mailing = models.OneToOneField(
+        Mailing, on_delete=models.CASCADE, primary_key=True, related_name="counters"
+    )
+    waiting = _count()
+    accepted = _count()
+    delivered = _count()
+    undelivered = _count()
+    expired = _count()
+    no_receipt = _count()
+    unknown = _count()
+    refused = _count()
+    cancelled = _count()
+    skipped = _count()
+    parts = _count()  # of messages that a provider has taken
+    price = models.DecimalField(max_digits=16, decimal_places=4, default=Decimal(0))
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="counters_never_negative",
+                condition=Q(
+                    waiting__gte=0,
+                    accepted__gte=0,
+                    delivered__gte=0,
+                    undelivered__gte=0,
+                    expired__gte=0,
+                    no_receipt__gte=0,
+                    unknown__gte=0,
+                    refused__gte=0,
+                    cancelled__gte=0,
+                    skipped__gte=0,
+                    parts__gte=0,
+                ),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"counters of {self.mailing_id}"
+
+    def of(self, *statuses: str) -> int:
+        return sum(int(getattr(self, status)) for status in statuses)
+
+    @property
+    def total(self) -> int:
+        return self.of(*Message.Status)
+
+    @property
+    def to_send(self) -> int:
+        return self.total - self.skipped
+
+    @property
+    def gone(self) -> int:
+        """Handed over: taken by a provider, or refused by it, or unknown."""
+        return self.of(*Message.TAKEN, Message.Status.REFUSED, Message.Status.UNKNOWN)
+
+    @property
+    def failed(self) -> int:
+        return self.of(*Message.FAILED)

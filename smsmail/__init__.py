@@ -1,0 +1,5 @@
+"""The project: settings, addresses, clock. No business lives here."""
+
+from .celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,60 @@
+"""What is done by the clock, once for both shapes: Celery beat posts these JOBS as tasks,
+`manage.py runworker` calls the same functions. nudge() asks for a look before the clock does.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One function without arguments that does a slice of work and says if more is left."""
+
+    name: str
+    path: str  # dotted path of the function: () -> bool, True when there is more to do at once
+    every: float  # seconds
+
+    @property
+    def task(self) -> str:
+        """The name of its Celery task (mailings.tasks)."""
+        return f"smsmail.{self.name}"
+
+    def run(self) -> bool:
+        return cast(Callable[[], bool], import_string(self.path))()
+
+
+JOBS = (
+    Job("prepare", "mailings.prepare.prepare_due", 1),
+    Job("hand_over", "mailings.dispatch.hand_over_due", 1),
+    Job("fold_receipts", "mailings.receipts.fold_due", 1),
+    Job("settle", "mailings.lifecycle.settle_due", 2),
+    Job("recover", "mailings.dispatch.recover_due", 5),
+    Job("enquire", "mailings.receipts.enquire_due", 5),
+    Job("simulate", "integrations.providers.simulator.report_due", 1),
+    Job("refresh_balances", "integrations.router.refresh_balances", 600),
+    Job("forget", "integrations.router.forget_old", 3600),
+)
+
+
+def nudge(name: str) -> None:
+    """After this transaction's commit, wake a worker for the job. Never fails: beat comes anyway."""
+    transaction.on_commit(lambda: _post(name))
+
+
+def _post(name: str) -> None:
+    if not settings.REDIS_URL:
+        return  # the embedded worker looks again within a second
+    from .celery import app
+
+    try:
+        app.send_task(f"smsmail.{name}", expires=60, retry=False)
+    except Exception as error:  # noqa: BLE001 - any broker trouble must not reach the caller
+        logger.warning("no wake-up for %s, the clock will come: %s", name, type(error).__name__)

@@ -1,0 +1,75 @@
+"""Forbid, allow, opt out: each with its event in the consent book. refusals() asks for a batch."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from .models import ConsentEvent, OptOut, User
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Who of a batch must get nothing now."""
+
+    users: frozenset[int]  # forbidden in the profile
+    phones: frozenset[str]  # opted out
+
+
+def refusals(users: Collection[int], phones: Collection[str]) -> Refusals:
+    """Two queries, whatever the size of the batch (at most a few thousand)."""
+    return Refusals(
+        users=frozenset(
+            User.objects.filter(id__in=users, sms_forbidden=True).values_list("id", flat=True)
+        ),
+        phones=frozenset(OptOut.objects.filter(phone__in=phones).values_list("phone", flat=True)),
+    )
+
+
+@transaction.atomic
+def forbid(user: User, by: User | None) -> None:
+    """No SMS reaches this person from now on, mailing or notification."""
+    _set_forbidden(user, by, forbidden=True)
+
+
+@transaction.atomic
+def allow(user: User, by: User | None) -> None:
+    _set_forbidden(user, by, forbidden=False)
+
+
+def _set_forbidden(user: User, by: User | None, *, forbidden: bool) -> None:
+    changed = User.objects.filter(id=user.id, sms_forbidden=not forbidden).update(
+        sms_forbidden=forbidden,
+        sms_forbidden_by=by if forbidden else None,
+        sms_forbidden_at=timezone.now() if forbidden else None,
+    )
+    user.refresh_from_db(fields=["sms_forbidden", "sms_forbidden_by", "sms_forbidden_at"])
+    if changed:
+        ConsentEvent.objects.create(
+            user=user,
+            phone=user.phone,
+            kind=ConsentEvent.Kind.FORBIDDEN if forbidden else ConsentEvent.Kind.ALLOWED,
+            by=by,
+            source=OptOut.Source.STAFF if by != user else OptOut.Source.PERSON,
+        )
+
+
+@transaction.atomic
+def opt_out(phone: str, source: OptOut.Source, *, user: User | None = None, by: User | None = None) -> None:
+    """This phone wants no SMS, whoever it belongs to. A second time changes nothing."""
+    _, created = OptOut.objects.get_or_create(phone=phone, defaults={"source": source})
+    if created:
+        ConsentEvent.objects.create(
+            user=user, phone=phone, kind=ConsentEvent.Kind.OPTED_OUT, by=by, source=source
+        )
+
+
+@transaction.atomic
+def opt_in(phone: str, source: OptOut.Source, *, user: User | None = None, by: User | None = None) -> None:
+    """The phone may get SMS again, because the person said so."""
+    deleted, _ = OptOut.objects.filter(phone=phone).delete()
+    if deleted:
+        ConsentEvent.objects.create(
+            user=user, phone=phone, kind=ConsentEvent.Kind.OPTED_IN, by=by, source=source
+        )

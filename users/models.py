@@ -1,0 +1,177 @@
+"""People, their groups, and what may be sent to them. Changes of consent go through consent.py."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from .rights import STAFF, Right, Role, rights_of
+
+
+class Group(models.Model):
+    """A named set of people, kept by hand."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email, **fields)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Addresses are kept in lower case; people type them as they like."""
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser):
+    """A person: staff or student. Signs in by e-mail. Django's own permissions are not used:
+    rights are a short list of our own (rights.py).
+    """
+
+    email = models.EmailField(_("e-mail"), unique=True)
+    first_name = models.CharField(_("first name"), max_length=100, blank=True)
+    last_name = models.CharField(_("last name"), max_length=100, blank=True)
+    role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.STUDENT)
+    rights = models.JSONField(_("rights"), default=list, blank=True)
+    is_active = models.BooleanField(_("may sign in"), default=True)
+    date_joined = models.DateTimeField(_("registered"), default=timezone.now)
+
+    # E.164 or ''. Not unique: families share one; a mailing sends one SMS per phone.
+    phone = models.CharField(_("phone"), max_length=16, blank=True, db_index=True)
+    phone_confirmed_at = models.DateTimeField(null=True, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    language = models.CharField(_("language"), max_length=8, blank=True)
+    fields = models.JSONField(_("own fields"), default=dict, blank=True)
+    groups = models.ManyToManyField(
+        Group, verbose_name=_("groups"), related_name="people", blank=True
+    )
+
+    # The flag over everything: no mailing and no notification reaches this person.
+    sms_forbidden = models.BooleanField(_("SMS forbidden"), default=False)
+    sms_forbidden_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    sms_forbidden_at = models.DateTimeField(null=True, blank=True)
+
+    # Lower-case e-mail, name and phone in one: SQLite's LIKE folds the case of ASCII only.
+    search = models.TextField(editable=False, default="")
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        indexes: ClassVar = [
+            models.Index(fields=["role", "id"], name="user_role"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.prepare_for_saving()
+        super().save(*args, **kwargs)
+
+    def prepare_for_saving(self) -> None:
+        """What save() derives; bulk_create() needs it called by hand."""
+        self.email = self.email.strip().lower()
+        self.search = f"{self.first_name} {self.last_name} {self.email} {self.phone}".lower()
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip() or self.email
+
+    @property
+    def is_staff(self) -> bool:
+        return self.role in STAFF
+
+    @cached_property
+    def all_rights(self) -> frozenset[str]:
+        return rights_of(self.role, self.rights) if self.is_active else frozenset()
+
+    def may(self, right: Right | str) -> bool:
+        return str(right) in self.all_rights
+
+    @property
+    def can(self) -> dict[str, bool]:
+        """For templates: `user.can.send_mailings`."""
+        return {right: self.may(right) for right in Right.values}
+
+
+class OptOut(models.Model):
+    """A phone that wants no SMS. By phone, so that it survives deletion and a second import."""
+
+    class Source(models.TextChoices):
+        STAFF = "staff", _("a member of staff")
+        PERSON = "person", _("the person")
+        REPLY = "reply", _("a reply by SMS")
+        PROVIDER = "provider", _("the SMS service")
+
+    phone = models.CharField(max_length=16, unique=True)
+    source = models.CharField(max_length=16, choices=Source)
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"opt-out {self.pk}"
+
+
+class ConsentEvent(models.Model):
+    """One line of the consent book: append-only, kept when the person is deleted."""
+
+    class Kind(models.TextChoices):
+        FORBIDDEN = "forbidden", _("SMS forbidden")
+        ALLOWED = "allowed", _("SMS allowed")
+        OPTED_OUT = "opted_out", _("opted out")
+        OPTED_IN = "opted_in", _("opted in again")
+        CONFIRMED = "confirmed", _("phone confirmed")
+
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="consent_events")
+    phone = models.CharField(max_length=16, blank=True)
+    kind = models.CharField(max_length=16, choices=Kind)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    source = models.CharField(max_length=16, choices=OptOut.Source)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["phone", "id"], name="consent_phone")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class AuditEvent(models.Model):
+    """Who did what: append-only. `what` is a word of the code, `target` what it was done to."""
+
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    what = models.CharField(max_length=40)
+    target = models.CharField(max_length=80, blank=True)  # "mailing 5", "account smsc"
+    details = models.JSONField(default=dict, blank=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["target", "id"], name="audit_target")]
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.target}"
+
+
+def audit(by: User | None, what: str, target: str = "", **details: Any) -> None:
+    """Write down who did what. No phones, texts or secrets in details."""
+    AuditEvent.objects.create(by=by, what=what, target=target, details=details)

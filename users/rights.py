@@ -1,0 +1,73 @@
+"""Roles and rights: who may do what. A role gives a set; the owner ticks single rights on top."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import TextChoices
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+class Role(TextChoices):
+    OWNER = "owner", _("Owner")
+    ADMINISTRATOR = "administrator", _("Administrator")
+    EMPLOYEE = "employee", _("Employee")
+    STUDENT = "student", _("Student")
+
+
+class Right(TextChoices):
+    """Every right, in the order in which the person's page shows them."""
+
+    SEE_PEOPLE = "see_people", _("See people")
+    EDIT_PEOPLE = "edit_people", _("Add and change people and groups")
+    FORBID_SMS = "forbid_sms", _("Forbid and allow SMS for a person")
+    SEE_MAILINGS = "see_mailings", _("See mailings and their statistics")
+    EDIT_MAILINGS = "edit_mailings", _("Write and change mailings")
+    SEND_MAILINGS = "send_mailings", _("Launch, pause and cancel mailings")
+    GRANT_RIGHTS = "grant_rights", _("Give rights to employees")
+    ACCOUNT = "account", _("Responsible for the account: integrations and their settings")
+
+
+STAFF = frozenset({Role.OWNER, Role.ADMINISTRATOR, Role.EMPLOYEE})
+# Only the owner may give this one, and only to an administrator.
+BY_OWNER_ONLY = frozenset({Right.ACCOUNT})
+
+
+def rights_of(role: str, ticked: list[str]) -> frozenset[str]:
+    """What a person of this role, with these rights ticked, may do.
+
+    The owner may do everything; an administrator everything but the account, unless ticked; an
+    employee only what is ticked, and never the account; a student nothing.
+    """
+    every = frozenset(Right.values)
+    match role:
+        case Role.OWNER:
+            return every
+        case Role.ADMINISTRATOR:
+            return (every - {Right.ACCOUNT}) | (every & frozenset(ticked))
+        case Role.EMPLOYEE:
+            return (every & frozenset(ticked)) - {Right.ACCOUNT}
+        case _:
+            return frozenset()
+
+
+def needs(right: Right) -> Callable[[View[P]], View[P]]:
+    """A view for those who have the right; 403 for others. Strangers never come this far:
+    LoginRequiredMiddleware sends them to sign in first.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not request.user.is_authenticated or not request.user.may(right):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
