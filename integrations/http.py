@@ -31,4 +31,8 @@ class Answer:
 
 def clock() -> float:
     """Seconds that also run while the machine is suspended, unlike time.monotonic() on Linux."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    return (
+        time.clock_gettime(time.CLOCK_BOOTTIME)
+        if hasattr(time, "CLOCK_BOOTTIME")
+        else time.monotonic()
+    )

@@ -30,7 +30,9 @@ class Account(models.Model):
         validators=[MinValueValidator(0)],
     )
     currency = models.CharField(_("currency"), max_length=3, default="RUB")
-    receipt_key = models.CharField(max_length=64, default=new_receipt_key)  # in the callback address
+    receipt_key = models.CharField(
+        max_length=64, default=new_receipt_key
+    )  # in the callback address
     parallel = models.PositiveSmallIntegerField(default=1)  # hand-overs at once, over all workers
 
     # An account rests after trouble; the messages wait.

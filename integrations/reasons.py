@@ -87,7 +87,9 @@ ABOUT: dict[Reason, About] = {
     ),
     Reason.FORBIDDEN: About(
         _("SMS are forbidden in the profile"),
-        _("Someone of the staff or the person has forbidden SMS. Allow them in the profile if the person asks for it."),
+        _(
+            "Someone of the staff or the person has forbidden SMS. Allow them in the profile if the person asks for it."
+        ),
         Fault.PERSON,
     ),
     Reason.OPTED_OUT: About(
@@ -106,7 +108,10 @@ ABOUT: dict[Reason, About] = {
         Fault.US,
     ),
     Reason.NO_SUCH_NUMBER: About(
-        _("The number does not exist"), _("Ask the person for a new number."), Fault.NUMBER, charged=True
+        _("The number does not exist"),
+        _("Ask the person for a new number."),
+        Fault.NUMBER,
+        charged=True,
     ),
     Reason.UNREACHABLE: About(
         _("The phone is switched off or out of reach"),
@@ -137,7 +142,9 @@ ABOUT: dict[Reason, About] = {
     ),
     Reason.SIM_REPLACED: About(
         _("The SIM card was replaced a short while ago"),
-        _("Operators hold back SMS with a sender name for about 24 hours after that. Try again tomorrow."),
+        _(
+            "Operators hold back SMS with a sender name for about 24 hours after that. Try again tomorrow."
+        ),
         Fault.NUMBER,
         passing=True,
     ),
@@ -155,7 +162,9 @@ ABOUT: dict[Reason, About] = {
     ),
     Reason.TEXT_FORBIDDEN: About(
         _("The service or the operator refused the text"),
-        _("The text was taken for spam or has no approved template. Change it or ask the SMS service."),
+        _(
+            "The text was taken for spam or has no approved template. Change it or ask the SMS service."
+        ),
         Fault.TEXT,
     ),
     Reason.SENDER_FORBIDDEN: About(
@@ -176,7 +185,9 @@ ABOUT: dict[Reason, About] = {
     ),
     Reason.BAD_LOGIN: About(
         _("The SMS service does not accept the login"),
-        _("Check login and password or key in the integration's settings, and the list of permitted addresses in the account of the service."),
+        _(
+            "Check login and password or key in the integration's settings, and the list of permitted addresses in the account of the service."
+        ),
         Fault.ACCOUNT,
         passing=True,
     ),

@@ -1,5 +1,6 @@
 """The order of the deadlines that the protocol stands on, checked whenever Django starts."""
 
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
@@ -12,11 +13,14 @@ ORDER = ("LEASE", "TASK_LIMIT", "LOT_DEADLINE", "READ_TIMEOUT")
 def lease_outlives_every_request(**_kwargs: Any) -> list[CheckMessage]:
     """A lease shorter than a slow request doubled 80 of 400 messages in a trial."""
     problems: list[CheckMessage] = []
-    for longer, shorter in zip(ORDER, ORDER[1:], strict=False):
+    for longer, shorter in pairwise(ORDER):
         if getattr(settings, longer) <= getattr(settings, shorter):
             problems.append(Error(f"{longer} must be longer than {shorter}", id="mailings.E001"))
     if settings.TASK_LIMIT <= settings.LOT_DEADLINE + settings.READ_TIMEOUT:
         problems.append(
-            Error("TASK_LIMIT must be longer than LOT_DEADLINE and READ_TIMEOUT together", id="mailings.E002")
+            Error(
+                "TASK_LIMIT must be longer than LOT_DEADLINE and READ_TIMEOUT together",
+                id="mailings.E002",
+            )
         )
     return problems

@@ -47,9 +47,7 @@ class Mailing(models.Model):
     name = models.CharField(_("name"), max_length=120)
     text = models.TextField(_("text"), blank=True)
     everyone = models.BooleanField(_("everyone"), default=False)
-    groups = models.ManyToManyField(
-        Group, verbose_name=_("groups"), related_name="+", blank=True
-    )
+    groups = models.ManyToManyField(Group, verbose_name=_("groups"), related_name="+", blank=True)
     only_confirmed = models.BooleanField(_("only confirmed numbers"), default=False)
     state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
 
@@ -179,7 +177,11 @@ class Message(models.Model):
     # No foreign key checks in the database on the three below: a million rows are written by
     # prepare.py in one go, which holds the mailing; a person may be deleted, the row remains.
     mailing = models.ForeignKey(
-        Mailing, on_delete=models.PROTECT, related_name="messages", db_index=False, db_constraint=False
+        Mailing,
+        on_delete=models.PROTECT,
+        related_name="messages",
+        db_index=False,
+        db_constraint=False,
     )
     # Unique with the mailing. The phone for a mailing, the event's key for a notification,
     # "user:<id>" for a person left out.
@@ -237,7 +239,7 @@ class Message(models.Model):
         return self.Status(self.status).label
 
 
-def _count() -> models.BigIntegerField:
+def _count() -> "models.BigIntegerField[int, int]":
     return models.BigIntegerField(default=0)
 
 

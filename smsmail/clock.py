@@ -56,5 +56,5 @@ def _post(name: str) -> None:
 
     try:
         app.send_task(f"smsmail.{name}", expires=60, retry=False)
-    except Exception as error:  # noqa: BLE001 - any broker trouble must not reach the caller
+    except Exception as error:  # any broker trouble must not reach the caller
         logger.warning("no wake-up for %s, the clock will come: %s", name, type(error).__name__)

@@ -90,7 +90,9 @@ for _key in FIELD_KEYS:
     try:
         Fernet(_key)
     except ValueError as error:
-        raise ImproperlyConfigured(f"FIELD_KEYS holds a key that is no Fernet key: {error}") from error
+        raise ImproperlyConfigured(
+            f"FIELD_KEYS holds a key that is no Fernet key: {error}"
+        ) from error
 
 # --- the application --------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -164,7 +166,9 @@ if EMBEDDED:
 else:
     DATABASES = {"default": env.db_url_config(DATABASE_URL)}
     if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must be a postgres:// address, or empty for SQLite")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be a postgres:// address, or empty for SQLite"
+        )
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -235,10 +239,14 @@ STORAGES = {
 # --- sending: seconds; the order of the first four is checked at start (mailings.checks) -------
 LEASE = positive("LEASE", 300)  # a hand-over older than this is taken over by recover()
 TASK_LIMIT = positive("TASK_LIMIT", 120)  # a worker's task is killed after this
-LOT_DEADLINE = positive("LOT_DEADLINE", 60)  # no request of a lot starts later than this after its claim
+LOT_DEADLINE = positive(
+    "LOT_DEADLINE", 60
+)  # no request of a lot starts later than this after its claim
 READ_TIMEOUT = positive("READ_TIMEOUT", 30)
 CONNECT_TIMEOUT = positive("CONNECT_TIMEOUT", 10)
-RECEIPT_WAIT = positive("RECEIPT_WAIT", 26 * 3600)  # then "no receipt"; providers give up after 24 h
+RECEIPT_WAIT = positive(
+    "RECEIPT_WAIT", 26 * 3600
+)  # then "no receipt"; providers give up after 24 h
 HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
 # Other addresses than the providers' own: emulators on loopback. Never from the web interface.
 PROVIDER_URLS = {"smsc": env.str("SMSC_URL", default="")}

@@ -56,7 +56,9 @@ def _set_forbidden(user: User, by: User | None, *, forbidden: bool) -> None:
 
 
 @transaction.atomic
-def opt_out(phone: str, source: OptOut.Source, *, user: User | None = None, by: User | None = None) -> None:
+def opt_out(
+    phone: str, source: OptOut.Source, *, user: User | None = None, by: User | None = None
+) -> None:
     """This phone wants no SMS, whoever it belongs to. A second time changes nothing."""
     _, created = OptOut.objects.get_or_create(phone=phone, defaults={"source": source})
     if created:
@@ -66,7 +68,9 @@ def opt_out(phone: str, source: OptOut.Source, *, user: User | None = None, by: 
 
 
 @transaction.atomic
-def opt_in(phone: str, source: OptOut.Source, *, user: User | None = None, by: User | None = None) -> None:
+def opt_in(
+    phone: str, source: OptOut.Source, *, user: User | None = None, by: User | None = None
+) -> None:
     """The phone may get SMS again, because the person said so."""
     deleted, _ = OptOut.objects.filter(phone=phone).delete()
     if deleted:

@@ -142,7 +142,9 @@ class ConsentEvent(models.Model):
         OPTED_IN = "opted_in", _("opted in again")
         CONFIRMED = "confirmed", _("phone confirmed")
 
-    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="consent_events")
+    user = models.ForeignKey(
+        User, null=True, on_delete=models.SET_NULL, related_name="consent_events"
+    )
     phone = models.CharField(max_length=16, blank=True)
     kind = models.CharField(max_length=16, choices=Kind)
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")

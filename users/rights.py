@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any, TypeVar, cast
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import TextChoices
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+V = TypeVar("V", bound=Callable[..., HttpResponse])
 
 
 class Role(TextChoices):
@@ -56,18 +55,18 @@ def rights_of(role: str, ticked: list[str]) -> frozenset[str]:
             return frozenset()
 
 
-def needs(right: Right) -> Callable[[View[P]], View[P]]:
+def needs(right: Right) -> Callable[[V], V]:
     """A view for those who have the right; 403 for others. Strangers never come this far:
     LoginRequiredMiddleware sends them to sign in first.
     """
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: V) -> V:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated or not request.user.may(right):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 
-        return guarded
+        return cast(V, guarded)
 
     return decorate

@@ -1,0 +1,75 @@
+"""Fixtures for every test: the people of people.py, signed-in browsers of theirs, and a guard that
+fails any test that reaches for an address outside this machine.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests import people
+from users.models import User
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Scrypt takes 0.2 s by design; tests sign in hundreds of times."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real sockets on loopback are welcome; anything else is a mistake in the test."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in LOOPBACK:
+            raise AssertionError(f"a test reaches for {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def olga(db: None) -> User:
+    """The owner."""
+    return people.olga()
+
+
+@pytest.fixture
+def anton(db: None) -> User:
+    """An administrator, not responsible for the account."""
+    return people.anton()
+
+
+@pytest.fixture
+def maria(db: None) -> User:
+    """The manager: an employee with every right that is about mailings and people."""
+    return people.maria()
+
+
+@pytest.fixture
+def egor(db: None) -> User:
+    """An employee without any right."""
+    return people.egor()
+
+
+@pytest.fixture
+def ivan(db: None) -> User:
+    """A student."""
+    return people.ivan()
+
+
+@pytest.fixture
+def as_(client: Client) -> Callable[[User], Client]:
+    """A test client signed in as the person."""
+
+    def sign_in(user: User) -> Client:
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return sign_in
