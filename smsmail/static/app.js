@@ -1,0 +1,48 @@
+// The little that the browser does by itself. Everything works without it but the live parts.
+
+// A link with hx-get and hx-target="#dialog" asks before a dangerous action; without JavaScript
+// its href opens the same question as a page.
+const dialog = document.getElementById("dialog");
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target === dialog && !dialog.open) dialog.showModal();
+});
+document.addEventListener("click", (event) => {
+  if (event.target === dialog || event.target.closest("[data-close]")) {
+    if (dialog && dialog.open) {
+      event.preventDefault();
+      dialog.close();
+    }
+  }
+});
+
+// One submit is enough: a second click on the button does nothing.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  // After this turn, so that the button's own name and value still travel.
+  setTimeout(() => form.querySelectorAll("button").forEach((button) => (button.disabled = true)));
+});
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll("button:disabled").forEach((b) => (b.disabled = false));
+});
+
+// Menus close on Escape and when one clicks elsewhere.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") closeMenus(null);
+});
+document.addEventListener("click", (event) => closeMenus(event.target));
+function closeMenus(clicked) {
+  document.querySelectorAll("details[data-menu][open]").forEach((menu) => {
+    if (!clicked || !menu.contains(clicked)) menu.open = false;
+  });
+}
+
+// A button with data-insert puts its words into the field it names, where the cursor is.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-insert]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.into);
+  field.setRangeText(button.dataset.insert, field.selectionStart, field.selectionEnd, "end");
+  field.focus();
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+});
