@@ -1,5 +1,27 @@
 """Addresses of this room."""
 
-from django.urls import URLPattern
+from django.contrib.auth.views import LogoutView
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from . import group_views, own_views, views
+
+urlpatterns = [
+    path("sign-in/", own_views.SignIn.as_view(), name="sign-in"),
+    path("sign-out/", LogoutView.as_view(), name="sign-out"),
+    path("me/", own_views.me, name="me"),
+    path("me/password/", own_views.Password.as_view(), name="password"),
+    path("people/", views.people, name="people"),
+    path("people/new/", views.person_new, name="person-new"),
+    path("people/<int:pk>/", views.person, name="person"),
+    path("people/<int:pk>/edit/", views.person_edit, name="person-edit"),
+    path("people/<int:pk>/forbid/", views.person_forbid, name="person-forbid"),
+    path("people/<int:pk>/allow/", views.person_allow, name="person-allow"),
+    path("people/<int:pk>/role/", views.person_role, name="person-role"),
+    path("people/<int:pk>/rights/", views.person_rights, name="person-rights"),
+    path("people/<int:pk>/access/", views.person_access, name="person-access"),
+    path("people/<int:pk>/password/", views.person_password, name="person-password"),
+    path("people/groups/", group_views.groups, name="groups"),
+    path("people/groups/new/", group_views.group_new, name="group-new"),
+    path("people/groups/<int:pk>/", group_views.group, name="group"),
+    path("people/groups/<int:pk>/delete/", group_views.group_delete, name="group-delete"),
+]

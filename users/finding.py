@@ -1,0 +1,119 @@
+"""Finding people for the list: what the address asks for -> one page of them. Reads only."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import QueryDict
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from .models import User
+from .rights import Role
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The filters of the list. Whatever stands in the address gives one: nonsense is no filter."""
+
+    q: str = ""
+    group: int | None = None
+    role: str = ""
+    only: str = ""  # one of ONLY
+    before: int | None = None  # keyset: ids below this one
+
+    @classmethod
+    def from_address(cls, query: QueryDict) -> "Wanted":
+        role, only = query.get("role", ""), query.get("only", "")
+        return cls(
+            # PostgreSQL refuses a text with a NUL.
+            q=query.get("q", "").replace("\0", "").strip()[:100],
+            group=_number(query.get("group", "")),
+            role=role if role in Role.values else "",
+            only=only if only in ONLY else "",
+            before=_number(query.get("before", "")),
+        )
+
+    @property
+    def narrows(self) -> bool:
+        return bool(self.q or self.group or self.role or self.only)
+
+    def address(self, **changes: str | int | None) -> str:
+        """The same list with other filters, from its first page on."""
+        wanted = {"q": self.q, "group": self.group, "role": self.role, "only": self.only}
+        asked = {name: value for name, value in {**wanted, **changes}.items() if value}
+        return f"?{urlencode(asked)}"
+
+
+ONLY = {
+    "forbidden": _("SMS forbidden"),
+    "no-phone": _("No phone"),
+    "unconfirmed": _("Phone not confirmed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One link above the list. Clicked again it lets everybody back in."""
+
+    label: str | Promise
+    address: str
+    on: bool
+
+
+def filters(wanted: Wanted) -> list[Filter]:
+    everybody = Filter(
+        _("Everybody"), wanted.address(role="", only=""), not wanted.role + wanted.only
+    )
+    roles = [
+        Filter(label, wanted.address(role="" if wanted.role == role else role), wanted.role == role)
+        for role, label in Role.choices
+    ]
+    only = [
+        Filter(label, wanted.address(only="" if wanted.only == word else word), wanted.only == word)
+        for word, label in ONLY.items()
+    ]
+    return [everybody, *roles, *only]
+
+
+def find(wanted: Wanted) -> QuerySet[User]:
+    """Everybody the filters name, newest first."""
+    people = User.objects.order_by("-id")
+    for word in _words(wanted.q):
+        people = people.filter(search__contains=word)
+    if wanted.group:
+        people = people.filter(groups=wanted.group)
+    if wanted.role:
+        people = people.filter(role=wanted.role)
+    match wanted.only:
+        case "forbidden":
+            people = people.filter(sms_forbidden=True)
+        case "no-phone":
+            people = people.filter(phone="")
+        case "unconfirmed":
+            people = people.exclude(phone="").filter(phone_confirmed_at=None)
+    return people
+
+
+def page(wanted: Wanted) -> tuple[list[User], int | None]:
+    """One page, and the id the next one is below. Never OFFSET: the last page is as quick."""
+    people = find(wanted).prefetch_related("groups")
+    if wanted.before:
+        people = people.filter(id__lt=wanted.before)
+    rows = list(people[: PAGE + 1])
+    return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
+
+
+def _words(typed: str) -> list[str]:
+    """Every word must be found. A phone, however it is written, is looked for by its digits."""
+    digits = re.sub(r"\D", "", typed)
+    if len(digits) >= 4 and not re.search(r"[^\d\s()+.-]", typed):
+        return [digits[1:] if len(digits) == 11 and digits.startswith("8") else digits]
+    return typed.lower().split()
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -1,0 +1,141 @@
+"""Forms of people and groups. Who may use them is the views' and staff.py's to say."""
+
+import zoneinfo
+from typing import Any, ClassVar
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from . import phones
+from .models import Group, User
+from .rights import Right, Role
+
+
+class PhoneField(forms.CharField):
+    """Takes a phone as people type it, gives E.164 or ''."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("required", False)
+        kwargs.setdefault("label", _("Phone"))
+        kwargs.setdefault("widget", forms.TextInput(attrs={"type": "tel", "autocomplete": "off"}))
+        super().__init__(**kwargs)
+
+    def clean(self, value: Any) -> str:
+        typed = super().clean(value)
+        if not typed:
+            return ""
+        try:
+            return phones.normalize(typed, settings.DEFAULT_COUNTRY)
+        except phones.BadPhone as bad:
+            raise forms.ValidationError(bad.complaint.label, code=bad.complaint.value) from None
+
+
+def time_zones() -> list[tuple[str, Any]]:
+    """Area/City only: the rest are old names and abbreviations. Grouped by area."""
+    areas: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(zoneinfo.available_timezones()):
+        area, _slash, city = name.partition("/")
+        if city and area not in {"Etc", "SystemV", "US"}:
+            areas.setdefault(area, []).append((name, city.replace("_", " ")))
+    return [("", _("As on the server: %s") % settings.TIME_ZONE), *areas.items()]
+
+
+class ProfileForm(forms.ModelForm[User]):
+    """What people may change about themselves."""
+
+    phone = PhoneField()
+    language = forms.ChoiceField(
+        label=_("Language"),
+        required=False,
+        choices=[("", _("As the browser asks")), *settings.LANGUAGES],
+    )
+    time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=time_zones)
+
+    class Meta:
+        model = User
+        fields: ClassVar[list[str]] = [
+            "first_name",
+            "last_name",
+            "phone",
+            "language",
+            "time_zone",
+        ]
+
+    def save(self, commit: bool = True) -> User:
+        """A new phone is not confirmed by anybody yet."""
+        if "phone" in self.changed_data and self.instance.phone != self.initial.get("phone"):
+            self.instance.phone_confirmed_at = None
+        return super().save(commit)
+
+
+class PersonForm(ProfileForm):
+    """What staff may change about a person, and all that is asked of a new one."""
+
+    email = forms.EmailField(label=_("E-mail"), help_text=_("The person signs in by it."))
+    groups = forms.ModelMultipleChoiceField(
+        label=_("Groups"),
+        queryset=Group.objects.all(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    class Meta(ProfileForm.Meta):
+        fields: ClassVar[list[str]] = [
+            "first_name",
+            "last_name",
+            "email",
+            "phone",
+            "groups",
+            "language",
+            "time_zone",
+        ]
+
+    def clean_email(self) -> str:
+        """Addresses are kept in lower case, so that one person is not written down twice."""
+        email = str(self.cleaned_data["email"]).lower()
+        if User.objects.filter(email=email).exclude(id=self.instance.pk).exists():
+            raise forms.ValidationError(_("Another person has this e-mail."), code="unique")
+        return email
+
+
+class GroupForm(forms.ModelForm[Group]):
+    class Meta:
+        model = Group
+        fields: ClassVar[list[str]] = ["name"]
+
+    def clean_name(self) -> str:
+        """Two groups that differ in case only would be mistaken for one another."""
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        # Compared here: SQLite folds the case of ASCII only, and groups are few.
+        others = Group.objects.exclude(id=self.instance.pk).values_list("name", flat=True)
+        if name.lower() in {other.lower() for other in others}:
+            raise forms.ValidationError(_("There is a group of this name."), code="unique")
+        return name
+
+
+class RoleForm(forms.Form):
+    """The role, from those that may be given."""
+
+    role = forms.ChoiceField(label=_("Role"), widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, roles: list[Role], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"] = forms.ChoiceField(
+            label=_("Role"),
+            widget=forms.RadioSelect,
+            choices=[(role.value, role.label) for role in roles],
+        )
+
+
+class RightsForm(forms.Form):
+    """A tick list of the rights that may be given."""
+
+    def __init__(self, *args: Any, rights: list[Right], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["rights"] = forms.MultipleChoiceField(
+            label=_("Rights"),
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+            choices=[(right.value, right.label) for right in rights],
+        )

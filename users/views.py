@@ -1,0 +1,156 @@
+"""Pages of people: the list, one person, their role, rights and SMS. Who may change whom is
+staff.py's to say; groups are in group_views.py, signing in and one's own page in own_views.py.
+"""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST
+
+from . import consent, finding, staff
+from .forms import PersonForm, RightsForm, RoleForm
+from .models import Group, OptOut, User, audit
+from .rights import Right, Role, needs
+from .signed_in import SignedIn
+
+HISTORY = 20  # lines of the consent book on a person's page
+
+
+@needs(Right.SEE_PEOPLE)
+def people(request: SignedIn) -> HttpResponse:
+    wanted = finding.Wanted.from_address(request.GET)
+    rows, older = finding.page(wanted)
+    context = {
+        "wanted": wanted,
+        "rows": rows,
+        "older": older,
+        "total": finding.find(wanted).count(),
+        "filters": finding.filters(wanted),
+        "groups": Group.objects.all(),
+    }
+    return render(request, "users/people.html", context)
+
+
+@needs(Right.SEE_PEOPLE)
+def person(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(
+        User.objects.select_related("sms_forbidden_by").prefetch_related("groups"), pk=pk
+    )
+    by = request.user
+    roles, rights = staff.roles_for(by, shown), staff.rights_for(by, shown)
+    context = {
+        "person": shown,
+        "opted_out": OptOut.objects.filter(phone=shown.phone).first() if shown.phone else None,
+        "consent_events": shown.consent_events.select_related("by").order_by("-id")[:HISTORY],
+        "rights": [right.label for right in Right if shown.may(right)],
+        "role_form": RoleForm(roles=roles, initial={"role": shown.role}) if roles else None,
+        "rights_form": RightsForm(rights=rights, initial={"rights": shown.rights})
+        if rights
+        else None,
+        "may_edit": staff.may_edit(by, shown),
+        "may_see_to_access": staff.may_see_to_access(by, shown),
+    }
+    return render(request, "users/person.html", context)
+
+
+@needs(Right.EDIT_PEOPLE)
+def person_new(request: SignedIn) -> HttpResponse:
+    """A new person is a student: whoever may raise them does it on their page."""
+    form = PersonForm(request.POST or None, initial={"language": "", "time_zone": ""})
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.instance.set_unusable_password()
+            made = form.save()
+            audit(request.user, "person_added", f"user {made.id}")
+        messages.success(request, _("%(name)s is written down.") % {"name": made.name})
+        return redirect("person", made.id)
+    return render(request, "users/person_form.html", {"form": form})
+
+
+@needs(Right.EDIT_PEOPLE)
+def person_edit(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(User, pk=pk)
+    if not staff.may_edit(request.user, shown):
+        raise PermissionDenied
+    form = PersonForm(request.POST or None, instance=shown)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.save()
+            audit(request.user, "person_changed", f"user {pk}", changed=form.changed_data)
+        messages.success(request, _("Saved."))
+        return redirect("person", pk)
+    # The form has written what was typed into its instance: the title needs the name as it is.
+    return render(
+        request, "users/person_form.html", {"form": form, "person": User.objects.get(pk=pk)}
+    )
+
+
+@require_POST
+@needs(Right.FORBID_SMS)
+def person_forbid(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(User, pk=pk)
+    with transaction.atomic():
+        consent.forbid(shown, request.user)
+        audit(request.user, "sms_forbidden", f"user {pk}")
+    messages.success(request, _("No SMS reaches %(name)s from now on.") % {"name": shown.name})
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.FORBID_SMS)
+def person_allow(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(User, pk=pk)
+    with transaction.atomic():
+        consent.allow(shown, request.user)
+        audit(request.user, "sms_allowed", f"user {pk}")
+    messages.success(request, _("%(name)s gets SMS again.") % {"name": shown.name})
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.GRANT_RIGHTS)
+def person_role(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(User, pk=pk)
+    form = RoleForm(request.POST, roles=staff.roles_for(request.user, shown))
+    if not form.is_valid():
+        raise staff.NotAllowed(_("You may not give this role to this person."))
+    staff.change_role(shown, Role(form.cleaned_data["role"]), request.user)
+    messages.success(request, _("Saved."))
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.GRANT_RIGHTS)
+def person_rights(request: SignedIn, pk: int) -> HttpResponse:
+    """The tick list of one person."""
+    shown = get_object_or_404(User, pk=pk)
+    form = RightsForm(request.POST, rights=staff.rights_for(request.user, shown))
+    if not form.is_valid():
+        raise staff.NotAllowed(_("You may not give these rights to this person."))
+    staff.change_rights(shown, form.cleaned_data["rights"], request.user)
+    messages.success(request, _("Saved."))
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.EDIT_PEOPLE)
+def person_access(request: SignedIn, pk: int) -> HttpResponse:
+    """Whether the person may sign in: active=yes or no."""
+    shown = get_object_or_404(User, pk=pk)
+    staff.change_access(shown, active=request.POST.get("active") == "yes", by=request.user)
+    messages.success(request, _("Saved."))
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.EDIT_PEOPLE)
+@sensitive_variables("password")
+def person_password(request: SignedIn, pk: int) -> HttpResponse:
+    """Shown in this answer only, never in the address, the session or a cookie."""
+    shown = get_object_or_404(User, pk=pk)
+    password = staff.give_password(shown, request.user)
+    return render(request, "users/password_given.html", {"person": shown, "password": password})
