@@ -64,6 +64,9 @@ class Mailing(models.Model):
     ceiling = models.BigIntegerField(default=0)
     prepared_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    # Why the system itself has paused it (a Reason), and the service's own code; '' otherwise.
+    trouble = models.CharField(max_length=32, blank=True)
+    trouble_raw = models.CharField(max_length=64, blank=True)
 
     class Meta:
         indexes: ClassVar = [

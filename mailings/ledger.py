@@ -1,0 +1,136 @@
+"""The ledger: the only writer of Message.status and of Counters, both in one transaction.
+
+Order of locks, everybody's: account, dispatch, messages by id, counters by mailing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from . import bulk
+from .models import Counters, Message
+
+Status = Message.Status
+
+# From each status, where a message may go. Whatever is not here does not happen.
+MOVES: dict[str, frozenset[str]] = {
+    Status.WAITING: frozenset(set(Status) - {Status.NO_RECEIPT}),  # to itself: into another lot
+    Status.UNKNOWN: frozenset(set(Status) - {Status.UNKNOWN, Status.SKIPPED}),
+    Status.ACCEPTED: frozenset(
+        {Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED, Status.CANCELLED, Status.NO_RECEIPT}
+    ),
+    Status.NO_RECEIPT: frozenset({Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a message shall become. '' and None keep provider_id, price and dispatch as they are."""
+
+    message: int
+    to: str
+    reason: str = ""
+    raw_code: str = ""
+    provider_id: str = ""
+    price: Decimal | None = None
+    dispatch: int | None = None  # the new lot of a message that goes again
+
+
+@dataclass
+class _Difference:
+    statuses: Counter[str] = field(default_factory=Counter)
+    parts: int = 0
+    price: Decimal = Decimal(0)
+
+
+def enter(mailing_id: int, entries: Sequence[bulk.Entry]) -> None:
+    """New messages, all of one mailing: write and count them."""
+    _in_transaction()
+    bulk.insert_messages(entries)
+    _count(mailing_id, _Difference(statuses=Counter(entry.status for entry in entries)))
+
+
+def move(
+    moves: Sequence[Move],
+    *,
+    only_from: Collection[str] = tuple(Status),
+    in_dispatch: int | None = None,
+) -> list[int]:
+    """Make the moves that are allowed, count them, and return the ids of the messages moved.
+
+    At most one move per message. A message that has gone further meanwhile keeps its status, but
+    learns the price and the provider's id. in_dispatch: leave messages of other lots alone.
+    """
+    _in_transaction()
+    if not moves:
+        return []
+    wanted = {each.message: each for each in moves}
+    now = timezone.now()
+    changes: list[bulk.Change] = []
+    moved: list[int] = []
+    differences: dict[int, _Difference] = defaultdict(_Difference)
+    for held in bulk.lock_messages(list(wanted)):
+        if in_dispatch is not None and held.dispatch_id != in_dispatch:
+            continue
+        each = wanted[held.id]
+        if held.status not in only_from or each.to not in MOVES.get(held.status, ()):
+            _learn(held, each, differences[held.mailing_id])
+            continue
+        moved.append(held.id)
+        changes.append(
+            bulk.Change(
+                id=held.id,
+                status=each.to,
+                reason=each.reason,
+                raw_code=each.raw_code[:64],
+                provider_id=each.provider_id[:64],
+                price=each.price,
+                dispatch_id=each.dispatch,
+                handed_at=now if each.to in Message.TAKEN or each.to == Status.UNKNOWN else None,
+                final_at=now if each.to in Message.FINAL else None,
+            )
+        )
+        _add(differences[held.mailing_id], held, each)
+    if changes:
+        bulk.change_messages(changes)
+    for mailing_id in sorted(differences):
+        _count(mailing_id, differences[mailing_id])
+    return moved
+
+
+def _add(difference: _Difference, held: bulk.Held, each: Move) -> None:
+    difference.statuses[held.status] -= 1
+    difference.statuses[each.to] += 1
+    difference.parts += held.parts * ((each.to in Message.TAKEN) - (held.status in Message.TAKEN))
+    if each.price is not None:
+        difference.price += each.price - (held.price or 0)
+
+
+def _learn(held: bulk.Held, each: Move, difference: _Difference) -> None:
+    """A receipt came before the answer: the answer's price still counts. Rare, so one by one."""
+    if each.price is None or held.price is not None:
+        return
+    Message.objects.filter(id=held.id).update(
+        price=each.price, **({"provider_id": each.provider_id} if each.provider_id else {})
+    )
+    difference.price += each.price
+
+
+def _count(mailing_id: int, difference: _Difference) -> None:
+    changed = {status: F(status) + n for status, n in difference.statuses.items() if n}
+    if difference.parts:
+        changed["parts"] = F("parts") + difference.parts
+    if difference.price:
+        changed["price"] = F("price") + difference.price
+    if changed and not Counters.objects.filter(mailing_id=mailing_id).update(**changed):
+        raise RuntimeError(f"mailing {mailing_id} has no counters")
+
+
+def _in_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise RuntimeError("the ledger is changed inside a transaction only")

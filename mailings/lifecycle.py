@@ -1,0 +1,163 @@
+"""The life of a mailing: launch, pause, resume, cancel, settle. Every change of state is one
+conditional update that must hit its row: a second click hits none.
+"""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from integrations import router
+from integrations.reasons import Reason
+from smsmail.clock import nudge
+from users.models import User, audit
+
+from . import audience, ledger, text
+from .ledger import Move
+from .models import Counters, Dispatch, Mailing, Message
+
+State = Mailing.State
+Status = Message.Status
+SWEEP = 10  # lots cancelled in one transaction: about 5,000 messages, 100 ms
+
+
+class CannotLaunch(Exception):
+    """Why the mailing may not go, in words for the manager."""
+
+
+class WrongState(Exception):
+    """The mailing is no longer where the button thought it was, in words for the manager."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What a cancellation stops, and what had already gone."""
+
+    stopped: int
+    gone: int
+
+
+def launch(mailing: Mailing, by: User) -> None:
+    """From draft to preparing, once. Raises CannotLaunch."""
+    _check_ready(mailing)
+    with transaction.atomic():
+        launched = Mailing.objects.filter(id=mailing.id, state=State.DRAFT).update(
+            state=State.PREPARING,
+            launched_at=timezone.now(),
+            launched_by=by,
+            cursor=0,
+            ceiling=audience.newest(),
+        )
+        if not launched:
+            raise CannotLaunch(_("This mailing has been launched already."))
+        Counters.objects.create(mailing=mailing)
+        audit(by, "launched", f"mailing {mailing.id}")
+        nudge("prepare")
+    mailing.refresh_from_db()
+
+
+def pause(mailing: Mailing, by: User) -> None:
+    """Nothing more is handed over until resume(). What has gone has gone."""
+    _change(mailing, Mailing.RUNNING, State.PAUSED, by, "paused")
+
+
+def resume(mailing: Mailing, by: User) -> None:
+    on = State.SENDING if mailing.prepared_at else State.PREPARING
+    _change(mailing, {State.PAUSED}, on, by, "resumed")
+    nudge("prepare")
+    nudge("hand_over")
+
+
+def cancel(mailing: Mailing, by: User) -> Split:
+    """Stop for good everything not yet handed over. The rows follow within moments (settle_due)."""
+    with transaction.atomic():
+        _change(mailing, Mailing.STOPPABLE, State.CANCELLED, by, "cancelled")
+        counters = Counters.objects.get(mailing=mailing)
+        in_hand = mailing.dispatches.filter(state=Dispatch.State.HANDING)
+        leaving = in_hand.aggregate(size=Sum("size"))["size"] or 0
+        nudge("settle")
+    return Split(stopped=max(counters.waiting - leaving, 0), gone=counters.gone + leaving)
+
+
+def delete_draft(mailing: Mailing, by: User) -> None:
+    with transaction.atomic():
+        deleted, _rows = Mailing.objects.filter(id=mailing.id, state=State.DRAFT).delete()
+        if not deleted:
+            raise WrongState(_("Only a draft can be deleted."))
+        audit(by, "deleted", f"mailing {mailing.id}", name=mailing.name)
+
+
+def settle_due() -> bool:
+    """Clock job: move mailings on when their messages allow it; sweep cancelled ones."""
+    now = timezone.now()
+    mailings = Mailing.objects.filter(kind=Mailing.Kind.MAILING)
+    # An unknown message that the provider never had waits again.
+    mailings.filter(_counts(waiting__gt=0), state=State.SETTLING).update(state=State.SENDING)
+    mailings.filter(
+        _counts(waiting=0), state__in=[State.SENDING, State.PAUSED], prepared_at__isnull=False
+    ).update(state=State.SETTLING, trouble="", trouble_raw="")
+    final = _counts(waiting=0, accepted=0, unknown=0)
+    mailings.filter(final, state=State.SETTLING).update(state=State.DONE, finished_at=now)
+    mailings.filter(
+        final, state=State.CANCELLED, finished_at__isnull=True, prepared_at__isnull=False
+    ).update(finished_at=now)
+    # An open mailing whose receipts are all in but one late "no receipt": nothing to do here.
+    return _sweep_cancelled()
+
+
+def _check_ready(mailing: Mailing) -> None:
+    if router.current() is None:
+        raise CannotLaunch(_("No SMS service is connected. Ask the owner to connect one."))
+    if not mailing.text.strip():
+        raise CannotLaunch(_("The text is empty."))
+    try:
+        text.parse(mailing.text)
+    except text.BadText as error:
+        raise CannotLaunch(str(error)) from error
+    if audience.funnel(mailing).will_receive == 0:
+        raise CannotLaunch(_("Nobody would get it. Choose other people."))
+
+
+def _change(
+    mailing: Mailing,
+    sources: "frozenset[Mailing.State] | set[Mailing.State]",
+    to: Mailing.State,
+    by: User,
+    what: str,
+) -> None:
+    with transaction.atomic():
+        changed = Mailing.objects.filter(id=mailing.id, state__in=sources).update(
+            state=to, trouble="", trouble_raw=""
+        )
+        mailing.refresh_from_db()
+        if not changed:
+            raise WrongState(
+                _("The mailing is “%(state)s” meanwhile. Look at the page again.")
+                % {"state": mailing.get_state_display()}
+            )
+        audit(by, what, f"mailing {mailing.id}")
+
+
+def _counts(**conditions: int) -> Q:
+    """Mailings whose counters are so; asked in the same statement that changes the state."""
+    return Q(Exists(Counters.objects.filter(mailing=OuterRef("pk"), **conditions)))
+
+
+def _sweep_cancelled() -> bool:
+    """The waiting lots of cancelled mailings, some at a time; True when there are more."""
+    with transaction.atomic(durable=True):
+        lots = list(
+            Dispatch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .filter(state=Dispatch.State.WAITING, mailing__state=State.CANCELLED)
+            .order_by("id")[:SWEEP]
+        )
+        waiting = Message.objects.filter(
+            dispatch_id__in=[lot.id for lot in lots], status=Status.WAITING
+        ).values_list("id", flat=True)
+        ledger.move([Move(each, Status.CANCELLED, Reason.CANCELLED) for each in waiting])
+        Dispatch.objects.filter(id__in=[lot.id for lot in lots]).update(
+            state=Dispatch.State.ANSWERED
+        )
+    return len(lots) == SWEEP

@@ -1,0 +1,138 @@
+"""Audience -> Message rows and their lots, chunk by chunk. A chunk's rows, its lots, the counters and
+the cursor are one transaction: killed anywhere, the same chunk comes again, and nothing twice.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import router
+from integrations.reasons import Reason
+from smsmail.clock import nudge
+
+from . import audience, bulk, ledger, text
+from .models import Dispatch, Mailing, Message
+
+CHUNK = 5000  # people in one transaction: about 50 ms, 10 lots
+LOT = 500  # when no account says otherwise
+
+Status = Message.Status
+
+
+def prepare_due() -> bool:
+    """Clock job: one chunk of every mailing that is not prepared yet."""
+    due = Mailing.objects.filter(
+        state__in=[Mailing.State.PREPARING, Mailing.State.CANCELLED],
+        launched_at__isnull=False,
+        prepared_at__isnull=True,
+    )
+    more = [prepare_some(mailing_id) for mailing_id in due.values_list("id", flat=True)]
+    return any(more)
+
+
+def prepare_some(mailing_id: int) -> bool:
+    """The next chunk of one mailing; True when there is more to do.
+
+    A mailing cancelled meanwhile is prepared to its end too, as cancelled: so everybody whom it
+    would have reached can be seen in it.
+    """
+    with transaction.atomic(durable=True):
+        mailing = (
+            Mailing.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .filter(id=mailing_id, prepared_at__isnull=True, launched_at__isnull=False)
+            .exclude(state=Mailing.State.PAUSED)
+            .first()
+        )
+        if mailing is None:
+            return False
+        chosen = audience.candidates(mailing, CHUNK)
+        if not chosen:
+            mailing.prepared_at = timezone.now()
+            if mailing.state == Mailing.State.PREPARING:
+                mailing.state = Mailing.State.SENDING
+            mailing.save(update_fields=["prepared_at", "state"])
+            return False
+        _enter(mailing, chosen)
+        mailing.cursor = chosen[-1].id
+        mailing.save(update_fields=["cursor"])
+    nudge("hand_over")
+    return True
+
+
+def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
+    now = timezone.now()
+    template = text.parse(mailing.text)
+    taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])
+    skipped: list[bulk.Entry] = []
+    fit: list[audience.Candidate] = []
+    for each in chosen:
+        if each.why_not or each.phone in taken:
+            skipped.append(_left_out(mailing.id, each, now))
+        else:
+            taken.add(each.phone)
+            fit.append(each)
+    ledger.enter(mailing.id, [*skipped, *_messages(mailing, template, fit, now)])
+
+
+def _left_out(mailing_id: int, each: audience.Candidate, now: datetime) -> bulk.Entry:
+    return bulk.Entry(
+        mailing_id=mailing_id,
+        key=f"user:{each.id}",
+        user_id=each.id,
+        phone=each.phone,
+        text="",
+        parts=0,
+        status=Status.SKIPPED.value,
+        reason=each.why_not or Reason.SAME_PHONE.value,
+        dispatch_id=None,
+        final_at=now,
+    )
+
+
+def _messages(
+    mailing: Mailing, template: text.Template, fit: list[audience.Candidate], now: datetime
+) -> Iterator[bulk.Entry]:
+    cancelled = mailing.state == Mailing.State.CANCELLED
+    size = lot_size()
+    lots = [fit[start : start + size] for start in range(0, len(fit), size)]
+    dispatches = [] if cancelled else new_lots(mailing.id, [len(lot) for lot in lots])
+    for number, lot in enumerate(lots):
+        dispatch_id = None if cancelled else dispatches[number].id
+        for each in lot:
+            rendered = text.render(
+                template, text.values_of(each.first_name, each.last_name, each.email, each.phone)
+            )
+            yield bulk.Entry(
+                mailing_id=mailing.id,
+                key=each.phone,
+                user_id=each.id,
+                phone=each.phone,
+                text=rendered,
+                parts=text.parts_of(rendered),
+                status=Status.CANCELLED.value if cancelled else Status.WAITING.value,
+                reason=Reason.CANCELLED.value if cancelled else "",
+                dispatch_id=dispatch_id,
+                final_at=now if cancelled else None,
+            )
+
+
+def new_lots(
+    mailing_id: int, sizes: list[int], *, not_before: datetime | None = None
+) -> list[Dispatch]:
+    """Waiting lots with references of their own, in one statement."""
+    return Dispatch.objects.bulk_create(
+        Dispatch(
+            mailing_id=mailing_id,
+            reference=Dispatch.new_reference(),
+            size=size,
+            not_before=not_before or timezone.now(),
+        )
+        for size in sizes
+    )
+
+
+def lot_size() -> int:
+    account = router.current()
+    return router.provider_class(account.provider).lot if account else LOT

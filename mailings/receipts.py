@@ -1,0 +1,165 @@
+"""Fold what providers report into the ledger, a thousand raw receipts at a time."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import router
+from integrations.models import Receipt
+from integrations.provider import Credentials, Note, Report, ReportStatus
+from integrations.reasons import Reason
+from users import consent
+from users.models import OptOut
+
+from . import bulk, ledger
+from .ledger import Move
+from .models import Dispatch, Message
+
+logger = logging.getLogger(__name__)
+
+Status = Message.Status
+FOLD = 1000
+# Of several reports on one message in one batch, the later rank wins: receipts come out of order.
+RANK = (ReportStatus.NOT_FOUND, ReportStatus.ACCEPTED)
+
+
+@dataclass
+class Folded:
+    """What became of a batch of reports, by their place in it."""
+
+    applied: set[int] = field(default_factory=set)
+    strangers: set[int] = field(default_factory=set)
+
+
+def fold_due() -> bool:
+    """Clock job: one batch of raw receipts; True when there may be more."""
+    with transaction.atomic(durable=True):
+        batch = list(
+            Receipt.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .filter(folded_at__isnull=True)
+            .select_related("account")
+            .order_by("id")[:FOLD]
+        )
+        outcomes: dict[str, list[int]] = {}
+        reports: list[Report] = []
+        sources: list[int] = []  # whose receipt each report is
+        for receipt in batch:
+            found = _read(receipt)
+            if found is None:
+                outcomes.setdefault(Receipt.Outcome.UNREADABLE, []).append(receipt.id)
+                continue
+            reports += found
+            sources += [receipt.id] * len(found)
+        folded = apply(reports)
+        applied = {sources[place] for place in folded.applied}
+        strange = {sources[place] for place in folded.strangers} - applied
+        unreadable = set(outcomes.get(Receipt.Outcome.UNREADABLE, ()))
+        stale = {receipt.id for receipt in batch} - applied - strange - unreadable
+        for outcome, ids in (
+            (Receipt.Outcome.APPLIED, applied),
+            (Receipt.Outcome.STRANGER, strange),
+            (Receipt.Outcome.UNREADABLE, unreadable),
+            (Receipt.Outcome.STALE, stale),
+        ):
+            if ids:
+                Receipt.objects.filter(id__in=ids).update(folded_at=timezone.now(), outcome=outcome)
+    return len(batch) == FOLD
+
+
+def apply(reports: Sequence[Report]) -> Folded:
+    """Move the messages that the reports name. Inside the caller's transaction.
+
+    A message is found by our reference and its phone; when it has moved to another lot since,
+    the report still counts: it says that the first hand-over did arrive.
+    """
+    folded = Folded()
+    dispatches = {
+        reference: (dispatch_id, mailing_id)
+        for reference, dispatch_id, mailing_id in Dispatch.objects.filter(
+            reference__in={report.reference for report in reports}
+        ).values_list("reference", "id", "mailing_id")
+    }
+    known = {
+        place: (*dispatches[report.reference], report.phone)
+        for place, report in enumerate(reports)
+        if report.reference in dispatches
+    }
+    messages = _locate(set(known.values()))
+    moves: dict[int, tuple[int, Move]] = {}
+    for place, report in enumerate(reports):
+        message = messages.get(known[place]) if place in known else None
+        if message is None:
+            folded.strangers.add(place)
+        elif report.status != ReportStatus.NOT_FOUND:
+            move = _move(message, report)
+            if message not in moves or _outranks(report, reports[moves[message][0]]):
+                moves[message] = (place, move)
+    moved = set(ledger.move([move for _, move in moves.values()]))
+    folded.applied = {place for message, (place, _) in moves.items() if message in moved}
+    _keep_opt_outs([reports[place] for place in folded.applied])
+    return folded
+
+
+def _read(receipt: Receipt) -> list[Report] | None:
+    """The reports of a raw receipt; None when it cannot be understood."""
+    note = Note(headers=receipt.headers, query=receipt.query, body=receipt.body)
+    try:
+        provider = router.provider_class(receipt.account.provider)(Credentials(values={}))
+        return provider.read_receipts(note)
+    except (ValueError, KeyError):
+        return None
+    except Exception as error:  # noqa: BLE001 - one odd receipt must not hold up the rest
+        logger.error("receipt %s cannot be read: %s", receipt.id, type(error).__name__)
+        return None
+
+
+def _locate(wanted: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
+    """(dispatch, mailing, phone) -> message id."""
+    found = {
+        (each.dispatch_id, each.phone): each.id
+        for each in bulk.find_messages([(dispatch, phone) for dispatch, _, phone in wanted])
+    }
+    here = {key: found[key[0], key[2]] for key in wanted if (key[0], key[2]) in found}
+    missing = wanted - here.keys()
+    if missing:
+        moved = {
+            (mailing, phone): message
+            for message, mailing, phone in bulk.find_moved_messages(
+                [(mailing, phone) for _, mailing, phone in missing]
+            )
+        }
+        here |= {key: moved[key[1], key[2]] for key in missing if (key[1], key[2]) in moved}
+    return here
+
+
+def _move(message: int, report: Report) -> Move:
+    to = Status(report.status.value)
+    return Move(
+        message,
+        to,
+        reason=_reason(to, report),
+        raw_code=report.raw,
+        provider_id=report.provider_id,
+        price=report.price,
+    )
+
+
+def _reason(to: str, report: Report) -> str:
+    if to in (Status.ACCEPTED, Status.DELIVERED):
+        return ""
+    default = {Status.EXPIRED: Reason.EXPIRED, Status.CANCELLED: Reason.CANCELLED}
+    return report.reason or default.get(Status(to), Reason.OTHER)
+
+
+def _outranks(report: Report, other: Report) -> bool:
+    return other.status in RANK and report.status not in RANK
+
+
+def _keep_opt_outs(reports: Sequence[Report]) -> None:
+    """A service that says "this number has opted out" is believed, for every later mailing."""
+    for report in reports:
+        if report.reason == Reason.OPTED_OUT:
+            consent.opt_out(report.phone, OptOut.Source.PROVIDER)
