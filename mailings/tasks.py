@@ -1,15 +1,24 @@
 """Celery tasks, one for each of clock.JOBS: each wakes the function up, and again while work is left."""
 
+import logging
 from collections.abc import Callable
 
 from smsmail.celery import app
 from smsmail.clock import JOBS, Job, nudge
 
+logger = logging.getLogger(__name__)
+
 
 def _task_for(job: Job) -> Callable[[], None]:
     @app.task(name=job.task)  # type: ignore[untyped-decorator]  # celery has no types
     def run() -> None:
-        if job.run():
+        try:
+            more = job.run()
+        # Celery would log the error's message, which may quote a person's data.
+        except Exception:
+            logger.exception("%s failed", job.name)
+            return
+        if more:
             nudge(job.name)
 
     return run  # type: ignore[no-any-return]

@@ -21,11 +21,16 @@ class Job:
     name: str
     path: str  # dotted path of the function: () -> bool, True when there is more to do at once
     every: float  # seconds
+    network: bool = False  # waits for a provider, so it must not stand in the others' way
 
     @property
     def task(self) -> str:
         """The name of its Celery task (mailings.tasks)."""
         return f"smsmail.{self.name}"
+
+    @property
+    def queue(self) -> str:
+        return "network" if self.network else "rows"
 
     def run(self) -> bool:
         return cast(Callable[[], bool], import_string(self.path))()
@@ -33,28 +38,30 @@ class Job:
 
 JOBS = (
     Job("prepare", "mailings.prepare.prepare_due", 1),
-    Job("hand_over", "mailings.dispatch.hand_over_due", 1),
+    Job("hand_over", "mailings.dispatch.hand_over_due", 1, network=True),
     Job("fold_receipts", "mailings.receipts.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),
     Job("recover", "mailings.dispatch.recover_due", 5),
-    Job("enquire", "mailings.receipts.enquire_due", 5),
+    Job("enquire", "mailings.enquiry.enquire_due", 5, network=True),
     Job("simulate", "integrations.providers.simulator.report_due", 1),
-    Job("refresh_balances", "integrations.router.refresh_balances", 600),
+    Job("refresh_balances", "integrations.router.refresh_balances", 600, network=True),
     Job("forget", "integrations.router.forget_old", 3600),
 )
+BY_NAME = {job.name: job for job in JOBS}
 
 
 def nudge(name: str) -> None:
     """After this transaction's commit, wake a worker for the job. Never fails: beat comes anyway."""
-    transaction.on_commit(lambda: _post(name))
+    job = BY_NAME[name]
+    transaction.on_commit(lambda: _post(job))
 
 
-def _post(name: str) -> None:
+def _post(job: Job) -> None:
     if not settings.REDIS_URL:
         return  # the embedded worker looks again within a second
     from .celery import app
 
     try:
-        app.send_task(f"smsmail.{name}", expires=60, retry=False)
+        app.send_task(job.task, queue=job.queue, expires=60, retry=False)
     except Exception as error:  # any broker trouble must not reach the caller
-        logger.warning("no wake-up for %s, the clock will come: %s", name, type(error).__name__)
+        logger.warning("no wake-up for %s, the clock will come: %s", job.name, type(error).__name__)

@@ -3,8 +3,11 @@
 DATABASE_URL empty: an SQLite file in DATA_DIR. REDIS_URL empty: no broker. .env.example names all.
 """
 
+import ipaddress
 import os
 import secrets
+import zoneinfo
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,72 +17,70 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from .environment import flag, positive, secret, text, words
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+environ.Env.read_env(BASE_DIR / ".env")  # what the environment already says wins
 
 
-def secret(name: str) -> str:
-    """The value of NAME, or the content of the file that NAME_FILE names; '' when neither is set."""
-    path = env.str(f"{name}_FILE", default="")
-    if not path:
-        return str(env.str(name, default=""))
-    try:
-        return Path(path).read_text().strip()
-    except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE={path} cannot be read: {error}") from error
-
-
-def positive(name: str, default: int) -> int:
-    """A whole number above zero; ImproperlyConfigured otherwise."""
-    raw = env.str(name, default=str(default))
-    if not raw.isdigit() or int(raw) == 0:
-        raise ImproperlyConfigured(f"{name}={raw} must be a whole number above zero")
-    return int(raw)
-
-
-def kept_key(name: str, make: Any) -> str:
+def kept_key(name: str, make: Callable[[], str]) -> str:
     """A key made once into a 0600 file beside the SQLite database: the embedded shape only."""
     path = DATA_DIR / name
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(make())
+    if not path.exists():
+        # Written aside and linked: whoever else starts at this moment sees a whole key or none.
+        draft = DATA_DIR / f".{name}.{os.getpid()}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(make())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # theirs, then
+        finally:
+            draft.unlink()
     return path.read_text().strip()
 
 
 # --- where things are -------------------------------------------------------------------------
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
+DATA_DIR = Path(text("DATA_DIR", str(BASE_DIR / "var")))
 DATABASE_URL = secret("DATABASE_URL")
 REDIS_URL = secret("REDIS_URL")
 EMBEDDED = not DATABASE_URL
+if REDIS_URL and urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
+    raise ImproperlyConfigured("REDIS_URL must look like redis://127.0.0.1:6379/0, or be empty")
 
+# Where `manage.py serve` listens.
+HOST = text("HOST", "127.0.0.1")
+PORT = positive("PORT", 8000)
+if PORT > 65535:
+    raise ImproperlyConfigured(f"PORT={PORT} must be at most 65535")
 # The address people and providers reach us at: links, callbacks, allowed host, secure cookies.
-PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+_host = "127.0.0.1" if HOST in {"0.0.0.0", "::"} else HOST  # noqa: S104 - compared, not bound
+PUBLIC_URL = text(
+    "PUBLIC_URL", f"http://[{_host}]:{PORT}" if ":" in _host else f"http://{_host}:{PORT}"
+).rstrip("/")
 _public = urlsplit(PUBLIC_URL)
-if _public.scheme not in {"http", "https"} or not _public.hostname:
+if _public.scheme not in {"http", "https"} or not _public.hostname or _public.path:
     raise ImproperlyConfigured(f"PUBLIC_URL={PUBLIC_URL} must look like https://sms.example.com")
 SECURE = _public.scheme == "https"
 
-DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = [
-    *env.list("ALLOWED_HOSTS", default=[]),
-    _public.hostname,
-    "localhost",
-    "127.0.0.1",
-    "[::1]",
-]
+DEBUG = flag("DEBUG")
+ALLOWED_HOSTS = [*words("ALLOWED_HOSTS"), _public.hostname, "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+# Addresses or networks whose X-Forwarded-For and -Proto are believed (wsgi.py).
+TRUSTED_PROXIES = words("TRUSTED_PROXIES")
+for _proxy in TRUSTED_PROXIES:
+    try:
+        ipaddress.ip_network(_proxy)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}") from error
 
 # --- secrets ----------------------------------------------------------------------------------
 if EMBEDDED:
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 SECRET_KEY = secret("SECRET_KEY") or (
     kept_key("secret.key", lambda: secrets.token_urlsafe(50)) if EMBEDDED else ""
 )
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = [key for key in secret("SECRET_KEY_FALLBACKS").split(",") if key]
 # Keys of encrypted fields: the first writes, all read.
 FIELD_KEYS = [key for key in secret("FIELD_KEYS").split(",") if key] or (
     [kept_key("field.key", lambda: Fernet.generate_key().decode())] if EMBEDDED else []
@@ -164,11 +165,12 @@ if EMBEDDED:
         }
     }
 else:
-    DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-    if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    if urlsplit(DATABASE_URL).scheme not in {"postgres", "postgresql"}:
+        # The address itself stays unsaid: it holds a password.
         raise ImproperlyConfigured(
             "DATABASE_URL must be a postgres:// address, or empty for SQLite"
         )
+    DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -205,33 +207,43 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = False  # the proxy in front does it; health checks come in plain
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_REFERRER_POLICY = "same-origin"
-if env.bool("BEHIND_PROXY", default=False):
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    AXES_IPWARE_PROXY_COUNT = 1
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for subdomains: they are somebody else's
+    "security.W008",  # see SECURE_SSL_REDIRECT
+    "security.W021",  # HSTS preload: the domain's owner decides that
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 # Named as Django 6 names it; smsmail.middleware sends it until then.
 SECURE_CSP = {"default-src": ["'self'"], "frame-ancestors": ["'none'"], "base-uri": ["'none'"]}
 
 # --- language, time, money --------------------------------------------------------------------
 LANGUAGES = [("ru", _("Russian")), ("en", _("English"))]
-LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="ru")
+LANGUAGE_CODE = text("LANGUAGE_CODE", "ru")
+if LANGUAGE_CODE not in dict(LANGUAGES):
+    raise ImproperlyConfigured(f"LANGUAGE_CODE={LANGUAGE_CODE} must be ru or en")
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = env.str("TIME_ZONE", default="Europe/Moscow")
+TIME_ZONE = text("TIME_ZONE", "Europe/Moscow")
+if TIME_ZONE not in zoneinfo.available_timezones():
+    raise ImproperlyConfigured(f"TIME_ZONE={TIME_ZONE} must look like Europe/Moscow")
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
-DEFAULT_COUNTRY = env.str("DEFAULT_COUNTRY", default="RU")  # for phones written without a country
-CURRENCY = env.str("CURRENCY", default="RUB")
+DEFAULT_COUNTRY = text("DEFAULT_COUNTRY", "RU")  # for phones written without a country
+if len(DEFAULT_COUNTRY) != 2 or not DEFAULT_COUNTRY.isupper():
+    raise ImproperlyConfigured(f"DEFAULT_COUNTRY={DEFAULT_COUNTRY} must be two capitals, like RU")
+CURRENCY = text("CURRENCY", "RUB")
 
 # --- static files -----------------------------------------------------------------------------
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
-WHITENOISE_AUTOREFRESH = False
+# Set in the image, where collectstatic has hashed and compressed the files into it. Not set: they
+# are served from where they lie.
+STATIC_ROOT = text("STATIC_ROOT") or None
+WHITENOISE_USE_FINDERS = not STATIC_ROOT
+WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if STATIC_ROOT.exists()
+        if STATIC_ROOT
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
@@ -247,25 +259,52 @@ CONNECT_TIMEOUT = positive("CONNECT_TIMEOUT", 10)
 RECEIPT_WAIT = positive(
     "RECEIPT_WAIT", 26 * 3600
 )  # then "no receipt"; providers give up after 24 h
+LOOK_UP_PAUSE = positive("LOOK_UP_PAUSE", 120)  # between two enquiries about one unknown lot
 HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
 # Other addresses than the providers' own: emulators on loopback. Never from the web interface.
-PROVIDER_URLS = {"smsc": env.str("SMSC_URL", default="")}
+PROVIDER_URLS = {"smsc": text("SMSC_URL")}
 
 # --- clock and broker -------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"
+# A nudge is made in somebody's request: a broker that is away may cost it a moment, no more.
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+    "max_retries": 0,
+    "interval_start": 0,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker for ever
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = TASK_LIMIT
 CELERY_TASK_ACKS_LATE = False  # the database is the queue: a lost wake-up costs a second, no more
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Two queues, so that a provider that hangs never keeps receipts from being folded: a worker takes
+# from both in turn, and may be told to take from one (docker-compose.yml does).
+CELERY_TASK_DEFAULT_QUEUE = "rows"
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"rows": {}, "network": {}}
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: nothing to keep, no file to share
 
 # --- logs: no phones, texts or tokens in them --------------------------------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "plain": {
+            "()": "smsmail.logs.Formatter",
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"axes": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
+    "root": {"handlers": ["console"], "level": text("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},  # not Django's own formatter
+        "axes": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
+        # Else several lines for every job and second: received, succeeded, due.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+    },
 }

@@ -1,0 +1,64 @@
+"""The embedded worker: one thread for each of clock.JOBS, calling it when it is due."""
+
+import logging
+import signal
+import threading
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections, connections
+
+from smsmail.clock import JOBS, Job
+
+logger = logging.getLogger(__name__)
+LONGEST_PAUSE = 30.0
+
+
+class Command(BaseCommand):
+    help = "Run the clock's jobs in this process, without Celery and Redis."
+
+    def handle(self, **_options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        threads = [
+            # Daemons: what has not ended when patience has must not keep the process alive.
+            threading.Thread(target=repeat, args=(job, stop), name=job.name, daemon=True)
+            for job in JOBS
+        ]
+        for thread in threads:
+            thread.start()
+        logger.info("%s jobs by the clock", len(threads))
+        stop.wait()
+        # A lot under way may still start requests until its deadline, and the last one may take long.
+        patience = time.monotonic() + settings.LOT_DEADLINE + settings.READ_TIMEOUT
+        for thread in threads:
+            thread.join(max(0.0, patience - time.monotonic()))
+
+
+def repeat(job: Job, stop: threading.Event) -> None:
+    """Run the job until told to stop: at once again while work is left, else when it is due."""
+    failures = 0
+    try:
+        while not stop.is_set():
+            try:
+                more = job.run()
+            except Exception:
+                failures += 1
+                logger.exception("%s failed", job.name)
+                connections.close_all()
+                stop.wait(pause_after(failures, job))
+                continue
+            failures = 0
+            if not more:
+                close_old_connections()
+                stop.wait(job.every)
+    finally:
+        connections.close_all()
+
+
+def pause_after(failures: int, job: Job) -> float:
+    """Twice as long after each failure in a row, half a minute at most, but never before its time."""
+    return max(job.every, min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures, 10)))

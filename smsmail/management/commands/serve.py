@@ -1,0 +1,176 @@
+"""The whole product on one machine: the database made ready, then the web server and the worker as
+children of this process. All end together, and nothing is left when this process is killed.
+"""
+
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from users.models import User
+
+WEB = (
+    *(
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--no-ws",
+        "smsmail.wsgi:application",
+    ),
+    *("--host", settings.HOST, "--port", str(settings.PORT), "--blocking-threads", "4"),
+)
+WORKER = (sys.executable, "manage.py", "runworker")
+# The worker may wait for a lot under way (runworker.py).
+PATIENCE = settings.LOT_DEADLINE + settings.READ_TIMEOUT + 5
+
+
+class Command(BaseCommand):
+    help = "Start smsmail: migrate, a demo school on first start, web server and worker."
+
+    def handle(self, **_options: Any) -> None:
+        check_port(settings.HOST, settings.PORT)
+        try:
+            self.make_ready()
+        except KeyboardInterrupt:
+            raise CommandError("stopped before it was ready; start again") from None
+        if supervise({"web": WEB, "worker": WORKER}, self.say):
+            raise CommandError("a part of smsmail ended by itself, so everything was ended")
+
+    def make_ready(self) -> None:
+        call_command("migrate", interactive=False, verbosity=0)
+        if settings.EMBEDDED and not User.objects.exists():
+            self.say("First start: making a demo school ...")
+            call_command("demo_school", stdout=self.stdout)
+        elif settings.EMBEDDED:
+            self.say("Everything is as you left it: sign in with the same e-mail and password.")
+        self.say(f"\n  smsmail is at {settings.PUBLIC_URL}/  (Ctrl-C ends it)\n")
+
+    def say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def check_port(host: str, port: int) -> None:
+    """A sentence now is better than the web server's traceback later."""
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise CommandError(
+            f"Cannot listen on {host} port {port}: {error.strerror}.\n"
+            f"If another program has it, choose a free one: PORT={min(port + 1, 65535)} make run"
+        ) from error
+
+
+Children = dict[str, subprocess.Popen[str]]
+Events = queue.SimpleQueue[str]  # the name of a child that has ended, or "" for "end all"
+
+
+def supervise(commands: dict[str, tuple[str, ...]], say: Callable[[str], None]) -> bool:
+    """Run the commands until a signal comes or one of them ends; True when one ended by itself."""
+    events: Events = queue.SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: events.put(""))
+    children = {name: start(command) for name, command in commands.items()}
+    readers = [
+        threading.Thread(target=pass_on, args=(name, child, say), daemon=True)
+        for name, child in children.items()
+    ]
+    # Waiting and reading apart: a grandchild may hold a dead child's output open.
+    waiters = [
+        threading.Thread(target=wait_for, args=(name, child, events), daemon=True)
+        for name, child in children.items()
+    ]
+    for thread in (*readers, *waiters):
+        thread.start()
+    ended = events.get()
+    end(children, events)
+    for thread in readers:
+        thread.join(1)
+    if ended:
+        say(f"{ended} ended by itself with code {children[ended].returncode}")
+    return bool(ended)
+
+
+def start(command: tuple[str, ...]) -> subprocess.Popen[str]:
+    """In a process group of its own: Ctrl-C reaches us alone, and we end the children in order."""
+    return subprocess.Popen(  # noqa: S603 - our own commands
+        command,
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        process_group=0,
+        preexec_fn=die_with_parent,  # no thread of ours runs yet
+    )
+
+
+def _prctl() -> Callable[..., int] | None:
+    return ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+PRCTL = _prctl()  # looked up here, because between fork and exec little is allowed
+PR_SET_PDEATHSIG = 1
+PARENT = os.getpid()
+
+
+def die_with_parent() -> None:
+    """Runs in the child: when we are killed with -9, Linux asks it to end. Elsewhere it would stay."""
+    if PRCTL is not None:
+        PRCTL(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != PARENT:
+            os._exit(1)
+
+
+def pass_on(name: str, child: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+    """A child's lines, with its name before them."""
+    for line in child.stdout or ():
+        with contextlib.suppress(OSError):  # nobody reads ours; the child must not block for that
+            say(f"{name:>6} | {line.rstrip()}")
+
+
+def wait_for(name: str, child: subprocess.Popen[str], events: Events) -> None:
+    child.wait()
+    events.put(name)
+
+
+def end(children: Children, events: Events) -> None:
+    """Ask all to end and wait; a second signal, or the end of patience, ends them at once."""
+    _signal(children, signal.SIGTERM)
+    patience = time.monotonic() + PATIENCE
+    while any(child.poll() is None for child in children.values()):
+        try:
+            if not events.get(timeout=max(0.0, patience - time.monotonic())):
+                break
+        except queue.Empty:
+            break
+    _signal(children, signal.SIGKILL)  # also what a child left behind in its group
+    for child in children.values():
+        child.wait()
+
+
+def _signal(children: Children, number: int) -> None:
+    for child in children.values():
+        with contextlib.suppress(ProcessLookupError):  # the whole group is gone
+            os.killpg(child.pid, number)
