@@ -1,15 +1,27 @@
 """The one door to the network: deadlines, and every failure sorted into "surely not sent" or
-"may have arrived". No retries, no redirects followed, no proxies from the environment.
+"may have arrived". No retries, no redirects followed, no proxies from the environment, no logs.
+
+The sorting rests on one fact: whether the first byte of the body was handed to the socket. The
+error's class alone would not do: a TLS connection cut after the request is an SSLError as well.
 """
 
+import contextlib
+import json as json_format
+import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
 
 import requests
-import urllib3
 from django.conf import settings
+from requests.adapters import HTTPAdapter
+
+BODY_CAP = 1_000_000  # characters of an answer that we are ready to hold
 
 
 class Failure(StrEnum):
@@ -21,12 +33,22 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; status 0 with a failure when nothing usable did."""
+    """What came back; status 0 with a failure when nothing usable did. Any status counts as an
+    answer, 429 and 5xx too: what they mean is for the provider's file to say.
+    """
 
     status: int
     body: str = ""
     failure: Failure | None = None
     error: str = ""  # the class of the error, never its text: that may hold an address or a phone
+
+
+class TooLate(Exception):
+    """The deadline passed before the first byte of the body left."""
+
+
+class TooLong(Exception):
+    """The answer is longer than we hold, or took longer than we wait."""
 
 
 def clock() -> float:
@@ -36,3 +58,128 @@ def clock() -> float:
         if hasattr(time, "CLOCK_BOOTTIME")
         else time.monotonic()
     )
+
+
+def post(
+    url: str,
+    *,
+    data: Mapping[str, str] | None = None,
+    json: object = None,
+    deadline: float,
+    read_timeout: float | None = None,
+    auth: tuple[str, str] | None = None,
+    cap: int = BODY_CAP,
+) -> Answer:
+    """POST a form (data) or JSON, over a connection of its own: a kept one that the server had
+    closed meanwhile would fail after sending, and be unknown for nothing.
+
+    The deadline (clock() seconds) is looked at before connecting and again when the body is about
+    to leave. The whole answer must be there read_timeout seconds after that, however it drips.
+    """
+    body, content_type = _encoded(data, json)
+    line = _Line(body, deadline, read_timeout or settings.READ_TIMEOUT)
+    try:
+        line.check_deadline()
+        with _Session() as session:
+            session.trust_env = False
+            session.mount("http://", line)
+            session.mount("https://", line)
+            with session.post(
+                url,
+                data=line,
+                headers={"Content-Type": content_type},
+                auth=auth,
+                timeout=(settings.CONNECT_TIMEOUT, line.seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Answer(response.status_code, _read(response, line, cap))
+    except Exception as error:  # noqa: BLE001  # whatever it is, the caller needs to know only one thing
+        return _sorted(error, line)
+    finally:
+        line.let_go()
+
+
+def _encoded(data: Mapping[str, str] | None, json: object) -> tuple[bytes, str]:
+    if data is not None:
+        return urlencode(data).encode(), "application/x-www-form-urlencoded"
+    return json_format.dumps(json, ensure_ascii=False).encode(), "application/json"
+
+
+def _read(response: requests.Response, line: "_Line", cap: int) -> str:
+    held = b""
+    for chunk in response.iter_content(65536):
+        held += chunk
+        if len(held) > cap:
+            raise TooLong
+    # Without a Content-Length, an answer that we cut ourselves looks like a complete one.
+    if line.was_cut:
+        raise TooLong
+    return held.decode("utf-8", "replace")
+
+
+def _sorted(error: Exception, line: "_Line") -> Answer:
+    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    reason = getattr(inner, "reason", inner)
+    return Answer(
+        status=0,
+        failure=Failure.UNKNOWN if line.begun else Failure.UNSENT,
+        error=type(reason).__name__,
+    )
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Never: even when told not to follow, requests would read such an answer without a cap."""
+        return None
+
+
+class _Line(HTTPAdapter):
+    """The connection of one request, and its body: iterating over it is the moment it leaves."""
+
+    def __init__(self, body: bytes, deadline: float, seconds: float) -> None:
+        super().__init__(max_retries=0)
+        self.body = body
+        self.deadline = deadline
+        self.seconds = seconds
+        self.begun = False
+        self.was_cut = False
+        self.connection: Any = None
+        self.timer: threading.Timer | None = None
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As requests does it, but the connection that the pool makes is remembered."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = partial(self._connect, pool.ConnectionCls)
+        return pool
+
+    def _connect(self, make: Any, *args: Any, **kwargs: Any) -> Any:
+        self.connection = make(*args, **kwargs)
+        return self.connection
+
+    def __len__(self) -> int:
+        return len(self.body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """One piece, so that a peer who reads slowly is bounded by one timeout, not one each."""
+        self.check_deadline()
+        self.begun = True
+        # Socket timeouts start anew with every byte that comes; this one does not.
+        self.timer = threading.Timer(self.seconds, self._cut, [self.connection.sock])
+        self.timer.daemon = True
+        self.timer.start()
+        yield self.body
+
+    def check_deadline(self) -> None:
+        if clock() >= self.deadline:
+            raise TooLate
+
+    def _cut(self, sock: socket.socket) -> None:
+        self.was_cut = True
+        with contextlib.suppress(OSError):  # closed meanwhile
+            # Not SSLSocket's own shutdown: it takes the TLS state away from under the reader.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def let_go(self) -> None:
+        if self.timer:
+            self.timer.cancel()

@@ -135,6 +135,8 @@ class Provider:
     hint: ClassVar[Promise | str] = ""  # shown on the settings page: who it is for, how to connect
     # name -> form field; the settings form is built from these. Secrets use PasswordInput.
     fields: ClassVar[Mapping[str, forms.Field]]
+    # What must follow our callback address when it is pasted into the provider's own settings.
+    callback_hint: ClassVar[str] = ""
     lot: ClassVar[int]  # messages in one hand-over
     parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
     settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
@@ -144,6 +146,18 @@ class Provider:
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
         self.credentials = credentials
         self.receipt_url = receipt_url
+
+    @classmethod
+    def complaint(cls, values: Mapping[str, str]) -> str:
+        """What is wrong with the fields as a whole, in the person's language; '' when nothing is.
+        Secrets left as they are must be filled in by the caller.
+        """
+        return ""
+
+    @classmethod
+    def check_sender(cls, sender: str) -> str:
+        """What is wrong with the sender name by this provider's rules; '' when nothing is."""
+        return ""
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         """Hand over; exactly one Verdict per message, whatever happens. Raises nothing for the

@@ -1,0 +1,12 @@
+"""The registry: every provider we can speak to, in order of priority. A new one is one line here."""
+
+from integrations.provider import Provider
+
+from .simulator import Simulator
+
+REGISTRY: tuple[type[Provider], ...] = (Simulator,)
+
+
+def provider_class(slug: str) -> type[Provider]:
+    """Raises KeyError for a slug that is not in the registry."""
+    return {provider.slug: provider for provider in REGISTRY}[slug]

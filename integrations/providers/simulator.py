@@ -1,0 +1,204 @@
+"""The simulator: a provider without a network, for trying smsmail out, and the example to copy.
+
+Its "network" is the table SimulatedSms. The fate of a message is decided by the last two digits of
+its phone (FATES); receipts come some seconds later, written by report_due() as the door would.
+"""
+
+import contextlib
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import ClassVar
+
+from django import forms
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from integrations.http import clock
+from integrations.models import Account, Receipt, SimulatedSms
+from integrations.provider import (
+    Balance,
+    Enquiry,
+    Note,
+    Outcome,
+    Provider,
+    Report,
+    ReportStatus,
+    Sms,
+    Verdict,
+)
+from integrations.reasons import Reason
+from smsmail.clock import nudge
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a message. Without a status: refused at once, or (no reason) never reported."""
+
+    words: Promise
+    status: ReportStatus | None
+    reason: Reason | None = None
+
+
+# By the last two digits of the phone; all others are delivered.
+FATES: Mapping[str, Fate] = {
+    "00": Fate(_("refused at once: no such format"), None, Reason.BAD_PHONE),
+    "01": Fate(_("no such number"), ReportStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
+    "02": Fate(_("out of reach"), ReportStatus.UNDELIVERED, Reason.UNREACHABLE),
+    "03": Fate(_("handset is full"), ReportStatus.UNDELIVERED, Reason.HANDSET),
+    "04": Fate(_("operator refuses it"), ReportStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
+    "05": Fate(_("expires"), ReportStatus.EXPIRED, Reason.EXPIRED),
+    "06": Fate(_("no receipt ever comes"), None),
+}
+DELIVERED = Fate(_("delivered"), ReportStatus.DELIVERED)
+
+SOONEST, LATEST = 1.0, 6.0  # seconds from hand-over to receipt
+REPORTED_AT_ONCE = 1000  # messages in one go of report_due()
+IN_ONE_NOTE = 100  # reports in the body of one receipt
+
+
+class Simulator(Provider):
+    slug = "simulator"
+    title = "Simulator"
+    hint = _("Sends nothing: for trying everything out. Receipts come after some seconds.")
+    fields: ClassVar[Mapping[str, forms.Field]] = {}
+    lot = 500
+    parallel = 4
+    can_look_up = True
+    has_balance = True
+
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        if clock() >= deadline:
+            return [Verdict(sms.key, Outcome.UNSENT, reason=Reason.UNAVAILABLE) for sms in messages]
+        taken = [sms for sms in messages if not _refused(sms.phone)]
+        try:
+            with _own_connection(), transaction.atomic():
+                SimulatedSms.objects.bulk_create([_row(reference, sms) for sms in taken])
+        except DatabaseError as error:  # the table is the network, and networks fail
+            raw = f"simulator:{type(error).__name__}"
+            return [
+                Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw=raw)
+                for sms in messages
+            ]
+        return [_verdict(sms) for sms in messages]
+
+    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+        with _own_connection():
+            books = {
+                (row.reference, row.phone): row
+                for row in SimulatedSms.objects.filter(
+                    reference__in={enquiry.reference for enquiry in enquiries}
+                ).only("reference", "phone", "report_at")
+            }
+        now = timezone.now()
+        return [
+            _news(enquiry.reference, phone, books.get((enquiry.reference, phone)), now)
+            for enquiry in enquiries
+            for phone in enquiry.phones
+        ]
+
+    def check_note(self, note: Note) -> bool:
+        """There is nothing to check: report_due() writes the notes itself."""
+        return True
+
+    def read_receipts(self, note: Note) -> list[Report]:
+        try:
+            return [
+                _report(told["reference"], told["phone"])
+                for told in json.loads(note.body)["reports"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise ValueError("not a note of the simulator") from error
+
+    def balance(self) -> Balance:
+        return Balance(Decimal(10_000), settings.CURRENCY)
+
+
+def report_due() -> bool:
+    """Write receipts for simulated messages whose time has come; True when more are due. A job of
+    the clock.
+    """
+    due = SimulatedSms.objects.filter(reported=False, report_at__lte=timezone.now())
+    if not due.exists():  # without the look, SQLite would lock for writing every second
+        return False
+    with transaction.atomic():
+        if connection.features.has_select_for_update_skip_locked:
+            due = due.select_for_update(skip_locked=True)
+        rows = list(due.order_by("report_at").only("reference", "phone")[:REPORTED_AT_ONCE])
+        account = Account.objects.filter(provider=Simulator.slug).first()
+        if account is not None:
+            Receipt.objects.bulk_create(_notes(account, rows))
+        SimulatedSms.objects.filter(pk__in=[row.pk for row in rows]).update(reported=True)
+        nudge("fold_receipts")
+    return len(rows) == REPORTED_AT_ONCE
+
+
+def fate(phone: str) -> Fate:
+    return FATES.get(phone[-2:], DELIVERED)
+
+
+def _refused(phone: str) -> bool:
+    return fate(phone).status is None and fate(phone).reason is not None
+
+
+def _row(reference: str, sms: Sms) -> SimulatedSms:
+    spread = secrets.SystemRandom().uniform(SOONEST, LATEST)
+    return SimulatedSms(
+        reference=reference,
+        phone=sms.phone,
+        text=sms.text,
+        report_at=timezone.now() + timedelta(seconds=spread),
+        reported=fate(sms.phone).status is None,  # nothing will ever be told
+    )
+
+
+def _verdict(sms: Sms) -> Verdict:
+    if _refused(sms.phone):
+        reason = fate(sms.phone).reason
+        return Verdict(sms.key, Outcome.REFUSED, reason=reason, raw=f"simulator:{sms.phone[-2:]}")
+    return Verdict(sms.key, Outcome.TAKEN)
+
+
+def _news(reference: str, phone: str, row: SimulatedSms | None, now: datetime) -> Report:
+    if row is None:
+        return Report(reference, phone, ReportStatus.NOT_FOUND)
+    if row.report_at > now:
+        return Report(reference, phone, ReportStatus.ACCEPTED)
+    return _report(reference, phone)
+
+
+def _report(reference: str, phone: str) -> Report:
+    destiny = fate(phone)
+    return Report(
+        reference,
+        phone,
+        destiny.status or ReportStatus.ACCEPTED,
+        reason=destiny.reason,
+        raw=f"simulator:{phone[-2:]}" if destiny.reason else "",
+    )
+
+
+def _notes(account: Account, rows: Sequence[SimulatedSms]) -> Iterator[Receipt]:
+    for start in range(0, len(rows), IN_ONE_NOTE):
+        reports = [
+            {"reference": row.reference, "phone": row.phone}
+            for row in rows[start : start + IN_ONE_NOTE]
+        ]
+        yield Receipt(account=account, body=json.dumps({"reports": reports}))
+
+
+@contextlib.contextmanager
+def _own_connection() -> Iterator[None]:
+    """A pool's thread that had no connection leaves none behind: nobody else would close it."""
+    had_one = connection.connection is not None
+    try:
+        yield
+    finally:
+        if not had_one:
+            connection.close()
