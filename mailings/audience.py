@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
 
 from integrations.reasons import Reason
-from users.models import OptOut, User
+from users.models import Group, OptOut, User
 
 from .models import Mailing
 
@@ -25,6 +25,15 @@ class Candidate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom a form names before it is saved: as much of a Mailing as the funnel needs."""
+
+    everyone: bool
+    groups: QuerySet[Group]
+    only_confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Funnel:
     """total = everybody under the rule = excluded, each for one reason, + will_receive."""
 
@@ -33,7 +42,7 @@ class Funnel:
     will_receive: int
 
 
-def funnel(mailing: Mailing) -> Funnel:
+def funnel(mailing: Mailing | Choice) -> Funnel:
     """Two queries, whatever the number of people."""
     rows = (
         people(mailing)
@@ -56,7 +65,7 @@ def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
     return [Candidate(*row) for row in fields[:limit]]
 
 
-def people(mailing: Mailing) -> "QuerySet[Any]":
+def people(mailing: Mailing | Choice) -> "QuerySet[Any]":
     """Everybody under the rule, with why_not: the first reason that holds, in the funnel's order.
 
     Two people with one phone both have '' here: the one with the lower id gets the SMS, the

@@ -1,16 +1,141 @@
-"""Pages of mailings."""
+"""Pages that show: the dashboard, mailings, their recipients and reasons, one message.
+Writing a draft is in composing.py, launching and stopping in steering.py.
+"""
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django_htmx.http import HttpResponseStopPolling
+
+from integrations import router
+from integrations.reasons import Reason
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import reports
+from .models import Mailing, Message
+from .preview import preview_of, service
+
+State = Mailing.State
+# Filters of the list: what the address says -> states.
+SHELVES = {
+    "draft": frozenset({State.DRAFT}),
+    "running": Mailing.STOPPABLE | {State.SETTLING},
+    "over": frozenset({State.DONE, State.CANCELLED}),
+}
 
 
-def dashboard(request: HttpRequest, pk: int = 0) -> HttpResponse:
-    return render(request, "base.html")
+def dashboard(request: SignedIn) -> HttpResponse:
+    """What happens now and what went wrong; people without the right have their own page."""
+    if not request.user.may(Right.SEE_MAILINGS):
+        return redirect("me")
+    rows = reports.mailings()
+    context = {
+        **service(),
+        "running": rows.filter(state__in=SHELVES["running"]).order_by("-id")[:10],
+        "recent": rows.exclude(state__in=SHELVES["running"]).order_by("-id")[:6],
+        "month": reports.month(),
+    }
+    return render(request, "mailings/dashboard.html", context)
 
 
-def missing(request: HttpRequest, pk: int = 0) -> HttpResponse:
-    raise Http404
+@needs(Right.SEE_MAILINGS)
+def mailings(request: SignedIn) -> HttpResponse:
+    shelf, q = request.GET.get("state", ""), request.GET.get("q", "").strip()
+    rows = reports.mailings(named=q)
+    if shelf in SHELVES:
+        rows = rows.filter(state__in=SHELVES[shelf])
+    context = {
+        "page": reports.page_of(rows, request.GET.get("before", "")),
+        "shelf": shelf,
+        "q": q,
+        "at_start": "before" not in request.GET,
+    }
+    return render(request, "mailings/mailings.html", context)
 
 
-mailings = compose = meter = mailing = live = recipients = reasons = launch = pause = resume = missing
-cancel = delete = test = message = missing
+@needs(Right.SEE_MAILINGS)
+def mailing(request: SignedIn, pk: int) -> HttpResponse:
+    """A draft before its launch, or the story of what came of it."""
+    row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
+    context = {"mailing": row, "history": reports.history(row)}
+    if row.state == State.DRAFT:
+        context |= {"preview": preview_of(row.text, row, request.user), **service()}
+        return render(request, "mailings/draft.html", context)
+    return render(request, "mailings/mailing.html", context | progress(row))
+
+
+@needs(Right.SEE_MAILINGS)
+def live(request: SignedIn, pk: int) -> HttpResponse:
+    """The moving part of a mailing's page. Another state than the page was drawn for (?state=)
+    means other buttons: the browser then loads the page anew.
+    """
+    row = get_object_or_404(reports.mailings().exclude(state=State.DRAFT), pk=pk)
+    context = {"mailing": row, **progress(row)}
+    response = render(request, "mailings/live.html", context)
+    if context["over"]:
+        response = HttpResponseStopPolling(response.content)
+    if request.GET.get("state", row.state) != row.state:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@needs(Right.SEE_MAILINGS)
+def recipients(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(reports.mailings().exclude(state=State.DRAFT), pk=pk)
+    chosen = reports.Selection.read(request.GET.dict())
+    context = {
+        "mailing": row,
+        "figures": reports.figures(row.counters),
+        "chosen": chosen,
+        "page": reports.page_of(chosen.of(row), request.GET.get("before", "")),
+        "at_start": "before" not in request.GET,
+    }
+    if chosen.part is not None and chosen.part.slug in {"error", "skipped"}:
+        context["reasons"] = reports.reasons(row, chosen.part)
+    return render(request, "mailings/recipients.html", context)
+
+
+@needs(Right.SEE_MAILINGS)
+def reasons(request: SignedIn, pk: int) -> HttpResponse:
+    """Why messages did not arrive and people were left out, with what to do about it."""
+    row = get_object_or_404(reports.mailings().exclude(state=State.DRAFT), pk=pk)
+    context = {"mailing": row, **_why(row)}
+    return render(request, "mailings/reasons.html", context)
+
+
+@needs(Right.SEE_MAILINGS)
+def message(request: SignedIn, pk: int) -> HttpResponse:
+    rows = Message.objects.select_related("mailing", "user", "dispatch__account")
+    row = get_object_or_404(rows, pk=pk)
+    account = row.dispatch.account if row.dispatch else None
+    context = {
+        "message": row,
+        "account": account,
+        "service": router.provider_class(account.provider).title if account else "",
+        "is_test": row.mailing.kind == Mailing.Kind.TEST,
+    }
+    return render(request, "mailings/message.html", context)
+
+
+def progress(row: Mailing) -> dict[str, Any]:
+    """What the moving part of the page shows."""
+    counters = row.counters
+    return {
+        "counters": counters,
+        "figures": reports.figures(counters),
+        "share": reports.percent(counters.gone, counters.to_send),
+        "over": reports.is_over(row),
+        "trouble": Reason(row.trouble).about if row.trouble in set(Reason) else None,
+        **_why(row),
+        **service(),
+    }
+
+
+def _why(row: Mailing) -> dict[str, Any]:
+    counters = row.counters
+    return {
+        "errors": reports.reasons(row, reports.ERROR) if counters.failed else [],
+        "skipped": reports.reasons(row, reports.SKIPPED) if counters.skipped else [],
+    }

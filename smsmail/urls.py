@@ -1,10 +1,15 @@
-"""All addresses: one file per room, and Django's own for signing in and the language."""
+"""All addresses: one file per room, the health check, and Django's own choice of a language."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
+from django.views.i18n import set_language
+
+from .health import health
 
 urlpatterns = [
     path("", include("mailings.urls")),
     path("", include("users.urls")),
     path("", include("integrations.urls")),
-    path("language/", include("django.conf.urls.i18n")),
+    path("language/", login_not_required(set_language), name="set_language"),
+    path("health/", health, name="health"),
 ]

@@ -1,0 +1,126 @@
+"""The form of a draft, the search of a list, and whom a test goes to."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from users import phones
+from users.models import Group
+
+from . import audience, text
+from .models import Mailing
+
+
+class DraftForm(forms.ModelForm[Mailing]):
+    """A mailing before its launch. Without a connected service there is no text to write."""
+
+    recipients = forms.ChoiceField(
+        label=_("Who gets it"),
+        choices=[("everyone", _("Everyone")), ("groups", _("Groups"))],
+        widget=forms.RadioSelect,
+    )
+    groups = forms.ModelMultipleChoiceField(
+        label=_("Which groups"),
+        queryset=Group.objects.all(),
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
+
+    class Meta:
+        model = Mailing
+        fields = ("name", "text", "recipients", "groups", "only_confirmed")
+        labels: ClassVar = {
+            "name": _("Name"),
+            "text": _("Text"),
+            "only_confirmed": _("Confirmed only"),
+        }
+        help_texts: ClassVar = {
+            "name": _("For you and your colleagues. Recipients do not see it."),
+            "only_confirmed": _(
+                "Leave out phones that were not confirmed by a code. Fewer errors, less money."
+            ),
+        }
+        widgets: ClassVar = {
+            "name": forms.TextInput(attrs={"autocomplete": "off"}),
+            "text": forms.Textarea(attrs={"rows": 5}),
+        }
+
+    def __init__(self, *args: Any, with_text: bool, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["recipients"] = "everyone" if self.instance.everyone else "groups"
+        if not with_text:
+            del self.fields["text"]
+
+    def clean_text(self) -> str:
+        """Refuse what cannot be rendered, and say where it is."""
+        written: str = self.cleaned_data["text"]
+        try:
+            text.parse(written)
+        except text.BadText as error:
+            raise forms.ValidationError(place_of(written, error)) from error
+        return written
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("recipients") == "groups" and not cleaned.get("groups"):
+            self.add_error("groups", _("Choose at least one group, or everyone."))
+        return cleaned
+
+    def save(self, commit: bool = True) -> Mailing:
+        self.instance.everyone = self.cleaned_data["recipients"] == "everyone"
+        if self.instance.everyone:
+            self.cleaned_data["groups"] = Group.objects.none()
+        return super().save(commit)
+
+    @property
+    def choice(self) -> audience.Choice:
+        """Who would get it, as far as the form is filled in."""
+        nobody = Group.objects.none()
+        if self.is_bound:
+            self.is_valid()
+            said = self.cleaned_data
+            return audience.Choice(
+                everyone=said.get("recipients") == "everyone",
+                groups=said.get("groups", nobody),
+                only_confirmed=said.get("only_confirmed", False),
+            )
+        draft = self.instance
+        groups = draft.groups.all() if draft.pk else nobody
+        return audience.Choice(draft.everyone, groups, draft.only_confirmed)
+
+    @property
+    def written(self) -> str:
+        """The text as it stands in the field, right or wrong."""
+        return str(self["text"].value() or "") if "text" in self.fields else ""
+
+
+class TestForm(forms.Form):
+    """Whom a test message goes to: oneself, or another number."""
+
+    phone = forms.CharField(
+        label=_("Phone"),
+        max_length=64,
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel"}),
+    )
+
+    def clean_phone(self) -> str:
+        try:
+            return phones.normalize(self.cleaned_data["phone"], settings.DEFAULT_COUNTRY)
+        except phones.BadPhone as bad:
+            raise forms.ValidationError(bad.complaint.label) from bad
+
+
+def place_of(written: str, error: text.BadText) -> str:
+    """The complaint, with the line and the words where it begins."""
+    written = written.replace("\r\n", "\n")
+    line = written.count("\n", 0, error.position) + 1
+    words = written[error.position : error.position + 20].split("\n")[0]
+    return str(_("%(complaint)s Line %(line)d: “%(words)s”")) % {
+        "complaint": error.message,
+        "line": line,
+        "words": words,
+    }

@@ -1,0 +1,65 @@
+"""What a text would come to: as a real person gets it, in parts, people and money; and which
+service would carry it. Reads only.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from integrations import router
+from integrations.reasons import Reason
+from users.models import User
+
+from . import audience, text
+from .models import Mailing
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """body is what the person would get; where the text cannot be understood, as it was typed."""
+
+    body: str
+    person: User
+    measure: text.Measure
+    culprits: tuple[str, ...]  # a few; more would not help to find them
+    funnel: audience.Funnel
+    price: Decimal  # for everybody, as if all had as many parts; 0 when no price is known
+    understood: bool
+
+    @property
+    def unicode(self) -> bool:
+        return self.measure.encoding is text.Encoding.UCS2
+
+
+def preview_of(written: str, choice: Mailing | audience.Choice, reader: User) -> Preview:
+    """As the first person who would get it; as the reader, while there is nobody."""
+    person = audience.people(choice).filter(why_not="").order_by("id").first() or reader
+    try:
+        values = text.values_of(person.first_name, person.last_name, person.email, person.phone)
+        body, understood = text.render(text.parse(written), values), True
+    except text.BadText:
+        body, understood = written, False
+    measure, funnel, account = text.measure(body), audience.funnel(choice), router.current()
+    price = account.price if account else Decimal(0)
+    return Preview(
+        body=body,
+        person=person,
+        measure=measure,
+        culprits=measure.culprits[:12],
+        funnel=funnel,
+        price=price * measure.parts * funnel.will_receive,
+        understood=understood,
+    )
+
+
+def service() -> dict[str, Any]:
+    """For templates: the account that sends now, and what keeps it from sending."""
+    account = router.current()
+    if account is None:
+        return {"account": None, "rest": None}
+    resting = router.rests(account) and account.rest_reason in set(Reason)
+    return {
+        "account": account,
+        "service": router.provider_class(account.provider).title,
+        "rest": Reason(account.rest_reason).about if resting else None,
+    }

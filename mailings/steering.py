@@ -1,0 +1,111 @@
+"""What a manager does to a mailing: launch, pause, resume, cancel, delete, send a test. Each is a
+POST; those that cannot be undone ask first, in figures, on a page that the dialog shows too.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from users.models import User
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import lifecycle, notifications, reports
+from .forms import TestForm
+from .models import Mailing
+from .preview import preview_of, service
+
+
+@needs(Right.SEND_MAILINGS)
+def launch(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    if request.method != "POST":
+        preview = preview_of(row.text, row, request.user)
+        return _ask(request, row, "launch", preview=preview, **service())
+    try:
+        lifecycle.launch(row, request.user)
+    except lifecycle.CannotLaunch as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("Launched. You can close this page: it goes on by itself."))
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def pause(request: SignedIn, pk: int) -> HttpResponse:
+    return _change(request, pk, lifecycle.pause)
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def resume(request: SignedIn, pk: int) -> HttpResponse:
+    return _change(request, pk, lifecycle.resume)
+
+
+@needs(Right.SEND_MAILINGS)
+def cancel(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    if request.method != "POST":
+        return _ask(request, row, "cancel", counters=row.counters)
+    try:
+        split = lifecycle.cancel(row, request.user)
+    except lifecycle.WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    stopped = ngettext(
+        "Cancelled: %(stopped)d message stopped, %(gone)d had already gone.",
+        "Cancelled: %(stopped)d messages stopped, %(gone)d had already gone.",
+        split.stopped,
+    )
+    messages.success(request, stopped % {"stopped": split.stopped, "gone": split.gone})
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.EDIT_MAILINGS)
+def delete(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    if request.method != "POST":
+        return _ask(request, row, "delete")
+    try:
+        lifecycle.delete_draft(row, request.user)
+    except lifecycle.WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    messages.success(request, _("The draft “%(name)s” is deleted.") % {"name": row.name})
+    return redirect("mailings")
+
+
+@needs(Right.SEND_MAILINGS)
+def test(request: SignedIn, pk: int) -> HttpResponse:
+    """The draft's text as the reader would get it, to their phone or another."""
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    form = TestForm(request.POST or None, initial={"phone": request.user.phone})
+    if request.method != "POST" or not form.is_valid():
+        return _ask(request, row, "test", form=form)
+    try:
+        phone = form.cleaned_data["phone"]
+        message = notifications.send_test(row, request.user, request.user, phone)
+    except notifications.NotSent as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    return redirect("message", pk=message.pk)
+
+
+def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
+    return render(request, f"mailings/ask_{what}.html", {"mailing": row, **context})
+
+
+def _change(request: SignedIn, pk: int, change: Callable[[Mailing, User], None]) -> HttpResponse:
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    try:
+        change(row, request.user)
+    except lifecycle.WrongState as refusal:
+        messages.error(request, str(refusal))
+    return redirect("mailing", pk=pk)
