@@ -1,5 +1,22 @@
 """Addresses of this room."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from . import door, simulator_views, views
+
+urlpatterns = [
+    path("settings/integrations/", views.integrations, name="integrations"),
+    path("settings/integrations/<slug:slug>/", views.integration, name="integration"),
+    path(
+        "settings/integrations/<slug:slug>/check/",
+        views.integration_check,
+        name="integration-check",
+    ),
+    path(
+        "settings/integrations/<slug:slug>/disconnect/",
+        views.integration_disconnect,
+        name="integration-disconnect",
+    ),
+    path("hooks/<slug:slug>/<str:key>/", door.receipt, name="receipt-door"),
+    path("simulator/", simulator_views.simulator, name="simulator"),
+]

@@ -1,0 +1,85 @@
+"""The receipt door: providers tell us here what became of messages. One insert and "OK"; what it
+means is found out later, in batches (mailings.receipts). Strangers get 404, whatever they send.
+"""
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from smsmail.clock import nudge
+
+from . import router
+from .models import Account, Receipt
+from .provider import Note
+
+LIMIT = 256 * 1024  # bytes of body and query together; the longest known receipt has 20 KB
+KEPT_HEADERS = ("content-type", "x-twilio-signature")  # what a provider's class may ask for
+
+
+@csrf_exempt
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    account = _account(slug, key)
+    try:
+        note = _note(request)
+    except UnreadablePostError:
+        return HttpResponse("cut off", status=400, content_type="text/plain")
+    if note is None:
+        return HttpResponse("too long", status=413, content_type="text/plain")
+    # A look at the address (HEAD, or nothing said) is welcome: services try it when it is entered.
+    if request.method == "HEAD" or not (note.query or note.body):
+        return HttpResponse("OK", content_type="text/plain")
+    if not router.provider_of(account).check_note(note):
+        return HttpResponse("wrong check value", status=403, content_type="text/plain")
+    Receipt.objects.create(
+        account=account, headers=dict(note.headers), query=note.query, body=note.body
+    )
+    nudge("fold_receipts")
+    return HttpResponse("OK", content_type="text/plain")
+
+
+def _account(slug: str, key: str) -> Account:
+    account = Account.objects.filter(provider=slug).first()
+    # Compared even when there is none, so that time does not tell which services are connected.
+    right = constant_time_compare(key, account.receipt_key if account else "")
+    if not account or not right or not account.connected or not _registered(slug):
+        raise Http404
+    return account
+
+
+def _registered(slug: str) -> bool:
+    try:
+        router.provider_class(slug)
+    except KeyError:
+        return False
+    return True
+
+
+def _note(request: HttpRequest) -> Note | None:
+    """What was said, as text that any database takes; None when it is too long.
+
+    Read as a stream: request.body would answer 400 above a limit of its own, request.POST would
+    parse (and trip over) whatever a stranger calls a form.
+    """
+    body = request.read(LIMIT + 1)
+    query = request.META.get("QUERY_STRING", "")
+    if len(body) + len(query) > LIMIT:
+        return None
+    headers = {
+        name: _storable(request.headers[name])[:500]
+        for name in KEPT_HEADERS
+        if name in request.headers
+    }
+    return Note(
+        headers=headers,
+        query=_storable(query),
+        body=_storable(body.decode("utf-8", errors="replace")),
+    )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps neither NULs nor halves of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

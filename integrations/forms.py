@@ -1,0 +1,97 @@
+"""The settings form of an account, built from what the provider's class asks for.
+
+Secrets are never written into a page: an empty one keeps what is stored.
+"""
+
+import copy
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from .models import Account
+from .provider import Provider
+
+
+class PriceField(forms.DecimalField):
+    """Takes a comma for a point. Django's localised field would read 2,5 as 25 in English."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+
+    def clean(self, value: Any) -> Any:
+        return super().clean(str(value or "").replace(",", ".").replace(" ", ""))
+
+
+class AccountForm(forms.Form):
+    """Credentials, sender name and price. `credentials` holds what is to be stored."""
+
+    def __init__(
+        self, *args: Any, provider: type[Provider], account: Account | None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.provider = provider
+        self.stored = account.credentials if account else {}
+        for name, field in provider.fields.items():
+            self.fields[name] = _with_stored(copy.deepcopy(field), self.stored.get(name, ""))
+        if provider.fields:  # the simulator asks for nothing, and nobody sees its sender
+            self.fields["sender"] = forms.CharField(
+                label=gettext_lazy("Sender name"),
+                max_length=15,
+                required=False,
+                initial=account.sender if account else "",
+                help_text=gettext_lazy(
+                    "As registered with the service. Empty: the service's own choice."
+                ),
+            )
+        self.fields["price"] = PriceField(
+            label=gettext_lazy("Price of one SMS part"),
+            min_value=Decimal(0),
+            max_digits=10,
+            decimal_places=4,
+            initial=_plain(account.price) if account else None,
+            help_text=gettext_lazy("For reckoning the cost before a mailing starts."),
+        )
+
+    def clean_sender(self) -> str:
+        sender = str(self.cleaned_data["sender"])
+        complaint = self.provider.check_sender(sender)
+        if complaint:
+            raise forms.ValidationError(complaint)
+        return sender
+
+    def clean(self) -> dict[str, Any]:
+        complaint = self.provider.complaint(self.credentials)
+        if complaint and not self.errors:
+            raise forms.ValidationError(complaint)
+        return self.cleaned_data
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What was typed; where nothing was, what is stored."""
+        typed = {name: str(self.cleaned_data.get(name) or "") for name in self.provider.fields}
+        kept = {name: value or self.stored.get(name, "") for name, value in typed.items()}
+        # A provider that asks for nothing is connected all the same: {} would mean it is not.
+        return {name: value for name, value in kept.items() if value} or {"connected": "yes"}
+
+
+def _with_stored(field: forms.Field, stored: str) -> forms.Field:
+    if not stored:
+        return field
+    if isinstance(field, forms.ChoiceField):
+        field.initial = stored
+        return field
+    field.required = False
+    if isinstance(field.widget, forms.PasswordInput):
+        field.help_text = _("Saved. Leave it empty to keep it.")
+    else:
+        # Four letters help to tell two logins apart; of a short one they would be the whole.
+        tail = stored[-4:] if len(stored) > 7 else stored[-1:]
+        field.help_text = format_html(_("Saved, ends with …{}. Leave it empty to keep it."), tail)
+    return field
+
+
+def _plain(price: Decimal) -> str:
+    return f"{price:f}".rstrip("0").rstrip(".") if "." in f"{price:f}" else f"{price:f}"

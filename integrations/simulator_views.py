@@ -1,0 +1,54 @@
+"""The phone on the screen: what people would have received, had the simulator been a real service."""
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from users import phones
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from .models import Account, SimulatedSms
+from .providers import simulator as provider
+
+SHOWN = 50  # messages on the phone, the newest at the bottom
+LOOKED_THROUGH = 200  # of the newest messages, for the phones to pick from
+OFFERED = 12
+
+
+@needs(Right.SEND_MAILINGS)
+def simulator(request: SignedIn) -> HttpResponse:
+    typed = request.GET.get("phone", "").strip()[:64]
+    phone = _normal(typed)
+    account = Account.objects.filter(provider=provider.Simulator.slug).first()
+    context = {
+        "connected": account is not None and account.connected,
+        "sender": account.sender if account else "",
+        "typed": typed,
+        "phone": phone,
+        "phones": _last_phones(),
+        "received": _received(phone),
+        "fate": provider.fate(phone).words if phone else "",
+        "fates": provider.FATES,
+    }
+    return render(request, "integrations/simulator.html", context)
+
+
+def _normal(typed: str) -> str:
+    """What nobody can have as a phone has received nothing: no need to complain."""
+    try:
+        return phones.normalize(typed, settings.DEFAULT_COUNTRY)
+    except phones.BadPhone:
+        return ""
+
+
+def _last_phones() -> list[str]:
+    newest = SimulatedSms.objects.order_by("-id").values_list("phone", flat=True)
+    return list(dict.fromkeys(newest[:LOOKED_THROUGH]))[:OFFERED]
+
+
+def _received(phone: str) -> list[SimulatedSms]:
+    if not phone:
+        return []
+    newest = SimulatedSms.objects.filter(phone=phone).order_by("-id")
+    return list(reversed(newest[:SHOWN]))
