@@ -1,7 +1,7 @@
 """Forms of people and groups. Who may use them is the views' and staff.py's to say."""
 
 import zoneinfo
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.conf import settings
@@ -41,7 +41,7 @@ def time_zones() -> list[tuple[str, Any]]:
     return [("", _("As on the server: %s") % settings.TIME_ZONE), *areas.items()]
 
 
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """What people may change about themselves."""
 
     phone = PhoneField()
@@ -66,7 +66,7 @@ class ProfileForm(forms.ModelForm[User]):
         """A new phone is not confirmed by anybody yet."""
         if "phone" in self.changed_data and self.instance.phone != self.initial.get("phone"):
             self.instance.phone_confirmed_at = None
-        return super().save(commit)
+        return cast(User, super().save(commit))
 
 
 class PersonForm(ProfileForm):
@@ -99,7 +99,7 @@ class PersonForm(ProfileForm):
         return email
 
 
-class GroupForm(forms.ModelForm[Group]):
+class GroupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     class Meta:
         model = Group
         fields: ClassVar[list[str]] = ["name"]
