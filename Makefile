@@ -1,0 +1,58 @@
+# What people type. The whole check is .ci/run.
+.PHONY: run test lint demo bench messages clean
+SHELL := /bin/sh
+# The first Python on this machine that is new enough.
+PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; \
+	done)
+PEOPLE ?= 1000
+# Whatever .env says, these run on SQLite and without a broker.
+EMBEDDED := DATABASE_URL= DATABASE_URL_FILE= REDIS_URL= REDIS_URL_FILE= PUBLIC_URL= HOST= PORT=
+
+run: .venv/.run
+	@exec .venv/bin/python manage.py serve
+
+# Two processes: the tests wait for disks and sockets as often as they compute.
+test: .venv/.dev
+	@$(EMBEDDED) .venv/bin/pytest -n 2 -m "not browser and not broker" $(ARGS)
+
+lint: .venv/.dev
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/djade --check $$(git ls-files 'templates/*.html')
+	@.venv/bin/mypy .
+	@.venv/bin/lint-imports
+
+demo: .venv/.run
+	@$(EMBEDDED) .venv/bin/python manage.py demo --people $(PEOPLE) $(ARGS)
+
+bench: .venv/.dev
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+# After a string of the interface has changed; needs GNU gettext. Both files are committed.
+messages: .venv/.dev
+	@.venv/bin/python manage.py makemessages -v 0 -l ru --no-location --no-obsolete -i .venv -i var -i tests
+	@.venv/bin/python manage.py compilemessages -v 0 -l ru -i .venv
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Stamps: a second start finds them newer than the lists and installs nothing.
+.venv/.run: requirements.txt | .venv/bin/python
+	@echo "Installing packages (about half a minute) ..."
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt | .venv/bin/python
+	@echo "Installing packages for development (about a minute) ..."
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch .venv/.run $@
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "smsmail needs Python 3.11 or newer, and there is none here."; \
+		echo "Debian, Ubuntu: apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments: a package of it is missing."; \
+		echo "Debian, Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv .venv
