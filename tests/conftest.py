@@ -12,6 +12,8 @@ from django.test import Client
 from tests import people
 from users.models import User
 
+pytest_plugins = ["tests.emulators.fixtures"]
+
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 

@@ -1,0 +1,16 @@
+"""Fixtures for emulated providers; registered in tests/conftest.py."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .smsc import SmscEmulator
+
+
+@pytest.fixture
+def smsc_emulator(settings: Any) -> Iterator[SmscEmulator]:
+    """SMSC on loopback; our adapter goes there. It reports to emulator.callback, when that is set."""
+    with SmscEmulator() as emulator:
+        settings.PROVIDER_URLS = settings.PROVIDER_URLS | {"smsc": emulator.url}
+        yield emulator
