@@ -15,8 +15,8 @@ from .models import Account, Receipt, SimulatedSms
 from .provider import Balance, Credentials, Provider, Trouble
 from .reasons import Reason
 
-# How long an account rests after the first, second, ... trouble in a row.
-RESTS = (30, 60, 120, 300)
+# How long an account rests after the first, second, ... trouble in a row, in settings.REST.
+RESTS = (1, 2, 4, 10)
 BALANCE_AGE = timedelta(minutes=10)
 KEEP_RECEIPTS = timedelta(days=90)
 
@@ -105,7 +105,7 @@ def check(account: Account) -> Balance | None:
 
 
 def rest(account_id: int, reason: Reason, raw: str) -> None:
-    """Hand nothing over for a while: 30 s, then 1, 2 and 5 minutes while trouble goes on.
+    """Hand nothing over for a while: 30 s (settings.REST), then 1, 2 and 5 minutes.
 
     Several lots that fail at the same moment count as one trouble.
     """
@@ -113,7 +113,7 @@ def rest(account_id: int, reason: Reason, raw: str) -> None:
         account = Account.objects.select_for_update().get(id=account_id)
         if rests(account):
             return
-        pause = RESTS[min(account.failures, len(RESTS) - 1)]
+        pause = settings.REST * RESTS[min(account.failures, len(RESTS) - 1)]
         account.failures = F("failures") + 1
         account.resting_until = timezone.now() + timedelta(seconds=pause)
         account.rest_reason = reason
