@@ -13,7 +13,7 @@ from . import audience, text
 from .models import Mailing
 
 
-class DraftForm(forms.ModelForm[Mailing]):
+class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A mailing before its launch. Without a connected service there is no text to write."""
 
     recipients = forms.ChoiceField(
