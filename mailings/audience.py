@@ -41,6 +41,10 @@ class Funnel:
     excluded: dict[Reason, int]
     will_receive: int
 
+    @property
+    def left_out(self) -> int:
+        return self.total - self.will_receive
+
 
 def funnel(mailing: Mailing | Choice) -> Funnel:
     """Two queries, whatever the number of people."""

@@ -89,6 +89,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
         "mailing": row,
         "figures": reports.figures(row.counters),
         "chosen": chosen,
+        "reason": Reason(chosen.reason).about if chosen.reason in set(Reason) else None,
         "page": reports.page_of(chosen.of(row), request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
     }
