@@ -5,11 +5,18 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
 
 from . import phones
 from .models import Group, User
 from .rights import Right, Role
+
+
+class SignInForm(AuthenticationForm):
+    def clean_username(self) -> str:
+        """In lower case before failures are counted: else every spelling has its own five tries."""
+        return str(self.cleaned_data["username"]).strip().lower()
 
 
 class PhoneField(forms.CharField):

@@ -8,12 +8,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils.translation import gettext as _
 
-from .forms import ProfileForm
+from .forms import ProfileForm, SignInForm
 from .models import OptOut, User
 from .signed_in import SignedIn
 
 
 class SignIn(LoginView):
+    authentication_form = SignInForm
     redirect_authenticated_user = True
 
     def get_default_redirect_url(self) -> str:

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
@@ -147,6 +148,7 @@ def person_access(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
+@never_cache
 @needs(Right.EDIT_PEOPLE)
 @sensitive_variables("password")
 def person_password(request: SignedIn, pk: int) -> HttpResponse:

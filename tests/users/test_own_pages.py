@@ -1,0 +1,106 @@
+"""Signing in, and the pages about oneself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.people import PASSWORD
+from users import consent
+from users.models import User
+
+As = Callable[[User], Client]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.mark.parametrize("typed", ["ivan@example.com", " Ivan@Example.COM "])
+def test_a_student_lands_on_their_own_page(client: Client, ivan: User, typed: str) -> None:
+    answer = client.post("/sign-in/", {"username": typed, "password": PASSWORD})
+    assert answer["Location"] == "/me/"
+
+
+def test_staff_lands_on_the_dashboard_or_where_they_wanted_to_go(
+    client: Client, maria: User
+) -> None:
+    sign_in = {"username": maria.email, "password": PASSWORD}
+    assert client.post("/sign-in/", sign_in)["Location"] == "/"
+    client.logout()
+    assert client.post("/sign-in/?next=/people/", sign_in)["Location"] == "/people/"
+    client.logout()
+    assert client.post("/sign-in/?next=https://example.com/", sign_in)["Location"] == "/"
+
+
+def test_it_lets_nobody_in_who_may_not_sign_in(client: Client, as_: As, ivan: User) -> None:
+    signed_in = as_(ivan)
+    User.objects.filter(pk=ivan.pk).update(is_active=False)
+    assert signed_in.get("/me/").status_code == 302
+    wrong = client.post("/sign-in/", {"username": ivan.email, "password": PASSWORD})
+    assert wrong.status_code == 200
+
+
+def test_it_locks_after_five_wrong_passwords(client: Client, ivan: User) -> None:
+    for spelling in ("ivan", "Ivan", "IVAN", "iVan", "ivaN"):
+        client.post("/sign-in/", {"username": f"{spelling}@example.com", "password": "wrong"})
+    locked = client.post("/sign-in/", {"username": ivan.email, "password": PASSWORD})
+    assert locked.status_code == 429
+
+
+def test_it_signs_out_by_post_only(as_: As, ivan: User) -> None:
+    client = as_(ivan)
+    assert client.get("/sign-out/").status_code == 405
+    assert client.post("/sign-out/")["Location"] == "/sign-in/"
+    assert client.get("/me/").status_code == 302
+
+
+def test_it_lets_people_change_what_is_theirs_and_no_more(as_: As, ivan: User) -> None:
+    User.objects.filter(pk=ivan.pk).update(phone_confirmed_at=timezone.now())
+    client = as_(ivan)
+    client.post(
+        "/me/",
+        {
+            "first_name": "Vanya",
+            "phone": "8 998 000 00 55",
+            "language": "ru",
+            "time_zone": "Asia/Omsk",
+            "email": "other@example.com",
+            "role": "owner",
+        },
+    )
+    ivan.refresh_from_db()
+    assert (ivan.first_name, ivan.phone, ivan.phone_confirmed_at) == ("Vanya", "+79980000055", None)
+    assert (ivan.language, ivan.time_zone) == ("ru", "Asia/Omsk")
+    assert (ivan.email, ivan.role) == ("ivan@example.com", "student")
+    assert client.get("/me/")["Content-Language"] == "ru"
+
+
+def test_it_keeps_the_name_in_the_head_while_the_form_is_wrong(as_: As, ivan: User) -> None:
+    page = as_(ivan).post("/me/", {"first_name": "Typed", "phone": "abc"})
+    assert "<h1>Ivan</h1>" in page.content.decode()
+    assert 'value="Typed"' in page.content.decode()
+
+
+def test_it_says_that_sms_are_forbidden(as_: As, ivan: User, maria: User) -> None:
+    client = as_(ivan)
+    assert "SMS go to +79980000001" in client.get("/me/").content.decode()
+    consent.forbid(ivan, maria)
+    assert "SMS are forbidden: nothing will be sent" in client.get("/me/").content.decode()
+
+
+def test_it_changes_the_password_and_stays_signed_in(as_: As, ivan: User) -> None:
+    client = as_(ivan)
+    new = "quite another made-up one"
+    answer = client.post(
+        "/me/password/",
+        {"old_password": PASSWORD, "new_password1": new, "new_password2": new},
+    )
+    assert answer["Location"] == "/me/"
+    assert client.get("/me/").status_code == 200
+    ivan.refresh_from_db()
+    assert ivan.check_password(new)
