@@ -1,0 +1,94 @@
+"""Our own processes for tests: started with their output in a file, looked at, and surely ended."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MANAGE = (sys.executable, "manage.py")
+
+
+class Running:
+    """A process in a session of its own; `output` is what it has said so far."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def end(self, number: int = signal.SIGTERM, within: float = 20) -> int:
+        """Send the signal and wait; its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(within)
+
+    def kill(self) -> None:
+        """With everything that it has started: children may have sessions of their own."""
+        for pid in (self.process.pid, *descendants(self.process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[Running]:
+    started = Running(command, environment, log)
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+def wait_until(true: Callable[[], object], seconds: float = 20, what: str = "") -> None:
+    """Fails when it has not become true in time."""
+    until = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {seconds} s: {what or true}")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, their children, and so on, from /proc."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found, look = [], [pid]
+    while look:
+        children = parents.get(look.pop(), [])
+        found += children
+        look += children
+    return found
+
+
+def alive(pid: int) -> bool:
+    """There, and not merely waiting to be collected by whoever inherited it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
