@@ -13,6 +13,8 @@ from users.models import User
 from . import audience, text
 from .models import Mailing
 
+FEW = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -21,10 +23,14 @@ class Preview:
     body: str
     person: User
     measure: text.Measure
-    culprits: tuple[str, ...]  # a few; more would not help to find them
     funnel: audience.Funnel
     price: Decimal  # for everybody, as if all had as many parts; 0 when no price is known
     understood: bool
+
+    @property
+    def culprits(self) -> tuple[str, ...]:
+        """The few characters that make it Unicode; a text in Cyrillic is Unicode anyway."""
+        return self.measure.culprits if len(self.measure.culprits) <= FEW else ()
 
     @property
     def unicode(self) -> bool:
@@ -45,7 +51,6 @@ def preview_of(written: str, choice: Mailing | audience.Choice, reader: User) ->
         body=body,
         person=person,
         measure=measure,
-        culprits=measure.culprits[:12],
         funnel=funnel,
         price=price * measure.parts * funnel.will_receive,
         understood=understood,
