@@ -36,6 +36,10 @@ class AccountForm(forms.Form):
         self.stored = account.credentials if account else {}
         for name, field in provider.fields.items():
             self.fields[name] = _with_stored(copy.deepcopy(field), self.stored.get(name, ""))
+            if self.stored.get(name) and _is_secret(field) and not field.required:
+                # Else nobody could go back from an API key to a password.
+                label = _("Delete what is saved: %(field)s") % {"field": field.label}
+                self.fields[f"forget_{name}"] = forms.BooleanField(label=label, required=False)
         if provider.fields:  # the simulator asks for nothing, and nobody sees its sender
             self.fields["sender"] = forms.CharField(
                 label=gettext_lazy("Sender name"),
@@ -70,11 +74,18 @@ class AccountForm(forms.Form):
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What was typed; where nothing was, what is stored."""
+        """What was typed; where nothing was, what is stored and not to be deleted."""
         typed = {name: str(self.cleaned_data.get(name) or "") for name in self.provider.fields}
-        kept = {name: value or self.stored.get(name, "") for name, value in typed.items()}
+        kept = {name: value or self._stored(name) for name, value in typed.items()}
         # A provider that asks for nothing is connected all the same: {} would mean it is not.
         return {name: value for name, value in kept.items() if value} or {"connected": "yes"}
+
+    def _stored(self, name: str) -> str:
+        return "" if self.cleaned_data.get(f"forget_{name}") else self.stored.get(name, "")
+
+
+def _is_secret(field: forms.Field) -> bool:
+    return isinstance(field.widget, forms.PasswordInput)
 
 
 def _with_stored(field: forms.Field, stored: str) -> forms.Field:
@@ -84,7 +95,7 @@ def _with_stored(field: forms.Field, stored: str) -> forms.Field:
         field.initial = stored
         return field
     field.required = False
-    if isinstance(field.widget, forms.PasswordInput):
+    if _is_secret(field):
         field.help_text = _("Saved. Leave it empty to keep it.")
     else:
         # Four letters help to tell two logins apart; of a short one they would be the whole.

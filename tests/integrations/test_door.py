@@ -1,0 +1,192 @@
+"""The receipt door: whatever comes, it answers quickly and never breaks."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from django.test import Client
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from integrations import door
+from integrations.models import Account, Receipt
+from tests import people
+
+pytestmark = pytest.mark.django_db
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return people.smsc()
+
+
+@pytest.fixture
+def signed(db: None) -> Account:
+    """An account that knows a secret word, so that receipts carry a check value."""
+    return people.smsc(
+        credentials={"login": "school", "password": "made-up", "callback_secret": "word"}
+    )
+
+
+def address(account: Account, query: str = "") -> str:
+    return f"/hooks/{account.provider}/{account.receipt_key}/{query}"
+
+
+def test_it_keeps_what_was_said_and_answers_ok(client: Client, account: Account) -> None:
+    body = "id=abc&phone=79980000001&status=1"
+    answer = client.post(address(account, "?charset=utf-8&md5=1"), body, content_type=FORM)
+    assert (answer.status_code, answer.content) == (200, b"OK")
+    kept = Receipt.objects.get()
+    assert (kept.account, kept.body, kept.query) == (account, body, "charset=utf-8&md5=1")
+    assert kept.headers == {"content-type": FORM}
+    assert kept.folded_at is None
+
+
+def test_it_takes_a_receipt_by_get(client: Client, account: Account) -> None:
+    assert client.get(address(account, "?id=abc&status=1")).status_code == 200
+    assert Receipt.objects.get().query == "id=abc&status=1"
+
+
+def test_it_needs_one_look_and_one_insert(
+    client: Client, account: Account, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(2):
+        client.post(address(account), "id=1", content_type=FORM)
+
+
+def test_it_needs_no_session_and_no_token(account: Account) -> None:
+    stranger = Client(enforce_csrf_checks=True)
+    answer = stranger.post(address(account), "id=1", content_type=FORM)
+    assert answer.status_code == 200
+    assert not answer.cookies
+
+
+@pytest.mark.parametrize("query", ["", "?charset=utf-8"])
+def test_it_lets_a_service_try_the_address(client: Client, account: Account, query: str) -> None:
+    assert client.head(address(account, query)).status_code == 200
+    assert not Receipt.objects.exists()
+
+
+def test_it_keeps_nothing_when_nothing_is_said(client: Client, account: Account) -> None:
+    assert client.get(address(account)).status_code == 200
+    assert client.post(address(account), b"", content_type=FORM).status_code == 200
+    assert not Receipt.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["put", "delete", "patch", "options"])
+def test_it_knows_no_other_methods(client: Client, account: Account, method: str) -> None:
+    assert getattr(client, method)(address(account)).status_code == 405
+
+
+def test_it_is_not_there_without_the_right_address(client: Client, account: Account) -> None:
+    key = account.receipt_key
+    wrong = [
+        f"/hooks/smsc/{key[:-1]}/",
+        f"/hooks/smsc/{key}x/",
+        "/hooks/smsc/ключ/",
+        "/hooks/smsc/%00/",
+        "/hooks/smsc/%ff%fe/",
+        f"/hooks/simulator/{key}/",
+        f"/hooks/nobody/{key}/",
+    ]
+    for path in wrong:
+        assert client.post(path, "id=1", content_type=FORM).status_code == 404, path
+    assert not Receipt.objects.exists()
+
+
+def test_it_is_closed_while_the_service_is_not_connected(client: Client, account: Account) -> None:
+    Account.objects.update(credentials={})
+    assert client.post(address(account), "id=1", content_type=FORM).status_code == 404
+
+
+def test_it_is_closed_for_a_service_that_is_no_longer_known(client: Client) -> None:
+    gone = Account.objects.create(provider="gone", credentials={"login": "x"})
+    assert client.post(address(gone), "id=1", content_type=FORM).status_code == 404
+
+
+@pytest.mark.parametrize("size", [door.LIMIT + 1, 1_000_000, 3_000_000])
+def test_it_refuses_what_is_too_long(client: Client, account: Account, size: int) -> None:
+    answer = client.post(address(account), b"x" * size, content_type=FORM)
+    assert answer.status_code == 413
+    assert not Receipt.objects.exists()
+
+
+def test_it_takes_what_just_fits(client: Client, account: Account) -> None:
+    body = b"x" * door.LIMIT
+    assert client.post(address(account), body, content_type=FORM).status_code == 200
+    assert len(Receipt.objects.get().body) == door.LIMIT
+
+
+def test_it_refuses_a_wrong_check_value_and_keeps_nothing(client: Client, signed: Account) -> None:
+    right = hashlib.md5(b"abc:79980000001:1:word", usedforsecurity=False).hexdigest()
+    receipt = "id=abc&phone=79980000001&status=1&md5="
+    wrong = client.post(address(signed), receipt + right[::-1], content_type=FORM)
+    assert wrong.status_code == 403
+    assert not Receipt.objects.exists()
+    assert client.post(address(signed), receipt + right, content_type=FORM).status_code == 200
+    assert Receipt.objects.count() == 1
+
+
+def test_it_keeps_the_key_out_of_the_log(
+    client: Client, signed: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.post(address(signed), "md5=wrong", content_type=FORM)
+    client.post(address(signed), b"x" * (door.LIMIT + 1), content_type=FORM)
+    client.post(address(signed), "id=1&status=1&md5=" + "[" * 9, content_type=FORM)
+    assert signed.receipt_key not in caplog.text
+
+
+GARBAGE = [
+    b"\x00\x00\x00",
+    b"id=%00&phone=%00",
+    b"\xff\xfe\xfd",
+    "id=abc&md5=ё&phone=ё&status=ё".encode(),
+    "статус".encode("cp1251"),
+    b'{"id": "\\u0000"}',
+    b'{"id": "\\ud800"}',
+    b"[" * 10_000,
+    b'{"a":' * 5_000,
+    b"9" * 10_000,
+    b"[1, null, {}]",
+    b"id=1&status=99999999999999999999999&err=-1&md5=1",
+    b"--x\r\nContent-Disposition: form-data; name=",
+]
+TYPES = [
+    FORM,
+    "application/json",
+    "multipart/form-data; boundary=x",
+    "multipart/form-data",
+    "text/plain; charset=nonsense",
+    "application/json; charset=utf-16",
+    "\x00",
+]
+
+
+@pytest.mark.parametrize("content_type", TYPES)
+@pytest.mark.parametrize("body", GARBAGE, ids=range(len(GARBAGE)))
+def test_it_never_breaks(client: Client, signed: Account, body: bytes, content_type: str) -> None:
+    client.raise_request_exception = False
+    for account in (signed, Account.objects.create(provider="simulator", credentials={"on": "1"})):
+        query = "?%00=%00&md5=%D1%91"
+        answer = client.generic("POST", address(account, query), body, content_type=content_type)
+        assert answer.status_code in {200, 403}
+
+
+@given(
+    body=st.binary(max_size=200),
+    query=st.text(st.characters(codec="latin-1"), max_size=50),
+    content_type=st.sampled_from(TYPES),
+)
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_it_never_breaks_on_anything(
+    client: Client, signed: Account, body: bytes, query: str, content_type: str
+) -> None:
+    client.raise_request_exception = False
+    answer = client.generic(
+        "POST", address(signed), body, content_type=content_type, QUERY_STRING=query
+    )
+    assert answer.status_code in {200, 403}
