@@ -3,8 +3,9 @@
 from integrations.provider import Provider
 
 from .simulator import Simulator
+from .smsc import Smsc
 
-REGISTRY: tuple[type[Provider], ...] = (Simulator,)
+REGISTRY: tuple[type[Provider], ...] = (Smsc, Simulator)
 
 
 def provider_class(slug: str) -> type[Provider]:

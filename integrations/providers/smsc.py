@@ -1,0 +1,354 @@
+"""SMSC (smsc.ru and its sites in other countries): the HTTP API with JSON answers.
+
+What its codes mean is in smsc_codes.py. SMSC has no idempotency key: a message is addressed by our
+reference (its `id`) and the phone, and the books are asked about that pair when no answer came.
+"""
+
+import hashlib
+import hmac
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from integrations import http
+from integrations.provider import (
+    Balance,
+    Enquiry,
+    Note,
+    Provider,
+    Reply,
+    Report,
+    ReportStatus,
+    Sms,
+    Trouble,
+    Verdict,
+)
+
+from .smsc_answers import (
+    Row,
+    digits,
+    error_code,
+    fields_of,
+    line,
+    moment,
+    money,
+    number,
+    older,
+    parsed,
+    report_from_call,
+    report_of,
+    rows_of,
+    text_of,
+    trouble_of,
+    verdicts_of,
+)
+from .smsc_codes import NOTHING_FOUND
+
+logger = logging.getLogger(__name__)
+
+MOSCOW = ZoneInfo("Europe/Moscow")  # the dates of its history
+HOSTS = ("smsc.ru", "smsc.kz", "smsc.ua", "smscentre.com")
+
+PAGE = 1000  # rows of history in one answer: its maximum
+PAGES = 100  # then the look-up is given up; what was found until then counts
+PAGE_CAP = 16_000_000  # a page of long texts in \\uXXXX
+FEW = 3  # phones that are asked one by one instead of reading all the history
+# Its clock and ours may differ; rows a little older than our request are read all the same. Too
+# little here would take a message for never sent, and send it twice.
+CLOCKS_DIFFER = timedelta(minutes=10)
+
+
+class Smsc(Provider):
+    slug = "smsc"
+    title = "SMSC"
+    site = "https://smsc.ru"
+    hint = _(
+        "Enter the login and the password of the account, or better an API key made there. "
+        "Register the sender name with SMSC first. Write the address for receipts into the "
+        "account's settings; with a secret word there, enter the same word here."
+    )
+    callback_hint = "?charset=utf-8&md5=1"
+    fields: ClassVar[Mapping[str, forms.Field]] = {
+        "host": forms.ChoiceField(
+            label=_("Site of the account"), choices=[(host, host) for host in HOSTS]
+        ),
+        "login": forms.CharField(label=_("Login"), required=False, max_length=100),
+        "password": forms.CharField(
+            label=_("Password"), required=False, max_length=100, widget=forms.PasswordInput
+        ),
+        "apikey": forms.CharField(
+            label=_("API key"), required=False, max_length=200, widget=forms.PasswordInput
+        ),
+        "callback_secret": forms.CharField(
+            label=_("Secret word of receipts"),
+            required=False,
+            max_length=100,
+            widget=forms.PasswordInput,
+        ),
+    }
+    lot = 500
+    parallel = 4  # it wants fewer than 5 calls at once for one login
+    settle_seconds = 180
+    can_look_up = True
+    has_balance = True
+
+    @classmethod
+    def complaint(cls, values: Mapping[str, str]) -> str:
+        if values.get("apikey") or (values.get("login") and values.get("password")):
+            return ""
+        return gettext("Enter the login and the password, or an API key.")
+
+    @classmethod
+    def check_sender(cls, sender: str) -> str:
+        """'' is the account's own default."""
+        if not sender or re.fullmatch(r"\+?\d{1,15}|[A-Za-z0-9 ._!&-]{1,11}", sender):
+            return ""
+        return gettext("Up to 11 Latin letters, digits, spaces and . _ ! & -, or up to 15 digits.")
+
+    # --- sending -----------------------------------------------------------------------------
+
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        for start in range(0, len(messages), self.lot):
+            some = messages[start : start + self.lot]
+            verdicts += self._send_some(reference, some, deadline)
+        return verdicts
+
+    def _send_some(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        began = time.monotonic()
+        answer = self._ask(
+            "send",
+            {
+                "id": reference,
+                "list": "\n".join(line(sms) for sms in messages),
+                "nl": "1",
+                "cost": "3",
+                "op": "1",
+                **({"sender": self.credentials.sender} if self.credentials.sender else {}),
+            },
+            deadline=deadline,
+        )
+        verdicts = verdicts_of(messages, answer)
+        counts = Counter(str(verdict.outcome) for verdict in verdicts)
+        _log("send", reference, len(messages), answer, began, dict(counts))
+        return verdicts
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+        """One sweep through the history, or one per phone when there are few of them."""
+        deadline = http.clock() + settings.LOT_DEADLINE
+        wanted = {
+            (enquiry.reference, digits(phone)): phone
+            for enquiry in enquiries
+            for phone in enquiry.phones
+        }
+        if not wanted:
+            return []
+        since = min(enquiry.since for enquiry in enquiries) - CLOCKS_DIFFER
+        phones = sorted({number for _reference, number in wanted})
+        if len(phones) > FEW:
+            return self._sweep(wanted, since, deadline)
+        reports: list[Report] = []
+        trouble = None
+        for one in phones:
+            some = {pair: phone for pair, phone in wanted.items() if pair[1] == one}
+            try:
+                reports += self._sweep(some, since, deadline, phone=one)
+            except Trouble as met:
+                trouble = met
+        if trouble and not reports:
+            raise trouble
+        return reports
+
+    def _sweep(
+        self, wanted: Mapping[tuple[str, str], str], since: datetime, deadline: float, **only: str
+    ) -> list[Report]:
+        """Read backwards from now to `since`. Raises Trouble when not even one page came."""
+        found: dict[tuple[str, str], Report] = {}
+        before = ""
+        complete = False
+        for _page in range(PAGES):
+            try:
+                rows = self._history(since, before, deadline, **only)
+            except Trouble:
+                if not before:
+                    raise
+                break
+            for row in rows:
+                pair = (str(row.get("id")), digits(row.get("phone")))
+                if pair in wanted and pair not in found:
+                    found[pair] = report_of(pair[0], wanted[pair], row)
+            if not _goes_back(rows, before):
+                break
+            # A short page proves nothing: its length may be bounded by less than we asked for.
+            complete = not rows or older(rows[-1], since) or len(found) == len(wanted)
+            if complete:
+                break
+            before = text_of(rows[-1]["int_id"])
+        never = wanted.keys() - found.keys() if complete else ()
+        return [
+            *found.values(),
+            *(Report(pair[0], wanted[pair], ReportStatus.NOT_FOUND) for pair in never),
+        ]
+
+    def _history(self, since: datetime, before: str, deadline: float, **only: str) -> list[Row]:
+        began = time.monotonic()
+        answer = self._ask(
+            "get",
+            {
+                "get_messages": "1",
+                "start": f"{since.astimezone(MOSCOW):%d.%m.%Y}",
+                "end": f"{datetime.now(MOSCOW) + timedelta(days=1):%d.%m.%Y}",
+                "cnt": str(PAGE),
+                **({"prev_id": before} if before else {}),
+                **only,
+            },
+            deadline=deadline,
+            cap=PAGE_CAP,
+        )
+        data = parsed(answer)
+        rows = rows_of(data)
+        _log("get", "", len(rows), answer, began, {})
+        if error_code(data) == NOTHING_FOUND or (isinstance(data, list) and len(rows) == len(data)):
+            return rows
+        raise trouble_of(answer, data)
+
+    def balance(self) -> Balance:
+        began = time.monotonic()
+        answer = self._ask("balance", {"cur": "1"}, deadline=http.clock() + settings.LOT_DEADLINE)
+        _log("balance", "", 0, answer, began, {})
+        data = parsed(answer)
+        if not isinstance(data, dict) or (amount := money(data.get("balance"))) is None:
+            raise trouble_of(answer, data)
+        currency = text_of(data.get("currency")).upper() or settings.CURRENCY
+        return Balance(amount, "RUB" if currency == "RUR" else currency)
+
+    def cancel(self, reference: str, phones: Sequence[str]) -> list[Report]:
+        """Works while SMSC has not handed a message on. It says "OK" for one phone, or a list."""
+        began = time.monotonic()
+        answer = self._ask(
+            "status",
+            {
+                "del": "1",
+                "phone": ",".join(digits(phone) for phone in phones),
+                "id": ",".join(reference for _phone in phones),
+            },
+            deadline=http.clock() + settings.LOT_DEADLINE,
+        )
+        data = parsed(answer)
+        rows = rows_of(data)
+        if isinstance(data, dict) and len(phones) == 1:
+            rows = [data | {"phone": phones[0]}]
+        gone = {digits(row.get("phone")) for row in rows if text_of(row.get("result")) == "OK"}
+        _log("status", reference, len(phones), answer, began, {"cancelled": len(gone)})
+        return [
+            Report(reference, phone, ReportStatus.CANCELLED)
+            for phone in phones
+            if digits(phone) in gone
+        ]
+
+    @property
+    def address(self) -> str:
+        host = self.credentials.get("host")
+        return settings.PROVIDER_URLS["smsc"] or f"https://{host if host in HOSTS else HOSTS[0]}"
+
+    def _ask(
+        self,
+        command: str,
+        fields: Mapping[str, str],
+        *,
+        deadline: float,
+        cap: int = http.BODY_CAP,
+    ) -> http.Answer:
+        """Always POST: what is in an address gets into logs on the way."""
+        who = {"apikey": self.credentials.get("apikey")}
+        if not who["apikey"]:
+            who = {
+                "login": self.credentials.get("login"),
+                "psw": self.credentials.get("password"),
+            }
+        data = {**who, "fmt": "3", "charset": "utf-8", **fields}
+        return http.post(f"{self.address}/sys/{command}.php", data=data, deadline=deadline, cap=cap)
+
+    # --- what comes to our door --------------------------------------------------------------
+
+    def check_note(self, note: Note) -> bool:
+        """Its check value covers id, phone and status; without a secret word the unguessable
+        address is all there is.
+        """
+        secret = self.credentials.get("callback_secret")
+        if not secret:
+            return True
+        try:
+            fields, charset = fields_of(note)
+        except ValueError:
+            return False
+        names = ("phone", "mes", "to") if "mes" in fields else ("id", "phone", "status")
+        signed = ":".join([*(fields.get(name, "") for name in names), secret])
+        return any(
+            hmac.compare_digest(
+                hashlib.new(method, signed.encode(charset, "replace"), usedforsecurity=False)
+                .hexdigest()
+                .encode(),
+                fields.get(method, "").lower().encode("utf-8", "replace"),
+            )
+            for method in ("md5", "sha1")
+        )
+
+    def read_receipts(self, note: Note) -> list[Report]:
+        fields, _charset = fields_of(note)
+        if "mes" in fields:
+            return []
+        return [report_from_call(fields)]
+
+    def read_replies(self, note: Note) -> list[Reply]:
+        try:
+            fields, _charset = fields_of(note)
+        except ValueError:
+            return []
+        if "mes" not in fields or not (phone := digits(fields.get("phone"))):
+            return []
+        return [Reply(f"+{phone}", fields["mes"], moment(fields.get("ts")))]
+
+
+def _goes_back(rows: Sequence[Row], before: str) -> bool:
+    """Newest first and all older than the page before? In any other order the end of the pages
+    would prove nothing, and a message could be taken for never sent.
+    """
+    chain = [number(row.get("int_id")) for row in rows]
+    if before:
+        chain.insert(0, number(before))
+    known = [int_id for int_id in chain if int_id is not None]
+    return len(known) == len(chain) and all(later > earlier for later, earlier in pairwise(known))
+
+
+def _log(
+    command: str,
+    reference: str,
+    count: int,
+    answer: http.Answer,
+    began: float,
+    counts: Mapping[str, int],
+) -> None:
+    """One line per request; no phones, texts or secrets."""
+    logger.info(
+        "smsc %s %s: %d messages, %s, %s, %d ms",
+        command,
+        reference or "-",
+        count,
+        answer.error or f"http {answer.status}",
+        " ".join(f"{name} {n}" for name, n in counts.items()) or "-",
+        (time.monotonic() - began) * 1000,
+    )
