@@ -5,7 +5,7 @@ Order of locks, everybody's: account, dispatch, messages by id, counters by mail
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from django.db import connection
@@ -16,6 +16,7 @@ from . import bulk
 from .models import Counters, Message
 
 Status = Message.Status
+CENT = Decimal("0.0001")  # as the columns keep it: unrounded, rows and counters would drift apart
 
 # From each status, where a message may go. Whatever is not here does not happen.
 MOVES: dict[str, frozenset[str]] = {
@@ -69,9 +70,10 @@ def move(
     _in_transaction()
     if not moves:
         return []
-    wanted = {each.message: each for each in moves}
+    wanted = {each.message: _rounded(each) for each in moves}
     now = timezone.now()
     changes: list[bulk.Change] = []
+    learnt: list[bulk.Learnt] = []
     moved: list[int] = []
     differences: dict[int, _Difference] = defaultdict(_Difference)
     for held in bulk.lock_messages(list(wanted)):
@@ -79,7 +81,7 @@ def move(
             continue
         each = wanted[held.id]
         if held.status not in only_from or each.to not in MOVES.get(held.status, ()):
-            _learn(held, each, differences[held.mailing_id])
+            learnt += _learn(held, each, differences[held.mailing_id])
             continue
         moved.append(held.id)
         changes.append(
@@ -98,6 +100,8 @@ def move(
         _add(differences[held.mailing_id], held, each)
     if changes:
         bulk.change_messages(changes)
+    if learnt:
+        bulk.learn(learnt)
     for mailing_id in sorted(differences):
         _count(mailing_id, differences[mailing_id])
     return moved
@@ -111,14 +115,17 @@ def _add(difference: _Difference, held: bulk.Held, each: Move) -> None:
         difference.price += each.price - (held.price or 0)
 
 
-def _learn(held: bulk.Held, each: Move, difference: _Difference) -> None:
-    """A receipt came before the answer: the answer's price still counts. Rare, so one by one."""
-    if each.price is None or held.price is not None:
-        return
-    Message.objects.filter(id=held.id).update(
-        price=each.price, **({"provider_id": each.provider_id} if each.provider_id else {})
-    )
-    difference.price += each.price
+def _learn(held: bulk.Held, each: Move, difference: _Difference) -> list[bulk.Learnt]:
+    """A receipt came before the answer: the answer's price and id still count."""
+    price = each.price if held.price is None else None
+    if price is None and not each.provider_id:
+        return []
+    difference.price += price or 0
+    return [bulk.Learnt(held.id, each.provider_id[:64], price)]
+
+
+def _rounded(each: Move) -> Move:
+    return each if each.price is None else replace(each, price=each.price.quantize(CENT))
 
 
 def _count(mailing_id: int, difference: _Difference) -> None:

@@ -92,6 +92,37 @@ def test_the_answer_after_the_receipt_still_brings_the_price(mailing: Mailing) -
     ground.assert_counters_equal_rows(mailing)
 
 
+def test_answers_that_come_after_their_receipts_take_one_query_for_all(mailing: Mailing) -> None:
+    ids = list(
+        Message.objects.filter(mailing=mailing, status="waiting").values_list("id", flat=True)
+    )
+    price = Decimal("1.2")
+    with transaction.atomic():
+        ledger.move([Move(each, Status.DELIVERED) for each in ids[1:]])
+        ledger.move([Move(ids[0], Status.DELIVERED, price=Decimal(7), provider_id="first")])
+        with CaptureQueriesContext(connection) as queries:
+            ledger.move([Move(i, Status.ACCEPTED, price=price, provider_id=f"s{i}") for i in ids])
+            ledger.move([Move(i, Status.ACCEPTED, provider_id="later") for i in ids])
+    assert len(queries) == 3 + 2  # lock, learn, count; the second time there is no price to count
+    rows = {row.id: (row.price, row.provider_id) for row in Message.objects.filter(id__in=ids)}
+    assert rows == {
+        ids[0]: (Decimal(7), "first"),
+        **{each: (price, f"s{each}") for each in ids[1:]},
+    }
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_prices_finer_than_the_columns_do_not_drift(mailing: Mailing) -> None:
+    ids = list(
+        Message.objects.filter(mailing=mailing, status="waiting").values_list("id", flat=True)
+    )
+    with transaction.atomic():
+        ledger.move([Move(each, Status.ACCEPTED, price=Decimal("0.00126")) for each in ids])
+    mailing.refresh_from_db()
+    assert mailing.counters.price == len(ids) * Decimal("0.0013")
+    ground.assert_counters_equal_rows(mailing)
+
+
 def test_a_message_that_has_moved_to_another_lot_is_left_alone(mailing: Mailing) -> None:
     message = one(mailing)
     assert message.dispatch_id is not None
