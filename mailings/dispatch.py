@@ -22,7 +22,7 @@ from integrations import router
 from integrations.http import clock
 from integrations.models import Account
 from integrations.provider import Outcome, Provider, Sms, Verdict
-from integrations.reasons import Reason
+from integrations.reasons import Fault, Reason
 from users import consent
 
 from . import ledger
@@ -33,8 +33,8 @@ from .prepare import new_lots
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
+_UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
 SLICE = 10  # seconds for which one call of the clock job goes on claiming
-LOOK_UP_AFTER = 600  # seconds; then enquiry.py sees whether receipts are missing
 # A lot handed over this long ago can have no request under way: it holds no place any more,
 # though only the lease decides what became of it.
 BUSY = timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
@@ -155,43 +155,49 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
             .get(id=lot.dispatch_id)
         )
         whole = _refused_as_a_whole(verdicts)
-        again = verdicts if whole else [v for v in verdicts if v.outcome == Outcome.UNSENT]
-        settled = [] if whole else [v for v in verdicts if v.outcome != Outcome.UNSENT]
-        ledger.move([_move(verdict) for verdict in settled], in_dispatch=dispatch.id)
-        hopeless = whole and len({sms.text for sms in lot.messages}) == 1
-        send_again(dispatch, [v.key for v in again], one_by_one=whole and not hopeless)
+        hopeless = whole and _no_way_out(lot, verdicts[0])
         if hopeless:
             _halt(dispatch.mailing_id, verdicts[0])
+        again = verdicts if whole else [v for v in verdicts if v.outcome == Outcome.UNSENT]
+        settled = [] if whole else [v for v in verdicts if v.outcome != Outcome.UNSENT]
+        moves = [_move(verdict) for verdict in settled]
+        moves += _back(dispatch, [v.key for v in again], one_by_one=whole and not hopeless)
+        # One move for all: a second one would lock messages after the counters.
+        ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
         if dispatch.state == Dispatch.State.HANDING:
             dispatch.state = Dispatch.State.ANSWERED
         dispatch.answered_at = timezone.now()
         unknown = any(verdict.outcome == Outcome.UNKNOWN for verdict in verdicts)
         # recover() relies on it too: nobody's books lag longer than the lease.
-        wait_for = min(lot.provider.settle_seconds, settings.LEASE) if unknown else LOOK_UP_AFTER
+        wait_for = (
+            min(lot.provider.settle_seconds, settings.LEASE) if unknown else settings.LOOK_UP_AFTER
+        )
         dispatch.look_up_at = timezone.now() + timedelta(seconds=wait_for)
         dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
     _judge_account(lot.account_id, verdicts)
 
 
-def send_again(dispatch: Dispatch, messages: Sequence[int], *, one_by_one: bool = False) -> None:
+def send_again(dispatch: Dispatch, messages: Sequence[int]) -> None:
+    """The provider never had them: back to waiting."""
+    ledger.move(_back(dispatch, messages), only_from=_UNDECIDED, in_dispatch=dispatch.id)
+
+
+def _back(dispatch: Dispatch, messages: Sequence[int], *, one_by_one: bool = False) -> list[Move]:
     """Surely not sent: waiting, in a new lot (a reference never means two things).
 
     For a cancelled mailing the way back ends here.
     """
     if not messages:
-        return
-    lots = [[each] for each in messages] if one_by_one else [list(messages)]
+        return []
     if dispatch.mailing.state == Mailing.State.CANCELLED:
-        cancelled = [Move(each, Status.CANCELLED, Reason.CANCELLED) for each in messages]
-        ledger.move(cancelled, only_from={Status.WAITING, Status.UNKNOWN}, in_dispatch=dispatch.id)
-        return
+        return [Move(each, Status.CANCELLED, Reason.CANCELLED) for each in messages]
+    lots = [[each] for each in messages] if one_by_one else [list(messages)]
     fresh = new_lots(dispatch.mailing_id, [len(lot) for lot in lots])
-    moves = [
+    return [
         Move(each, Status.WAITING, dispatch=new.id)
         for new, lot in zip(fresh, lots, strict=True)
         for each in lot
     ]
-    ledger.move(moves, only_from={Status.WAITING, Status.UNKNOWN}, in_dispatch=dispatch.id)
 
 
 def recover_due() -> bool:
@@ -232,10 +238,13 @@ def _free_account() -> Account | None:
 
     The lock makes `parallel` hold over all workers; a claim keeps it for a few milliseconds.
     """
-    account = router.current()
-    if account is None or router.rests(account):
+    current = router.current()
+    if current is None or router.rests(current):
         return None
-    Account.objects.select_for_update(no_key=True).get(id=account.id)
+    # Looked at again: while we waited for the lock it may have gone to rest, or been disconnected.
+    account = Account.objects.select_for_update(no_key=True).get(id=current.id)
+    if router.rests(account) or not account.connected:
+        return None
     in_hand = Dispatch.objects.filter(
         account=account, state=Dispatch.State.HANDING, claimed_at__gt=timezone.now() - BUSY
     )
@@ -303,12 +312,22 @@ def _move(verdict: Verdict) -> Move:
     )
 
 
-def _halt(mailing_id: int, verdict: Verdict) -> None:
-    """The very same text for everybody was refused: a hundred thousand more requests would be
-    refused too, and the service would block us. Pause; a person decides.
+def _no_way_out(lot: Lot, verdict: Verdict) -> bool:
+    """The very same text for everybody was refused, and not for what is wrong with a number: a
+    hundred thousand more requests would be refused too, and the service would block us.
     """
+    fault = (verdict.reason or Reason.OTHER).about.fault
+    return (
+        fault not in (Fault.NUMBER, Fault.PERSON) and len({sms.text for sms in lot.messages}) == 1
+    )
+
+
+def _halt(mailing_id: int, verdict: Verdict) -> None:
+    """Pause; a person decides. Before any message is locked: preparation locks the mailing first."""
     Mailing.objects.filter(id=mailing_id, state__in=Mailing.RUNNING).update(
-        state=Mailing.State.PAUSED, trouble=verdict.reason or Reason.OTHER, trouble_raw=verdict.raw
+        state=Mailing.State.PAUSED,
+        trouble=verdict.reason or Reason.OTHER,
+        trouble_raw=verdict.raw[:64],
     )
 
 

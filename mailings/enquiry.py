@@ -129,4 +129,5 @@ def _next_look(dispatch: Dispatch, *, answered: bool) -> datetime | None:
         return now + timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))
     since = dispatch.claimed_at or now
     ends = timedelta(seconds=settings.RECEIPT_WAIT)
-    return next((since + later for later in (*LATER, ends) if since + later > now), now)
+    looks = [*(later for later in LATER if later < ends), ends]
+    return next((since + later for later in looks if since + later > now), now)

@@ -262,6 +262,7 @@ RECEIPT_WAIT = positive(
     "RECEIPT_WAIT", 26 * 3600
 )  # then "no receipt"; providers give up after 24 h
 REST = positive("REST", 30)  # of an account after trouble; longer while it goes on
+LOOK_UP_AFTER = positive("LOOK_UP_AFTER", 600)  # a hand-over, when receipts are missing
 LOOK_UP_PAUSE = positive("LOOK_UP_PAUSE", 120)  # between two enquiries about one unknown lot
 HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
 # Other addresses than the providers' own: emulators on loopback. Never from the web interface.

@@ -1,0 +1,65 @@
+"""Run in a process of its own against the stage's database: set the scene, then look at it.
+
+`python -m tests.crash.scene launch N` makes N students, an account at the emulated SMSC and a
+launched mailing; `... look` prints how it stands, as JSON.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+
+import django
+
+
+@dataclass
+class Standing:
+    """How the mailing stands."""
+
+    state: str
+    rows: dict[str, int]
+    counters: dict[str, int]
+    unfolded: int
+
+
+def main() -> None:
+    django.setup()
+    if sys.argv[1] == "launch":
+        launch(int(sys.argv[2]))
+    print(json.dumps(asdict(look())))  # noqa: T201 - whoever started us reads it
+
+
+def launch(count: int) -> None:
+    from django.core.management import call_command
+
+    from integrations.models import Account
+    from mailings import lifecycle
+    from mailings.models import Mailing
+    from tests import people
+
+    call_command("migrate", verbosity=0)
+    people.students(count)
+    people.smsc(receipt_key="made-up-key")
+    assert Account.objects.count() == 1
+    mailing = Mailing.objects.create(name="Crash", text="Hello, {first_name}", everyone=True)
+    lifecycle.launch(mailing, people.olga())
+
+
+def look() -> Standing:
+    from django.db.models import Count
+
+    from integrations.models import Receipt
+    from mailings.models import Mailing, Message
+
+    mailing = Mailing.objects.select_related("counters").get()
+    rows = Message.objects.values_list("status").annotate(Count("id"))
+    counters = {status.value: mailing.counters.of(status) for status in Message.Status}
+    return Standing(
+        state=mailing.state,
+        rows=dict(rows),
+        counters={status: count for status, count in counters.items() if count},
+        unfolded=Receipt.objects.filter(folded_at__isnull=True).count(),
+    )
+
+
+if __name__ == "__main__":
+    main()

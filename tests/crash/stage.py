@@ -1,0 +1,228 @@
+"""The stage of the crash suite: a database, the SMSC emulator, the web server and workers, each a
+process of its own that can be killed. The judge is the emulator's journal, on disk.
+"""
+
+import json
+import os
+import random
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+
+from tests.emulators import journal
+from tests.emulators.smsc import digits
+
+ROOT = Path(__file__).resolve().parents[2]
+# Short, in the same order as in production; mailings.checks proves the order at every start.
+DEADLINES = {
+    "LEASE": "6",
+    "TASK_LIMIT": "4",
+    "LOT_DEADLINE": "2",
+    "READ_TIMEOUT": "1",
+    "CONNECT_TIMEOUT": "1",
+    "LOOK_UP_PAUSE": "1",
+    "REST": "1",
+    "LOOK_UP_AFTER": "4",
+    "RECEIPT_WAIT": "10",  # phones on 06 never get a receipt
+}
+
+
+class Stage:
+    """`with Stage(path) as stage:` leaves no process and no database behind."""
+
+    def __init__(
+        self, path: Path, *, people: int, lot: int, database_url: str = "", redis_url: str = ""
+    ) -> None:
+        self.path = path
+        self.people = people
+        self.processes: list[subprocess.Popen[str]] = []
+        self.database = ""
+        self.web_port = free_port()
+        self.journal = path / "journal"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != "REDIS_URL"},
+            **DEADLINES,
+            "DATA_DIR": str(path),
+            "DATABASE_URL": database_url or self._own_database(),
+            "REDIS_URL": redis_url,
+            "SECRET_KEY": settings.SECRET_KEY,
+            "FIELD_KEYS": ",".join(settings.FIELD_KEYS),
+            "DJANGO_SETTINGS_MODULE": "smsmail.settings",
+            "PUBLIC_URL": f"http://127.0.0.1:{self.web_port}",
+            "LOG_LEVEL": "WARNING",
+            "CRASH_LOT": str(lot),
+            "CRASH_CHUNK": str(lot * 5),
+        }
+
+    def __enter__(self) -> "Stage":
+        self.web: subprocess.Popen[str] | None = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            kill(process)
+        if self.database:
+            with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
+                server.execute(f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
+
+    # --- what runs -----------------------------------------------------------------------------
+
+    def emulate(self, *, plan: dict[str, Any] | None = None, **manner: Any) -> None:
+        """The provider; it tells the web server what became of messages, some of it twice."""
+        manner = {"delay": 0.3, "jitter": 1.0, "twice": 0.2, "steps": True, "tries": 60, **manner}
+        door = f"http://127.0.0.1:{self.web_port}/hooks/smsc/made-up-key/?charset=utf-8&fmt=3"
+        emulator = self.start(
+            "tests.emulators.smsc",
+            f"--journal={self.journal}",
+            f"--callback={door}",
+            f"--manner={json.dumps(manner)}",
+            f"--plan={json.dumps(plan or {})}",
+            stdout=subprocess.PIPE,
+        )
+        assert emulator.stdout is not None
+        self.environment["SMSC_URL"] = emulator.stdout.readline().strip()
+
+    def serve(self) -> None:
+        self.web = self.start(
+            "granian",
+            "--interface=wsgi",
+            "--blocking-threads=4",
+            f"--port={self.web_port}",
+            "--log-level=warning",
+            "smsmail.wsgi:application",
+        )
+        until(lambda: reachable(self.web_port), "the web server", 30)
+
+    def worker(self, at: str = "", *arguments: str) -> subprocess.Popen[str]:
+        return self.start("tests.crash.worker", *arguments, CRASH_AT=at)
+
+    def start(
+        self, module: str, *arguments: str, stdout: int | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env=self.environment | environment,
+            stdout=stdout,
+            text=True,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    # --- what happens --------------------------------------------------------------------------
+
+    def launch(self) -> None:
+        self._scene("launch", str(self.people))
+
+    def look(self) -> dict[str, Any]:
+        return self._scene("look")
+
+    def kill_at_random(self, workers: int, seconds: float, seed: int) -> int:
+        """Keep so many workers alive and kill one after the other; returns how many were killed."""
+        dice = random.Random(seed)
+        end = time.monotonic() + seconds
+        crew = [self.worker() for _ in range(workers)]
+        killed = 0
+        time.sleep(1.5)  # until the first of them works
+        while time.monotonic() < end:
+            time.sleep(dice.uniform(0.2, 0.9))
+            victim = dice.randrange(len(crew))
+            kill(crew[victim])
+            killed += 1
+            crew[victim] = self.worker()
+        for process in crew:
+            kill(process)
+        return killed
+
+    def finish(self, seconds: float = 60) -> dict[str, Any]:
+        """A healthy worker brings it to the end."""
+        self.worker()
+        end = time.monotonic() + seconds
+        while (standing := self.look())["state"] != "done":
+            assert time.monotonic() < end, f"not done in {seconds} s: {standing}"
+            time.sleep(1)
+        return standing
+
+    # --- what is judged ------------------------------------------------------------------------
+
+    def taken(self) -> Counter[str]:
+        """Phone -> how often the provider took a message for it."""
+        return Counter(
+            digits(phone)
+            for entry in journal.read(self.journal)
+            for phone, _text in entry.get("messages", ())
+        )
+
+    def assert_each_once(self) -> None:
+        taken = self.taken()
+        twice = [phone for phone, times in taken.items() if times > 1]
+        assert not twice, f"{len(twice)} people got it twice"
+        # Phones on 00 are "no number" to the emulator: refused, never taken.
+        expected = {f"7998{number:07}" for number in range(self.people) if number % 100}
+        assert taken.keys() == expected, f"{len(expected - taken.keys())} people were missed"
+
+    def assert_balanced(self, standing: dict[str, Any]) -> None:
+        assert standing["counters"] == standing["rows"]
+        assert sum(standing["rows"].values()) == self.people + 1  # the owner has no phone
+        assert not standing["rows"].keys() & {"waiting", "accepted", "unknown"}
+
+    def _scene(self, *arguments: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.crash.scene", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        standing: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return standing
+
+    def _own_database(self) -> str:
+        """'' for SQLite; else a fresh database on the server of the test run."""
+        if not settings.DATABASE_URL:
+            return ""
+        self.database = f"crash_{secrets.token_hex(6)}"
+        with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
+            server.execute(f'CREATE DATABASE "{self.database}"')
+        return settings.DATABASE_URL.rsplit("/", 1)[0] + f"/{self.database}"
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """kill -9 for it and all its children."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float, *, pause: float = 0.1) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not get there in {seconds} s")
+        time.sleep(pause)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def reachable(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

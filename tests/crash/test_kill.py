@@ -1,0 +1,64 @@
+"""kill -9 at every named point and at random, against the real modules and the SMSC emulator: its
+journal must name everybody exactly once, and the counters must equal the rows.
+"""
+
+from pathlib import Path
+
+from tests.crash.stage import Stage, kill, until
+
+# In the order in which a mailing reaches them.
+POINTS = (
+    "mailings.ledger:enter:after",  # a chunk written, not committed
+    "mailings.prepare:prepare_some:fruitful",  # committed
+    "mailings.dispatch:_fit_messages:fruitful",  # a lot claimed, not committed
+    "mailings.dispatch:claim:fruitful",  # committed, nothing sent
+    "integrations.providers.smsc:Smsc.send:before",
+    "integrations.providers.smsc:Smsc.send:after",  # the provider has it, nobody knows
+    "mailings.dispatch:record:before",
+    "mailings.ledger:move:fruitful",  # an answer written down, not committed
+    "mailings.dispatch:_judge_account:before",  # committed
+    "mailings.receipts:apply:after",  # receipts folded, not committed
+    "mailings.receipts:fold_due:after",  # committed
+    "mailings.dispatch:recover_due:fruitful",  # a dead worker's lot taken over
+    "mailings.enquiry:_take:fruitful",  # about to ask the provider
+    "mailings.enquiry:_ask:fruitful",  # the provider has told
+    "mailings.enquiry:_conclude:before",
+    "mailings.dispatch:send_again:after",  # what the provider never had, not committed
+    "mailings.lifecycle:settle_due:after",
+)
+
+
+def test_killed_at_every_point_nobody_gets_it_twice_and_nobody_is_missed(tmp_path: Path) -> None:
+    with Stage(tmp_path, people=1000, lot=20) as stage:
+        stage.emulate()
+        stage.launch()
+        stage.serve()
+        for point in POINTS:
+            worker = stage.worker(point)
+            until(lambda: worker.poll() is not None, f"the worker that dies at {point}", 40)  # noqa: B023 - called at once
+        standing = stage.finish()
+        stage.assert_each_once()
+        stage.assert_balanced(standing)
+
+
+def test_workers_killed_at_random_while_the_service_misbehaves(tmp_path: Path) -> None:
+    with Stage(tmp_path, people=2000, lot=20) as stage:
+        stage.emulate(
+            plan={
+                "share": 0.1,
+                "among": [
+                    *("unread", "cut", "cut-after", "reset-after", "half-after", "garbage-after"),
+                    *("hang", "hang-after", "slow-after", "500-after", "503", "429", "error-9"),
+                ],
+            }
+        )
+        stage.launch()
+        stage.serve()
+        killed = stage.kill_at_random(workers=3, seconds=15, seed=7)
+        if stage.web is not None:
+            kill(stage.web)  # the receipt door too; the service tries again
+        stage.serve()
+        assert killed > 10
+        standing = stage.finish(90)
+        stage.assert_each_once()
+        stage.assert_balanced(standing)
