@@ -1,0 +1,210 @@
+"""Every address of the project, opened by everybody: who gets in is written in one table, and an
+address without a line in it fails.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from integrations.models import Account
+from mailings.models import Counters, Mailing, Message
+from tests import people
+from users.models import Group, User
+from users.rights import Right, Role
+
+PEOPLE: dict[str, Callable[[], User]] = {
+    "owner": people.olga,
+    "administrator": people.anton,
+    "responsible": lambda: people.person(
+        "rita", role=Role.ADMINISTRATOR, rights=[str(Right.ACCOUNT)]
+    ),
+    "manager": people.maria,
+    "employee": people.egor,
+    "student": people.ivan,
+}
+EVERYBODY = frozenset(PEOPLE)
+STAFF = frozenset({"owner", "administrator", "responsible", "manager"})  # with rights at work
+ADMINISTRATORS = frozenset({"owner", "administrator", "responsible"})
+RESPONSIBLE = frozenset({"owner", "responsible"})
+
+
+@dataclass(frozen=True)
+class Line:
+    """What those who may get for a usual request; all others get 403, strangers must sign in.
+    What depends on the thing itself (a person above, a state) is tested with it.
+    """
+
+    name: str
+    who: frozenset[str]
+    method: str = "get"
+    status: int = 200
+    data: dict[str, str] = field(default_factory=dict)
+    public: bool = False
+    otherwise: int = 403
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.name}"
+
+
+TABLE = [
+    # smsmail
+    Line("health", EVERYBODY, public=True),
+    Line("set_language", EVERYBODY, "post", 302, {"language": "en"}, public=True),
+    # users
+    Line("sign-in", EVERYBODY, status=302, public=True),
+    Line("sign-out", EVERYBODY, "post", 302),
+    Line("me", EVERYBODY),
+    Line("password", EVERYBODY),
+    Line("people", STAFF),
+    Line("person", STAFF),
+    Line("person-new", STAFF),
+    Line("person-edit", STAFF),
+    Line("person-forbid", STAFF, "post", 302),
+    Line("person-allow", STAFF, "post", 302),
+    Line("person-role", ADMINISTRATORS, "post", 302, {"role": "student"}),
+    Line("person-rights", ADMINISTRATORS, "post", 302),
+    Line("person-access", STAFF, "post", 302, {"active": "no"}),
+    Line("person-password", STAFF, "post"),
+    Line("groups", STAFF),
+    Line("group-new", STAFF),
+    Line("group", STAFF),
+    Line("group-delete", STAFF),
+    # integrations
+    Line("integrations", RESPONSIBLE),
+    Line("integration", RESPONSIBLE),
+    Line("integration-check", RESPONSIBLE, "post", 302),
+    Line("integration-disconnect", RESPONSIBLE),
+    Line("simulator", STAFF),
+    Line("receipt-door", EVERYBODY, public=True),
+    # mailings
+    Line("dashboard", STAFF, otherwise=302),  # to one's own page
+    Line("mailings", STAFF),
+    Line("mailing", STAFF),
+    Line("mailing-new", STAFF),
+    Line("mailing-meter", STAFF, "post"),
+    Line("mailing-edit", STAFF),
+    Line("mailing-live", STAFF),
+    Line("mailing-recipients", STAFF),
+    Line("mailing-reasons", STAFF),
+    Line("mailing-launch", STAFF),
+    Line("mailing-pause", STAFF, "post", 302),
+    Line("mailing-resume", STAFF, "post", 302),
+    Line("mailing-cancel", STAFF),
+    Line("mailing-delete", STAFF),
+    Line("mailing-test", STAFF),
+    Line("message", STAFF),
+]
+
+
+@pytest.fixture
+def things(db: None) -> dict[str, dict[str, Any]]:
+    """Something behind each address: kwargs by the beginning of its name."""
+    account: Account = people.simulator()
+    draft = Mailing.objects.create(name="Webinar", text="Hello", everyone=True)
+    running = Mailing.objects.create(name="Webinar", text="Hello", state=Mailing.State.SENDING)
+    Counters.objects.create(mailing=running, delivered=1)
+    message = Message.objects.create(
+        mailing=running, key="+79980000005", phone="+79980000005", text="Hello", status="delivered"
+    )
+    person = people.person("petr", phone="+79980000005")
+    group = Group.objects.create(name="Webinar")
+    return {
+        "person": {"pk": person.pk},
+        "group": {"pk": group.pk},
+        "mailing": {"pk": running.pk},
+        "mailing-edit": {"pk": draft.pk},
+        "mailing-launch": {"pk": draft.pk},
+        "mailing-delete": {"pk": draft.pk},
+        "message": {"pk": message.pk},
+        "integration": {"slug": "simulator"},
+        "receipt-door": {"slug": "simulator", "key": account.receipt_key},
+    }
+
+
+@pytest.mark.parametrize("line", TABLE, ids=str)
+def test_it_lets_in_those_who_may_and_no_others(
+    line: Line, things: dict[str, dict[str, Any]]
+) -> None:
+    path = address(line.name, things)
+    got = {name: answer_to(line, path, make) for name, make in PEOPLE.items()}
+    assert got == {name: line.status if name in line.who else line.otherwise for name in PEOPLE}
+
+
+@pytest.mark.parametrize("line", TABLE, ids=str)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_it_gives_nothing_to_those_who_may_not(
+    line: Line, method: str, things: dict[str, dict[str, Any]]
+) -> None:
+    """Also by the method that the page is not meant for."""
+    path = address(line.name, things)
+    other = Line(line.name, line.who, method, data=line.data)
+    for name in EVERYBODY - line.who:
+        assert answer_to(other, path, PEOPLE[name]) in {line.otherwise, 405}, name
+
+
+@pytest.mark.parametrize("line", TABLE, ids=str)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_it_asks_strangers_to_sign_in(
+    line: Line, method: str, things: dict[str, dict[str, Any]]
+) -> None:
+    path = address(line.name, things)
+    answer = getattr(Client(), method)(path, line.data)
+    to_sign_in = answer.status_code == 302 and answer["Location"].startswith("/sign-in/?next=")
+    assert to_sign_in is not line.public
+
+
+@pytest.mark.parametrize("line", [line for line in TABLE if line.method == "post"], ids=str)
+def test_it_changes_nothing_by_a_look(line: Line, things: dict[str, dict[str, Any]]) -> None:
+    path = address(line.name, things)
+    look = Line(line.name, line.who, "get")
+    allowed = {405} if line.name != "set_language" else {302}  # Django's own only redirects
+    assert {answer_to(look, path, PEOPLE[name]) for name in line.who} <= allowed
+
+
+@pytest.mark.parametrize("line", [line for line in TABLE if line.who != EVERYBODY], ids=str)
+def test_it_takes_no_post_without_a_token(line: Line, things: dict[str, dict[str, Any]]) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(people.olga(), backend="django.contrib.auth.backends.ModelBackend")
+    assert client.post(address(line.name, things), line.data).status_code == 403
+
+
+def test_every_address_has_a_line_in_the_table() -> None:
+    assert sorted(names()) == sorted({line.name for line in TABLE})
+
+
+def answer_to(line: Line, path: str, make: Callable[[], User]) -> int:
+    """The status for this person; what the request did is undone."""
+    client = Client()
+    client.raise_request_exception = False
+    with transaction.atomic():
+        client.force_login(make(), backend="django.contrib.auth.backends.ModelBackend")
+        answer = getattr(client, line.method)(path, line.data)
+        transaction.set_rollback(True)
+    return int(answer.status_code)
+
+
+def address(name: str, things: dict[str, dict[str, Any]]) -> str:
+    pattern = next(each for each in patterns() if each.name == name)
+    wanted = set(pattern.pattern.converters)
+    for start in (name, name.partition("-")[0]):
+        if wanted and wanted == set(things.get(start, {})):
+            return reverse(name, kwargs=things[start])
+    return reverse(name)
+
+
+def names() -> list[str]:
+    """An address without a name shows as its path, which is no line of the table."""
+    return [pattern.name or str(pattern.pattern) for pattern in patterns()]
+
+
+def patterns(resolver: URLResolver | None = None) -> Iterator[URLPattern]:
+    for each in (resolver or get_resolver()).url_patterns:
+        if isinstance(each, URLResolver):
+            yield from patterns(each)
+        else:
+            yield each
