@@ -1,0 +1,20 @@
+"""`manage.py demo_school`: a made-up school in an empty database, and who may sign in there."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from mailings import demo_school
+
+
+class Command(BaseCommand):
+    help = "Fills an empty database with a made-up school: people, groups, finished mailings."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        if not demo_school.build():
+            self.stdout.write("There are people already: nothing was changed.")
+            return
+        self.stdout.write("\n  A demo school with made-up people. Sign in with the password")
+        self.stdout.write(f"  {demo_school.PASSWORD} as")
+        for email in demo_school.SIGN_INS:
+            self.stdout.write(f"    {email}")

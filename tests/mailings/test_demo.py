@@ -1,0 +1,141 @@
+"""The demo school on first start, and the demo mailing that runs without a browser."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models import Count
+
+from integrations import router
+from mailings import demo_school, recount
+from mailings.management.commands import demo
+from mailings.models import Mailing, Message
+from tests import people
+from users.models import Group, OptOut, User
+from users.rights import Right, Role
+
+State = Mailing.State
+
+
+@pytest.mark.django_db
+def test_it_makes_a_school_that_looks_alive() -> None:
+    out = StringIO()
+    call_command("demo_school", stdout=out)
+    students = User.objects.filter(role=Role.STUDENT)
+    assert students.count() >= 300
+    assert students.filter(first_name__regex="[а-я]").count() > 200
+    assert students.filter(first_name__regex="[a-z]").count() > 30
+    assert students.filter(phone="").exists()
+    assert students.exclude(phone="").filter(phone_confirmed_at=None).exists()
+    assert students.filter(sms_forbidden=True).exists()
+    assert OptOut.objects.exists()
+    assert not students.exclude(phone="").exclude(phone__regex=r"^\+7998\d{7}$").exists()
+    assert not students.exclude(email__endswith="@example.com").exists()
+    assert all(group.people.count() > 50 for group in Group.objects.all())
+
+    assert Mailing.objects.filter(state=State.DONE).count() >= 8
+    assert Mailing.objects.filter(state=State.DRAFT).count() == 1
+    assert Message.objects.count() > 3000
+    found = dict(Message.objects.values_list("status").annotate(Count("id")))
+    delivered = found.pop(Message.Status.DELIVERED) / Message.objects.exclude(phone="").count()
+    assert 0.7 < delivered < 0.95
+    assert set(found) == Message.FINAL - {Message.Status.DELIVERED}
+    assert recount.compare() == []
+
+
+@pytest.mark.django_db
+def test_it_tells_who_may_sign_in() -> None:
+    out = StringIO()
+    call_command("demo_school", stdout=out)
+    roles = []
+    for email in demo_school.SIGN_INS:
+        assert email in out.getvalue()
+        person = User.objects.get(email=email)
+        assert person.check_password(demo_school.PASSWORD)
+        roles.append(person.role)
+    assert demo_school.PASSWORD in out.getvalue()
+    assert roles == [Role.OWNER, Role.EMPLOYEE, Role.STUDENT]
+    assert User.objects.get(email=demo_school.SIGN_INS[1]).may(Right.SEND_MAILINGS)
+
+
+@pytest.mark.django_db
+def test_its_history_is_like_what_the_product_writes() -> None:
+    """Every rule that real rows obey, asked of the made-up ones."""
+    demo_school.build()
+    gone = Message.objects.filter(status__in=[*Message.TAKEN, Message.Status.REFUSED])
+    assert not gone.filter(dispatch=None).exists()
+    assert not gone.filter(handed_at=None).exists()
+    assert not Message.objects.filter(final_at=None).exists()
+    assert not Message.objects.filter(status__in=Message.TAKEN, price=None).exists()
+    skipped = Message.objects.filter(status=Message.Status.SKIPPED)
+    assert not skipped.exclude(key__startswith="user:").exists()
+    assert not skipped.filter(reason="").exists()
+    assert not Message.objects.filter(status="delivered").exclude(reason="").exists()
+    assert not Message.objects.filter(text__contains="{").exists()
+    for mailing in Mailing.objects.exclude(state=State.DRAFT):
+        assert mailing.launched_at is not None
+        assert mailing.created_at < mailing.launched_at
+        assert mailing.finished_at is not None
+        lots = sum(lot.size for lot in mailing.dispatches.all())
+        assert lots == gone.filter(mailing=mailing).count()
+
+
+@pytest.mark.django_db
+def test_it_leaves_a_database_with_people_alone() -> None:
+    people.ivan()
+    out = StringIO()
+    call_command("demo_school", stdout=out)
+    assert "nothing was changed" in out.getvalue()
+    assert User.objects.count() == 1
+    assert not Mailing.objects.exists()
+    assert router.current() is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_sends_a_demo_mailing_to_the_end() -> None:
+    out = StringIO()
+    call_command("demo", people=120, json=True, stdout=out)
+    told = json.loads(out.getvalue())
+    assert told["people"] == 120
+    assert told["counters"] == told["rows"]
+    assert sum(told["rows"].values()) == 120
+    assert told["rows"]["delivered"] > 100
+    assert told["rows"]["undelivered"] > 0
+    assert told["rows"]["refused"] > 0
+    assert told["rows"]["waiting"] == told["rows"]["accepted"] == told["rows"]["unknown"] == 0
+    assert Mailing.objects.get().state == State.DONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_prints_a_table_for_people_and_runs_beside_the_school() -> None:
+    demo_school.build()
+    out = StringIO()
+    call_command("demo", people=30, stdout=out)
+    assert out.getvalue().splitlines()[-1].split() == ["30", "30"]
+    assert recount.compare() == []
+
+
+@pytest.mark.django_db
+def test_it_never_sends_through_a_real_service() -> None:
+    people.smsc()
+    people.simulator()
+    with pytest.raises(CommandError, match="smsc"):
+        call_command("demo", people=5, deadline=1)
+    assert not User.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_says_so_when_it_is_not_done_in_time() -> None:
+    with pytest.raises(CommandError, match="not done in time"):
+        call_command("demo", people=5, deadline=0.5, stdout=StringIO())
+
+
+def test_it_fails_when_the_counters_do_not_equal_the_rows() -> None:
+    with pytest.raises(CommandError, match="do not equal"):
+        demo.complain(1, {"delivered": 2}, {"delivered": 1})
+    with pytest.raises(CommandError, match="2 people"):
+        demo.complain(2, {"delivered": 1}, {"delivered": 1})
+    ends = dict.fromkeys(Message.Status.values, 0)
+    with pytest.raises(CommandError, match="1 messages are not final"):
+        demo.complain(1, ends | {"accepted": 1}, ends | {"accepted": 1})
