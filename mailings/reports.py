@@ -185,14 +185,14 @@ class Selection:
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> "Selection":
-        status, q = query.get("status", ""), query.get("q", "").strip()
+        status, reason = query.get("status", ""), query.get("reason", "")
         part = None
         if query.get("category") == "error":
             part = ERROR
         elif status in set(Status):
             part = next((each for each in PARTS if each.statuses == (status,)), None)
             part = part or _alone(Status(status))
-        return cls(part, query.get("reason", ""), q)
+        return cls(part, reason if reason in set(Reason) else "", query.get("q", "").strip())
 
     def of(self, mailing: Mailing) -> QuerySet[Message]:
         # A person may have been deleted since: the message stays, its user is then None.

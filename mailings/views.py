@@ -42,7 +42,7 @@ def dashboard(request: SignedIn) -> HttpResponse:
 
 @needs(Right.SEE_MAILINGS)
 def mailings(request: SignedIn) -> HttpResponse:
-    shelf, q = request.GET.get("state", ""), request.GET.get("q", "").strip()
+    shelf, q = request.GET.get("state", ""), request.GET.get("q", "").replace("\0", "").strip()
     rows = reports.mailings(named=q)
     if shelf in SHELVES:
         rows = rows.filter(state__in=SHELVES[shelf])
@@ -89,7 +89,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
         "mailing": row,
         "figures": reports.figures(row.counters),
         "chosen": chosen,
-        "reason": Reason(chosen.reason).about if chosen.reason in set(Reason) else None,
+        "reason": Reason(chosen.reason).about if chosen.reason else None,
         "page": reports.page_of(chosen.of(row), request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
     }

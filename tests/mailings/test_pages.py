@@ -1,0 +1,423 @@
+"""The pages of mailings, as a manager meets them."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from integrations.models import Account
+from integrations.reasons import Reason
+from mailings import ledger, lifecycle
+from mailings.ledger import Move
+from mailings.models import Counters, Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users.models import Group, User
+from users.rights import Right
+
+As = Callable[[User], Client]
+State, Status = Mailing.State, Message.Status
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return people.simulator(price="2.5")
+
+
+def text_of(response: Any) -> str:
+    """What a person reads: without tags, spaces made single."""
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+def move(messages: list[Message], to: Message.Status, reason: str = "") -> None:
+    with transaction.atomic():
+        ledger.move([Move(message.pk, to, reason) for message in messages])
+
+
+def mixed(maria: User, count: int = 6, **fields: Any) -> Mailing:
+    """A mailing under way: one delivered, one refused, one sent, the rest waiting."""
+    people.students(count)
+    mailing = ground.prepared(maria, **fields)
+    rows = list(Message.objects.filter(mailing=mailing, status=Status.WAITING).order_by("id"))
+    move(rows[:1], Status.ACCEPTED)
+    move(rows[:1], Status.DELIVERED)
+    move(rows[1:2], Status.REFUSED, Reason.NO_SUCH_NUMBER)
+    move(rows[2:3], Status.ACCEPTED)
+    return mailing
+
+
+# --- dashboard and list -----------------------------------------------------------------------
+def test_the_dashboard_shows_what_runs_and_what_keeps_it(
+    as_: As, maria: User, account: Account
+) -> None:
+    mixed(maria, name="Open lesson")
+    page = text_of(as_(maria).get("/"))
+    assert "Open lesson" in page
+    assert "3 of 6 handed over" in page
+    account.rest_reason = Reason.NO_MONEY
+    account.resting_until = "2100-01-01T00:00:00Z"  # type: ignore[assignment] # Django reads it
+    account.save()
+    page = text_of(as_(maria).get("/"))
+    assert "Simulator: Not enough money on the account of the SMS service" in page
+
+
+def test_without_a_service_the_dashboard_says_what_to_do(as_: As, maria: User, olga: User) -> None:
+    assert "Ask the owner of the account to connect one" in text_of(as_(maria).get("/"))
+    assert "Connect a service" in text_of(as_(olga).get("/"))
+
+
+def test_a_student_has_a_page_of_their_own_and_no_dashboard(as_: As, ivan: User) -> None:
+    response = as_(ivan).get("/")
+    assert (response.status_code, response["Location"]) == (302, reverse("me"))
+
+
+@pytest.mark.parametrize("typed", ["вебинар", "Вебинар", "ВЕБИНАР", "бина"])
+def test_it_finds_a_mailing_however_it_is_asked_for(as_: As, maria: User, typed: str) -> None:
+    ground.draft(name="Вебинар")
+    ground.draft(name="Lesson")
+    page = as_(maria).get("/mailings/", {"q": typed})
+    assert [row.name for row in page.context["page"].rows] == ["Вебинар"]
+
+
+def test_it_narrows_the_list_by_state(as_: As, maria: User, account: Account) -> None:
+    ground.draft(name="A draft")
+    mixed(maria, name="A running one")
+    names = {
+        shelf: [
+            row.name for row in as_(maria).get(f"/mailings/?state={shelf}").context["page"].rows
+        ]
+        for shelf in ("", "draft", "running", "over", "nonsense")
+    }
+    assert names == {
+        "": ["A running one", "A draft"],
+        "draft": ["A draft"],
+        "running": ["A running one"],
+        "over": [],
+        "nonsense": ["A running one", "A draft"],
+    }
+
+
+def test_an_empty_list_says_what_to_do_next(as_: As, maria: User) -> None:
+    assert "Write the first one" in text_of(as_(maria).get("/mailings/"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/mailings/?q=%00", "/mailings/?before=x", "/mailings/?before=99999999999999999999999"],
+)
+def test_it_survives_nonsense_in_the_address(as_: As, maria: User, address: str) -> None:
+    assert as_(maria).get(address).status_code == 200
+
+
+# --- composing --------------------------------------------------------------------------------
+def filled(**fields: Any) -> dict[str, Any]:
+    return {
+        "name": "Lesson",
+        "text": "At six, {first_name|friend}",
+        "recipients": "everyone",
+        **fields,
+    }
+
+
+def test_a_draft_is_saved_and_can_be_changed(as_: As, maria: User, account: Account) -> None:
+    group = Group.objects.create(name="Autumn")
+    response = as_(maria).post(
+        "/mailings/new/", filled(recipients="groups", groups=[group.pk], only_confirmed="on")
+    )
+    draft = Mailing.objects.get()
+    assert response["Location"] == reverse("mailing", args=[draft.pk])
+    assert (draft.text, draft.everyone, draft.only_confirmed) == (
+        "At six, {first_name|friend}",
+        False,
+        True,
+    )
+    assert (list(draft.groups.all()), draft.created_by) == ([group], maria)
+    page = as_(maria).get(f"/mailings/{draft.pk}/edit/")
+    assert page.context["form"]["recipients"].value() == "groups"
+    as_(maria).post(f"/mailings/{draft.pk}/edit/", filled(groups=[group.pk]))
+    draft.refresh_from_db()
+    assert (draft.everyone, draft.groups.count()) == (True, 0)
+    page = text_of(as_(maria).get(f"/mailings/{draft.pk}/"))
+    assert "Draft changed" in page
+    assert "Draft written" in page
+
+
+def test_a_bad_text_is_refused_beside_the_field_and_nothing_typed_is_lost(
+    as_: As, maria: User, account: Account
+) -> None:
+    bad = "Hello\r\nand {fist_name}, welcome"
+    page = as_(maria).post("/mailings/new/", filled(text=bad, only_confirmed="on"))
+    assert page.status_code == 200
+    assert not Mailing.objects.exists()
+    html = page.content.decode()
+    error = re.search(r'id="id_text_error">(.*?)</div>\s*</div>', html, re.DOTALL)
+    assert error is not None
+    assert "Did you mean {first_name}?" in error[1]
+    assert "Line 2: “{fist_name}, welcome”" in error[1]
+    assert 'aria-describedby="id_text_error"' in html
+    form = page.context["form"]
+    assert form["text"].value() == bad
+    assert (form["name"].value(), form["only_confirmed"].value()) == ("Lesson", True)
+
+
+def test_groups_without_a_group_are_refused(as_: As, maria: User, account: Account) -> None:
+    page = text_of(as_(maria).post("/mailings/new/", filled(recipients="groups")))
+    assert "Choose at least one group, or everyone." in page
+
+
+def test_without_a_service_there_is_no_text_to_write(as_: As, maria: User, olga: User) -> None:
+    for person, words in [(maria, "Ask the owner"), (olga, "Connect a service")]:
+        page = as_(person).get("/mailings/new/")
+        assert b"<textarea" not in page.content
+        assert words in text_of(page)
+
+
+def test_a_launched_mailing_can_no_longer_be_changed(
+    as_: As, maria: User, account: Account
+) -> None:
+    mailing = mixed(maria)
+    response = as_(maria).post(f"/mailings/{mailing.pk}/edit/", filled(text="Another"))
+    assert response["Location"] == reverse("mailing", args=[mailing.pk])
+    mailing.refresh_from_db()
+    assert mailing.text != "Another"
+
+
+def test_the_meter_counts_what_stands_in_the_form(as_: As, maria: User, account: Account) -> None:
+    people.students(4)
+    people.students(2, start=4, sms_forbidden=True)
+    written = "Приходите, {first_name}! " + "о" * 60
+    page = text_of(as_(maria).post("/mailings/meter/", filled(text=written)))
+    assert "Приходите, Student0!" in page
+    assert "as Student0 gets it" in page
+    assert "SMS parts 2" in page
+    assert "SMS are forbidden in the profile −2" in page
+    assert "Will get it 4" in page
+    assert "Price, about 20 ₽" in page
+
+
+def test_the_meter_names_the_few_characters_that_make_it_unicode(
+    as_: As, maria: User, account: Account
+) -> None:
+    page = text_of(as_(maria).post("/mailings/meter/", filled(text="Great “news”")))
+    assert "These characters make it Unicode: “ ”" in page
+    assert "These characters" not in text_of(
+        as_(maria).post("/mailings/meter/", filled(text="Приходите на вебинар"))
+    )
+
+
+@pytest.mark.parametrize(
+    "typed", [{}, {"text": "{"}, {"text": "{first_nam}", "recipients": "groups"}, {"groups": "x"}]
+)
+def test_the_meter_answers_a_form_half_filled_in(
+    as_: As, maria: User, account: Account, typed: dict[str, str]
+) -> None:
+    page = as_(maria).post("/mailings/meter/", typed)
+    assert page.status_code == 200
+    assert "Will get it 0" in text_of(page)
+
+
+# --- a mailing's page -------------------------------------------------------------------------
+def test_a_draft_shows_who_gets_it_and_asks_in_figures_before_the_launch(
+    as_: As, maria: User, account: Account
+) -> None:
+    people.students(3)
+    draft = ground.draft(text="Short")
+    address = reverse("mailing-launch", args=[draft.pk])
+    assert address in as_(maria).get(f"/mailings/{draft.pk}/").content.decode()
+    question = text_of(as_(maria).get(address))
+    assert "Send to 3 people?" in question
+    assert "Price, about 7.50 ₽" in question
+    draft.refresh_from_db()
+    assert draft.state == State.DRAFT
+    as_(maria).post(address)
+    draft.refresh_from_db()
+    assert draft.state == State.PREPARING
+    again = text_of(as_(maria).post(address, follow=True))
+    assert "launched already" in again
+
+
+def test_the_dialog_gets_the_question_without_the_frame(
+    as_: As, maria: User, account: Account
+) -> None:
+    draft = ground.draft()
+    address = reverse("mailing-delete", args=[draft.pk])
+    alone = as_(maria).get(address).content.decode()
+    inside = as_(maria).get(address, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" in alone
+    assert "<html" not in inside
+    assert f'action="{address}"' in inside
+
+
+def test_a_mailing_is_paused_resumed_and_cancelled(as_: As, maria: User, account: Account) -> None:
+    mailing = mixed(maria)
+    client = as_(maria)
+    for word, state in [("pause", State.PAUSED), ("resume", State.SENDING)]:
+        assert client.get(f"/mailings/{mailing.pk}/{word}/").status_code == 405
+        client.post(f"/mailings/{mailing.pk}/{word}/")
+        mailing.refresh_from_db()
+        assert mailing.state == state
+    question = text_of(client.get(f"/mailings/{mailing.pk}/cancel/"))
+    assert "Can still be stopped 3" in question
+    assert "Have already gone 3" in question
+    page = text_of(client.post(f"/mailings/{mailing.pk}/cancel/", follow=True))
+    assert "Cancelled: 3 messages stopped, 3 had already gone." in page
+    page = text_of(client.post(f"/mailings/{mailing.pk}/cancel/", follow=True))
+    assert "meanwhile" in page
+    assert all(word in page for word in ("Launched", "Paused", "Resumed", "Cancelled"))
+
+
+def test_a_draft_is_deleted_and_a_launched_mailing_is_not(
+    as_: As, maria: User, account: Account
+) -> None:
+    draft, mailing = ground.draft(name="Old"), mixed(maria)
+    for row in (draft, mailing):
+        as_(maria).post(f"/mailings/{row.pk}/delete/")
+    assert list(Mailing.objects.all()) == [mailing]
+
+
+def test_the_moving_part_goes_on_until_all_is_final(as_: As, maria: User, account: Account) -> None:
+    mailing = mixed(maria)
+    address = f"/mailings/{mailing.pk}/live/"
+    assert f'hx-get="{address}?state=sending"' in as_(maria).get(
+        f"/mailings/{mailing.pk}/"
+    ).content.decode().replace("preparing", "sending")
+    part = as_(maria).get(f"{address}?state={mailing.state}")
+    assert (part.status_code, part.headers.get("HX-Refresh")) == (200, None)
+    assert "3 of 6 handed over" in text_of(part)
+    rows = list(Message.objects.filter(mailing=mailing))
+    move([row for row in rows if row.status == Status.WAITING], Status.ACCEPTED)
+    move([row for row in rows if row.status != Status.SKIPPED], Status.DELIVERED)
+    lifecycle.settle_due()
+    lifecycle.settle_due()
+    part = as_(maria).get(f"{address}?state={mailing.state}")
+    assert (part.status_code, part.headers.get("HX-Refresh")) == (286, "true")
+    page = as_(maria).get(f"/mailings/{mailing.pk}/").content.decode()
+    assert "hx-trigger" not in page
+
+
+def test_every_figure_opens_its_people(as_: As, maria: User, account: Account) -> None:
+    mailing = mixed(maria)
+    page = as_(maria).get(f"/mailings/{mailing.pk}/")
+    for figure in page.context["figures"]:
+        rows = as_(maria).get(f"/mailings/{mailing.pk}/recipients/?{figure.part.asked}")
+        assert len(rows.context["page"].rows) == figure.count, figure.part.slug
+
+
+def test_errors_are_shown_with_their_reasons_and_narrowed_by_one(
+    as_: As, maria: User, account: Account
+) -> None:
+    mailing = mixed(maria)
+    list_of = f"/mailings/{mailing.pk}/recipients/"
+    page = text_of(as_(maria).get(f"{list_of}?category=error"))
+    assert "The number does not exist 1" in page
+    rows = as_(maria).get(f"{list_of}?reason=no_such_number").context["page"].rows
+    assert [row.status for row in rows] == [Status.REFUSED]
+    assert not as_(maria).get(f"{list_of}?reason=no_route").context["page"].rows
+    reasons = text_of(as_(maria).get(f"/mailings/{mailing.pk}/reasons/"))
+    assert "Ask the person for a new number." in reasons
+    assert "Ask for the phone" in reasons  # Maria herself has none
+
+
+@pytest.mark.parametrize("typed", ["+79980000002", "8 998 000-00-02", "0000002"])
+def test_a_recipient_is_found_by_phone(as_: As, maria: User, account: Account, typed: str) -> None:
+    mailing = mixed(maria)
+    page = as_(maria).get(f"/mailings/{mailing.pk}/recipients/", {"q": typed})
+    assert [row.phone for row in page.context["page"].rows] == ["+79980000002"]
+
+
+def test_a_deleted_person_stays_in_the_list(as_: As, maria: User, account: Account) -> None:
+    mailing = mixed(maria, count=1)
+    User.objects.filter(phone="+79980000000").delete()
+    page = text_of(as_(maria).get(f"/mailings/{mailing.pk}/recipients/"))
+    assert "deleted" in page
+    assert "+79980000000" in page
+
+
+def test_a_message_has_a_card(as_: As, maria: User, account: Account) -> None:
+    mailing = mixed(maria)
+    refused = Message.objects.get(mailing=mailing, status=Status.REFUSED)
+    page = text_of(as_(maria).get(f"/messages/{refused.pk}/"))
+    assert "The number does not exist" in page
+    assert "Webinar at six, Student1" in page
+    assert refused.phone in page
+
+
+def test_a_test_goes_to_the_phone_that_is_named(as_: As, maria: User, account: Account) -> None:
+    draft = ground.draft()
+    address = f"/mailings/{draft.pk}/test/"
+    assert "Digits are missing." in text_of(as_(maria).post(address, {"phone": "8 998"}))
+    response = as_(maria).post(address, {"phone": "8 998 000-00-77"})
+    message = Message.objects.get()
+    assert (message.phone, message.text) == ("+79980000077", "Webinar at six, Maria")
+    assert response["Location"] == reverse("message", args=[message.pk])
+    assert "Test message" in text_of(as_(maria).get(response["Location"]))
+
+
+# --- what holds for all pages -----------------------------------------------------------------
+def test_who_may_not_send_sees_no_button_and_gets_403(
+    as_: As, maria: User, account: Account
+) -> None:
+    maria.rights = [str(Right.SEE_MAILINGS)]
+    maria.save()
+    draft = ground.draft()
+    page = as_(maria).get(f"/mailings/{draft.pk}/").content.decode()
+    for word in ("launch", "test", "edit", "delete"):
+        assert reverse(f"mailing-{word}", args=[draft.pk]) not in page
+        assert as_(maria).post(f"/mailings/{draft.pk}/{word}/").status_code == 403
+    assert Mailing.objects.get().state == State.DRAFT
+
+
+ADDRESSES = (
+    "/",
+    "/mailings/",
+    "/mailings/{pk}/",
+    "/mailings/{pk}/live/",
+    "/mailings/{pk}/recipients/",
+    "/mailings/{pk}/recipients/?category=error",
+    "/mailings/{pk}/reasons/",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_no_page_asks_more_when_there_are_more_rows(
+    as_: As, maria: User, account: Account, address: str
+) -> None:
+    asked = []
+    for count in (5, 60):
+        people.students(count, start=1000 * count)
+        mailing = ground.prepared(maria)
+        rows = Message.objects.filter(mailing=mailing, status=Status.WAITING)
+        move(list(rows), Status.REFUSED, Reason.NO_SUCH_NUMBER)
+        others = Mailing.objects.bulk_create(
+            Mailing(name=f"{state} {number}", state=state)
+            for number in range(count)
+            for state in (State.DRAFT, State.PAUSED, State.DONE)
+        )
+        Counters.objects.bulk_create(
+            Counters(mailing=other) for other in others if other.state != State.DRAFT
+        )
+        client = as_(maria)
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(address.format(pk=mailing.pk)).status_code == 200
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, "/mailings/new/", "/mailings/{pk}/cancel/"])
+def test_no_page_holds_a_style_or_a_script_of_its_own(
+    as_: As, maria: User, account: Account, address: str
+) -> None:
+    mailing = mixed(maria)
+    html = as_(maria).get(address.format(pk=mailing.pk)).content.decode()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)

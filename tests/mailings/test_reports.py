@@ -1,0 +1,111 @@
+"""Figures, bars, reasons and pages of a list."""
+
+import pytest
+from django.db import transaction
+
+from integrations.reasons import Reason
+from mailings import ledger, reports
+from mailings.ledger import Move
+from mailings.models import Counters, Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users.models import User
+
+Status = Message.Status
+
+
+def counted(**counts: int) -> Counters:
+    return Counters(mailing_id=1, **counts)
+
+
+def test_it_shows_four_figures_always_and_the_others_when_they_are_not_zero() -> None:
+    shown = reports.figures(counted(delivered=3, unknown=1, skipped=2))
+    assert [(figure.part.slug, figure.count, figure.share) for figure in shown] == [
+        ("delivered", 3, 75),
+        ("sent", 0, 0),
+        ("error", 0, 0),
+        ("unknown", 1, 25),
+        ("waiting", 0, 0),
+        ("skipped", 2, 0),
+    ]
+
+
+def test_every_status_is_in_exactly_one_figure() -> None:
+    statuses = [status for part in reports.PARTS for status in part.statuses]
+    assert sorted(statuses) == sorted(Status)
+    assert set(reports.ERROR.statuses) == Message.FAILED
+
+
+def test_the_pieces_of_a_bar_follow_each_other_and_fill_it() -> None:
+    counters = counted(delivered=5, accepted=3, refused=2, waiting=10, skipped=7)
+    pieces = [(piece.part.slug, piece.x, piece.width) for piece in reports.spread(counters)]
+    assert pieces == [
+        ("delivered", "0.000%", "25.000%"),
+        ("sent", "25.000%", "15.000%"),
+        ("error", "40.000%", "10.000%"),
+        ("waiting", "50.000%", "50.000%"),
+    ]
+    assert reports.spread(counted(skipped=7)) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "shown"),
+    [(0, 0, 0), (0, 5, 0), (1, 1000, 1), (999, 1000, 99), (1000, 1000, 100), (1, 3, 33)],
+)
+def test_percent_never_claims_all_or_nothing_when_it_is_not_so(
+    count: int, of: int, shown: int
+) -> None:
+    assert reports.percent(count, of) == shown
+
+
+def test_it_counts_reasons_of_a_part_the_commonest_first(maria: User) -> None:
+    people.simulator()
+    people.students(6)
+    people.students(2, start=6, sms_forbidden=True)
+    mailing = ground.prepared(maria)
+    messages = list(Message.objects.filter(mailing=mailing, status=Status.WAITING).order_by("id"))
+    move(messages[:3], Status.REFUSED, Reason.NO_SUCH_NUMBER)
+    move(messages[3:4], Status.REFUSED, Reason.TEXT_FORBIDDEN)
+    errors = reports.reasons(mailing, reports.ERROR)
+    assert [(each.reason, each.count) for each in errors] == [
+        ("no_such_number", 3),
+        ("text_forbidden", 1),
+    ]
+    assert errors[0].about == Reason.NO_SUCH_NUMBER.about
+    # Maria herself has no phone.
+    skipped = reports.reasons(mailing, reports.SKIPPED)
+    assert [(each.reason, each.count) for each in skipped] == [("forbidden", 2), ("no_phone", 1)]
+
+
+def test_a_page_goes_on_exactly_where_the_one_before_ended(db: None) -> None:
+    made = [ground.draft(name=str(number)).pk for number in range(reports.PAGE * 2 + 1)]
+    seen: list[int] = []
+    before = ""
+    while True:
+        page = reports.page_of(reports.mailings(), before)
+        seen += [row.pk for row in page.rows]
+        if page.older is None:
+            break
+        before = str(page.older)
+    assert seen == made[::-1]
+
+
+@pytest.mark.parametrize("before", ["", "abc", "-1", "9" * 30, "\0"])
+def test_nonsense_in_place_of_a_key_is_the_first_page(db: None, before: str) -> None:
+    ground.draft()
+    assert len(reports.page_of(reports.mailings(), before).rows) == 1
+
+
+def test_a_cancelled_mailing_is_over_when_nothing_is_open() -> None:
+    mailing = Mailing(state=Mailing.State.CANCELLED)
+    for counters, over in [
+        (counted(cancelled=3, accepted=1), False),
+        (counted(cancelled=3, delivered=1), True),
+    ]:
+        mailing.counters = counters
+        assert reports.is_over(mailing) is over
+
+
+def move(messages: list[Message], to: Message.Status, reason: str = "") -> None:
+    with transaction.atomic():
+        ledger.move([Move(message.pk, to, reason) for message in messages])
