@@ -1,0 +1,395 @@
+"""The one door to the network against real sockets: what counts as surely not sent, what does not."""
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from integrations.http import Answer, Failure, clock, post
+
+Behaviour = Callable[[socket.socket], None]
+Peer = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def short_waits(settings: Any) -> None:
+    settings.CONNECT_TIMEOUT = 0.5
+    settings.READ_TIMEOUT = 0.5
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """peer(behaviour) listens, and does with each connection what the behaviour says."""
+    with contextlib.ExitStack() as stack:
+
+        def listen(behave: Behaviour, scheme: str = "http") -> str:
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            threading.Thread(target=_accept, args=[server, behave], daemon=True).start()
+            return f"{scheme}://127.0.0.1:{server.getsockname()[1]}/"
+
+        yield listen
+
+
+def _accept(server: socket.socket, behave: Behaviour) -> None:
+    with contextlib.suppress(OSError):  # the test is over
+        while True:
+            connection, _address = server.accept()
+            with connection, contextlib.suppress(OSError):
+                behave(connection)
+
+
+def send(url: str, seconds: float = 60, **more: Any) -> Answer:
+    return post(url, data={"text": "Hello"}, deadline=clock() + seconds, **more)
+
+
+def read(connection: socket.socket) -> bytes:
+    """The whole request."""
+    came = b""
+    while b"text=Hello" not in came and b"{" not in came:
+        piece = connection.recv(65536)
+        if not piece:
+            break
+        came += piece
+    return came
+
+
+def answering(raw: bytes, *, then: Behaviour | None = None) -> Behaviour:
+    def behave(connection: socket.socket) -> None:
+        read(connection)
+        connection.sendall(raw)
+        if then:
+            then(connection)
+
+    return behave
+
+
+def hang(connection: socket.socket) -> None:
+    connection.settimeout(10)
+    while connection.recv(65536):
+        pass
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def read_and_reset(connection: socket.socket) -> None:
+    read(connection)
+    reset(connection)
+
+
+def silence(connection: socket.socket) -> None:
+    """Returns, so the connection is closed."""
+
+
+def drip(raw: bytes) -> Behaviour:
+    def behave(connection: socket.socket) -> None:
+        for byte in raw:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.1)
+
+    return behave
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+# --- answers ---------------------------------------------------------------------------------
+
+
+def test_it_posts_a_form_and_returns_the_answer(peer: Peer) -> None:
+    came: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        came.append(read(connection))
+        connection.sendall(OK + b"Content-Length: 6\r\n\r\n\xd0\x94\xd0\xb0\xff!")
+
+    assert send(peer(behave), auth=("user", "word")) == Answer(200, "Да\ufffd!")
+    head, body = came[0].split(b"\r\n\r\n")
+    assert body == b"text=Hello"
+    assert {
+        b"Content-Type: application/x-www-form-urlencoded",
+        b"Content-Length: 10",
+        b"Authorization: Basic dXNlcjp3b3Jk",
+    } <= set(head.split(b"\r\n"))
+
+
+def test_it_posts_json(peer: Peer) -> None:
+    came: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        came.append(read(connection))
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\n{}")
+
+    assert post(peer(behave), json={"a": "Да"}, deadline=clock() + 60) == Answer(200, "{}")
+    assert came[0].endswith('{"a": "Да"}'.encode())
+
+
+@pytest.mark.parametrize("status", [302, 404, 429, 500, 503])
+def test_it_returns_any_status_and_follows_no_redirect(peer: Peer, status: int) -> None:
+    asked: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        asked.append(read(connection))
+        connection.sendall(
+            b"HTTP/1.1 %d Odd\r\nLocation: /elsewhere\r\nContent-Length: 2\r\n\r\nno" % status
+        )
+
+    assert send(peer(behave)) == Answer(status, "no")
+    assert len(asked) == 1
+
+
+def test_it_reads_an_answer_that_ends_with_the_connection(peer: Peer) -> None:
+    assert send(peer(answering(OK + b"\r\nfine"))) == Answer(200, "fine")
+
+
+def test_it_uses_no_proxy_of_the_environment(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert send(peer(answering(OK + b"Content-Length: 2\r\n\r\nok"))).status == 200
+
+
+# --- surely not sent -------------------------------------------------------------------------
+
+
+def assert_unsent(answer: Answer, error: str) -> None:
+    assert answer == Answer(0, "", Failure.UNSENT, error)
+
+
+def test_it_sends_nothing_after_the_deadline(peer: Peer) -> None:
+    connections: list[object] = []
+    assert_unsent(send(peer(connections.append), seconds=0), "TooLate")
+    assert not connections
+
+
+def test_it_knows_a_refused_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert_unsent(send(f"http://127.0.0.1:{port}/"), "NewConnectionError")
+
+
+def test_it_knows_a_name_that_does_not_exist() -> None:
+    assert_unsent(send("http://nowhere.invalid/"), "NameResolutionError")
+
+
+def test_it_knows_an_address_that_is_none() -> None:
+    assert_unsent(send("http://"), "InvalidURL")
+
+
+def test_it_knows_a_connection_that_nobody_takes() -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # the queue is full; further calls are not even answered
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        began = time.monotonic()
+        answer = send(f"http://127.0.0.1:{server.getsockname()[1]}/")
+    assert_unsent(answer, "ConnectTimeoutError")
+    assert time.monotonic() - began < 2
+
+
+def test_it_knows_tls_to_a_port_that_has_none(peer: Peer) -> None:
+    url = peer(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad\r\n\r\n"), "https")
+    assert_unsent(send(url), "SSLError")
+
+
+def test_it_knows_a_certificate_that_is_not_trusted(peer: Peer, certificate: Path) -> None:
+    assert_unsent(send(peer(in_tls(certificate, hang), "https")), "SSLError")
+
+
+def test_it_knows_a_handshake_that_never_ends(peer: Peer) -> None:
+    answer = send(peer(hang, "https"))
+    assert (answer.status, answer.failure) == (0, Failure.UNSENT)
+
+
+def test_it_looks_at_the_deadline_again_when_connecting_took_long(
+    peer: Peer, certificate: Path, trusted: None
+) -> None:
+    came: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        time.sleep(0.3)
+        in_tls(certificate, lambda tls: came.append(tls.recv(65536)))(connection)
+
+    assert_unsent(send(peer(behave, "https"), seconds=0.2), "TooLate")
+    assert b"Hello" not in b"".join(came)
+
+
+# --- may have arrived ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        pytest.param(hang, id="silence after reading"),
+        pytest.param(lambda _connection: time.sleep(1), id="silence without reading"),
+        pytest.param(silence, id="cut before reading"),
+        pytest.param(lambda connection: read(connection) and None, id="cut after reading"),
+        pytest.param(read_and_reset, id="reset"),
+        pytest.param(answering(b"HTTP/1.1 20"), id="half a status line"),
+        pytest.param(answering(OK + b"Content-Length: 9\r\n\r\nhalf"), id="half a body"),
+        pytest.param(
+            answering(OK + b"Content-Length: 9\r\n\r\nhalf", then=reset), id="half, then reset"
+        ),
+        pytest.param(
+            answering(OK + b"Content-Length: 9\r\n\r\nhalf", then=hang), id="half, then silence"
+        ),
+        pytest.param(
+            answering(OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"), id="chunks cut"
+        ),
+        pytest.param(
+            answering(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhalf\r\n"), id="chunks broken"
+        ),
+        pytest.param(
+            answering(OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nhalf"),
+            id="not the gzip it says",
+        ),
+        pytest.param(answering(b"\xff\xfe garbage\r\n\r\n"), id="garbage"),
+        pytest.param(answering(b"SSH-2.0-OpenSSH_9.2\r\n"), id="another protocol"),
+        pytest.param(answering(OK + b"A: b\r\n" * 500 + b"\r\n"), id="too many headers"),
+        pytest.param(
+            answering(OK + b"Content-Length: 2000000\r\n\r\n" + b"x" * 2_000_000), id="huge body"
+        ),
+        pytest.param(answering(OK + b"\r\n" + b"x" * 2_000_000), id="huge body without a length"),
+        pytest.param(answering(b"", then=drip(OK + b"\r\n")), id="headers drip"),
+        pytest.param(
+            answering(OK + b"Content-Length: 99\r\n\r\n", then=drip(b"x" * 99)), id="drip"
+        ),
+        pytest.param(answering(OK + b"\r\n", then=drip(b"x" * 99)), id="drip without a length"),
+        pytest.param(
+            answering(OK + b"Transfer-Encoding: chunked\r\n\r\n", then=drip(b"1\r\nx\r\n" * 20)),
+            id="chunks drip",
+        ),
+        pytest.param(
+            answering(b"HTTP/1.1 100 Continue\r\n\r\n", then=hang), id="continue, silence"
+        ),
+        pytest.param(
+            answering(b"", then=drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 9)), id="continues drip"
+        ),
+    ],
+)
+def test_it_never_takes_for_unsent_what_may_have_arrived(peer: Peer, behave: Behaviour) -> None:
+    began = time.monotonic()
+    answer = send(peer(behave))
+    assert (answer.status, answer.body, answer.failure) == (0, "", Failure.UNKNOWN)
+    assert answer.error.isidentifier()
+    assert time.monotonic() - began < 1  # however slowly it comes, READ_TIMEOUT is the end
+
+
+def test_it_has_no_answer_when_the_connection_is_reset_at_once(peer: Peer) -> None:
+    """The body may have begun to leave or not: a matter of microseconds."""
+    answer = send(peer(reset))
+    assert (answer.status, answer.body) == (0, "")
+    assert answer.failure is not None
+
+
+def test_it_has_an_answer_without_a_body_when_it_is_cut_within_its_headers(peer: Peer) -> None:
+    """As http.client sees it. Every provider's file must take an empty body for no answer."""
+    assert send(peer(answering(OK + b"Content-Le"))) == Answer(200, "")
+
+
+@pytest.mark.parametrize("last_words", [hang, silence, reset, drip(b"HTTP/1.1 200 OK\r\n\r\n")])
+def test_it_does_not_take_a_tls_failure_after_the_request_for_one_before(
+    peer: Peer, certificate: Path, trusted: None, last_words: Behaviour
+) -> None:
+    """These surface as SSLError, too."""
+
+    def behave(tls: socket.socket) -> None:
+        read(tls)
+        last_words(tls)
+
+    began = time.monotonic()
+    answer = send(peer(in_tls(certificate, behave), "https"))
+    assert answer.failure == Failure.UNKNOWN
+    assert time.monotonic() - began < 1
+
+
+def test_it_waits_as_long_as_it_is_told(peer: Peer) -> None:
+    def behave(connection: socket.socket) -> None:
+        read(connection)
+        time.sleep(0.8)
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\nok")
+
+    assert send(peer(behave), read_timeout=2).status == 200
+
+
+def test_it_does_not_wait_for_a_peer_who_does_not_read(peer: Peer) -> None:
+    def behave(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        time.sleep(3)
+
+    began = time.monotonic()
+    answer = post(peer(behave), data={"text": "x" * 20_000_000}, deadline=clock() + 60)
+    assert answer.failure == Failure.UNKNOWN
+    assert time.monotonic() - began < 2
+
+
+def test_it_leaves_neither_threads_nor_connections_behind(peer: Peer) -> None:
+    url = peer(answering(OK + b"Content-Length: 2\r\n\r\nok"))
+    before = threading.active_count()
+    for _ in range(20):
+        assert send(url).status == 200
+    time.sleep(0.1)
+    assert threading.active_count() <= before
+
+
+# --- TLS -------------------------------------------------------------------------------------
+
+
+def in_tls(certificate: Path, behave: Behaviour) -> Behaviour:
+    def talk(connection: socket.socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        with context.wrap_socket(connection, server_side=True) as tls:
+            behave(tls)
+
+    return talk
+
+
+@pytest.fixture
+def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed one for 127.0.0.1, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
