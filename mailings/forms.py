@@ -74,7 +74,8 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         self.instance.everyone = self.cleaned_data["recipients"] == "everyone"
         if self.instance.everyone:
             self.cleaned_data["groups"] = Group.objects.none()
-        return super().save(commit)
+        draft: Mailing = super().save(commit)
+        return draft
 
     @property
     def choice(self) -> audience.Choice:

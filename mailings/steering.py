@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -99,7 +100,8 @@ def test(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
-    return render(request, f"mailings/ask_{what}.html", {"mailing": row, **context})
+    back = reverse("mailing", args=[row.pk])
+    return render(request, f"mailings/ask_{what}.html", {"mailing": row, "back": back, **context})
 
 
 def _change(request: SignedIn, pk: int, change: Callable[[Mailing, User], None]) -> HttpResponse:

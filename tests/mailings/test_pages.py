@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from integrations.models import Account
 from integrations.reasons import Reason
@@ -66,7 +68,7 @@ def test_the_dashboard_shows_what_runs_and_what_keeps_it(
     assert "Open lesson" in page
     assert "3 of 6 handed over" in page
     account.rest_reason = Reason.NO_MONEY
-    account.resting_until = "2100-01-01T00:00:00Z"  # type: ignore[assignment] # Django reads it
+    account.resting_until = timezone.now() + timedelta(minutes=5)
     account.save()
     page = text_of(as_(maria).get("/"))
     assert "Simulator: Not enough money on the account of the SMS service" in page
@@ -148,9 +150,9 @@ def test_a_draft_is_saved_and_can_be_changed(as_: As, maria: User, account: Acco
     as_(maria).post(f"/mailings/{draft.pk}/edit/", filled(groups=[group.pk]))
     draft.refresh_from_db()
     assert (draft.everyone, draft.groups.count()) == (True, 0)
-    page = text_of(as_(maria).get(f"/mailings/{draft.pk}/"))
-    assert "Draft changed" in page
-    assert "Draft written" in page
+    story = text_of(as_(maria).get(f"/mailings/{draft.pk}/"))
+    assert "Draft changed" in story
+    assert "Draft written" in story
 
 
 def test_a_bad_text_is_refused_beside_the_field_and_nothing_typed_is_lost(
@@ -257,6 +259,7 @@ def test_the_dialog_gets_the_question_without_the_frame(
     assert "<html" in alone
     assert "<html" not in inside
     assert f'action="{address}"' in inside
+    assert f'href="{reverse("mailing", args=[draft.pk])}"' in inside
 
 
 def test_a_mailing_is_paused_resumed_and_cancelled(as_: As, maria: User, account: Account) -> None:
