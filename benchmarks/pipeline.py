@@ -1,0 +1,109 @@
+"""Our way: the functions that the clock calls, one step after the other, in this process. SMSC is
+emulated in another; the receipts are written as our door writes them, then folded.
+"""
+
+from dataclasses import dataclass
+from itertools import islice
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+
+from integrations.models import Account, Receipt
+from mailings import dispatch, lifecycle, prepare, receipts, recount
+from mailings.models import Dispatch, Mailing, Message
+from users.models import Group, User
+
+from .timing import Step, timed
+
+TEXT = "{first_name|Здравствуйте}! Вебинар начнётся в 19:00, ссылка придёт на {email}."
+CHUNK = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    prepare: Step
+    hand_over: Step
+    fold: Step
+
+
+def run(people: int) -> Ours:
+    owner = make_people(people)
+    Account.objects.create(
+        provider="smsc", credentials={"login": "school", "password": "made-up"}, parallel=4
+    )
+    mailing = Mailing.objects.create(name="Benchmark", text=TEXT, everyone=True)
+    lifecycle.launch(mailing, by=owner)
+    prepared = timed(people, prepare_all)
+    handed = timed(people, hand_over_all)
+    accepted = Message.objects.filter(status=Message.Status.ACCEPTED)
+    write_receipts(accepted.select_related("dispatch"))
+    folded = timed(accepted.count(), fold_all)
+    check(mailing, people)
+    return Ours(prepared, handed, folded)
+
+
+def make_people(count: int) -> User:
+    """So many people with phones that every operator likes; the first of them."""
+    Group.objects.create(name="Benchmark")
+    made = (
+        User(
+            email=f"person{number}@example.com",
+            first_name="Анна",
+            phone=f"+7998{number // 50:05}{number % 50 + 50}",
+            password="!",
+        )
+        for number in range(count)
+    )
+    while chunk := list(islice(made, CHUNK)):
+        User.objects.bulk_create(chunk)
+    return User.objects.earliest("id")
+
+
+def prepare_all() -> None:
+    while prepare.prepare_due():
+        pass
+
+
+def hand_over_all() -> None:
+    while Dispatch.objects.filter(state=Dispatch.State.WAITING).exists():
+        dispatch.hand_over_due()
+
+
+def write_receipts(messages: QuerySet[Message]) -> None:
+    account = Account.objects.get(provider="smsc")
+    made = (
+        Receipt(account=account, body=urlencode(callback(message)))
+        for message in messages.iterator()
+    )
+    while chunk := list(islice(made, CHUNK)):
+        Receipt.objects.bulk_create(chunk)
+
+
+def callback(message: Message) -> dict[str, str]:
+    """What SMSC posts to our door."""
+    assert message.dispatch is not None
+    return {
+        "id": message.dispatch.reference,
+        "phone": message.phone.removeprefix("+"),
+        "status": "1",
+        "err": "0",
+        "type": "0",
+        "time": "01.01.2026 12:00:00",
+        "ts": "1767258000",
+    }
+
+
+def fold_all() -> None:
+    while receipts.fold_due():
+        pass
+
+
+def check(mailing: Mailing, people: int) -> None:
+    """Fast and wrong does not count."""
+    lifecycle.settle_due()
+    lifecycle.settle_due()
+    mailing.refresh_from_db()
+    delivered = mailing.messages.filter(status=Message.Status.DELIVERED).count()
+    assert mailing.state == Mailing.State.DONE, mailing.state
+    assert delivered == people, delivered
+    assert recount.compare() == []

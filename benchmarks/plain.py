@@ -1,0 +1,82 @@
+"""The plain way, as many projects send: for each message one row saved, one Celery task and one
+request; each receipt looked up and saved by itself. Also the Celery application of its worker.
+"""
+
+import os
+import time
+
+import django
+import requests
+from celery import Celery
+from django.conf import settings
+from django.utils import timezone
+
+django.setup()  # the worker begins here; the other process has done it already
+
+from mailings import text  # noqa: E402 - models need Django to be set up
+from mailings.models import Mailing, Message  # noqa: E402
+from users.models import User  # noqa: E402
+
+from .processes import plain_worker  # noqa: E402
+from .timing import Step, timed  # noqa: E402
+
+app = Celery("plain", broker=os.environ["BENCH_BROKER"])
+app.conf.task_ignore_result = True
+PROCESSES = 4  # they wait for the answer most of the time
+WARM_UP = 50
+Status = Message.Status
+
+
+def run(people: int, body: str) -> tuple[Step, Step]:
+    """Sending, from the first row to the last answer; and the receipts."""
+    mailing = Mailing.objects.create(name="Plain", text=body)
+    chosen = list(User.objects.order_by("id")[: people + WARM_UP])
+    with plain_worker(PROCESSES):
+        send_all(mailing, chosen[:WARM_UP])
+        sent = timed(people, lambda: send_all(mailing, chosen[WARM_UP:]))
+    received = timed(people, lambda: receive_all(mailing, chosen[WARM_UP:]))
+    assert mailing.messages.filter(status=Status.DELIVERED).count() == people
+    return sent, received
+
+
+def send_all(mailing: Mailing, people: list[User]) -> None:
+    for person in people:
+        values = text.values_of(person.first_name, person.last_name, person.email, person.phone)
+        message = Message(mailing=mailing, key=person.phone, user=person, phone=person.phone)
+        message.text = text.render(text.parse(mailing.text), values)
+        message.parts = text.parts_of(message.text)
+        message.status = Status.WAITING
+        message.save()
+        send_one.delay(message.id)
+    while mailing.messages.filter(status=Status.WAITING).exists():
+        time.sleep(0.02)
+
+
+@app.task  # type: ignore[untyped-decorator]  # celery has no types
+def send_one(message_id: int) -> None:
+    message = Message.objects.get(id=message_id)
+    answer = requests.post(
+        f"{settings.PROVIDER_URLS['smsc']}/sys/send.php",
+        data={
+            "login": "school",
+            "psw": "made-up",
+            "fmt": "3",
+            "charset": "utf-8",
+            "phones": message.phone,
+            "mes": message.text,
+            "id": str(message_id),
+        },
+        timeout=30,
+    ).json()
+    message.status = Status.ACCEPTED if "id" in answer else Status.REFUSED
+    message.provider_id = str(answer.get("id", ""))
+    message.handed_at = timezone.now()
+    message.save()
+
+
+def receive_all(mailing: Mailing, people: list[User]) -> None:
+    for person in people:
+        message = Message.objects.get(mailing=mailing, key=person.phone)
+        message.status = Status.DELIVERED
+        message.final_at = timezone.now()
+        message.save()

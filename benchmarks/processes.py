@@ -1,0 +1,74 @@
+"""The processes beside ours: the SMSC emulator, a broker and a worker for the plain way."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def emulator() -> Iterator[str]:
+    """SMSC on loopback, with its journal on disk; yields its address."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal = os.path.join(folder, "journal")
+        command = [sys.executable, "-m", "tests.emulators.smsc", "--journal", journal]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with _ended(process):
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            if not address:
+                raise RuntimeError("the SMSC emulator did not start")
+            yield address
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """A Redis of our own, in memory; yields its address."""
+    port = _free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    with _ended(process):
+        _wait_for(port)
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def plain_worker(processes: int) -> Iterator[None]:
+    """A Celery worker as people start it."""
+    command = [sys.executable, "-m", "celery", "-A", "benchmarks.plain", "worker"]
+    options = ["--concurrency", str(processes), "--loglevel", "ERROR", "--without-mingle"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+    with _ended(process):
+        yield
+
+
+@contextmanager
+def _ended(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError("redis-server did not start")
