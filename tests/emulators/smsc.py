@@ -37,6 +37,7 @@ from .web import Emulator, Reply
 LOGIN, PASSWORD, APIKEY = "school", "made-up", "made-up-key"
 PRICE = Decimal("2.50")  # a part
 PAGE = 1000  # rows of history at once
+ENDINGS = {signal.SIGTERM, signal.SIGINT}
 
 # Last two digits of the phone: the final status and err. All others are delivered.
 SILENT = "06"  # accepted, but nothing is ever told; "00" is no number: 22/249 (smsc_format)
@@ -401,10 +402,12 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=0)
     given = vars(parser.parse_args())
     plan, manner = given.pop("plan"), Manner(**given.pop("manner"))
+    # Before any thread starts: one that did not block them would be the one they kill.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     with SmscEmulator(manner=manner, **given) as emulator:
         emulator.control(plan)
         print(emulator.url, flush=True)  # noqa: T201  # whoever started us waits for this line
-        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        signal.sigwait(ENDINGS)
 
 
 if __name__ == "__main__":
