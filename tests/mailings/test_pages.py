@@ -19,7 +19,7 @@ from mailings.ledger import Move
 from mailings.models import Counters, Mailing, Message
 from tests import people
 from tests.mailings import ground
-from users.models import Group, User
+from users.models import AuditEvent, Group, User
 from users.rights import Right
 
 As = Callable[[User], Client]
@@ -409,6 +409,10 @@ def test_no_page_asks_more_when_there_are_more_rows(
         )
         Counters.objects.bulk_create(
             Counters(mailing=other) for other in others if other.state != State.DRAFT
+        )
+        AuditEvent.objects.bulk_create(
+            AuditEvent(by=maria, what="paused", target=f"mailing {mailing.pk}")
+            for _ in range(count)
         )
         client = as_(maria)
         with CaptureQueriesContext(connection) as queries:
