@@ -1,11 +1,14 @@
 """What tests of the protocol stand on: a launched mailing, and the sums that must hold."""
 
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db import transaction
+from django.db.models import Count, F, Q, Sum
 
-from mailings import lifecycle, prepare
-from mailings.models import Counters, Mailing, Message
+from integrations.provider import Outcome, Report, ReportStatus, Verdict
+from mailings import dispatch, lifecycle, prepare, receipts
+from mailings.models import Counters, Dispatch, Mailing, Message
 from users.models import User
 
 
@@ -46,3 +49,45 @@ def assert_counters_equal_rows(mailing: Mailing) -> None:
     )
     assert counters.parts == sums["parts"]
     assert counters.price == sums["price"]
+
+
+def verdicts(lot: dispatch.Lot, outcome: Outcome, **fields: Any) -> list[Verdict]:
+    """The same answer for every message of the lot."""
+    return [Verdict(sms.key, outcome, **fields) for sms in lot.messages]
+
+
+def claimed() -> dispatch.Lot:
+    """A lot that must be there."""
+    lot = dispatch.claim()
+    assert lot is not None
+    return lot
+
+
+def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> dispatch.Lot:
+    """Claim a lot and record the same answer for all of it."""
+    lot = claimed()
+    dispatch.record(lot, verdicts(lot, outcome, **fields))
+    return lot
+
+
+def by_phone(mailing: Mailing) -> dict[str, str]:
+    """Last four digits of the phone -> status."""
+    rows = Message.objects.filter(mailing=mailing).exclude(phone="")
+    return {phone[-4:]: status for phone, status in rows.values_list("phone", "status")}
+
+
+def grown_older(**time: float) -> None:
+    """Every hand-over happened so much earlier, and is due to be looked at."""
+    passed = timedelta(**time)
+    Dispatch.objects.update(
+        claimed_at=F("claimed_at") - passed, look_up_at=F("look_up_at") - passed
+    )
+
+
+def reported(lot: dispatch.Lot, status: str, **fields: Any) -> receipts.Folded:
+    """The provider reports the same about every message of the lot."""
+    status_ = ReportStatus(status)
+    with transaction.atomic():
+        return receipts.apply(
+            [Report(lot.reference, sms.phone, status_, **fields) for sms in lot.messages]
+        )

@@ -1,0 +1,459 @@
+"""Claiming a lot and writing the answer down: who comes first, who may not, and what each answer
+does to messages, lots, the account and the mailing. The clock job itself is in test_hand_over.py.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from integrations import router
+from integrations.models import Account
+from integrations.provider import Outcome, Sms, Verdict
+from integrations.providers.simulator import Simulator
+from integrations.reasons import Reason
+from mailings import dispatch, lifecycle, notifications
+from mailings.models import Dispatch, Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users import consent
+from users.models import OptOut, User
+
+Status = Message.Status
+State = Mailing.State
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return people.simulator()
+
+
+@pytest.fixture
+def lots_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Simulator, "lot", 2)
+
+
+@pytest.fixture
+def mailing(olga: User, account: Account, lots_of_two: None) -> Mailing:
+    """Six students in three lots; the owner has no phone."""
+    people.students(6)
+    return ground.prepared(olga, text="Webinar at six")
+
+
+def awake() -> None:
+    Account.objects.update(failures=0, resting_until=None)
+
+
+def phones_of(lot: dispatch.Lot) -> list[str]:
+    return [sms.phone[-4:] for sms in lot.messages]
+
+
+# --- claiming --------------------------------------------------------------------------------
+def test_a_lot_is_claimed_once_with_all_it_needs(mailing: Mailing, account: Account) -> None:
+    lots = [ground.claimed() for _ in range(3)]
+    assert dispatch.claim() is None
+    assert [phones_of(lot) for lot in lots] == [
+        ["0000", "0001"],
+        ["0002", "0003"],
+        ["0004", "0005"],
+    ]
+    assert {sms.text for lot in lots for sms in lot.messages} == {"Webinar at six"}
+    first = Dispatch.objects.get(id=lots[0].dispatch_id)
+    assert (first.state, first.account, first.reference) == ("handing", account, lots[0].reference)
+    assert first.claimed_at is not None
+
+
+def test_a_test_message_goes_before_mailings(mailing: Mailing, olga: User) -> None:
+    notifications.send_test(mailing, olga, olga, phone="+79989999999")
+    assert phones_of(ground.claimed()) == ["9999"]
+    assert ground.claimed().mailing_id == mailing.id
+
+
+def test_mailings_take_turns_by_chance(account: Account, olga: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Simulator, "lot", 1)
+    Account.objects.update(parallel=100)
+    people.students(20)
+    first, second = ground.prepared(olga), ground.prepared(olga)
+    turns = Counter(ground.claimed().mailing_id for _ in range(20))
+    # Of one after the other, all twenty would be the first one's; by chance, about one in a million.
+    assert turns.keys() == {first.id, second.id}
+
+
+def test_no_more_lots_are_in_hand_than_the_account_takes(mailing: Mailing) -> None:
+    Account.objects.update(parallel=2)
+    one = ground.claimed()
+    ground.claimed()
+    assert dispatch.claim() is None
+    dispatch.record(one, ground.verdicts(one, Outcome.TAKEN))
+    ground.claimed()
+
+
+def test_a_dead_lot_gives_its_place_back_before_the_lease(mailing: Mailing, settings: Any) -> None:
+    Account.objects.update(parallel=1)
+    ground.claimed()
+    ground.grown_older(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT - 5)
+    assert dispatch.claim() is None
+    ground.grown_older(seconds=10)
+    assert not dispatch.recover_due()
+    ground.claimed()
+
+
+def test_a_resting_account_claims_nothing_until_it_has_rested(mailing: Mailing) -> None:
+    Account.objects.update(resting_until=timezone.now() + timedelta(seconds=30))
+    assert dispatch.claim() is None
+    Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
+    ground.claimed()
+
+
+def test_nothing_connected_claims_nothing(mailing: Mailing, account: Account, olga: User) -> None:
+    router.disconnect(account, olga)
+    assert dispatch.claim() is None
+    assert ground.statuses(mailing)["waiting"] == 6
+
+
+def test_an_account_disconnected_while_we_waited_for_its_lock_claims_nothing(
+    mailing: Mailing, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = Account.objects.get(id=account.id)
+    router.disconnect(account, None)
+    monkeypatch.setattr(router, "current", lambda: stale)  # as read the moment before
+    assert dispatch.claim() is None
+
+
+def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
+    mailing: Mailing, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = Account.objects.get(id=account.id)
+    router.rest(account.id, Reason.UNAVAILABLE, "")
+    monkeypatch.setattr(router, "current", lambda: stale)
+    assert dispatch.claim() is None
+
+
+@pytest.mark.parametrize("stop", [lifecycle.pause, lifecycle.cancel])
+def test_a_stopped_mailing_claims_nothing(mailing: Mailing, olga: User, stop: Any) -> None:
+    stop(mailing, olga)
+    assert dispatch.claim() is None
+
+
+def test_a_lot_for_later_is_not_claimed_now(mailing: Mailing) -> None:
+    Dispatch.objects.update(not_before=timezone.now() + timedelta(minutes=1))
+    assert dispatch.claim() is None
+
+
+def test_who_refused_after_the_preparation_is_left_out(mailing: Mailing, olga: User) -> None:
+    consent.opt_out("+79980000000", OptOut.Source.PERSON)
+    consent.forbid(User.objects.get(phone="+79980000003"), olga)
+    taken = [phones_of(ground.claimed()) for _ in range(3)]
+    assert taken == [["0001"], ["0002"], ["0004", "0005"]]
+    left_out = Message.objects.filter(mailing=mailing, status=Status.SKIPPED, parts__gt=0)
+    assert {(each.phone[-4:], each.reason) for each in left_out} == {
+        ("0000", Reason.OPTED_OUT),
+        ("0003", Reason.FORBIDDEN),
+    }
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_lot_of_nobody_is_over_at_once_and_holds_no_place(mailing: Mailing) -> None:
+    Account.objects.update(parallel=1)
+    consent.opt_out("+79980000000", OptOut.Source.PERSON)
+    consent.opt_out("+79980000001", OptOut.Source.PERSON)
+    empty = ground.claimed()
+    assert empty.messages == ()
+    assert Dispatch.objects.get(id=empty.dispatch_id).state == Dispatch.State.ANSWERED
+    assert phones_of(ground.claimed()) == ["0002", "0003"]
+    dispatch.record(empty, dispatch.hand_over(empty))
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_claim_and_an_answer_take_the_same_queries_for_any_size(
+    account: Account, olga: User
+) -> None:
+    def queries_of(count: int, start: int) -> tuple[int, int]:
+        people.students(count, start=start)
+        mailing = ground.prepared(olga)
+        with CaptureQueriesContext(connection) as claiming:
+            lot = ground.claimed()
+        assert len(lot.messages) == start + count
+        with CaptureQueriesContext(connection) as recording:
+            dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+        ground.assert_counters_equal_rows(mailing)
+        return len(claiming), len(recording)
+
+    assert queries_of(2, 0) == queries_of(100, 2)
+
+
+# --- each answer -----------------------------------------------------------------------------
+def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None:
+    people.students(4)
+    mailing = ground.prepared(olga)
+    lot = ground.claimed()
+    taken, refused, unsent, unknown = (sms.key for sms in lot.messages)
+    answers = [
+        Verdict(taken, Outcome.TAKEN, provider_id="77", price=Decimal("2.5")),
+        Verdict(refused, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
+        Verdict(unsent, Outcome.UNSENT, reason=Reason.BUSY),
+        Verdict(unknown, Outcome.UNKNOWN),
+    ]
+    dispatch.record(lot, answers)
+    rows = Message.objects.in_bulk([taken, refused, unsent, unknown])
+    assert [
+        (row.status, row.reason, row.raw_code, row.provider_id, row.price) for row in rows.values()
+    ] == [
+        (Status.ACCEPTED, "", "", "77", Decimal("2.5")),
+        (Status.REFUSED, Reason.BAD_PHONE, "made-up 7", "", None),
+        (Status.WAITING, "", "", "", None),
+        (Status.UNKNOWN, Reason.NO_ANSWER, "", "", None),
+    ]
+    answered = Dispatch.objects.get(id=lot.dispatch_id)
+    assert answered.state == Dispatch.State.ANSWERED
+    assert answered.look_up_at is not None  # the unknown one is asked about
+    account.refresh_from_db()
+    assert account.resting_until is None  # one was taken: it works
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_what_was_surely_not_sent_goes_again_under_another_reference(mailing: Mailing) -> None:
+    first = ground.sent(Outcome.UNSENT, reason=Reason.UNAVAILABLE)
+    awake()
+    later = [ground.claimed() for _ in range(3)]
+    again = later[-1]
+    assert phones_of(again) == phones_of(first)
+    assert len({first.reference, *(lot.reference for lot in later)}) == 4
+    assert Dispatch.objects.get(id=again.dispatch_id).size == 2
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_what_a_cancelled_mailing_did_not_send_is_cancelled(mailing: Mailing, olga: User) -> None:
+    lot = ground.claimed()
+    lifecycle.cancel(mailing, olga)
+    one, other = lot.messages
+    dispatch.record(lot, [Verdict(one.key, Outcome.UNSENT), Verdict(other.key, Outcome.TAKEN)])
+    assert Message.objects.get(id=one.key).status == Status.CANCELLED
+    assert Message.objects.get(id=one.key).reason == Reason.CANCELLED
+    assert Message.objects.get(id=other.key).status == Status.ACCEPTED
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_what_was_reported_meanwhile_is_neither_cancelled_nor_sent_again(
+    mailing: Mailing, olga: User
+) -> None:
+    """The answer says "not sent", the receipt came nevertheless: the receipt is right."""
+    lot = ground.claimed()
+    ground.reported(lot, "accepted")
+    lifecycle.cancel(mailing, olga)
+    dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    assert ground.statuses(mailing) == {"skipped": 1, "accepted": 2, "waiting": 4}
+
+
+def test_one_text_refused_as_a_whole_pauses_the_mailing_and_says_why(mailing: Mailing) -> None:
+    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
+    mailing.refresh_from_db()
+    assert (mailing.state, mailing.trouble, mailing.trouble_raw) == (
+        State.PAUSED,
+        Reason.TEXT_FORBIDDEN,
+        "made-up 6",
+    )
+    assert ground.statuses(mailing)["waiting"] == 6  # a person decides
+    assert dispatch.claim() is None
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_after_a_resume_the_trouble_is_gone_and_they_go_together(
+    mailing: Mailing, olga: User
+) -> None:
+    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    lifecycle.resume(mailing, olga)
+    assert (mailing.trouble, mailing.trouble_raw) == ("", "")
+    assert sorted(len(ground.sent().messages) for _ in range(3)) == [2, 2, 2]
+    assert ground.statuses(mailing)["accepted"] == 6
+
+
+def test_different_texts_refused_as_a_whole_go_alone(
+    account: Account, olga: User, lots_of_two: None
+) -> None:
+    people.students(2)
+    mailing = ground.prepared(olga, text="Hello, {first_name}")
+    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
+    mailing.refresh_from_db()
+    assert (mailing.state, mailing.trouble) == (State.SENDING, "")
+    alone = ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
+    other = ground.sent(Outcome.TAKEN)
+    assert [len(alone.messages), len(other.messages)] == [1, 1]
+    assert ground.by_phone(mailing) == {"0000": "refused", "0001": "accepted"}
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_lot_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mailing) -> None:
+    """Each number is bad for itself; a pause would come back after every resume, for ever."""
+    ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7")
+    mailing.refresh_from_db()
+    assert mailing.state == State.SENDING
+    while (lot := dispatch.claim()) is not None:
+        dispatch.record(lot, ground.verdicts(lot, Outcome.REFUSED, reason=Reason.BAD_PHONE))
+    assert ground.statuses(mailing) == {"skipped": 1, "refused": 6}
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_refused_for_different_reasons_each_is_refused(mailing: Mailing) -> None:
+    lot = ground.claimed()
+    one, other = lot.messages
+    dispatch.record(
+        lot,
+        [
+            Verdict(one.key, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
+            Verdict(other.key, Outcome.REFUSED, raw="made-up 99"),
+        ],
+    )
+    rows = Message.objects.in_bulk([one.key, other.key])
+    assert [(row.status, row.reason) for row in rows.values()] == [
+        (Status.REFUSED, Reason.BAD_PHONE),
+        (Status.REFUSED, Reason.OTHER),
+    ]
+
+
+def test_a_long_code_of_the_service_is_cut_to_its_column(mailing: Mailing) -> None:
+    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="x" * 200)
+    mailing.refresh_from_db()
+    assert mailing.trouble_raw == "x" * 64
+
+
+def test_the_answer_of_a_lot_repeated_changes_nothing(mailing: Mailing) -> None:
+    """As after a lost connection at the commit: recorded, but we were not told."""
+    lot = ground.claimed()
+    one, other = lot.messages
+    answers = [
+        Verdict(one.key, Outcome.TAKEN, price=Decimal(3)),
+        Verdict(other.key, Outcome.UNSENT),
+    ]
+    dispatch.record(lot, answers)
+    before = list(Message.objects.order_by("id").values("id", "status", "dispatch", "price"))
+    dispatch.record(lot, answers)
+    assert (
+        list(Message.objects.order_by("id").values("id", "status", "dispatch", "price")) == before
+    )
+    ground.assert_counters_equal_rows(mailing)
+
+
+# --- the account -----------------------------------------------------------------------------
+def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
+    mailing: Mailing, account: Account, settings: Any
+) -> None:
+    rests = []
+    for _ in range(5):
+        before = timezone.now()
+        ground.sent(Outcome.UNSENT, reason=Reason.NO_MONEY, raw="made-up 3")
+        account.refresh_from_db()
+        assert account.resting_until is not None
+        rests.append(round((account.resting_until - before).total_seconds()))
+        assert (account.rest_reason, account.rest_raw) == (Reason.NO_MONEY, "made-up 3")
+        assert dispatch.claim() is None
+        Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
+    assert rests == [30, 60, 120, 300, 300]
+    ground.sent(Outcome.TAKEN)
+    account.refresh_from_db()
+    assert (account.failures, account.resting_until, account.rest_reason) == (0, None, "")
+
+
+def test_lots_that_fail_at_the_same_moment_are_one_trouble(
+    mailing: Mailing, account: Account
+) -> None:
+    lots = [ground.claimed() for _ in range(3)]
+    for lot in lots:
+        dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    account.refresh_from_db()
+    assert account.failures == 1
+    assert account.rest_reason == Reason.UNAVAILABLE
+
+
+def test_answers_that_never_come_rest_the_account_too(mailing: Mailing, account: Account) -> None:
+    ground.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
+    account.refresh_from_db()
+    assert router.rests(account)
+
+
+# --- providers that do not keep the contract --------------------------------------------------
+class Raising(Simulator):
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        raise ZeroDivisionError
+
+
+class Forgetful(Simulator):
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        """Answers about the first and about a message nobody gave it."""
+        return [Verdict(messages[0].key, Outcome.TAKEN), Verdict(-1, Outcome.TAKEN)]
+
+
+@pytest.mark.parametrize(
+    ("provider", "statuses"),
+    [(Raising, {"unknown": 2}), (Forgetful, {"accepted": 1, "unknown": 1})],
+)
+def test_what_a_provider_does_not_answer_is_unknown(
+    olga: User, account: Account, monkeypatch: Any, provider: type[Simulator], statuses: Any
+) -> None:
+    monkeypatch.setattr("integrations.providers.REGISTRY", (provider,))
+    people.students(2)
+    mailing = ground.prepared(olga)
+    lot = ground.claimed()
+    dispatch.record(lot, dispatch.hand_over(lot))
+    assert ground.statuses(mailing) == {"skipped": 1, **statuses}
+    ground.assert_counters_equal_rows(mailing)
+
+
+# --- recovering ------------------------------------------------------------------------------
+def test_a_lot_is_recovered_only_after_the_lease(mailing: Mailing, settings: Any) -> None:
+    lot = ground.claimed()
+    ground.grown_older(seconds=settings.LEASE - 5)
+    assert not dispatch.recover_due()
+    assert "unknown" not in ground.statuses(mailing)
+    ground.grown_older(seconds=10)
+    assert dispatch.recover_due()
+    assert not dispatch.recover_due()
+    assert ground.statuses(mailing) == {"skipped": 1, "unknown": 2, "waiting": 4}
+    silent = Dispatch.objects.get(id=lot.dispatch_id)
+    assert silent.state == Dispatch.State.SILENT
+    assert silent.look_up_at is not None
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_what_a_receipt_has_settled_is_not_made_unknown(mailing: Mailing, settings: Any) -> None:
+    lot = ground.claimed()
+    ground.reported(lot, "delivered")
+    ground.grown_older(seconds=settings.LEASE + 5)
+    assert dispatch.recover_due()
+    assert ground.statuses(mailing) == {"skipped": 1, "delivered": 2, "waiting": 4}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "becomes"),
+    [
+        (Outcome.TAKEN, {"accepted": 2, "waiting": 4}),
+        (Outcome.UNSENT, {"waiting": 6}),
+        (Outcome.UNKNOWN, {"unknown": 2, "waiting": 4}),
+    ],
+)
+def test_an_answer_recorded_after_the_recovery_still_counts(
+    mailing: Mailing, settings: Any, outcome: Outcome, becomes: dict[str, int]
+) -> None:
+    lot = ground.claimed()
+    ground.grown_older(seconds=settings.LEASE + 5)
+    dispatch.recover_due()
+    dispatch.record(lot, ground.verdicts(lot, outcome))
+    assert ground.statuses(mailing) == {"skipped": 1, **becomes}
+    silent = Dispatch.objects.get(id=lot.dispatch_id)
+    assert silent.state == Dispatch.State.SILENT  # nobody recorded an answer before the lease ended
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_an_answer_about_messages_that_go_again_already_leaves_them_alone(
+    mailing: Mailing, settings: Any
+) -> None:
+    lot = ground.claimed()
+    dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    dispatch.record(lot, ground.verdicts(lot, Outcome.REFUSED, raw="late"))
+    assert ground.statuses(mailing)["waiting"] == 6
