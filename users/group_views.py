@@ -13,7 +13,8 @@ from .models import Group, audit
 from .rights import Right, needs
 from .signed_in import SignedIn
 
-GROUPS = Group.objects.annotate(size=Count("people"))
+# Ordered by hand: counting drops the order of the model.
+GROUPS = Group.objects.annotate(size=Count("people")).order_by("name")
 
 
 @needs(Right.SEE_PEOPLE)

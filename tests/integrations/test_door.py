@@ -96,9 +96,12 @@ def test_it_is_not_there_without_the_right_address(client: Client, account: Acco
     assert not Receipt.objects.exists()
 
 
-def test_it_is_closed_while_the_service_is_not_connected(client: Client, account: Account) -> None:
+def test_it_stays_open_for_what_was_sent_before_disconnecting(
+    client: Client, account: Account
+) -> None:
     Account.objects.update(credentials={})
-    assert client.post(address(account), "id=1", content_type=FORM).status_code == 404
+    assert client.post(address(account), "id=1", content_type=FORM).status_code == 200
+    assert Receipt.objects.count() == 1
 
 
 def test_it_is_closed_for_a_service_that_is_no_longer_known(client: Client) -> None:
