@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ import psycopg
 from django.conf import settings
 
 from tests.emulators import journal
-from tests.emulators.smsc import digits
+from tests.emulators.smsc_format import digits
+from tests.processes import ROOT, free_port, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 # Short, in the same order as in production; mailings.checks proves the order at every start.
 DEADLINES = {
     "LEASE": "6",
@@ -101,7 +100,7 @@ class Stage:
             "--log-level=warning",
             "smsmail.wsgi:application",
         )
-        until(lambda: reachable(self.web_port), "the web server", 30)
+        wait_until(lambda: reachable(self.web_port), 30, "the web server")
 
     def worker(self, at: str = "", *arguments: str) -> subprocess.Popen[str]:
         return self.start("tests.crash.worker", *arguments, CRASH_AT=at)
@@ -148,6 +147,9 @@ class Stage:
     def finish(self, seconds: float = 60) -> dict[str, Any]:
         """A healthy worker brings it to the end."""
         self.worker()
+        return self.wait_for_end(seconds)
+
+    def wait_for_end(self, seconds: float) -> dict[str, Any]:
         end = time.monotonic() + seconds
         while (standing := self.look())["state"] != "done":
             assert time.monotonic() < end, f"not done in {seconds} s: {standing}"
@@ -206,21 +208,6 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.wait()
     if process.stdout is not None:
         process.stdout.close()
-
-
-def until(holds: Callable[[], bool], what: str, seconds: float, *, pause: float = 0.1) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what} did not get there in {seconds} s")
-        time.sleep(pause)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def reachable(port: int) -> bool:

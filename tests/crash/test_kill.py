@@ -2,9 +2,12 @@
 journal must name everybody exactly once, and the counters must equal the rows.
 """
 
+import subprocess
 from pathlib import Path
 
-from tests.crash.stage import Stage, kill, until
+import pytest
+
+from tests.crash.stage import Stage, kill
 
 # In the order in which a mailing reaches them.
 POINTS = (
@@ -34,8 +37,10 @@ def test_killed_at_every_point_nobody_gets_it_twice_and_nobody_is_missed(tmp_pat
         stage.launch()
         stage.serve()
         for point in POINTS:
-            worker = stage.worker(point)
-            until(lambda: worker.poll() is not None, f"the worker that dies at {point}", 40)  # noqa: B023 - called at once
+            try:
+                stage.worker(point).wait(40)
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"nobody came to {point}")
         standing = stage.finish()
         stage.assert_each_once()
         stage.assert_balanced(standing)

@@ -23,10 +23,11 @@ def main() -> None:
     prepare.CHUNK = int(os.environ["CRASH_CHUNK"])
     if at := os.environ.get("CRASH_AT"):
         lay_mine(*at.split(":"))
-    if sys.argv[1:] == ["celery"]:
+    if sys.argv[1:]:  # a Celery worker of these queues
         from smsmail.celery import app
 
-        app.worker_main(["worker", "--concurrency=2", "--loglevel=WARNING", "-Q", "network,rows"])
+        queues = ["-Q", sys.argv[1], f"--hostname={sys.argv[1]}{os.getpid()}@%h"]
+        app.worker_main(["worker", "--concurrency=2", "--loglevel=WARNING", *queues])
     else:
         call_command("runworker")
 
