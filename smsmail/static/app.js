@@ -15,6 +15,16 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// Signed out meanwhile: the answer is the sign-in page, which belongs into no part of this one.
+// What is being typed stays; a page that only shows is loaded anew and asks to sign in.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr, pathInfo, requestConfig } = event.detail;
+  const asked = new URL(pathInfo.requestPath, location.href).pathname;
+  if (new URL(xhr.responseURL).pathname === asked) return;
+  event.detail.shouldSwap = false;
+  if (requestConfig.verb === "get") location.reload();
+});
+
 // One submit is enough: a second click on the button does nothing.
 document.addEventListener("submit", (event) => {
   const form = event.target;

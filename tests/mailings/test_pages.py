@@ -309,6 +309,21 @@ def test_the_moving_part_goes_on_until_all_is_final(as_: As, maria: User, accoun
     assert "hx-trigger" not in page
 
 
+def test_it_says_why_it_has_paused_by_itself_and_what_may_have_gone(
+    as_: As, maria: User, account: Account
+) -> None:
+    mailing = mixed(maria)
+    waiting = Message.objects.filter(mailing=mailing, status=Status.WAITING)[:2]
+    move(list(waiting), Status.UNKNOWN, Reason.NO_ANSWER)
+    Mailing.objects.filter(pk=mailing.pk).update(
+        state=State.PAUSED, trouble=Reason.SENDER_FORBIDDEN, trouble_raw="made-up code 14"
+    )
+    page = text_of(as_(maria).get(f"/mailings/{mailing.pk}/"))
+    assert "Paused by itself: The sender name is not registered" in page
+    assert "made-up code 14" in page
+    assert "2 messages may or may not have gone" in page
+
+
 def test_every_figure_opens_its_people(as_: As, maria: User, account: Account) -> None:
     mailing = mixed(maria)
     page = as_(maria).get(f"/mailings/{mailing.pk}/")

@@ -1,7 +1,11 @@
 """Figures, bars, reasons and pages of a list."""
 
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from integrations.reasons import Reason
 from mailings import ledger, reports
@@ -94,6 +98,24 @@ def test_a_page_goes_on_exactly_where_the_one_before_ended(db: None) -> None:
 def test_nonsense_in_place_of_a_key_is_the_first_page(db: None, before: str) -> None:
     ground.draft()
     assert len(reports.page_of(reports.mailings(), before).rows) == 1
+
+
+def test_a_month_is_the_sum_of_what_was_launched_in_it(maria: User) -> None:
+    people.simulator()
+    people.students(4)
+    assert reports.month() == reports.Month(0, 0, 0, 0, Decimal(0))
+    for days in (1, 29, 31):
+        mailing = ground.prepared(maria)
+        rows = list(Message.objects.filter(mailing=mailing, status=Status.WAITING).order_by("id"))
+        with transaction.atomic():
+            ledger.move([Move(row.pk, Status.ACCEPTED, price=Decimal("2.5")) for row in rows[:3]])
+        move(rows[:2], Status.DELIVERED)
+        move(rows[3:], Status.REFUSED, Reason.NO_SUCH_NUMBER)
+        launched_at = timezone.now() - timedelta(days=days)
+        Mailing.objects.filter(pk=mailing.pk).update(launched_at=launched_at)
+    month = reports.month()
+    assert month == reports.Month(2, sent=6, delivered=4, failed=2, price=Decimal(15))
+    assert month.share == 67
 
 
 def test_a_cancelled_mailing_is_over_when_nothing_is_open() -> None:
