@@ -40,8 +40,8 @@ class Running:
         return self.process.wait(within)
 
     def kill(self) -> None:
-        """With everything that it has started: children may have sessions of their own."""
-        for pid in (self.process.pid, *descendants(self.process.pid)):
+        """With everything that it has started, also what has lost its parent since."""
+        for pid in of_session(self.process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
@@ -70,25 +70,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def descendants(pid: int) -> list[int]:
-    """Children, their children, and so on, from /proc."""
-    parents: dict[int, list[int]] = {}
+def of_session(leader: int) -> list[int]:
+    """The leader and whatever it has started, directly or not, that is still alive."""
+    found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    found, look = [], [pid]
-    while look:
-        children = parents.get(look.pop(), [])
-        found += children
-        look += children
+            state, _parent, _group, session = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state != "Z":
+                found.append(int(stat.parent.name))
     return found
-
-
-def alive(pid: int) -> bool:
-    """There, and not merely waiting to be collected by whoever inherited it."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import MANAGE, ROOT, Running, alive, descendants, free_port, wait_until
+from tests.processes import MANAGE, ROOT, Running, free_port, of_session, wait_until
 
 SERVE = (*MANAGE, "serve")
 
@@ -59,12 +59,12 @@ def test_a_first_start_tells_the_address_and_who_may_sign_in(
 def test_ctrl_c_ends_everything_and_a_second_start_keeps_the_data(
     served: Running, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    children = descendants(served.process.pid)
+    parts = of_session(served.process.pid)
     database = tmp_path / "data" / "smsmail.sqlite3"
 
-    assert len(children) >= 3  # web, its worker process, the worker
+    assert len(parts) >= 4  # itself, web, its worker process, the worker
     assert served.end(signal.SIGINT) == 0
-    assert not any(alive(pid) for pid in children)
+    assert of_session(served.process.pid) == []
     size = database.stat().st_size
 
     again = Running(SERVE, environment, tmp_path / "second.log")
@@ -79,25 +79,23 @@ def test_ctrl_c_ends_everything_and_a_second_start_keeps_the_data(
 
 
 def test_nothing_is_left_when_it_is_killed(served: Running) -> None:
-    children = descendants(served.process.pid)
-
     served.process.kill()
 
-    wait_until(lambda: not any(alive(pid) for pid in children), 15, "the children's end")
+    wait_until(lambda: not of_session(served.process.pid), 15, "the children's end")
 
 
 @pytest.mark.parametrize("part", ["granian", "runworker"])
 def test_when_a_part_dies_everything_ends(served: Running, part: str) -> None:
-    children = descendants(served.process.pid)
+    parts = of_session(served.process.pid)
     victim = next(
-        pid for pid in children if part in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        pid for pid in parts if part in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     )
 
     os.kill(victim, signal.SIGKILL)
 
     assert served.process.wait(20) == 1
     assert "ended by itself" in served.output
-    assert not any(alive(pid) for pid in children)
+    assert of_session(served.process.pid) == []
 
 
 def test_a_taken_port_is_a_sentence_not_a_traceback(environment: dict[str, str]) -> None:

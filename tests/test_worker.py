@@ -54,9 +54,8 @@ def lose_the_connection() -> bool:
 
 
 def run(path: str, every: float = 0.2) -> None:
-    thread = threading.Thread(
-        target=repeat, args=(Job("made_up", f"tests.test_worker.{path}", every), stop)
-    )
+    job = Job("made_up", f"tests.test_worker.{path}", every)
+    thread = threading.Thread(target=repeat, args=(job, stop), daemon=True)
     thread.start()
     thread.join(20)
     assert not thread.is_alive()
