@@ -142,14 +142,14 @@ def find_messages(pairs: Sequence[tuple[int, str]]) -> list[Found]:
 
 def find_moved_messages(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, int, str]]:
     """Messages by (mailing id, phone), for a reference whose message has moved to another lot:
-    (message id, mailing id, phone).
+    (message id, mailing id, phone). None where several fit: test messages to one phone.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT m.id, m.mailing_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
+            f"SELECT min(m.id), m.mailing_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
             "JOIN mailings_message m ON m.mailing_id = d.holder AND m.phone = d.phone "
-            "AND m.dispatch_id IS NOT NULL",
-            _columns(pairs, 2),
+            "AND m.dispatch_id IS NOT NULL GROUP BY m.mailing_id, m.phone HAVING count(*) = 1",
+            _columns(sorted(set(pairs)), 2),
         )
         return list(cursor.fetchall())
 

@@ -1,6 +1,6 @@
 """The ledger: the only writer of Message.status and of Counters, both in one transaction.
 
-Order of locks, everybody's: account, dispatch, messages by id, counters by mailing.
+Order of locks, everybody's: account, dispatch, mailing, messages by id, counters by mailing.
 """
 
 from collections import Counter, defaultdict
@@ -17,6 +17,7 @@ from .models import Counters, Message
 
 Status = Message.Status
 CENT = Decimal("0.0001")  # as the columns keep it: unrounded, rows and counters would drift apart
+TOO_MUCH = Decimal(1_000_000)  # what no SMS costs and the column does not hold
 
 # From each status, where a message may go. Whatever is not here does not happen.
 MOVES: dict[str, frozenset[str]] = {
@@ -70,7 +71,7 @@ def move(
     _in_transaction()
     if not moves:
         return []
-    wanted = {each.message: _rounded(each) for each in moves}
+    wanted = {each.message: _storable(each) for each in moves}
     now = timezone.now()
     changes: list[bulk.Change] = []
     learnt: list[bulk.Learnt] = []
@@ -124,8 +125,22 @@ def _learn(held: bulk.Held, each: Move, difference: _Difference) -> list[bulk.Le
     return [bulk.Learnt(held.id, each.provider_id[:64], price)]
 
 
-def _rounded(each: Move) -> Move:
-    return each if each.price is None else replace(each, price=each.price.quantize(CENT))
+def _storable(each: Move) -> Move:
+    """Codes, ids and prices are a provider's words: what no column can hold must not keep the
+    status from being written, and with it those of a thousand others.
+    """
+    price = each.price
+    if price is not None:
+        sane = price.is_finite() and abs(price) < TOO_MUCH
+        price = price.quantize(CENT) if sane else None
+    raw_code, provider_id = _plain(each.raw_code), _plain(each.provider_id)
+    return replace(each, price=price, raw_code=raw_code, provider_id=provider_id)
+
+
+def _plain(word: str) -> str:
+    if word.isprintable():
+        return word
+    return "".join(char for char in word if char.isprintable())
 
 
 def _count(mailing_id: int, difference: _Difference) -> None:

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -73,7 +75,8 @@ def apply(reports: Sequence[Report]) -> Folded:
     """Move the messages that the reports name. Inside the caller's transaction.
 
     A message is found by our reference and its phone; when it has moved to another lot since,
-    the report still counts: it says that the first hand-over did arrive.
+    the report still counts: it says that the first hand-over did arrive. The message returns to
+    the lot it went with, whose account is asked about it from then on.
     """
     folded = Folded()
     dispatches = {
@@ -87,19 +90,22 @@ def apply(reports: Sequence[Report]) -> Folded:
         for place, report in enumerate(reports)
         if report.reference in dispatches
     }
-    messages = _locate(set(known.values()))
+    here = _locate(set(known.values()))
+    moved_on = _locate_moved(set(known.values()) - here.keys())
+    messages = here | moved_on
     moves: dict[int, tuple[int, Move]] = {}
     for place, report in enumerate(reports):
         message = messages.get(known[place]) if place in known else None
         if message is None:
             folded.strangers.add(place)
         elif report.status != ReportStatus.NOT_FOUND:
-            move = _move(message, report)
+            move = _move(message, report, known[place][0] if known[place] in moved_on else None)
             if message not in moves or _outranks(report, reports[moves[message][0]]):
                 moves[message] = (place, move)
+    _ask_again_about([key[0] for key in moved_on])
     moved = set(ledger.move([move for _, move in moves.values()]))
     folded.applied = {place for message, (place, _) in moves.items() if message in moved}
-    _keep_opt_outs([reports[place] for place in folded.applied])
+    _keep_opt_outs({reports[p].phone for p in folded.applied if _opted_out(reports[p])})
     return folded
 
 
@@ -108,12 +114,19 @@ def _read(receipt: Receipt) -> list[Report] | None:
     note = Note(headers=receipt.headers, query=receipt.query, body=receipt.body)
     try:
         provider = router.provider_class(receipt.account.provider)(Credentials(values={}))
-        return provider.read_receipts(note)
+        reports = provider.read_receipts(note)
     except (ValueError, KeyError):
         return None
     except Exception as error:  # noqa: BLE001 - one odd receipt must not hold up the rest
         logger.error("receipt %s cannot be read: %s", receipt.id, type(error).__name__)
         return None
+    # No reference and no phone of ours; some databases could not even be asked for them.
+    odd = any(not _plain(report.reference + report.phone) for report in reports)
+    return None if odd else reports
+
+
+def _plain(word: str) -> bool:
+    return word.isascii() and word.isprintable()
 
 
 def _locate(wanted: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
@@ -122,20 +135,33 @@ def _locate(wanted: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int
         (each.dispatch_id, each.phone): each.id
         for each in bulk.find_messages([(dispatch, phone) for dispatch, _, phone in wanted])
     }
-    here = {key: found[key[0], key[2]] for key in wanted if (key[0], key[2]) in found}
-    missing = wanted - here.keys()
-    if missing:
-        moved = {
-            (mailing, phone): message
-            for message, mailing, phone in bulk.find_moved_messages(
-                [(mailing, phone) for _, mailing, phone in missing]
-            )
-        }
-        here |= {key: moved[key[1], key[2]] for key in missing if (key[1], key[2]) in moved}
-    return here
+    return {key: found[key[0], key[2]] for key in wanted if (key[0], key[2]) in found}
 
 
-def _move(message: int, report: Report) -> Move:
+def _locate_moved(missing: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
+    """The same for messages that are in another lot by now. Rare: a query only when needed."""
+    if not missing:
+        return {}
+    found = {
+        (mailing, phone): message
+        for message, mailing, phone in bulk.find_moved_messages(
+            [(mailing, phone) for _, mailing, phone in missing]
+        )
+    }
+    return {key: found[key[1], key[2]] for key in missing if (key[1], key[2]) in found}
+
+
+def _ask_again_about(dispatches: Sequence[int]) -> None:
+    """Lots that get a message back, perhaps after the last look at them. Before any message is
+    locked.
+    """
+    if dispatches:
+        first_look = timezone.now() + timedelta(seconds=settings.LOOK_UP_AFTER)
+        waiting = Dispatch.objects.filter(id__in=dispatches, look_up_at__isnull=True)
+        waiting.update(look_up_at=first_look)
+
+
+def _move(message: int, report: Report, dispatch: int | None) -> Move:
     to = Status(report.status.value)
     return Move(
         message,
@@ -144,6 +170,7 @@ def _move(message: int, report: Report) -> Move:
         raw_code=report.raw,
         provider_id=report.provider_id,
         price=report.price,
+        dispatch=dispatch,
     )
 
 
@@ -158,8 +185,14 @@ def _outranks(report: Report, other: Report) -> bool:
     return other.status in RANK and report.status not in RANK
 
 
-def _keep_opt_outs(reports: Sequence[Report]) -> None:
-    """A service that says "this number has opted out" is believed, for every later mailing."""
-    for report in reports:
-        if report.reason == Reason.OPTED_OUT:
-            consent.opt_out(report.phone, OptOut.Source.PROVIDER)
+def _opted_out(report: Report) -> bool:
+    return report.reason == Reason.OPTED_OUT
+
+
+def _keep_opt_outs(phones: set[str]) -> None:
+    """A service that says "this number has opted out" is believed, for every later mailing.
+
+    In one order for everybody: two workers may learn of the same phones at once.
+    """
+    for phone in sorted(phones):
+        consent.opt_out(phone, OptOut.Source.PROVIDER)

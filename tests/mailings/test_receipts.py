@@ -1,0 +1,327 @@
+"""Folding what providers report: in any order, twice, too early, about strangers, unreadable."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from integrations.models import Account, Receipt
+from integrations.provider import Note, Outcome, Report, ReportStatus
+from integrations.providers.simulator import Simulator
+from integrations.reasons import Reason
+from mailings import dispatch, enquiry, lifecycle, notifications, receipts
+from mailings.models import Dispatch, Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users.models import ConsentEvent, OptOut, User
+
+Status = Message.Status
+
+
+class Plain(Simulator):
+    """Its notes say what shall become of a message: any provider's news."""
+
+    def read_receipts(self, note: Note) -> list[Report]:
+        return [
+            Report(
+                told["reference"],
+                told["phone"],
+                ReportStatus(told["status"]),
+                reason=Reason(told["reason"]) if "reason" in told else None,
+                raw=told.get("raw", ""),
+                price=Decimal(told["price"]) if "price" in told else None,
+            )
+            for told in json.loads(note.body)
+        ]
+
+
+@pytest.fixture
+def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
+    monkeypatch.setattr("integrations.providers.REGISTRY", (Plain,))
+    return people.simulator()
+
+
+@pytest.fixture
+def mailing(olga: User, account: Account) -> Mailing:
+    people.students(2, start=1)
+    return ground.prepared(olga)
+
+
+def came(*told: dict[str, str], body: str = "") -> Receipt:
+    """A receipt at the door."""
+    return Receipt.objects.create(account=Account.objects.get(), body=body or json.dumps(told))
+
+
+def news(lot: dispatch.Lot, status: str, which: int = 0, **more: str) -> dict[str, str]:
+    return {
+        "reference": lot.reference,
+        "phone": lot.messages[which].phone,
+        "status": status,
+        **more,
+    }
+
+
+def outcomes() -> list[str]:
+    return list(Receipt.objects.order_by("id").values_list("outcome", flat=True))
+
+
+def status_of(lot: dispatch.Lot, which: int = 0) -> str:
+    return Message.objects.get(id=lot.messages[which].key).status
+
+
+def test_it_folds_what_the_provider_says(mailing: Mailing) -> None:
+    lot = ground.sent()
+    came(
+        news(lot, "delivered", price="2.5"), news(lot, "undelivered", 1, reason="handset", raw="3")
+    )
+    assert not receipts.fold_due()
+    assert outcomes() == ["applied"]
+    assert ground.statuses(mailing) == {"skipped": 1, "delivered": 1, "undelivered": 1}
+    lost = Message.objects.get(id=lot.messages[1].key)
+    assert (lost.reason, lost.raw_code) == (Reason.HANDSET, "3")
+    assert lost.final_at is not None
+    assert Receipt.objects.get().folded_at is not None
+    ground.assert_counters_equal_rows(mailing)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_receipts_out_of_order_end_at_the_last_word(mailing: Mailing, together: bool) -> None:
+    lot = ground.sent()
+    for status in ("accepted", "delivered", "accepted"):
+        came(news(lot, status))
+        if not together:
+            receipts.fold_due()
+    receipts.fold_due()
+    assert status_of(lot) == Status.DELIVERED
+    assert outcomes() == ["stale", "applied", "stale"]
+
+
+def test_a_receipt_that_comes_twice_counts_once(mailing: Mailing) -> None:
+    lot = ground.sent()
+    came(news(lot, "delivered"))
+    came(news(lot, "delivered"))
+    receipts.fold_due()
+    came(news(lot, "undelivered", reason="handset"))
+    receipts.fold_due()
+    assert status_of(lot) == Status.DELIVERED
+    assert outcomes() == ["applied", "stale", "stale"]
+    ground.assert_counters_equal_rows(mailing)
+
+
+@pytest.mark.parametrize("status", ["accepted", "delivered", "undelivered", "expired"])
+def test_a_receipt_before_the_answer_is_believed(mailing: Mailing, status: str) -> None:
+    lot = ground.claimed()
+    came(news(lot, status))
+    receipts.fold_due()
+    assert status_of(lot) == status
+    assert status_of(lot, 1) == Status.WAITING
+    dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
+    early = Message.objects.get(id=lot.messages[0].key)
+    assert (early.status, early.price, early.provider_id) == (status, Decimal(2), "9")
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_receipt_for_an_unknown_message_settles_it(mailing: Mailing) -> None:
+    lot = ground.sent(Outcome.UNKNOWN)
+    came(news(lot, "delivered"))
+    receipts.fold_due()
+    assert status_of(lot) == Status.DELIVERED
+    assert Message.objects.get(id=lot.messages[0].key).reason == ""
+
+
+@pytest.mark.parametrize("wrong", [{"reference": "no-such"}, {"phone": "+79989999999"}])
+def test_a_receipt_that_names_nothing_of_ours_is_a_stranger(
+    mailing: Mailing, wrong: dict[str, str]
+) -> None:
+    lot = ground.sent()
+    came(news(lot, "delivered") | wrong)
+    receipts.fold_due()
+    assert outcomes() == ["stranger"]
+    assert status_of(lot) == Status.ACCEPTED
+
+
+def test_one_good_report_makes_a_receipt_with_strangers_applied(mailing: Mailing) -> None:
+    lot = ground.sent()
+    came(news(lot, "delivered") | {"reference": "no-such"}, news(lot, "delivered"))
+    receipts.fold_due()
+    assert outcomes() == ["applied"]
+
+
+@pytest.mark.parametrize("body", ["", "not json", "[{}]", '{"a": 1}', '[{"status": "delivered"}]'])
+def test_an_unreadable_receipt_is_put_aside_and_holds_up_nobody(
+    mailing: Mailing, body: str
+) -> None:
+    lot = ground.sent()
+    Receipt.objects.create(account=Account.objects.get(), body=body)
+    came(news(lot, "delivered"))
+    receipts.fold_due()
+    assert outcomes() == ["unreadable", "applied"]
+
+
+@pytest.mark.parametrize("field", ["reference", "phone"])
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "七"])
+def test_a_name_that_no_database_could_look_for_holds_up_nobody(
+    mailing: Mailing, field: str, odd: str
+) -> None:
+    lot = ground.sent()
+    came(news(lot, "delivered") | {field: odd})
+    came(news(lot, "delivered"))
+    receipts.fold_due()
+    assert outcomes() == ["unreadable", "applied"]
+    assert status_of(lot) == Status.DELIVERED
+
+
+@pytest.mark.parametrize("price", ["NaN", "Infinity", "1e30", "-1e30", "1000000"])
+def test_a_price_that_cannot_be_is_forgotten(mailing: Mailing, price: str) -> None:
+    lot = ground.sent()
+    came(news(lot, "delivered", price=price))
+    receipts.fold_due()
+    assert status_of(lot) == Status.DELIVERED
+    assert Message.objects.get(id=lot.messages[0].key).price is None
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_code_that_no_column_can_hold_loses_what_is_odd_about_it(mailing: Mailing) -> None:
+    lot = ground.sent()
+    came(news(lot, "undelivered", raw="code\0 \ud8007" + "x" * 100))
+    receipts.fold_due()
+    lost = Message.objects.get(id=lot.messages[0].key)
+    assert (lost.status, lost.reason) == (Status.UNDELIVERED, Reason.OTHER)
+    assert lost.raw_code == "code 7" + "x" * 58
+
+
+def test_a_service_that_is_not_there_any_more_leaves_its_receipts_unreadable(
+    mailing: Mailing,
+) -> None:
+    came(body="[]")
+    Account.objects.update(provider="gone")
+    receipts.fold_due()
+    assert outcomes() == ["unreadable"]
+
+
+# --- a message that has moved to another lot since --------------------------------------------
+@pytest.fixture
+def moved(mailing: Mailing) -> dispatch.Lot:
+    """A lot of which we were told that it was not sent; its messages wait in another."""
+    lot = ground.sent(Outcome.UNSENT)
+    Account.objects.update(failures=0, resting_until=None)
+    return lot
+
+
+def test_a_receipt_for_the_first_lot_stops_the_second_sending(
+    mailing: Mailing, moved: dispatch.Lot
+) -> None:
+    came(news(moved, "delivered"))
+    receipts.fold_due()
+    assert status_of(moved) == Status.DELIVERED
+    assert [sms.phone for sms in ground.claimed().messages] == [moved.messages[1].phone]
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_the_message_returns_to_the_lot_that_it_went_with(
+    mailing: Mailing, moved: dispatch.Lot, olga: User
+) -> None:
+    """Else nobody would ever ask about it: the lot that it waited in is never handed over."""
+    enquiry._conclude(moved.dispatch_id, set(), answered=True)
+    assert Dispatch.objects.get(id=moved.dispatch_id).look_up_at is None  # nothing open in it
+    came(news(moved, "accepted"))
+    receipts.fold_due()
+    back = Message.objects.get(id=moved.messages[0].key)
+    assert (back.status, back.dispatch_id) == (Status.ACCEPTED, moved.dispatch_id)
+    assert Dispatch.objects.get(id=moved.dispatch_id).look_up_at is not None
+    lifecycle.cancel(mailing, olga)
+    ground.grown_older(days=3)
+    ground.settle()
+    enquiry.enquire_due()
+    ground.settle()
+    mailing.refresh_from_db()
+    assert mailing.finished_at is not None
+    assert ground.statuses(mailing) == {"skipped": 1, "cancelled": 1, "no_receipt": 1}
+
+
+def test_both_lots_reported_are_one_message(mailing: Mailing, moved: dispatch.Lot) -> None:
+    """The service lied and it went twice: the books still hold."""
+    second = ground.sent()
+    came(news(moved, "accepted"), news(second, "delivered"), news(moved, "undelivered"))
+    receipts.fold_due()
+    assert status_of(moved) == Status.DELIVERED
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_of_several_test_messages_to_one_phone_none_is_guessed(
+    olga: User, account: Account
+) -> None:
+    """All test messages are of one mailing, so mailing and phone do not tell which it was."""
+    draft = ground.draft()
+    notifications.send_test(draft, olga, olga, phone="+79980000010")
+    first = ground.sent(Outcome.UNSENT)
+    Account.objects.update(failures=0, resting_until=None)
+    notifications.send_test(draft, olga, olga, phone="+79980000010")
+    came(news(first, "delivered"))
+    receipts.fold_due()
+    assert outcomes() == ["stranger"]
+    assert set(Message.objects.values_list("status", flat=True)) == {"waiting"}
+
+
+# --- opt-outs --------------------------------------------------------------------------------
+def test_a_phone_that_opted_out_at_the_service_is_believed(mailing: Mailing) -> None:
+    lot = ground.sent()
+    came(news(lot, "undelivered", reason="opted_out"))
+    receipts.fold_due()
+    told = OptOut.objects.get()
+    assert (told.phone, told.source) == (lot.messages[0].phone, OptOut.Source.PROVIDER)
+    assert ConsentEvent.objects.get().kind == ConsentEvent.Kind.OPTED_OUT
+
+
+def test_another_refusal_is_no_opt_out(mailing: Mailing) -> None:
+    lot = ground.sent()
+    came(news(lot, "undelivered", reason="operator_refused"))
+    receipts.fold_due()
+    assert not OptOut.objects.exists()
+
+
+# --- many ------------------------------------------------------------------------------------
+def test_a_thousand_receipts_take_as_many_queries_as_ten(
+    olga: User, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plain, "lot", 2000)
+    people.students(1200)
+    mailing = ground.prepared(olga)
+    lot = ground.sent()
+
+    def fold(which: range) -> int:
+        Receipt.objects.bulk_create(
+            Receipt(account=account, body=json.dumps([news(lot, "delivered", n)])) for n in which
+        )
+        with CaptureQueriesContext(connection) as queries:
+            assert receipts.fold_due() == (len(which) == receipts.FOLD)
+        return len(queries)
+
+    assert fold(range(10)) == fold(range(10, 1010))
+    assert ground.statuses(mailing) == {"skipped": 1, "accepted": 190, "delivered": 1010}
+    assert set(outcomes()) == {"applied"}
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_receipts_are_folded_oldest_first_and_the_rest_later(
+    mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "FOLD", 2)
+    for _ in range(3):
+        came(body="[]")
+    assert receipts.fold_due()
+    assert outcomes() == ["stale", "stale", ""]
+    assert not receipts.fold_due()
+    assert outcomes() == ["stale"] * 3
+
+
+def test_a_folded_receipt_is_not_folded_again(mailing: Mailing) -> None:
+    lot = ground.sent()
+    came(news(lot, "accepted"))
+    receipts.fold_due()
+    folded_at = Receipt.objects.get().folded_at
+    assert folded_at is not None
+    receipts.fold_due()
+    assert Receipt.objects.get().folded_at == folded_at
