@@ -60,12 +60,7 @@ def cancel(request: SignedIn, pk: int) -> HttpResponse:
     except lifecycle.WrongState as refusal:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
-    stopped = ngettext(
-        "Cancelled: %(stopped)d message stopped, %(gone)d had already gone.",
-        "Cancelled: %(stopped)d messages stopped, %(gone)d had already gone.",
-        split.stopped,
-    )
-    messages.success(request, stopped % {"stopped": split.stopped, "gone": split.gone})
+    messages.success(request, _said(split))
     return redirect("mailing", pk=pk)
 
 
@@ -97,6 +92,17 @@ def test(request: SignedIn, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
     return redirect("message", pk=message.pk)
+
+
+def _said(split: lifecycle.Split) -> str:
+    if not split.gone:  # while the list is drawn up, how many would have followed is not known
+        return _("Cancelled: nothing had gone yet.")
+    words = ngettext(
+        "Cancelled: %(stopped)d message stopped, %(gone)d had already gone.",
+        "Cancelled: %(stopped)d messages stopped, %(gone)d had already gone.",
+        split.stopped,
+    )
+    return words % {"stopped": split.stopped, "gone": split.gone}
 
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:

@@ -189,8 +189,9 @@ def test_a_launched_mailing_can_no_longer_be_changed(
     as_: As, maria: User, account: Account
 ) -> None:
     mailing = mixed(maria)
-    response = as_(maria).post(f"/mailings/{mailing.pk}/edit/", filled(text="Another"))
-    assert response["Location"] == reverse("mailing", args=[mailing.pk])
+    address, its_page = f"/mailings/{mailing.pk}/edit/", reverse("mailing", args=[mailing.pk])
+    assert as_(maria).get(address)["Location"] == its_page
+    assert as_(maria).post(address, filled(text="Another"))["Location"] == its_page
     mailing.refresh_from_db()
     assert mailing.text != "Another"
 
@@ -226,6 +227,7 @@ def test_the_meter_answers_a_form_half_filled_in(
 ) -> None:
     page = as_(maria).post("/mailings/meter/", typed)
     assert page.status_code == 200
+    assert as_(maria).get("/mailings/meter/", typed).status_code == 405
     assert "Will get it 0" in text_of(page)
 
 
@@ -278,6 +280,15 @@ def test_a_mailing_is_paused_resumed_and_cancelled(as_: As, maria: User, account
     page = text_of(client.post(f"/mailings/{mailing.pk}/cancel/", follow=True))
     assert "meanwhile" in page
     assert all(word in page for word in ("Launched", "Paused", "Resumed", "Cancelled"))
+
+
+def test_a_mailing_cancelled_at_once_has_sent_nothing(
+    as_: As, maria: User, account: Account
+) -> None:
+    people.students(2)
+    address = f"/mailings/{ground.launched(maria).pk}/cancel/"
+    assert "those not on it yet will get nothing either" in text_of(as_(maria).get(address))
+    assert "nothing had gone yet" in text_of(as_(maria).post(address, follow=True))
 
 
 def test_a_draft_is_deleted_and_a_launched_mailing_is_not(
