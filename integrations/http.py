@@ -90,7 +90,6 @@ def post(
                 headers={"Content-Type": content_type},
                 auth=auth,
                 timeout=(settings.CONNECT_TIMEOUT, line.seconds),
-                allow_redirects=False,
                 stream=True,
             ) as response:
                 return Answer(response.status_code, _read(response, line, cap))
@@ -130,7 +129,7 @@ def _sorted(error: Exception, line: "_Line") -> Answer:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Never: even when told not to follow, requests would read such an answer without a cap."""
+        """None, ever. Told only not to follow, requests would still read such an answer whole."""
         return None
 
 

@@ -221,6 +221,15 @@ def test_it_stops_at_rows_older_than_the_question(smsc_emulator: SmscEmulator) -
     assert len([1 for command, _ in smsc_emulator.requests if command == "get"]) == 1
 
 
+def test_it_finds_what_a_clock_that_is_slow_wrote_down(smsc_emulator: SmscEmulator) -> None:
+    """Their clock may be behind ours: to stop too early would be to send twice."""
+    send(*PHONES)
+    send(*(f"+7998{number:05}77" for number in range(1000)), reference="noise")
+    for row in smsc_emulator._rows:
+        row.sent_at -= 5 * 60
+    assert set(ask(*PHONES, ago=0).values()) <= {ReportStatus.DELIVERED, ReportStatus.ACCEPTED}
+
+
 def test_it_asks_by_the_pair_of_reference_and_phone(smsc_emulator: SmscEmulator) -> None:
     send(PHONES[0], reference="other")
     assert ask(PHONES[0], reference="ref1") == {PHONES[0]: ReportStatus.NOT_FOUND}
