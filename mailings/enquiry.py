@@ -54,14 +54,17 @@ def _enquire(account: Account) -> bool:
         if phones
     ]
     reports = _ask(account, enquiries)
+    told: dict[str, set[str]] = defaultdict(set)
     missing: dict[str, set[str]] = defaultdict(set)
-    for report in reports or ():
+    for report in reports:
+        told[report.reference].add(report.phone)
         if report.status == ReportStatus.NOT_FOUND:
             missing[report.reference].add(report.phone)
     with transaction.atomic(durable=True):
-        receipts.apply(reports or ())
-    for dispatch in dispatches:
-        _conclude(dispatch.id, missing[dispatch.reference], answered=reports is not None)
+        receipts.apply(reports)
+    for dispatch, phones in asked.items():
+        of_all = told[dispatch.reference].issuperset(phones)
+        _conclude(dispatch.id, missing[dispatch.reference], answered=of_all)
     return len(dispatches) == AT_ONCE
 
 
@@ -79,23 +82,25 @@ def _take(account: Account) -> list[Dispatch]:
     return due
 
 
-def _ask(account: Account, enquiries: Sequence[Enquiry]) -> list[Report] | None:
-    """What the provider says; None when it could not be asked now. No transaction is open."""
+def _ask(account: Account, enquiries: Sequence[Enquiry]) -> list[Report]:
+    """What the provider says: nothing when it cannot be asked (now). No transaction is open."""
     if not enquiries:
         return []
     try:
         provider = router.provider_of(account)
         return provider.look_up(enquiries) if account.connected and provider.can_look_up else []
-    except (Trouble, KeyError) as trouble:
+    except Trouble as trouble:
         logger.warning("%s cannot be asked now: %s", account.provider, trouble)
-        return None
+    except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
+        logger.error("%s cannot be asked: %s", account.provider, type(error).__name__)
+    return []
 
 
 def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
     """Act on what the books do not know, and set the time of the next look.
 
     NOT_FOUND must be heard twice with a pause between: books may lag, and sending again what did
-    arrive is the one thing that must not happen.
+    arrive is the one thing that must not happen. So only looks count that told of every message.
     """
     with transaction.atomic(durable=True):
         dispatch = (
@@ -104,10 +109,12 @@ def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
             .get(id=dispatch_id)
         )
         waited = timezone.now() - (dispatch.claimed_at or timezone.now())
-        if missing and dispatch.look_ups > 0:
-            never_had = dispatch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
-            send_again(dispatch, list(never_had.values_list("id", flat=True)))
-        if waited.total_seconds() >= settings.RECEIPT_WAIT:
+        unknown = dispatch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
+        never_had = list(unknown.values_list("id", flat=True)) if dispatch.look_ups else []
+        # One move in one transaction (the order of locks): the rest at the next look, which is near.
+        if never_had:
+            send_again(dispatch, never_had)
+        elif waited.total_seconds() >= settings.RECEIPT_WAIT:
             silent = dispatch.messages.filter(status=Status.ACCEPTED).values_list("id", flat=True)
             ledger.move([Move(each, Status.NO_RECEIPT, Reason.NO_RECEIPT) for each in silent])
         if answered:
@@ -125,9 +132,11 @@ def _next_look(dispatch: Dispatch, *, answered: bool) -> datetime | None:
     if not open_:
         return None
     now = timezone.now()
-    if Status.UNKNOWN in open_ or not answered:
-        return now + timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))
     since = dispatch.claimed_at or now
     ends = timedelta(seconds=settings.RECEIPT_WAIT)
+    if Status.UNKNOWN in open_ or not answered:
+        pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))
+        again = now + max(pause, (now - since) / 4)  # the older, the rarer, answered or not
+        return min(again, since + ends) if now < since + ends else again
     looks = [*(later for later in LATER if later < ends), ends]
     return next((since + later for later in looks if since + later > now), now)

@@ -1,0 +1,347 @@
+"""Asking the provider about messages that are still open: what it says decides, and nothing else."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+import pytest
+from django.utils import timezone
+
+from integrations import router
+from integrations.models import Account, SimulatedSms
+from integrations.provider import Enquiry, Outcome, Report, ReportStatus, Trouble
+from integrations.providers.simulator import Simulator
+from integrations.reasons import Reason
+from mailings import dispatch, enquiry, lifecycle
+from mailings.models import Dispatch, Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users.models import User
+
+Status = Message.Status
+
+
+class Books(Simulator):
+    """A provider that answers what the test wrote into its books."""
+
+    answer: ClassVar[Callable[[Enquiry, str], ReportStatus | None]]
+    asked: ClassVar[list[Enquiry]]
+    settle_seconds = 180
+
+    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+        Books.asked += enquiries
+        return [
+            Report(each.reference, phone, status)
+            for each in enquiries
+            for phone in each.phones
+            if (status := Books.answer(each, phone)) is not None
+        ]
+
+
+def say(*statuses: ReportStatus | None) -> None:
+    """The books answer this about every message; several: the first, the second, ... message."""
+
+    def answer(asked: Enquiry, phone: str) -> ReportStatus | None:
+        return statuses[asked.phones.index(phone) % len(statuses)]
+
+    Books.answer = staticmethod(answer)
+
+
+@pytest.fixture
+def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
+    monkeypatch.setattr("integrations.providers.REGISTRY", (Books,))
+    Books.asked = []
+    say(ReportStatus.NOT_FOUND)
+    return people.simulator()
+
+
+@pytest.fixture
+def mailing(olga: User, account: Account) -> Mailing:
+    people.students(2, start=10)
+    return ground.prepared(olga)
+
+
+def look() -> None:
+    """The time of the next look has come."""
+    Dispatch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
+    enquiry.enquire_due()
+
+
+def next_look() -> datetime | None:
+    return Dispatch.objects.exclude(claimed_at=None).get().look_up_at
+
+
+def seconds_to_look() -> int:
+    when = next_look()
+    assert when is not None
+    return round((when - timezone.now()).total_seconds())
+
+
+def statuses(mailing: Mailing) -> dict[str, int]:
+    """Without the owner, who has no phone."""
+    ground.assert_counters_equal_rows(mailing)
+    return {status: n for status, n in ground.statuses(mailing).items() if status != "skipped"}
+
+
+@pytest.mark.parametrize("status", ["accepted", "delivered", "undelivered", "expired"])
+def test_an_unknown_message_becomes_what_the_books_say(mailing: Mailing, status: str) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    say(ReportStatus(status))
+    look()
+    assert statuses(mailing) == {status: 2}
+
+
+def test_the_books_are_asked_by_our_reference_and_phones_since_the_claim(mailing: Mailing) -> None:
+    lot = ground.sent(Outcome.UNKNOWN)
+    look()
+    (asked,) = Books.asked
+    assert asked.reference == lot.reference
+    assert set(asked.phones) == {sms.phone for sms in lot.messages}
+    assert asked.since == Dispatch.objects.get(id=lot.dispatch_id).claimed_at
+
+
+def test_only_open_messages_are_asked_about(mailing: Mailing) -> None:
+    lot = ground.sent(Outcome.TAKEN)
+    ground.reported(dispatch_of(lot, lot.messages[:1]), "delivered")
+    look()
+    assert [each.phones for each in Books.asked] == [(lot.messages[1].phone,)]
+
+
+def dispatch_of(lot: dispatch.Lot, messages: Iterable[Any]) -> dispatch.Lot:
+    """The lot as if it held these messages only."""
+    return dispatch.Lot(
+        lot.dispatch_id,
+        lot.mailing_id,
+        lot.account_id,
+        lot.reference,
+        lot.provider,
+        tuple(messages),
+        lot.claimed,
+    )
+
+
+def test_what_the_books_never_had_goes_again_after_the_second_look_only(mailing: Mailing) -> None:
+    lot = ground.sent(Outcome.UNKNOWN)
+    look()
+    assert statuses(mailing) == {"unknown": 2}
+    look()
+    assert statuses(mailing) == {"waiting": 2}
+    Account.objects.update(failures=0, resting_until=None)
+    again = ground.sent()
+    assert again.reference != lot.reference
+    assert {sms.key for sms in again.messages} == {sms.key for sms in lot.messages}
+    assert statuses(mailing) == {"accepted": 2}
+
+
+def test_a_look_that_learnt_nothing_about_a_message_does_not_count(mailing: Mailing) -> None:
+    """The books were read in part: "not found" has been heard once, not twice, after the next."""
+    ground.sent(Outcome.UNKNOWN)
+    say(ReportStatus.NOT_FOUND, None)
+    look()
+    look()
+    assert statuses(mailing) == {"unknown": 2}
+    say(ReportStatus.NOT_FOUND)
+    look()
+    assert statuses(mailing) == {"unknown": 2}
+    look()
+    assert statuses(mailing) == {"waiting": 2}
+
+
+def test_a_look_while_the_account_is_disconnected_does_not_count(
+    mailing: Mailing, account: Account, olga: User
+) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    router.disconnect(account, olga)
+    look()
+    Account.objects.update(credentials={"on": "yes"})
+    look()
+    assert statuses(mailing) == {"unknown": 2}
+    look()
+    assert statuses(mailing) == {"waiting": 2}
+
+
+def test_found_at_the_second_look_it_does_not_go_again(mailing: Mailing) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    look()
+    say(ReportStatus.NOT_FOUND, ReportStatus.ACCEPTED)
+    look()
+    assert statuses(mailing) == {"waiting": 1, "accepted": 1}
+
+
+def test_an_accepted_message_never_goes_again_whatever_the_books_say(
+    mailing: Mailing, settings: Any
+) -> None:
+    ground.sent(Outcome.TAKEN)
+    for _ in range(3):
+        look()
+    assert statuses(mailing) == {"accepted": 2}
+    ground.grown_older(seconds=settings.RECEIPT_WAIT)
+    look()
+    assert statuses(mailing) == {"no_receipt": 2}
+    assert next_look() is None
+
+
+def test_of_a_cancelled_mailing_it_is_cancelled(mailing: Mailing, olga: User) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    lifecycle.cancel(mailing, olga)
+    look()
+    look()
+    assert statuses(mailing) == {"cancelled": 2}
+    assert set(Message.objects.exclude(status="skipped").values_list("reason", flat=True)) == {
+        Reason.CANCELLED
+    }
+
+
+class Mute(Books):
+    can_look_up = False
+
+
+@pytest.mark.parametrize("mute", ["cannot be asked", "is disconnected", "is not there any more"])
+def test_a_provider_that_cannot_be_asked_leaves_unknown(
+    mailing: Mailing, account: Account, monkeypatch: pytest.MonkeyPatch, mute: str
+) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    if mute == "cannot be asked":
+        monkeypatch.setattr("integrations.providers.REGISTRY", (Mute,))
+    elif mute == "is disconnected":
+        router.disconnect(account, None)
+    else:
+        monkeypatch.setattr("integrations.providers.REGISTRY", ())
+    for _ in range(4):
+        look()
+    ground.grown_older(days=3)
+    look()
+    assert statuses(mailing) == {"unknown": 2}
+    assert Books.asked == []
+    assert seconds_to_look() > 3600  # and hardly any work is spent on it
+
+
+class Troubled(Books):
+    error: ClassVar[Exception]
+
+    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+        raise Troubled.error
+
+
+@pytest.mark.parametrize("error", [Trouble(Reason.UNAVAILABLE), ZeroDivisionError()])
+def test_trouble_puts_the_look_off_and_decides_nothing(
+    mailing: Mailing, monkeypatch: pytest.MonkeyPatch, error: Exception, settings: Any
+) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    Troubled.error = error
+    monkeypatch.setattr("integrations.providers.REGISTRY", (Troubled,))
+    look()
+    assert statuses(mailing) == {"unknown": 2}
+    assert seconds_to_look() == settings.LOOK_UP_PAUSE
+    assert Dispatch.objects.get().look_ups == 0
+
+
+def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
+    olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubled = Account.objects.create(provider="troubled")
+    monkeypatch.setattr(Simulator, "lot", 1)
+    monkeypatch.setattr(Troubled, "slug", "troubled")
+    monkeypatch.setattr("integrations.providers.REGISTRY", (Troubled, Books))
+    Troubled.error, Books.asked = ZeroDivisionError(), []
+    people.simulator()
+    people.students(2)
+    mailing = ground.prepared(olga)
+    first, second = ground.claimed(), ground.claimed()
+    for lot in (first, second):
+        dispatch.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
+    Dispatch.objects.filter(id=first.dispatch_id).update(account=troubled)
+    Account.objects.update(credentials={"on": "yes"})
+    say(ReportStatus.DELIVERED)
+    look()
+    assert statuses(mailing) == {"unknown": 1, "delivered": 1}
+
+
+def test_no_receipt_after_the_wait_and_a_late_one_still_wins(
+    mailing: Mailing, settings: Any
+) -> None:
+    lot = ground.sent(Outcome.TAKEN)
+    say(ReportStatus.ACCEPTED)
+    ground.grown_older(seconds=settings.RECEIPT_WAIT - 60)
+    look()
+    assert statuses(mailing) == {"accepted": 2}
+    assert 0 <= seconds_to_look() <= 60
+    ground.grown_older(seconds=61)
+    look()
+    assert statuses(mailing) == {"no_receipt": 2}
+    assert {m.reason for m in Message.objects.filter(status="no_receipt")} == {Reason.NO_RECEIPT}
+    ground.reported(lot, "delivered")
+    assert statuses(mailing) == {"delivered": 2}
+    assert set(Message.objects.exclude(status="skipped").values_list("reason", flat=True)) == {""}
+
+
+def test_accepted_messages_are_looked_at_after_ten_minutes_one_hour_six_and_at_the_end(
+    mailing: Mailing, settings: Any
+) -> None:
+    ground.sent(Outcome.TAKEN)
+    say(ReportStatus.ACCEPTED)
+    looks = [settings.LOOK_UP_AFTER, 3600, 6 * 3600, settings.RECEIPT_WAIT]
+    age = 0
+    for when in looks:
+        assert abs(age + seconds_to_look() - when) <= 2
+        ground.grown_older(seconds=when - age)
+        age = when
+        enquiry.enquire_due()
+    assert next_look() is None
+    assert len(Books.asked) == len(looks)
+
+
+def test_no_look_comes_later_than_the_end_of_a_short_wait(mailing: Mailing, settings: Any) -> None:
+    settings.RECEIPT_WAIT = 1800
+    ground.sent(Outcome.TAKEN)
+    say(ReportStatus.ACCEPTED)
+    ground.grown_older(seconds=600)
+    enquiry.enquire_due()
+    assert abs(seconds_to_look() - 1200) <= 2
+
+
+def test_unknown_messages_are_looked_at_when_the_books_are_settled_then_ever_more_rarely(
+    mailing: Mailing, settings: Any
+) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    assert abs(seconds_to_look() - Books.settle_seconds) <= 2
+    enquiry.enquire_due()
+    assert Books.asked == []  # not before
+    say(None)
+    look()
+    assert abs(seconds_to_look() - settings.LOOK_UP_PAUSE) <= 2
+    ground.grown_older(hours=8)
+    look()
+    assert abs(seconds_to_look() - 2 * 3600) <= 60
+
+
+def test_nobody_else_asks_meanwhile(mailing: Mailing, account: Account, settings: Any) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    Dispatch.objects.update(look_up_at=timezone.now() - timedelta(seconds=1))
+    assert len(enquiry._take(account)) == 1
+    assert enquiry._take(account) == []
+    assert abs(seconds_to_look() - settings.LEASE) <= 2  # should we be killed before the answer
+
+
+def test_a_dead_workers_lot_ends_well_whether_it_went_or_not(
+    olga: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the simulator's own books: killed before, and after the request."""
+    monkeypatch.setattr(Simulator, "lot", 2)
+    people.simulator()
+    people.students(4, start=10)
+    mailing = ground.prepared(olga)
+    dead, gone = ground.claimed(), ground.claimed()
+    dispatch.hand_over(gone)
+    ground.grown_older(seconds=settings.LEASE + 1)
+    while dispatch.recover_due():
+        pass
+    assert statuses(mailing) == {"unknown": 4}
+    look()
+    look()
+    assert statuses(mailing) == {"waiting": 2, "accepted": 2}
+    again = ground.claimed()
+    assert {sms.key for sms in again.messages} == {sms.key for sms in dead.messages}
+    dispatch.record(again, dispatch.hand_over(again))
+    assert statuses(mailing) == {"accepted": 4}
+    assert SimulatedSms.objects.count() == 4
