@@ -24,6 +24,7 @@ lint: .venv/.dev
 	@.venv/bin/lint-imports
 
 demo: .venv/.run
+	@$(EMBEDDED) .venv/bin/python manage.py migrate --verbosity 0 --no-input
 	@$(EMBEDDED) .venv/bin/python manage.py demo --people $(PEOPLE) $(ARGS)
 
 bench: .venv/.dev

@@ -14,8 +14,8 @@ from integrations.models import SimulatedSms
 from mailings import lifecycle
 from mailings.models import Counters, Mailing, Message
 from tests import people
+from tests.crash.servers import Redis
 from tests.processes import running, wait_until
-from tests.redis_server import redis_server
 from users.models import User
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
@@ -73,20 +73,20 @@ def test_a_mailing_ends_well_with_two_beats_and_a_redis_flushed_and_killed(
     olga: User, tmp_path: Path
 ) -> None:
     with contextlib.ExitStack() as stack:
-        broker = stack.enter_context(redis_server(tmp_path))
-        way = environment(broker.url)
+        redis = stack.enter_context(Redis())
+        way = environment(redis.url)
         worker = stack.enter_context(running(WORKER, way, tmp_path / "worker.log"))
         for name in ("beat", "another"):
             stack.enter_context(running(BEAT, way, tmp_path / f"{name}.log"))
         mailing = launched(olga)
 
         wait_until(lambda: handed(mailing) > 0, 60, worker.output)
-        broker.client.flushdb()
+        redis.flush()
         time.sleep(0.5)
-        broker.client.flushdb()
-        broker.kill()
+        redis.flush()
+        redis.kill()
         time.sleep(1)
-        broker.start()
+        redis.start()
         assert state(mailing) != Mailing.State.DONE, "there was nothing left to disturb"
 
         wait_until(lambda: state(mailing) == Mailing.State.DONE, 120, worker.output)

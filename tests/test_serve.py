@@ -1,15 +1,15 @@
 """`manage.py serve`, which `make run` starts: one command up, one Ctrl-C down, nothing left behind."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.processes import MANAGE, ROOT, Running, free_port, of_session, wait_until
 
@@ -39,11 +39,9 @@ def served(environment: dict[str, str], tmp_path: Path) -> Iterator[Running]:
 
 
 def answers(environment: dict[str, str]) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{environment['PORT']}/health/", timeout=5):
-            return True
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
+    with contextlib.suppress(requests.ConnectionError):
+        return requests.get(f"http://127.0.0.1:{environment['PORT']}/health/", timeout=5).ok
+    return False
 
 
 def test_a_first_start_tells_the_address_and_who_may_sign_in(
