@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urlencode
 
+import requests
+from django.conf import settings
 from django.db.models import QuerySet
 
 from integrations.models import Account, Receipt
@@ -99,7 +101,7 @@ def fold_all() -> None:
 
 
 def check(mailing: Mailing, people: int) -> None:
-    """Fast and wrong does not count."""
+    """Fast and wrong does not count: all delivered, none twice, the counters right."""
     lifecycle.settle_due()
     lifecycle.settle_due()
     mailing.refresh_from_db()
@@ -107,3 +109,5 @@ def check(mailing: Mailing, people: int) -> None:
     assert mailing.state == Mailing.State.DONE, mailing.state
     assert delivered == people, delivered
     assert recount.compare() == []
+    journal = requests.post(f"{settings.PROVIDER_URLS['smsc']}/_control", json={}, timeout=30)
+    assert journal.json()["accepted"] == people

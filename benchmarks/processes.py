@@ -39,7 +39,8 @@ def redis() -> Iterator[str]:
 @contextmanager
 def plain_worker(processes: int) -> Iterator[None]:
     """A Celery worker as people start it."""
-    command = [sys.executable, "-m", "celery", "-A", "benchmarks.plain", "worker"]
+    # Without the warning that root had better not do this.
+    command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "benchmarks.plain", "worker"]
     options = ["--concurrency", str(processes), "--loglevel", "ERROR", "--without-mingle"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
     with _ended(process):

@@ -1,5 +1,7 @@
 """Runs the three ways one after the other and prints them as a table, beside the goals."""
 
+import os
+
 from django.core.management import call_command
 
 from . import bare, pipeline, plain
@@ -15,7 +17,7 @@ def fill_and_print(*, people: int, plain_people: int) -> None:
     both = together(ours.prepare, ours.hand_over)
 
     print(f"\n{people} recipients through the SMSC emulator; the plain way {plain_people}\n")
-    print(f"{'':44}{'messages/s':>12}{'peak MB':>10}{'grown MB':>10}")
+    print(f"{'':44}{'messages/s':>12}{'a CPU s':>10}{'peak MB':>10}{'grown MB':>10}")
     for name, step in (
         ("prepare", ours.prepare),
         ("hand over", ours.hand_over),
@@ -27,8 +29,12 @@ def fill_and_print(*, people: int, plain_people: int) -> None:
         ("bare: UPDATE", updated),
         ("bare: COPY and UPDATE", bare_both),
     ):
-        memory = f"{step.peak:10.0f}{step.grown:10.0f}" if step.peak else ""
-        print(f"{name:44}{step.rate:12,.0f}{memory}")
+        waited = step.cpu < step.seconds / 20  # for the database, all the time
+        of_cpu = "-" if waited else f"{step.rate_of_cpu:,.0f}"
+        print(f"{name:44}{step.rate:12,.0f}{of_cpu:>10}{step.peak:10.0f}{step.grown:10.0f}")
+    print("\na CPU s: messages for each second of this process's CPU; it has no part in what")
+    print("PostgreSQL, the emulator and the plain way's worker do in theirs. Load on the machine:")
+    print(f"{os.getloadavg()[0]:.1f} over {os.cpu_count()} cores (ours included).")
     print(f"\n{'ratio':44}{'here':>12}{'goal':>10}")
     compare("G1  prepare and hand over / plain", both.rate / sent.rate, 100)
     compare("G2  prepare and hand over / bare", both.rate / bare_both.rate, 0.5)
@@ -42,6 +48,7 @@ def together(first: Step, second: Step) -> Step:
     return Step(
         first.messages,
         first.seconds + second.seconds,
+        first.cpu + second.cpu,
         max(first.peak, second.peak),
         first.grown + second.grown,
     )
