@@ -1,6 +1,6 @@
 """SMSC as its documents describe it: send, status, history, balance, cancel, callbacks.
 
-JSON (fmt=3) only. Fates go by the last two digits of the phone (FATES). In a test:
+JSON (fmt=3) only. Fates go by the last two digits of the phone (smsc_rows). In a test:
 `with SmscEmulator() as smsc`, or the fixture; as a process: `python -m tests.emulators.smsc --help`.
 """
 
@@ -13,7 +13,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count, islice
 from pathlib import Path
@@ -32,52 +31,18 @@ from .smsc_format import (
     parts_of,
     recipients_of,
 )
+from .smsc_rows import NOTHING, PRICE, SILENT, Row, told, verdict
 from .web import Emulator, Reply
 
 LOGIN, PASSWORD, APIKEY = "school", "made-up", "made-up-key"
-PRICE = Decimal("2.50")  # a part
 PAGE = 1000  # rows of history at once
 ENDINGS = {signal.SIGTERM, signal.SIGINT}
-
-# Last two digits of the phone: the final status and err. All others are delivered.
-SILENT = "06"  # accepted, but nothing is ever told; "00" is no number: 22/249 (smsc_format)
-FATES = {
-    "01": (20, 1),
-    "02": (20, 6),
-    "03": (20, 12),
-    "04": (20, 255),
-    "05": (3, 0),
-    "07": (25, 11),
-}
-NOTHING = ("last_date", "last_timestamp", "send_date", "send_timestamp", "status_name")
-NAMES = {-3: "Сообщение не найдено", 0: "Передано оператору", 1: "Доставлено", 3: "Просрочено"}
 
 
 class SmscError(Exception):
     def __init__(self, number: int, **more: Any) -> None:
         super().__init__(number)
         self.answer = {"error": f"error {number}", "error_code": number, **more}
-
-
-@dataclass(slots=True)
-class Row:
-    """One message in the books."""
-
-    id: str
-    int_id: int
-    phone: str  # digits
-    text: str
-    sender: str
-    sent_at: float
-    final_at: float
-    parts: int
-
-    @property
-    def fate(self) -> tuple[int, int]:
-        return FATES.get(self.phone[-2:], (1, 0))
-
-    def state(self, now: float) -> tuple[int, int]:
-        return (0, 0) if now < self.final_at or self.phone.endswith(SILENT) else self.fate
 
 
 class SmscEmulator(Emulator):
@@ -223,7 +188,7 @@ class SmscEmulator(Emulator):
         if fields.get("cost") == "3":
             answer["balance"] = str(self.balance)
         if fields.get("op") == "1":
-            answer["phones"] = [_verdict(phone, text) for phone, text in recipients]
+            answer["phones"] = [verdict(phone, text) for phone, text in recipients]
         return answer
 
     def _refuse_repeats(self, messages: Sequence[tuple[str, str]]) -> None:
@@ -322,7 +287,7 @@ class SmscEmulator(Emulator):
         row = self._book.get((id_, digits(phone)))
         if row is None:
             return dict.fromkeys(NOTHING) | {"id": id_, "phone": phone, "status": -3, "err": 0}
-        return self._told(row)
+        return told(row)
 
     def _delete(self, id_: str, phone: str) -> dict[str, Any]:
         """Takes back what has no final status yet."""
@@ -339,7 +304,7 @@ class SmscEmulator(Emulator):
         if fields.get("get_messages") != "1":
             raise SmscError(3)  # no answers were ever received
         rows = islice(self._backwards(fields), min(int(fields.get("cnt") or PAGE), PAGE))
-        found = [self._told(row) for row in rows]
+        found = [told(row) for row in rows]
         if not found:
             raise SmscError(3)
         return found
@@ -355,39 +320,8 @@ class SmscEmulator(Emulator):
             if row.sent_at < end and phone in {"", row.phone} and (row.id, row.phone) in self._book:
                 yield row
 
-    def _told(self, row: Row) -> dict[str, Any]:
-        now = time.time()
-        status, err = row.state(now)
-        changed = row.final_at if status else row.sent_at
-        return {
-            "id": row.id,
-            "int_id": str(row.int_id),
-            "phone": row.phone,
-            "status": status,
-            "status_name": NAMES.get(status, "Не доставлено"),
-            "err": err,
-            "flag": 0,
-            "last_date": moscow(changed),
-            "last_timestamp": int(changed),
-            "send_date": moscow(row.sent_at),
-            "send_timestamp": int(row.sent_at),
-            "cost": str(PRICE * row.parts),
-            "sender_id": row.sender,
-            "message": row.text,
-            "mccmnc": "25001",
-            "type": 0,
-            "sms_cnt": row.parts,
-        }
-
     def _balance(self, fields: dict[str, str]) -> dict[str, Any]:
         return {"balance": str(self.balance)} | ({"currency": "RUR"} if "cur" in fields else {})
-
-
-def _verdict(phone: str, text: str) -> dict[str, str]:
-    if dialable(phone):
-        cost = str(PRICE * parts_of(text))
-        return {"phone": phone, "mccmnc": "25001", "cost": cost, "status": "", "error": ""}
-    return {"phone": phone, "mccmnc": "", "cost": "0", "status": "22", "error": "249"}
 
 
 def main() -> None:

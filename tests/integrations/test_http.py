@@ -26,7 +26,7 @@ Peer = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def short_waits(settings: Any) -> None:
-    settings.CONNECT_TIMEOUT = 0.5
+    settings.CONNECT_TIMEOUT = 1.5
     settings.READ_TIMEOUT = 0.5
 
 
@@ -199,7 +199,7 @@ def test_it_knows_a_connection_that_nobody_takes() -> None:
         began = time.monotonic()
         answer = send(f"http://127.0.0.1:{server.getsockname()[1]}/")
     assert_unsent(answer, "ConnectTimeoutError")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_it_knows_tls_to_a_port_that_has_none(peer: Peer) -> None:
@@ -291,7 +291,7 @@ def test_it_never_takes_for_unsent_what_may_have_arrived(peer: Peer, behave: Beh
     answer = send(peer(behave))
     assert (answer.status, answer.body, answer.failure) == (0, "", Failure.UNKNOWN)
     assert answer.error.isidentifier()
-    assert time.monotonic() - began < 1  # however slowly it comes, READ_TIMEOUT is the end
+    assert time.monotonic() - began < 3  # however slowly it comes, READ_TIMEOUT is the end
 
 
 def test_it_has_no_answer_when_the_connection_is_reset_at_once(peer: Peer) -> None:
@@ -319,7 +319,7 @@ def test_it_does_not_take_a_tls_failure_after_the_request_for_one_before(
     began = time.monotonic()
     answer = send(peer(in_tls(certificate, behave), "https"))
     assert answer.failure == Failure.UNKNOWN
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
 
 
 def test_it_waits_as_long_as_it_is_told(peer: Peer) -> None:
@@ -334,12 +334,12 @@ def test_it_waits_as_long_as_it_is_told(peer: Peer) -> None:
 def test_it_does_not_wait_for_a_peer_who_does_not_read(peer: Peer) -> None:
     def behave(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        time.sleep(3)
+        time.sleep(9)
 
     began = time.monotonic()
     answer = post(peer(behave), data={"text": "x" * 20_000_000}, deadline=clock() + 60)
     assert answer.failure == Failure.UNKNOWN
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_it_leaves_neither_threads_nor_connections_behind(peer: Peer) -> None:

@@ -14,9 +14,13 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 import requests
+from django.urls import reverse
 
+from integrations import router
+from integrations.models import Receipt
 from integrations.provider import Credentials, Note
 from integrations.providers.smsc import Smsc
+from tests import people
 from tests.emulators.journal import Journal
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.web import Emulator, Reply
@@ -260,6 +264,27 @@ def test_it_keeps_silent_when_told_to(smsc_emulator: SmscEmulator, door: Door) -
     send(smsc_emulator.url, PHONES[0])
     smsc_emulator.caller.wait()
     assert not door.came
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_let_in_at_our_door(smsc_emulator: SmscEmulator, live_server: Any) -> None:
+    account = people.smsc(credentials={"apikey": "made-up-key", "callback_secret": "word"})
+    door = reverse("receipt-door", args=["smsc", account.receipt_key])
+    smsc_emulator.callback = f"{live_server.url}{door}{Smsc.callback_hint}"
+    smsc_emulator.secret = "word"
+    send(smsc_emulator.url, PHONES[0])
+    smsc_emulator.caller.wait()
+    [receipt] = Receipt.objects.all()
+    adapter = router.provider_of(account)
+    [report] = adapter.read_receipts(Note(receipt.headers, receipt.query, receipt.body))
+    assert (report.reference, report.phone) == ("ref1", f"+{PHONES[0]}")
+
+    smsc_emulator.secret = "another word"
+    smsc_emulator.manner.tries = 1
+    send(smsc_emulator.url, PHONES[1])
+    smsc_emulator.caller.wait()
+    assert smsc_emulator.caller.failed == 1
+    assert Receipt.objects.count() == 1
 
 
 # --- misbehaving -----------------------------------------------------------------------------
