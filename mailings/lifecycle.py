@@ -5,7 +5,7 @@ conditional update that must hit its row: a second click hits none.
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -41,7 +41,6 @@ class Split:
 
 def launch(mailing: Mailing, by: User) -> None:
     """From draft to preparing, once. Raises CannotLaunch."""
-    _check_ready(mailing)
     with transaction.atomic():
         launched = Mailing.objects.filter(id=mailing.id, state=State.DRAFT).update(
             state=State.PREPARING,
@@ -52,6 +51,8 @@ def launch(mailing: Mailing, by: User) -> None:
         )
         if not launched:
             raise CannotLaunch(_("This mailing has been launched already."))
+        # As it is written now, which nobody can change any more; not as the caller read it.
+        _check_ready(Mailing.objects.get(id=mailing.id))
         Counters.objects.create(mailing=mailing)
         audit(by, "launched", f"mailing {mailing.id}")
         nudge("prepare")
@@ -76,16 +77,17 @@ def cancel(mailing: Mailing, by: User) -> Split:
         _change(mailing, Mailing.STOPPABLE, State.CANCELLED, by, "cancelled")
         counters = Counters.objects.get(mailing=mailing)
         in_hand = mailing.dispatches.filter(state=Dispatch.State.HANDING)
-        leaving = in_hand.aggregate(size=Sum("size"))["size"] or 0
+        leaving = Message.objects.filter(dispatch__in=in_hand, status=Status.WAITING).count()
         nudge("settle")
     return Split(stopped=max(counters.waiting - leaving, 0), gone=counters.gone + leaving)
 
 
 def delete_draft(mailing: Mailing, by: User) -> None:
     with transaction.atomic():
-        deleted, _rows = Mailing.objects.filter(id=mailing.id, state=State.DRAFT).delete()
-        if not deleted:
+        draft = Mailing.objects.select_for_update().filter(id=mailing.id, state=State.DRAFT).first()
+        if draft is None:
             raise WrongState(_("Only a draft can be deleted."))
+        draft.delete()
         audit(by, "deleted", f"mailing {mailing.id}", name=mailing.name)
 
 
@@ -95,8 +97,11 @@ def settle_due() -> bool:
     mailings = Mailing.objects.filter(kind=Mailing.Kind.MAILING)
     # An unknown message that the provider never had waits again.
     mailings.filter(_counts(waiting__gt=0), state=State.SETTLING).update(state=State.SENDING)
+    # A paused one stays paused while something may have to wait again: that is for resume() to send.
     mailings.filter(
-        _counts(waiting=0), state__in=[State.SENDING, State.PAUSED], prepared_at__isnull=False
+        (Q(state=State.SENDING) & _counts(waiting=0))
+        | (Q(state=State.PAUSED) & _counts(waiting=0, unknown=0)),
+        prepared_at__isnull=False,
     ).update(state=State.SETTLING, trouble="", trouble_raw="")
     final = _counts(waiting=0, accepted=0, unknown=0)
     mailings.filter(final, state=State.SETTLING).update(state=State.DONE, finished_at=now)

@@ -1,0 +1,373 @@
+"""Launch, pause, resume, cancel, settle: each change once, from the right state, to the end."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from integrations import router
+from integrations.models import Account
+from integrations.provider import Outcome, Verdict
+from integrations.providers.simulator import Simulator
+from integrations.reasons import Reason
+from mailings import dispatch, lifecycle, prepare
+from mailings.lifecycle import CannotLaunch, Split, WrongState
+from mailings.models import Counters, Dispatch, Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users.models import AuditEvent, Group, User
+
+State = Mailing.State
+Status = Message.Status
+
+
+@pytest.fixture
+def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
+    monkeypatch.setattr(Simulator, "lot", 2)
+    return people.simulator()
+
+
+@pytest.fixture
+def mailing(olga: User, account: Account) -> Mailing:
+    """Six students in three lots; the owner is left out."""
+    people.students(6)
+    return ground.prepared(olga)
+
+
+def state_of(mailing: Mailing) -> str:
+    mailing.refresh_from_db()
+    return mailing.state
+
+
+def statuses(mailing: Mailing) -> dict[str, int]:
+    ground.assert_counters_equal_rows(mailing)
+    return {status: n for status, n in ground.statuses(mailing).items() if status != "skipped"}
+
+
+# --- launching -------------------------------------------------------------------------------
+def test_a_launch_is_written_down_and_prepares(olga: User, account: Account) -> None:
+    people.students(2)
+    mailing = ground.launched(olga)
+    assert mailing.state == State.PREPARING
+    assert mailing.launched_by == olga
+    assert mailing.launched_at is not None
+    assert mailing.ceiling == User.objects.order_by("id").last().id  # type: ignore[union-attr]
+    assert Counters.objects.get(mailing=mailing).total == 0
+    assert AuditEvent.objects.get().what == "launched"
+
+
+def test_a_second_launch_is_refused_and_changes_nothing(olga: User, account: Account) -> None:
+    people.students(2)
+    mailing = ground.launched(olga)
+    people.students(1, start=5)
+    with pytest.raises(CannotLaunch, match="already"):
+        lifecycle.launch(mailing, olga)
+    before = mailing.ceiling
+    mailing.refresh_from_db()
+    assert mailing.ceiling == before
+    assert AuditEvent.objects.count() == 1
+
+
+def no_service(draft: Mailing) -> None:
+    router.disconnect(Account.objects.get(), None)
+
+
+def no_text(draft: Mailing) -> None:
+    Mailing.objects.update(text="  \n ")
+
+
+def bad_text(draft: Mailing) -> None:
+    Mailing.objects.update(text="Hello, {first_nam}")
+
+
+def no_people(draft: Mailing) -> None:
+    Mailing.objects.update(everyone=False)
+
+
+def nobody_fit(draft: Mailing) -> None:
+    User.objects.update(sms_forbidden=True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (no_service, "No SMS service"),
+        (no_text, "text is empty"),
+        (bad_text, "first_nam"),
+        (no_people, "Nobody would get it"),
+        (nobody_fit, "Nobody would get it"),
+    ],
+)
+def test_a_draft_that_cannot_go_stays_a_draft(
+    olga: User, account: Account, spoil: Callable[[Mailing], None], words: str
+) -> None:
+    """Also when it was spoilt after the page was drawn: `draft` is as it was before."""
+    people.students(2)
+    draft = ground.draft()
+    spoil(draft)
+    with pytest.raises(CannotLaunch, match=words):
+        lifecycle.launch(draft, olga)
+    assert state_of(draft) == State.DRAFT
+    assert draft.launched_at is None
+    assert not Counters.objects.exists()
+    assert not AuditEvent.objects.filter(what="launched").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_launches_at_the_same_moment_are_one() -> None:
+    people.simulator()
+    people.students(2)
+    owner = people.olga()
+    draft = ground.draft()
+    both = threading.Barrier(2, timeout=20)
+    results: list[str] = []
+
+    def click() -> None:
+        try:
+            mine = Mailing.objects.get(id=draft.id)
+            both.wait()
+            lifecycle.launch(mine, owner)
+            results.append("launched")
+        except CannotLaunch:
+            results.append("refused")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=click) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(results) == ["launched", "refused"]
+    assert Counters.objects.count() == AuditEvent.objects.count() == 1
+
+
+# --- from each state -------------------------------------------------------------------------
+ALLOWED: dict[str, dict[str, State]] = {
+    "pause": {State.PREPARING: State.PAUSED, State.SENDING: State.PAUSED},
+    "resume": {State.PAUSED: State.SENDING},
+    "cancel": dict.fromkeys([State.PREPARING, State.SENDING, State.PAUSED], State.CANCELLED),
+}
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("what", list(ALLOWED))
+def test_each_button_works_from_its_states_only(
+    mailing: Mailing, olga: User, what: str, state: State
+) -> None:
+    change = {"pause": lifecycle.pause, "resume": lifecycle.resume, "cancel": lifecycle.cancel}
+    Mailing.objects.update(state=state)
+    if state in ALLOWED[what]:
+        change[what](mailing, olga)
+        assert state_of(mailing) == ALLOWED[what][state]
+    else:
+        with pytest.raises(WrongState):
+            change[what](mailing, olga)
+        assert state_of(mailing) == state
+    assert AuditEvent.objects.exclude(what="launched").count() == (state in ALLOWED[what])
+
+
+def test_a_mailing_paused_while_preparing_resumes_there(olga: User, account: Account) -> None:
+    people.students(2)
+    mailing = ground.launched(olga)
+    lifecycle.pause(mailing, olga)
+    lifecycle.resume(mailing, olga)
+    assert mailing.state == State.PREPARING
+
+
+def test_a_launched_mailing_cannot_be_deleted_and_a_draft_can(mailing: Mailing, olga: User) -> None:
+    with pytest.raises(WrongState):
+        lifecycle.delete_draft(mailing, olga)
+    draft = ground.draft(everyone=False)
+    draft.groups.add(Group.objects.create(name="Evening"))
+    lifecycle.delete_draft(draft, olga)
+    assert list(Mailing.objects.all()) == [mailing]
+    assert AuditEvent.objects.get(what="deleted").details == {"name": "Webinar"}
+
+
+# --- cancelling ------------------------------------------------------------------------------
+def test_a_cancellation_says_what_it_stops_and_what_had_gone(mailing: Mailing, olga: User) -> None:
+    ground.sent()
+    ground.claimed()
+    assert lifecycle.cancel(mailing, olga) == Split(stopped=2, gone=4)
+
+
+def test_of_a_lot_in_hand_each_message_is_counted_once(mailing: Mailing, olga: User) -> None:
+    """Receipts overtook its answer: those messages have gone already."""
+    lot = ground.claimed()
+    ground.reported(lot, "delivered")
+    assert lifecycle.cancel(mailing, olga) == Split(stopped=4, gone=2)
+
+
+def test_a_cancelled_mailing_is_swept_some_lots_at_a_time_to_its_end(
+    mailing: Mailing, olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "SWEEP", 2)
+    lifecycle.cancel(mailing, olga)
+    assert lifecycle.settle_due()
+    assert statuses(mailing) == {"cancelled": 4, "waiting": 2}
+    assert not lifecycle.settle_due()
+    assert statuses(mailing) == {"cancelled": 6}
+    lifecycle.settle_due()
+    assert state_of(mailing) == State.CANCELLED
+    assert mailing.finished_at is not None
+    cancelled = Message.objects.filter(status=Status.CANCELLED)
+    assert set(cancelled.values_list("reason", flat=True)) == {Reason.CANCELLED}
+    assert not Dispatch.objects.filter(state=Dispatch.State.WAITING).exists()
+
+
+def test_the_sweep_leaves_other_mailings_alone(mailing: Mailing, olga: User) -> None:
+    other = ground.prepared(olga)
+    lifecycle.cancel(mailing, olga)
+    ground.settle()
+    assert statuses(other) == {"waiting": 6}
+    assert state_of(other) == State.SENDING
+
+
+def test_a_cancelled_mailing_is_over_when_the_lots_in_hand_are(
+    mailing: Mailing, olga: User
+) -> None:
+    lot = ground.claimed()
+    lifecycle.cancel(mailing, olga)
+    ground.settle()
+    assert statuses(mailing) == {"waiting": 2, "cancelled": 4}
+    assert state_of(mailing) == State.CANCELLED
+    assert mailing.finished_at is None
+    dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    ground.reported(lot, "delivered")
+    ground.settle()
+    mailing.refresh_from_db()
+    assert mailing.finished_at is not None
+    assert statuses(mailing) == {"delivered": 2, "cancelled": 4}
+
+
+# --- settling --------------------------------------------------------------------------------
+def test_a_mailing_settles_when_nothing_waits_and_is_done_when_all_is_final(
+    mailing: Mailing,
+) -> None:
+    lots = [ground.sent() for _ in range(3)]
+    lifecycle.settle_due()
+    assert state_of(mailing) == State.SETTLING
+    for lot in lots[:2]:
+        ground.reported(lot, "delivered")
+    ground.settle()
+    assert state_of(mailing) == State.SETTLING
+    assert mailing.finished_at is None
+    ground.reported(lots[2], "undelivered")
+    ground.settle()
+    assert state_of(mailing) == State.DONE
+    assert mailing.finished_at is not None
+    assert mailing.trouble == ""
+
+
+@pytest.mark.parametrize("left", ["waiting", "accepted", "unknown"])
+def test_one_message_left_keeps_a_mailing_from_being_done(mailing: Mailing, left: str) -> None:
+    answers = {"waiting": Outcome.UNSENT, "accepted": Outcome.TAKEN, "unknown": Outcome.UNKNOWN}
+    for number in range(3):
+        lot = ground.claimed()
+        rest = lot.messages[1:] if number == 0 else lot.messages
+        verdicts = [Verdict(sms.key, Outcome.REFUSED, raw=sms.phone) for sms in rest]
+        if number == 0:
+            verdicts.append(Verdict(lot.messages[0].key, answers[left]))
+        dispatch.record(lot, verdicts)
+    ground.settle()
+    assert statuses(mailing) == {left: 1, "refused": 5}
+    assert state_of(mailing) != State.DONE
+
+
+def test_sending_goes_on_while_preparation_does(
+    olga: User, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "CHUNK", 2)
+    people.students(4, start=1)
+    mailing = ground.launched(olga)
+    prepare.prepare_some(mailing.id)
+    ground.reported(ground.sent(), "delivered")
+    ground.settle()
+    assert state_of(mailing) == State.PREPARING  # nothing waits now, more will
+
+
+def test_a_message_that_waits_again_brings_the_mailing_back_to_sending(mailing: Mailing) -> None:
+    for _ in range(2):
+        ground.reported(ground.sent(), "delivered")
+    lot = ground.sent(Outcome.UNKNOWN)
+    lifecycle.settle_due()
+    assert state_of(mailing) == State.SETTLING
+    send_again(lot)
+    assert dispatch.claim() is None
+    lifecycle.settle_due()
+    assert state_of(mailing) == State.SENDING
+    Account.objects.update(failures=0, resting_until=None)
+    ground.reported(ground.sent(), "delivered")
+    ground.settle()
+    assert state_of(mailing) == State.DONE
+
+
+def send_again(lot: dispatch.Lot) -> None:
+    with transaction.atomic():
+        known = Dispatch.objects.select_related("mailing").get(id=lot.dispatch_id)
+        dispatch.send_again(known, [sms.key for sms in lot.messages])
+
+
+def test_a_paused_mailing_stays_paused_though_an_unknown_message_waits_again(
+    mailing: Mailing, olga: User
+) -> None:
+    """Else settling would have forgotten the pause, and sent what a person holds back."""
+    for _ in range(2):
+        ground.reported(ground.sent(), "delivered")
+    lot = ground.sent(Outcome.UNKNOWN)
+    lifecycle.pause(mailing, olga)
+    ground.settle()
+    send_again(lot)
+    ground.settle()
+    assert state_of(mailing) == State.PAUSED
+    lifecycle.resume(mailing, olga)
+    Account.objects.update(failures=0, resting_until=None)
+    ground.reported(ground.sent(), "delivered")
+    ground.settle()
+    assert state_of(mailing) == State.DONE
+
+
+def test_a_paused_mailing_of_which_nothing_is_left_is_done(mailing: Mailing, olga: User) -> None:
+    lots = [ground.sent() for _ in range(3)]
+    Mailing.objects.update(state=State.PAUSED, trouble=Reason.TEXT_FORBIDDEN, trouble_raw="6")
+    for lot in lots:
+        ground.reported(lot, "delivered")
+    ground.settle()
+    assert state_of(mailing) == State.DONE
+    assert (mailing.trouble, mailing.trouble_raw) == ("", "")
+
+
+def test_settling_takes_the_same_queries_for_any_number_of_mailings(
+    mailing: Mailing, olga: User
+) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            lifecycle.settle_due()
+        return len(captured)
+
+    for_one = queries()
+    for _ in range(4):
+        ground.prepared(olga)
+    while (lot := dispatch.claim()) is not None:
+        dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    assert queries() == for_one
+    assert set(Mailing.objects.values_list("state", flat=True)) == {State.SETTLING}
+
+
+def test_a_sweep_takes_the_same_queries_for_any_size(
+    olga: User, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Simulator, "lot", 500)
+
+    def queries(count: int, start: int) -> int:
+        people.students(count, start=start)
+        lifecycle.cancel(ground.prepared(olga), olga)
+        with CaptureQueriesContext(connection) as captured:
+            lifecycle.settle_due()
+        return len(captured)
+
+    assert queries(2, 0) == queries(300, 2)
+    assert not Message.objects.filter(status=Status.WAITING).exists()
