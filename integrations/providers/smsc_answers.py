@@ -22,7 +22,8 @@ Row = Mapping[str, Any]
 
 def line(sms: Sms) -> str:
     """One line of `list`. The phone comes first, so that a `name|` in the text is no prefix; nl=1
-    makes line breaks of \\n. With its "+", SMSC does not try to repair the number.
+    makes line breaks of \\n (of one that a person typed, too: nothing is known that would escape
+    it). With its "+", SMSC does not try to repair the number.
     """
     text = re.sub(r"\r\n?|\n", r"\\n", sms.text)
     return f"{sms.phone}:{text}"

@@ -1,6 +1,8 @@
 """The SMSC adapter against the emulator: real HTTP, every outcome, its books, its callbacks."""
 
 import hashlib
+import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,8 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as trials
+from hypothesis import strategies as st
 
-from integrations.http import clock
+from integrations.http import Answer, clock
 from integrations.provider import (
     Credentials,
     Enquiry,
@@ -24,8 +29,10 @@ from integrations.provider import (
 )
 from integrations.providers import smsc_codes
 from integrations.providers.smsc import Smsc
+from integrations.providers.smsc_answers import line, verdicts_of
 from integrations.reasons import Reason
 from tests.emulators.smsc import SmscEmulator
+from tests.emulators.smsc_format import recipients_of
 
 LOGIN = {"login": "school", "password": "made-up"}
 PHONES = tuple(f"+7998000011{number}" for number in range(5))
@@ -172,6 +179,42 @@ def test_it_takes_a_service_that_is_away_for_unsent(settings: Any) -> None:
         settings.PROVIDER_URLS = {"smsc": gone.url}
     [verdict] = send(PHONES[0])
     assert (verdict.outcome, verdict.reason) == (Outcome.UNSENT, Reason.UNAVAILABLE)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "cnt", "phones", "phone", "status", "error", "error_code", "cost"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@trials(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(JSON)
+def test_it_has_one_verdict_for_each_message_whatever_comes_back(body: object) -> None:
+    messages = [Sms(key, phone, "Hello") for key, phone in enumerate(PHONES)]
+    verdicts = verdicts_of(messages, Answer(200, json.dumps(body)))
+    assert [verdict.key for verdict in verdicts] == list(range(5))
+    for verdict in verdicts:
+        assert len(verdict.raw) <= 64
+        assert len(verdict.provider_id) <= 64
+        assert (verdict.reason is None) == (verdict.outcome == Outcome.TAKEN)
+
+
+@trials(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\\"))))
+def test_it_keeps_the_lines_of_a_list_apart_whatever_the_texts(texts: list[str]) -> None:
+    lines = "\n".join(line(Sms(1, f"+799800{n:05}", text)) for n, text in enumerate(texts))
+    came = list(recipients_of({"list": lines, "nl": "1"})) if texts else []
+    assert came == [(f"799800{n:05}", re.sub("\r\n?", "\n", text)) for n, text in enumerate(texts)]
 
 
 # --- its books -------------------------------------------------------------------------------
