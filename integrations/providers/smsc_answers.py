@@ -60,22 +60,14 @@ def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
 def _verdict(sms: Sms, row: Row | None, provider_id: str) -> Verdict:
     if row is None:  # others were listed, this one was not: never guess
         return Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw="smsc:not listed")
-    status, err = number(row.get("status")), number(row.get("error"))
-    if status is None and err:
-        reason = reason_of(err)
-    elif status is None or status == 0:
-        return _taken(sms, row, provider_id)
-    elif (known := meaning(status, err)) is None:
+    status, err = number(row.get("status") or 0), number(row.get("error") or 0)
+    known = None if status is None or err is None else meaning(status, err)
+    if known is None:
         return Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.OTHER, raw=_codes(status, err))
-    elif known[1] is None:
-        return _taken(sms, row, provider_id)
-    else:
-        reason = known[1]
-    outcome = LATER.get(reason, Outcome.REFUSED) if reason else Outcome.REFUSED
-    return Verdict(sms.key, outcome, reason=reason, raw=_codes(status, err))
-
-
-def _taken(sms: Sms, row: Row, provider_id: str) -> Verdict:
+    reason = known[1] if status else reason_of(err)
+    if reason is not None:
+        outcome = LATER.get(reason, Outcome.REFUSED)
+        return Verdict(sms.key, outcome, reason=reason, raw=_codes(status, err))
     price = money(row.get("cost"))
     return Verdict(sms.key, Outcome.TAKEN, provider_id=provider_id[:64], price=price)
 
