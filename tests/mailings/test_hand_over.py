@@ -1,0 +1,268 @@
+"""The clock job that hands over: many lots at once in threads, to the end, and nothing lost when the
+database goes away in the middle. Real transactions, connections and the simulator's own books.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
+
+import psycopg
+import pytest
+from django.db import DatabaseError, connection
+
+from integrations.models import Account, SimulatedSms
+from integrations.provider import Outcome, Sms, Verdict
+from integrations.providers import simulator
+from integrations.providers.simulator import Simulator
+from mailings import dispatch, enquiry, lifecycle, receipts
+from mailings.models import Dispatch, Mailing, Message
+from tests import people
+from tests.mailings import ground
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lots of ten; receipts without the seconds that the simulator takes."""
+    monkeypatch.setattr(Simulator, "lot", 10)
+    monkeypatch.setattr(simulator, "SOONEST", 0.0)
+    monkeypatch.setattr(simulator, "LATEST", 0.0)
+
+
+@pytest.fixture
+def mailing() -> Mailing:
+    people.simulator()
+    people.students(115)
+    return ground.prepared(people.olga())
+
+
+def assert_everybody_got_it_once(mailing: Mailing) -> None:
+    went = Counter(SimulatedSms.objects.values_list("phone", flat=True))
+    assert set(went.values()) == {1}
+    refused = Message.objects.filter(mailing=mailing, status="refused").count()
+    assert len(went) + refused == 115
+
+
+def in_threads(*work: Callable[[], object]) -> None:
+    errors: list[BaseException] = []
+
+    def run(one: Callable[[], object]) -> None:
+        try:
+            one()
+        except BaseException as error:  # noqa: BLE001 - told below
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[each]) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive()
+    assert errors == []
+
+
+def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
+    while dispatch.hand_over_due():
+        pass
+    while simulator.report_due():
+        pass
+    while receipts.fold_due():
+        pass
+    Dispatch.objects.update(look_up_at="2026-01-01T00:00Z", claimed_at="2026-01-01T00:00Z")
+    enquiry.enquire_due()
+    ground.settle()
+    mailing.refresh_from_db()
+    assert mailing.state == Mailing.State.DONE
+    assert ground.statuses(mailing) == {
+        "skipped": 1,
+        "refused": 2,  # the phones that end with 00, and so on: simulator.FATES
+        "undelivered": 8,
+        "expired": 2,
+        "no_receipt": 2,
+        "delivered": 101,
+    }
+    assert_everybody_got_it_once(mailing)
+    ground.assert_counters_equal_rows(mailing)
+    assert not Dispatch.objects.exclude(state=Dispatch.State.ANSWERED).exists()
+    assert not dispatch.hand_over_due()
+
+
+class Watched(Simulator):
+    """Counts how many lots are under way."""
+
+    now: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+    watch: ClassVar[threading.Lock] = threading.Lock()
+
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        with Watched.watch:
+            Watched.now += 1
+            Watched.most = max(Watched.most, Watched.now)
+        time.sleep(0.02)
+        try:
+            return super().send(reference, messages, deadline)
+        finally:
+            with Watched.watch:
+                Watched.now -= 1
+
+
+def test_several_workers_share_the_work_and_the_places(
+    mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrations.providers.REGISTRY", (Watched,))
+    Watched.now = Watched.most = 0
+    Account.objects.update(parallel=3)
+
+    def work() -> None:
+        while Message.objects.filter(mailing=mailing, status="waiting").exists():
+            dispatch.hand_over_due()
+
+    in_threads(work, work, work)
+    assert Watched.most == 3
+    assert_everybody_got_it_once(mailing)
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
+    mailing: Mailing,
+) -> None:
+    """Everybody at the same rows at once; a deadlock would be an error in one of the threads."""
+    owner = mailing.launched_by
+    assert owner is not None
+    over = time.monotonic() + 6
+
+    def again(one: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            while time.monotonic() < over:
+                one()
+                time.sleep(0.01)
+
+        return run
+
+    def pause() -> None:
+        lifecycle.pause(mailing, owner)
+        lifecycle.resume(mailing, owner)
+
+    def stop() -> None:
+        time.sleep(1.5)
+        for _ in range(20):
+            try:
+                pause()
+            except lifecycle.WrongState:
+                return  # it settled meanwhile
+
+    in_threads(
+        again(dispatch.hand_over_due),
+        again(dispatch.hand_over_due),
+        again(simulator.report_due),
+        again(receipts.fold_due),
+        again(receipts.fold_due),
+        again(lifecycle.settle_due),
+        again(dispatch.recover_due),
+        stop,
+    )
+    mailing.refresh_from_db()
+    assert_everybody_got_it_once(mailing)
+    assert "waiting" not in ground.statuses(mailing)
+    ground.assert_counters_equal_rows(mailing)
+
+
+# --- the database goes away ------------------------------------------------------------------
+@pytest.fixture
+def cut_off() -> Iterator[Callable[[], None]]:
+    """Ends our connection to PostgreSQL from outside; SQLite: a writer holds the whole file longer
+    than anybody waits for it.
+    """
+    holding = threading.Event()
+    enough = threading.Event()
+
+    def hold() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            holding.set()
+            enough.wait(20)
+            cursor.execute("ROLLBACK")
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+
+    def cut() -> None:
+        if connection.vendor == "postgresql":
+            _end_connection()
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50")
+        holder.start()
+        holding.wait(20)
+        threading.Timer(1.0, enough.set).start()
+
+    yield cut
+    enough.set()
+    if holder.ident:
+        holder.join(20)
+    connection.close()
+
+
+def _end_connection() -> None:
+    pid = connection.connection.info.backend_pid
+    where = connection.get_connection_params()
+    params = {key: where[key] for key in ("host", "port", "user", "password") if where.get(key)}
+    with psycopg.connect(dbname=where["dbname"], **params, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+
+def test_an_answer_is_written_down_although_the_database_was_away(
+    mailing: Mailing, cut_off: Callable[[], None]
+) -> None:
+    lot = ground.claimed()
+    answers = dispatch.hand_over(lot)
+    cut_off()
+    dispatch.record_surely(lot, answers)
+    waiting = Message.objects.filter(dispatch=lot.dispatch_id, status="waiting")
+    assert not waiting.exists()
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_it_gives_up_in_time_for_the_lease(
+    mailing: Mailing, cut_off: Callable[[], None], settings: Any
+) -> None:
+    lot = ground.claimed()
+    settings.TASK_LIMIT = 5  # as if it had passed since the claim
+    cut_off()
+    with pytest.raises(DatabaseError):
+        dispatch.record_surely(lot, ground.verdicts(lot, Outcome.TAKEN))
+
+
+def test_an_error_about_one_lot_does_not_lose_the_answers_of_the_others(
+    mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = dispatch.record
+    broken: list[int] = []
+
+    def record(lot: dispatch.Lot, verdicts: Sequence[Verdict]) -> None:
+        if not broken:
+            broken.append(lot.dispatch_id)
+            raise ZeroDivisionError
+        right(lot, verdicts)
+
+    monkeypatch.setattr(dispatch, "record", record)
+    with pytest.raises(ZeroDivisionError):
+        dispatch.hand_over_due()
+    in_hand = Dispatch.objects.filter(state=Dispatch.State.HANDING)
+    assert [lot.id for lot in in_hand] == broken  # the lease and the provider's books settle it
+
+
+def test_lots_left_over_are_told_to_the_clock(
+    mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "SLICE", 0.05)
+    monkeypatch.setattr("integrations.providers.REGISTRY", (Watched,))
+    Account.objects.update(parallel=1)
+    assert dispatch.hand_over_due()
+    assert ground.statuses(mailing)["waiting"] > 0
+    assert not Dispatch.objects.filter(state=Dispatch.State.HANDING).exists()
