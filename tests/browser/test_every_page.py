@@ -1,0 +1,140 @@
+"""Every page, light and dark, on a phone and on a wide screen: axe finds nothing, nothing sticks out."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+from playwright.sync_api import Page
+
+from mailings import demo_school
+from mailings.models import Mailing, Message
+from tests.browser.conftest import NARROW, WIDE
+from tests.test_rights import TABLE
+from users.models import Group, User
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+# Without preload: axe would fetch imported style sheets once more, from beside the page.
+AXE = {"resultTypes": ["violations"], "preload": False}
+# Addresses that answer a GET with something else than a page of its own.
+NO_PAGES = {"health", "receipt-door", "mailing-live"}
+PUBLIC = ["sign-in"]
+STUDENT = ["me", "password"]
+MANAGER = [
+    *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
+    *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
+    *("group-delete", "mailing", "mailing-recipients", "mailing-reasons", "message"),
+]
+DRAFT = ["mailing", "mailing-edit", "mailing-launch", "mailing-delete", "mailing-test"]
+RUNNING = ["mailing", "mailing-cancel", "mailing-recipients"]
+OWNER = ["integrations", "integration", "person", "dashboard"]
+CONNECTED = ["integration", "integration-disconnect"]
+
+
+def test_no_page_is_forgotten() -> None:
+    pages = {line.name for line in TABLE if line.method == "get"} - NO_PAGES
+
+    assert pages == {*PUBLIC, *STUDENT, *MANAGER, *DRAFT, *RUNNING, *OWNER, *CONNECTED}
+
+
+@pytest.fixture
+def look(open_page: Callable[..., Page]) -> Callable[..., None]:
+    """Open the addresses as this person (None: a stranger), and fail with all that is wrong."""
+
+    def look(email: str | None, addresses: Iterable[str]) -> None:
+        page = open_page(reverse("sign-in"))
+        if email:
+            User.objects.filter(email=email).update(language="en")
+            page.get_by_label("E-mail").fill(email)
+            page.get_by_label("Password").fill(demo_school.PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+        wrong = []
+        for address in addresses:
+            answer = page.goto(address)
+            assert answer
+            assert answer.status == 200, f"{address}: {answer.status}"
+            wrong += [f"{address} {problem}" for problem in problems(page)]
+        assert wrong == []
+
+    return look
+
+
+def problems(page: Page) -> list[str]:
+    found = []
+    for width, size in (("wide", WIDE), ("narrow", NARROW)):
+        page.set_viewport_size(size)
+        out = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if out > 0:
+            found.append(f"{width}: {out} px stick out")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            violations: list[dict[str, Any]] = Axe().run(page, options=AXE).response["violations"]
+            found += [
+                f"{width} {scheme}: {one['id']}: {one['nodes'][0]['html'][:200]}"
+                for one in violations
+            ]
+    return found
+
+
+def addresses(names: list[str], **things: int | str) -> list[str]:
+    """Those that name a thing take it from `things` by the beginning of their name."""
+
+    def kwargs(name: str) -> dict[str, int | str] | None:
+        thing = things.get(name.split("-")[0])
+        alone = {"mailings", "mailing-new", "people", "person-new", "groups", "group-new"}
+        if thing is None or name in alone:
+            return None
+        return {"slug" if name.startswith("integration") else "pk": thing}
+
+    return [reverse(name, kwargs=kwargs(name)) for name in names]
+
+
+@pytest.fixture
+def things(transactional_db: None) -> dict[str, int | str]:
+    """A demo school, and one thing of each kind in it."""
+    assert demo_school.build()
+    done = Mailing.objects.filter(state=Mailing.State.DONE, counters__undelivered__gt=0)[0]
+    return {
+        "mailing": done.pk,
+        "message": Message.objects.filter(mailing=done).exclude(reason="")[0].pk,
+        "person": User.objects.filter(role="student")[5].pk,
+        "group": Group.objects.all()[0].pk,
+        "integration": "smsc",
+    }
+
+
+def test_before_signing_in(look: Callable[..., None]) -> None:
+    look(None, [*addresses(PUBLIC), "/sign-in/?next=/people/"])
+
+
+def test_for_a_student(look: Callable[..., None], things: dict[str, Any]) -> None:
+    look(demo_school.SIGN_INS[2], addresses(STUDENT))
+
+
+def test_for_a_manager(look: Callable[..., None], things: dict[str, Any]) -> None:
+    look(demo_school.SIGN_INS[1], addresses(MANAGER, **things))
+
+
+def test_for_a_manager_with_a_draft_and_one_under_way(
+    look: Callable[..., None], things: dict[str, Any]
+) -> None:
+    draft = Mailing.objects.get(state=Mailing.State.DRAFT)
+    running = Mailing.objects.filter(state=Mailing.State.DONE).order_by("-pk")[0]
+    Mailing.objects.filter(pk=running.pk).update(state=Mailing.State.SENDING)
+
+    look(
+        demo_school.SIGN_INS[1],
+        [*addresses(DRAFT, mailing=draft.pk), *addresses(RUNNING, mailing=running.pk)],
+    )
+
+
+def test_for_the_owner(look: Callable[..., None], things: dict[str, Any]) -> None:
+    look(
+        demo_school.SIGN_INS[0],
+        [
+            *addresses(OWNER, **things),
+            *addresses(CONNECTED, integration="simulator"),
+        ],
+    )
