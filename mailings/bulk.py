@@ -74,7 +74,11 @@ def insert_messages(entries: Iterable[Entry]) -> None:
     columns = ", ".join(Entry._fields)
     with connection.cursor() as cursor:
         if _postgres():
-            with cursor.copy(f"COPY mailings_message ({columns}) FROM STDIN") as copy:
+            # Django does not see into a COPY: without the wrapper its errors would be psycopg's own.
+            with (
+                connection.wrap_database_errors,
+                cursor.copy(f"COPY mailings_message ({columns}) FROM STDIN") as copy,
+            ):
                 for entry in entries:
                     copy.write_row(entry)
             return

@@ -77,10 +77,11 @@ def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> 
 
 def tests() -> Mailing:
     """The one mailing that holds all test messages; it is always sending."""
-    mailing, created = Mailing.objects.get_or_create(
-        kind=Mailing.Kind.TEST,
-        defaults={"name": "Test messages", "state": Mailing.State.SENDING},
-    )
-    if created:
-        Counters.objects.create(mailing=mailing)
+    with transaction.atomic():  # both or none: without counters nothing can ever be sent with it
+        mailing, created = Mailing.objects.get_or_create(
+            kind=Mailing.Kind.TEST,
+            defaults={"name": "Test messages", "state": Mailing.State.SENDING},
+        )
+        if created:
+            Counters.objects.create(mailing=mailing)
     return mailing

@@ -1,0 +1,269 @@
+"""Which account sends, connecting and disconnecting, rest and wake, and what is kept how."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.exceptions import FieldError
+from django.db import connection
+from django.utils import timezone
+
+from integrations import router
+from integrations.models import Account, Receipt, SimulatedSms
+from integrations.provider import Balance, Provider, Trouble
+from integrations.providers import REGISTRY
+from integrations.providers.simulator import Simulator
+from integrations.reasons import Reason
+from tests import people
+from users.models import AuditEvent, User
+
+PASSWORD = "a made-up password of the service"
+
+
+class First(Simulator):
+    slug = "first"
+    parallel = 9
+    says: ClassVar[Balance | Trouble] = Balance(Decimal("12.5"), "RUB")
+    asked: ClassVar[int] = 0
+
+    def balance(self) -> Balance:
+        First.asked += 1
+        if isinstance(First.says, Trouble):
+            raise First.says
+        return First.says
+
+
+class Second(Simulator):
+    slug = "second"
+    has_balance = False
+
+
+@pytest.fixture(autouse=True)
+def two_services(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry: Sequence[type[Provider]] = (First, Second)
+    monkeypatch.setattr("integrations.providers.REGISTRY", registry)
+    First.says, First.asked = Balance(Decimal("12.5"), "RUB"), 0
+
+
+def connect(slug: str, by: User | None = None) -> Account:
+    return router.connect(
+        slug, {"password": PASSWORD}, sender="School", price=Decimal("2.5"), by=by
+    )
+
+
+# --- which account sends ---------------------------------------------------------------------
+def test_nothing_connected_sends_nothing(db: None) -> None:
+    assert router.current() is None
+    Account.objects.create(provider="first")
+    Account.objects.create(provider="forgotten", credentials={"on": "yes"})
+    assert router.connected() == []
+    assert router.current() is None
+
+
+def test_the_first_of_the_registry_sends_whichever_was_connected_first(olga: User) -> None:
+    second, first = connect("second"), connect("first")
+    assert router.connected() == [first, second]
+    assert router.current() == first
+    router.rest(first.id, Reason.BUSY, "")
+    assert router.current() == first  # resting or not
+    router.disconnect(first, olga)
+    assert router.current() == second
+
+
+def test_the_registry_ends_with_the_simulator(db: None) -> None:
+    assert REGISTRY[-1] is Simulator
+    assert len({provider.slug for provider in REGISTRY}) == len(REGISTRY)
+
+
+def test_an_unregistered_service_has_no_class(db: None) -> None:
+    with pytest.raises(KeyError):
+        router.provider_class("nobody")
+
+
+# --- connecting ------------------------------------------------------------------------------
+def test_connecting_keeps_what_was_entered_and_says_who_did_it(olga: User) -> None:
+    account = connect("first", olga)
+    assert account.connected
+    assert (account.credentials, account.sender, account.price) == (
+        {"password": PASSWORD},
+        "School",
+        Decimal("2.5"),
+    )
+    assert account.parallel == First.parallel
+    event = AuditEvent.objects.get()
+    assert (event.what, event.target, event.by) == ("account_connected", "account first", olga)
+    assert PASSWORD not in str(event.details)
+
+
+def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(olga: User) -> None:
+    before = connect("first")
+    router.rest(before.id, Reason.BAD_LOGIN, "2")
+    after = connect("first")
+    assert after.id == before.id
+    assert after.receipt_key == before.receipt_key
+    assert not router.rests(after)
+    assert (after.failures, after.rest_reason, after.rest_raw) == (0, "", "")
+
+
+def test_disconnecting_deletes_the_credentials(olga: User) -> None:
+    account = connect("first")
+    router.check(account)
+    router.rest(account.id, Reason.BUSY, "")
+    router.disconnect(account, olga)
+    assert (account.credentials, account.sender, account.balance) == ({}, "", None)
+    assert not account.connected
+    assert not router.rests(account)
+    assert _raw_credentials() == ""
+    assert AuditEvent.objects.get(what="account_disconnected").by == olga
+
+
+def test_a_provider_is_made_with_the_accounts_credentials_and_address(settings: Any) -> None:
+    settings.PUBLIC_URL = "https://sms.example.com"
+    account = connect("first")
+    provider = router.provider_of(account)
+    assert provider.credentials.get("password") == PASSWORD
+    assert provider.credentials.sender == "School"
+    assert provider.receipt_url == f"https://sms.example.com/hooks/first/{account.receipt_key}/"
+    assert PASSWORD not in repr(provider.credentials)
+
+
+# --- rest and wake ---------------------------------------------------------------------------
+def test_it_rests_longer_each_time_and_a_success_forgets_it(db: None) -> None:
+    account = connect("first")
+    paused = []
+    for _ in range(5):
+        now = timezone.now()
+        router.rest(account.id, Reason.UNAVAILABLE, "x" * 100)
+        account.refresh_from_db()
+        assert router.rests(account)
+        assert account.resting_until is not None
+        paused.append(round((account.resting_until - now).total_seconds()))
+        Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
+    assert paused == [30, 60, 120, 300, 300]
+    account.refresh_from_db()
+    assert not router.rests(account)
+    assert (account.rest_reason, account.rest_raw) == (Reason.UNAVAILABLE, "x" * 64)
+    router.wake(account.id)
+    account.refresh_from_db()
+    assert (account.failures, account.resting_until, account.rest_reason) == (0, None, "")
+
+
+def test_trouble_while_it_rests_is_the_same_trouble(db: None) -> None:
+    account = connect("first")
+    router.rest(account.id, Reason.UNAVAILABLE, "first")
+    router.rest(account.id, Reason.NO_MONEY, "second")
+    account.refresh_from_db()
+    assert (account.failures, account.rest_raw) == (1, "first")
+
+
+def test_waking_one_that_is_awake_writes_nothing(django_assert_num_queries: Any) -> None:
+    account = connect("first")
+    before = Account.objects.values().get()
+    with django_assert_num_queries(1):
+        router.wake(account.id)
+    assert Account.objects.values().get() == before
+
+
+# --- balance ---------------------------------------------------------------------------------
+def test_a_check_asks_the_balance_and_wakes_the_account(db: None) -> None:
+    account = connect("first")
+    router.rest(account.id, Reason.NO_MONEY, "3")
+    assert router.check(account) == First.says
+    assert account.balance == Decimal("12.5")
+    assert account.balance_at is not None
+    assert not router.rests(account)
+
+
+def test_a_check_that_fails_says_why_and_leaves_the_rest(db: None) -> None:
+    account = connect("first")
+    router.rest(account.id, Reason.NO_MONEY, "3")
+    First.says = Trouble(Reason.BAD_LOGIN)
+    with pytest.raises(Trouble, match="BAD_LOGIN"):
+        router.check(account)
+    account.refresh_from_db()
+    assert router.rests(account)
+
+
+def test_a_service_without_a_balance_can_be_checked(db: None) -> None:
+    assert router.check(connect("second")) is None
+
+
+def test_balances_are_asked_every_ten_minutes_where_there_are_any(db: None) -> None:
+    connect("first")
+    connect("second")
+    router.refresh_balances()
+    router.refresh_balances()
+    assert First.asked == 1
+    Account.objects.update(balance_at=timezone.now() - timedelta(minutes=11))
+    First.says = Trouble(Reason.UNAVAILABLE)
+    router.refresh_balances()
+    assert First.asked == 2
+    assert Account.objects.get(provider="first").balance == Decimal("12.5")
+
+
+# --- encrypted at rest -----------------------------------------------------------------------
+def _raw_credentials() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT credentials FROM integrations_account")
+        (row,) = cursor.fetchall()
+    return str(row[0])
+
+
+def test_the_database_never_holds_the_password(db: None) -> None:
+    connect("first")
+    raw = _raw_credentials()
+    assert raw
+    assert PASSWORD not in raw
+    assert "password" not in raw
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM integrations_account")
+        assert PASSWORD not in str(cursor.fetchall())
+    assert Account.objects.get().credentials == {"password": PASSWORD}
+
+
+def test_a_wrong_key_raises_instead_of_handing_on_what_it_cannot_read(settings: Any) -> None:
+    connect("first")
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(ValueError, match="not in FIELD_KEYS"):
+        Account.objects.get()
+
+
+def test_an_old_key_still_reads_and_the_first_one_writes(settings: Any) -> None:
+    connect("first")
+    old, new = settings.FIELD_KEYS[0], Fernet.generate_key().decode()
+    settings.FIELD_KEYS = [new, old]
+    account = Account.objects.get()
+    assert account.credentials == {"password": PASSWORD}
+    account.save()
+    settings.FIELD_KEYS = [new]
+    assert Account.objects.get().credentials == {"password": PASSWORD}
+
+
+@pytest.mark.parametrize("lookup", ["exact", "contains", "in", "startswith"])
+def test_what_is_encrypted_cannot_be_searched(db: None, lookup: str) -> None:
+    with pytest.raises(FieldError):
+        Account.objects.filter(**{f"credentials__{lookup}": "a"}).exists()
+
+
+# --- forgetting ------------------------------------------------------------------------------
+def test_folded_receipts_and_the_simulators_books_are_kept_ninety_days(db: None) -> None:
+    account = people.simulator()
+    now = timezone.now()
+    for days, folded in ((91, now), (91, None), (89, now)):
+        Receipt.objects.create(
+            account=account,
+            body=f"{days} {folded is not None}",
+            received_at=now - timedelta(days=days),
+            folded_at=folded,
+        )
+        SimulatedSms.objects.create(
+            phone="+79980000001", text=str(days), at=now - timedelta(days=days), report_at=now
+        )
+    while router.forget_old():
+        pass
+    kept = set(Receipt.objects.values_list("body", flat=True))
+    assert kept == {"91 False", "89 True"}  # what was never understood is not thrown away
+    assert set(SimulatedSms.objects.values_list("text", flat=True)) == {"89"}

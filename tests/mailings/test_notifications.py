@@ -1,0 +1,192 @@
+"""Test messages: one person, one message, in a lane of its own, and in nobody's figures."""
+
+import threading
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from integrations import router
+from integrations.models import Account
+from integrations.provider import Outcome
+from mailings import lifecycle, notifications
+from mailings.models import Counters, Mailing, Message
+from mailings.notifications import NotSent, send_one, send_test
+from tests import people
+from tests.mailings import ground
+from users import consent
+from users.models import AuditEvent, OptOut, User
+
+PHONE = "+79980000055"
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return people.simulator()
+
+
+@pytest.fixture
+def draft(account: Account, maria: User) -> Mailing:
+    User.objects.filter(id=maria.id).update(phone=PHONE)
+    maria.refresh_from_db()
+    return ground.draft()
+
+
+def test_a_test_goes_to_oneself_with_the_variables_filled_in(draft: Mailing, maria: User) -> None:
+    message = send_test(draft, maria, maria)
+    assert (message.phone, message.text, message.status) == (
+        PHONE,
+        "Webinar at six, Maria",
+        "waiting",
+    )
+    assert message.parts == 1
+    lot = ground.sent(Outcome.TAKEN)
+    assert [sms.key for sms in lot.messages] == [message.id]
+    assert AuditEvent.objects.get(what="test_sent").details == {"person": maria.id}
+
+
+def test_a_test_may_go_to_another_phone(draft: Mailing, maria: User) -> None:
+    assert send_test(draft, maria, maria, phone="+79980000066").phone == "+79980000066"
+
+
+def test_tests_may_be_repeated_and_count_in_no_mailing(draft: Mailing, maria: User) -> None:
+    for _ in range(3):
+        send_test(draft, maria, maria)
+    tests = Mailing.objects.get(kind=Mailing.Kind.TEST)
+    assert ground.statuses(tests) == {"waiting": 3}
+    ground.assert_counters_equal_rows(tests)
+    draft.refresh_from_db()
+    assert draft.state == Mailing.State.DRAFT
+    assert not Message.objects.filter(mailing=draft).exists()
+
+
+def test_the_mailing_of_tests_never_ends(draft: Mailing, maria: User) -> None:
+    send_test(draft, maria, maria)
+    ground.reported(ground.sent(), "delivered")
+    ground.settle()
+    tests = Mailing.objects.get(kind=Mailing.Kind.TEST)
+    assert tests.state == Mailing.State.SENDING
+    send_test(draft, maria, maria)
+    ground.sent()
+
+
+def test_what_was_not_sent_goes_again(draft: Mailing, maria: User) -> None:
+    send_test(draft, maria, maria)
+    ground.sent(Outcome.UNSENT)
+    Account.objects.update(failures=0, resting_until=None)
+    assert len(ground.sent().messages) == 1
+
+
+def no_service(maria: User) -> None:
+    router.disconnect(Account.objects.get(), None)
+
+
+def no_phone(maria: User) -> None:
+    maria.phone = ""
+
+
+def forbidden(maria: User) -> None:
+    consent.forbid(maria, None)
+
+
+def opted_out(maria: User) -> None:
+    consent.opt_out(PHONE, OptOut.Source.PERSON)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (no_service, "No SMS service"),
+        (no_phone, "has no phone"),
+        (forbidden, "forbidden"),
+        (opted_out, "forbidden"),
+    ],
+)
+def test_nothing_goes_where_nothing_may(
+    draft: Mailing, maria: User, spoil: object, words: str
+) -> None:
+    assert callable(spoil)
+    spoil(maria)
+    with pytest.raises(NotSent, match=words):
+        send_test(draft, maria, maria)
+    assert not Message.objects.exists()
+    assert not AuditEvent.objects.filter(what="test_sent").exists()
+
+
+def test_another_phone_of_a_person_who_gets_nothing_gets_nothing_either(
+    draft: Mailing, maria: User
+) -> None:
+    consent.forbid(maria, None)
+    with pytest.raises(NotSent):
+        send_test(draft, maria, maria, phone="+79980000066")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "{first_nam}", "{"])
+def test_a_text_that_cannot_go_is_refused(draft: Mailing, maria: User, text: str) -> None:
+    draft.text = text
+    with pytest.raises(NotSent):
+        send_test(draft, maria, maria)
+
+
+def test_who_refuses_after_it_was_written_gets_nothing(draft: Mailing, maria: User) -> None:
+    message = send_test(draft, maria, maria)
+    consent.forbid(maria, None)
+    assert ground.claimed().messages == ()
+    message.refresh_from_db()
+    assert (message.status, message.reason) == ("skipped", "forbidden")
+
+
+def test_one_event_is_one_message(draft: Mailing, maria: User) -> None:
+    tests = notifications.tests()
+    send_one(tests, maria, key="event:1", phone=PHONE, body="Code")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        send_one(tests, maria, key="event:1", phone=PHONE, body="Code")
+    assert Message.objects.count() == 1
+    assert tests.dispatches.count() == 1
+    ground.assert_counters_equal_rows(tests)
+
+
+def test_a_paused_mailing_does_not_hold_up_tests(draft: Mailing, maria: User) -> None:
+    running = ground.prepared(maria)
+    lifecycle.pause(running, maria)
+    send_test(draft, maria, maria)
+    assert len(ground.claimed().messages) == 1
+
+
+def test_the_mailing_of_tests_and_its_counters_come_together(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two, no test could ever be sent again."""
+    with monkeypatch.context() as broken:
+        broken.setattr(Counters.objects, "create", lambda **_fields: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            notifications.tests()
+    assert Counters.objects.filter(mailing=notifications.tests()).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_first_tests_at_the_same_moment_find_the_same_mailing() -> None:
+    people.simulator()
+    maria = people.maria(phone=PHONE)
+    draft = ground.draft()
+    both = threading.Barrier(2, timeout=20)
+    errors: list[Exception] = []
+
+    def click() -> None:
+        try:
+            connection.ensure_connection()
+            both.wait()
+            send_test(draft, maria, maria)
+        except Exception as error:  # noqa: BLE001 - told below
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=click) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    tests = Mailing.objects.get(kind=Mailing.Kind.TEST)
+    assert ground.statuses(tests) == {"waiting": 2}
+    ground.assert_counters_equal_rows(tests)
