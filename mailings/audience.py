@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
 
 from integrations.reasons import Reason
-from users.models import Group, OptOut, User
+from users import consent
+from users.models import Group, User
 
-from .models import Mailing
+from .models import Mailing, Message
 
 
 class Candidate(NamedTuple):
@@ -69,6 +70,13 @@ def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
     return [Candidate(*row) for row in fields[:limit]]
 
 
+def to_come(mailing: Mailing) -> int:
+    """How many phones between cursor and ceiling would still get a message of their own."""
+    rest = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling, why_not="")
+    have_one = Message.objects.filter(mailing=mailing.id, key=OuterRef("phone"))
+    return rest.exclude(Exists(have_one)).values("phone").distinct().count()
+
+
 def people(mailing: Mailing | Choice) -> "QuerySet[Any]":
     """Everybody under the rule, with why_not: the first reason that holds, in the funnel's order.
 
@@ -93,10 +101,7 @@ def people(mailing: Mailing | Choice) -> "QuerySet[Any]":
             When(~Q(phone__startswith="+"), then=Value(Reason.BAD_PHONE)),
             *unconfirmed,
             When(sms_forbidden=True, then=Value(Reason.FORBIDDEN)),
-            When(
-                Exists(OptOut.objects.filter(phone=OuterRef("phone"))),
-                then=Value(Reason.OPTED_OUT),
-            ),
+            When(consent.opted_out("phone"), then=Value(Reason.OPTED_OUT)),
             default=Value(""),
             output_field=CharField(),
         )

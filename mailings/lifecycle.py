@@ -78,8 +78,9 @@ def cancel(mailing: Mailing, by: User) -> Split:
         counters = Counters.objects.get(mailing=mailing)
         in_hand = mailing.dispatches.filter(state=Dispatch.State.HANDING)
         leaving = Message.objects.filter(dispatch__in=in_hand, status=Status.WAITING).count()
+        to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
         nudge("settle")
-    return Split(stopped=max(counters.waiting - leaving, 0), gone=counters.gone + leaving)
+    return Split(stopped=max(counters.waiting - leaving, 0) + to_come, gone=counters.gone + leaving)
 
 
 def delete_draft(mailing: Mailing, by: User) -> None:

@@ -201,6 +201,26 @@ def test_of_a_lot_in_hand_each_message_is_counted_once(mailing: Mailing, olga: U
     assert lifecycle.cancel(mailing, olga) == Split(stopped=4, gone=2)
 
 
+def test_people_not_yet_prepared_are_stopped_too(
+    olga: User, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "CHUNK", 3)
+    for name in ("vera", "pavel"):
+        people.person(name, phone="+79980000001")
+    people.students(5)  # one of them has Vera's phone
+    people.person("last", phone="+79980000099", sms_forbidden=True)
+    mailing = ground.launched(olga)
+    people.students(1, start=50)
+    prepare.prepare_some(mailing.id)
+    ground.sent()
+    said = lifecycle.cancel(mailing, olga)
+    assert said == Split(stopped=4, gone=1)
+    while prepare.prepare_some(mailing.id):
+        pass
+    ground.settle()
+    assert statuses(mailing) == {"accepted": said.gone, "cancelled": said.stopped}
+
+
 def test_a_cancelled_mailing_is_swept_some_lots_at_a_time_to_its_end(
     mailing: Mailing, olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
