@@ -41,12 +41,12 @@ clean:
 # Stamps: a second start finds them newer than the lists and installs nothing.
 .venv/.run: requirements.txt | .venv/bin/python
 	@echo "Installing packages (about half a minute) ..."
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt | .venv/bin/python
 	@echo "Installing packages for development (about a minute) ..."
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
 	@touch .venv/.run $@
 
 .venv/bin/python:
