@@ -1,6 +1,7 @@
 """Asking the provider about messages that are still open: what it says decides, and nothing else."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -102,22 +103,9 @@ def test_the_books_are_asked_by_our_reference_and_phones_since_the_claim(mailing
 
 def test_only_open_messages_are_asked_about(mailing: Mailing) -> None:
     lot = ground.sent(Outcome.TAKEN)
-    ground.reported(dispatch_of(lot, lot.messages[:1]), "delivered")
+    ground.reported(replace(lot, messages=lot.messages[:1]), "delivered")
     look()
     assert [each.phones for each in Books.asked] == [(lot.messages[1].phone,)]
-
-
-def dispatch_of(lot: dispatch.Lot, messages: Iterable[Any]) -> dispatch.Lot:
-    """The lot as if it held these messages only."""
-    return dispatch.Lot(
-        lot.dispatch_id,
-        lot.mailing_id,
-        lot.account_id,
-        lot.reference,
-        lot.provider,
-        tuple(messages),
-        lot.claimed,
-    )
 
 
 def test_what_the_books_never_had_goes_again_after_the_second_look_only(mailing: Mailing) -> None:

@@ -122,6 +122,13 @@ def test_one_phone_in_different_chunks_gets_one_sms(
     assert same[0].user_id == first.id
 
 
+def test_one_phone_in_one_chunk_gets_one_sms(olga: User, account: Account) -> None:
+    for name in ("vera", "pavel"):
+        people.person(name, phone="+79980000077")
+    mailing = ground.prepared(olga)
+    assert ground.statuses(mailing) == {"skipped": 2, "waiting": 1}
+
+
 def test_a_chunk_of_people_left_out_makes_no_lot(
     olga: User, account: Account, small_chunks: None
 ) -> None:
@@ -140,6 +147,7 @@ def test_a_mailing_cancelled_meanwhile_keeps_everybody_as_cancelled(
     prepare.prepare_some(mailing.id)
     lifecycle.cancel(mailing, olga)
     prepare_all(mailing)
+    assert ground.statuses(mailing) == {"skipped": 1, "waiting": 3, "cancelled": 7}
     assert dispatch.claim() is None
     ground.settle()
     assert ground.statuses(mailing) == {"skipped": 1, "cancelled": 10}
