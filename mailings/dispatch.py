@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Case, CharField, Exists, OuterRef, Value, When
 from django.utils import timezone
 
 from integrations import router
@@ -50,6 +51,7 @@ class Lot:
     reference: str
     provider: Provider
     messages: tuple[Sms, ...]
+    part_price: Decimal | None  # of the account, for services that do not say
     claimed: float  # http.clock()
 
     @property
@@ -110,6 +112,7 @@ def claim() -> Lot | None:
             reference=dispatch.reference,
             provider=router.provider_of(account),
             messages=messages,
+            part_price=account.price or None,
             claimed=clock(),
         )
 
@@ -160,7 +163,7 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
             _halt(dispatch.mailing_id, verdicts[0])
         again = verdicts if whole else [v for v in verdicts if v.outcome == Outcome.UNSENT]
         settled = [] if whole else [v for v in verdicts if v.outcome != Outcome.UNSENT]
-        moves = [_move(verdict) for verdict in settled]
+        moves = [_move(verdict, lot.part_price) for verdict in settled]
         moves += _back(dispatch, [v.key for v in again], one_by_one=whole and not hopeless)
         # One move for all: a second one would lock messages after the counters.
         ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
@@ -280,22 +283,24 @@ def _fit_messages(dispatch: Dispatch) -> tuple[Sms, ...]:
     """The messages still waiting in the lot, less those who refused in between."""
     rows = list(
         dispatch.messages.filter(status=Status.WAITING)
+        # In the same query: asked with lists of 500 ids and phones, this was half of a claim's time.
+        .annotate(
+            why_not=Case(
+                When(consent.forbidden("user_id"), then=Value(Reason.FORBIDDEN)),
+                When(consent.opted_out("phone"), then=Value(Reason.OPTED_OUT)),
+                default=Value(""),
+                output_field=CharField(),
+            )
+        )
         .order_by("id")
-        .values_list("id", "user_id", "phone", "text")
+        .values_list("id", "phone", "text", "why_not")
     )
-    refused = consent.refusals(
-        users=[user_id for _, user_id, _, _ in rows if user_id], phones=[row[2] for row in rows]
-    )
-    late = {
-        key: Reason.FORBIDDEN if user_id in refused.users else Reason.OPTED_OUT
-        for key, user_id, phone, _ in rows
-        if user_id in refused.users or phone in refused.phones
-    }
-    ledger.move([Move(key, Status.SKIPPED, reason) for key, reason in late.items()])
-    return tuple(Sms(key, phone, body) for key, _, phone, body in rows if key not in late)
+    late = [Move(key, Status.SKIPPED, reason) for key, _, _, reason in rows if reason]
+    ledger.move(late)
+    return tuple(Sms(key, phone, body) for key, phone, body, reason in rows if not reason)
 
 
-def _move(verdict: Verdict) -> Move:
+def _move(verdict: Verdict, part_price: Decimal | None) -> Move:
     to = {
         Outcome.TAKEN: Status.ACCEPTED,
         Outcome.REFUSED: Status.REFUSED,
@@ -309,6 +314,7 @@ def _move(verdict: Verdict) -> Move:
         raw_code=verdict.raw,
         provider_id=verdict.provider_id,
         price=verdict.price,
+        part_price=part_price if to == Status.ACCEPTED else None,
     )
 
 

@@ -40,6 +40,7 @@ class Move:
     raw_code: str = ""
     provider_id: str = ""
     price: Decimal | None = None
+    part_price: Decimal | None = None  # for services that do not say what a message cost
     dispatch: int | None = None  # the new lot of a message that goes again
 
 
@@ -85,6 +86,7 @@ def move(
             learnt += _learn(held, each, differences[held.mailing_id])
             continue
         moved.append(held.id)
+        price = _price(held, each)
         changes.append(
             bulk.Change(
                 id=held.id,
@@ -92,13 +94,13 @@ def move(
                 reason=each.reason,
                 raw_code=each.raw_code[:64],
                 provider_id=each.provider_id[:64],
-                price=each.price,
+                price=price,
                 dispatch_id=each.dispatch,
                 handed_at=now if each.to in Message.TAKEN or each.to == Status.UNKNOWN else None,
                 final_at=now if each.to in Message.FINAL else None,
             )
         )
-        _add(differences[held.mailing_id], held, each)
+        _add(differences[held.mailing_id], held, each.to, price)
     if changes:
         bulk.change_messages(changes)
     if learnt:
@@ -108,17 +110,25 @@ def move(
     return moved
 
 
-def _add(difference: _Difference, held: bulk.Held, each: Move) -> None:
+def _price(held: bulk.Held, each: Move) -> Decimal | None:
+    """What the service says, else parts times the account's price; None: as it is."""
+    if each.price is not None or held.price is not None or each.part_price is None:
+        return each.price
+    taken = each.to in Message.TAKEN or held.status in Message.TAKEN
+    return (held.parts * each.part_price).quantize(CENT) if taken else None
+
+
+def _add(difference: _Difference, held: bulk.Held, to: str, price: Decimal | None) -> None:
     difference.statuses[held.status] -= 1
-    difference.statuses[each.to] += 1
-    difference.parts += held.parts * ((each.to in Message.TAKEN) - (held.status in Message.TAKEN))
-    if each.price is not None:
-        difference.price += each.price - (held.price or 0)
+    difference.statuses[to] += 1
+    difference.parts += held.parts * ((to in Message.TAKEN) - (held.status in Message.TAKEN))
+    if price is not None:
+        difference.price += price - (held.price or 0)
 
 
 def _learn(held: bulk.Held, each: Move, difference: _Difference) -> list[bulk.Learnt]:
     """A receipt came before the answer: the answer's price and id still count."""
-    price = each.price if held.price is None else None
+    price = _price(held, each) if held.price is None else None
     if price is None and not each.provider_id:
         return []
     difference.price += price or 0

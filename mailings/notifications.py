@@ -53,8 +53,7 @@ def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> 
         raise NotSent(_("The text is empty."))
     if not phone:
         raise NotSent(_("%(name)s has no phone.") % {"name": to.name})
-    refused = consent.refusals([to.id], [phone])
-    if refused.users or refused.phones:
+    if consent.refuses(to, phone):
         raise NotSent(_("%(name)s gets no SMS: they are forbidden.") % {"name": to.name})
     with transaction.atomic():
         (lot,) = new_lots(mailing.id, [1])

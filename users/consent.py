@@ -1,29 +1,27 @@
-"""Forbid, allow, opt out: each with its event in the consent book. refusals() asks for a batch."""
-
-from collections.abc import Collection
-from dataclasses import dataclass
+"""Forbid, allow, opt out: each with its event in the consent book; and the conditions that ask."""
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from .models import ConsentEvent, OptOut, User
 
 
-@dataclass(frozen=True, slots=True)
-class Refusals:
-    """Who of a batch must get nothing now."""
-
-    users: frozenset[int]  # forbidden in the profile
-    phones: frozenset[str]  # opted out
+def forbidden(user: str) -> Exists:
+    """A condition for queries over whatever names a person in the column `user`."""
+    return Exists(User.objects.filter(id=OuterRef(user), sms_forbidden=True))
 
 
-def refusals(users: Collection[int], phones: Collection[str]) -> Refusals:
-    """Two queries, whatever the size of the batch (at most a few thousand)."""
-    return Refusals(
-        users=frozenset(
-            User.objects.filter(id__in=users, sms_forbidden=True).values_list("id", flat=True)
-        ),
-        phones=frozenset(OptOut.objects.filter(phone__in=phones).values_list("phone", flat=True)),
+def opted_out(phone: str) -> Exists:
+    """A condition for queries over whatever has an E.164 phone in the column `phone`."""
+    return Exists(OptOut.objects.filter(phone=OuterRef(phone)))
+
+
+def refuses(user: User, phone: str) -> bool:
+    """May nothing be sent to this one person and phone now?"""
+    return (
+        User.objects.filter(id=user.id, sms_forbidden=True).exists()
+        or OptOut.objects.filter(phone=phone).exists()
     )
 
 

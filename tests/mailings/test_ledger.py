@@ -137,3 +137,21 @@ def test_any_number_of_moves_takes_three_queries(mailing: Mailing) -> None:
     with transaction.atomic(), CaptureQueriesContext(connection) as queries:
         ledger.move([Move(each, Status.ACCEPTED) for each in ids])
     assert len(queries) == 3  # lock, change, count
+
+
+def test_where_the_service_says_no_price_the_accounts_price_counts(mailing: Mailing) -> None:
+    second, first = one(mailing, Status.UNKNOWN), one(mailing)
+    price = Decimal("2.5")
+    with transaction.atomic():
+        ledger.move(
+            [
+                Move(first.id, Status.ACCEPTED, part_price=price),
+                Move(second.id, Status.REFUSED, part_price=price),
+            ]
+        )
+        ledger.move([Move(first.id, Status.DELIVERED, part_price=Decimal(9))])
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.price == price * first.parts
+    assert second.price is None
+    ground.assert_counters_equal_rows(mailing)
