@@ -11,6 +11,8 @@ Misbehaviours, by name. With "-after" the request is carried out first (accepted
   error-N   the provider's own error N
 """
 
+import base64
+import binascii
 import json
 import random
 import socket
@@ -19,6 +21,7 @@ import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -86,6 +89,10 @@ class Emulator:
         """The short name of what is asked."""
         raise NotImplementedError
 
+    def refusal(self, headers: Message) -> Reply | None:
+        """The answer to a request whose headers name no login of ours; None lets it in."""
+        return None
+
     def answer(self, command: str, query: str, body: bytes, content_type: str) -> Reply:
         raise NotImplementedError
 
@@ -149,7 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         reply = None
         if not name or name.endswith("-after"):
             content_type = self.headers.get("Content-Type", "")
-            reply = emulator.answer(command, address.query, body, content_type)
+            reply = emulator.refusal(self.headers) or emulator.answer(
+                command, address.query, body, content_type
+            )
         if name:
             self._misbehave(name.removesuffix("-after"), reply or Reply(200, HTML, "text/html"))
         elif reply:
@@ -202,6 +211,16 @@ class _Handler(BaseHTTPRequestHandler):
         # Closed for good here; socketserver would say goodbye politely first.
         self.connection.close()
         self.rfile.close()
+
+
+def login_of(headers: Message) -> tuple[str, str]:
+    """Login and password of HTTP Basic; empty when there are none."""
+    scheme, _, word = headers.get("Authorization", "").partition(" ")
+    try:
+        login, _, password = base64.b64decode(word, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return (login, password) if scheme.lower() == "basic" else ("", "")
 
 
 def _as_json(value: object) -> Reply:
