@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from integrations.models import Account, SimulatedSms
 from integrations.provider import Outcome, Sms, Verdict
 from integrations.providers import simulator
 from integrations.providers.simulator import Simulator
-from mailings import dispatch, enquiry, lifecycle, receipts
+from mailings import dispatch, enquiry, ledger, lifecycle, receipts
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -169,6 +169,53 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
     mailing.refresh_from_db()
     assert_everybody_got_it_once(mailing)
     assert "waiting" not in ground.statuses(mailing)
+    ground.assert_counters_equal_rows(mailing)
+
+
+# --- the order of locks: messages before counters, in one go -----------------------------------
+def fold_slowly(message: int, locked: threading.Event) -> None:
+    """A receipt's fold that has locked its message and takes a while until it counts."""
+    with transaction.atomic():
+        list(Message.objects.select_for_update().filter(id=message))
+        locked.set()
+        time.sleep(0.5)
+        ledger.move([ledger.Move(message, Message.Status.DELIVERED)])
+
+
+def test_an_answer_of_two_kinds_and_a_receipt_do_not_wait_for_each_other(mailing: Mailing) -> None:
+    lot = ground.claimed()
+    *taken, unsent = lot.messages
+    verdicts = [Verdict(sms.key, Outcome.TAKEN) for sms in taken]
+    verdicts.append(Verdict(unsent.key, Outcome.UNSENT))
+    locked = threading.Event()
+
+    def record() -> None:
+        locked.wait(10)
+        dispatch.record(lot, verdicts)
+
+    in_threads(lambda: fold_slowly(unsent.key, locked), record)
+    assert Message.objects.get(id=unsent.key).status == Message.Status.DELIVERED
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
+    mailing: Mailing, settings: Any
+) -> None:
+    lot = ground.claimed()
+    *taken, unknown = lot.messages
+    verdicts = [Verdict(sms.key, Outcome.TAKEN) for sms in taken]
+    verdicts.append(Verdict(unknown.key, Outcome.UNKNOWN))
+    dispatch.record(lot, verdicts)
+    ground.grown_older(seconds=settings.RECEIPT_WAIT)
+    Dispatch.objects.update(look_ups=1)
+    locked = threading.Event()
+
+    def conclude() -> None:
+        locked.wait(10)
+        enquiry._conclude(lot.dispatch_id, {unknown.phone}, answered=True)
+
+    in_threads(lambda: fold_slowly(taken[0].key, locked), conclude)
+    assert Message.objects.get(id=taken[0].key).status == Message.Status.DELIVERED
     ground.assert_counters_equal_rows(mailing)
 
 
