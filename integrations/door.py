@@ -26,7 +26,7 @@ KEPT_HEADERS = ("content-type", "x-twilio-signature")  # what a provider's class
 def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     account = _account(slug, key)
     try:
-        note = _note(request)
+        note = _note(request, account)
     except UnreadablePostError:
         return _answer(400, "cut off")
     if note is None:
@@ -41,7 +41,7 @@ def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     )
     # No wake-up for the worker: a million receipts would be a million wake-ups, and the clock folds
     # whatever has come once a second.
-    return _answer(200, "OK")
+    return _answer(200, *router.provider_class(slug).thanks)
 
 
 def _account(slug: str, key: str) -> Account:
@@ -62,8 +62,8 @@ def _genuine(account: Account, note: Note) -> bool:
         return False
 
 
-def _answer(status: int, words: str) -> HttpResponse:
-    response = HttpResponse(words, status=status, content_type="text/plain")
+def _answer(status: int, words: str, content_type: str = "text/plain") -> HttpResponse:
+    response = HttpResponse(words, status=status, content_type=content_type)
     # Django would write the address of every refusal into the log, and the address is the key.
     response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark
     return response
@@ -77,7 +77,7 @@ def _registered(slug: str) -> bool:
     return True
 
 
-def _note(request: HttpRequest) -> Note | None:
+def _note(request: HttpRequest, account: Account) -> Note | None:
     """What was said, as text that any database takes; None when it is too long.
 
     Read as a stream: request.body would answer 400 above a limit of its own, request.POST would
@@ -96,6 +96,7 @@ def _note(request: HttpRequest) -> Note | None:
         headers=headers,
         query=_storable(query),
         body=_storable(body.decode("utf-8", errors="replace")),
+        url=router.called_url(account, query),
     )
 
 

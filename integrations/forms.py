@@ -67,7 +67,8 @@ class AccountForm(forms.Form):
         return sender
 
     def clean(self) -> dict[str, Any]:
-        complaint = self.provider.complaint(self.credentials)
+        sender = str(self.cleaned_data.get("sender") or "")
+        complaint = self.provider.complaint(self.credentials | {"sender": sender})
         if complaint and not self.errors:
             raise forms.ValidationError(complaint)
         return self.cleaned_data

@@ -77,15 +77,31 @@ class Reply:
     phone: str
     text: str
     at: datetime | None = None
+    stop: bool | None = None  # the service itself took it for "no more" (True) or "again" (False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One message that we ask about or take back. phone is E.164; provider_id is '' when no answer
+    told it.
+    """
+
+    phone: str
+    text: str = ""
+    provider_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Enquiry:
-    """A hand-over we ask about: its phones (E.164), and since when the provider may know of it."""
+    """A hand-over we ask about: its messages, and since when the provider may know of them."""
 
     reference: str
-    phones: tuple[str, ...]
+    asked: tuple[Asked, ...]
     since: datetime
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        return tuple(each.phone for each in self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,7 @@ class Note:
     headers: Mapping[str, str]
     query: str
     body: str
+    url: str = ""  # our public address as it was called, query and all: some signatures cover it
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +154,11 @@ class Provider:
     fields: ClassVar[Mapping[str, forms.Field]]
     # What must follow our callback address when it is pasted into the provider's own settings.
     callback_hint: ClassVar[str] = ""
+    callback_is_sent: ClassVar[bool] = False  # with every message: nobody needs to enter it
+    # What our door says when it has kept a receipt or a reply, and the kind of text that it is.
+    thanks: ClassVar[tuple[str, str]] = ("OK", "text/plain")
     lot: ClassVar[int]  # messages in one hand-over
+    one_request_per_lot: ClassVar[bool] = False  # so that one bad message may refuse all of them
     parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
     settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
     can_look_up: ClassVar[bool] = False
@@ -150,7 +171,7 @@ class Provider:
     @classmethod
     def complaint(cls, values: Mapping[str, str]) -> str:
         """What is wrong with the fields as a whole, in the person's language; '' when nothing is.
-        Secrets left as they are must be filled in by the caller.
+        Secrets left as they are must be filled in by the caller; "sender" is among the values.
         """
         return ""
 
@@ -188,6 +209,6 @@ class Provider:
         """Raises Trouble."""
         raise NotImplementedError(self.slug)
 
-    def cancel(self, reference: str, phones: Sequence[str]) -> list[Report]:
+    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
         """Try to take back what was handed over; one CANCELLED report for each taken back."""
         return []

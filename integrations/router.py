@@ -51,8 +51,13 @@ def provider_of(account: Account) -> Provider:
 
 def receipt_url(account: Account) -> str:
     """Where the provider tells us what became of messages."""
-    hint = provider_class(account.provider).callback_hint
-    return f"{settings.PUBLIC_URL}/hooks/{account.provider}/{account.receipt_key}/{hint}"
+    return called_url(account) + provider_class(account.provider).callback_hint
+
+
+def called_url(account: Account, query: str = "") -> str:
+    """Our receipt door as the provider called it, whatever proxies made of the address since."""
+    door = f"{settings.PUBLIC_URL}/hooks/{account.provider}/{account.receipt_key}/"
+    return f"{door}?{query}" if query else door
 
 
 @transaction.atomic

@@ -25,6 +25,7 @@ from integrations.models import Account
 from integrations.provider import Outcome, Provider, Sms, Verdict
 from integrations.reasons import Fault, Reason
 from users import consent
+from users.models import OptOut
 
 from . import ledger
 from .ledger import Move
@@ -157,7 +158,7 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
             .select_related("mailing")
             .get(id=lot.dispatch_id)
         )
-        whole = _refused_as_a_whole(verdicts)
+        whole = lot.provider.one_request_per_lot and _refused_as_a_whole(verdicts)
         hopeless = whole and _no_way_out(lot, verdicts[0])
         if hopeless:
             _halt(dispatch.mailing_id, verdicts[0])
@@ -167,6 +168,7 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         moves += _back(dispatch, [v.key for v in again], one_by_one=whole and not hopeless)
         # One move for all: a second one would lock messages after the counters.
         ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
+        consent.opt_out_all(_opted_out(lot, verdicts), OptOut.Source.PROVIDER)
         if dispatch.state == Dispatch.State.HANDING:
             dispatch.state = Dispatch.State.ANSWERED
         dispatch.answered_at = timezone.now()
@@ -316,6 +318,16 @@ def _move(verdict: Verdict, part_price: Decimal | None) -> Move:
         price=verdict.price,
         part_price=part_price if to == Status.ACCEPTED else None,
     )
+
+
+def _opted_out(lot: Lot, verdicts: Sequence[Verdict]) -> list[str]:
+    """Phones of which the service says that they have opted out: believed for every mailing."""
+    keys = {
+        verdict.key
+        for verdict in verdicts
+        if verdict.outcome == Outcome.REFUSED and verdict.reason == Reason.OPTED_OUT
+    }
+    return [sms.phone for sms in lot.messages if sms.key in keys]
 
 
 def _no_way_out(lot: Lot, verdict: Verdict) -> bool:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from integrations import router
 from integrations.models import Account
-from integrations.provider import Enquiry, Report, ReportStatus, Trouble
+from integrations.provider import Asked, Enquiry, Report, ReportStatus, Trouble
 from integrations.reasons import Reason
 
 from . import ledger, receipts
@@ -41,18 +41,12 @@ def _enquire(account: Account) -> bool:
     if not dispatches:
         return False
     asked = {
-        dispatch: list(
-            dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN]).values_list(
-                "phone", flat=True
-            )
+        dispatch: Enquiry(
+            dispatch.reference, _open_messages(dispatch), dispatch.claimed_at or timezone.now()
         )
         for dispatch in dispatches
     }
-    enquiries = [
-        Enquiry(dispatch.reference, tuple(phones), dispatch.claimed_at or timezone.now())
-        for dispatch, phones in asked.items()
-        if phones
-    ]
+    enquiries = [enquiry for enquiry in asked.values() if enquiry.asked]
     reports = _ask(account, enquiries)
     told: dict[str, set[str]] = defaultdict(set)
     missing: dict[str, set[str]] = defaultdict(set)
@@ -62,8 +56,8 @@ def _enquire(account: Account) -> bool:
             missing[report.reference].add(report.phone)
     with transaction.atomic(durable=True):
         receipts.apply(reports)
-    for dispatch, phones in asked.items():
-        of_all = told[dispatch.reference].issuperset(phones)
+    for dispatch, enquiry in asked.items():
+        of_all = told[dispatch.reference].issuperset(enquiry.phones)
         _conclude(dispatch.id, missing[dispatch.reference], answered=of_all)
     return len(dispatches) == AT_ONCE
 
@@ -80,6 +74,11 @@ def _take(account: Account) -> list[Dispatch]:
             look_up_at=timezone.now() + timedelta(seconds=settings.LEASE)
         )
     return due
+
+
+def _open_messages(dispatch: Dispatch) -> tuple[Asked, ...]:
+    rows = dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
+    return tuple(Asked(*row) for row in rows.values_list("phone", "text", "provider_id"))
 
 
 def _ask(account: Account, enquiries: Sequence[Enquiry]) -> list[Report]:

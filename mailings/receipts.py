@@ -105,13 +105,20 @@ def apply(reports: Sequence[Report]) -> Folded:
     _ask_again_about([key[0] for key in moved_on])
     moved = set(ledger.move([move for _, move in moves.values()]))
     folded.applied = {place for message, (place, _) in moves.items() if message in moved}
-    _keep_opt_outs({reports[p].phone for p in folded.applied if _opted_out(reports[p])})
+    # A service that says "this number has opted out" is believed, for every later mailing.
+    opted_out = {reports[p].phone for p in folded.applied if _opted_out(reports[p])}
+    consent.opt_out_all(opted_out, OptOut.Source.PROVIDER)
     return folded
 
 
 def _read(receipt: Receipt) -> list[Report] | None:
     """The reports of a raw receipt; None when it cannot be understood."""
-    note = Note(headers=receipt.headers, query=receipt.query, body=receipt.body)
+    note = Note(
+        headers=receipt.headers,
+        query=receipt.query,
+        body=receipt.body,
+        url=router.called_url(receipt.account, receipt.query),
+    )
     try:
         provider = router.provider_class(receipt.account.provider)(Credentials(values={}))
         reports = provider.read_receipts(note)
@@ -187,12 +194,3 @@ def _outranks(report: Report, other: Report) -> bool:
 
 def _opted_out(report: Report) -> bool:
     return report.reason == Reason.OPTED_OUT
-
-
-def _keep_opt_outs(phones: set[str]) -> None:
-    """A service that says "this number has opted out" is believed, for every later mailing.
-
-    In one order for everybody: two workers may learn of the same phones at once.
-    """
-    for phone in sorted(phones):
-        consent.opt_out(phone, OptOut.Source.PROVIDER)

@@ -1,5 +1,7 @@
 """Forbid, allow, opt out: each with its event in the consent book; and the conditions that ask."""
 
+from collections.abc import Collection
+
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -63,6 +65,22 @@ def opt_out(
         ConsentEvent.objects.create(
             user=user, phone=phone, kind=ConsentEvent.Kind.OPTED_OUT, by=by, source=source
         )
+
+
+@transaction.atomic
+def opt_out_all(phones: Collection[str], source: OptOut.Source) -> None:
+    """Many phones in one go, in one order for everybody: two workers may learn of the same ones."""
+    known = OptOut.objects.filter(phone__in=phones).values_list("phone", flat=True)
+    fresh = sorted(set(phones) - set(known)) if phones else []
+    OptOut.objects.bulk_create(
+        [OptOut(phone=phone, source=source) for phone in fresh], ignore_conflicts=True
+    )
+    ConsentEvent.objects.bulk_create(
+        [
+            ConsentEvent(phone=phone, kind=ConsentEvent.Kind.OPTED_OUT, source=source)
+            for phone in fresh
+        ]
+    )
 
 
 @transaction.atomic

@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations import http
 from integrations.provider import (
+    Asked,
     Balance,
     Enquiry,
     Note,
@@ -98,6 +99,7 @@ class Smsc(Provider):
         ),
     }
     lot = 500
+    one_request_per_lot = True
     parallel = 4  # it wants fewer than 5 calls at once for one login
     settle_seconds = 180
     can_look_up = True
@@ -235,8 +237,9 @@ class Smsc(Provider):
         currency = text_of(data.get("currency")).upper() or settings.CURRENCY
         return Balance(amount, "RUB" if currency == "RUR" else currency)
 
-    def cancel(self, reference: str, phones: Sequence[str]) -> list[Report]:
+    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
         """Works while SMSC has not handed a message on. It says "OK" for one phone, or a list."""
+        phones = [each.phone for each in asked]
         began = time.monotonic()
         answer = self._ask(
             "status",

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from integrations import door
 from integrations.models import Account, Receipt
+from integrations.provider import Note
+from integrations.providers.smsc import Smsc
 from tests import people
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +44,25 @@ def test_it_keeps_what_was_said_and_answers_ok(client: Client, account: Account)
     assert (kept.account, kept.body, kept.query) == (account, body, "charset=utf-8&md5=1")
     assert kept.headers == {"content-type": FORM}
     assert kept.folded_at is None
+
+
+def test_it_tells_the_address_as_it_was_called(
+    client: Client, account: Account, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a proxy the request itself would name another host: signatures cover the public one."""
+    settings.PUBLIC_URL = "https://sms.example.com"
+    asked: list[Note] = []
+    monkeypatch.setattr(Smsc, "check_note", lambda _self, note: not asked.append(note))
+    client.post(address(account, "?ref=a%2Fb"), "id=1", content_type=FORM)
+    assert asked[0].url == f"https://sms.example.com{address(account)}?ref=a%2Fb"
+
+
+def test_it_thanks_in_the_words_of_the_service(
+    client: Client, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Smsc, "thanks", ("<Response/>", "text/xml"))
+    answer = client.post(address(account), "id=1", content_type=FORM)
+    assert (answer.content, answer.headers["Content-Type"]) == (b"<Response/>", "text/xml")
 
 
 def test_it_takes_a_receipt_by_get(client: Client, account: Account) -> None:

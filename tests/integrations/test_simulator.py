@@ -10,7 +10,16 @@ from django.utils import timezone
 
 from integrations.http import clock
 from integrations.models import Receipt, SimulatedSms
-from integrations.provider import Credentials, Enquiry, Note, Outcome, ReportStatus, Sms, Verdict
+from integrations.provider import (
+    Asked,
+    Credentials,
+    Enquiry,
+    Note,
+    Outcome,
+    ReportStatus,
+    Sms,
+    Verdict,
+)
 from integrations.providers.simulator import FATES, Simulator, fate, report_due
 from integrations.reasons import Reason
 from tests import people
@@ -110,8 +119,8 @@ def test_it_answers_from_its_books_when_asked() -> None:
     send("+79980000101", "+79980000177", reference="ref1")
     now = timezone.now()
     asked = [
-        Enquiry("ref1", ("+79980000101", "+79980000177", "+79980000199"), now),
-        Enquiry("ref2", ("+79980000177",), now),
+        Enquiry("ref1", tuple(map(Asked, ("+79980000101", "+79980000177", "+79980000199"))), now),
+        Enquiry("ref2", (Asked("+79980000177"),), now),
     ]
     assert [report.status for report in simulator.look_up(asked)] == [
         ReportStatus.ACCEPTED,

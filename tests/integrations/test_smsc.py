@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from integrations.http import Answer, clock
 from integrations.provider import (
+    Asked,
     Credentials,
     Enquiry,
     Note,
@@ -52,9 +53,13 @@ def send(*phones: str, text: str = "Hello", reference: str = "ref1") -> list[Ver
     return smsc().send(reference, messages, clock() + 60)
 
 
+def enquiry(reference: str, *phones: str, since: datetime) -> Enquiry:
+    return Enquiry(reference, tuple(Asked(phone) for phone in phones), since)
+
+
 def ask(*phones: str, reference: str = "ref1", ago: float = 60) -> dict[str, ReportStatus]:
     since = datetime.now(UTC) - timedelta(seconds=ago)
-    reports = smsc().look_up([Enquiry(reference, phones, since)])
+    reports = smsc().look_up([enquiry(reference, *phones, since=since)])
     return {report.phone: report.status for report in reports}
 
 
@@ -234,7 +239,7 @@ def test_it_reads_fates_from_the_books(smsc_emulator: SmscEmulator) -> None:
     phones = [f"+7998000010{digit}" for digit in range(1, 8)]
     send(*phones)
     since = datetime.now(UTC)
-    reports = smsc().look_up([Enquiry("ref1", tuple(phones), since)])
+    reports = smsc().look_up([enquiry("ref1", *phones, since=since)])
     assert {report.phone[-2:]: (report.status, report.reason) for report in reports} == {
         "01": (ReportStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
         "02": (ReportStatus.UNDELIVERED, Reason.UNREACHABLE),
@@ -373,7 +378,7 @@ def test_it_takes_back_what_has_no_final_status(smsc_emulator: SmscEmulator, cou
     smsc_emulator.manner.delay = 3600
     send(*PHONES[:count])
     smsc_emulator._rows[0].final_at = 0
-    gone = smsc().cancel("ref1", PHONES[:count])
+    gone = smsc().cancel("ref1", [Asked(phone) for phone in PHONES[:count]])
     assert gone == [Report("ref1", phone, ReportStatus.CANCELLED) for phone in PHONES[1:count]]
 
 

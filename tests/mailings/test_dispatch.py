@@ -23,7 +23,7 @@ from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
 from users import consent
-from users.models import OptOut, User
+from users.models import ConsentEvent, OptOut, User
 
 Status = Message.Status
 State = Mailing.State
@@ -36,7 +36,9 @@ def account(db: None) -> Account:
 
 @pytest.fixture
 def lots_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one request each, as SMSC takes them."""
     monkeypatch.setattr(Simulator, "lot", 2)
+    monkeypatch.setattr(Simulator, "one_request_per_lot", True)
 
 
 @pytest.fixture
@@ -315,6 +317,34 @@ def test_refused_for_different_reasons_each_is_refused(mailing: Mailing) -> None
         (Status.REFUSED, Reason.BAD_PHONE),
         (Status.REFUSED, Reason.OTHER),
     ]
+
+
+def test_what_a_service_refuses_one_by_one_is_not_refused_as_a_whole(
+    mailing: Mailing, monkeypatch: Any
+) -> None:
+    """Each had a request of its own: there is nothing to try alone, and nobody to pause for."""
+    monkeypatch.setattr(Simulator, "one_request_per_lot", False)
+    ground.sent(Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="made-up 21408")
+    mailing.refresh_from_db()
+    assert mailing.state == State.SENDING
+    assert ground.statuses(mailing) == {"skipped": 1, "refused": 2, "waiting": 4}
+
+
+def test_who_has_opted_out_at_the_service_gets_no_later_mailing(
+    mailing: Mailing,
+) -> None:
+    lot = ground.claimed()
+    one, other = lot.messages
+    verdicts = [
+        Verdict(one.key, Outcome.REFUSED, reason=Reason.OPTED_OUT, raw="made-up 21610"),
+        Verdict(other.key, Outcome.TAKEN),
+    ]
+    dispatch.record(lot, verdicts)
+    opt_out = OptOut.objects.get()
+    assert (opt_out.phone, opt_out.source) == (one.phone, OptOut.Source.PROVIDER)
+    assert [event.phone for event in ConsentEvent.objects.all()] == [one.phone]
+    dispatch.record(lot, verdicts)  # heard twice, written once
+    assert ConsentEvent.objects.count() == 1
 
 
 def test_a_long_code_of_the_service_is_cut_to_its_column(mailing: Mailing) -> None:

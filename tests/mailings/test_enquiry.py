@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from integrations import router
 from integrations.models import Account, SimulatedSms
-from integrations.provider import Enquiry, Outcome, Report, ReportStatus, Trouble
+from integrations.provider import Asked, Enquiry, Outcome, Report, ReportStatus, Trouble
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings import dispatch, enquiry, lifecycle
@@ -99,6 +99,20 @@ def test_the_books_are_asked_by_our_reference_and_phones_since_the_claim(mailing
     assert asked.reference == lot.reference
     assert set(asked.phones) == {sms.phone for sms in lot.messages}
     assert asked.since == Dispatch.objects.get(id=lot.dispatch_id).claimed_at
+
+
+def test_the_books_are_asked_by_text_and_the_service_s_own_id_too(mailing: Mailing) -> None:
+    ground.sent(Outcome.TAKEN, provider_id="made-up-id")
+    look()
+    (asked,) = Books.asked
+    assert asked.asked == tuple(
+        Asked(*row)
+        for row in Message.objects.filter(status=Status.ACCEPTED).values_list(
+            "phone", "text", "provider_id"
+        )
+    )
+    assert {each.provider_id for each in asked.asked} == {"made-up-id"}
+    assert all(each.text for each in asked.asked)
 
 
 def test_only_open_messages_are_asked_about(mailing: Mailing) -> None:
