@@ -266,7 +266,10 @@ LOOK_UP_AFTER = positive("LOOK_UP_AFTER", 600)  # a hand-over, when receipts are
 LOOK_UP_PAUSE = positive("LOOK_UP_PAUSE", 120)  # between two enquiries about one unknown lot
 HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
 # Other addresses than the providers' own: emulators on loopback. Never from the web interface.
-PROVIDER_URLS = {"smsc": text("SMSC_URL")}
+PROVIDER_URLS = {
+    "smsc": text("SMSC_URL"),
+    "seventech": text("SEVENTECH_URL"),
+}
 
 # --- clock and broker -------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -2,10 +2,11 @@
 
 from integrations.provider import Provider
 
+from .seventech import SevenTech
 from .simulator import Simulator
 from .smsc import Smsc
 
-REGISTRY: tuple[type[Provider], ...] = (Smsc, Simulator)
+REGISTRY: tuple[type[Provider], ...] = (Smsc, SevenTech, Simulator)
 
 
 def provider_class(slug: str) -> type[Provider]:

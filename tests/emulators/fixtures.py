@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from .seventech import SevenTechEmulator
 from .smsc import SmscEmulator
 
 
@@ -13,4 +14,12 @@ def smsc_emulator(settings: Any) -> Iterator[SmscEmulator]:
     """SMSC on loopback; our adapter goes there. It reports to emulator.callback, when that is set."""
     with SmscEmulator() as emulator:
         settings.PROVIDER_URLS = settings.PROVIDER_URLS | {"smsc": emulator.url}
+        yield emulator
+
+
+@pytest.fixture
+def seventech_emulator(settings: Any) -> Iterator[SevenTechEmulator]:
+    """SevenTech on loopback; our adapter goes there. It reports to the address of each request."""
+    with SevenTechEmulator() as emulator:
+        settings.PROVIDER_URLS = settings.PROVIDER_URLS | {"seventech": emulator.url}
         yield emulator
