@@ -93,17 +93,20 @@ def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
 
 
 class Watched(Simulator):
-    """Counts how many lots are under way."""
+    """Counts how many lots are under way, and keeps the first ones until there are so many."""
 
+    wanted: ClassVar[int] = 0
     now: ClassVar[int] = 0
     most: ClassVar[int] = 0
-    watch: ClassVar[threading.Lock] = threading.Lock()
+    watch: ClassVar[threading.Condition] = threading.Condition()
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         with Watched.watch:
             Watched.now += 1
             Watched.most = max(Watched.most, Watched.now)
-        time.sleep(0.02)
+            Watched.watch.notify_all()
+            Watched.watch.wait_for(lambda: Watched.most >= Watched.wanted, timeout=10)
+        time.sleep(0.02)  # for one too many to be seen
         try:
             return super().send(reference, messages, deadline)
         finally:
@@ -115,7 +118,7 @@ def test_several_workers_share_the_work_and_the_places(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("integrations.providers.REGISTRY", (Watched,))
-    Watched.now = Watched.most = 0
+    Watched.now, Watched.most, Watched.wanted = 0, 0, 3
     Account.objects.update(parallel=3)
 
     def work() -> None:
@@ -309,6 +312,7 @@ def test_lots_left_over_are_told_to_the_clock(
 ) -> None:
     monkeypatch.setattr(dispatch, "SLICE", 0.05)
     monkeypatch.setattr("integrations.providers.REGISTRY", (Watched,))
+    Watched.now, Watched.most, Watched.wanted = 0, 0, 1
     Account.objects.update(parallel=1)
     assert dispatch.hand_over_due()
     assert ground.statuses(mailing)["waiting"] > 0
