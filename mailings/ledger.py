@@ -140,6 +140,8 @@ def _storable(each: Move) -> Move:
     status from being written, and with it those of a thousand others.
     """
     price = each.price
+    if price is None and each.raw_code.isprintable() and each.provider_id.isprintable():
+        return each  # nearly always
     if price is not None:
         sane = price.is_finite() and abs(price) < TOO_MUCH
         price = price.quantize(CENT) if sane else None

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -28,6 +29,16 @@ FOLD = 1000
 RANK = (ReportStatus.NOT_FOUND, ReportStatus.ACCEPTED)
 
 
+class Raw(NamedTuple):
+    """A receipt as it came, and whose it is."""
+
+    id: int
+    provider: str
+    headers: dict[str, str]
+    query: str
+    body: str
+
+
 @dataclass
 class Folded:
     """What became of a batch of reports, by their place in it."""
@@ -39,12 +50,7 @@ class Folded:
 def fold_due() -> bool:
     """Clock job: one batch of raw receipts; True when there may be more."""
     with transaction.atomic(durable=True):
-        batch = list(
-            Receipt.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .filter(folded_at__isnull=True)
-            .select_related("account")
-            .order_by("id")[:FOLD]
-        )
+        batch = _next_batch()
         outcomes: dict[str, list[int]] = {}
         reports: list[Report] = []
         sources: list[int] = []  # whose receipt each report is
@@ -69,6 +75,19 @@ def fold_due() -> bool:
             if ids:
                 Receipt.objects.filter(id__in=ids).update(folded_at=timezone.now(), outcome=outcome)
     return len(batch) == FOLD
+
+
+def _next_batch() -> list[Raw]:
+    """Tuples, not models: making those, and decrypting the credentials of each one's account, took
+    a third of the time of folding.
+    """
+    rows = (
+        Receipt.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .filter(folded_at__isnull=True)
+        .order_by("id")
+        .values_list("id", "account__provider", "headers", "query", "body")
+    )
+    return [Raw(*row) for row in rows[:FOLD]]
 
 
 def apply(reports: Sequence[Report]) -> Folded:
@@ -111,16 +130,11 @@ def apply(reports: Sequence[Report]) -> Folded:
     return folded
 
 
-def _read(receipt: Receipt) -> list[Report] | None:
+def _read(receipt: Raw) -> list[Report] | None:
     """The reports of a raw receipt; None when it cannot be understood."""
-    note = Note(
-        headers=receipt.headers,
-        query=receipt.query,
-        body=receipt.body,
-        url=router.called_url(receipt.account, receipt.query),
-    )
+    note = Note(headers=receipt.headers, query=receipt.query, body=receipt.body)
     try:
-        provider = router.provider_class(receipt.account.provider)(Credentials(values={}))
+        provider = router.provider_class(receipt.provider)(Credentials(values={}))
         reports = provider.read_receipts(note)
     except (ValueError, KeyError):
         return None
