@@ -40,7 +40,8 @@ class SevenTech(Provider):
     hint = _(
         "For large senders: SevenTech takes from 100,000 messages a month. To connect: 1) write to "
         "SevenTech by the link above; 2) sign the contract and register a sender name; 3) enter the "
-        "sender name, the login and the password that they give you here. Not everything about its "
+        "sender name, the login and the password that they give you here. If replies are to come here too, give "
+        "them the address for receipts. Not everything about its "
         "interface is published: the names of some delivery statuses, the form of receipts and "
         "replies, and the codes of refusals are our best guess. Confirm with a test message before "
         "the first mailing: see that it arrives and that it becomes “Delivered” here."

@@ -54,12 +54,10 @@ class SevenTechEmulator(Emulator):
         self.manner = manner or Manner()
         self.shape = shape
         self.requests: list[dict[str, Any]] = []  # the last hundred
-        self.most_at_once = 0
         self.caller = Caller()
         self.journal = Journal(journal)
         self._lock = threading.Lock()
         self._numbers = count(1)
-        self._under_way = 0
         self._dice = random.Random(1)
 
     @property
@@ -95,16 +93,10 @@ class SevenTechEmulator(Emulator):
     def answer(self, command: str, query: str, body: bytes, content_type: str) -> Reply:
         if command != "send":
             return Reply(404, b"<html>404</html>", "text/html")
-        with self._lock:
-            self._under_way += 1
-            self.most_at_once = max(self.most_at_once, self._under_way)
         try:
             return self._send(json.loads(body))
         except Refused as refused:
             return _as_json({"error": str(refused)}, 400)
-        finally:
-            with self._lock:
-                self._under_way -= 1
 
     def error(self, number: int) -> Reply:
         return _as_json({"error": f"error {number}"}, number)
