@@ -67,6 +67,7 @@ class Emulator:
     def __init__(self, *, port: int = 0) -> None:
         self.plan = Plan()
         self.stopping = threading.Event()
+        self.asked = threading.local()  # .method of the request that this thread answers
         self.server = _Server(("127.0.0.1", port), _Handler)
         self.server.emulator = self
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -144,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         # The official client of SMSC comes through http_proxy, with the whole address in the line.
         address = urlsplit(self.path)
         emulator = self.server.emulator
+        emulator.asked.method = self.command
         command = emulator.command(address.path)
         name = emulator.plan.take(command)
         if name == "unread":

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.http import Answer, Failure, clock, post
+from integrations.http import Answer, Failure, clock, get, post
 
 Behaviour = Callable[[socket.socket], None]
 Peer = Callable[..., str]
@@ -136,6 +136,40 @@ def test_it_posts_json(peer: Peer) -> None:
 
     assert post(peer(behave), json={"a": "Да"}, deadline=clock() + 60) == Answer(200, "{}")
     assert came[0].endswith('{"a": "Да"}'.encode())
+
+
+def test_it_gets_and_sends_no_body(peer: Peer) -> None:
+    asked: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        asked.append(connection.recv(65536))
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\nok")
+
+    params = {"To": "+79980000001"}
+    answer = get(f"{peer(behave)}list", params=params, deadline=clock() + 60, auth=("a", "b"))
+    assert answer == Answer(200, "ok")
+    head = asked[0].decode()
+    assert head.startswith("GET /list?To=%2B79980000001 HTTP/1.1\r\n")
+    assert head.endswith("\r\n\r\n")
+    assert "Content-Length: 0\r\n" in head
+    assert "Authorization: Basic YTpi\r\n" in head
+    assert "chunked" not in head
+
+
+@pytest.mark.parametrize("behave", [hang, drip(OK + b"Content-Length: 99\r\n\r\n")])
+def test_it_waits_for_what_it_gets_no_longer_than_for_anything(
+    peer: Peer, behave: Behaviour
+) -> None:
+    began = time.monotonic()
+    assert get(peer(behave), deadline=clock() + 60).failure == Failure.UNKNOWN
+    assert time.monotonic() - began < 3
+
+
+def test_it_gets_nothing_after_the_deadline(peer: Peer) -> None:
+    asked: list[bytes] = []
+    answer = get(peer(lambda connection: asked.append(connection.recv(9))), deadline=clock())
+    assert answer.failure == Failure.UNSENT
+    assert not asked
 
 
 @pytest.mark.parametrize("status", [302, 404, 429, 500, 503])
