@@ -24,7 +24,9 @@ PASSWORD = "a made-up password of the service"
 
 
 class First(Simulator):
-    slug = "first"
+    """Before the other in the registry, after it in the alphabet."""
+
+    slug = "west"
     parallel = 9
     says: ClassVar[Balance | Trouble] = Balance(Decimal("12.5"), "RUB")
     asked: ClassVar[int] = 0
@@ -37,7 +39,7 @@ class First(Simulator):
 
 
 class Second(Simulator):
-    slug = "second"
+    slug = "east"
     has_balance = False
 
 
@@ -57,14 +59,14 @@ def connect(slug: str, by: User | None = None) -> Account:
 # --- which account sends ---------------------------------------------------------------------
 def test_nothing_connected_sends_nothing(db: None) -> None:
     assert router.current() is None
-    Account.objects.create(provider="first")
+    Account.objects.create(provider="west")
     Account.objects.create(provider="forgotten", credentials={"on": "yes"})
     assert router.connected() == []
     assert router.current() is None
 
 
 def test_the_first_of_the_registry_sends_whichever_was_connected_first(olga: User) -> None:
-    second, first = connect("second"), connect("first")
+    second, first = connect("east"), connect("west")
     assert router.connected() == [first, second]
     assert router.current() == first
     router.rest(first.id, Reason.BUSY, "")
@@ -85,7 +87,7 @@ def test_an_unregistered_service_has_no_class(db: None) -> None:
 
 # --- connecting ------------------------------------------------------------------------------
 def test_connecting_keeps_what_was_entered_and_says_who_did_it(olga: User) -> None:
-    account = connect("first", olga)
+    account = connect("west", olga)
     assert account.connected
     assert (account.credentials, account.sender, account.price) == (
         {"password": PASSWORD},
@@ -94,14 +96,14 @@ def test_connecting_keeps_what_was_entered_and_says_who_did_it(olga: User) -> No
     )
     assert account.parallel == First.parallel
     event = AuditEvent.objects.get()
-    assert (event.what, event.target, event.by) == ("account_connected", "account first", olga)
+    assert (event.what, event.target, event.by) == ("account_connected", "account west", olga)
     assert PASSWORD not in str(event.details)
 
 
 def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(olga: User) -> None:
-    before = connect("first")
+    before = connect("west")
     router.rest(before.id, Reason.BAD_LOGIN, "2")
-    after = connect("first")
+    after = connect("west")
     assert after.id == before.id
     assert after.receipt_key == before.receipt_key
     assert not router.rests(after)
@@ -109,7 +111,7 @@ def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(ol
 
 
 def test_disconnecting_deletes_the_credentials(olga: User) -> None:
-    account = connect("first")
+    account = connect("west")
     router.check(account)
     router.rest(account.id, Reason.BUSY, "")
     router.disconnect(account, olga)
@@ -122,17 +124,17 @@ def test_disconnecting_deletes_the_credentials(olga: User) -> None:
 
 def test_a_provider_is_made_with_the_accounts_credentials_and_address(settings: Any) -> None:
     settings.PUBLIC_URL = "https://sms.example.com"
-    account = connect("first")
+    account = connect("west")
     provider = router.provider_of(account)
     assert provider.credentials.get("password") == PASSWORD
     assert provider.credentials.sender == "School"
-    assert provider.receipt_url == f"https://sms.example.com/hooks/first/{account.receipt_key}/"
+    assert provider.receipt_url == f"https://sms.example.com/hooks/west/{account.receipt_key}/"
     assert PASSWORD not in repr(provider.credentials)
 
 
 # --- rest and wake ---------------------------------------------------------------------------
 def test_it_rests_longer_each_time_and_a_success_forgets_it(db: None) -> None:
-    account = connect("first")
+    account = connect("west")
     paused = []
     for _ in range(5):
         now = timezone.now()
@@ -152,15 +154,15 @@ def test_it_rests_longer_each_time_and_a_success_forgets_it(db: None) -> None:
 
 
 def test_trouble_while_it_rests_is_the_same_trouble(db: None) -> None:
-    account = connect("first")
-    router.rest(account.id, Reason.UNAVAILABLE, "first")
-    router.rest(account.id, Reason.NO_MONEY, "second")
+    account = connect("west")
+    router.rest(account.id, Reason.UNAVAILABLE, "the first")
+    router.rest(account.id, Reason.NO_MONEY, "the second")
     account.refresh_from_db()
-    assert (account.failures, account.rest_raw) == (1, "first")
+    assert (account.failures, account.rest_raw) == (1, "the first")
 
 
 def test_waking_one_that_is_awake_writes_nothing(django_assert_num_queries: Any) -> None:
-    account = connect("first")
+    account = connect("west")
     before = Account.objects.values().get()
     with django_assert_num_queries(1):
         router.wake(account.id)
@@ -169,7 +171,7 @@ def test_waking_one_that_is_awake_writes_nothing(django_assert_num_queries: Any)
 
 # --- balance ---------------------------------------------------------------------------------
 def test_a_check_asks_the_balance_and_wakes_the_account(db: None) -> None:
-    account = connect("first")
+    account = connect("west")
     router.rest(account.id, Reason.NO_MONEY, "3")
     assert router.check(account) == First.says
     assert account.balance == Decimal("12.5")
@@ -178,7 +180,7 @@ def test_a_check_asks_the_balance_and_wakes_the_account(db: None) -> None:
 
 
 def test_a_check_that_fails_says_why_and_leaves_the_rest(db: None) -> None:
-    account = connect("first")
+    account = connect("west")
     router.rest(account.id, Reason.NO_MONEY, "3")
     First.says = Trouble(Reason.BAD_LOGIN)
     with pytest.raises(Trouble, match="BAD_LOGIN"):
@@ -188,12 +190,12 @@ def test_a_check_that_fails_says_why_and_leaves_the_rest(db: None) -> None:
 
 
 def test_a_service_without_a_balance_can_be_checked(db: None) -> None:
-    assert router.check(connect("second")) is None
+    assert router.check(connect("east")) is None
 
 
 def test_balances_are_asked_every_ten_minutes_where_there_are_any(db: None) -> None:
-    connect("first")
-    connect("second")
+    connect("west")
+    connect("east")
     router.refresh_balances()
     router.refresh_balances()
     assert First.asked == 1
@@ -201,7 +203,7 @@ def test_balances_are_asked_every_ten_minutes_where_there_are_any(db: None) -> N
     First.says = Trouble(Reason.UNAVAILABLE)
     router.refresh_balances()
     assert First.asked == 2
-    assert Account.objects.get(provider="first").balance == Decimal("12.5")
+    assert Account.objects.get(provider="west").balance == Decimal("12.5")
 
 
 # --- encrypted at rest -----------------------------------------------------------------------
@@ -213,7 +215,7 @@ def _raw_credentials() -> str:
 
 
 def test_the_database_never_holds_the_password(db: None) -> None:
-    connect("first")
+    connect("west")
     raw = _raw_credentials()
     assert raw
     assert PASSWORD not in raw
@@ -225,14 +227,14 @@ def test_the_database_never_holds_the_password(db: None) -> None:
 
 
 def test_a_wrong_key_raises_instead_of_handing_on_what_it_cannot_read(settings: Any) -> None:
-    connect("first")
+    connect("west")
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
     with pytest.raises(ValueError, match="not in FIELD_KEYS"):
         Account.objects.get()
 
 
 def test_an_old_key_still_reads_and_the_first_one_writes(settings: Any) -> None:
-    connect("first")
+    connect("west")
     old, new = settings.FIELD_KEYS[0], Fernet.generate_key().decode()
     settings.FIELD_KEYS = [new, old]
     account = Account.objects.get()

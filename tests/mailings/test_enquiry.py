@@ -170,6 +170,14 @@ def test_found_at_the_second_look_it_does_not_go_again(mailing: Mailing) -> None
     assert statuses(mailing) == {"waiting": 1, "accepted": 1}
 
 
+def test_only_what_was_not_found_goes_again(mailing: Mailing) -> None:
+    ground.sent(Outcome.UNKNOWN)
+    look()
+    say(ReportStatus.NOT_FOUND, None)
+    look()
+    assert statuses(mailing) == {"waiting": 1, "unknown": 1}
+
+
 def test_an_accepted_message_never_goes_again_whatever_the_books_say(
     mailing: Mailing, settings: Any
 ) -> None:

@@ -222,6 +222,26 @@ def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
     ground.assert_counters_equal_rows(mailing)
 
 
+def test_a_lot_that_somebody_else_has_in_work_is_not_claimed(mailing: Mailing) -> None:
+    """The sweep of a cancelled mailing has locked the lots; the claim saw it still sending."""
+    locked = threading.Event()
+    claimed: list[dispatch.Lot | None] = []
+
+    def sweep_slowly() -> None:
+        with transaction.atomic():
+            lots = list(Dispatch.objects.select_for_update(no_key=True).order_by("id"))
+            locked.set()
+            time.sleep(0.5)
+            Dispatch.objects.filter(id__in=[lot.id for lot in lots]).update(state="answered")
+
+    def claim() -> None:
+        locked.wait(10)
+        claimed.append(dispatch.claim())
+
+    in_threads(sweep_slowly, claim)
+    assert claimed == [None]
+
+
 # --- the database goes away ------------------------------------------------------------------
 @pytest.fixture
 def cut_off() -> Iterator[Callable[[], None]]:
