@@ -147,7 +147,7 @@ class Provider:
     """
 
     slug: ClassVar[str]
-    title: ClassVar[str]
+    title: ClassVar[Promise | str]
     site: ClassVar[str] = ""
     hint: ClassVar[Promise | str] = ""  # shown on the settings page: who it is for, how to connect
     # name -> form field; the settings form is built from these. Secrets use PasswordInput.

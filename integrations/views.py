@@ -61,7 +61,7 @@ def services() -> list[Service]:
         account = accounts.get(provider.slug)
         shown.append(_service(provider, account, before))
         if account:
-            before = (*before, provider.title)
+            before = (*before, str(provider.title))
     return shown
 
 

@@ -65,7 +65,7 @@ IN_ONE_NOTE = 100  # reports in the body of one receipt
 
 class Simulator(Provider):
     slug = "simulator"
-    title = "Simulator"
+    title = _("Simulator")
     hint = _("Sends nothing: for trying everything out. Receipts come after some seconds.")
     fields: ClassVar[Mapping[str, forms.Field]] = {}
     lot = 500
