@@ -53,7 +53,6 @@ def test_it_tells_the_address_as_it_was_called(
     settings.PUBLIC_URL = "https://sms.example.com"
     asked: list[Note] = []
 
-
     def keep(_self: Smsc, note: Note) -> bool:
         asked.append(note)
         return True
