@@ -111,7 +111,7 @@ class Note:
     headers: Mapping[str, str]
     query: str
     body: str
-    url: str = ""  # our public address as it was called, query and all: some signatures cover it
+    url: str = ""  # our public address as called, query and all: for check_note() only
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,6 +268,7 @@ HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
 # Other addresses than the providers' own: emulators on loopback. Never from the web interface.
 PROVIDER_URLS = {
     "smsc": text("SMSC_URL"),
+    "twilio": text("TWILIO_URL"),
     "seventech": text("SEVENTECH_URL"),
 }
 

@@ -5,8 +5,9 @@ from integrations.provider import Provider
 from .seventech import SevenTech
 from .simulator import Simulator
 from .smsc import Smsc
+from .twilio import Twilio
 
-REGISTRY: tuple[type[Provider], ...] = (Smsc, SevenTech, Simulator)
+REGISTRY: tuple[type[Provider], ...] = (Smsc, Twilio, SevenTech, Simulator)
 
 
 def provider_class(slug: str) -> type[Provider]:

@@ -1,0 +1,378 @@
+"""Twilio, Programmable Messaging. What its codes mean is in twilio_codes.py.
+
+One request takes one message, so a lot is a burst of requests. Twilio has neither an idempotency
+key nor a field for our reference: the reference rides in the callback address of each message, and
+for a message without an answer its books are asked by phone, text and time.
+"""
+
+import logging
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
+
+from django import forms
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from integrations import http
+from integrations.provider import (
+    Asked,
+    Balance,
+    Credentials,
+    Enquiry,
+    Note,
+    Outcome,
+    Provider,
+    Reply,
+    Report,
+    ReportStatus,
+    Sms,
+    Trouble,
+    Verdict,
+)
+
+from .twilio_answers import (
+    Row,
+    moment,
+    money,
+    parsed,
+    reply_from_call,
+    report_from_call,
+    report_of,
+    same_text,
+    sid_of,
+    signed_by,
+    trouble_of,
+    verdict_of,
+    word,
+)
+
+logger = logging.getLogger(__name__)
+
+BURST = 20  # requests at once in one lot
+PAGE = 1000  # messages in one page of its list: its maximum
+PAGES = 20  # of one phone; then the look-up is given up
+PAGE_CAP = 16_000_000
+# Its clock and ours may differ. Too little here would take a message for never sent, and send it
+# twice.
+CLOCKS_DIFFER = timedelta(minutes=10)
+# How Twilio shall call our door: three more times when it fails. Not covered by the signature.
+TRY_AGAIN = "#rc=3&rp=all"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One message looked for in Twilio's books."""
+
+    reference: str
+    asked: Asked
+    since: datetime
+
+
+def _sid(prefix: str, **more: Any) -> forms.RegexField:
+    return forms.RegexField(
+        rf"^{prefix}[0-9a-fA-F]{{32}}$",
+        max_length=34,
+        error_messages={
+            "invalid": _("It starts with %(prefix)s, and 32 digits and letters a–f follow.")
+            % {"prefix": prefix}
+        },
+        **more,
+    )
+
+
+class Twilio(Provider):
+    slug = "twilio"
+    title = "Twilio"
+    site = "https://www.twilio.com"
+    hint = _(
+        "Enter the Account SID and the Auth Token from the Twilio Console. To send with an API key, "
+        "enter it too: receipts are signed with the Auth Token all the same. Enter a sender, or the "
+        "SID of a Messaging Service, which then chooses one."
+    )
+    callback_is_sent = True
+    thanks = ("<Response></Response>", "text/xml")  # plain text would be sent to who wrote to us
+    fields: ClassVar[Mapping[str, forms.Field]] = {
+        "account_sid": _sid("AC", label=_("Account SID")),
+        "auth_token": forms.CharField(
+            label=_("Auth Token"), max_length=100, widget=forms.PasswordInput
+        ),
+        "api_key_sid": _sid(
+            "SK", label=_("SID of an API key"), required=False, widget=forms.PasswordInput
+        ),
+        "api_key_secret": forms.CharField(
+            label=_("Secret of the API key"),
+            required=False,
+            max_length=100,
+            widget=forms.PasswordInput,
+        ),
+        "messaging_service_sid": _sid("MG", label=_("SID of a Messaging Service"), required=False),
+    }
+    lot = 100
+    parallel = 2
+    settle_seconds = 180
+    can_look_up = True
+    has_balance = True
+
+    def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
+        super().__init__(credentials, receipt_url)
+        login = (credentials.get("api_key_sid"), credentials.get("api_key_secret"))
+        self.auth = (
+            login if all(login) else (credentials.get("account_sid"), credentials.get("auth_token"))
+        )
+
+    @classmethod
+    def complaint(cls, values: Mapping[str, str]) -> str:
+        if bool(values.get("api_key_sid")) != bool(values.get("api_key_secret")):
+            return gettext("Enter both the SID and the secret of the API key, or neither.")
+        if not values.get("sender") and not values.get("messaging_service_sid"):
+            return gettext("Enter a sender or the SID of a Messaging Service.")
+        return ""
+
+    @classmethod
+    def check_sender(cls, sender: str) -> str:
+        """'' lets the Messaging Service choose; a number, a short code, or letters."""
+        letters = r"(?=[0-9 ]*[A-Za-z])[A-Za-z0-9 ]{1,11}"
+        if not sender or re.fullmatch(rf"\+[1-9][0-9]{{6,14}}|[0-9]{{3,8}}|{letters}", sender):
+            return ""
+        return gettext(
+            "A number like +14155550100, a short code, or up to 11 Latin letters, digits and spaces "
+            "with at least one letter."
+        )
+
+    # --- sending -----------------------------------------------------------------------------
+
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        """A burst. When one of its requests could not be made or was put off, the rest of the lot
+        is not tried: the service is away, asks to go slower, or does not take our settings.
+        """
+        began = time.monotonic()
+        stop: list[Verdict] = []
+
+        def send_one(sms: Sms) -> Verdict:
+            if stop:
+                return Verdict(sms.key, Outcome.UNSENT, reason=stop[0].reason, raw=stop[0].raw)
+            fields = self._fields(reference, sms)
+            verdict = verdict_of(sms, self._post("Messages", fields, deadline=deadline))
+            if verdict.outcome == Outcome.UNSENT:
+                stop.append(verdict)
+            return verdict
+
+        verdicts = _burst(send_one, messages)
+        _log("send", reference, (str(verdict.outcome) for verdict in verdicts), began)
+        return verdicts
+
+    def _fields(self, reference: str, sms: Sms) -> dict[str, str]:
+        """No phone in the callback's address: addresses get into logs on the way."""
+        callback = f"{self.receipt_url}?ref={reference}{TRY_AGAIN}" if self.receipt_url else ""
+        fields = {
+            "To": sms.phone,
+            "From": self.credentials.sender,
+            "MessagingServiceSid": self.credentials.get("messaging_service_sid"),
+            "Body": sms.text,
+            "StatusCallback": callback,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+        """By Twilio's id where an answer or a call told it, else by phone.
+
+        NOT_FOUND is said only of a phone whose whole list was read, and only LOOK_UP_AFTER seconds
+        after the hand-over. The list shows a message as soon as it is created, so what can still
+        be missing after minutes is a request that hangs in the network, and no request lives longer
+        than our own timeout.
+        """
+        began = time.monotonic()
+        deadline = http.clock() + settings.LOT_DEADLINE
+        wanted = [
+            _Wanted(enquiry.reference, asked, enquiry.since)
+            for enquiry in enquiries
+            for asked in enquiry.asked
+        ]
+        known = [each for each in wanted if each.asked.provider_id]
+        by_phone: dict[str, list[_Wanted]] = defaultdict(list)
+        for each in wanted:
+            if not each.asked.provider_id:
+                by_phone[each.asked.phone].append(each)
+        taken = {each.asked.provider_id for each in known}
+        troubles: list[Trouble] = []
+
+        def told(learn: Callable[[], list[Report]]) -> list[Report]:
+            try:
+                return learn()
+            except Trouble as trouble:
+                troubles.append(trouble)
+                return []
+
+        found = _burst(
+            told,
+            [
+                *(lambda each=each: self._fetch(each, deadline) for each in known),
+                *(
+                    lambda phone=phone, some=some: self._list(phone, some, taken, deadline)
+                    for phone, some in by_phone.items()
+                ),
+            ],
+        )
+        reports = [report for some in found for report in some]
+        _log("look-up", "", (str(report.status) for report in reports), began)
+        if troubles and not reports:
+            raise troubles[0]
+        return reports
+
+    def _fetch(self, wanted: _Wanted, deadline: float) -> list[Report]:
+        answer = self._get(f"Messages/{quote(wanted.asked.provider_id, safe='')}", deadline)
+        row = parsed(answer)
+        if answer.status != 200:
+            raise trouble_of(answer, row)
+        report = report_of(wanted.reference, wanted.asked.phone, row)
+        return [report] if report else []
+
+    def _list(
+        self, phone: str, wanted: Sequence[_Wanted], taken: set[str], deadline: float
+    ) -> list[Report]:
+        """Each row is one message only: of two with the same text, both must be there. Not filtered
+        by date at Twilio's: a date of sending is missing while a message waits.
+        """
+        rows = self._rows(phone, deadline)
+        left = [row for row in rows if _ours(row) and sid_of(row) not in taken]
+        reports = []
+        for each in sorted(wanted, key=lambda each: each.since):
+            row = next((row for row in left if _fits(row, each)), None)
+            if row is not None:
+                left.remove(row)
+                report = report_of(each.reference, phone, row)
+                reports += [report] if report else []
+            elif timezone.now() - each.since > timedelta(seconds=settings.LOOK_UP_AFTER):
+                reports.append(Report(each.reference, phone, ReportStatus.NOT_FOUND))
+        return reports
+
+    def _rows(self, phone: str, deadline: float) -> list[Row]:
+        """All messages to a phone, the oldest first. Raises Trouble unless it is all of them."""
+        rows: list[Row] = []
+        answer = self._get("Messages", deadline, To=phone, PageSize=str(PAGE))
+        for _page in range(PAGES):
+            page = parsed(answer)
+            some = page.get("messages")
+            if answer.status != 200 or not isinstance(some, list):
+                raise trouble_of(answer, page)
+            if not all(isinstance(row, dict) and moment(row.get("date_created")) for row in some):
+                raise trouble_of(answer, {})
+            rows += some
+            following = page.get("next_page_uri")
+            if not following:
+                return sorted(rows, key=_created)
+            if not word(following).startswith("/"):
+                break
+            answer = http.get(
+                self.address + following, deadline=deadline, auth=self.auth, cap=PAGE_CAP
+            )
+        raise trouble_of(answer, {})
+
+    def balance(self) -> Balance:
+        began = time.monotonic()
+        answer = self._get("Balance", http.clock() + settings.LOT_DEADLINE)
+        _log("balance", "", [answer.error or f"http {answer.status}"], began)
+        row = parsed(answer)
+        amount = money(row.get("balance"))
+        if answer.status != 200 or amount is None:
+            raise trouble_of(answer, row)
+        return Balance(amount, word(row.get("currency")).upper() or settings.CURRENCY)
+
+    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
+        """Twilio takes back only what was scheduled with a Messaging Service; it refuses the rest."""
+        began = time.monotonic()
+        deadline = http.clock() + settings.LOT_DEADLINE
+
+        def cancel_one(each: Asked) -> bool:
+            path = f"Messages/{quote(each.provider_id, safe='')}"
+            answer = self._post(path, {"Status": "canceled"}, deadline=deadline)
+            return answer.status == 200 and parsed(answer).get("status") == "canceled"
+
+        known = [each for each in asked if each.provider_id]
+        gone = [each for each, done in zip(known, _burst(cancel_one, known), strict=True) if done]
+        _log("cancel", reference, ["cancelled" for _each in gone], began)
+        return [
+            Report(reference, each.phone, ReportStatus.CANCELLED, provider_id=each.provider_id)
+            for each in gone
+        ]
+
+    @property
+    def address(self) -> str:
+        return settings.PROVIDER_URLS["twilio"] or "https://api.twilio.com"
+
+    def _url(self, path: str) -> str:
+        account = quote(self.credentials.get("account_sid"), safe="")
+        return f"{self.address}/2010-04-01/Accounts/{account}/{path}.json"
+
+    def _post(self, path: str, fields: Mapping[str, str], *, deadline: float) -> http.Answer:
+        return http.post(self._url(path), data=fields, deadline=deadline, auth=self.auth)
+
+    def _get(self, path: str, deadline: float, **params: str) -> http.Answer:
+        return http.get(
+            self._url(path), params=params, deadline=deadline, auth=self.auth, cap=PAGE_CAP
+        )
+
+    # --- what comes to our door --------------------------------------------------------------
+
+    def check_note(self, note: Note) -> bool:
+        """A disconnected account has no token any more: the unguessable address is all there is."""
+        token = self.credentials.get("auth_token")
+        return signed_by(token, note) if token else True
+
+    def read_receipts(self, note: Note) -> list[Report]:
+        report = report_from_call(note)
+        return [report] if report else []
+
+    def read_replies(self, note: Note) -> list[Reply]:
+        reply = reply_from_call(note)
+        return [reply] if reply else []
+
+
+def _burst(do: Callable[[T], R], what: Sequence[T]) -> list[R]:
+    """All of them, BURST at once; the threads end with it."""
+    if not what:
+        return []
+    with ThreadPoolExecutor(min(BURST, len(what)), thread_name_prefix="twilio") as threads:
+        return list(threads.map(do, what))
+
+
+def _ours(row: Row) -> bool:
+    return word(row.get("direction")) == "outbound-api"
+
+
+def _fits(row: Row, wanted: _Wanted) -> bool:
+    return _created(row) >= wanted.since - CLOCKS_DIFFER and same_text(
+        wanted.asked.text, word(row.get("body"))
+    )
+
+
+def _created(row: Row) -> datetime:
+    created = moment(row.get("date_created"))
+    assert created is not None  # noqa: S101  # _rows() takes no other rows
+    return created
+
+
+def _log(what: str, reference: str, outcomes: Iterable[str], began: float) -> None:
+    """One line per burst; no phones, texts or secrets."""
+    counts = Counter(outcomes)
+    logger.info(
+        "twilio %s %s: %s, %d ms",
+        what,
+        reference or "-",
+        " ".join(f"{name} {n}" for name, n in counts.items()) or "-",
+        (time.monotonic() - began) * 1000,
+    )
