@@ -79,6 +79,7 @@ def test_every_part_of_ours_waits_for_the_migration_and_runs_the_same_image() ->
         waits = SERVICES[name]["depends_on"]
         assert waits["migrate"] == {"condition": "service_completed_successfully"}
         assert waits["redis"] == {"condition": "service_healthy"}
+        assert SERVICES[name]["restart"] == "unless-stopped"
         assert SERVICES[name]["environment"] == SERVICES["migrate"]["environment"]
     assert SERVICES["migrate"]["depends_on"] == {"db": {"condition": "service_healthy"}}
     assert SERVICES["migrate"]["restart"] == "no"
