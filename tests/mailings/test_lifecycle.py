@@ -1,11 +1,12 @@
 """Launch, pause, resume, cancel, settle: each change once, from the right state, to the end."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from integrations import router
 from integrations.models import Account
@@ -21,6 +22,13 @@ from users.models import AuditEvent, Group, User
 
 State = Mailing.State
 Status = Message.Status
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> Iterator[None]:
+    """The words below are the source strings, whatever the language of the installation."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture

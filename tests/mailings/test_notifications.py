@@ -1,9 +1,11 @@
 """Test messages: one person, one message, in a lane of its own, and in nobody's figures."""
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import translation
 
 from integrations import router
 from integrations.models import Account
@@ -17,6 +19,13 @@ from users import consent
 from users.models import AuditEvent, OptOut, User
 
 PHONE = "+79980000055"
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> Iterator[None]:
+    """The words below are the source strings, whatever the language of the installation."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
