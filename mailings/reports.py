@@ -250,6 +250,8 @@ HISTORY: dict[str, Promise] = {
     "resumed": _("Resumed"),
     "cancelled": _("Cancelled"),
     "test_sent": _("Test message sent"),
+    "let_be": _("Messages of unknown fate let be"),
+    "sent_again": _("Messages of unknown fate sent again"),
 }
 
 

@@ -1,5 +1,5 @@
-"""What a manager does to a mailing: launch, pause, resume, cancel, delete, send a test. Each is a
-POST; those that cannot be undone ask first, in figures, on a page that the dialog shows too.
+"""What a manager does to a mailing: launch, pause, resume, cancel, delete, send a test, decide about
+messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in figures, on a page that the dialog shows too.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import lifecycle, notifications, reports
+from . import lifecycle, notifications, reports, unresolved
 from .forms import TestForm
 from .models import Mailing
 from .preview import preview_of, service
@@ -61,6 +61,40 @@ def cancel(request: SignedIn, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
     messages.success(request, _said(split))
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def let_be(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    if request.method != "POST":
+        return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
+    done = unresolved.let_be(row, request.user)
+    words = ngettext(
+        "%(n)d message is let be.",
+        "%(n)d messages are let be.",
+        done,
+    )
+    messages.success(request, words % {"n": done})
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def send_again(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    if request.method != "POST":
+        return _ask(request, row, "send_again", questions=unresolved.open_questions(row))
+    try:
+        done = unresolved.send_again(row, request.user)
+    except lifecycle.WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    words = ngettext(
+        "%(n)d message goes again.",
+        "%(n)d messages go again.",
+        done,
+    )
+    messages.success(request, words % {"n": done})
     return redirect("mailing", pk=pk)
 
 

@@ -13,7 +13,7 @@ from integrations.reasons import Reason
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports
+from . import reports, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
 
@@ -123,8 +123,11 @@ def message(request: SignedIn, pk: int) -> HttpResponse:
 def progress(row: Mailing) -> dict[str, Any]:
     """What the moving part of the page shows."""
     counters = row.counters
+    questions = unresolved.open_questions(row) if counters.unknown else 0
     return {
         "counters": counters,
+        "questions": questions,
+        "asking": max(counters.unknown - questions, 0),
         "figures": reports.figures(counters),
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),

@@ -95,6 +95,8 @@ TABLE = [
     Line("mailing-pause", STAFF, "post", 302),
     Line("mailing-resume", STAFF, "post", 302),
     Line("mailing-cancel", STAFF),
+    Line("mailing-let-be", STAFF),
+    Line("mailing-send-again", STAFF),
     Line("mailing-delete", STAFF),
     Line("mailing-test", STAFF),
     Line("message", STAFF),

@@ -1,0 +1,327 @@
+"""Messages of unknown fate whose service cannot be asked: they stay until a person decides."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from integrations import router
+from integrations.models import Account
+from integrations.provider import Outcome, Report, ReportStatus
+from integrations.providers.seventech import SevenTech
+from integrations.reasons import Reason
+from mailings import dispatch, enquiry, lifecycle, receipts, unresolved
+from mailings.lifecycle import WrongState
+from mailings.models import Dispatch, Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users.models import AuditEvent, User
+
+State = Mailing.State
+Status = Message.Status
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture
+def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
+    monkeypatch.setattr(SevenTech, "lot", 2)
+    return Account.objects.create(
+        provider="seventech", credentials={"login": "school"}, sender="School", parallel=9
+    )
+
+
+@pytest.fixture
+def mailing(maria: User, account: Account) -> Mailing:
+    """Six messages in three lots; all were handed over, two lots got no answer."""
+    people.students(6)
+    mailing = ground.prepared(maria)
+    ground.reported(ground.sent(), "delivered")
+    unanswered(reason=Reason.OTHER, raw="seventech:PARKED")
+    unanswered()
+    ground.grown_older(minutes=11)
+    ground.settle()
+    return mailing
+
+
+def unanswered(**fields: Any) -> None:
+    """A lot without an answer, whose account has had its rest since."""
+    lot = ground.sent(Outcome.UNKNOWN, **fields)
+    router.wake(lot.account_id)
+
+
+def first_lot(status: Status) -> tuple[str, list[str]]:
+    """Reference and phones of a lot whose messages have this status."""
+    lot = Dispatch.objects.filter(messages__status=status).order_by("id")[0]
+    return lot.reference, list(lot.messages.values_list("phone", flat=True))
+
+
+def delivered(reference: str, phones: list[str]) -> None:
+    with transaction.atomic():
+        receipts.apply([Report(reference, phone, ReportStatus.DELIVERED) for phone in phones])
+
+
+def statuses(mailing: Mailing) -> dict[str, int]:
+    ground.assert_counters_equal_rows(mailing)
+    return {status: n for status, n in ground.statuses(mailing).items() if status != "skipped"}
+
+
+def state_of(mailing: Mailing) -> str:
+    mailing.refresh_from_db()
+    return mailing.state
+
+
+# --- what is a question ----------------------------------------------------------------------
+def test_a_mailing_never_becomes_done_while_some_may_or_may_not_have_gone(
+    mailing: Mailing,
+) -> None:
+    for _ in range(5):
+        ground.grown_older(hours=20)
+        enquiry.enquire_due()
+        ground.settle()
+    assert statuses(mailing) == {"delivered": 2, "unknown": 4}
+    assert state_of(mailing) == State.SETTLING
+    assert unresolved.open_questions(mailing) == 4
+
+
+def test_it_is_no_question_while_a_receipt_may_still_come(maria: User, account: Account) -> None:
+    people.students(2)
+    mailing = ground.prepared(maria)
+    unanswered()
+    ground.grown_older(minutes=9)
+    assert unresolved.open_questions(mailing) == 0
+    assert unresolved.let_be(mailing, maria) == 0
+    assert unresolved.send_again(mailing, maria) == 0
+    assert statuses(mailing) == {"unknown": 2}
+    ground.grown_older(minutes=2)
+    assert unresolved.open_questions(mailing) == 2
+
+
+def test_it_is_no_question_while_the_service_can_be_asked(
+    mailing: Mailing, account: Account, settings: Any
+) -> None:
+    Account.objects.filter(id=account.id).update(provider="smsc")
+    assert unresolved.open_questions(mailing) == 0
+    ground.grown_older(seconds=settings.RECEIPT_WAIT)
+    assert unresolved.open_questions(mailing) == 4
+
+
+def test_it_is_a_question_when_the_service_was_disconnected(
+    mailing: Mailing, account: Account, olga: User
+) -> None:
+    Account.objects.filter(id=account.id).update(provider="smsc")
+    account.refresh_from_db()
+    router.disconnect(account, olga)
+    assert unresolved.open_questions(mailing) == 4
+
+
+def test_it_asks_about_one_mailing_only(mailing: Mailing, maria: User) -> None:
+    other = ground.draft(name="Another")
+    assert unresolved.open_questions(other) == 0
+
+
+# --- let be ----------------------------------------------------------------------------------
+def test_what_is_let_be_ends_and_so_does_the_mailing(mailing: Mailing, maria: User) -> None:
+    assert unresolved.let_be(mailing, maria) == 4
+    assert statuses(mailing) == {"delivered": 2, "no_receipt": 4}
+    ground.settle()
+    assert state_of(mailing) == State.DONE
+    assert unresolved.open_questions(mailing) == 0
+
+
+def test_why_it_was_not_known_stays_with_the_message(mailing: Mailing, maria: User) -> None:
+    unresolved.let_be(mailing, maria)
+    kept = Message.objects.filter(status=Status.NO_RECEIPT).values_list("reason", "raw_code")
+    assert sorted(kept) == 2 * [("no_answer", "")] + 2 * [("other", "seventech:PARKED")]
+
+
+def test_a_late_receipt_still_wins(mailing: Mailing, maria: User) -> None:
+    unresolved.let_be(mailing, maria)
+    delivered(*first_lot(Status.NO_RECEIPT))
+    assert statuses(mailing) == {"delivered": 4, "no_receipt": 2}
+
+
+def test_it_goes_on_chunk_by_chunk(
+    mailing: Mailing, maria: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unresolved, "CHUNK", 2)
+    assert unresolved.let_be(mailing, maria) == 4
+    assert statuses(mailing) == {"delivered": 2, "no_receipt": 4}
+
+
+def test_a_cancelled_mailing_can_be_let_be(mailing: Mailing, maria: User) -> None:
+    Mailing.objects.filter(id=mailing.id).update(state=State.CANCELLED)
+    mailing.refresh_from_db()
+    assert unresolved.let_be(mailing, maria) == 4
+    ground.settle()
+    mailing.refresh_from_db()
+    assert mailing.finished_at is not None
+
+
+# --- send again ------------------------------------------------------------------------------
+def test_what_is_sent_again_goes_in_new_lots(mailing: Mailing, maria: User) -> None:
+    before = set(Dispatch.objects.values_list("id", flat=True))
+    assert unresolved.send_again(mailing, maria) == 4
+    assert statuses(mailing) == {"delivered": 2, "waiting": 4}
+    fresh = Dispatch.objects.exclude(id__in=before)
+    assert [(lot.state, lot.size) for lot in fresh] == 2 * [(Dispatch.State.WAITING, 2)]
+    assert set(
+        Message.objects.filter(status=Status.WAITING).values_list("dispatch", flat=True)
+    ) == set(fresh.values_list("id", flat=True))
+    ground.settle()
+    assert state_of(mailing) == State.SENDING
+    for _ in fresh:
+        ground.reported(ground.sent(), "delivered")
+    ground.settle()
+    assert statuses(mailing) == {"delivered": 6}
+    assert state_of(mailing) == State.DONE
+
+
+def test_a_receipt_of_the_first_try_still_counts(mailing: Mailing, maria: User) -> None:
+    reference, phones = first_lot(Status.UNKNOWN)
+    unresolved.send_again(mailing, maria)
+    delivered(reference, phones)
+    assert statuses(mailing) == {"delivered": 4, "waiting": 2}
+
+
+def test_nothing_of_a_cancelled_mailing_is_sent_again(mailing: Mailing, maria: User) -> None:
+    read_before = Mailing.objects.get(id=mailing.id)
+    Mailing.objects.filter(id=mailing.id).update(state=State.CANCELLED)
+    mailing.refresh_from_db()
+    with pytest.raises(WrongState):
+        unresolved.send_again(mailing, maria)
+    assert unresolved.send_again(read_before, maria) == 0
+    assert statuses(mailing) == {"delivered": 2, "unknown": 4}
+
+
+def test_of_a_paused_mailing_they_wait_for_it_to_go_on(mailing: Mailing, maria: User) -> None:
+    Mailing.objects.filter(id=mailing.id).update(state=State.PAUSED)
+    mailing.refresh_from_db()
+    assert unresolved.send_again(mailing, maria) == 4
+    assert dispatch.claim() is None
+    lifecycle.resume(mailing, maria)
+    assert dispatch.claim() is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_once_send_each_message_again_once(mailing: Mailing, maria: User) -> None:
+    together = threading.Barrier(2)
+    done: list[int] = []
+
+    def click() -> None:
+        try:
+            together.wait()
+            done.append(unresolved.send_again(mailing, maria))
+        finally:
+            connection.close()
+
+    clicks = [threading.Thread(target=click) for _ in range(2)]
+    for each in clicks:
+        each.start()
+    for each in clicks:
+        each.join()
+    assert sum(done) == 4
+    assert statuses(mailing) == {"delivered": 2, "waiting": 4}
+    lots = Dispatch.objects.filter(state=Dispatch.State.WAITING)
+    assert sum(lot.messages.count() for lot in lots) == 4
+    assert lots.count() == 2
+
+
+# --- it is written down, and cheap -----------------------------------------------------------
+@pytest.mark.parametrize("what", ["let_be", "sent_again"])
+def test_a_decision_is_written_down(mailing: Mailing, maria: User, what: str) -> None:
+    decide = {"let_be": unresolved.let_be, "sent_again": unresolved.send_again}[what]
+    decide(mailing, maria)
+    event = AuditEvent.objects.latest("id")
+    assert (event.by, event.what, event.target) == (maria, what, f"mailing {mailing.id}")
+    assert event.details == {"messages": 4}
+    decide(mailing, maria)  # nothing is left to decide
+    assert AuditEvent.objects.filter(what=what).count() == 1
+
+
+def test_its_queries_do_not_grow_with_the_messages(maria: User, account: Account) -> None:
+    SevenTech.lot = 500  # the fixture puts it back
+    counts = []
+    for start, many in ((0, 3), (100, 60)):
+        people.students(many, start=start)
+        mailing = ground.prepared(maria, name=f"Of {many}")
+        unanswered()
+        ground.grown_older(minutes=11)
+        for decide in (unresolved.send_again, unresolved.let_be):
+            with CaptureQueriesContext(connection) as queries:
+                decide(mailing, maria)
+            counts.append(len(queries))
+            ground.assert_counters_equal_rows(mailing)
+            if decide is unresolved.send_again:
+                unanswered()
+            ground.grown_older(minutes=11)
+    assert counts[:2] == counts[2:]
+
+
+# --- the pages -------------------------------------------------------------------------------
+As = Callable[[User], Client]
+
+
+def test_the_mailings_page_asks_for_a_decision(as_: As, maria: User, mailing: Mailing) -> None:
+    page = as_(maria).get(reverse("mailing", args=[mailing.id])).content.decode()
+    assert "4 messages may or may not have gone" in page
+    assert "We are asking it" not in page
+    for name in ("mailing-let-be", "mailing-send-again"):
+        assert reverse(name, args=[mailing.id]) in page
+
+
+def test_while_the_service_is_asked_the_page_offers_nothing(
+    as_: As, maria: User, mailing: Mailing
+) -> None:
+    Account.objects.update(provider="smsc")
+    page = as_(maria).get(reverse("mailing", args=[mailing.id])).content.decode()
+    assert "We are asking it" in page
+    assert reverse("mailing-send-again", args=[mailing.id]) not in page
+
+
+def test_those_who_may_only_look_are_offered_nothing(as_: As, egor: User, mailing: Mailing) -> None:
+    egor.rights = ["see_mailings"]
+    egor.save()
+    page = as_(egor).get(reverse("mailing", args=[mailing.id])).content.decode()
+    assert "4 messages may or may not have gone" in page
+    assert reverse("mailing-let-be", args=[mailing.id]) not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "said", "left"),
+    [
+        ("mailing-let-be", "Let these messages be?", "4 messages are let be.", "no_receipt"),
+        ("mailing-send-again", "may reach these people twice", "4 messages go again.", "waiting"),
+    ],
+)
+def test_it_asks_in_figures_before_it_acts(
+    as_: As, maria: User, mailing: Mailing, name: str, question: str, said: str, left: str
+) -> None:
+    client, address = as_(maria), reverse(name, args=[mailing.id])
+    asked = client.get(address).content.decode()
+    assert question in asked
+    assert "<dd>4</dd>" in asked
+    assert statuses(mailing) == {"delivered": 2, "unknown": 4}
+    page = client.post(address, follow=True).content.decode()
+    assert said in page
+    assert statuses(mailing) == {"delivered": 2, left: 4}
+    page = client.get(reverse("mailing", args=[mailing.id])).content.decode()
+    assert "Messages of unknown fate" in page  # in its history
+
+
+def test_a_cancelled_mailing_offers_only_to_let_be(as_: As, maria: User, mailing: Mailing) -> None:
+    Mailing.objects.filter(id=mailing.id).update(state=State.CANCELLED)
+    client, again = as_(maria), reverse("mailing-send-again", args=[mailing.id])
+    page = client.get(reverse("mailing", args=[mailing.id])).content.decode()
+    assert again not in page
+    assert reverse("mailing-let-be", args=[mailing.id]) in page
+    assert "nothing of it is sent any more" in client.post(again, follow=True).content.decode()
+    assert statuses(mailing) == {"delivered": 2, "unknown": 4}
