@@ -35,6 +35,7 @@ class Call:
     body: bytes = field(compare=False)
     content_type: str = field(compare=False)
     tries: int = field(compare=False)
+    headers: dict[str, str] = field(compare=False, default_factory=dict)
 
 
 class Caller:
@@ -125,7 +126,8 @@ class _Line:
                     address.hostname or "", address.port, timeout=10
                 )
             path = f"{address.path}?{address.query}" if address.query else address.path
-            self.connection.request("POST", path, call.body, {"Content-Type": call.content_type})
+            headers = {"Content-Type": call.content_type, **call.headers}
+            self.connection.request("POST", path, call.body, headers)
             with self.connection.getresponse() as response:
                 response.read()
                 return response.status == 200

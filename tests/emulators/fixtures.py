@@ -7,6 +7,7 @@ import pytest
 
 from .seventech import SevenTechEmulator
 from .smsc import SmscEmulator
+from .twilio import TwilioEmulator
 
 
 @pytest.fixture
@@ -22,4 +23,12 @@ def seventech_emulator(settings: Any) -> Iterator[SevenTechEmulator]:
     """SevenTech on loopback; our adapter goes there. It reports to the address of each request."""
     with SevenTechEmulator() as emulator:
         settings.PROVIDER_URLS = settings.PROVIDER_URLS | {"seventech": emulator.url}
+        yield emulator
+
+
+@pytest.fixture
+def twilio_emulator(settings: Any) -> Iterator[TwilioEmulator]:
+    """Twilio on loopback; our adapter goes there. It reports to the address of each request."""
+    with TwilioEmulator() as emulator:
+        settings.PROVIDER_URLS = settings.PROVIDER_URLS | {"twilio": emulator.url}
         yield emulator
