@@ -310,6 +310,16 @@ def test_no_look_comes_later_than_the_end_of_a_short_wait(mailing: Mailing, sett
     assert abs(seconds_to_look() - 1200) <= 2
 
 
+def test_a_look_that_learnt_nothing_does_not_put_the_end_off(
+    mailing: Mailing, settings: Any
+) -> None:
+    ground.sent(Outcome.TAKEN)
+    say(None)
+    ground.grown_older(seconds=settings.RECEIPT_WAIT - 60)
+    look()
+    assert 0 <= seconds_to_look() <= 60
+
+
 def test_unknown_messages_are_looked_at_when_the_books_are_settled_then_ever_more_rarely(
     mailing: Mailing, settings: Any
 ) -> None:
