@@ -1,5 +1,6 @@
 """The order of the deadlines is refused at start when it does not hold."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ def test_the_defaults_are_in_order() -> None:
     assert lease_outlives_every_request() == []
 
 
-@pytest.mark.parametrize(("longer", "shorter"), list(zip(ORDER, ORDER[1:], strict=False)))
+@pytest.mark.parametrize(("longer", "shorter"), list(pairwise(ORDER)))
 def test_each_deadline_must_be_longer_than_the_next(
     settings: Any, longer: str, shorter: str
 ) -> None:
