@@ -28,7 +28,9 @@ MANAGER = [
     *("group-delete", "mailing", "mailing-recipients", "mailing-reasons", "message"),
 ]
 DRAFT = ["mailing", "mailing-edit", "mailing-launch", "mailing-delete", "mailing-test"]
-RUNNING = ["mailing", "mailing-cancel", "mailing-recipients"]
+RUNNING = [
+    *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
+]
 OWNER = ["integrations", "integration", "person", "dashboard"]
 CONNECTED = ["integration", "integration-disconnect"]
 
@@ -43,18 +45,19 @@ def test_no_page_is_forgotten() -> None:
 def look(open_page: Callable[..., Page]) -> Callable[..., None]:
     """Open the addresses as this person (None: a stranger), and fail with all that is wrong."""
 
-    def look(email: str | None, addresses: Iterable[str]) -> None:
-        page = open_page(reverse("sign-in"))
+    def look(email: str | None, addresses: Iterable[str], language: str = "en") -> None:
+        page = open_page(reverse("sign-in"), locale=language)
         if email:
-            User.objects.filter(email=email).update(language="en")
-            page.get_by_label("E-mail").fill(email)
-            page.get_by_label("Password").fill(demo_school.PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
+            User.objects.filter(email=email).update(language=language)
+            page.locator("[name=username]").fill(email)
+            page.locator("[name=password]").fill(demo_school.PASSWORD)
+            page.locator("form .primary").click()
         wrong = []
         for address in addresses:
             answer = page.goto(address)
             assert answer
             assert answer.status == 200, f"{address}: {answer.status}"
+            assert page.locator("html").get_attribute("lang") == language
             wrong += [f"{address} {problem}" for problem in problems(page)]
         assert wrong == []
 
@@ -128,6 +131,10 @@ def test_for_a_manager_with_a_draft_and_one_under_way(
         demo_school.SIGN_INS[1],
         [*addresses(DRAFT, mailing=draft.pk), *addresses(RUNNING, mailing=running.pk)],
     )
+
+
+def test_for_a_manager_in_russian(look: Callable[..., None], things: dict[str, Any]) -> None:
+    look(demo_school.SIGN_INS[1], addresses(MANAGER, **things), "ru")
 
 
 def test_for_the_owner(look: Callable[..., None], things: dict[str, Any]) -> None:

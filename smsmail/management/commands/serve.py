@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from mailings.demo_school import PASSWORD, SIGN_INS
 from users.models import User
 
 WEB = (
@@ -57,6 +58,8 @@ class Command(BaseCommand):
             call_command("demo_school", stdout=self.stdout)
         elif settings.EMBEDDED:
             self.say("Everything is as you left it: sign in with the same e-mail and password.")
+            if User.objects.filter(email=SIGN_INS[0]).exists():
+                self.say(f"The demo school's: {', '.join(SIGN_INS)}; {PASSWORD}, unless changed.")
         self.say(f"\n  smsmail is at {settings.PUBLIC_URL}/  (Ctrl-C ends it)\n")
 
     def say(self, line: str) -> None:
