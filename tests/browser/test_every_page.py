@@ -8,7 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from playwright.sync_api import Page
 
-from mailings import demo_school
+from integrations.reasons import Reason
+from mailings import demo_school, recount
 from mailings.models import Mailing, Message
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
@@ -126,6 +127,11 @@ def test_for_a_manager_with_a_draft_and_one_under_way(
     draft = Mailing.objects.get(state=Mailing.State.DRAFT)
     running = Mailing.objects.filter(state=Mailing.State.DONE).order_by("-pk")[0]
     Mailing.objects.filter(pk=running.pk).update(state=Mailing.State.SENDING)
+    lost = running.messages.filter(status=Message.Status.DELIVERED).values("pk")[:3]
+    Message.objects.filter(pk__in=[row["pk"] for row in lost]).update(
+        status=Message.Status.UNKNOWN, reason=Reason.NO_ANSWER
+    )
+    recount.repair(running.pk)
 
     look(
         demo_school.SIGN_INS[1],
