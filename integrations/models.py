@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from .reasons import About, Reason
 from .secrets import EncryptedJSONField
 
 
@@ -33,16 +34,22 @@ class Account(models.Model):
     receipt_key = models.CharField(
         max_length=64, default=new_receipt_key
     )  # in the callback address
-    parallel = models.PositiveSmallIntegerField(default=1)  # hand-overs at once, over all workers
+    # Pace, over all workers: hand-overs at once, and messages a second (0: as fast as it takes).
+    parallel = models.PositiveSmallIntegerField(default=1)
+    per_second = models.PositiveIntegerField(default=0)
+    next_free_at = models.DateTimeField(null=True, blank=True)  # by per_second
 
-    # An account rests after trouble; the messages wait.
+    # An account rests after trouble; the messages wait or go through the next service.
     resting_until = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0)  # in a row; decides how long it rests
+    # The last trouble, and since when it went on; kept when the account works again.
     rest_reason = models.CharField(max_length=32, blank=True)
     rest_raw = models.CharField(max_length=64, blank=True)
-    failures = models.PositiveIntegerField(default=0)  # in a row; decides how long it rests
+    rest_since = models.DateTimeField(null=True, blank=True)
 
     balance = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
     balance_at = models.DateTimeField(null=True, blank=True)
+    warn_below = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
 
     def __str__(self) -> str:
         return self.provider
@@ -50,6 +57,36 @@ class Account(models.Model):
     @property
     def connected(self) -> bool:
         return bool(self.credentials)
+
+    @property
+    def rest_about(self) -> About | None:
+        """The last trouble in words; None when there was none."""
+        if not self.rest_reason:
+            return None
+        return (Reason(self.rest_reason) if self.rest_reason in set(Reason) else Reason.OTHER).about
+
+    @property
+    def balance_is_low(self) -> bool:
+        if not self.connected or self.balance is None or self.warn_below is None:
+            return False
+        return self.balance < self.warn_below
+
+
+class Routing(models.Model):
+    """Whether the next connected service sends while the first is down: one row, written on the
+    first change. No row: it does not.
+    """
+
+    ONLY = 1
+    fallback = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="one_row_of_routing", condition=models.Q(id=1))
+        ]
+
+    def __str__(self) -> str:
+        return f"fallback {self.fallback}"
 
 
 class Receipt(models.Model):

@@ -162,6 +162,7 @@ class Provider:
     parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
     settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
     can_look_up: ClassVar[bool] = False
+    pretends: ClassVar[bool] = False  # sends nothing to anybody: never stands in for a service
     has_balance: ClassVar[bool] = False
 
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
@@ -202,7 +203,7 @@ class Provider:
         raise NotImplementedError(self.slug)
 
     def read_replies(self, note: Note) -> list[Reply]:
-        """Pure. [] when there is none."""
+        """Pure. [] when there is none. Asked only of notes in which read_receipts finds none."""
         return []
 
     def balance(self) -> Balance:

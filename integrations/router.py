@@ -1,5 +1,9 @@
-"""Which account sends now; connect, disconnect and check one; put one to rest and wake it again."""
+"""Which account sends now, and how fast; connect, disconnect, check and try one; put one to rest and
+wake it again.
+"""
 
+import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -8,11 +12,13 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from users import consent
 from users.models import User, audit
 
 from . import providers
-from .models import Account, Receipt, SimulatedSms
-from .provider import Balance, Credentials, Provider, Trouble
+from .http import clock
+from .models import Account, Receipt, Routing, SimulatedSms
+from .provider import Balance, Credentials, Outcome, Provider, Sms, Trouble, Verdict
 from .reasons import Reason
 
 # How long an account rests after the first, second, ... trouble in a row, in settings.REST.
@@ -34,12 +40,64 @@ def connected() -> list[Account]:
 
 
 def current() -> Account | None:
-    """The account that sends: the first connected one by priority, resting or not."""
+    """The account that has priority: the first connected one, resting or not."""
     return next(iter(connected()), None)
+
+
+def sender() -> Account | None:
+    """The account to hand over to now: the one with priority or, while it rests and the switch is
+    on, the next that does not. None: messages wait.
+    """
+    return sender_of(connected())
+
+
+def sender_of(accounts: Sequence[Account]) -> Account | None:
+    """The same among these, which have been read already."""
+    if not accounts:
+        return None
+    first, *others = accounts
+    if not rests(first):
+        return first
+    others = [each for each in others if may_stand_in(each) and not rests(each)]
+    return others[0] if others and falls_back() else None
+
+
+def may_stand_in(account: Account) -> bool:
+    """The simulator would only pretend to send what people wait for."""
+    return not provider_class(account.provider).pretends
+
+
+def falls_back() -> bool:
+    """May the next connected service send while the first is down?"""
+    return Routing.objects.filter(fallback=True).exists()
+
+
+@transaction.atomic
+def set_fallback(on: bool, by: User | None) -> None:
+    if falls_back() != on:
+        Routing.objects.update_or_create(id=Routing.ONLY, defaults={"fallback": on})
+        audit(by, "fallback_on" if on else "fallback_off", "routing")
 
 
 def rests(account: Account) -> bool:
     return account.resting_until is not None and account.resting_until > timezone.now()
+
+
+def pause_of(account: Account) -> float:
+    """Seconds until its pace allows the next lot; 0 when it does now."""
+    if not account.per_second or account.next_free_at is None:
+        return 0.0
+    return max(0.0, (account.next_free_at - timezone.now()).total_seconds())
+
+
+def reserve(account: Account, size: int) -> None:
+    """A lot of so many messages leaves now: the next one must wait as long as these take by the
+    account's pace. The caller holds the account's row, which makes the pace that of all workers.
+    """
+    if account.per_second and size:
+        began = max(timezone.now(), account.next_free_at or timezone.now())
+        account.next_free_at = began + timedelta(seconds=size / account.per_second)
+        account.save(update_fields=["next_free_at"])
 
 
 def provider_of(account: Account) -> Provider:
@@ -62,7 +120,15 @@ def called_url(account: Account, query: str = "") -> str:
 
 @transaction.atomic
 def connect(
-    slug: str, credentials: dict[str, str], *, sender: str, price: Decimal, by: User | None
+    slug: str,
+    credentials: dict[str, str],
+    *,
+    sender: str,
+    price: Decimal,
+    by: User | None,
+    parallel: int | None = None,  # None: as many as the service takes
+    per_second: int = 0,
+    warn_below: Decimal | None = None,
 ) -> Account:
     """Keep the settings; the account sends from now on if it has priority."""
     provider = provider_class(slug)
@@ -73,10 +139,14 @@ def connect(
             "sender": sender,
             "price": price,
             "currency": settings.CURRENCY,
-            "parallel": provider.parallel,
+            "parallel": min(parallel or provider.parallel, provider.parallel),
+            "per_second": per_second,
+            "next_free_at": None,
+            "warn_below": warn_below,
             "balance": None,
             "balance_at": None,
             **_AWAKE,
+            **_NO_TROUBLE,
         },
     )
     audit(by, "account_connected", f"account {slug}")
@@ -87,7 +157,7 @@ def connect(
 def disconnect(account: Account, by: User | None) -> None:
     """Delete the credentials. What waits goes through the next connected service, if any."""
     Account.objects.filter(id=account.id).update(
-        credentials={}, sender="", balance=None, balance_at=None, **_AWAKE
+        credentials={}, sender="", balance=None, balance_at=None, **_AWAKE, **_NO_TROUBLE
     )
     account.refresh_from_db()
     audit(by, "account_disconnected", f"account {account.provider}")
@@ -109,6 +179,32 @@ def check(account: Account) -> Balance | None:
     return balance
 
 
+class Refuses(Exception):
+    """Nothing may be sent to this phone: it has opted out, or its owner's SMS are forbidden."""
+
+
+def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict:
+    """One message straight through this account, with priority or not, resting or not. It is in no
+    mailing and no statistics. Raises Refuses.
+
+    Takes as long as the service does: never inside a transaction. What goes wrong puts nothing to
+    rest, as nobody waits for this message; one that is taken proves that the account works.
+    """
+    if consent.phone_refuses(phone):
+        raise Refuses
+    reference = f"try{secrets.token_hex(10)}"
+    sms = Sms(key=0, phone=phone, text=text)
+    deadline = clock() + settings.LOT_DEADLINE
+    verdict = next(
+        iter(provider_of(account).send(reference, [sms], deadline)),
+        Verdict(0, Outcome.UNKNOWN, reason=Reason.NO_ANSWER),
+    )
+    if verdict.outcome == Outcome.TAKEN:
+        wake(account.id)
+    audit(by, "account_tried", f"account {account.provider}", outcome=verdict.outcome.value)
+    return verdict
+
+
 def rest(account_id: int, reason: Reason, raw: str) -> None:
     """Hand nothing over for a while: 30 s (settings.REST), then 1, 2 and 5 minutes.
 
@@ -119,11 +215,15 @@ def rest(account_id: int, reason: Reason, raw: str) -> None:
         if rests(account):
             return
         pause = settings.REST * RESTS[min(account.failures, len(RESTS) - 1)]
+        if not account.failures:
+            account.rest_since = timezone.now()
         account.failures = F("failures") + 1
         account.resting_until = timezone.now() + timedelta(seconds=pause)
         account.rest_reason = reason
         account.rest_raw = raw[:64]
-        account.save(update_fields=["failures", "resting_until", "rest_reason", "rest_raw"])
+        account.save(
+            update_fields=["failures", "resting_until", "rest_reason", "rest_raw", "rest_since"]
+        )
 
 
 def wake(account_id: int) -> None:
@@ -131,7 +231,8 @@ def wake(account_id: int) -> None:
     Account.objects.filter(id=account_id, failures__gt=0).update(**_AWAKE)
 
 
-_AWAKE = {"failures": 0, "resting_until": None, "rest_reason": "", "rest_raw": ""}
+_AWAKE = {"failures": 0, "resting_until": None}
+_NO_TROUBLE = {"rest_reason": "", "rest_raw": "", "rest_since": None}
 
 
 def refresh_balances() -> bool:

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 Status = Message.Status
 _UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
 SLICE = 10  # seconds for which one call of the clock job goes on claiming
+# A pause of the pace that is waited out; for a longer one the clock comes again soon enough.
+LONGEST_PAUSE = 1.0
 # A lot handed over this long ago can have no request under way: it holds no place any more,
 # though only the lease decides what became of it.
 BUSY = timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
@@ -72,18 +74,28 @@ def hand_over_due() -> bool:
                 more = lot is not None
                 if lot is not None:
                     flying[_pool().submit(hand_over, lot)] = lot
+            pause = 0.0 if more or clock() >= until else _pause()
             if flying:
-                _land(flying)
+                _land(flying, pause or None)
                 more = True  # a place is free again
+            elif 0 < pause < LONGEST_PAUSE:
+                time.sleep(pause)
+                more = True
     finally:
         while flying:  # whatever broke, what is in the air must be written down
             _land(flying)
     return more
 
 
-def _land(flying: dict[Future[list[Verdict]], Lot]) -> None:
+def _pause() -> float:
+    """Seconds until the pace of the account that sends allows the next lot."""
+    sender = router.sender()
+    return router.pause_of(sender) if sender else 0.0
+
+
+def _land(flying: dict[Future[list[Verdict]], Lot], timeout: float | None = None) -> None:
     """Wait for the next answers and record them."""
-    landed, _ = wait(flying, return_when=FIRST_COMPLETED)
+    landed, _ = wait(flying, timeout, return_when=FIRST_COMPLETED)
     for future in landed:
         record_surely(flying.pop(future), future.result())
 
@@ -101,6 +113,7 @@ def claim() -> Lot | None:
         if dispatch is None:
             return None
         messages = _fit_messages(dispatch)
+        router.reserve(account, len(messages))
         now = timezone.now()
         dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
         dispatch.account = account
@@ -239,16 +252,16 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _free_account() -> Account | None:
-    """The account that sends now, locked, if it neither rests nor has its hands full.
+    """The account that sends now, locked, if its hands are not full and its pace allows a lot.
 
-    The lock makes `parallel` hold over all workers; a claim keeps it for a few milliseconds.
+    The lock makes both hold over all workers; a claim keeps it for a few milliseconds.
     """
-    current = router.current()
-    if current is None or router.rests(current):
+    sender = router.sender()
+    if sender is None:
         return None
     # Looked at again: while we waited for the lock it may have gone to rest, or been disconnected.
-    account = Account.objects.select_for_update(no_key=True).get(id=current.id)
-    if router.rests(account) or not account.connected:
+    account = Account.objects.select_for_update(no_key=True).get(id=sender.id)
+    if router.rests(account) or not account.connected or router.pause_of(account):
         return None
     in_hand = Dispatch.objects.filter(
         account=account, state=Dispatch.State.HANDING, claimed_at__gt=timezone.now() - BUSY

@@ -134,5 +134,11 @@ def new_lots(
 
 
 def lot_size() -> int:
-    account = router.current()
-    return router.provider_class(account.provider).lot if account else LOT
+    """As the service takes them that sends now. With a pace, no more than it lets go in a second:
+    a lot leaves at once, and the pause comes after it.
+    """
+    account = router.sender() or router.current()
+    if account is None:
+        return LOT
+    lot = router.provider_class(account.provider).lot
+    return min(lot, account.per_second or lot)

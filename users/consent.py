@@ -27,6 +27,14 @@ def refuses(user: User, phone: str) -> bool:
     )
 
 
+def phone_refuses(phone: str) -> bool:
+    """The same of a phone alone: it has opted out, or belongs to somebody whose SMS are forbidden."""
+    return (
+        OptOut.objects.filter(phone=phone).exists()
+        or User.objects.filter(phone=phone, sms_forbidden=True).exists()
+    )
+
+
 @transaction.atomic
 def forbid(user: User, by: User | None) -> None:
     """No SMS reaches this person from now on, mailing or notification."""

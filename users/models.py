@@ -158,6 +158,23 @@ class ConsentEvent(models.Model):
         return f"{self.kind} {self.pk}"
 
 
+class Reply(models.Model):
+    """What came back by SMS from a phone; the person is the first who had it then."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="replies")
+    phone = models.CharField(max_length=16)
+    text = models.TextField()
+    at = models.DateTimeField()
+    provider = models.CharField(max_length=16)  # slug of the service that brought it
+    key = models.CharField(max_length=64, unique=True)  # a service may bring the same one again
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["phone", "id"], name="reply_phone")]
+
+    def __str__(self) -> str:
+        return f"reply {self.pk}"
+
+
 class AuditEvent(models.Model):
     """Who did what: append-only. `what` is a word of the code, `target` what it was done to."""
 

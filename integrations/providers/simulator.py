@@ -71,6 +71,7 @@ class Simulator(Provider):
     lot = 500
     parallel = 4
     can_look_up = True
+    pretends = True
     has_balance = True
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:

@@ -150,7 +150,27 @@ def test_it_rests_longer_each_time_and_a_success_forgets_it(db: None) -> None:
     assert (account.rest_reason, account.rest_raw) == (Reason.UNAVAILABLE, "x" * 64)
     router.wake(account.id)
     account.refresh_from_db()
-    assert (account.failures, account.resting_until, account.rest_reason) == (0, None, "")
+    assert (account.failures, account.resting_until) == (0, None)
+    # Kept for whoever wants to know what it was.
+    assert (account.rest_reason, account.rest_raw) == (Reason.UNAVAILABLE, "x" * 64)
+    assert account.rest_about == Reason.UNAVAILABLE.about
+
+
+def test_it_remembers_since_when_the_trouble_goes_on(db: None) -> None:
+    account = connect("west")
+    since = []
+    for reason in (Reason.UNAVAILABLE, Reason.NO_MONEY):
+        router.rest(account.id, reason, "")
+        account.refresh_from_db()
+        since.append(account.rest_since)
+        Account.objects.update(resting_until=timezone.now())
+    assert since[0] is not None
+    assert since[0] == since[1]
+    router.wake(account.id)
+    router.rest(account.id, Reason.BUSY, "")
+    account.refresh_from_db()
+    assert account.rest_since is not None
+    assert account.rest_since > since[0]
 
 
 def test_trouble_while_it_rests_is_the_same_trouble(db: None) -> None:

@@ -124,7 +124,7 @@ def test_an_account_disconnected_while_we_waited_for_its_lock_claims_nothing(
 ) -> None:
     stale = Account.objects.get(id=account.id)
     router.disconnect(account, None)
-    monkeypatch.setattr(router, "current", lambda: stale)  # as read the moment before
+    monkeypatch.setattr(router, "sender", lambda: stale)  # as read the moment before
     assert dispatch.claim() is None
 
 
@@ -133,7 +133,7 @@ def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
 ) -> None:
     stale = Account.objects.get(id=account.id)
     router.rest(account.id, Reason.UNAVAILABLE, "")
-    monkeypatch.setattr(router, "current", lambda: stale)
+    monkeypatch.setattr(router, "sender", lambda: stale)
     assert dispatch.claim() is None
 
 
@@ -387,7 +387,7 @@ def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
     assert rests == [30, 60, 120, 300, 300]
     ground.sent(Outcome.TAKEN)
     account.refresh_from_db()
-    assert (account.failures, account.resting_until, account.rest_reason) == (0, None, "")
+    assert (account.failures, account.resting_until) == (0, None)
 
 
 def test_lots_that_fail_at_the_same_moment_are_one_trouble(

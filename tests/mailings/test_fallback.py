@@ -1,0 +1,210 @@
+"""The next connected service sends while the first is down: only if that is switched on, only what
+surely was not sent, and only until the first works again.
+"""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from integrations import router
+from integrations.models import Account, Routing
+from integrations.provider import Outcome
+from integrations.providers.simulator import Simulator
+from integrations.reasons import Reason
+from mailings import dispatch, enquiry, prepare
+from mailings.models import Dispatch, Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users.models import AuditEvent, User
+
+Status = Message.Status
+
+
+class First(Simulator):
+    slug = "west"
+    lot = 2
+    pretends = False
+
+
+class Second(Simulator):
+    slug = "east"
+    lot = 3
+    pretends = False
+
+
+@pytest.fixture(autouse=True)
+def three_services(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.providers.REGISTRY", (First, Second, Simulator))
+
+
+@pytest.fixture
+def first(db: None) -> Account:
+    return connected("west")
+
+
+@pytest.fixture
+def second(first: Account) -> Account:
+    return connected("east")
+
+
+@pytest.fixture
+def mailing(olga: User, second: Account) -> Mailing:
+    """Six students in three lots; the owner has no phone."""
+    people.students(6)
+    return ground.prepared(olga)
+
+
+def connected(slug: str) -> Account:
+    return Account.objects.create(provider=slug, credentials={"on": "yes"}, parallel=4)
+
+
+def down(account: Account) -> None:
+    router.rest(account.id, Reason.UNAVAILABLE, "")
+
+
+def up(account: Account) -> None:
+    """It has rested; whether it works will be seen."""
+    Account.objects.filter(id=account.id).update(resting_until=timezone.now())
+
+
+def sends() -> str:
+    account = router.sender()
+    return account.provider if account else ""
+
+
+# --- which one -------------------------------------------------------------------------------
+def test_the_first_sends_and_while_it_is_down_nobody_does(first: Account, second: Account) -> None:
+    assert sends() == "west"
+    down(first)
+    assert sends() == ""
+    up(first)
+    assert sends() == "west"
+
+
+def test_the_next_one_steps_in_when_it_may_and_back_again(
+    first: Account, second: Account, olga: User
+) -> None:
+    router.set_fallback(True, olga)
+    assert sends() == "west"
+    down(first)
+    assert sends() == "east"
+    assert router.current() == first  # which has priority is another question
+    down(second)
+    assert sends() == ""
+    up(first)
+    assert sends() == "west"
+
+
+def test_the_simulator_never_stands_in_for_a_real_service(first: Account, olga: User) -> None:
+    simulator = people.simulator()
+    router.set_fallback(True, olga)
+    down(first)
+    assert sends() == ""
+    router.disconnect(first, olga)
+    assert sends() == simulator.provider
+
+
+def test_nothing_connected_sends_nothing(db: None, olga: User) -> None:
+    router.set_fallback(True, olga)
+    assert router.sender() is None
+
+
+def test_the_switch_is_off_at_first_and_each_change_is_written_down(olga: User) -> None:
+    assert not router.falls_back()
+    for on in (True, True, False):
+        router.set_fallback(on, olga)
+        assert router.falls_back() is on
+    assert Routing.objects.count() == 1
+    events = AuditEvent.objects.order_by("id").values_list("what", "by__email")
+    assert list(events) == [("fallback_on", olga.email), ("fallback_off", olga.email)]
+
+
+def test_it_costs_no_query_more_while_the_first_works(
+    first: Account, second: Account, django_assert_num_queries: object
+) -> None:
+    with django_assert_num_queries(1):  # type: ignore[operator]  # pytest-django's fixture
+        router.sender()
+
+
+# --- what goes over --------------------------------------------------------------------------
+def test_what_surely_was_not_sent_waits_while_the_switch_is_off(
+    mailing: Mailing, first: Account
+) -> None:
+    ground.sent(Outcome.UNSENT, reason=Reason.UNAVAILABLE)
+    assert dispatch.claim() is None
+    up(first)
+    assert ground.claimed().account_id == first.id
+
+
+def test_what_surely_was_not_sent_goes_through_the_next_service(
+    mailing: Mailing, first: Account, second: Account, olga: User
+) -> None:
+    router.set_fallback(True, olga)
+    failed = ground.sent(Outcome.UNSENT, reason=Reason.UNAVAILABLE)
+    lots = [ground.sent() for _ in range(3)]
+    assert {lot.account_id for lot in lots} == {second.id}
+    assert {type(lot.provider) for lot in lots} == {Second}
+    assert failed.reference not in {lot.reference for lot in lots}
+    assert dispatch.claim() is None
+    assert ground.statuses(mailing) == {"skipped": 1, "accepted": 6}
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_the_first_takes_over_again_when_it_has_rested(
+    mailing: Mailing, first: Account, second: Account, olga: User
+) -> None:
+    router.set_fallback(True, olga)
+    down(first)
+    assert ground.sent().account_id == second.id
+    up(first)
+    assert ground.sent().account_id == first.id
+    first.refresh_from_db()
+    assert first.failures == 0
+
+
+def test_what_may_have_arrived_is_never_sent_by_another_before_the_books_say_it_had_not(
+    mailing: Mailing, first: Account, second: Account, olga: User
+) -> None:
+    router.set_fallback(True, olga)
+    perhaps = ground.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
+    others = [ground.sent() for _ in range(2)]
+    assert {lot.account_id for lot in others} == {second.id}
+    assert dispatch.claim() is None
+    doubtful = Message.objects.filter(id__in=[sms.key for sms in perhaps.messages])
+    assert {row.status for row in doubtful} == {Status.UNKNOWN}
+    # The first service's own books are asked, not the second's, and they never had it.
+    assert Dispatch.objects.get(id=perhaps.dispatch_id).account == first
+    for _ in range(2):  # "not found" must be heard twice
+        assert dispatch.claim() is None
+        ground.grown_older(hours=1)
+        enquiry.enquire_due()
+    assert {row.status for row in doubtful.all()} == {Status.WAITING}
+    again = ground.claimed()
+    assert again.account_id == second.id
+    assert {sms.key for sms in again.messages} == {sms.key for sms in perhaps.messages}
+
+
+def test_one_that_went_to_rest_while_we_waited_for_its_lock_claims_nothing(
+    mailing: Mailing, first: Account, second: Account, olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for the next service: the next look sees to that."""
+    router.set_fallback(True, olga)
+    stale = Account.objects.get(id=first.id)
+    down(first)
+    with monkeypatch.context() as patch:
+        patch.setattr(router, "sender", lambda: stale)
+        assert dispatch.claim() is None
+    assert ground.claimed().account_id == second.id
+
+
+def test_lots_are_formed_for_the_service_that_sends(
+    first: Account, second: Account, olga: User
+) -> None:
+    assert prepare.lot_size() == First.lot
+    down(first)
+    assert prepare.lot_size() == First.lot  # they wait for it
+    router.set_fallback(True, olga)
+    assert prepare.lot_size() == Second.lot
+    Account.objects.filter(id=first.id).update(resting_until=timezone.now() - timedelta(seconds=1))
+    assert prepare.lot_size() == First.lot

@@ -1,0 +1,135 @@
+"""Messages a second: what one worker reserves holds for all of them, and is used up to the full."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from integrations.models import Account, SimulatedSms
+from integrations.provider import Outcome
+from integrations.providers.simulator import Simulator
+from mailings import dispatch, prepare
+from mailings.models import Mailing
+from tests import people
+from tests.mailings import ground
+from users import consent
+from users.models import OptOut
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def lots_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Simulator, "lot", 10)
+
+
+@pytest.fixture
+def mailing() -> Mailing:
+    """115 students in twelve lots."""
+    people.simulator()
+    people.students(115)
+    return ground.prepared(people.olga())
+
+
+def paced(per_second: int) -> Account:
+    Account.objects.update(per_second=per_second, next_free_at=None, parallel=100)
+    return Account.objects.get()
+
+
+def in_threads(count: int, work: "list[dispatch.Lot | None] | None" = None) -> list[float]:
+    """So many workers at the same moment; when each had done its share."""
+    ready = threading.Barrier(count)
+    ended: list[float] = []
+
+    def run() -> None:
+        try:
+            ready.wait(20)
+            if work is None:
+                dispatch.hand_over_due()
+            else:
+                work.append(dispatch.claim())
+            ended.append(time.monotonic())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    return ended
+
+
+def test_without_a_pace_lots_follow_one_another(mailing: Mailing) -> None:
+    paced(0)
+    for _ in range(12):
+        ground.claimed()
+    assert Account.objects.get().next_free_at is None
+
+
+def test_a_lot_takes_the_time_that_its_messages_take(mailing: Mailing) -> None:
+    paced(20)
+    before = timezone.now()
+    ground.claimed()
+    free = Account.objects.get().next_free_at
+    assert free is not None
+    assert before + timedelta(seconds=0.5) <= free <= timezone.now() + timedelta(seconds=0.5)
+    assert dispatch.claim() is None
+    Account.objects.update(next_free_at=timezone.now())
+    ground.claimed()
+
+
+def test_time_that_was_not_used_is_not_saved_up(mailing: Mailing) -> None:
+    paced(20)
+    Account.objects.update(next_free_at=timezone.now() - timedelta(hours=1))
+    ground.claimed()
+    assert dispatch.claim() is None
+
+
+def test_a_lot_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None:
+    paced(1)
+    for number in range(10):
+        consent.opt_out(f"+7998{number:07}", OptOut.Source.PERSON)
+    assert ground.claimed().messages == ()
+    assert len(ground.claimed().messages) == 10
+
+
+def test_the_pace_is_that_of_all_workers_together(mailing: Mailing) -> None:
+    paced(1)
+    claimed: list[dispatch.Lot | None] = []
+    in_threads(6, claimed)
+    assert len(claimed) == 6
+    assert len([lot for lot in claimed if lot is not None]) == 1
+
+
+def test_two_workers_hand_over_as_fast_as_they_may_and_no_faster(mailing: Mailing) -> None:
+    paced(100)
+    began = time.monotonic()
+    # One turn of the clock job is enough: it waits out the tenths of a second between two lots.
+    ended = in_threads(2)
+    went = SimulatedSms.objects.count()
+    assert went == 113  # two end with 00, which the simulator refuses
+    assert 1.1 <= max(ended) - began < 9
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_lots_are_no_bigger_than_a_second_of_the_pace() -> None:
+    people.simulator(per_second=3)
+    assert prepare.lot_size() == 3
+    Account.objects.update(per_second=5000)
+    assert prepare.lot_size() == 10
+    Account.objects.update(per_second=0)
+    assert prepare.lot_size() == 10
+
+
+def test_an_answer_does_not_change_the_pace(mailing: Mailing) -> None:
+    """record() writes the account too, from what it has read before."""
+    paced(5)
+    lot = ground.claimed()
+    reserved = Account.objects.get().next_free_at
+    dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    assert Account.objects.get().next_free_at == reserved
