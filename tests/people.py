@@ -67,9 +67,25 @@ def simulator(**fields: Any) -> Account:
     )
 
 
+def seventech(**fields: Any) -> Account:
+    """A connected account at SevenTech, with what the emulator expects."""
+    fields.setdefault("credentials", {"login": "school", "password": "made-up"})
+    return Account.objects.create(
+        provider="seventech", sender="School", parallel=2, price="3", **fields
+    )
+
+
 def smsc(**fields: Any) -> Account:
     """A connected account at SMSC; settings.PROVIDER_URLS["smsc"] says where the emulator is."""
     fields.setdefault("credentials", {"login": "school", "password": "made-up"})
     return Account.objects.create(
         provider="smsc", sender="School", parallel=4, price="2.5", **fields
     )
+
+
+def twilio(**fields: Any) -> Account:
+    """A connected account at Twilio, as the emulator knows it."""
+    fields.setdefault(
+        "credentials", {"account_sid": "AC" + "0123456789abcdef" * 2, "auth_token": "made-up-token"}
+    )
+    return Account.objects.create(provider="twilio", sender="School", parallel=2, **fields)

@@ -1,7 +1,8 @@
 """Run in a process of its own against the stage's database: set the scene, then look at it.
 
-`python -m tests.crash.scene launch N` makes N students, an account at the emulated SMSC and a
-launched mailing; `... look` prints how it stands, as JSON.
+`python -m tests.crash.scene launch N SERVICE` makes N students, an account at the emulated service
+and a launched mailing; `... let_be` decides about messages that nobody can be asked about. Each
+prints at its end how the mailing stands, as JSON.
 """
 
 import json
@@ -24,11 +25,13 @@ class Standing:
 def main() -> None:
     django.setup()
     if sys.argv[1] == "launch":
-        launch(int(sys.argv[2]))
+        launch(int(sys.argv[2]), sys.argv[3])
+    elif sys.argv[1] == "let_be":
+        let_be()
     print(json.dumps(asdict(look())))  # noqa: T201 - whoever started us reads it
 
 
-def launch(count: int) -> None:
+def launch(count: int, service: str) -> None:
     from django.core.management import call_command
 
     from integrations.models import Account
@@ -38,10 +41,19 @@ def launch(count: int) -> None:
 
     call_command("migrate", verbosity=0)
     people.students(count)
-    people.smsc(receipt_key="made-up-key")
+    accounts = {"smsc": people.smsc, "twilio": people.twilio, "seventech": people.seventech}
+    accounts[service](receipt_key="made-up-key")
     assert Account.objects.count() == 1
     mailing = Mailing.objects.create(name="Crash", text="Hello, {first_name}", everyone=True)
     lifecycle.launch(mailing, people.olga())
+
+
+def let_be() -> None:
+    from mailings import unresolved
+    from mailings.models import Mailing
+    from users.models import User
+
+    unresolved.let_be(Mailing.objects.get(), User.objects.get(email="olga@example.com"))
 
 
 def look() -> Standing:

@@ -32,7 +32,7 @@ POINTS = (
 
 
 def test_killed_at_every_point_nobody_gets_it_twice_and_nobody_is_missed(tmp_path: Path) -> None:
-    with Stage(tmp_path, people=1000, lot=20) as stage:
+    with Stage(tmp_path, people=700, lot=20) as stage:
         stage.emulate()
         stage.launch()
         stage.serve()
@@ -46,20 +46,21 @@ def test_killed_at_every_point_nobody_gets_it_twice_and_nobody_is_missed(tmp_pat
         stage.assert_balanced(standing)
 
 
-def test_workers_killed_at_random_while_the_service_misbehaves(tmp_path: Path) -> None:
-    with Stage(tmp_path, people=2000, lot=20) as stage:
-        stage.emulate(
-            plan={
-                "share": 0.1,
-                "among": [
-                    *("unread", "cut", "cut-after", "reset-after", "half-after", "garbage-after"),
-                    *("hang", "hang-after", "slow-after", "500-after", "503", "429", "error-9"),
-                ],
-            }
-        )
+MISBEHAVIOUR = [
+    *("unread", "cut", "cut-after", "reset-after", "half-after", "garbage-after"),
+    *("hang", "hang-after", "slow-after", "500-after", "503", "429"),
+]
+
+
+@pytest.mark.parametrize("service", ["smsc", pytest.param("twilio", marks=pytest.mark.slow)])
+def test_workers_killed_at_random_while_the_service_misbehaves(
+    tmp_path: Path, service: str
+) -> None:
+    with Stage(tmp_path, people=1200, lot=20, service=service) as stage:
+        stage.emulate(plan={"share": 0.1 if service == "smsc" else 0.01, "among": MISBEHAVIOUR})
         stage.launch()
         stage.serve()
-        killed = stage.kill_at_random(workers=3, seconds=15, seed=7)
+        killed = stage.kill_at_random(workers=3, seconds=12, seed=7)
         if stage.web is not None:
             kill(stage.web)  # the receipt door too; the service tries again
         stage.serve()
@@ -67,3 +68,22 @@ def test_workers_killed_at_random_while_the_service_misbehaves(tmp_path: Path) -
         standing = stage.finish(90)
         stage.assert_each_once()
         stage.assert_balanced(standing)
+
+
+@pytest.mark.slow
+def test_where_nobody_can_be_asked_unknown_messages_wait_for_a_person(tmp_path: Path) -> None:
+    with Stage(tmp_path, people=800, lot=20, service="seventech") as stage:
+        stage.emulate(plan={"share": 0.01, "among": MISBEHAVIOUR})
+        stage.launch()
+        stage.serve()
+        stage.kill_at_random(workers=2, seconds=8, seed=7)
+        stage.worker()
+        standing = stage.wait_until_only_unknown(60)
+        assert standing["state"] == "settling"
+        assert standing["rows"]["unknown"] > 0
+        stage.let_be()
+        standing = stage.wait_for_end(20)
+        stage.assert_none_twice()
+        stage.assert_balanced(standing)
+        missed = stage.expected() - stage.taken().keys()
+        assert len(missed) <= standing["rows"]["no_receipt"]

@@ -16,10 +16,11 @@ from django.core.management import call_command
 
 def main() -> None:
     django.setup()
-    from integrations.providers.smsc import Smsc
+    from integrations.providers import REGISTRY
     from mailings import prepare
 
-    Smsc.lot = int(os.environ["CRASH_LOT"])
+    for provider in REGISTRY:
+        provider.lot = int(os.environ["CRASH_LOT"])
     prepare.CHUNK = int(os.environ["CRASH_CHUNK"])
     if at := os.environ.get("CRASH_AT"):
         lay_mine(*at.split(":"))
