@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.formats import get_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -106,4 +107,7 @@ def _with_stored(field: forms.Field, stored: str) -> forms.Field:
 
 
 def _plain(price: Decimal) -> str:
-    return f"{price:f}".rstrip("0").rstrip(".") if "." in f"{price:f}" else f"{price:f}"
+    """2.5 or, where people write it so, 2,5."""
+    whole, _point, rest = f"{price:f}".partition(".")
+    rest = rest.rstrip("0")
+    return f"{whole}{get_format('DECIMAL_SEPARATOR')}{rest}" if rest else whole

@@ -130,7 +130,8 @@ def integration_check(request: SignedIn, slug: str) -> HttpResponse:
         code = f" ({trouble.raw})" if trouble.raw else ""
         messages.error(request, f"{about.title}{code}. {about.advice}")
     else:
-        messages.success(request, f"{_('The service accepts the settings.')} {_held(balance)}")
+        accepted = _("The service accepts the settings.")
+        messages.success(request, f"{accepted} {_held(balance)}".rstrip())
     return redirect("integration", slug)
 
 

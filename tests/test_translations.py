@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent / "locale" / "ru" / "LC_MESSAGES"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "locale" / "ru" / "LC_MESSAGES"
 PLACE = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w+\}")
 
 
@@ -91,3 +92,18 @@ def test_the_compiled_file_is_up_to_date(entries: list[Entry]) -> None:
             found = {compiled.gettext(key)}
         stale += [] if found <= set(entry.translations) else [entry.msgid]
     assert stale == []
+
+
+def test_no_string_hides_from_gettext_in_an_f_string() -> None:
+    """It does not look into them: such a string would stay English, and nothing else would say so."""
+    hidden = [
+        f"{path.relative_to(ROOT)}:{text.lineno}"
+        for room in ("integrations", "mailings", "smsmail", "users")
+        for path in (ROOT / room).rglob("*.py")
+        for text in ast.walk(ast.parse(path.read_text()))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+        if call.func.id == "_" or "gettext" in call.func.id
+    ]
+    assert hidden == []

@@ -14,15 +14,14 @@ from .rights import Right, Role
 
 
 class SignInForm(AuthenticationForm):
-    # Django's own words say that the e-mail is case-sensitive; here it is not.
-    error_messages: ClassVar = {
-        **AuthenticationForm.error_messages,
-        "invalid_login": _("The e-mail or the password is wrong. Check both and try again."),
-    }
-
     def clean_username(self) -> str:
         """In lower case before failures are counted: else every spelling has its own five tries."""
         return str(self.cleaned_data["username"]).strip().lower()
+
+    def get_invalid_login_error(self) -> forms.ValidationError:
+        """Django's own words say that the e-mail is case-sensitive; here it is not."""
+        words = _("The e-mail or the password is wrong. Check both and try again.")
+        return forms.ValidationError(words, code="invalid_login")
 
 
 class PhoneField(forms.CharField):
