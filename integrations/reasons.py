@@ -37,6 +37,7 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"
     OPTED_OUT = "opted_out"
     SAME_PHONE = "same_phone"
+    EMPTY_TEXT = "empty_text"
     CANCELLED = "cancelled"
     # the number or the handset
     NO_SUCH_NUMBER = "no_such_number"
@@ -101,6 +102,11 @@ ABOUT: dict[Reason, About] = {
         _("Another person with the same phone gets it"),
         _("One number gets one SMS of a mailing. Nothing needs to be done."),
         Fault.PERSON,
+    ),
+    Reason.EMPTY_TEXT: About(
+        _("The text would be empty for this person"),
+        _("It consists of values that the profile does not have. Give them a fallback word."),
+        Fault.TEXT,
     ),
     Reason.CANCELLED: About(
         _("Cancelled before it left"),

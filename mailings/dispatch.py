@@ -29,13 +29,14 @@ from users.models import OptOut
 
 from . import ledger
 from .ledger import Move
-from .models import Dispatch, Mailing, Message
+from .models import Counters, Dispatch, Mailing, Message
 from .prepare import new_lots
 
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
 _UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
+BRAKE = 50  # refusals for the text or the sender, before anything was taken
 SLICE = 10  # seconds for which one call of the clock job goes on claiming
 # A pause of the pace that is waited out; for a longer one the clock comes again soon enough.
 LONGEST_PAUSE = 1.0
@@ -193,6 +194,7 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         dispatch.look_up_at = timezone.now() + timedelta(seconds=wait_for)
         dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
     _judge_account(lot.account_id, verdicts)
+    _judge_mailing(lot.mailing_id, verdicts)
 
 
 def send_again(dispatch: Dispatch, messages: Sequence[int]) -> None:
@@ -354,8 +356,13 @@ def _no_way_out(lot: Lot, verdict: Verdict) -> bool:
 
 
 def _halt(mailing_id: int, verdict: Verdict) -> None:
-    """Pause; a person decides. Before any message is locked: preparation locks the mailing first."""
-    Mailing.objects.filter(id=mailing_id, state__in=Mailing.RUNNING).update(
+    """Pause; a person decides. Before any message is locked: preparation locks the mailing first.
+
+    Tests and notifications go on: the next one has another text.
+    """
+    Mailing.objects.filter(
+        id=mailing_id, kind=Mailing.Kind.MAILING, state__in=Mailing.RUNNING
+    ).update(
         state=Mailing.State.PAUSED,
         trouble=verdict.reason or Reason.OTHER,
         trouble_raw=verdict.raw[:64],
@@ -367,6 +374,25 @@ def _refused_as_a_whole(verdicts: Sequence[Verdict]) -> bool:
     return len(verdicts) > 1 and (
         {(v.outcome, v.raw) for v in verdicts} == {(Outcome.REFUSED, verdicts[0].raw)}
     )
+
+
+def _judge_mailing(mailing_id: int, verdicts: Sequence[Verdict]) -> None:
+    """Pause a mailing of which BRAKE messages were refused for what they say or who sends, and none
+    was taken: with a text of their own for everybody, each would be refused in its turn.
+
+    A transaction of its own: mailings are locked before counters, never after.
+    """
+    faults = [
+        verdict
+        for verdict in verdicts
+        if verdict.outcome == Outcome.REFUSED
+        and (verdict.reason or Reason.OTHER).about.fault in (Fault.TEXT, Fault.ACCOUNT, Fault.US)
+    ]
+    if not faults:
+        return
+    counters = Counters.objects.get(mailing_id=mailing_id)
+    if counters.refused >= BRAKE and not counters.of(*Message.TAKEN):
+        _halt(mailing_id, faults[0])
 
 
 def _judge_account(account_id: int, verdicts: Sequence[Verdict]) -> None:

@@ -75,11 +75,17 @@ def cancel(mailing: Mailing, by: User) -> Split:
     """Stop for good everything not yet handed over. The rows follow within moments (settle_due)."""
     with transaction.atomic():
         _change(mailing, Mailing.STOPPABLE, State.CANCELLED, by, "cancelled")
-        counters = Counters.objects.get(mailing=mailing)
-        in_hand = mailing.dispatches.filter(state=Dispatch.State.HANDING)
-        leaving = Message.objects.filter(dispatch__in=in_hand, status=Status.WAITING).count()
-        to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
+        stopped_and_gone = split(mailing)
         nudge("settle")
+    return stopped_and_gone
+
+
+def split(mailing: Mailing) -> Split:
+    """What a cancellation now would stop: people not prepared yet too, lots in hand no more."""
+    counters = Counters.objects.get(mailing=mailing)
+    in_hand = mailing.dispatches.filter(state=Dispatch.State.HANDING)
+    leaving = Message.objects.filter(dispatch__in=in_hand, status=Status.WAITING).count()
+    to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
     return Split(stopped=max(counters.waiting - leaving, 0) + to_come, gone=counters.gone + leaving)
 
 

@@ -22,7 +22,7 @@ from users.models import Group
 class Mailing(models.Model):
     """One text to many people (or, for tests and notifications, to one at a time).
 
-    draft -> preparing -> sending <-> paused -> settling -> done;  cancelled from any but done.
+    draft -> preparing -> sending <-> paused -> settling -> done;  cancelled from any that still sends.
     Sending begins while preparing still goes on; prepared_at tells the two apart after a pause.
     """
 

@@ -4,6 +4,7 @@ the cursor are one transaction: killed anywhere, the same chunk comes again, and
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -61,22 +62,40 @@ def prepare_some(mailing_id: int) -> bool:
     return True
 
 
+class _Fit(NamedTuple):
+    """A person who gets it, and the text as they get it."""
+
+    person: audience.Candidate
+    text: str
+
+
 def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
     now = timezone.now()
     template = text.parse(mailing.text)
     taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])
     skipped: list[bulk.Entry] = []
-    fit: list[audience.Candidate] = []
+    fit: list[_Fit] = []
     for each in chosen:
-        if each.why_not or each.phone in taken:
-            skipped.append(_left_out(mailing.id, each, now))
+        body = _rendered(template, each)
+        why_not = each.why_not or (Reason.SAME_PHONE if each.phone in taken else "")
+        # A service would refuse it, and the whole lot with it: "{first_name}" for the nameless.
+        why_not = why_not or ("" if body else Reason.EMPTY_TEXT)
+        if why_not:
+            skipped.append(_left_out(mailing.id, each, why_not, now))
         else:
             taken.add(each.phone)
-            fit.append(each)
-    ledger.enter(mailing.id, [*skipped, *_messages(mailing, template, fit, now)])
+            fit.append(_Fit(each, body))
+    ledger.enter(mailing.id, [*skipped, *_messages(mailing, fit, now)])
 
 
-def _left_out(mailing_id: int, each: audience.Candidate, now: datetime) -> bulk.Entry:
+def _rendered(template: text.Template, each: audience.Candidate) -> str:
+    if each.why_not:
+        return ""
+    values = text.values_of(each.first_name, each.last_name, each.email, each.phone)
+    return text.render(template, values).strip()
+
+
+def _left_out(mailing_id: int, each: audience.Candidate, why_not: str, now: datetime) -> bulk.Entry:
     return bulk.Entry(
         mailing_id=mailing_id,
         key=f"user:{each.id}",
@@ -85,32 +104,27 @@ def _left_out(mailing_id: int, each: audience.Candidate, now: datetime) -> bulk.
         text="",
         parts=0,
         status=Status.SKIPPED.value,
-        reason=each.why_not or Reason.SAME_PHONE.value,
+        reason=str(why_not),
         dispatch_id=None,
         final_at=now,
     )
 
 
-def _messages(
-    mailing: Mailing, template: text.Template, fit: list[audience.Candidate], now: datetime
-) -> Iterator[bulk.Entry]:
+def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk.Entry]:
     cancelled = mailing.state == Mailing.State.CANCELLED
     size = lot_size()
     lots = [fit[start : start + size] for start in range(0, len(fit), size)]
     dispatches = [] if cancelled else new_lots(mailing.id, [len(lot) for lot in lots])
     for number, lot in enumerate(lots):
         dispatch_id = None if cancelled else dispatches[number].id
-        for each in lot:
-            rendered = text.render(
-                template, text.values_of(each.first_name, each.last_name, each.email, each.phone)
-            )
+        for person, body in lot:
             yield bulk.Entry(
                 mailing_id=mailing.id,
-                key=each.phone,
-                user_id=each.id,
-                phone=each.phone,
-                text=rendered,
-                parts=text.parts_of(rendered),
+                key=person.phone,
+                user_id=person.id,
+                phone=person.phone,
+                text=body,
+                parts=text.parts_of(body),
                 status=Status.CANCELLED.value if cancelled else Status.WAITING.value,
                 reason=Reason.CANCELLED.value if cancelled else "",
                 dispatch_id=dispatch_id,

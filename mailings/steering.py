@@ -54,7 +54,7 @@ def resume(request: SignedIn, pk: int) -> HttpResponse:
 def cancel(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
     if request.method != "POST":
-        return _ask(request, row, "cancel", counters=row.counters)
+        return _ask(request, row, "cancel", split=lifecycle.split(row))
     try:
         split = lifecycle.cancel(row, request.user)
     except lifecycle.WrongState as refusal:

@@ -487,3 +487,46 @@ def test_an_answer_about_messages_that_go_again_already_leaves_them_alone(
     dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     dispatch.record(lot, ground.verdicts(lot, Outcome.REFUSED, raw="late"))
     assert ground.statuses(mailing)["waiting"] == 6
+
+
+def test_own_texts_refused_one_after_the_other_pause_the_mailing_after_a_while(
+    account: Account, olga: User, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(dispatch, "BRAKE", 3)
+    people.students(6)
+    monkeypatch.setattr(Simulator, "lot", 1)
+    mailing = ground.prepared(olga, text="{first_name}, a word")
+    for refused in (1, 2, 3):
+        mailing.refresh_from_db()
+        assert mailing.state == Mailing.State.SENDING, refused
+        ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made up 6")
+    mailing.refresh_from_db()
+    assert (mailing.state, mailing.trouble) == (Mailing.State.PAUSED, Reason.TEXT_FORBIDDEN)
+    assert ground.statuses(mailing)["waiting"] == 3
+
+
+def test_bad_numbers_or_one_message_taken_hold_the_brake_off(
+    account: Account, olga: User, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(dispatch, "BRAKE", 2)
+    people.students(8)
+    monkeypatch.setattr(Simulator, "lot", 1)
+    mailing = ground.prepared(olga, text="{first_name}, a word")
+    for _ in range(3):
+        ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE)
+    ground.sent(Outcome.TAKEN)
+    for _ in range(3):
+        ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    mailing.refresh_from_db()
+    assert mailing.state == Mailing.State.SENDING
+
+
+def test_refused_tests_do_not_stop_later_tests(
+    account: Account, olga: User, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(dispatch, "BRAKE", 1)
+    draft = ground.draft()
+    for _ in range(2):
+        notifications.send_test(draft, olga, olga, "+79980000009")
+        ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    assert notifications.tests().state == Mailing.State.SENDING

@@ -290,7 +290,7 @@ def test_a_mailing_cancelled_at_once_has_sent_nothing(
 ) -> None:
     people.students(2)
     address = f"/mailings/{ground.launched(maria).pk}/cancel/"
-    assert "those not on it yet will get nothing either" in text_of(as_(maria).get(address))
+    assert "Can still be stopped 2" in text_of(as_(maria).get(address))
     assert "nothing had gone yet" in text_of(as_(maria).post(address, follow=True))
 
 

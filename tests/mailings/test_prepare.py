@@ -259,3 +259,15 @@ def test_two_preparers_at_once_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> No
     assert errors == []
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": 40}
     ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_text_that_is_empty_for_a_person_leaves_them_out_and_says_why(
+    olga: User, account: Account
+) -> None:
+    people.students(2)
+    User.objects.filter(email="student0@example.com").update(first_name="")
+    mailing = ground.prepared(olga, text="{first_name}")
+    left_out = Message.objects.get(mailing=mailing, reason=Reason.EMPTY_TEXT)
+    assert (left_out.status, left_out.phone) == ("skipped", "+79980000000")
+    assert ground.statuses(mailing) == {"skipped": 2, "waiting": 1}
+    ground.assert_counters_equal_rows(mailing)
