@@ -117,7 +117,11 @@ def test_it_reads_each_recorded_answer(
     assert verdicts == [_verdict(key, told) for key, told in enumerate(case["verdicts"], start=7)]
     if expected := case.get("request"):
         assert recorded.path == expected["path"]
-        assert dict(parse_qsl(recorded.body.decode())) == expected["form"]
+        asked = recorded.body.decode()
+        if "json" in expected:
+            assert json.loads(asked) == expected["json"]
+        else:
+            assert dict(parse_qsl(asked)) == expected["form"]
     logged = caplog.text
     for secret in sender.credentials.values.values():
         assert secret not in logged
