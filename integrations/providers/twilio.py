@@ -236,7 +236,7 @@ class Twilio(Provider):
     def _fetch(self, wanted: _Wanted, deadline: float) -> list[Report]:
         answer = self._get(f"Messages/{quote(wanted.asked.provider_id, safe='')}", deadline)
         row = parsed(answer)
-        if answer.status != 200:
+        if answer.status != 200 or sid_of(row) != wanted.asked.provider_id:
             raise trouble_of(answer, row)
         report = report_of(wanted.reference, wanted.asked.phone, row)
         return [report] if report else []
