@@ -1,9 +1,12 @@
-"""Fold what providers report into the ledger, a thousand raw receipts at a time."""
+"""Fold what providers report into the ledger, a thousand raw receipts at a time; what people wrote
+back is among it (users.replies).
+"""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
@@ -12,10 +15,11 @@ from django.utils import timezone
 
 from integrations import router
 from integrations.models import Receipt
-from integrations.provider import Credentials, Note, Report, ReportStatus
+from integrations.provider import Credentials, Note, Reply, Report, ReportStatus
 from integrations.reasons import Reason
-from users import consent
+from users import consent, replies
 from users.models import OptOut
+from users.replies import Written
 
 from . import bulk, ledger
 from .ledger import Move
@@ -37,6 +41,14 @@ class Raw(NamedTuple):
     headers: dict[str, str]
     query: str
     body: str
+    received_at: datetime
+
+
+class Told(NamedTuple):
+    """What a receipt says."""
+
+    reports: list[Report]
+    written: list[Written]
 
 
 @dataclass
@@ -51,20 +63,24 @@ def fold_due() -> bool:
     """Clock job: one batch of raw receipts; True when there may be more."""
     with transaction.atomic(durable=True):
         batch = _next_batch()
-        outcomes: dict[str, list[int]] = {}
+        unreadable: set[int] = set()
         reports: list[Report] = []
         sources: list[int] = []  # whose receipt each report is
+        written: list[Written] = []
+        letters: dict[str, int] = {}  # and each reply, by its key
         for receipt in batch:
-            found = _read(receipt)
-            if found is None:
-                outcomes.setdefault(Receipt.Outcome.UNREADABLE, []).append(receipt.id)
+            told = _read(receipt)
+            if told is None:
+                unreadable.add(receipt.id)
                 continue
-            reports += found
-            sources += [receipt.id] * len(found)
+            reports += told.reports
+            sources += [receipt.id] * len(told.reports)
+            written += told.written
+            letters |= {each.key: receipt.id for each in told.written if each.key not in letters}
         folded = apply(reports)
         applied = {sources[place] for place in folded.applied}
         strange = {sources[place] for place in folded.strangers} - applied
-        unreadable = set(outcomes.get(Receipt.Outcome.UNREADABLE, ()))
+        applied |= {letters[key] for key in replies.keep(written)}
         stale = {receipt.id for receipt in batch} - applied - strange - unreadable
         for outcome, ids in (
             (Receipt.Outcome.APPLIED, applied),
@@ -85,7 +101,7 @@ def _next_batch() -> list[Raw]:
         Receipt.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .filter(folded_at__isnull=True)
         .order_by("id")
-        .values_list("id", "account__provider", "headers", "query", "body")
+        .values_list("id", "account__provider", "headers", "query", "body", "received_at")
     )
     return [Raw(*row) for row in rows[:FOLD]]
 
@@ -130,12 +146,13 @@ def apply(reports: Sequence[Report]) -> Folded:
     return folded
 
 
-def _read(receipt: Raw) -> list[Report] | None:
-    """The reports of a raw receipt; None when it cannot be understood."""
+def _read(receipt: Raw) -> Told | None:
+    """What a raw receipt says; None when it cannot be understood."""
     note = Note(headers=receipt.headers, query=receipt.query, body=receipt.body)
     try:
         provider = router.provider_class(receipt.provider)(Credentials(values={}))
         reports = provider.read_receipts(note)
+        found = [] if reports else provider.read_replies(note)
     except (ValueError, KeyError):
         return None
     except Exception as error:  # noqa: BLE001 - one odd receipt must not hold up the rest
@@ -143,7 +160,28 @@ def _read(receipt: Raw) -> list[Report] | None:
         return None
     # No reference and no phone of ours; some databases could not even be asked for them.
     odd = any(not _plain(report.reference + report.phone) for report in reports)
-    return None if odd else reports
+    written = [_written(receipt, place, reply) for place, reply in enumerate(found)]
+    return None if odd else Told(reports, written)
+
+
+def _written(receipt: Raw, place: int, reply: Reply) -> Written:
+    """Its key is what tells it from another one. When the service does not say when it came, that is
+    all that the service did say, within one day: "yes" may be written twice in a year.
+    """
+    tell_apart = (
+        (reply.phone, reply.text, reply.at.isoformat())
+        if reply.at
+        else (receipt.query, receipt.body, str(place), receipt.received_at.date().isoformat())
+    )
+    whole = "\0".join((receipt.provider, *tell_apart)).encode("utf-8", "replace")
+    return Written(
+        key=hashlib.sha256(whole).hexdigest(),
+        phone=reply.phone,
+        text=reply.text,
+        at=reply.at or receipt.received_at,
+        provider=receipt.provider,
+        stop=reply.stop,
+    )
 
 
 def _plain(word: str) -> bool:

@@ -1,12 +1,15 @@
 """Forbid, allow, opt out: each with its event in the consent book; and the conditions that ask."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from .models import ConsentEvent, OptOut, User
+
+NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 def forbidden(user: str) -> Exists:
@@ -76,8 +79,12 @@ def opt_out(
 
 
 @transaction.atomic
-def opt_out_all(phones: Collection[str], source: OptOut.Source) -> None:
-    """Many phones in one go, in one order for everybody: two workers may learn of the same ones."""
+def opt_out_all(
+    phones: Collection[str], source: OptOut.Source, people: Mapping[str, int] = NOBODY
+) -> None:
+    """Many phones in one go, in one order for everybody: two workers may learn of the same ones.
+    people: whose phones they are, for the consent book.
+    """
     known = OptOut.objects.filter(phone__in=phones).values_list("phone", flat=True)
     fresh = sorted(set(phones) - set(known)) if phones else []
     OptOut.objects.bulk_create(
@@ -85,8 +92,38 @@ def opt_out_all(phones: Collection[str], source: OptOut.Source) -> None:
     )
     ConsentEvent.objects.bulk_create(
         [
-            ConsentEvent(phone=phone, kind=ConsentEvent.Kind.OPTED_OUT, source=source)
+            ConsentEvent(
+                user_id=people.get(phone),
+                phone=phone,
+                kind=ConsentEvent.Kind.OPTED_OUT,
+                source=source,
+            )
             for phone in fresh
+        ]
+    )
+
+
+@transaction.atomic
+def opt_in_all(
+    phones: Collection[str], source: OptOut.Source, people: Mapping[str, int] = NOBODY
+) -> None:
+    """They may get SMS again, because they wrote so: those who had opted out by SMS themselves."""
+    if not phones:
+        return
+    by_sms = OptOut.objects.filter(
+        phone__in=phones, source__in=[OptOut.Source.REPLY, OptOut.Source.PROVIDER]
+    )
+    back = sorted(by_sms.select_for_update().values_list("phone", flat=True))
+    OptOut.objects.filter(phone__in=back).delete()
+    ConsentEvent.objects.bulk_create(
+        [
+            ConsentEvent(
+                user_id=people.get(phone),
+                phone=phone,
+                kind=ConsentEvent.Kind.OPTED_IN,
+                source=source,
+            )
+            for phone in back
         ]
     )
 

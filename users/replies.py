@@ -1,0 +1,99 @@
+"""What people write back: kept with the person, and whoever asks for no more SMS gets none. How a
+service tells of it is the business of integrations; this room is given phones and words.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Min
+
+from . import consent
+from .models import OptOut, Reply, User
+
+LONGEST = 2000  # characters that are kept; an SMS of 10 parts has 1,530
+E164 = re.compile(r"\+[0-9]{5,15}")
+
+# The whole answer, without case and punctuation: "we have got to STOP this bill" is no refusal.
+STOP_WORDS = frozenset(
+    {
+        *("стоп", "стоп смс", "отписка", "отписаться", "отпишите", "отпишите меня"),
+        *("stop", "stop sms", "stop all", "stopall"),
+        *("unsubscribe", "unsubscribe me", "opt out", "optout"),
+    }
+)
+
+
+class Written(NamedTuple):
+    """One reply as a service told of it."""
+
+    key: str  # the same for the same reply told again
+    phone: str
+    text: str
+    at: datetime
+    provider: str
+    stop: bool | None = None  # the service's own reading: no more, or again
+
+
+def keep(written: Sequence[Written]) -> set[str]:
+    """Write the replies down that are new, and do what they ask for; the keys of the new ones.
+
+    Inside the caller's transaction. What has no phone (a name as sender) is nobody's.
+    """
+    fresh = _fresh(written)
+    if not fresh:
+        return set()
+    people = _first_with({each.phone for each in fresh})
+    Reply.objects.bulk_create(
+        [
+            Reply(
+                user_id=people.get(each.phone),
+                phone=each.phone,
+                text=_storable(each.text),
+                at=each.at,
+                provider=each.provider,
+                key=each.key,
+            )
+            for each in sorted(fresh)  # one order for everybody: two workers may be told the same
+        ],
+        ignore_conflicts=True,
+    )
+    _obey(fresh, people)
+    return {each.key for each in fresh}
+
+
+def is_stop(text: str) -> bool:
+    words = re.findall(r"\w+", text[:LONGEST].casefold())
+    return " ".join(words) in STOP_WORDS
+
+
+def _fresh(written: Sequence[Written]) -> list[Written]:
+    told = {each.key: each for each in reversed(written) if E164.fullmatch(each.phone)}
+    known = set(Reply.objects.filter(key__in=told).values_list("key", flat=True)) if told else set()
+    return [each for key, each in reversed(told.items()) if key not in known]
+
+
+def _first_with(phones: Collection[str]) -> dict[str, int]:
+    """Of several people with one phone, the one who has been here longest."""
+    rows = User.objects.filter(phone__in=phones).order_by().values_list("phone")
+    return dict(rows.annotate(first=Min("id")))
+
+
+def _obey(fresh: Sequence[Written], people: dict[str, int]) -> None:
+    """The last word of each phone counts. Again (START) only takes back what was said by SMS."""
+    said: dict[str, bool] = {}
+    for each in fresh:
+        if each.stop is not None or is_stop(each.text):
+            said[each.phone] = each.stop is not False
+    consent.opt_out_all(
+        {phone for phone, stop in said.items() if stop}, OptOut.Source.REPLY, people
+    )
+    consent.opt_in_all(
+        {phone for phone, stop in said.items() if not stop}, OptOut.Source.REPLY, people
+    )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps neither NULs nor halves of a surrogate pair."""
+    return text[:LONGEST].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
