@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -71,11 +72,11 @@ def let_be(request: SignedIn, pk: int) -> HttpResponse:
         return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
     done = unresolved.let_be(row, request.user)
     words = ngettext(
-        "%(n)d message is let be.",
-        "%(n)d messages are let be.",
+        "%(n)s message is let be.",
+        "%(n)s messages are let be.",
         done,
     )
-    messages.success(request, words % {"n": done})
+    messages.success(request, words % {"n": localize(done)})
     return redirect("mailing", pk=pk)
 
 
@@ -90,11 +91,11 @@ def send_again(request: SignedIn, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
     words = ngettext(
-        "%(n)d message goes again.",
-        "%(n)d messages go again.",
+        "%(n)s message goes again.",
+        "%(n)s messages go again.",
         done,
     )
-    messages.success(request, words % {"n": done})
+    messages.success(request, words % {"n": localize(done)})
     return redirect("mailing", pk=pk)
 
 
@@ -132,11 +133,11 @@ def _said(split: lifecycle.Split) -> str:
     if not split.gone:  # while the list is drawn up, how many would have followed is not known
         return _("Cancelled: nothing had gone yet.")
     words = ngettext(
-        "Cancelled: %(stopped)d message stopped, %(gone)d had already gone.",
-        "Cancelled: %(stopped)d messages stopped, %(gone)d had already gone.",
+        "Cancelled: %(stopped)s message stopped, %(gone)s had already gone.",
+        "Cancelled: %(stopped)s messages stopped, %(gone)s had already gone.",
         split.stopped,
     )
-    return words % {"stopped": split.stopped, "gone": split.gone}
+    return words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
 
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
