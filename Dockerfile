@@ -1,5 +1,5 @@
 # One image for web, worker, sender, beat and migrate (docker-compose.yml). No secret is in it.
-FROM python:3.12-slim
+FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STATIC_ROOT=/srv/static
 WORKDIR /srv/smsmail
@@ -15,6 +15,6 @@ RUN DATA_DIR=/tmp/build python manage.py collectstatic --no-input && rm -rf /tmp
 
 USER smsmail
 EXPOSE 8000
-# One worker process with eight threads: pages wait for the database, not for the processor.
+# Eight threads in each of two processes: pages wait for the database, not for the processor.
 CMD ["granian", "--interface", "wsgi", "--no-ws", "--host", "0.0.0.0", "--port", "8000", \
      "--workers", "2", "--blocking-threads", "8", "smsmail.wsgi:application"]
