@@ -435,6 +435,15 @@ def test_the_page_says_how_to_connect_and_what_is_not_certain(
     assert 'type="password" name="password"' in page
 
 
+def test_the_page_offers_no_check_that_would_ask_nobody(
+    as_: Callable[[User], Client], olga: User
+) -> None:
+    Account.objects.create(provider="seventech", credentials={"login": "a"}, sender="School")
+    page = as_(olga).get(reverse("integration", args=["seventech"])).content.decode()
+    assert reverse("integration-disconnect", args=["seventech"]) in page
+    assert reverse("integration-check", args=["seventech"]) not in page
+
+
 def test_it_says_nothing_of_a_balance_or_of_old_messages() -> None:
     assert (SevenTech.can_look_up, SevenTech.has_balance) == (False, False)
     assert SevenTech.one_request_per_lot is False
