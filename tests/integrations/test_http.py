@@ -245,6 +245,17 @@ def test_it_knows_a_certificate_that_is_not_trusted(peer: Peer, certificate: Pat
     assert_unsent(send(peer(in_tls(certificate, hang), "https")), "SSLError")
 
 
+def test_it_talks_to_whom_it_trusts_and_to_nobody_in_their_name(
+    peer: Peer, certificate: Path, trusted: None
+) -> None:
+    """The certificate is for 127.0.0.1."""
+    behave = in_tls(certificate, answering(OK + b"Content-Length: 2\r\n\r\nok"))
+    url = peer(behave, "https")
+    assert send(url) == Answer(200, "ok")
+    other = send(url.replace("127.0.0.1", "localhost"))
+    assert (other.failure, other.error) == (Failure.UNSENT, "SSLError")
+
+
 def test_it_knows_a_handshake_that_never_ends(peer: Peer) -> None:
     answer = send(peer(hang, "https"))
     assert (answer.status, answer.failure) == (0, Failure.UNSENT)

@@ -205,12 +205,13 @@ def test_it_takes_a_service_that_is_away_for_unsent(settings: Any) -> None:
 def test_it_gives_up_the_rest_of_a_lot_when_told_to_go_slower(
     twilio_emulator: TwilioEmulator,
 ) -> None:
-    twilio_emulator.plan.share, twilio_emulator.plan.among = 1, ("error-20429",)
+    twilio_emulator.plan.share, twilio_emulator.plan.among = 1, ("error-20429-after",)
     verdicts = send(*(f"+7998{number:05}77" for number in range(100)))
     assert {(v.outcome, v.reason, v.raw) for v in verdicts} == {
         (Outcome.UNSENT, Reason.BUSY, "twilio:20429")
     }
     assert len(verdicts) == 100
+    assert len(twilio_emulator.accepted) <= 2 * BURST
 
 
 def test_one_bad_number_does_not_keep_the_others_from_being_sent(
