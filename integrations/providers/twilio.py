@@ -19,6 +19,7 @@ from urllib.parse import quote
 from django import forms
 from django.conf import settings
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -85,8 +86,9 @@ def _sid(prefix: str, **more: Any) -> forms.RegexField:
         rf"^{prefix}[0-9a-fA-F]{{32}}$",
         max_length=34,
         error_messages={
-            "invalid": _("It starts with %(prefix)s, and 32 digits and letters a–f follow.")
-            % {"prefix": prefix}
+            "invalid": format_lazy(
+                _("It starts with {prefix}, and 32 digits and letters a–f follow."), prefix=prefix
+            )
         },
         **more,
     )
@@ -99,7 +101,8 @@ class Twilio(Provider):
     hint = _(
         "Enter the Account SID and the Auth Token from the Twilio Console. To send with an API key, "
         "enter it too: receipts are signed with the Auth Token all the same. Enter a sender, or the "
-        "SID of a Messaging Service, which then chooses one."
+        "SID of a Messaging Service, which then chooses one. For replies, write the address for receipts "
+        "into the settings of the number or service at Twilio, as the webhook of incoming messages."
     )
     callback_is_sent = True
     thanks = ("<Response></Response>", "text/xml")  # plain text would be sent to who wrote to us
