@@ -36,6 +36,7 @@ class BadPhone(ValueError):
 
 
 LONGEST_TYPED = 64
+LONGEST_E164 = 16  # the plus and 15 digits
 SEPARATORS = re.compile(r"[,;/\\|\n]")
 # What people put between digits: any space or dash, brackets, dots, and invisible marks from copying.
 DECORATION = re.compile(
@@ -108,7 +109,11 @@ def _read(text: str, region: str | None) -> str:
     except phonenumbers.NumberParseException as error:
         raise BadPhone(PARSED.get(error.error_type, Complaint.TOO_SHORT)) from None
     if phonenumbers.is_valid_number(number):
-        return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+        phone = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+        # Some countries' plans hold (paging) numbers longer than E.164 allows.
+        if len(phone) > LONGEST_E164:
+            raise BadPhone(Complaint.TOO_LONG)
+        return phone
     raise BadPhone(_complaint(number))
 
 
