@@ -396,13 +396,16 @@ def _judge_mailing(mailing_id: int, verdicts: Sequence[Verdict]) -> None:
 
 
 def _judge_account(account_id: int, verdicts: Sequence[Verdict]) -> None:
-    """Trouble with the service rests the account; one message taken proves that it works.
+    """Trouble with the service rests the account; one message taken proves that it works, unless
+    it said of another that it wants no more now (no money, too many requests).
 
     A transaction of its own: claims lock the account before lots and messages, never after.
     """
-    if any(verdict.outcome in (Outcome.TAKEN, Outcome.REFUSED) for verdict in verdicts):
-        router.wake(account_id)
-        return
-    trouble = next(iter(verdicts), None)
+    unsent = [verdict for verdict in verdicts if verdict.outcome == Outcome.UNSENT]
+    told = [each for each in unsent if each.reason not in (None, Reason.UNAVAILABLE)]
+    works = any(verdict.outcome in (Outcome.TAKEN, Outcome.REFUSED) for verdict in verdicts)
+    trouble = next(iter(told or ([] if works else verdicts)), None)
     if trouble is not None:
         router.rest(account_id, trouble.reason or Reason.UNAVAILABLE, trouble.raw)
+    elif works:
+        router.wake(account_id)

@@ -530,3 +530,18 @@ def test_refused_tests_do_not_stop_later_tests(
         notifications.send_test(draft, olga, olga, "+79980000009")
         ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     assert notifications.tests().state == Mailing.State.SENDING
+
+
+@pytest.mark.parametrize(
+    ("reason", "rests"), [(Reason.BUSY, True), (Reason.NO_MONEY, True), (Reason.UNAVAILABLE, False)]
+)
+def test_a_service_that_took_some_and_wants_no_more_rests(
+    mailing: Mailing, account: Account, reason: Reason, rests: bool
+) -> None:
+    lot = ground.claimed()
+    one, other = lot.messages
+    unsent = Verdict(other.key, Outcome.UNSENT, reason=reason)
+    dispatch.record(lot, [Verdict(one.key, Outcome.TAKEN), unsent])
+    account.refresh_from_db()
+    assert router.rests(account) is rests
+    ground.assert_counters_equal_rows(mailing)
