@@ -199,7 +199,7 @@ def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None
     answers = [
         Verdict(taken, Outcome.TAKEN, provider_id="77", price=Decimal("2.5")),
         Verdict(refused, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
-        Verdict(unsent, Outcome.UNSENT, reason=Reason.BUSY),
+        Verdict(unsent, Outcome.UNSENT, reason=Reason.UNAVAILABLE),
         Verdict(unknown, Outcome.UNKNOWN),
     ]
     dispatch.record(lot, answers)
