@@ -11,8 +11,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
@@ -48,13 +46,13 @@ from .twilio_answers import (
     reply_from_call,
     report_from_call,
     report_of,
-    same_text,
     sid_of,
     signed_by,
     trouble_of,
     verdict_of,
     word,
 )
+from .twilio_matching import Wanted, match
 
 logger = logging.getLogger(__name__)
 
@@ -62,23 +60,11 @@ BURST = 20  # requests at once in one lot
 PAGE = 1000  # messages in one page of its list: its maximum
 PAGES = 20  # of one phone; then the look-up is given up
 PAGE_CAP = 16_000_000
-# Its clock and ours may differ. Too little here would take a message for never sent, and send it
-# twice.
-CLOCKS_DIFFER = timedelta(minutes=10)
 # How Twilio shall call our door: three more times when it fails. Not covered by the signature.
 TRY_AGAIN = "#rc=3&rp=all"
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """One message looked for in Twilio's books."""
-
-    reference: str
-    asked: Asked
-    since: datetime
 
 
 def _sid(prefix: str, **more: Any) -> forms.RegexField:
@@ -191,22 +177,18 @@ class Twilio(Provider):
     # --- asking ------------------------------------------------------------------------------
 
     def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
-        """By Twilio's id where an answer or a call told it, else by phone.
-
-        NOT_FOUND is said only of a phone whose whole list was read, and only LOOK_UP_AFTER seconds
-        after the hand-over. The list shows a message as soon as it is created, so what can still
-        be missing after minutes is a request that hangs in the network, and no request lives longer
-        than our own timeout.
+        """By Twilio's id where an answer or a call told it, else by phone: twilio_matching.py. Not
+        filtered by date at Twilio's: a date of sending is missing while a message waits.
         """
         began = time.monotonic()
         deadline = http.clock() + settings.LOT_DEADLINE
         wanted = [
-            _Wanted(enquiry.reference, asked, enquiry.since)
+            Wanted(enquiry.reference, asked, enquiry.since)
             for enquiry in enquiries
             for asked in enquiry.asked
         ]
         known = [each for each in wanted if each.asked.provider_id]
-        by_phone: dict[str, list[_Wanted]] = defaultdict(list)
+        by_phone: dict[str, list[Wanted]] = defaultdict(list)
         for each in wanted:
             if not each.asked.provider_id:
                 by_phone[each.asked.phone].append(each)
@@ -225,7 +207,9 @@ class Twilio(Provider):
             [
                 *(lambda each=each: self._fetch(each, deadline) for each in known),
                 *(
-                    lambda phone=phone, some=some: self._list(phone, some, taken, deadline)
+                    lambda phone=phone, some=some: match(
+                        some, self._rows(phone, deadline), taken, timezone.now()
+                    )
                     for phone, some in by_phone.items()
                 ),
             ],
@@ -236,7 +220,7 @@ class Twilio(Provider):
             raise troubles[0]
         return reports
 
-    def _fetch(self, wanted: _Wanted, deadline: float) -> list[Report]:
+    def _fetch(self, wanted: Wanted, deadline: float) -> list[Report]:
         answer = self._get(f"Messages/{quote(wanted.asked.provider_id, safe='')}", deadline)
         row = parsed(answer)
         if answer.status != 200 or sid_of(row) != wanted.asked.provider_id:
@@ -244,27 +228,8 @@ class Twilio(Provider):
         report = report_of(wanted.reference, wanted.asked.phone, row)
         return [report] if report else []
 
-    def _list(
-        self, phone: str, wanted: Sequence[_Wanted], taken: set[str], deadline: float
-    ) -> list[Report]:
-        """Each row is one message only: of two with the same text, both must be there. Not filtered
-        by date at Twilio's: a date of sending is missing while a message waits.
-        """
-        rows = self._rows(phone, deadline)
-        left = [row for row in rows if _ours(row) and sid_of(row) not in taken]
-        reports = []
-        for each in sorted(wanted, key=lambda each: each.since):
-            row = next((row for row in left if _fits(row, each)), None)
-            if row is not None:
-                left.remove(row)
-                report = report_of(each.reference, phone, row)
-                reports += [report] if report else []
-            elif timezone.now() - each.since > timedelta(seconds=settings.LOOK_UP_AFTER):
-                reports.append(Report(each.reference, phone, ReportStatus.NOT_FOUND))
-        return reports
-
     def _rows(self, phone: str, deadline: float) -> list[Row]:
-        """All messages to a phone, the oldest first. Raises Trouble unless it is all of them."""
+        """All messages to a phone. Raises Trouble unless it is all of them."""
         rows: list[Row] = []
         answer = self._get("Messages", deadline, To=phone, PageSize=str(PAGE))
         for _page in range(PAGES):
@@ -277,7 +242,7 @@ class Twilio(Provider):
             rows += some
             following = page.get("next_page_uri")
             if not following:
-                return sorted(rows, key=_created)
+                return rows
             if not word(following).startswith("/"):
                 break
             answer = http.get(
@@ -351,22 +316,6 @@ def _burst(do: Callable[[T], R], what: Sequence[T]) -> list[R]:
         return []
     with ThreadPoolExecutor(min(BURST, len(what)), thread_name_prefix="twilio") as threads:
         return list(threads.map(do, what))
-
-
-def _ours(row: Row) -> bool:
-    return word(row.get("direction")) == "outbound-api"
-
-
-def _fits(row: Row, wanted: _Wanted) -> bool:
-    return _created(row) >= wanted.since - CLOCKS_DIFFER and same_text(
-        wanted.asked.text, word(row.get("body"))
-    )
-
-
-def _created(row: Row) -> datetime:
-    created = moment(row.get("date_created"))
-    assert created is not None  # noqa: S101  # _rows() takes no other rows
-    return created
 
 
 def _log(what: str, reference: str, outcomes: Iterable[str], began: float) -> None:

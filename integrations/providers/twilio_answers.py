@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -68,17 +67,6 @@ def report_of(reference: str, phone: str, row: Row) -> Report | None:
     status, reason = told
     raw = raw_of_code(code) if reason else ""
     return Report(reference, phone, status, reason, raw, sid_of(row), price_of(row))
-
-
-def same_text(ours: str, theirs: str) -> bool:
-    """Its Smart Encoding swaps quotes and dashes, and texts may be deleted from its books (""). To
-    take another message for ours is the smaller evil: sending twice would be the greater one.
-    """
-    return not theirs or _letters(ours) == _letters(theirs)
-
-
-def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text))
 
 
 def trouble_of(answer: Answer, row: Row) -> Trouble:

@@ -33,7 +33,8 @@ from integrations.provider import (
 )
 from integrations.providers import twilio_codes
 from integrations.providers.twilio import BURST, Twilio
-from integrations.providers.twilio_answers import parsed, report_of, same_text, verdict_of
+from integrations.providers.twilio_answers import parsed, report_of, verdict_of
+from integrations.providers.twilio_matching import same_text
 from integrations.reasons import Reason
 from tests.emulators.twilio import KEY, KEY_SECRET, TOKEN, TwilioEmulator
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE, Row, as_json, told
@@ -484,6 +485,13 @@ def test_it_takes_back_what_is_only_scheduled(twilio_emulator: TwilioEmulator) -
         Report("ref1", PHONES[1], ReportStatus.CANCELLED, provider_id=sids[1])
     ]
     assert twilio_emulator._rows[sids[1]].canceled
+
+
+def test_it_does_not_take_any_answer_for_taken_back(
+    twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twilio_emulator, "_cancel", lambda _fields: as_json({"status": "sent"}))
+    assert twilio().cancel("ref1", [Asked(PHONES[0], "", "SM1")]) == []
 
 
 @pytest.mark.parametrize(
