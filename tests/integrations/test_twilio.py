@@ -628,6 +628,11 @@ def test_it_reads_a_receipt() -> None:
     assert twilio().read_replies(note(CALL)) == []
 
 
+def test_a_receipt_that_quotes_the_text_is_no_reply() -> None:
+    came = note(CALL | {"Body": "Hello", "From": "+79980009999"})
+    assert twilio().read_replies(came) == []
+
+
 def test_it_reads_why_a_message_did_not_arrive() -> None:
     fields = CALL | {"MessageStatus": "undelivered", "ErrorCode": "30003"}
     [report] = twilio().read_receipts(note(fields))
