@@ -13,6 +13,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from users.forms import PhoneField
+
 from .models import Account
 from .provider import Provider
 
@@ -59,6 +61,7 @@ class AccountForm(forms.Form):
             initial=_plain(account.price) if account else None,
             help_text=gettext_lazy("For reckoning the cost before a mailing starts."),
         )
+        self.fields |= _limits(provider, account)
 
     def clean_sender(self) -> str:
         sender = str(self.cleaned_data["sender"])
@@ -84,6 +87,60 @@ class AccountForm(forms.Form):
 
     def _stored(self, name: str) -> str:
         return "" if self.cleaned_data.get(f"forget_{name}") else self.stored.get(name, "")
+
+
+class TryForm(forms.Form):
+    """A message to oneself, to see whether the service works."""
+
+    phone = PhoneField(label=gettext_lazy("Your phone"), required=True)
+    text = forms.CharField(
+        label=gettext_lazy("Text"),
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        initial=gettext_lazy("A test of smsmail"),
+        help_text=gettext_lazy(
+            "Some services only take texts that they have approved: then write one of those."
+        ),
+    )
+
+
+def _limits(provider: type[Provider], account: Account | None) -> dict[str, forms.Field]:
+    """What nobody needs to fill in: empty means that there is no limit of ours."""
+    fields: dict[str, forms.Field] = {
+        "per_second": forms.IntegerField(
+            label=gettext_lazy("Messages a second, at most"),
+            required=False,
+            min_value=0,
+            max_value=100_000,
+            initial=(account.per_second or None) if account else None,
+            help_text=gettext_lazy(
+                "Empty: as fast as the service takes them. Enter the number of your contract, or a smaller one if the service asks to go slower."
+            ),
+        )
+    }
+    if provider.parallel > 1:
+        fields["parallel"] = forms.IntegerField(
+            label=gettext_lazy("Lots handed over at once"),
+            required=False,
+            min_value=1,
+            max_value=provider.parallel,
+            initial=account.parallel if account else provider.parallel,
+            help_text=_("From 1 to %(most)s. Fewer are gentler on the service, and slower.")
+            % {"most": provider.parallel},
+        )
+    if provider.has_balance:
+        fields["warn_below"] = PriceField(
+            label=gettext_lazy("Warn when the balance is below"),
+            required=False,
+            min_value=Decimal(0),
+            max_digits=14,
+            decimal_places=4,
+            initial=_plain(account.warn_below)
+            if account and account.warn_below is not None
+            else None,
+            help_text=gettext_lazy("Empty: no warning."),
+        )
+    return fields
 
 
 def _is_secret(field: forms.Field) -> bool:

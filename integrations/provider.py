@@ -150,6 +150,7 @@ class Provider:
     title: ClassVar[Promise | str]
     site: ClassVar[str] = ""
     hint: ClassVar[Promise | str] = ""  # shown on the settings page: who it is for, how to connect
+    habit: ClassVar[Promise | str] = ""  # shown on its card: what it does by itself
     # name -> form field; the settings form is built from these. Secrets use PasswordInput.
     fields: ClassVar[Mapping[str, forms.Field]]
     # What must follow our callback address when it is pasted into the provider's own settings.

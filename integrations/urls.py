@@ -6,12 +6,14 @@ from . import door, simulator_views, views
 
 urlpatterns = [
     path("settings/integrations/", views.integrations, name="integrations"),
+    path("settings/integrations/fallback/", views.integration_fallback, name="fallback"),
     path("settings/integrations/<slug:slug>/", views.integration, name="integration"),
     path(
         "settings/integrations/<slug:slug>/check/",
         views.integration_check,
         name="integration-check",
     ),
+    path("settings/integrations/<slug:slug>/try/", views.integration_try, name="integration-try"),
     path(
         "settings/integrations/<slug:slug>/disconnect/",
         views.integration_disconnect,

@@ -1,15 +1,12 @@
-"""Settings of the SMS services: which sends now and why, connect, check, disconnect. For those
+"""Settings of the SMS services: which sends now and why, connect, check, try, disconnect. For those
 responsible for the account. The simulator's phone is in simulator_views.py, receipts in door.py.
 """
-
-from dataclasses import dataclass
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import formats
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
@@ -17,65 +14,13 @@ from django.views.decorators.http import require_POST
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import providers, router
-from .forms import AccountForm
+from . import router
+from .forms import AccountForm, TryForm
 from .models import Account
-from .provider import Balance, Provider, Trouble
+from .provider import Balance, Outcome, Trouble, Verdict
 from .providers import simulator
-from .reasons import About, Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One registered service as the pages show it. (Templates would call the class itself.)"""
-
-    slug: str
-    title: str
-    site: str
-    hint: str | Promise
-    has_balance: bool
-    account: Account | None  # None: not connected
-    sends: bool  # messages go through it now
-    waits_for: tuple[str, ...]  # titles of connected services with priority
-
-    @property
-    def rests(self) -> bool:
-        return self.account is not None and router.rests(self.account)
-
-    @property
-    def rest_about(self) -> About:
-        reason = self.account.rest_reason if self.account else ""
-        return (Reason(reason) if reason in set(Reason) else Reason.OTHER).about
-
-    @property
-    def callback(self) -> str:
-        return router.receipt_url(self.account) if self.account else ""
-
-
-def services() -> list[Service]:
-    """Every registered service in order of priority; one query."""
-    accounts = {account.provider: account for account in router.connected()}
-    before: tuple[str, ...] = ()
-    shown = []
-    for provider in providers.REGISTRY:
-        account = accounts.get(provider.slug)
-        shown.append(_service(provider, account, before))
-        if account:
-            before = (*before, str(provider.title))
-    return shown
-
-
-def _service(provider: type[Provider], account: Account | None, before: tuple[str, ...]) -> Service:
-    return Service(
-        slug=provider.slug,
-        title=str(provider.title),
-        site=provider.site,
-        hint=provider.hint,
-        has_balance=provider.has_balance,
-        account=account,
-        sends=account is not None and not before,
-        waits_for=before if account else (),
-    )
+from .reasons import Reason
+from .standing import Service, services
 
 
 def _find(slug: str) -> Service:
@@ -88,7 +33,11 @@ def _find(slug: str) -> Service:
 @needs(Right.ACCOUNT)
 def integrations(request: SignedIn) -> HttpResponse:
     shown = services()
-    context = {"services": shown, "sending": next((each for each in shown if each.sends), None)}
+    context = {
+        "services": shown,
+        "connected": any(each.account for each in shown),
+        "falls_back": router.falls_back(),
+    }
     return render(request, "integrations/integrations.html", context)
 
 
@@ -108,13 +57,26 @@ def integration(request: SignedIn, slug: str) -> HttpResponse:
             sender=form.cleaned_data.get("sender", ""),
             price=form.cleaned_data["price"],
             by=request.user,
+            parallel=form.cleaned_data.get("parallel"),
+            per_second=form.cleaned_data["per_second"] or 0,
+            warn_below=form.cleaned_data.get("warn_below"),
         )
         messages.success(
             request, _("Saved. Press “Check” to see whether the service accepts the settings.")
         )
         return redirect("integration", slug)
-    fates = simulator.FATES if slug == simulator.Simulator.slug else {}
-    context = {"service": service, "form": form, "fates": fates}
+    return _settings(request, service, form, TryForm(initial={"phone": request.user.phone}))
+
+
+def _settings(
+    request: SignedIn, service: Service, form: AccountForm, try_form: TryForm
+) -> HttpResponse:
+    context = {
+        "service": service,
+        "form": form,
+        "try_form": try_form,
+        "fates": simulator.FATES if service.slug == simulator.Simulator.slug else {},
+    }
     return render(request, "integrations/integration.html", context)
 
 
@@ -143,6 +105,65 @@ def _held(balance: Balance | None) -> str:
         "amount": amount,
         "currency": balance.currency,
     }
+
+
+@require_POST
+@needs(Right.ACCOUNT)
+def integration_try(request: SignedIn, slug: str) -> HttpResponse:
+    """Send one message to oneself through this service. No transaction is open here either."""
+    account, try_form = _connected(slug), TryForm(request.POST)
+    if not try_form.is_valid():
+        form = AccountForm(provider=router.provider_class(slug), account=account)
+        return _settings(request, _find(slug), form, try_form)
+    try:
+        verdict = router.try_out(
+            account,
+            try_form.cleaned_data["phone"],
+            try_form.cleaned_data["text"],
+            request.user,
+        )
+    except router.Refuses:
+        messages.error(request, _("Nothing was sent: SMS to this phone are forbidden."))
+    else:
+        _tell(request, str(_find(slug).title), verdict)
+    return redirect("integration", slug)
+
+
+def _tell(request: SignedIn, service: str, verdict: Verdict) -> None:
+    about = (verdict.reason or Reason.OTHER).about
+    words = {
+        "service": service,
+        "why": f"{about.title} ({verdict.raw})" if verdict.raw else str(about.title),
+        "advice": str(about.advice),
+    }
+    match verdict.outcome:
+        case Outcome.TAKEN:
+            said = _("%(service)s has taken the message. Now look at the phone.")
+            messages.success(request, said % words)
+        case Outcome.REFUSED:
+            said = _("%(service)s refused the message: %(why)s. %(advice)s")
+            messages.error(request, said % words)
+        case Outcome.UNSENT:
+            said = _("The message surely was not sent: %(why)s. It is not tried again by itself.")
+            messages.error(request, said % words)
+        case Outcome.UNKNOWN:
+            said = _(
+                "The message may have arrived: %(why)s. Look at the phone before you try again."
+            )
+            messages.warning(request, said % words)
+
+
+@require_POST
+@needs(Right.ACCOUNT)
+def integration_fallback(request: SignedIn) -> HttpResponse:
+    """The switch: may the next service send while the first is down? on=yes or no."""
+    on = request.POST.get("on") == "yes"
+    router.set_fallback(on, request.user)
+    if on:
+        messages.success(request, _("While a service is down, the next connected one sends."))
+    else:
+        messages.success(request, _("While a service is down, messages wait."))
+    return redirect("integrations")
 
 
 @needs(Right.ACCOUNT)

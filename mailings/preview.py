@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from integrations import router
-from integrations.reasons import Reason
+from integrations.standing import title_of
 from users.models import User
 
 from . import audience, text
@@ -58,13 +58,15 @@ def preview_of(written: str, choice: Mailing | audience.Choice, reader: User) ->
 
 
 def service() -> dict[str, Any]:
-    """For templates: the account that sends now, and what keeps it from sending."""
-    account = router.current()
-    if account is None:
+    """For templates: the account with priority, what keeps it from sending, and who stands in."""
+    accounts = router.connected()
+    if not accounts:
         return {"account": None, "rest": None}
-    resting = router.rests(account) and account.rest_reason in set(Reason)
+    account, sender = accounts[0], router.sender_of(accounts)
     return {
         "account": account,
-        "service": router.provider_class(account.provider).title,
-        "rest": Reason(account.rest_reason).about if resting else None,
+        "service": title_of(account),
+        "rest": account.rest_about if router.rests(account) else None,
+        "stands_in": title_of(sender) if sender and sender != account else "",
+        "low": account.balance_is_low,
     }

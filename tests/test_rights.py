@@ -78,7 +78,9 @@ TABLE = [
     Line("integrations", RESPONSIBLE),
     Line("integration", RESPONSIBLE),
     Line("integration-check", RESPONSIBLE, "post", 302),
+    Line("integration-try", RESPONSIBLE, "post"),
     Line("integration-disconnect", RESPONSIBLE),
+    Line("fallback", RESPONSIBLE, "post", 302, {"on": "yes"}),
     Line("simulator", STAFF),
     Line("receipt-door", EVERYBODY, public=True),
     # mailings

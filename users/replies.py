@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Min
+from django.db.models import Min, Q
 
 from . import consent
 from .models import OptOut, Reply, User
 
+SHOWN = 20  # on a person's page
 LONGEST = 2000  # characters that are kept; an SMS of 10 parts has 1,530
 E164 = re.compile(r"\+[0-9]{5,15}")
 
@@ -61,6 +62,12 @@ def keep(written: Sequence[Written]) -> set[str]:
     )
     _obey(fresh, people)
     return {each.key for each in fresh}
+
+
+def replies_of(person: User) -> list[Reply]:
+    """The newest ones, also of others who have this phone: nobody can tell who of them wrote."""
+    theirs = Q(user=person) | (Q(phone=person.phone) if person.phone else Q())
+    return list(Reply.objects.filter(theirs).order_by("-at", "-id")[:SHOWN])
 
 
 def is_stop(text: str) -> bool:

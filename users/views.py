@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from . import consent, finding, staff
 from .forms import PersonForm, RightsForm, RoleForm
 from .models import Group, OptOut, User, audit
+from .replies import replies_of
 from .rights import Right, Role, needs
 from .signed_in import SignedIn
 
@@ -46,6 +47,7 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
     context = {
         "person": shown,
         "opted_out": OptOut.objects.filter(phone=shown.phone).first() if shown.phone else None,
+        "replies": replies_of(shown),
         "consent_events": shown.consent_events.select_related("by").order_by("-id")[:HISTORY],
         "rights": [right.label for right in Right if shown.may(right)],
         "role_form": RoleForm(roles=roles, initial={"role": shown.role}) if roles else None,

@@ -79,6 +79,9 @@ class Smsc(Provider):
         "Register the sender name with SMSC first. Write the address for receipts into the "
         "account's settings; with a secret word there, enter the same word here."
     )
+    habit = _(
+        "SMSC itself puts off mass messages to between 9 and 22 o'clock of the recipient's time."
+    )
     callback_hint = "?charset=utf-8&md5=1"
     fields: ClassVar[Mapping[str, forms.Field]] = {
         "host": forms.ChoiceField(

@@ -1,0 +1,33 @@
+"""The banners at the top of every page for those responsible for the account: a service that is down,
+a balance that runs out. What managers see of it is templates/mailings/service.html.
+"""
+
+from typing import Any
+
+from django import template
+
+from integrations import router
+from integrations.standing import title_of
+from users.models import User
+from users.rights import Right
+
+register = template.Library()
+
+
+@register.inclusion_tag("integrations/notices.html", takes_context=True)
+def account_notices(context: dict[str, Any], *, resting: bool = True) -> dict[str, Any]:
+    """One query, and a second one while the first service rests. None at all for everybody else, nor
+    on pages of errors, which may have no user and no database.
+    """
+    user = context.get("user")
+    if not isinstance(user, User) or not user.may(Right.ACCOUNT):
+        return {}
+    accounts = router.connected()
+    sender = router.sender_of(accounts)
+    down = [each for each in accounts if router.rests(each)] if resting else []
+    return {
+        "down": [(title_of(each), each) for each in down],
+        "low": [(title_of(each), each) for each in accounts if each.balance_is_low],
+        "stands_in": title_of(sender) if sender and sender != accounts[0] else "",
+        "first": accounts[0] if accounts else None,
+    }
