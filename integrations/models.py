@@ -67,7 +67,7 @@ class Account(models.Model):
 
     @property
     def balance_is_low(self) -> bool:
-        if not self.connected or self.balance is None or self.warn_below is None:
+        if self.balance is None or self.warn_below is None:
             return False
         return self.balance < self.warn_below
 

@@ -1,15 +1,18 @@
 """What people write back: who wrote it, once, and whether it means that they want no more."""
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests import people
 from users import consent, replies
-from users.models import ConsentEvent, OptOut, Reply
+from users.models import ConsentEvent, OptOut, Reply, User
 from users.replies import Written
 
 pytestmark = pytest.mark.django_db
@@ -116,6 +119,28 @@ def test_any_text_can_be_kept() -> None:
         9,
         2000,
     ]
+
+
+def test_they_stand_on_the_pages_of_all_who_have_the_phone_the_newest_first(
+    as_: Callable[[User], Client], maria: User, settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = "en"
+    anna, boris = (people.person(name, phone=PHONE) for name in ("anna", "boris"))
+    stranger = people.person("petr", phone="+79980000008")
+    later = [AT + timedelta(hours=n) for n in range(25)]
+    replies.keep([wrote(f"<b>reply {n}</b>", at=at) for n, at in enumerate(later)])
+    User.objects.filter(pk=anna.pk).update(phone="+79980000009")  # what she wrote stays hers
+    client = as_(maria)
+    for person in (anna, boris):
+        page = client.get(f"/people/{person.pk}/").content.decode()
+        shown = re.findall(r"&lt;b&gt;reply (\d+)", page)
+        assert shown == [str(n) for n in range(24, 4, -1)]
+    assert "Replies by SMS" not in client.get(f"/people/{stranger.pk}/").content.decode()
+
+
+def test_a_person_without_a_phone_has_no_replies_of_others(maria: User) -> None:
+    replies.keep([wrote("yes")])
+    assert replies.replies_of(maria) == []
 
 
 def test_a_hundred_replies_take_as_many_queries_as_one() -> None:
