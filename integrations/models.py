@@ -48,6 +48,7 @@ class Account(models.Model):
     rest_since = models.DateTimeField(null=True, blank=True)
 
     balance = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
+    balance_currency = models.CharField(max_length=3, blank=True)  # the service's own
     balance_at = models.DateTimeField(null=True, blank=True)
     warn_below = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
 

@@ -171,9 +171,7 @@ def check(account: Account) -> Balance | None:
     provider = provider_of(account)
     balance = provider.balance() if provider.has_balance else None
     if balance is not None:
-        Account.objects.filter(id=account.id).update(
-            balance=balance.amount, balance_at=timezone.now()
-        )
+        _write_down(account, balance)
     wake(account.id)
     account.refresh_from_db()
     return balance
@@ -246,10 +244,16 @@ def refresh_balances() -> bool:
             balance = provider.balance()
         except Trouble:
             continue  # sending itself puts the account to rest; a balance is only a figure
-        Account.objects.filter(id=account.id).update(
-            balance=balance.amount, balance_at=timezone.now()
-        )
+        _write_down(account, balance)
     return False
+
+
+def _write_down(account: Account, balance: Balance) -> None:
+    Account.objects.filter(id=account.id).update(
+        balance=balance.amount,
+        balance_currency=balance.currency[:3],
+        balance_at=timezone.now(),
+    )
 
 
 def forget_old() -> bool:

@@ -21,6 +21,7 @@ class Service:
     site: str
     hint: str | Promise
     habit: str | Promise
+    has_balance: bool
     account: Account | None  # None: not connected
     sends: bool  # messages go through it now
     why: str  # '' when it is not connected
@@ -60,6 +61,7 @@ def services() -> list[Service]:
             site=provider.site,
             hint=provider.hint,
             habit=provider.habit,
+            has_balance=provider.has_balance,
             account=own.get(provider.slug),
             sends=sender is not None and sender.provider == provider.slug,
             why=why(places[provider.slug]) if provider.slug in places else "",

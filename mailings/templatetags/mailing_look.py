@@ -61,9 +61,10 @@ def spread_bar(counters: Counters, thin: bool = False) -> dict[str, Any]:
 
 
 @register.filter
-def money(amount: Decimal) -> str:
+def money(amount: Decimal, currency: str = "") -> str:
     """10,030.50 ₽: grouped as the reader writes numbers; no cents where there are none."""
+    currency = currency or settings.CURRENCY
     amount = amount.quantize(Decimal("0.01"))
     places = 0 if amount == amount.to_integral_value() else 2
     number = number_format(amount, decimal_pos=places, force_grouping=True)
-    return f"{number}\u00a0{SIGNS.get(settings.CURRENCY, settings.CURRENCY)}"
+    return f"{number}\u00a0{SIGNS.get(currency, currency)}"

@@ -20,6 +20,7 @@ from integrations.reasons import Reason
 from mailings.models import Counters, Mailing, Message
 from tests import people
 from tests.emulators.smsc import APIKEY, SmscEmulator
+from tests.emulators.twilio import TwilioEmulator
 from users import consent
 from users.models import AuditEvent, OptOut, User
 from users.rights import Right, Role
@@ -71,7 +72,7 @@ def test_on_every_page_it_says_what_happened_since_when_until_when_and_what_to_d
         assert f"SMSC: {NO_MONEY}" in text, address
         assert "Top up the account." in text
         assert "Since " in text
-        assert "Next try at 03:04:05" in text
+        assert "next try at 03:04:05" in text
         assert "smsc:error 3" in text
 
 
@@ -198,6 +199,26 @@ def test_the_last_trouble_stays_to_be_seen(as_: As, olga: User) -> None:
     router.disconnect(account, olga)
     people.simulator()
     assert "Last trouble none so far" in page(as_(olga), SIMULATOR)
+
+
+def test_only_what_can_be_asked_can_be_checked(as_: As, olga: User) -> None:
+    people.smsc()
+    Account.objects.create(provider="seventech", credentials={"login": "a", "password": "b"})
+    assert f'action="{SMSC}check/"' in as_(olga).get(SMSC).content.decode()
+    assert "check/" not in as_(olga).get(f"{LIST}seventech/").content.decode()
+
+
+def test_a_balance_is_shown_in_the_services_own_currency(
+    as_: As, olga: User, twilio_emulator: TwilioEmulator
+) -> None:
+    account = people.twilio()
+    twilio_emulator.balance = Decimal("7.5")
+    router.check(account)
+    Account.objects.update(warn_below=10)
+    assert "Balance: 7.50 $" in page(as_(olga), "/")
+    for address in (LIST, f"{LIST}twilio/", "/me/"):
+        assert "7.50 USD" in page(as_(olga), address), address
+        assert "RUB" not in page(as_(olga), address), address
 
 
 def test_smsc_is_said_to_put_off_mass_messages(as_: As, olga: User) -> None:
