@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page
 
+from integrations import router
 from integrations.reasons import Reason
 from mailings import demo_school, recount
 from mailings.models import Mailing, Message
+from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
-from users.models import Group, User
+from users.models import Group, Reply, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -151,3 +154,19 @@ def test_for_the_owner(look: Callable[..., None], things: dict[str, Any]) -> Non
             *addresses(CONNECTED, integration="simulator"),
         ],
     )
+
+
+def test_for_the_owner_while_a_service_is_down_and_money_runs_out(
+    look: Callable[..., None], things: dict[str, Any]
+) -> None:
+    smsc = people.smsc(balance=120, warn_below=500, balance_at=timezone.now())
+    people.twilio(balance=5, warn_below=10, balance_currency="USD", balance_at=timezone.now())
+    router.set_fallback(True, None)
+    router.rest(smsc.id, Reason.NO_MONEY, "smsc:error 3")
+    person = User.objects.get(pk=things["person"])
+    Reply.objects.create(
+        user=person, phone=person.phone, text="thanks " * 40, at=timezone.now(), provider="smsc"
+    )
+    pages = [*addresses(OWNER, **things), "/mailings/new/", reverse("integration", args=["twilio"])]
+    look(demo_school.SIGN_INS[0], pages)
+    look(demo_school.SIGN_INS[1], ["/"])
