@@ -158,7 +158,9 @@ def test_the_next_service_steps_in_by_a_switch(as_: As, olga: User) -> None:
     assert "While a service is down, the next connected one sends." in said
     assert "SMSC is down: Twilio sends in its place until SMSC works again." in said
     assert "Until then Twilio sends in its place." in page(client, "/people/")
-    assert "Until it works again Twilio sends in its place." in page(client, "/")
+    dashboard = page(client, "/")
+    assert "Until it works again Twilio sends in its place." in dashboard
+    assert "Messages go through Twilio." in dashboard
     assert AuditEvent.objects.get(what="fallback_on").by == olga
     said = posted(client, f"{LIST}fallback/", {"on": "no"})
     assert "While a service is down, messages wait." in said
