@@ -57,7 +57,7 @@ def test_workers_killed_at_random_while_the_service_misbehaves(
     tmp_path: Path, service: str
 ) -> None:
     with Stage(tmp_path, people=1200, lot=20, service=service) as stage:
-        stage.emulate(plan={"share": 0.1 if service == "smsc" else 0.01, "among": MISBEHAVIOUR})
+        stage.emulate(plan={"share": 0.1, "among": MISBEHAVIOUR})
         stage.launch()
         stage.serve()
         killed = stage.kill_at_random(workers=3, seconds=12, seed=7)
@@ -73,7 +73,7 @@ def test_workers_killed_at_random_while_the_service_misbehaves(
 @pytest.mark.slow
 def test_where_nobody_can_be_asked_unknown_messages_wait_for_a_person(tmp_path: Path) -> None:
     with Stage(tmp_path, people=800, lot=20, service="seventech") as stage:
-        stage.emulate(plan={"share": 0.01, "among": MISBEHAVIOUR})
+        stage.emulate(plan={"share": 0.1, "among": MISBEHAVIOUR})
         stage.launch()
         stage.serve()
         stage.kill_at_random(workers=2, seconds=8, seed=7)
