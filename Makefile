@@ -14,7 +14,7 @@ run: .venv/.run
 
 # Two processes: the tests wait for disks and sockets as often as they compute.
 test: .venv/.dev
-	@$(EMBEDDED) .venv/bin/pytest -n 2 -m "not browser and not broker and not slow" $(ARGS)
+	@$(EMBEDDED) .venv/bin/pytest -n 2 --dist worksteal -m "not browser and not broker and not slow" $(ARGS)
 
 lint: .venv/.dev
 	@.venv/bin/ruff check .

@@ -5,7 +5,7 @@ Secrets are never written into a page: an empty one keeps what is stored.
 
 import copy
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils.formats import get_format
@@ -46,12 +46,10 @@ class AccountForm(forms.Form):
         if provider.fields:  # the simulator asks for nothing, and nobody sees its sender
             self.fields["sender"] = forms.CharField(
                 label=gettext_lazy("Sender name"),
-                max_length=15,
+                max_length=20,
                 required=False,
                 initial=account.sender if account else "",
-                help_text=gettext_lazy(
-                    "As registered with the service. Empty: the service's own choice."
-                ),
+                help_text=cast(str, provider.sender_help),  # lazy, as Django takes it
             )
         self.fields["price"] = PriceField(
             label=gettext_lazy("Price of one SMS part"),

@@ -22,7 +22,7 @@ class Account(models.Model):
 
     provider = models.CharField(max_length=16, unique=True)
     credentials = EncryptedJSONField()
-    sender = models.CharField(_("sender name"), max_length=15, blank=True)
+    sender = models.CharField(_("sender name"), max_length=20, blank=True)
     price = models.DecimalField(
         _("price of one SMS part"),
         max_digits=10,

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from django import forms
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from .reasons import Reason
 
@@ -153,6 +154,9 @@ class Provider:
     habit: ClassVar[Promise | str] = ""  # shown on its card: what it does by itself
     # name -> form field; the settings form is built from these. Secrets use PasswordInput.
     fields: ClassVar[Mapping[str, forms.Field]]
+    sender_help: ClassVar[Promise | str] = _(
+        "As registered with the service. Empty: the service's own choice."
+    )
     # What must follow our callback address when it is pasted into the provider's own settings.
     callback_hint: ClassVar[str] = ""
     callback_is_sent: ClassVar[bool] = False  # with every message: nobody needs to enter it

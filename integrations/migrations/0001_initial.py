@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('provider', models.CharField(max_length=16, unique=True)),
                 ('credentials', integrations.secrets.EncryptedJSONField(blank=True, default=dict)),
-                ('sender', models.CharField(blank=True, max_length=15, verbose_name='sender name')),
+                ('sender', models.CharField(blank=True, max_length=20, verbose_name='sender name')),
                 ('price', models.DecimalField(decimal_places=4, default=Decimal('0'), max_digits=10, validators=[django.core.validators.MinValueValidator(0)], verbose_name='price of one SMS part')),
                 ('currency', models.CharField(default='RUB', max_length=3, verbose_name='currency')),
                 ('receipt_key', models.CharField(default=integrations.models.new_receipt_key, max_length=64)),

@@ -46,6 +46,7 @@ class SevenTech(Provider):
         "replies, and the codes of refusals are our best guess. Confirm with a test message before "
         "the first mailing: see that it arrives and that it becomes “Delivered” here."
     )
+    sender_help = _("As registered with SevenTech; it sends nothing without a name.")
     fields: ClassVar[Mapping[str, forms.Field]] = {
         "login": forms.CharField(label=_("Login"), max_length=100),
         "password": forms.CharField(

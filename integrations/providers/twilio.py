@@ -92,6 +92,9 @@ class Twilio(Provider):
     )
     callback_is_sent = True
     thanks = ("<Response></Response>", "text/xml")  # plain text would be sent to who wrote to us
+    sender_help = _(
+        "A number of the account or a registered name. Empty: the Messaging Service chooses."
+    )
     fields: ClassVar[Mapping[str, forms.Field]] = {
         "account_sid": _sid("AC", label=_("Account SID")),
         "auth_token": forms.CharField(

@@ -393,6 +393,7 @@ def test_it_reads_all_pages_of_a_phone(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("integrations.providers.twilio.PAGE", 2)
+    twilio_emulator.manner.delay = 3600
     send(PHONES[0], text="the first")
     for number in range(4):
         send(PHONES[0], text=f"noise {number}")
