@@ -33,6 +33,7 @@ class Sms:
     key: int
     phone: str
     text: str
+    at: datetime | None = None  # the provider keeps it until then; only where it can_schedule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,10 @@ class Provider:
         Phones within one call are distinct.
         """
         raise NotImplementedError(self.slug)
+
+    def can_schedule(self, at: datetime) -> bool:
+        """Does it take a message now to send it at this time?"""
+        return False
 
     def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
         """What the provider's books say. NOT_FOUND only where they were read completely; what

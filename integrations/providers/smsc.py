@@ -12,12 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -125,10 +126,17 @@ class Smsc(Provider):
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         verdicts: list[Verdict] = []
-        for start in range(0, len(messages), self.lot):
-            some = messages[start : start + self.lot]
-            verdicts += self._send_some(reference, some, deadline)
+        # One request has one time.
+        for _at, same_time in groupby(messages, key=lambda sms: sms.at):
+            together = list(same_time)
+            for start in range(0, len(together), self.lot):
+                some = together[start : start + self.lot]
+                verdicts += self._send_some(reference, some, deadline)
         return verdicts
+
+    def can_schedule(self, at: datetime) -> bool:
+        """Its furthest date is not known; a week ahead is surely taken."""
+        return timedelta(minutes=1) <= at - timezone.now() <= timedelta(days=7)
 
     def _send_some(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         began = time.monotonic()
@@ -141,6 +149,8 @@ class Smsc(Provider):
                 "cost": "3",
                 "op": "1",
                 **({"sender": self.credentials.sender} if self.credentials.sender else {}),
+                # "0" and a Unix time: the one form that needs no time zone.
+                **({"time": f"0{int(at.timestamp())}"} if (at := messages[0].at) else {}),
             },
             deadline=deadline,
         )

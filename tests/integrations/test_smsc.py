@@ -545,3 +545,25 @@ def test_it_knows_every_code_of_the_documents() -> None:
 )
 def test_it_translates_status_and_err(status: int, err: int | None, expected: object) -> None:
     assert smsc_codes.meaning(status, err) == expected
+
+
+def test_a_time_of_sending_goes_with_its_own_request(smsc_emulator: SmscEmulator) -> None:
+    later = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    messages = [
+        Sms(1, "+79980000011", "now"),
+        Sms(2, "+79980000012", "later", later),
+        Sms(3, "+79980000013", "later", later),
+    ]
+    verdicts = smsc().send("ref1", messages, clock() + 60)
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.TAKEN] * 3
+    (_, first), (_, second) = smsc_emulator.requests
+    assert "time" not in first
+    assert second["time"] == f"0{int(later.timestamp())}"
+    assert len(second["list"].splitlines()) == 2
+
+
+def test_it_takes_a_time_up_to_a_week_ahead() -> None:
+    now = datetime.now(UTC)
+    assert smsc().can_schedule(now + timedelta(hours=3))
+    assert not smsc().can_schedule(now)
+    assert not smsc().can_schedule(now + timedelta(days=8))

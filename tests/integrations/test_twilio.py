@@ -488,6 +488,35 @@ def test_it_takes_back_what_is_only_scheduled(twilio_emulator: TwilioEmulator) -
     assert twilio_emulator._rows[sids[1]].canceled
 
 
+def test_with_a_messaging_service_it_schedules_and_takes_back(
+    twilio_emulator: TwilioEmulator,
+) -> None:
+    adapter = twilio(sender="", messaging_service_sid=SERVICE)
+    at = datetime.now(UTC) + timedelta(hours=3)
+    assert adapter.can_schedule(at)
+    [verdict] = adapter.send("ref1", [Sms(1, PHONES[0], "Hello", at)], clock() + 60)
+    assert verdict.outcome == Outcome.TAKEN
+    row = twilio_emulator._rows[verdict.provider_id]
+    assert row.scheduled
+    [gone] = adapter.cancel("ref1", [Asked(PHONES[0], "", verdict.provider_id)])
+    assert gone.status == ReportStatus.CANCELLED
+    assert row.canceled
+
+
+@pytest.mark.parametrize(
+    ("service", "ahead", "can"),
+    [
+        (SERVICE, timedelta(hours=3), True),
+        (SERVICE, timedelta(minutes=4), False),
+        (SERVICE, timedelta(days=36), False),
+        ("", timedelta(hours=3), False),
+    ],
+)
+def test_it_says_when_it_can_schedule(service: str, ahead: timedelta, can: bool) -> None:
+    adapter = twilio(messaging_service_sid=service)
+    assert adapter.can_schedule(datetime.now(UTC) + ahead) is can
+
+
 def test_it_does_not_take_any_answer_for_taken_back(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
