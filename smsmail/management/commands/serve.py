@@ -104,13 +104,23 @@ def supervise(commands: dict[str, tuple[str, ...]], say: Callable[[str], None]) 
     ]
     for thread in (*readers, *waiters):
         thread.start()
-    ended = events.get()
+    ended = None
+    while ended is None:
+        ended = next_event(events)
     end(children, events)
     for thread in readers:
         thread.join(1)
     if ended:
         say(f"{ended} ended by itself with code {children[ended].returncode}")
     return bool(ended)
+
+
+def next_event(events: Events) -> str | None:
+    """None after a while: a signal that comes just before this thread blocks does not end the wait."""
+    try:
+        return events.get(timeout=0.5)
+    except queue.Empty:
+        return None
 
 
 def start(command: tuple[str, ...]) -> subprocess.Popen[str]:
@@ -163,10 +173,7 @@ def end(children: Children, events: Events) -> None:
     _signal(children, signal.SIGTERM)
     patience = time.monotonic() + PATIENCE
     while any(child.poll() is None for child in children.values()):
-        try:
-            if not events.get(timeout=max(0.0, patience - time.monotonic())):
-                break
-        except queue.Empty:
+        if time.monotonic() > patience or next_event(events) == "":
             break
     _signal(children, signal.SIGKILL)  # also what a child left behind in its group
     for child in children.values():
