@@ -23,9 +23,10 @@ lint: .venv/.dev
 	@.venv/bin/mypy .
 	@.venv/bin/lint-imports
 
+# In a folder of its own: its people must not be taken for a school that is there already.
 demo: .venv/.run
-	@$(EMBEDDED) .venv/bin/python manage.py migrate --verbosity 0 --no-input
-	@$(EMBEDDED) .venv/bin/python manage.py demo --people $(PEOPLE) $(ARGS)
+	@$(EMBEDDED) DATA_DIR=var/demo .venv/bin/python manage.py migrate --verbosity 0 --no-input
+	@$(EMBEDDED) DATA_DIR=var/demo .venv/bin/python manage.py demo --people $(PEOPLE) $(ARGS)
 
 bench: .venv/.dev
 	@.venv/bin/python -m benchmarks $(ARGS)
