@@ -22,6 +22,7 @@ class Service:
     hint: str | Promise
     habit: str | Promise
     has_balance: bool
+    callback_is_sent: bool
     account: Account | None  # None: not connected
     sends: bool  # messages go through it now
     why: str  # '' when it is not connected
@@ -62,6 +63,7 @@ def services() -> list[Service]:
             hint=provider.hint,
             habit=provider.habit,
             has_balance=provider.has_balance,
+            callback_is_sent=provider.callback_is_sent,
             account=own.get(provider.slug),
             sends=sender is not None and sender.provider == provider.slug,
             why=why(places[provider.slug]) if provider.slug in places else "",

@@ -132,16 +132,14 @@ def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk
             )
 
 
-def new_lots(
-    mailing_id: int, sizes: list[int], *, not_before: datetime | None = None
-) -> list[Dispatch]:
+def new_lots(mailing_id: int, sizes: list[int]) -> list[Dispatch]:
     """Waiting lots with references of their own, in one statement."""
     return Dispatch.objects.bulk_create(
         Dispatch(
             mailing_id=mailing_id,
             reference=Dispatch.new_reference(),
             size=size,
-            not_before=not_before or timezone.now(),
+            not_before=timezone.now(),
         )
         for size in sizes
     )

@@ -56,6 +56,7 @@ class SevenTech(Provider):
     lot = 100
     parallel = 2  # forty requests at once, with AT_ONCE
     one_request_per_lot = False
+    callback_is_sent = True
     thanks = ("", "text/plain")  # any words would go to the person as an SMS
 
     @classmethod

@@ -230,3 +230,12 @@ def test_the_pages_need_no_more_queries_for_more_messages(
         with django_assert_max_num_queries(5):
             page = client.get("/simulator/?phone=89980000002")
         assert len(page.context["received"]) <= 50
+
+
+@pytest.mark.parametrize(("make", "by_itself"), [(people.smsc, False), (people.twilio, True)])
+def test_it_does_not_ask_to_enter_an_address_that_goes_with_every_message(
+    as_: As, olga: User, make: Callable[[], Account], by_itself: bool
+) -> None:
+    page = said(as_(olga), f"/settings/integrations/{make().provider}/")
+    assert ("It goes with every message by itself" in page) is by_itself
+    assert ("so that it tells us what was delivered" in page) is not by_itself
