@@ -37,8 +37,13 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"
     OPTED_OUT = "opted_out"
     SAME_PHONE = "same_phone"
+    HAD_LATELY = "had_lately"
     EMPTY_TEXT = "empty_text"
+    TOO_LATE = "too_late"
     CANCELLED = "cancelled"
+    # why the system pauses a mailing by itself
+    MISSED_TIME = "missed_time"
+    WAVE_ERRORS = "wave_errors"
     # the number or the handset
     NO_SUCH_NUMBER = "no_such_number"
     UNREACHABLE = "unreachable"
@@ -102,6 +107,35 @@ ABOUT: dict[Reason, About] = {
         _("Another person with the same phone gets it"),
         _("One number gets one SMS of a mailing. Nothing needs to be done."),
         Fault.PERSON,
+    ),
+    Reason.HAD_LATELY: About(
+        _("Had an SMS lately"),
+        _(
+            "The account limits how many mailings one number gets. Nothing needs to be done; the limit is in the settings of sending."
+        ),
+        Fault.PERSON,
+    ),
+    Reason.TOO_LATE: About(
+        _("Its lifetime ended before it could leave"),
+        _(
+            "The message was to arrive within a time that you have set, and it waited longer: for quiet hours, or for the service."
+        ),
+        Fault.US,
+        passing=True,
+    ),
+    Reason.MISSED_TIME: About(
+        _("Its time was missed"),
+        _(
+            "The system was not running when it should have left. Look whether it still makes sense, then go on or cancel."
+        ),
+        Fault.US,
+        passing=True,
+    ),
+    Reason.WAVE_ERRORS: About(
+        _("Too many errors in the first wave"),
+        _("Look at the reasons of the errors below, then go on with the rest or cancel."),
+        Fault.US,
+        passing=True,
     ),
     Reason.EMPTY_TEXT: About(
         _("The text would be empty for this person"),

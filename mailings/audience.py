@@ -9,7 +9,7 @@ from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QueryS
 
 from integrations.reasons import Reason
 from users import consent
-from users.models import Group, User
+from users.models import Group, Membership, User
 
 from .models import Mailing, Message
 
@@ -86,7 +86,7 @@ def people(mailing: Mailing | Choice) -> "QuerySet[Any]":
     chosen = User.objects.filter(is_active=True)
     if not mailing.everyone:
         # A semi-join, so that a person in two of the groups comes once.
-        members = User.groups.through.objects.filter(
+        members = Membership.objects.filter(
             group_id__in=mailing.groups.values("id"), user_id=OuterRef("id")
         )
         chosen = chosen.filter(Exists(members))

@@ -20,7 +20,7 @@ from integrations.models import Account
 from integrations.provider import ReportStatus
 from integrations.providers import simulator
 from integrations.reasons import Reason
-from users.models import AuditEvent, ConsentEvent, Group, OptOut, User
+from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, User
 from users.rights import Right, Role
 
 from . import audience, demo_words, recount, text
@@ -162,8 +162,8 @@ def _latin(word: str) -> str:
 
 def _groups(dice: random.Random, people: Sequence[User]) -> dict[str, Group]:
     groups = {group: Group.objects.create(name=group) for group in demo_words.GROUPS}
-    User.groups.through.objects.bulk_create(
-        User.groups.through(user_id=person.id, group_id=groups[name].id)
+    Membership.objects.bulk_create(
+        Membership(user_id=person.id, group_id=groups[name].id)
         for name, share in demo_words.GROUPS.items()
         for person in people
         if dice.random() < share

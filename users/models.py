@@ -24,6 +24,45 @@ class Group(models.Model):
         return self.name
 
 
+class Segment(models.Model):
+    """People chosen by a rule (segments.py reads it); who is in it is asked anew each time."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    rule = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey("User", null=True, on_delete=models.SET_NULL, related_name="+")
+    changed_at = models.DateTimeField(auto_now=True)
+    # The last count, and how long it took: shown in lists, never relied on.
+    counted = models.PositiveIntegerField(null=True, blank=True)
+    counted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OwnField(models.Model):
+    """A field of people that this school has added; its values are in User.fields under `slug`."""
+
+    class Kind(models.TextChoices):
+        TEXT = "text", _("text")
+        NUMBER = "number", _("number")
+        DATE = "date", _("date")
+        YES_NO = "yes_no", _("yes or no")
+
+    slug = models.SlugField(_("name in texts and rules"), max_length=40, unique=True)
+    label = models.CharField(_("name"), max_length=100)
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.TEXT)
+
+    class Meta:
+        ordering: ClassVar = ["label"]
+
+    def __str__(self) -> str:
+        return self.label
+
+
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email, **fields)
@@ -48,15 +87,21 @@ class User(AbstractBaseUser):
     rights = models.JSONField(_("rights"), default=list, blank=True)
     is_active = models.BooleanField(_("may sign in"), default=True)
     date_joined = models.DateTimeField(_("registered"), default=timezone.now)
+    last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True)
 
     # E.164 or ''. Not unique: families share one; a mailing sends one SMS per phone.
     phone = models.CharField(_("phone"), max_length=16, blank=True, db_index=True)
     phone_confirmed_at = models.DateTimeField(null=True, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     language = models.CharField(_("language"), max_length=8, blank=True)
+    city = models.CharField(_("city"), max_length=100, blank=True)
     fields = models.JSONField(_("own fields"), default=dict, blank=True)
     groups = models.ManyToManyField(
-        Group, verbose_name=_("groups"), related_name="people", blank=True
+        Group,
+        verbose_name=_("groups"),
+        related_name="people",
+        blank=True,
+        through="Membership",
     )
 
     # The flag over everything: no mailing and no notification reaches this person.
@@ -65,6 +110,9 @@ class User(AbstractBaseUser):
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     sms_forbidden_at = models.DateTimeField(null=True, blank=True)
+
+    # Links that sign in, handed over before this moment, no longer do.
+    links_revoked_at = models.DateTimeField(null=True, blank=True)
 
     # Lower-case e-mail, name and phone in one: SQLite's LIKE folds the case of ASCII only.
     search = models.TextField(editable=False, default="")
@@ -113,6 +161,45 @@ class User(AbstractBaseUser):
     def can(self) -> dict[str, bool]:
         """For templates: `user.can.send_mailings`."""
         return {right: self.may(right) for right in Right.values}
+
+
+class Membership(models.Model):
+    """A person in a group, and since when."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
+    added_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "group"], name="one_membership"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.group_id}"
+
+
+class LinkSignIn(models.Model):
+    """One sign-in by a link of an SMS, or an attempt that was refused: append-only."""
+
+    class Outcome(models.TextChoices):
+        SIGNED_IN = "signed_in", _("signed in")
+        STAFF = "staff", _("staff: asked for the password")
+        REVOKED = "revoked", _("the link is revoked")
+        BLOCKED = "blocked", _("the person may not sign in")
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="link_sign_ins")
+    source = models.CharField(max_length=40)  # "mailing 5"
+    outcome = models.CharField(max_length=16, choices=Outcome)
+    at = models.DateTimeField(db_default=Now())
+    network = models.CharField(max_length=48, blank=True)  # /24 or /48
+    user_agent = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["user", "-id"], name="link_sign_in_user")]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.pk}"
 
 
 class OptOut(models.Model):

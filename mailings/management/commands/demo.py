@@ -17,7 +17,7 @@ from integrations.providers.simulator import Simulator
 from mailings import lifecycle
 from mailings.models import Counters, Mailing, Message
 from smsmail.clock import JOBS
-from users.models import Group, User
+from users.models import Group, Membership, User
 from users.rights import Role
 
 CHUNK = 5000
@@ -88,8 +88,8 @@ def new_mailing(people: int) -> Mailing:
     made = (person(name.replace(" ", "-").lower(), number) for number in range(people))
     while chunk := list(islice(made, CHUNK)):
         saved = User.objects.bulk_create(chunk)
-        User.groups.through.objects.bulk_create(
-            User.groups.through(user_id=each.id, group_id=group.id) for each in saved
+        Membership.objects.bulk_create(
+            Membership(user_id=each.id, group_id=group.id) for each in saved
         )
     mailing = Mailing.objects.create(name=name, text=TEXT)
     mailing.groups.add(group)

@@ -1,139 +1,19 @@
-"""Mailings, their messages and hand-overs, and the counters. Nothing here changes a status:
+"""Messages, one row per recipient, and the counters of a mailing. Nothing here changes a status:
 only ledger.py does.
 """
 
-import secrets
 from decimal import Decimal
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from integrations.models import Account
 from integrations.reasons import About, Reason
-from users.models import Group
 
-
-class Mailing(models.Model):
-    """One text to many people (or, for tests and notifications, to one at a time).
-
-    draft -> preparing -> sending <-> paused -> settling -> done;  cancelled from any that still sends.
-    Sending begins while preparing still goes on; prepared_at tells the two apart after a pause.
-    """
-
-    class Kind(models.TextChoices):
-        MAILING = "mailing", _("mailing")
-        NOTIFICATION = "notification", _("notification")
-        TEST = "test", _("test messages")  # one row for all test sends
-
-    class State(models.TextChoices):
-        DRAFT = "draft", pgettext_lazy("mailing", "Draft")
-        PREPARING = "preparing", pgettext_lazy("mailing", "Preparing")
-        SENDING = "sending", pgettext_lazy("mailing", "Sending")
-        PAUSED = "paused", pgettext_lazy("mailing", "Paused")
-        SETTLING = "settling", pgettext_lazy("mailing", "Waiting for receipts")
-        DONE = "done", pgettext_lazy("mailing", "Done")
-        CANCELLED = "cancelled", pgettext_lazy("mailing", "Cancelled")
-
-    RUNNING = frozenset({State.PREPARING, State.SENDING})
-    STOPPABLE = frozenset({State.PREPARING, State.SENDING, State.PAUSED})
-
-    kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
-    name = models.CharField(_("name"), max_length=120)
-    text = models.TextField(_("text"), blank=True)
-    everyone = models.BooleanField(_("everyone"), default=False)
-    groups = models.ManyToManyField(Group, verbose_name=_("groups"), related_name="+", blank=True)
-    only_confirmed = models.BooleanField(_("only confirmed numbers"), default=False)
-    state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
-
-    created_at = models.DateTimeField(db_default=Now())
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    launched_at = models.DateTimeField(null=True, blank=True)
-    launched_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    # Preparation walks people by id: cursor is the last one done, ceiling the newest at launch.
-    cursor = models.BigIntegerField(default=0)
-    ceiling = models.BigIntegerField(default=0)
-    prepared_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    # Why the system itself has paused it (a Reason), and the service's own code; '' otherwise.
-    trouble = models.CharField(max_length=32, blank=True)
-    trouble_raw = models.CharField(max_length=64, blank=True)
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(fields=["kind", "-id"], name="mailing_list"),
-            models.Index(fields=["state"], name="mailing_state"),
-        ]
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["kind"], condition=Q(kind="test"), name="one_row_for_test_messages"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Dispatch(models.Model):
-    """One lot of messages that one request, or one burst of requests, hands to one account.
-
-    It is one attempt: messages that surely were not sent move to a new waiting Dispatch, so a
-    reference never means two things. waiting -> handing -> answered | silent (nobody recorded an
-    answer before the lease ended).
-    """
-
-    class State(models.TextChoices):
-        WAITING = "waiting"
-        HANDING = "handing"
-        ANSWERED = "answered"
-        SILENT = "silent"
-
-    mailing = models.ForeignKey(Mailing, on_delete=models.PROTECT, related_name="dispatches")
-    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
-    size = models.PositiveIntegerField()
-    not_before = models.DateTimeField(db_default=Now())
-    account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
-    # Ours, random, and known before anything leaves: receipts and look-ups are matched by it.
-    reference = models.CharField(max_length=40, unique=True)
-    claimed_at = models.DateTimeField(null=True, blank=True)
-    answered_at = models.DateTimeField(null=True, blank=True)
-    # When to ask the provider about messages that are still open; null: nothing to ask.
-    look_up_at = models.DateTimeField(null=True, blank=True)
-    look_ups = models.PositiveSmallIntegerField(default=0)
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(
-                fields=["mailing", "id"], name="dispatch_waiting", condition=Q(state="waiting")
-            ),
-            models.Index(
-                fields=["account", "claimed_at"],
-                name="dispatch_handing",
-                condition=Q(state="handing"),
-            ),
-            models.Index(
-                fields=["look_up_at"],
-                name="dispatch_look_up",
-                condition=Q(look_up_at__isnull=False),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"dispatch {self.pk}"
-
-    @staticmethod
-    def new_reference() -> str:
-        """24 characters of a-z and 0-9: fits every provider's field (SMSC 40, SevenTech 100)."""
-        return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(24))
+from .mailing import Dispatch, Mailing
 
 
 class Message(models.Model):
@@ -215,6 +95,7 @@ class Message(models.Model):
     price = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
     handed_at = models.DateTimeField(null=True, blank=True)
     final_at = models.DateTimeField(null=True, blank=True)
+    first_click_at = models.DateTimeField(null=True, blank=True)  # by a person, not by a robot
 
     class Meta:
         constraints: ClassVar = [
@@ -226,6 +107,12 @@ class Message(models.Model):
             models.Index(fields=["phone", "id"], name="message_phone"),
             models.Index(
                 fields=["mailing", "reason", "id"], name="message_reason", condition=~Q(reason="")
+            ),
+            # The good path never changes first_click_at, so its updates stay HOT.
+            models.Index(
+                fields=["mailing", "id"],
+                name="message_clicked",
+                condition=Q(first_click_at__isnull=False),
             ),
         ]
 
@@ -266,6 +153,9 @@ class Counters(models.Model):
     skipped = _count()
     parts = _count()  # of messages that a provider has taken
     price = models.DecimalField(max_digits=16, decimal_places=4, default=Decimal(0))
+    clicks = _count()  # by people
+    clicked = _count()  # messages of which some link was clicked by a person
+    robots = _count()  # hits by robots and previews
 
     class Meta:
         constraints: ClassVar = [
@@ -283,6 +173,9 @@ class Counters(models.Model):
                     cancelled__gte=0,
                     skipped__gte=0,
                     parts__gte=0,
+                    clicks__gte=0,
+                    clicked__gte=0,
+                    robots__gte=0,
                 ),
             )
         ]

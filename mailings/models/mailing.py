@@ -1,0 +1,189 @@
+"""Mailings and their hand-overs. What is sent to one person is in message.py."""
+
+import secrets
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from integrations.models import Account
+from users.models import Group, Segment
+
+
+class Mailing(models.Model):
+    """One text to many people (or, for tests and notifications, to one at a time).
+
+    draft -> (awaiting ->) (scheduled ->) preparing -> sending <-> paused -> settling -> done;
+    cancelled from any that still sends. awaiting: a second person must launch it. scheduled: the
+    list is not formed yet. One that waits for people to come under its rule is `watching` until it
+    is stopped. Sending begins while preparing still goes on; prepared_at tells the two apart after
+    a pause.
+    """
+
+    class Kind(models.TextChoices):
+        MAILING = "mailing", _("mailing")
+        NOTIFICATION = "notification", _("notification")
+        TEST = "test", _("test messages")  # one row for all test sends
+
+    class State(models.TextChoices):
+        DRAFT = "draft", pgettext_lazy("mailing", "Draft")
+        AWAITING = "awaiting", pgettext_lazy("mailing", "Waiting for a second person")
+        SCHEDULED = "scheduled", pgettext_lazy("mailing", "Scheduled")
+        WATCHING = "watching", pgettext_lazy("mailing", "Watching the rule")
+        PREPARING = "preparing", pgettext_lazy("mailing", "Preparing")
+        SENDING = "sending", pgettext_lazy("mailing", "Sending")
+        PAUSED = "paused", pgettext_lazy("mailing", "Paused")
+        SETTLING = "settling", pgettext_lazy("mailing", "Waiting for receipts")
+        DONE = "done", pgettext_lazy("mailing", "Done")
+        CANCELLED = "cancelled", pgettext_lazy("mailing", "Cancelled")
+
+    class When(models.TextChoices):
+        AT_LAUNCH = "at_launch", _("Right after launch")
+        ON_ENTRY = "on_entry", _("After a user comes under the rule")
+
+    class HandOver(models.TextChoices):
+        EARLY = "early", _("Hand over beforehand; the service sends at the minute")
+        HOLD = "hold", _("Hold here until the minute")
+
+    # States in which lots may be claimed.
+    RUNNING = frozenset({State.PREPARING, State.SENDING, State.WATCHING})
+    STOPPABLE = frozenset(
+        {State.SCHEDULED, State.WATCHING, State.PREPARING, State.SENDING, State.PAUSED}
+    )
+
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
+    name = models.CharField(_("name"), max_length=120)
+    text = models.TextField(_("text"), blank=True)
+    everyone = models.BooleanField(_("everyone"), default=False)
+    groups = models.ManyToManyField(Group, verbose_name=_("groups"), related_name="+", blank=True)
+    segment = models.ForeignKey(
+        Segment,
+        verbose_name=_("segment"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    # The segment's rule at launch, segments inside it written out: later changes do not reach a
+    # mailing that is being prepared. null before the launch, and for everyone and groups.
+    rule = models.JSONField(null=True, blank=True)
+    only_confirmed = models.BooleanField(_("only confirmed numbers"), default=False)
+
+    # Links: short and personal, so that clicks are counted; or a sign-in for students as well.
+    wrap_links = models.BooleanField(_("wrap links to count clicks"), default=False)
+    links_sign_in = models.BooleanField(_("wrap links to sign in"), default=False)
+    # Sign-in links handed over before this moment no longer sign in.
+    sign_in_revoked_at = models.DateTimeField(null=True, blank=True)
+
+    # When
+    when = models.CharField(_("when to send"), max_length=16, choices=When, default=When.AT_LAUNCH)
+    starts_at = models.DateTimeField(_("scheduled time"), null=True, blank=True)
+    hand_over = models.CharField(max_length=8, choices=HandOver, default=HandOver.EARLY)
+    valid_minutes = models.PositiveIntegerField(_("lifetime, minutes"), null=True, blank=True)
+    urgent = models.BooleanField(_("urgent: also in quiet hours"), default=False)
+    first_wave = models.PositiveIntegerField(_("first wave"), default=0)  # messages; 0: no waves
+    error_limit = models.PositiveSmallIntegerField(_("errors allowed, %"), default=5)
+    state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
+
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    launched_at = models.DateTimeField(null=True, blank=True)
+    launched_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # A launch too big for one person: who asked, and when (state awaiting).
+    asked_at = models.DateTimeField(null=True, blank=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # The countdown after the launch: nothing is handed over before.
+    leaves_at = models.DateTimeField(null=True, blank=True)
+    wave_passed_at = models.DateTimeField(null=True, blank=True)
+    # Preparation walks people by id: cursor is the last one done, ceiling the newest at launch.
+    cursor = models.BigIntegerField(default=0)
+    ceiling = models.BigIntegerField(default=0)
+    prepared_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    # Why the system itself has paused it (a Reason), and the service's own code; '' otherwise.
+    trouble = models.CharField(max_length=32, blank=True)
+    trouble_raw = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["kind", "-id"], name="mailing_list"),
+            models.Index(fields=["state"], name="mailing_state"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["kind"], condition=Q(kind="test"), name="one_row_for_test_messages"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Dispatch(models.Model):
+    """One lot of messages that one request, or one burst of requests, hands to one account.
+
+    It is one attempt: messages that surely were not sent move to a new waiting Dispatch, so a
+    reference never means two things. waiting -> handing -> answered | silent (nobody recorded an
+    answer before the lease ended).
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        HANDING = "handing"
+        ANSWERED = "answered"
+        SILENT = "silent"
+
+    mailing = models.ForeignKey(Mailing, on_delete=models.PROTECT, related_name="dispatches")
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    size = models.PositiveIntegerField()
+    # Not handed over earlier: a countdown, a time set, quiet hours.
+    not_before = models.DateTimeField(db_default=Now())
+    # Not handed over later; and the time given to a service that keeps messages until then.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    send_at = models.DateTimeField(null=True, blank=True)
+    wave = models.PositiveSmallIntegerField(default=0)  # 0 may go at once; 1 waits for the verdict
+    account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
+    # Ours, random, and known before anything leaves: receipts and look-ups are matched by it.
+    reference = models.CharField(max_length=40, unique=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    # When to ask the provider about messages that are still open; null: nothing to ask.
+    look_up_at = models.DateTimeField(null=True, blank=True)
+    look_ups = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["mailing", "wave", "not_before", "id"],
+                name="dispatch_waiting",
+                condition=Q(state="waiting"),
+            ),
+            models.Index(
+                fields=["account", "claimed_at"],
+                name="dispatch_handing",
+                condition=Q(state="handing"),
+            ),
+            models.Index(
+                fields=["look_up_at"],
+                name="dispatch_look_up",
+                condition=Q(look_up_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"dispatch {self.pk}"
+
+    @staticmethod
+    def new_reference() -> str:
+        """24 characters of a-z and 0-9: fits every provider's field (SMSC 40, SevenTech 100)."""
+        return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(24))
