@@ -1,17 +1,56 @@
-"""The funnel: who gets a mailing, who does not and why. One queryset serves the count before the
-launch and the preparation after it, so the two cannot disagree. Reads only.
+"""The funnel: who gets a mailing, who does not and why. The same conditions serve the count before
+the launch, the lists under its lines and the preparation, so they cannot disagree. Reads only.
 """
 
+import json
+from collections import Counter
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, NamedTuple
 
-from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
+from django.core.cache import cache
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce, Trim
+from django.db.models.lookups import Exact
+from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
-from users import consent
+from users import consent, finding
 from users.models import Group, Membership, User
 
+from . import text
+from .cap import cap_of
 from .models import Mailing, Message
+
+
+class BadRule(Exception):
+    """The rule of a segment cannot be read: why, in words for a manager."""
+
+
+RECENT = 30  # seconds for which recent_funnel() remembers
+OPTED_OUT = Q(consent.opted_out("phone"))
+# What a variable is made of, where it is not an own field.
+COLUMNS: dict[str, list[Any]] = {
+    "first_name": [F("first_name")],
+    "last_name": [F("last_name")],
+    "name": [F("first_name"), F("last_name")],
+    "email": [F("email")],
+    "phone": [F("phone")],
+    "city": [F("city")],
+}
 
 
 class Candidate(NamedTuple):
@@ -22,6 +61,8 @@ class Candidate(NamedTuple):
     last_name: str
     email: str
     phone: str
+    city: str
+    fields: dict[str, Any]
     why_not: str
 
 
@@ -32,6 +73,40 @@ class Choice:
     everyone: bool
     groups: QuerySet[Group]
     only_confirmed: bool
+    rule: Any = None  # of a segment, as stored; counts unless everyone is chosen
+    needs: frozenset[str] = frozenset()  # needs_of() the text
+    mailing: Mailing | None = None  # where it is saved already
+
+    @classmethod
+    def of(cls, mailing: Mailing) -> "Choice":
+        rule = mailing.rule
+        if rule is None and mailing.segment is not None:
+            rule = mailing.segment.rule
+        groups = mailing.groups.all() if mailing.pk else Group.objects.none()
+        return cls(
+            mailing.everyone,
+            groups,
+            mailing.only_confirmed,
+            rule,
+            needs_of(mailing.text),
+            mailing,
+        )
+
+    def key(self, what: str) -> str:
+        """Under which `what` about these people is remembered."""
+        cap = cap_of(self.mailing)
+        whom: Any = "everyone"
+        if not self.everyone:
+            whom = self.rule or sorted(self.groups.values_list("id", flat=True))
+        asked = [
+            whom,
+            self.only_confirmed,
+            sorted(self.needs),
+            self.mailing.pk if self.mailing else None,
+            [cap.messages, cap.days] if cap else None,
+        ]
+        written = json.dumps(asked, sort_keys=True)
+        return f"audience-{what}-{sha256(written.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,73 +116,242 @@ class Funnel:
     total: int
     excluded: dict[Reason, int]
     will_receive: int
+    trouble: str = ""  # why the rule cannot be read, in words; nobody is under it then
 
     @property
     def left_out(self) -> int:
         return self.total - self.will_receive
 
 
+class Because(NamedTuple):
+    """A reason, the condition for it, and what others meet. holds finds many phones at once, others
+    goes with few: databases join with IN, never with NOT IN.
+    """
+
+    reason: Reason
+    holds: Q
+    others: Q
+
+
 def funnel(mailing: Mailing | Choice) -> Funnel:
-    """Two queries, whatever the number of people."""
-    rows = (
-        people(mailing)
-        .order_by()
-        .values("why_not")
+    """Counted now: a few queries, whatever the number of people."""
+    try:
+        return _counted(_choice(mailing))
+    except BadRule as bad:
+        return Funnel(0, {}, 0, trouble=str(bad))
+
+
+def recent_funnel(mailing: Mailing | Choice) -> Funnel:
+    """As funnel(), but maybe half a minute old: for what is asked with every key typed."""
+    key = (choice := _choice(mailing)).key("funnel")
+    found: Funnel | None = cache.get(key)
+    if found is None:
+        found = funnel(choice)
+        cache.set(key, found, RECENT)
+    return found
+
+
+def _counted(choice: Choice) -> Funnel:
+    """One pass over the people; who has opted out or has no room under the cap is then taken off
+    as sets of phones: asking for each person would cost several times as much.
+    """
+    mute = Case(When(_no_value(choice), then=1), default=0) if choice.needs else Value(0)
+    asked = _with_reasons(choice, _about_person(choice)).annotate(mute=mute)
+    excluded: Counter[Reason] = Counter()
+    people: Counter[int] = Counter()  # by mute
+    phones: Counter[int] = Counter()
+    for why_not, mute, n, distinct in _sums(asked):
+        if why_not:
+            excluded[Reason(why_not)] += n
+        else:
+            people[mute], phones[mute] = n, distinct
+    left = asked.filter(why_not="")
+    for each in _about_phone(choice):
+        for _why, mute, n, distinct in _sums(left.filter(each.holds)):
+            excluded[each.reason] += n
+            people[mute] -= n
+            phones[mute] -= distinct
+        left = left.filter(each.others)
+    excluded[Reason.EMPTY_TEXT] = people[1]
+    excluded[Reason.SAME_PHONE] = people[0] - phones[0]
+    told = {reason: excluded[reason] for reason in Reason if excluded[reason]}
+    return Funnel(sum(told.values()) + phones[0], told, phones[0])
+
+
+def _sums(asked: "QuerySet[Any]") -> "QuerySet[Any, Any]":
+    """(why_not, mute, people, phones)"""
+    sums: QuerySet[Any, Any] = (
+        asked.order_by()
+        .values("why_not", "mute")
         .annotate(people=Count("id"), phones=Count("phone", distinct=True))
+        .values_list("why_not", "mute", "people", "phones")
     )
-    counts = {row["why_not"]: (row["people"], row["phones"]) for row in rows}
-    fit, phones = counts.pop("", (0, 0))
-    excluded = {reason: counts[reason][0] for reason in Reason if reason in counts}
-    if fit > phones:
-        excluded[Reason.SAME_PHONE] = fit - phones
-    return Funnel(total=sum(excluded.values()) + phones, excluded=excluded, will_receive=phones)
+    return sums
 
 
+# --- people -----------------------------------------------------------------------------------
 def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
-    """The next people after the mailing's cursor, up to its ceiling, by id."""
-    rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling)
-    fields = rows.order_by("id").values_list(*Candidate._fields)
-    return [Candidate(*row) for row in fields[:limit]]
+    """The next people after the mailing's cursor, up to its ceiling, by id. Raises BadRule.
+
+    Who has no text or shares a phone shows when the messages are written (prepare.py).
+    """
+    rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling).order_by("id")
+    found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)[:limit]]
+    cap = cap_of(mailing)
+    if cap is None:
+        return found
+    full = set(cap.phones().filter(phone__in=[each.phone for each in found if not each.why_not]))
+    return [
+        each._replace(why_not=Reason.HAD_LATELY.value)
+        if not each.why_not and each.phone in full
+        else each
+        for each in found
+    ]
+
+
+def people(mailing: Mailing) -> "QuerySet[Any]":
+    """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
+    choice = Choice.of(mailing)
+    opted_out = Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
+    return _with_reasons(choice, [*_about_person(choice), opted_out])
 
 
 def to_come(mailing: Mailing) -> int:
     """How many phones between cursor and ceiling would still get a message of their own."""
-    rest = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling, why_not="")
     have_one = Message.objects.filter(mailing=mailing.id, key=OuterRef("phone"))
+    try:
+        rest = fit(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling)
+    except BadRule:
+        return 0
     return rest.exclude(Exists(have_one)).values("phone").distinct().count()
 
 
-def people(mailing: Mailing | Choice) -> "QuerySet[Any]":
-    """Everybody under the rule, with why_not: the first reason that holds, in the funnel's order.
+def receivers(mailing: Mailing | Choice) -> "QuerySet[User]":
+    """Who gets it: of those with one phone the one who was written down first. Raises BadRule."""
+    choice = _choice(mailing)
+    return fit(choice).filter(~Exists(_before(choice)))
 
-    Two people with one phone both have '' here: the one with the lower id gets the SMS, the
-    other is left out as SAME_PHONE.
+
+def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
+    """The people behind a line of the funnel: whose first reason this is. Raises BadRule."""
+    choice = _choice(mailing)
+    if reason is Reason.SAME_PHONE:
+        return fit(choice).filter(Exists(_before(choice)))
+    rows = _chosen(choice)
+    for each in _reasons(choice):
+        if each.reason is reason:
+            return rows.filter(each.holds)
+        rows = rows.filter(each.others)
+    return rows.none()
+
+
+def fit(mailing: Mailing | Choice) -> "QuerySet[User]":
+    """Nothing is wrong with them; several may share a phone. Raises BadRule."""
+    choice = _choice(mailing)
+    return _chosen(choice).filter(*[each.others for each in _reasons(choice)])
+
+
+def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
+    """A real person who would get it: the first, or the first whose name, e-mail or phone is q.
+    None: there is nobody, or the rule cannot be read.
     """
-    chosen = User.objects.filter(is_active=True)
-    if not mailing.everyone:
-        # A semi-join, so that a person in two of the groups comes once.
-        members = Membership.objects.filter(
-            group_id__in=mailing.groups.values("id"), user_id=OuterRef("id")
-        )
-        chosen = chosen.filter(Exists(members))
-    unconfirmed = (
-        [When(phone_confirmed_at__isnull=True, then=Value(Reason.NOT_CONFIRMED))]
-        if mailing.only_confirmed
-        else []
-    )
-    return chosen.annotate(
-        why_not=Case(
-            When(phone="", then=Value(Reason.NO_PHONE)),
-            When(~Q(phone__startswith="+"), then=Value(Reason.BAD_PHONE)),
-            *unconfirmed,
-            When(sms_forbidden=True, then=Value(Reason.FORBIDDEN)),
-            When(consent.opted_out("phone"), then=Value(Reason.OPTED_OUT)),
-            default=Value(""),
-            output_field=CharField(),
-        )
-    )
+    choice = _choice(mailing)
+    q = q.replace("\0", "").strip()[:100]
+    try:
+        if not q:
+            return fit(choice).order_by("id").first()  # the first of all is the first of a phone
+        like = finding.find(finding.Wanted(q=q)).order_by().values("id")
+        return receivers(choice).filter(id__in=like).order_by("id").first()
+    except BadRule:
+        return None
 
 
 def newest() -> int:
     """The ceiling of a mailing launched now: who registers later is not in it."""
     return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def _choice(mailing: Mailing | Choice) -> Choice:
+    return mailing if isinstance(mailing, Choice) else Choice.of(mailing)
+
+
+def _chosen(choice: Choice) -> "QuerySet[User]":
+    """Everybody under the rule."""
+    people = User.objects.filter(is_active=True)
+    if choice.everyone:
+        return people
+    if choice.rule is not None:
+        raise BadRule(_("Segments cannot be used yet."))
+    # A semi-join, so that a person in two of the groups comes once.
+    members = Membership.objects.filter(
+        group_id__in=choice.groups.values("id"), user_id=OuterRef("id")
+    )
+    return people.filter(Exists(members))
+
+
+def _before(choice: Choice) -> "QuerySet[User]":
+    """Whoever gets it instead of a person: the same phone and a lower id. What holds for a phone
+    holds for both.
+    """
+    about = [*_about_person(choice), _about_text(choice)]
+    rows = _chosen(choice).filter(*[each.others for each in about])
+    return rows.filter(phone=OuterRef("phone"), id__lt=OuterRef("id"))
+
+
+# --- reasons ----------------------------------------------------------------------------------
+def _reasons(choice: Choice) -> list[Because]:
+    """In the order of the funnel; all but the shared phone, which takes two people."""
+    return [*_about_person(choice), *_about_phone(choice), _about_text(choice)]
+
+
+def _about_person(choice: Choice) -> list[Because]:
+    """What the row of a person says by itself."""
+    conditions = {Reason.NO_PHONE: Q(phone=""), Reason.BAD_PHONE: ~Q(phone__startswith="+")}
+    if choice.only_confirmed:
+        conditions[Reason.NOT_CONFIRMED] = Q(phone_confirmed_at__isnull=True)
+    conditions[Reason.FORBIDDEN] = Q(sms_forbidden=True)
+    return [Because(reason, holds, ~holds) for reason, holds in conditions.items()]
+
+
+def _about_phone(choice: Choice) -> list[Because]:
+    """What holds for a phone, whoever has it."""
+    found = [Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
+    cap = cap_of(choice.mailing)
+    if cap is not None:
+        no_room = Q(phone__in=cap.phones())
+        found.append(Because(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))
+    return found
+
+
+def _about_text(choice: Choice) -> Because:
+    nothing_to_say = _no_value(choice)
+    return Because(Reason.EMPTY_TEXT, nothing_to_say, ~nothing_to_say)
+
+
+def _with_reasons(choice: Choice, reasons: list[Because]) -> "QuerySet[Any]":
+    whens = [When(each.holds, then=Value(each.reason.value)) for each in reasons]
+    why_not = Case(*whens, default=Value(""), output_field=CharField())
+    return _chosen(choice).annotate(why_not=why_not)
+
+
+def _no_value(choice: Choice) -> Q:
+    """The text is nothing but variables, and this person has none of them."""
+    if not choice.needs:
+        return Q(pk__in=())
+    empty = Q()
+    for name in choice.needs:
+        for column in COLUMNS.get(name) or [KeyTextTransform(name, "fields")]:
+            empty &= Q(
+                Exact(Trim(Coalesce(column, Value(""), output_field=TextField())), Value(""))
+            )
+    return empty
+
+
+def needs_of(written: str) -> frozenset[str]:
+    """The variables of a text that says nothing without them: {first_name} and no more."""
+    try:
+        template = text.parse(written)
+    except text.BadText:
+        return frozenset()
+    says = template.tail + "".join(slot.before + slot.fallback for slot in template.slots)
+    return frozenset() if says.strip() else template.names

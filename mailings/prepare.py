@@ -13,7 +13,7 @@ from integrations import router
 from integrations.reasons import Reason
 from smsmail.clock import nudge
 
-from . import audience, bulk, ledger, text
+from . import audience, bulk, cap, ledger, text
 from .models import Dispatch, Mailing, Message
 
 CHUNK = 5000  # people in one transaction: about 50 ms, 10 lots
@@ -48,6 +48,8 @@ def prepare_some(mailing_id: int) -> bool:
         )
         if mailing is None:
             return False
+        if not cap.its_turn(mailing):
+            return False
         chosen = audience.candidates(mailing, CHUNK)
         if not chosen:
             mailing.prepared_at = timezone.now()
@@ -77,9 +79,9 @@ def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
     fit: list[_Fit] = []
     for each in chosen:
         body = _rendered(template, each)
-        why_not = each.why_not or (Reason.SAME_PHONE if each.phone in taken else "")
         # A service would refuse it, and the whole lot with it: "{first_name}" for the nameless.
-        why_not = why_not or ("" if body else Reason.EMPTY_TEXT)
+        why_not = each.why_not or ("" if body else Reason.EMPTY_TEXT)
+        why_not = why_not or (Reason.SAME_PHONE if each.phone in taken else "")
         if why_not:
             skipped.append(_left_out(mailing.id, each, why_not, now))
         else:

@@ -39,7 +39,7 @@ class Preview:
 
 def preview_of(written: str, choice: Mailing | audience.Choice, reader: User) -> Preview:
     """As the first person who would get it; as the reader, while there is nobody."""
-    person = audience.people(choice).filter(why_not="").order_by("id").first() or reader
+    person = audience.sample(choice) or reader
     try:
         values = text.values_of(person.first_name, person.last_name, person.email, person.phone)
         body, understood = text.render(text.parse(written), values), True
