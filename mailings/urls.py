@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import composing, steering, views
+from . import audience_views, composing, steering, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("mailings/<int:pk>/edit/", composing.compose, name="mailing-edit"),
     path("mailings/<int:pk>/live/", views.live, name="mailing-live"),
     path("mailings/<int:pk>/recipients/", views.recipients, name="mailing-recipients"),
+    path("mailings/<int:pk>/audience/", audience_views.audience_list, name="mailing-audience"),
     path("mailings/<int:pk>/reasons/", views.reasons, name="mailing-reasons"),
     path("mailings/<int:pk>/launch/", steering.launch, name="mailing-launch"),
     path("mailings/<int:pk>/pause/", steering.pause, name="mailing-pause"),

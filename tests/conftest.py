@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from tests import people
@@ -21,6 +22,12 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 def quick_passwords(settings: Any) -> None:
     """Scrypt takes 0.2 s by design; tests sign in hundreds of times."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """The cache is the process's, and outlives the rows of a test."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,51 @@
+"""The people behind each line of a funnel, before the launch. Afterwards the recipients are rows of
+their own: views.recipients shows them.
+"""
+
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from integrations.reasons import Reason
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import audience, reports
+from .models import Mailing, Message
+
+State = Mailing.State
+NOT_FORMED = frozenset({State.DRAFT, State.AWAITING, State.SCHEDULED})  # there are no messages yet
+
+
+@needs(Right.SEE_MAILINGS)
+@needs(Right.SEE_PEOPLE)
+def audience_list(request: SignedIn, pk: int) -> HttpResponse:
+    """?reason= those left out for it; without it, those who will get the mailing."""
+    mailing = get_object_or_404(reports.mailings(), pk=pk)
+    asked = request.GET.get("reason", "")
+    reason = Reason(asked) if asked in set(Reason) else None
+    if mailing.state not in NOT_FORMED:
+        return redirect(_afterwards(mailing, reason))
+    context = {
+        "mailing": mailing,
+        "funnel": audience.recent_funnel(mailing),
+        "reason": reason,
+        "page": _page(mailing, reason, request.GET.get("before", "")),
+        "at_start": "before" not in request.GET,
+    }
+    return render(request, "mailings/audience.html", context)
+
+
+def _page(mailing: Mailing, reason: Reason | None, before: str) -> reports.Page:
+    try:
+        rows = audience.left_out(mailing, reason) if reason else audience.receivers(mailing)
+    except audience.BadRule:
+        return reports.Page([], None)
+    return reports.page_of(rows.prefetch_related("groups"), before)
+
+
+def _afterwards(mailing: Mailing, reason: Reason | None) -> str:
+    asked = {"status": Message.Status.SKIPPED.value, "reason": reason.value} if reason else {}
+    return f"{reverse('mailing-recipients', args=[mailing.pk])}?{urlencode(asked)}"
