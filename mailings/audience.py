@@ -14,43 +14,24 @@ from django.db.models import (
     CharField,
     Count,
     Exists,
-    F,
     OuterRef,
     Q,
     QuerySet,
-    TextField,
     Value,
     When,
 )
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Coalesce, Trim
-from django.db.models.lookups import Exact
-from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
-from users import consent, finding
+from users import consent, finding, segments
 from users.models import Group, Membership, User
+from users.segments import BadRule
 
-from . import text
 from .cap import cap_of
 from .models import Mailing, Message
-
-
-class BadRule(Exception):
-    """The rule of a segment cannot be read: why, in words for a manager."""
-
+from .values import needs_of, no_value
 
 RECENT = 30  # seconds for which recent_funnel() remembers
 OPTED_OUT = Q(consent.opted_out("phone"))
-# What a variable is made of, where it is not an own field.
-COLUMNS: dict[str, list[Any]] = {
-    "first_name": [F("first_name")],
-    "last_name": [F("last_name")],
-    "name": [F("first_name"), F("last_name")],
-    "email": [F("email")],
-    "phone": [F("phone")],
-    "city": [F("city")],
-}
 
 
 class Candidate(NamedTuple):
@@ -99,6 +80,7 @@ class Choice:
         if not self.everyone:
             whom = self.rule or sorted(self.groups.values_list("id", flat=True))
         asked = [
+            what,
             whom,
             self.only_confirmed,
             sorted(self.needs),
@@ -106,7 +88,7 @@ class Choice:
             [cap.messages, cap.days] if cap else None,
         ]
         written = json.dumps(asked, sort_keys=True)
-        return f"audience-{what}-{sha256(written.encode()).hexdigest()}"
+        return f"audience-{sha256(written.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +137,7 @@ def _counted(choice: Choice) -> Funnel:
     """One pass over the people; who has opted out or has no room under the cap is then taken off
     as sets of phones: asking for each person would cost several times as much.
     """
-    mute = Case(When(_no_value(choice), then=1), default=0) if choice.needs else Value(0)
+    mute = Case(When(_nothing_to_say(choice), then=1), default=0) if choice.needs else Value(0)
     asked = _with_reasons(choice, _about_person(choice)).annotate(mute=mute)
     excluded: Counter[Reason] = Counter()
     people: Counter[int] = Counter()  # by mute
@@ -281,7 +263,7 @@ def _chosen(choice: Choice) -> "QuerySet[User]":
     if choice.everyone:
         return people
     if choice.rule is not None:
-        raise BadRule(_("Segments cannot be used yet."))
+        return people.filter(segments.condition(segments.read(choice.rule)))
     # A semi-join, so that a person in two of the groups comes once.
     members = Membership.objects.filter(
         group_id__in=choice.groups.values("id"), user_id=OuterRef("id")
@@ -324,34 +306,15 @@ def _about_phone(choice: Choice) -> list[Because]:
 
 
 def _about_text(choice: Choice) -> Because:
-    nothing_to_say = _no_value(choice)
-    return Because(Reason.EMPTY_TEXT, nothing_to_say, ~nothing_to_say)
+    nothing = _nothing_to_say(choice)
+    return Because(Reason.EMPTY_TEXT, nothing, ~nothing)
+
+
+def _nothing_to_say(choice: Choice) -> Q:
+    return no_value(choice.needs) if choice.needs else Q(pk__in=())
 
 
 def _with_reasons(choice: Choice, reasons: list[Because]) -> "QuerySet[Any]":
     whens = [When(each.holds, then=Value(each.reason.value)) for each in reasons]
     why_not = Case(*whens, default=Value(""), output_field=CharField())
     return _chosen(choice).annotate(why_not=why_not)
-
-
-def _no_value(choice: Choice) -> Q:
-    """The text is nothing but variables, and this person has none of them."""
-    if not choice.needs:
-        return Q(pk__in=())
-    empty = Q()
-    for name in choice.needs:
-        for column in COLUMNS.get(name) or [KeyTextTransform(name, "fields")]:
-            empty &= Q(
-                Exact(Trim(Coalesce(column, Value(""), output_field=TextField())), Value(""))
-            )
-    return empty
-
-
-def needs_of(written: str) -> frozenset[str]:
-    """The variables of a text that says nothing without them: {first_name} and no more."""
-    try:
-        template = text.parse(written)
-    except text.BadText:
-        return frozenset()
-    says = template.tail + "".join(slot.before + slot.fallback for slot in template.slots)
-    return frozenset() if says.strip() else template.names

@@ -12,9 +12,11 @@ from django.utils import timezone
 from integrations import router
 from integrations.reasons import Reason
 from smsmail.clock import nudge
+from users.segments import BadRule
 
 from . import audience, bulk, cap, ledger, text
 from .models import Dispatch, Mailing, Message
+from .values import values_of
 
 CHUNK = 5000  # people in one transaction: about 50 ms, 10 lots
 LOT = 500  # when no account says otherwise
@@ -50,7 +52,10 @@ def prepare_some(mailing_id: int) -> bool:
             return False
         if not cap.its_turn(mailing):
             return False
-        chosen = audience.candidates(mailing, CHUNK)
+        try:
+            chosen = audience.candidates(mailing, CHUNK)
+        except BadRule:
+            return _give_up(mailing)
         if not chosen:
             mailing.prepared_at = timezone.now()
             if mailing.state == Mailing.State.PREPARING:
@@ -62,6 +67,18 @@ def prepare_some(mailing_id: int) -> bool:
         mailing.save(update_fields=["cursor"])
     nudge("hand_over")
     return True
+
+
+def _give_up(mailing: Mailing) -> bool:
+    """The rule names what has been deleted since the launch: a person decides. No error each second,
+    and the mailings after this one go on.
+    """
+    mailing.prepared_at = timezone.now()
+    if mailing.state == Mailing.State.PREPARING:
+        mailing.state = Mailing.State.PAUSED
+        mailing.trouble = Reason.BAD_RULE
+    mailing.save(update_fields=["prepared_at", "state", "trouble"])
+    return False
 
 
 class _Fit(NamedTuple):
@@ -93,8 +110,7 @@ def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
 def _rendered(template: text.Template, each: audience.Candidate) -> str:
     if each.why_not:
         return ""
-    values = text.values_of(each.first_name, each.last_name, each.email, each.phone)
-    return text.render(template, values).strip()
+    return text.render(template, values_of(each)).strip()
 
 
 def _left_out(mailing_id: int, each: audience.Candidate, why_not: str, now: datetime) -> bulk.Entry:

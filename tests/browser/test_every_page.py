@@ -31,7 +31,14 @@ MANAGER = [
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
     *("group-delete", "mailing", "mailing-recipients", "mailing-reasons", "message"),
 ]
-DRAFT = ["mailing", "mailing-edit", "mailing-launch", "mailing-delete", "mailing-test"]
+DRAFT = [
+    "mailing",
+    "mailing-audience",
+    "mailing-edit",
+    "mailing-launch",
+    "mailing-delete",
+    "mailing-test",
+]
 RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
 ]
