@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import audience_views, composing, steering, views
+from . import audience_views, composing, own_messages, steering, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -23,5 +23,6 @@ urlpatterns = [
     path("mailings/<int:pk>/send-again/", steering.send_again, name="mailing-send-again"),
     path("mailings/<int:pk>/delete/", steering.delete, name="mailing-delete"),
     path("mailings/<int:pk>/test/", steering.test, name="mailing-test"),
+    path("me/messages/", own_messages.my_messages, name="my-messages"),
     path("messages/<int:pk>/", views.message, name="message"),
 ]

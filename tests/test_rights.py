@@ -59,6 +59,8 @@ TABLE = [
     Line("sign-in", EVERYBODY, status=302, public=True),
     Line("sign-out", EVERYBODY, "post", 302),
     Line("me", EVERYBODY),
+    Line("me-sms", EVERYBODY, "post", 302, {"on": "no"}),
+    Line("prove", EVERYBODY, status=302),  # nothing to prove for those with a password
     Line("password", EVERYBODY),
     Line("people", STAFF),
     Line("person", STAFF),
@@ -103,6 +105,7 @@ TABLE = [
     Line("mailing-delete", STAFF),
     Line("mailing-test", STAFF),
     Line("message", STAFF),
+    Line("my-messages", EVERYBODY),
 ]
 
 

@@ -24,6 +24,17 @@ class SignInForm(AuthenticationForm):
         return forms.ValidationError(words, code="invalid_login")
 
 
+class ProofForm(forms.Form):
+    """The password once more, of somebody who is signed in."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        max_length=4096,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
 class PhoneField(forms.CharField):
     """Takes a phone as people type it, gives E.164 or ''."""
 
@@ -73,6 +84,11 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             "language",
             "time_zone",
         ]
+
+    def __init__(self, *args: Any, may_change_phone: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not may_change_phone:
+            del self.fields["phone"]
 
     def save(self, commit: bool = True) -> User:
         """A new phone is not confirmed by anybody yet."""

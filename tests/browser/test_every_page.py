@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 # Without preload: axe would fetch imported style sheets once more, from beside the page.
 AXE = {"resultTypes": ["violations"], "preload": False}
 # Addresses that answer a GET with something else than a page of its own.
-NO_PAGES = {"health", "receipt-door", "mailing-live"}
+NO_PAGES = {"health", "receipt-door", "mailing-live", "prove"}
 PUBLIC = ["sign-in"]
-STUDENT = ["me", "password"]
+STUDENT = ["me", "my-messages", "password"]
 MANAGER = [
     *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),

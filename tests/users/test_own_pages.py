@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tests.people import PASSWORD
 from users import consent
-from users.models import User
+from users.models import ConsentEvent, OptOut, User
 
 As = Callable[[User], Client]
 pytestmark = pytest.mark.django_db
@@ -88,7 +88,7 @@ def test_it_keeps_the_name_in_the_head_while_the_form_is_wrong(as_: As, ivan: Us
 
 def test_it_says_that_sms_are_forbidden(as_: As, ivan: User, maria: User) -> None:
     client = as_(ivan)
-    assert "SMS go to +79980000001" in client.get("/me/").content.decode()
+    assert "mailings at this number" in client.get("/me/").content.decode()
     consent.forbid(ivan, maria)
     assert "SMS are forbidden: nothing will be sent" in client.get("/me/").content.decode()
 
@@ -104,3 +104,46 @@ def test_it_changes_the_password_and_stays_signed_in(as_: As, ivan: User) -> Non
     assert client.get("/me/").status_code == 200
     ivan.refresh_from_db()
     assert ivan.check_password(new)
+
+
+def test_a_person_switches_sms_off_and_on(as_: As, ivan: User) -> None:
+    client = as_(ivan)
+    client.post("/me/sms/", {"on": "no"})
+    assert OptOut.objects.get().phone == ivan.phone
+    assert "switched off, for everybody who has it" in client.get("/me/").content.decode()
+    client.post("/me/sms/", {"on": "yes"})
+    assert not OptOut.objects.exists()
+    book = ConsentEvent.objects.order_by("id").values_list("kind", "by", "source")
+    assert list(book) == [("opted_out", ivan.pk, "person"), ("opted_in", ivan.pk, "person")]
+
+
+def test_nobody_switches_on_a_number_that_they_have_only_written_down(as_: As, ivan: User) -> None:
+    """Its owner said no; anybody can write any number into their profile."""
+    consent.opt_out(ivan.phone, OptOut.Source.REPLY)
+    client = as_(ivan)
+    assert "confirm the number first" in client.get("/me/").content.decode()
+    client.post("/me/sms/", {"on": "yes"})
+    assert OptOut.objects.exists()
+
+    User.objects.filter(pk=ivan.pk).update(phone_confirmed_at=timezone.now())
+    client.post("/me/sms/", {"on": "yes"})
+    assert not OptOut.objects.exists()
+
+
+def test_the_own_switch_does_not_lift_what_staff_has_forbidden(
+    as_: As, ivan: User, maria: User
+) -> None:
+    consent.forbid(ivan, maria)
+    client = as_(ivan)
+    assert "/me/sms/" not in client.get("/me/").content.decode()
+    client.post("/me/sms/", {"on": "yes"})
+    ivan.refresh_from_db()
+    assert ivan.sms_forbidden
+
+
+@pytest.mark.parametrize("data", [{}, {"on": "\0"}, {"on": "no"}])
+def test_the_switch_of_somebody_without_a_phone_switches_nothing(
+    as_: As, egor: User, data: dict[str, str]
+) -> None:
+    assert as_(egor).post("/me/sms/", data)["Location"] == "/me/"
+    assert not OptOut.objects.exists()

@@ -1,0 +1,48 @@
+"""A person's own page of what was sent to them. What staff sees of messages is in views.py."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.functional import Promise
+
+from users.models import User
+from users.signed_in import SignedIn
+
+from . import reports
+from .models import Mailing, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One message as its person may see it."""
+
+    shown: str
+    handed_at: datetime | None
+    status_label: str | Promise
+
+
+def my_messages(request: SignedIn) -> HttpResponse:
+    found = _of(request.user, request.GET.get("before", ""))
+    rows = [Sent(each.text, each.handed_at, each.status_label) for each in found.rows]
+    context = {
+        "page": reports.Page(rows, found.older),
+        "at_start": "before" not in request.GET,
+    }
+    return render(request, "mailings/my_messages.html", context)
+
+
+def _of(person: User, before: str) -> reports.Page:
+    """By the phone, which has an index, and the person: families share one. Never notifications:
+    whoever writes another's number into their profile could read the code that confirms it.
+    """
+    if not person.phone:
+        return reports.Page([], None)
+    rows = Message.objects.filter(
+        phone=person.phone,
+        user=person,
+        status__in=Message.TAKEN,
+        mailing__kind=Mailing.Kind.MAILING,
+    )
+    return reports.page_of(rows, before)

@@ -1,0 +1,55 @@
+"""What a person sees of what was sent to them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from mailings.models import Mailing, Message
+from tests import people
+from users.models import User
+
+As = Callable[[User], Client]
+pytestmark = pytest.mark.django_db
+Kind, Status = Mailing.Kind, Message.Status
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+def sent(to: User, text: str, *, kind: Mailing.Kind = Kind.MAILING, **fields: Any) -> Message:
+    mailing = Mailing.objects.create(name="Webinar", kind=kind, state=Mailing.State.SENDING)
+    fields = {"status": Status.DELIVERED, "phone": to.phone, "handed_at": timezone.now()} | fields
+    return Message.objects.create(mailing=mailing, key=str(to.pk), user=to, text=text, **fields)
+
+
+def test_it_shows_what_has_gone_to_them_the_newest_first(as_: As, ivan: User) -> None:
+    sent(ivan, "The first lesson")
+    sent(ivan, "The second lesson", status=Status.UNDELIVERED)
+    page = as_(ivan).get("/me/messages/").content.decode()
+    assert page.index("The second lesson") < page.index("The first lesson")
+    assert "Not delivered" in page
+
+
+def test_it_shows_nothing_of_others_and_nothing_that_has_not_gone(as_: As, ivan: User) -> None:
+    sister = people.person("vera", phone=ivan.phone)
+    sent(sister, "To the sister, at the same phone")
+    sent(ivan, "To another phone", phone="+79980000099")
+    sent(ivan, "Left out", status=Status.SKIPPED)
+    sent(ivan, "Still waiting", status=Status.WAITING)
+    assert "Nothing has been sent to you yet" in as_(ivan).get("/me/messages/").content.decode()
+
+
+def test_it_never_shows_a_code(as_: As, ivan: User) -> None:
+    """A number one does not hold would be confirmed by reading the code here."""
+    sent(ivan, "Your code is 123456", kind=Kind.NOTIFICATION)
+    assert "123456" not in as_(ivan).get("/me/messages/").content.decode()
+
+
+@pytest.mark.parametrize("before", ["", "0", "x", "-1", "9" * 30, "\0"])
+def test_it_bears_any_address(as_: As, ivan: User, before: str) -> None:
+    assert as_(ivan).get("/me/messages/", {"before": before}).status_code == 200

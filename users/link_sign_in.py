@@ -1,0 +1,82 @@
+"""Signing in by a link of an SMS: whom a link lets in, and the log of it. What a link is, and how its
+token is read, the room that sends it knows; the session it makes is link_sessions.py's.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.cache import cache
+from django.db import transaction
+from django.http import HttpRequest
+
+from . import link_sessions
+from .models import LinkSignIn, User
+
+Outcome = LinkSignIn.Outcome
+# A link is permanent and unlimited for whoever reads an SMS; this is about machines that hold one.
+PER_LINK, LINK_SECONDS = 20, 3600
+# A network is a /24: one school, or a street of phones behind one operator's address.
+PER_NETWORK, NETWORK_SECONDS = 300, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a link of an SMS says, its token already believed."""
+
+    message: int
+    person: int | None  # None: a message to nobody we know
+    source: str  # "mailing 5"
+    handed_at: datetime | None
+    network: str
+    user_agent: str
+
+
+def person_of(ticket: Ticket) -> User | None:
+    """None also for somebody who has been deleted since."""
+    return User.objects.filter(pk=ticket.person).first() if ticket.person else None
+
+
+def too_many(ticket: Ticket) -> bool:
+    """Counted per link and per network, in the cache: one more try is written down here."""
+    of_link = _count(f"link-sign-in:{ticket.message}", LINK_SECONDS)
+    of_network = _count(f"link-sign-in:{ticket.network}", NETWORK_SECONDS)
+    return of_link > PER_LINK or of_network > PER_NETWORK
+
+
+def enter(request: HttpRequest, ticket: Ticket) -> Outcome:
+    """Sign the person in if they are a student as of now and the link is not revoked; logged in any
+    case, but for people who are no longer there.
+    """
+    with transaction.atomic():
+        # Locked: a revocation at the same moment either comes first, or ends this session after.
+        people = User.objects.select_for_update(no_key=True)
+        person = people.filter(pk=ticket.person).first() if ticket.person else None
+        if person is None:
+            return Outcome.BLOCKED
+        outcome = _judge(person, ticket)
+        LinkSignIn.objects.create(
+            user=person,
+            source=ticket.source,
+            outcome=outcome,
+            network=ticket.network,
+            user_agent=ticket.user_agent[:300],
+        )
+        if outcome == Outcome.SIGNED_IN:
+            link_sessions.begin(request, person, ticket.source, ticket.handed_at)
+    return outcome
+
+
+def _judge(person: User, ticket: Ticket) -> Outcome:
+    if not person.is_active:
+        return Outcome.BLOCKED
+    if link_sessions.revoked(person, ticket.source, ticket.handed_at):
+        return Outcome.REVOKED
+    return Outcome.STAFF if person.is_staff else Outcome.SIGNED_IN
+
+
+def _count(key: str, seconds: int) -> int:
+    cache.add(key, 0, seconds)
+    try:
+        return cache.incr(key)
+    except ValueError:  # it ended between the two
+        return 1
