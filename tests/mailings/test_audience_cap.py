@@ -1,0 +1,202 @@
+"""The frequency cap: how many SMS of mailings one phone gets in so many days."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from integrations.provider import Outcome
+from integrations.reasons import Reason
+from mailings import audience, lifecycle, notifications, prepare
+from mailings.audience import Funnel, funnel
+from mailings.models import Dispatch, Mailing, Message, Policy
+from tests import people
+from tests.mailings import ground
+from users.models import User
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def clock(db: None) -> Any:
+    people.simulator()
+    with time_machine.travel(NOON, tick=False) as clock:
+        yield clock
+
+
+def cap(messages: int, days: int = 1) -> None:
+    Policy.objects.update_or_create(id=1, defaults={"cap_messages": messages, "cap_days": days})
+
+
+def sent(by: User, outcome: Outcome = Outcome.TAKEN, **fields: Any) -> Mailing:
+    mailing = ground.prepared(by, **fields)
+    ground.sent(outcome)
+    return mailing
+
+
+def reasons(mailing: Mailing) -> list[str]:
+    rows = Message.objects.filter(mailing=mailing, status="skipped").order_by("user_id")
+    return list(rows.values_list("reason", flat=True))
+
+
+def test_without_a_cap_nobody_is_left_out(olga: User) -> None:
+    people.students(1)
+    sent(olga)
+    assert funnel(ground.draft()).will_receive == 1
+
+
+def test_who_had_one_is_left_out_until_the_days_are_over(olga: User, clock: Any) -> None:
+    cap(1, days=2)
+    people.students(2)
+    assert funnel(ground.draft()).will_receive == 2
+    sent(olga)
+    clock.shift(timedelta(days=2))
+    assert funnel(ground.draft()) == Funnel(3, {Reason.NO_PHONE: 1, Reason.HAD_LATELY: 2}, 0)
+    clock.shift(timedelta(seconds=1))
+    assert funnel(ground.draft()).will_receive == 2
+
+
+def test_two_of_three_leave_room_for_one(olga: User) -> None:
+    cap(3)
+    people.students(1)
+    for _ in range(2):
+        sent(olga)
+        assert funnel(ground.draft()).will_receive == 1
+    sent(olga)
+    assert funnel(ground.draft()).excluded[Reason.HAD_LATELY] == 1
+
+
+def test_it_is_the_phone_that_has_had_one(olga: User) -> None:
+    cap(1)
+    vera = people.person("vera", phone="+79980000011")
+    sent(olga)
+    User.objects.filter(pk=vera.pk).update(phone="+79980000012")
+    people.person("pavel", phone="+79980000011")
+    people.person("zoya", phone="+79980000011")
+    said = funnel(ground.draft())
+    assert said.excluded == {Reason.NO_PHONE: 1, Reason.HAD_LATELY: 2}
+    assert said.will_receive == 1
+
+
+def test_what_still_waits_to_leave_counts(olga: User) -> None:
+    cap(1)
+    people.students(1)
+    ground.prepared(olga)
+    assert funnel(ground.draft()).excluded[Reason.HAD_LATELY] == 1
+
+
+def test_what_leaves_only_after_these_days_does_not_count(olga: User) -> None:
+    cap(1, days=1)
+    people.students(1)
+    ground.prepared(olga)
+    Dispatch.objects.update(not_before=NOON + timedelta(days=1))
+    assert funnel(ground.draft()).will_receive == 1
+
+
+def test_what_was_cancelled_does_not_count(olga: User) -> None:
+    cap(1)
+    people.students(1)
+    waiting = ground.prepared(olga)
+    lifecycle.cancel(waiting, olga)
+    assert funnel(ground.draft()).will_receive == 1
+    ground.settle()
+    assert funnel(ground.draft()).will_receive == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TAKEN, Outcome.UNKNOWN, Outcome.UNSENT])
+def test_what_may_have_reached_the_phone_or_still_will_counts(olga: User, outcome: Outcome) -> None:
+    cap(1)
+    people.students(1)
+    sent(olga, outcome)
+    assert funnel(ground.draft()).excluded[Reason.HAD_LATELY] == 1
+
+
+@pytest.mark.parametrize("status", ["undelivered", "expired"])
+def test_what_never_arrived_does_not_count(olga: User, status: str) -> None:
+    cap(1)
+    people.students(1)
+    ground.prepared(olga)
+    lot = ground.sent()
+    ground.reported(lot, status)
+    assert funnel(ground.draft()).will_receive == 1
+
+
+def test_a_test_message_does_not_count(olga: User) -> None:
+    cap(1)
+    (vera,) = people.students(1)
+    notifications.send_test(ground.draft(), vera, olga)
+    ground.sent()
+    assert funnel(ground.draft()).will_receive == 1
+
+
+def test_a_mailing_does_not_leave_out_its_own_people(olga: User) -> None:
+    """Shared phones, too, keep their own reason: the first chunk is in the books by then."""
+    cap(1)
+    people.students(2)
+    people.person("twin", phone="+79980000000")
+    mailing = ground.launched(olga)
+    said = funnel(mailing)
+    usual, prepare.CHUNK = prepare.CHUNK, 1
+    try:
+        while prepare.prepare_some(mailing.id):
+            ground.sent() if Dispatch.objects.filter(state="waiting").exists() else None
+    finally:
+        prepare.CHUNK = usual
+    assert reasons(mailing) == [Reason.NO_PHONE, Reason.SAME_PHONE]
+    assert said.excluded == {Reason.NO_PHONE: 1, Reason.SAME_PHONE: 1}
+    assert said.will_receive == 2
+
+
+def test_a_long_preparation_looks_at_the_same_days_throughout(olga: User, clock: Any) -> None:
+    cap(1, days=1)
+    people.students(2)
+    sent(olga)
+    clock.shift(timedelta(hours=23, minutes=59))
+    people.person("vera", phone="+79980000055")  # without whom nobody would get it
+    mailing = ground.launched(olga)
+    said = funnel(mailing)
+    clock.shift(timedelta(hours=1))
+    while prepare.prepare_some(mailing.id):
+        pass
+    assert reasons(mailing).count(Reason.HAD_LATELY) == said.excluded[Reason.HAD_LATELY] == 2
+
+
+def test_of_two_mailings_launched_at_once_only_the_first_reaches_a_phone(olga: User) -> None:
+    cap(1)
+    people.students(6)
+    first, second = ground.launched(olga), ground.launched(olga)
+    usual, prepare.CHUNK = prepare.CHUNK, 2
+    try:
+        while prepare.prepare_some(second.id) | prepare.prepare_some(first.id):
+            pass
+        while prepare.prepare_some(second.id):
+            pass
+    finally:
+        prepare.CHUNK = usual
+    assert ground.statuses(first) == {"waiting": 6, "skipped": 1}
+    assert ground.statuses(second) == {"skipped": 7}
+    assert reasons(second).count(Reason.HAD_LATELY) == 6
+
+
+def test_a_paused_one_holds_up_nobody_and_comes_second_then(olga: User) -> None:
+    cap(1)
+    people.students(2)
+    first, second = ground.launched(olga), ground.launched(olga)
+    lifecycle.pause(first, olga)
+    while prepare.prepare_some(second.id):
+        pass
+    lifecycle.resume(first, olga)
+    while prepare.prepare_some(first.id):
+        pass
+    assert ground.statuses(second)["waiting"] == 2
+    assert ground.statuses(first) == {"skipped": 3}
+
+
+def test_what_a_cancellation_would_stop_leaves_them_out_too(olga: User) -> None:
+    cap(1)
+    people.students(2)
+    sent(olga)
+    people.person("vera", phone="+79980000055")
+    mailing = ground.launched(olga)
+    assert audience.to_come(mailing) == 1
