@@ -44,6 +44,7 @@ class Reason(StrEnum):
     # why the system pauses a mailing by itself
     MISSED_TIME = "missed_time"
     WAVE_ERRORS = "wave_errors"
+    BAD_RULE = "bad_rule"
     # the number or the handset
     NO_SUCH_NUMBER = "no_such_number"
     UNREACHABLE = "unreachable"
@@ -130,6 +131,13 @@ ABOUT: dict[Reason, About] = {
         ),
         Fault.US,
         passing=True,
+    ),
+    Reason.BAD_RULE: About(
+        _("The rule can no longer be read"),
+        _(
+            "Something that its rule names was deleted while the list was drawn up. Who is in the list already gets the SMS when you go on; cancel it and write to the others anew."
+        ),
+        Fault.US,
     ),
     Reason.WAVE_ERRORS: About(
         _("Too many errors in the first wave"),

@@ -7,4 +7,12 @@ class MailingsConfig(AppConfig):
     name = "mailings"
 
     def ready(self) -> None:
+        from users import link_sessions
+
         from . import checks  # noqa: F401 - registers the check of the lease order
+        from .revocation import is_revoked
+
+        link_sessions.ask_about_revocation(is_revoked)
+        from .conditions import register_conditions
+
+        register_conditions()

@@ -153,7 +153,6 @@ def _counted(choice: Choice) -> Funnel:
             excluded[each.reason] += n
             people[mute] -= n
             phones[mute] -= distinct
-        left = left.filter(each.others)
     excluded[Reason.EMPTY_TEXT] = people[1]
     excluded[Reason.SAME_PHONE] = people[0] - phones[0]
     told = {reason: excluded[reason] for reason in Reason if excluded[reason]}

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from integrations.reasons import Reason
 from users.rights import Right, needs
+from users.segments import BadRule
 from users.signed_in import SignedIn
 
 from . import audience, reports
@@ -41,7 +42,7 @@ def audience_list(request: SignedIn, pk: int) -> HttpResponse:
 def _page(mailing: Mailing, reason: Reason | None, before: str) -> reports.Page:
     try:
         rows = audience.left_out(mailing, reason) if reason else audience.receivers(mailing)
-    except audience.BadRule:
+    except BadRule:
         return reports.Page([], None)
     return reports.page_of(rows.prefetch_related("groups"), before)
 

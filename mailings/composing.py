@@ -1,5 +1,7 @@
 """Writing a draft: the form, and the meter that answers while one types."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
@@ -8,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from integrations import router
-from users.models import audit
+from users.models import Segment, audit
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
@@ -51,7 +53,13 @@ def meter(request: SignedIn) -> HttpResponse:
 
 def _form(request: SignedIn, draft: Mailing) -> DraftForm:
     data = request.POST if request.method == "POST" else None
-    return DraftForm(data, instance=draft, with_text=router.current() is not None)
+    initial: dict[str, Any] = {}
+    asked = request.GET.get("segment", "")
+    if not draft.pk and asked.isascii() and asked.isdecimal() and len(asked) < 19:
+        chosen = Segment.objects.filter(pk=int(asked)).first()
+        initial = {"recipients": "segment", "segment": chosen} if chosen else {}
+    with_text = router.current() is not None
+    return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 
 
 def _save(form: DraftForm, request: SignedIn) -> bool:

@@ -6,11 +6,12 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from users import phones
-from users.models import Group
+from users import phones, segments
+from users.models import Group, Segment
 
 from . import audience, text
 from .models import Mailing
+from .values import needs_of
 
 
 class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -18,7 +19,7 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
 
     recipients = forms.ChoiceField(
         label=_("Who gets it"),
-        choices=[("everyone", _("Everyone")), ("groups", _("Groups"))],
+        choices=[("everyone", _("Everyone")), ("groups", _("Groups")), ("segment", _("A segment"))],
         widget=forms.RadioSelect,
     )
     groups = forms.ModelMultipleChoiceField(
@@ -28,9 +29,16 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         required=False,
     )
 
+    segment = forms.ModelChoiceField(
+        label=_("Which segment"),
+        queryset=Segment.objects.all(),
+        required=False,
+        empty_label=_("Choose…"),
+    )
+
     class Meta:
         model = Mailing
-        fields = ("name", "text", "recipients", "groups", "only_confirmed")
+        fields = ("name", "text", "recipients", "groups", "segment", "only_confirmed")
         labels: ClassVar = {
             "name": _("Name"),
             "text": _("Text"),
@@ -51,7 +59,7 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
         if self.instance.pk:
-            self.initial["recipients"] = "everyone" if self.instance.everyone else "groups"
+            self.initial["recipients"] = _whom(self.instance)
         if not with_text:
             del self.fields["text"]
 
@@ -68,30 +76,56 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         cleaned = super().clean() or {}
         if cleaned.get("recipients") == "groups" and not cleaned.get("groups"):
             self.add_error("groups", _("Choose at least one group, or everyone."))
+        if cleaned.get("recipients") == "segment":
+            self._check_segment(cleaned.get("segment"))
         return cleaned
 
+    def _check_segment(self, chosen: Segment | None) -> None:
+        if chosen is None:
+            if "segment" not in self.errors:
+                self.add_error("segment", _("Choose a segment."))
+            return
+        try:
+            segments.read(chosen.rule, of=chosen.pk)
+        except segments.BadRule as bad:
+            self.add_error("segment", bad.message)
+
     def save(self, commit: bool = True) -> Mailing:
-        self.instance.everyone = self.cleaned_data["recipients"] == "everyone"
-        if self.instance.everyone:
+        whom = self.cleaned_data["recipients"]
+        self.instance.everyone = whom == "everyone"
+        if whom != "groups":
             self.cleaned_data["groups"] = Group.objects.none()
+        if whom != "segment":
+            self.instance.segment = None
         draft: Mailing = super().save(commit)
         return draft
 
     @property
     def choice(self) -> audience.Choice:
         """Who would get it, as far as the form is filled in."""
-        nobody = Group.objects.none()
-        if self.is_bound:
-            self.is_valid()
-            said = self.cleaned_data
-            return audience.Choice(
-                everyone=said.get("recipients") == "everyone",
-                groups=said.get("groups", nobody),
-                only_confirmed=said.get("only_confirmed", False),
-            )
+        if not self.is_bound:
+            return self._as_stored()
+        self.is_valid()
+        said = self.cleaned_data
+        whom, segment = said.get("recipients"), said.get("segment")
+        return audience.Choice(
+            everyone=whom == "everyone",
+            groups=said.get("groups", Group.objects.none())
+            if whom == "groups"
+            else Group.objects.none(),
+            only_confirmed=said.get("only_confirmed", False),
+            rule=segment.rule if whom == "segment" and segment else None,
+            needs=needs_of(self.written),
+        )
+
+    def _as_stored(self) -> audience.Choice:
+        """Of a draft as it is, or of what the address preselects."""
         draft = self.instance
-        groups = draft.groups.all() if draft.pk else nobody
-        return audience.Choice(draft.everyone, groups, draft.only_confirmed)
+        if draft.pk:
+            return audience.Choice.of(draft)
+        asked = self.initial.get("segment")
+        rule = asked.rule if isinstance(asked, Segment) else None
+        return audience.Choice(False, Group.objects.none(), False, rule)
 
     @property
     def written(self) -> str:
@@ -113,6 +147,12 @@ class TestForm(forms.Form):
             return phones.normalize(self.cleaned_data["phone"], settings.DEFAULT_COUNTRY)
         except phones.BadPhone as bad:
             raise forms.ValidationError(bad.complaint.label) from bad
+
+
+def _whom(draft: Mailing) -> str:
+    if draft.everyone:
+        return "everyone"
+    return "segment" if draft.segment_id else "groups"
 
 
 def place_of(written: str, error: text.BadText) -> str:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from integrations import router
 from integrations.reasons import Reason
 from smsmail.clock import nudge
+from users import segments
 from users.models import User, audit
 
 from . import audience, ledger, text
@@ -52,7 +53,11 @@ def launch(mailing: Mailing, by: User) -> None:
         if not launched:
             raise CannotLaunch(_("This mailing has been launched already."))
         # As it is written now, which nobody can change any more; not as the caller read it.
-        _check_ready(Mailing.objects.get(id=mailing.id))
+        written = Mailing.objects.select_related("segment").get(id=mailing.id)
+        _check_ready(written)
+        if written.segment is not None:
+            rule = segments.written_out(segments.read(written.segment.rule))
+            Mailing.objects.filter(id=mailing.id).update(rule=rule)
         Counters.objects.create(mailing=mailing)
         audit(by, "launched", f"mailing {mailing.id}")
         nudge("prepare")
@@ -128,7 +133,10 @@ def _check_ready(mailing: Mailing) -> None:
         text.parse(mailing.text)
     except text.BadText as error:
         raise CannotLaunch(str(error)) from error
-    if audience.funnel(mailing).will_receive == 0:
+    funnel = audience.funnel(mailing)
+    if funnel.trouble:
+        raise CannotLaunch(funnel.trouble)
+    if funnel.will_receive == 0:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
 
 

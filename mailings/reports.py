@@ -249,6 +249,7 @@ HISTORY: dict[str, Promise] = {
     "paused": _("Paused"),
     "resumed": _("Resumed"),
     "cancelled": _("Cancelled"),
+    "links_revoked": _("Sign-in links revoked"),
     "test_sent": _("Test message sent"),
     "let_be": _("Messages of unknown fate let be"),
     "sent_again": _("Messages of unknown fate sent again"),

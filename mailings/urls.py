@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import audience_views, composing, own_messages, steering, views
+from . import audience_views, composing, own_messages, revocation, steering, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -23,6 +23,12 @@ urlpatterns = [
     path("mailings/<int:pk>/send-again/", steering.send_again, name="mailing-send-again"),
     path("mailings/<int:pk>/delete/", steering.delete, name="mailing-delete"),
     path("mailings/<int:pk>/test/", steering.test, name="mailing-test"),
+    path(
+        "mailings/<int:pk>/revoke-links/",
+        revocation.mailing_revoke_links,
+        name="mailing-revoke-links",
+    ),
+    path("settings/sending/revoke-links/", revocation.revoke_links, name="revoke-links"),
     path("me/messages/", own_messages.my_messages, name="my-messages"),
     path("messages/<int:pk>/", views.message, name="message"),
 ]

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from integrations.models import Account
 from mailings.models import Counters, Mailing, Message
 from tests import people
-from users.models import Group, User
+from users.models import Group, Segment, User
 from users.rights import Right, Role
 
 PEOPLE: dict[str, Callable[[], User]] = {
@@ -71,11 +71,19 @@ TABLE = [
     Line("person-role", ADMINISTRATORS, "post", 302, {"role": "student"}),
     Line("person-rights", ADMINISTRATORS, "post", 302),
     Line("person-access", STAFF, "post", 302, {"active": "no"}),
+    Line("person-revoke-links", STAFF),
     Line("person-password", STAFF, "post"),
     Line("groups", STAFF),
     Line("group-new", STAFF),
     Line("group", STAFF),
     Line("group-delete", STAFF),
+    Line("segments", STAFF),
+    Line("segment", STAFF),
+    Line("segment-new", STAFF),
+    Line("segment-edit", STAFF),
+    Line("segment-delete", STAFF),
+    Line("segment-rule", STAFF, "post"),
+    Line("segment-count", STAFF, "post"),
     # integrations
     Line("integrations", RESPONSIBLE),
     Line("integration", RESPONSIBLE),
@@ -106,6 +114,8 @@ TABLE = [
     Line("mailing-test", STAFF),
     Line("message", STAFF),
     Line("my-messages", EVERYBODY),
+    Line("mailing-revoke-links", STAFF),
+    Line("revoke-links", RESPONSIBLE),
 ]
 
 
@@ -114,16 +124,22 @@ def things(db: None) -> dict[str, dict[str, Any]]:
     """Something behind each address: kwargs by the beginning of its name."""
     account: Account = people.simulator()
     draft = Mailing.objects.create(name="Webinar", text="Hello", everyone=True)
-    running = Mailing.objects.create(name="Webinar", text="Hello", state=Mailing.State.SENDING)
+    running = Mailing.objects.create(
+        name="Webinar", text="Hello", state=Mailing.State.SENDING, links_sign_in=True
+    )
     Counters.objects.create(mailing=running, delivered=1)
     message = Message.objects.create(
         mailing=running, key="+79980000005", phone="+79980000005", text="Hello", status="delivered"
     )
     person = people.person("petr", phone="+79980000005")
     group = Group.objects.create(name="Webinar")
+    segment = Segment.objects.create(
+        name="Webinar", rule={"version": 1, "any": [{"field": "phone", "op": "present"}]}
+    )
     return {
         "person": {"pk": person.pk},
         "group": {"pk": group.pk},
+        "segment": {"pk": segment.pk},
         "mailing": {"pk": running.pk},
         "mailing-edit": {"pk": draft.pk},
         "mailing-audience": {"pk": draft.pk},

@@ -9,7 +9,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
 
 from . import phones
-from .models import Group, User
+from .models import Group, Segment, User
 from .rights import Right, Role
 
 
@@ -139,6 +139,25 @@ class GroupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         others = Group.objects.exclude(id=self.instance.pk).values_list("name", flat=True)
         if name.lower() in {other.lower() for other in others}:
             raise forms.ValidationError(_("There is a group of this name."), code="unique")
+        return name
+
+
+class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """The name; the rule has an editor of its own (rule_editor.py)."""
+
+    class Meta:
+        model = Segment
+        fields: ClassVar[list[str]] = ["name"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+
+    def clean_name(self) -> str:
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        others = Segment.objects.exclude(id=self.instance.pk).values_list("name", flat=True)
+        if name.lower() in {other.lower() for other in others}:
+            raise forms.ValidationError(_("There is a segment of this name."), code="unique")
         return name
 
 

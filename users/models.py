@@ -201,6 +201,11 @@ class LinkSignIn(models.Model):
     def __str__(self) -> str:
         return f"{self.outcome} {self.pk}"
 
+    @property
+    def number(self) -> str:
+        """Of the mailing, as its address has it."""
+        return self.source.rpartition(" ")[2]
+
 
 class OptOut(models.Model):
     """A phone that wants no SMS. By phone, so that it survives deletion and a second import."""

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import group_views, own_views, views
+from . import group_views, own_views, segment_views, views
 
 urlpatterns = [
     path("sign-in/", own_views.SignIn.as_view(), name="sign-in"),
@@ -22,8 +22,16 @@ urlpatterns = [
     path("people/<int:pk>/rights/", views.person_rights, name="person-rights"),
     path("people/<int:pk>/access/", views.person_access, name="person-access"),
     path("people/<int:pk>/password/", views.person_password, name="person-password"),
+    path("people/<int:pk>/revoke-links/", views.person_revoke_links, name="person-revoke-links"),
     path("people/groups/", group_views.groups, name="groups"),
     path("people/groups/new/", group_views.group_new, name="group-new"),
     path("people/groups/<int:pk>/", group_views.group, name="group"),
     path("people/groups/<int:pk>/delete/", group_views.group_delete, name="group-delete"),
+    path("segments/", segment_views.segment_list, name="segments"),
+    path("segments/new/", segment_views.segment_new, name="segment-new"),
+    path("segments/rule/", segment_views.segment_rule, name="segment-rule"),
+    path("segments/count/", segment_views.segment_count, name="segment-count"),
+    path("segments/<int:pk>/", segment_views.segment, name="segment"),
+    path("segments/<int:pk>/edit/", segment_views.segment_edit, name="segment-edit"),
+    path("segments/<int:pk>/delete/", segment_views.segment_delete, name="segment-delete"),
 ]

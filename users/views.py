@@ -7,6 +7,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
@@ -49,6 +51,7 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         "opted_out": OptOut.objects.filter(phone=shown.phone).first() if shown.phone else None,
         "replies": replies_of(shown),
         "consent_events": shown.consent_events.select_related("by").order_by("-id")[:HISTORY],
+        "sign_ins": shown.link_sign_ins.order_by("-id")[:HISTORY],
         "rights": [right.label for right in Right if shown.may(right)],
         "role_form": RoleForm(roles=roles, initial={"role": shown.role}) if roles else None,
         "rights_form": RightsForm(rights=rights, initial={"rights": shown.rights})
@@ -146,6 +149,23 @@ def person_access(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(User, pk=pk)
     staff.change_access(shown, active=request.POST.get("active") == "yes", by=request.user)
     messages.success(request, _("Saved."))
+    return redirect("person", pk)
+
+
+@needs(Right.EDIT_PEOPLE)
+def person_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
+    """The links of SMS that have been sent to this person no longer sign in."""
+    shown = get_object_or_404(User, pk=pk)
+    if not staff.may_edit(request.user, shown):
+        raise PermissionDenied
+    if request.method != "POST":
+        context = {"person": shown, "back": reverse("person", args=[pk])}
+        return render(request, "users/person_revoke_links.html", context)
+    with transaction.atomic():
+        User.objects.filter(pk=pk).update(links_revoked_at=timezone.now())
+        audit(request.user, "links_revoked", f"user {pk}")
+    words = _("Links sent to %(name)s so far no longer sign in.")
+    messages.success(request, words % {"name": shown.name})
     return redirect("person", pk)
 
 

@@ -49,11 +49,8 @@ class Mailing(models.Model):
         EARLY = "early", _("Hand over beforehand; the service sends at the minute")
         HOLD = "hold", _("Hold here until the minute")
 
-    # States in which lots may be claimed.
-    RUNNING = frozenset({State.PREPARING, State.SENDING, State.WATCHING})
-    STOPPABLE = frozenset(
-        {State.SCHEDULED, State.WATCHING, State.PREPARING, State.SENDING, State.PAUSED}
-    )
+    RUNNING = frozenset({State.PREPARING, State.SENDING})
+    STOPPABLE = frozenset({State.PREPARING, State.SENDING, State.PAUSED})
 
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
     name = models.CharField(_("name"), max_length=120)

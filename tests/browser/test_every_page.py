@@ -29,6 +29,7 @@ STUDENT = ["me", "my-messages", "password"]
 MANAGER = [
     *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
+    "person-revoke-links",
     *("group-delete", "mailing", "mailing-recipients", "mailing-reasons", "message"),
 ]
 DRAFT = [
@@ -41,8 +42,9 @@ DRAFT = [
 ]
 RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
+    "mailing-revoke-links",
 ]
-OWNER = ["integrations", "integration", "person", "dashboard"]
+OWNER = ["integrations", "integration", "person", "dashboard", "revoke-links"]
 CONNECTED = ["integration", "integration-disconnect"]
 
 
@@ -136,7 +138,7 @@ def test_for_a_manager_with_a_draft_and_one_under_way(
 ) -> None:
     draft = Mailing.objects.get(state=Mailing.State.DRAFT)
     running = Mailing.objects.filter(state=Mailing.State.DONE).order_by("-pk")[0]
-    Mailing.objects.filter(pk=running.pk).update(state=Mailing.State.SENDING)
+    Mailing.objects.filter(pk=running.pk).update(state=Mailing.State.SENDING, links_sign_in=True)
     lost = running.messages.filter(status=Message.Status.DELIVERED).values("pk")[:3]
     Message.objects.filter(pk__in=[row["pk"] for row in lost]).update(
         status=Message.Status.UNKNOWN, reason=Reason.NO_ANSWER

@@ -1,25 +1,26 @@
 """The funnel: who gets it, who does not and why; and that preparation then does the very same."""
 
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.reasons import Reason
 from mailings import audience, prepare
 from mailings.audience import Choice, Funnel, funnel
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Counters, Dispatch, Mailing, Message, Policy
 from tests import people
 from tests.mailings import ground
 from users import consent
-from users.models import AuditEvent, ConsentEvent, Group, OptOut, User
+from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, Segment, User
 
 Status = Message.Status
+KAZAN = {"version": 1, "all": [{"field": "city", "op": "is", "value": "Kazan"}]}
 CONFIRMED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -40,6 +41,8 @@ WRONG: dict[Reason, dict[str, Any]] = {
     Reason.FORBIDDEN: {"sms_forbidden": True},
     Reason.OPTED_OUT: {},
 }
+
+LINES = [*WRONG, Reason.HAD_LATELY, Reason.EMPTY_TEXT, Reason.SAME_PHONE]
 
 
 def someone(name: str, *wrong: Reason) -> User:
@@ -148,45 +151,161 @@ def test_the_ceiling_is_the_newest_person(db: None) -> None:
     assert audience.newest() == max(User.objects.values_list("id", flat=True))
 
 
+def test_a_text_of_variables_alone_is_nothing_for_who_has_none(db: None) -> None:
+    people.person("vera", phone="+79980000011", first_name=" ")
+    people.person("pavel", phone="+79980000012")
+    mute = {Reason.EMPTY_TEXT: 1}
+    assert funnel(ground.draft(text=" {first_name}\n")) == Funnel(2, mute, 1)
+    assert funnel(ground.draft(text="{first_name}!")) == Funnel(2, {}, 2)
+    assert funnel(ground.draft(text="{first_name|friend}")) == Funnel(2, {}, 2)
+    assert funnel(ground.draft(text="{first_name}{email}")) == Funnel(2, {}, 2)
+    assert funnel(ground.draft(text="{first_name")) == Funnel(2, {}, 2)  # cannot be launched so
+    choice = Choice(True, Group.objects.none(), False, needs=frozenset({"first_name"}))
+    assert funnel(choice) == Funnel(2, mute, 1)
+
+
+def test_a_person_without_a_text_does_not_take_the_place_of_another(db: None) -> None:
+    people.simulator()
+    people.person("vera", phone="+79980000011", first_name="")
+    pavel = people.person("pavel", phone="+79980000011")
+    mailing = ground.draft(text="{first_name}")
+    assert funnel(mailing) == Funnel(2, {Reason.EMPTY_TEXT: 1}, 1)
+    assert list(audience.receivers(mailing)) == [pavel]
+
+
+def test_a_segment_is_asked_by_its_rule(db: None) -> None:
+    people.person("vera", phone="+79980000011", city="Kazan")
+    people.person("pavel", phone="+79980000012", city="Tver")
+    mailing = ground.draft(everyone=False, segment=Segment.objects.create(name="K", rule=KAZAN))
+    assert funnel(mailing) == Funnel(1, {}, 1)
+    mailing.rule = {**KAZAN, "all": [{"field": "city", "op": "is", "value": "Tver"}]}
+    assert [each.first_name for each in audience.receivers(mailing)] == ["Pavel"]
+
+
+def test_a_rule_that_cannot_be_read_is_nobody_and_says_why(db: None) -> None:
+    people.students(1)
+    for rule in ({}, {"version": 99}, [], "\0", {"version": 1, "all": [{"segment": 9}]}):
+        said = funnel(Choice(False, Group.objects.none(), False, rule=rule))
+        assert (said.total, said.will_receive) == (0, 0)
+        assert said.trouble
+    bad = Choice(False, Group.objects.none(), False, rule={"version": 99})
+    assert audience.sample(bad) is None
+    assert audience.recent_funnel(bad).trouble
+
+
+def test_a_recent_funnel_is_remembered_for_these_people_only(db: None) -> None:
+    people.students(2)
+    mailing = ground.draft()
+    assert audience.recent_funnel(mailing).will_receive == 2
+    User.objects.all().delete()
+    assert audience.recent_funnel(mailing).will_receive == 2
+    mailing.only_confirmed = True
+    assert audience.recent_funnel(mailing).will_receive == 0
+    assert funnel(ground.draft()).will_receive == 0
+
+
+def test_the_same_people_are_remembered_under_the_same_key(db: None) -> None:
+    one, two = (Group.objects.create(name=name) for name in "ot")
+    both = Group.objects.order_by("id"), Group.objects.order_by("-id")
+    assert len({Choice(False, groups, False).key("x") for groups in both}) == 1
+    keys = {
+        Choice(True, both[0], False).key("x"),
+        Choice(True, both[0], False).key("y"),
+        Choice(True, both[0], True).key("x"),
+        Choice(False, both[0], False).key("x"),
+        Choice(False, Group.objects.filter(id=one.id), False).key("x"),
+        Choice(False, both[0], False, rule=KAZAN).key("x"),
+        Choice(True, both[0], False, needs=frozenset({"city"})).key("x"),
+        Choice(True, both[0], False, mailing=ground.draft()).key("x"),
+    }
+    Policy.objects.create(id=1, cap_messages=1)
+    keys.add(Choice(True, both[0], False).key("x"))
+    assert two.id
+    assert len(keys) == 9
+
+
+def test_a_sample_is_somebody_who_would_get_it(db: None) -> None:
+    people.person("vera", phone="+79980000011", last_name="Petrova")
+    pavel = people.person("pavel", phone="+79980000012", last_name="Petrov")
+    people.person("twin", phone="+79980000012", last_name="Petrovsky")
+    people.person("zoya", last_name="Petrovna")
+    mailing = ground.draft()
+    found = audience.sample(mailing)
+    assert found is not None
+    assert found.first_name == "Vera"
+    assert audience.sample(mailing, "pavel petrov") == pavel
+    assert audience.sample(mailing, "8 998 000 00 12") == pavel
+    for nobody in ("twin", "zoya", "\0nobody", "%"):
+        assert audience.sample(mailing, nobody) is None
+
+
 # --- any people ------------------------------------------------------------------------------
 class Anyone(NamedTuple):
     phone: str
     active: bool
     confirmed: bool
     forbidden: bool
+    name: str
+    city: str
     groups: set[int]
 
 
+class Plan(NamedTuple):
+    """Whom the mailing goes to, and what is set for all mailings."""
+
+    chosen: str | set[int]  # everyone, kazan, or groups
+    only_confirmed: bool
+    text: str
+    cap: int
+    had: dict[str, int]  # phone -> messages of other mailings
+
+
+PHONES = ["+79980000001", "+79980000002", "+79980000003"]
 ANYONE = st.builds(
     Anyone,
-    phone=st.sampled_from(["", "8998", "+79980000001", "+79980000002", "+79980000003"]),
+    phone=st.sampled_from(["", "8998", *PHONES]),
     active=st.sampled_from([True, True, True, False]),
     confirmed=st.booleans(),
     forbidden=st.sampled_from([False, False, True]),
+    name=st.sampled_from(["", "Vera"]),
+    city=st.sampled_from(["Kazan", "Tver"]),
     groups=st.sets(st.integers(0, 2)),
+)
+PLAN = st.builds(
+    Plan,
+    chosen=st.one_of(st.sampled_from(["everyone", "kazan"]), st.sets(st.integers(0, 2))),
+    only_confirmed=st.booleans(),
+    text=st.sampled_from(["Webinar at six", "{first_name}"]),
+    cap=st.integers(0, 2),
+    had=st.dictionaries(st.sampled_from(PHONES), st.integers(1, 2)),
 )
 
 
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     everybody=st.lists(ANYONE, max_size=10),
     out=st.sampled_from(["", "+79980000002"]),
-    chosen=st.one_of(st.none(), st.sets(st.integers(0, 2))),
-    only_confirmed=st.booleans(),
+    plan=PLAN,
     chunk=st.integers(1, 4),
 )
 def test_the_funnel_adds_up_and_preparation_does_what_it_says(
-    everybody: list[Anyone], out: str, chosen: set[int] | None, only_confirmed: bool, chunk: int
+    everybody: list[Anyone], out: str, plan: Plan, chunk: int
 ) -> None:
-    mailing = _world(everybody, out, chosen, only_confirmed)
+    mailing = _world(everybody, out, plan)
     said = funnel(mailing)
     assert said.total == sum(said.excluded.values()) + said.will_receive
-    assert said.total == sum(
-        each.active and (chosen is None or bool(each.groups & chosen)) for each in everybody
-    )
+    assert said.total == sum(each.active and _is_meant(each, plan) for each in everybody)
+    lists = {reason.value: set(audience.left_out(mailing, reason)) for reason in LINES}
+    lists[""] = set(audience.receivers(mailing))
+    behind = {**said.excluded, "": said.will_receive}
+    assert {reason: len(found) for reason, found in lists.items() if found} == {
+        reason: n for reason, n in behind.items() if n
+    }
     Counters.objects.create(mailing=mailing)
-    Mailing.objects.update(state="preparing", launched_at=CONFIRMED, ceiling=audience.newest())
+    Mailing.objects.filter(pk=mailing.pk).update(
+        state="preparing", launched_at=timezone.now(), ceiling=audience.newest()
+    )
     usual, prepare.CHUNK = prepare.CHUNK, chunk
     try:
         while prepare.prepare_some(mailing.id):
@@ -194,31 +313,73 @@ def test_the_funnel_adds_up_and_preparation_does_what_it_says(
     finally:
         prepare.CHUNK = usual
     rows = Message.objects.filter(mailing=mailing)
-    assert rows.filter(status=Status.WAITING, reason="").count() == said.will_receive
-    skipped = rows.filter(status=Status.SKIPPED).values_list("reason", flat=True)
-    assert Counter(skipped) == Counter({reason.value: n for reason, n in said.excluded.items()})
+    stored = {
+        (row.reason, row.user_id): row.status for row in rows.only("reason", "user_id", "status")
+    }
+    assert stored == {
+        (reason, user.id): Status.SKIPPED if reason else Status.WAITING
+        for reason, found in lists.items()
+        for user in found
+    }
     ground.assert_counters_equal_rows(mailing)
 
 
-def _world(
-    everybody: list[Anyone], out: str, chosen: set[int] | None, only_confirmed: bool
-) -> Mailing:
+def _is_meant(each: Anyone, plan: Plan) -> bool:
+    if isinstance(plan.chosen, set):
+        return bool(each.groups & plan.chosen)
+    return plan.chosen == "everyone" or each.city == "Kazan"
+
+
+def _world(everybody: list[Anyone], out: str, plan: Plan) -> Mailing:
     """A fresh one for each example: they share the test's transaction."""
-    for model in (Message, Dispatch, Counters, Mailing, AuditEvent, ConsentEvent, OptOut):
+    for model in (Message, Dispatch, Counters, Mailing, AuditEvent, ConsentEvent, OptOut, Policy):
         model.objects.all().delete()
     User.objects.all().delete()
     groups = [Group.objects.get_or_create(name=f"Group {n}")[0] for n in range(3)]
     if out:
         opted_out(out)
-    for number, each in enumerate(everybody):
-        user = User.objects.create(
+    users = [
+        User(
             email=f"anyone{number}@example.com",
+            first_name=each.name,
+            city=each.city,
             phone=each.phone,
             is_active=each.active,
             phone_confirmed_at=CONFIRMED if each.confirmed else None,
             sms_forbidden=each.forbidden,
         )
-        user.groups.set([groups[n] for n in each.groups])
-    mailing = ground.draft(everyone=chosen is None, only_confirmed=only_confirmed)
-    mailing.groups.set([groups[n] for n in chosen or ()])
+        for number, each in enumerate(everybody)
+    ]
+    User.objects.bulk_create(users)
+    Membership.objects.bulk_create(
+        Membership(user=user, group=groups[n])
+        for user, each in zip(users, everybody, strict=True)
+        for n in each.groups
+    )
+    if plan.cap:
+        Policy.objects.create(id=1, cap_messages=plan.cap)
+    _books(plan.had)
+    segment, _ = Segment.objects.get_or_create(name="Kazan", defaults={"rule": KAZAN})
+    mailing = ground.draft(
+        text=plan.text,
+        everyone=plan.chosen == "everyone",
+        only_confirmed=plan.only_confirmed,
+        segment=segment if plan.chosen == "kazan" else None,
+    )
+    if isinstance(plan.chosen, set):
+        mailing.groups.set([groups[n] for n in plan.chosen])
     return mailing
+
+
+def _books(had: dict[str, int]) -> None:
+    """Other mailings that have reached these phones."""
+    for number in (1, 2):
+        phones = [phone for phone, times in had.items() if times >= number]
+        other = ground.draft(state=Mailing.State.DONE)
+        lot = Dispatch.objects.create(
+            mailing=other, size=2, reference=f"r{number}", claimed_at=timezone.now()
+        )
+        for phone in phones:
+            Message.objects.create(
+                mailing=other, key=phone, phone=phone, dispatch=lot, status=Status.DELIVERED
+            )
