@@ -23,9 +23,6 @@ urlpatterns = [
     path("people/<int:pk>/access/", views.person_access, name="person-access"),
     path("people/<int:pk>/password/", views.person_password, name="person-password"),
     path("people/<int:pk>/revoke-links/", views.person_revoke_links, name="person-revoke-links"),
-    path(
-        "people/<int:pk>/revoke-links/", views.person_revoke_links, name="person-revoke-links"
-    ),
     path("people/groups/", group_views.groups, name="groups"),
     path("people/groups/new/", group_views.group_new, name="group-new"),
     path("people/groups/<int:pk>/", group_views.group, name="group"),
