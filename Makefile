@@ -7,7 +7,7 @@ PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11
 	done)
 PEOPLE ?= 1000
 # Whatever .env says, these run on SQLite and without a broker.
-EMBEDDED := DATABASE_URL= DATABASE_URL_FILE= REDIS_URL= REDIS_URL_FILE= PUBLIC_URL= HOST= PORT=
+EMBEDDED := DATABASE_URL= DATABASE_URL_FILE= REDIS_URL= REDIS_URL_FILE= PUBLIC_URL= SHORT_URL= HOST= PORT=
 
 run: .venv/.run
 	@exec .venv/bin/python manage.py serve

@@ -58,13 +58,20 @@ _host = "127.0.0.1" if HOST in {"0.0.0.0", "::"} else HOST  # noqa: S104 - compa
 PUBLIC_URL = text(
     "PUBLIC_URL", f"http://[{_host}]:{PORT}" if ":" in _host else f"http://{_host}:{PORT}"
 ).rstrip("/")
-_public = urlsplit(PUBLIC_URL)
-if _public.scheme not in {"http", "https"} or not _public.hostname or _public.path:
-    raise ImproperlyConfigured(f"PUBLIC_URL={PUBLIC_URL} must look like https://sms.example.com")
+# The same of the short links in messages: a domain of few letters leaves more room for words.
+SHORT_URL = text("SHORT_URL", PUBLIC_URL).rstrip("/")
+_public, _short = urlsplit(PUBLIC_URL), urlsplit(SHORT_URL)
+for _name, _url, _parts in (("PUBLIC_URL", PUBLIC_URL, _public), ("SHORT_URL", SHORT_URL, _short)):
+    if _parts.scheme not in {"http", "https"} or not _parts.hostname or _parts.path:
+        raise ImproperlyConfigured(f"{_name}={_url} must look like https://sms.example.com")
 SECURE = _public.scheme == "https"
 
 DEBUG = flag("DEBUG")
-ALLOWED_HOSTS = [*words("ALLOWED_HOSTS"), _public.hostname, "localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = [
+    *words("ALLOWED_HOSTS"),
+    *{_public.hostname, _short.hostname},
+    *("localhost", "127.0.0.1", "[::1]"),
+]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 # Addresses or networks whose X-Forwarded-For and -Proto are believed (wsgi.py).
 TRUSTED_PROXIES = words("TRUSTED_PROXIES")

@@ -66,6 +66,8 @@ def test_the_example_names_every_setting() -> None:
         ("PORT", "70000"),
         ("PUBLIC_URL", "sms.example.com"),
         ("PUBLIC_URL", "https://sms.example.com/path"),
+        ("SHORT_URL", "s.example.com"),
+        ("SHORT_URL", "https://s.example.com/r"),
         ("TRUSTED_PROXIES", "proxy"),
         ("DATABASE_URL", "mysql://127.0.0.1/smsmail"),
         ("REDIS_URL", "127.0.0.1"),
@@ -148,3 +150,23 @@ def test_the_public_address_follows_host_and_port(
 
     assert made["PUBLIC_URL"] == address
     assert made["SECURE"] == made["SESSION_COOKIE_SECURE"] == address.startswith("https")
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"PUBLIC_URL": "https://sms.example.com"}, "https://sms.example.com"),
+        (
+            {"PUBLIC_URL": "https://sms.example.com", "SHORT_URL": "https://s.example.com/"},
+            "https://s.example.com",
+        ),
+    ],
+)
+def test_the_short_address_is_the_public_one_or_its_own(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], address: str
+) -> None:
+    made = settings_with(monkeypatch, **environment)
+
+    assert made["SHORT_URL"] == address
+    assert address.partition("://")[2].partition(":")[0] in made["ALLOWED_HOSTS"]
