@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import door, simulator_views, views
+from . import door, short_domain, simulator_views, views
 
 urlpatterns = [
     path("settings/integrations/", views.integrations, name="integrations"),
@@ -20,5 +20,7 @@ urlpatterns = [
         name="integration-disconnect",
     ),
     path("hooks/<slug:slug>/<str:key>/", door.receipt, name="receipt-door"),
+    path("settings/short-domain/", short_domain.short_domain, name="short-domain"),
+    path("echo/<slug:challenge>/", short_domain.echo, name="echo"),
     path("simulator/", simulator_views.simulator, name="simulator"),
 ]

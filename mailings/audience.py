@@ -153,6 +153,7 @@ def _counted(choice: Choice) -> Funnel:
             excluded[each.reason] += n
             people[mute] -= n
             phones[mute] -= distinct
+        left = left.filter(each.others)
     excluded[Reason.EMPTY_TEXT] = people[1]
     excluded[Reason.SAME_PHONE] = people[0] - phones[0]
     told = {reason: excluded[reason] for reason in Reason if excluded[reason]}
@@ -182,12 +183,7 @@ def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
     if cap is None:
         return found
     full = set(cap.phones().filter(phone__in=[each.phone for each in found if not each.why_not]))
-    return [
-        each._replace(why_not=Reason.HAD_LATELY.value)
-        if not each.why_not and each.phone in full
-        else each
-        for each in found
-    ]
+    return [each if not each.why_not and each.phone in full else each for each in found]
 
 
 def people(mailing: Mailing) -> "QuerySet[Any]":

@@ -152,7 +152,7 @@ def _person(dice: random.Random, now: datetime, phone: str) -> User:
         date_joined=joined,
         language="ru" if russian else "en",
         time_zone=time_zone,
-        fields={"city": city},
+        city=city,
     )
 
 

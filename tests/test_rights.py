@@ -91,6 +91,8 @@ TABLE = [
     Line("integration-try", RESPONSIBLE, "post"),
     Line("integration-disconnect", RESPONSIBLE),
     Line("fallback", RESPONSIBLE, "post", 302, {"on": "yes"}),
+    Line("short-domain", RESPONSIBLE),
+    Line("echo", EVERYBODY, public=True),
     Line("simulator", STAFF),
     Line("receipt-door", EVERYBODY, public=True),
     # mailings
@@ -147,6 +149,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "mailing-delete": {"pk": draft.pk},
         "message": {"pk": message.pk},
         "integration": {"slug": "simulator"},
+        "echo": {"challenge": "abc"},
         "receipt-door": {"slug": "simulator", "key": account.receipt_key},
     }
 

@@ -114,6 +114,7 @@ class PersonForm(ProfileForm):
             "last_name",
             "email",
             "phone",
+            "city",
             "groups",
             "language",
             "time_zone",

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 # Without preload: axe would fetch imported style sheets once more, from beside the page.
 AXE = {"resultTypes": ["violations"], "preload": False}
 # Addresses that answer a GET with something else than a page of its own.
-NO_PAGES = {"health", "receipt-door", "mailing-live", "prove"}
+NO_PAGES = {"health", "receipt-door", "mailing-live", "prove", "echo"}
 PUBLIC = ["sign-in"]
 STUDENT = ["me", "my-messages", "password"]
 MANAGER = [
@@ -44,7 +44,7 @@ RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
     "mailing-revoke-links",
 ]
-OWNER = ["integrations", "integration", "person", "dashboard", "revoke-links"]
+OWNER = ["integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"]
 CONNECTED = ["integration", "integration-disconnect"]
 
 

@@ -184,7 +184,14 @@ def test_a_segment_is_asked_by_its_rule(db: None) -> None:
 
 def test_a_rule_that_cannot_be_read_is_nobody_and_says_why(db: None) -> None:
     people.students(1)
-    for rule in ({}, {"version": 99}, [], "\0", {"version": 1, "all": [{"segment": 9}]}):
+    rules: tuple[Any, ...] = (
+        {},
+        {"version": 99},
+        [],
+        "\0",
+        {"version": 1, "all": [{"segment": 9}]},
+    )
+    for rule in rules:
         said = funnel(Choice(False, Group.objects.none(), False, rule=rule))
         assert (said.total, said.will_receive) == (0, 0)
         assert said.trouble
@@ -298,7 +305,7 @@ def test_the_funnel_adds_up_and_preparation_does_what_it_says(
     assert said.total == sum(each.active and _is_meant(each, plan) for each in everybody)
     lists = {reason.value: set(audience.left_out(mailing, reason)) for reason in LINES}
     lists[""] = set(audience.receivers(mailing))
-    behind = {**said.excluded, "": said.will_receive}
+    behind = {str(reason): n for reason, n in said.excluded.items()} | {"": said.will_receive}
     assert {reason: len(found) for reason, found in lists.items() if found} == {
         reason: n for reason, n in behind.items() if n
     }
