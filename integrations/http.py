@@ -68,12 +68,13 @@ def get(
     *,
     params: Mapping[str, str] | None = None,
     deadline: float,
+    read_timeout: float | None = None,
     auth: tuple[str, str] | None = None,
     cap: int = BODY_CAP,
 ) -> Answer:
     """GET. Bounded in time and sorted as post() is: its empty body leaves as one of post()'s does."""
     address = f"{url}?{urlencode(params)}" if params else url
-    line = _Line(b"", deadline, settings.READ_TIMEOUT)
+    line = _Line(b"", deadline, read_timeout or settings.READ_TIMEOUT)
     return _exchange("GET", address, line, {}, auth, cap)
 
 

@@ -23,7 +23,7 @@ from users.signed_in import SignedIn
 
 from . import http
 
-WAIT = 10  # seconds for the whole answer
+WAIT = 10  # seconds to reach it, and as many for its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,11 @@ SILENT = Finding(
 )
 CERTIFICATE = Finding(
     False,
-    _("The certificate is not valid for this domain."),
-    _("Let the proxy get a certificate for it too. Phones would warn people off the links."),
+    _("No secure connection comes about."),
+    _(
+        "Its certificate is missing or not valid. Let the proxy get one for this domain too: phones "
+        "would warn people off the links."
+    ),
 )
 BROKEN = Finding(
     False,
@@ -111,9 +114,12 @@ def check() -> Finding:
     """Ask our own short address for what only this installation can answer."""
     challenge = secrets.token_hex(16)
     url = settings.SHORT_URL + reverse("echo", args=[challenge])
-    answer = http.get(url, deadline=http.clock() + WAIT, cap=1000)
-    if answer.failure and not answer.status:
-        return FAILURES.get(answer.error, BROKEN)
+    began = http.clock()
+    answer = http.get(url, deadline=began + WAIT, read_timeout=WAIT, cap=1000)
+    if answer.failure:
+        # Waited for in vain, the connection is cut by ourselves.
+        in_vain = http.clock() >= began + WAIT
+        return FAILURES.get(answer.error, SILENT if in_vain else BROKEN)
     if 300 <= answer.status < 400:
         return REDIRECTS
     known = constant_time_compare(answer.body.strip(), _answer_to(challenge))
