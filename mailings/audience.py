@@ -183,7 +183,12 @@ def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
     if cap is None:
         return found
     full = set(cap.phones().filter(phone__in=[each.phone for each in found if not each.why_not]))
-    return [each if not each.why_not and each.phone in full else each for each in found]
+    return [
+        each._replace(why_not=Reason.HAD_LATELY.value)
+        if not each.why_not and each.phone in full
+        else each
+        for each in found
+    ]
 
 
 def people(mailing: Mailing) -> "QuerySet[Any]":
