@@ -116,7 +116,6 @@ TABLE = [
     Line("mailing-test", STAFF),
     Line("message", STAFF),
     Line("my-messages", EVERYBODY),
-    Line("sign-in-by-link", EVERYBODY, status=410, public=True),  # without a ticket
     Line("mailing-revoke-links", STAFF),
     Line("revoke-links", RESPONSIBLE),
 ]
