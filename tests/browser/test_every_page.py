@@ -16,7 +16,7 @@ from mailings.models import Mailing, Message
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
-from users.models import Group, Reply, User
+from users.models import Group, Reply, Segment, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -30,6 +30,7 @@ MANAGER = [
     *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
     "person-revoke-links",
+    *("segments", "segment-new", "segment", "segment-edit", "segment-delete"),
     *("group-delete", "mailing", "mailing-recipients", "mailing-reasons", "message"),
 ]
 DRAFT = [
@@ -100,6 +101,7 @@ def addresses(names: list[str], **things: int | str) -> list[str]:
     def kwargs(name: str) -> dict[str, int | str] | None:
         thing = things.get(name.split("-")[0])
         alone = {"mailings", "mailing-new", "people", "person-new", "groups", "group-new"}
+        alone |= {"segments", "segment-new"}
         if thing is None or name in alone:
             return None
         return {"slug" if name.startswith("integration") else "pk": thing}
@@ -117,8 +119,21 @@ def things(transactional_db: None) -> dict[str, int | str]:
         "message": Message.objects.filter(mailing=done).exclude(reason="")[0].pk,
         "person": User.objects.filter(role="student")[5].pk,
         "group": Group.objects.all()[0].pk,
+        "segment": _segment().pk,
         "integration": "smsc",
     }
+
+
+def _segment() -> Segment:
+    """A rule with everything that its editor can draw."""
+    group = str(Group.objects.all()[0].pk)
+    nested = [
+        {"field": "group", "op": "since", "value": [group, "2020-01-01"]},
+        {"field": "registered", "op": "between", "value": ["2020-01-01", "2030-01-01"]},
+        {"not": {"all": [{"field": "seen", "op": "in_days", "value": 30}]}},
+    ]
+    city = {"field": "city", "op": "is", "value": "Казань"}
+    return Segment.objects.create(name="Kazan", rule={"version": 1, "any": [city, {"any": nested}]})
 
 
 def test_before_signing_in(look: Callable[..., None]) -> None:
