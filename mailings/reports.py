@@ -217,7 +217,7 @@ def _phone_like(typed: str) -> Q:
 
 def page_of(rows: QuerySet[Any], before: str) -> Page:
     """By id, never by OFFSET: the hundredth page costs as much as the first."""
-    if before.isdecimal():
+    if before.isascii() and before.isdecimal() and len(before) < 19:  # no id is longer
         rows = rows.filter(id__lt=int(before))
     found = list(rows.order_by("-id")[: PAGE + 1])
     older = found[PAGE - 1].id if len(found) > PAGE else None

@@ -131,3 +131,9 @@ def test_a_cancelled_mailing_is_over_when_nothing_is_open() -> None:
 def move(messages: list[Message], to: Message.Status, reason: str = "") -> None:
     with transaction.atomic():
         ledger.move([Move(message.pk, to, reason) for message in messages])
+
+
+@pytest.mark.parametrize("before", ["9" * 5000, "9" * 25, "٣", "-1", "x"])
+def test_a_page_before_nonsense_is_the_first(db: None, before: str) -> None:
+    mailing = Mailing.objects.create(name="Webinar")
+    assert reports.page_of(Mailing.objects.all(), before).rows == [mailing]
