@@ -15,6 +15,7 @@ django.setup()  # the worker begins here; the other process has done it already
 
 from mailings import text  # noqa: E402 - models need Django to be set up
 from mailings.models import Mailing, Message  # noqa: E402
+from mailings.values import values_of  # noqa: E402
 from users.models import User  # noqa: E402
 
 from .processes import plain_worker  # noqa: E402
@@ -41,7 +42,7 @@ def run(people: int, body: str) -> tuple[Step, Step]:
 
 def send_all(mailing: Mailing, people: list[User]) -> None:
     for person in people:
-        values = text.values_of(person.first_name, person.last_name, person.email, person.phone)
+        values = values_of(person)
         message = Message(mailing=mailing, key=person.phone, user=person, phone=person.phone)
         message.text = text.render(text.parse(mailing.text), values)
         message.parts = text.parts_of(message.text)

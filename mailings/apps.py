@@ -7,12 +7,14 @@ class MailingsConfig(AppConfig):
     name = "mailings"
 
     def ready(self) -> None:
-        from users import link_sessions
+        from users import link_sessions, own_fields
 
         from . import checks  # noqa: F401 - registers the check of the lease order
         from .revocation import is_revoked
+        from .values import drafts_with
 
         link_sessions.ask_about_revocation(is_revoked)
+        own_fields.ask_about_uses(drafts_with)
         from .conditions import register_conditions
 
         register_conditions()

@@ -57,6 +57,7 @@ class Choice:
     rule: Any = None  # of a segment, as stored; counts unless everyone is chosen
     needs: frozenset[str] = frozenset()  # needs_of() the text
     mailing: Mailing | None = None  # where it is saved already
+    typed: bool = False  # in a form just now: asked again with the next key
 
     @classmethod
     def of(cls, mailing: Mailing) -> "Choice":

@@ -1,43 +1,54 @@
-"""Writing a draft: the form, and the meter that answers while one types."""
+"""Writing a draft: the form, what answers while one types, and changes of the text at one click."""
 
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from integrations import router
-from users.models import Segment, audit
+from users.models import Segment
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports
+from . import alphabet, bare_links, drafts, reports
 from .forms import DraftForm
 from .models import Mailing
-from .preview import preview_of, service
-from .text import VARIABLES
+from .preview import Look, preview_of, service
+from .values import variables
 
 
 @needs(Right.EDIT_MAILINGS)
 def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
-    """A new draft, or one that is not launched yet."""
+    """A new draft, or one that is not launched yet. A post that names a `fix` comes back with the
+    text changed and nothing saved.
+    """
     draft = get_object_or_404(reports.mailings(), pk=pk) if pk else Mailing()
     if draft.state != Mailing.State.DRAFT:
         return _too_late(request, draft)
+    version = request.POST.get("version", drafts.version_of(draft))
     form = _form(request, draft)
-    if request.method == "POST" and form.is_valid():
-        if not _save(form, request):
+    if request.method == "POST" and "fix" not in request.POST and form.is_valid():
+        try:
+            saved = drafts.save(form, request.user, request.POST.get("version"))
+        except drafts.NoDraft:
             return _too_late(request, draft)
-        return redirect("mailing", pk=draft.pk)
+        except drafts.ChangedMeanwhile as words:
+            form.add_error(None, str(words))
+            version = drafts.version_of(draft)
+        else:
+            return redirect("mailing", pk=saved.draft.pk)
     context = {
         "form": form,
-        "draft": draft,
-        "variables": VARIABLES,
-        "preview": preview_of(form.written, form.choice, request.user),
-        **service(),
+        "draft": reports.mailings().get(pk=pk) if pk else draft,  # not as it was typed
+        "version": version,
+        "variables": variables(),
+        **_metered(request, form),
     }
     return render(request, "mailings/compose.html", context)
 
@@ -47,12 +58,45 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
 def meter(request: SignedIn) -> HttpResponse:
     """What the form would come to as it stands, complete or not."""
     form = _form(request, Mailing())
-    context = {"preview": preview_of(form.written, form.choice, request.user), **service()}
-    return render(request, "mailings/meter.html", context)
+    return render(request, "mailings/meter.html", _metered(request, form))
+
+
+@needs(Right.EDIT_MAILINGS)
+@require_POST
+def fix(request: SignedIn) -> HttpResponse:
+    """The text alone, changed as `fix` says: for a browser that puts it into its field itself."""
+    changed = _fixed(request.POST.get("text", ""), request.POST.get("fix", ""))
+    return HttpResponse(changed, content_type="text/plain; charset=utf-8")
+
+
+@needs(Right.EDIT_MAILINGS)
+@require_POST
+def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
+    """{"saved": true, "words", "version", "address", "autosave"}, or {"saved": false, "words"}."""
+    draft = get_object_or_404(reports.mailings(), pk=pk) if pk else Mailing()
+    form = _form(request, draft)
+    try:
+        saved = drafts.save_what_fits(form, request.user, request.POST.get("version"))
+    except drafts.NoDraft:
+        return JsonResponse({"saved": False, "words": _launched_words()})
+    except drafts.ChangedMeanwhile as words:
+        return JsonResponse({"saved": False, "words": str(words)})
+    now = time_format(timezone.localtime(), "TIME_FORMAT")
+    return JsonResponse(
+        {
+            "saved": True,
+            "words": _("Saved as a draft at %(time)s.") % {"time": now},
+            "version": drafts.version_of(saved.draft),
+            "address": reverse("mailing-edit", args=[saved.draft.pk]),
+            "autosave": reverse("mailing-autosave", args=[saved.draft.pk]),
+        }
+    )
 
 
 def _form(request: SignedIn, draft: Mailing) -> DraftForm:
-    data = request.POST if request.method == "POST" else None
+    data = request.POST.copy() if request.method == "POST" else None
+    if data is not None and "fix" in data and "text" in data:
+        data["text"] = _fixed(str(data["text"]), str(data["fix"]))
     initial: dict[str, Any] = {}
     asked = request.GET.get("segment", "")
     if not draft.pk and asked.isascii() and asked.isdecimal() and len(asked) < 19:
@@ -62,20 +106,31 @@ def _form(request: SignedIn, draft: Mailing) -> DraftForm:
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 
 
-def _save(form: DraftForm, request: SignedIn) -> bool:
-    """False when it was launched, or deleted, while the form was open."""
-    draft, new = form.instance, form.instance.pk is None
-    with transaction.atomic():
-        drafts = Mailing.objects.select_for_update().filter(state=Mailing.State.DRAFT)
-        if not new and not drafts.filter(pk=draft.pk).exists():
-            return False
-        if new:
-            draft.created_by = request.user
-        form.save()
-        audit(request.user, "written" if new else "changed", f"mailing {draft.pk}")
-    return True
+def _fixed(written: str, how: str) -> str:
+    """ "signs", "sign:«", "latin" or "links"; anything else leaves the text as it is."""
+    what, _colon, sign = how.partition(":")
+    match what:
+        case "signs":
+            return alphabet.plain(written)
+        case "sign" if sign:
+            return alphabet.plain(written, only=sign)
+        case "latin":
+            return alphabet.latin(written)
+        case "links":
+            return bare_links.repaired(written)
+        case _:
+            return written
+
+
+def _metered(request: SignedIn, form: DraftForm) -> dict[str, Any]:
+    look = Look.asked(request.POST)
+    return {"preview": preview_of(form.written, form.choice, request.user, look), **service()}
 
 
 def _too_late(request: SignedIn, draft: Mailing) -> HttpResponse:
-    messages.error(request, _("It has been launched: its text and people can no longer change."))
+    messages.error(request, _launched_words())
     return redirect("mailing", pk=draft.pk)
+
+
+def _launched_words() -> str:
+    return _("It has been launched: its text and people can no longer change.")

@@ -26,6 +26,7 @@ from users.rights import Right, Role
 from . import audience, demo_words, recount, text
 from .demo_words import Story
 from .models import Dispatch, Mailing, Message
+from .values import values_of
 
 Status = Message.Status
 PEOPLE = 420
@@ -269,7 +270,7 @@ def _messages(
             _end(message, Status.SKIPPED, launched, why_not)
         else:
             phones.add(each.phone)
-            values = text.values_of(each.first_name, each.last_name, each.email, each.phone)
+            values = values_of(each)
             message.key = each.phone
             message.text = text.render(template, values)
             message.parts = text.parts_of(message.text)

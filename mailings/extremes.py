@@ -72,18 +72,22 @@ def extremes(choice: Choice, template: text.Template) -> Extremes | None:
     return Extremes(max(renderings, key=_taken), min(renderings, key=_taken))
 
 
-def parts(choice: Choice, template: text.Template, people: int) -> Parts:
-    """Of all messages; people is how many get one, as the funnel says."""
+def parts(choice: Choice, template: text.Template, people: int, *, cut: int = 0) -> Parts:
+    """Of all messages; people is how many get one, as the funnel says. cut: were each text so many
+    characters shorter.
+    """
     if not people:
         return Parts(0, exact=True)
     if not template.slots:
-        return Parts(people * text.parts_of(text.render(template, {}).strip()), exact=True)
+        body = text.render(template, {}).strip()
+        return Parts(people * text.parts_of(body[: len(body) - cut]), exact=True)
     try:
         ids = _remembered(choice, f"sample-{people}", lambda: _some(choice, people))
     except BadRule:
         return Parts(0, exact=True)
     some = list(User.objects.filter(id__in=ids))
-    taken = sum(rendering(template, person).measure.parts for person in some)
+    bodies = [rendering(template, person).body for person in some]
+    taken = sum(text.parts_of(body[: len(body) - cut]) for body in bodies)
     if len(some) == people:
         return Parts(taken, exact=True)
     return Parts(round(taken * people / max(len(some), 1)), exact=False)

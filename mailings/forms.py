@@ -11,7 +11,7 @@ from users.models import Group, Segment
 
 from . import audience, text
 from .models import Mailing
-from .values import needs_of
+from .values import needs_of, parsed
 
 
 class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -67,8 +67,9 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         """Refuse what cannot be rendered, and say where it is."""
         written: str = self.cleaned_data["text"]
         try:
-            text.parse(written)
+            parsed(written)
         except text.BadText as error:
+            self.fields["text"].widget.attrs["data-wrong-at"] = error.position
             raise forms.ValidationError(place_of(written, error)) from error
         return written
 
@@ -100,6 +101,25 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         draft: Mailing = super().save(commit)
         return draft
 
+    def save_what_fits(self) -> None:
+        """After is_valid() said no, or yes: the right fields, and the text as it stands, so that a
+        draft that saves itself loses no word. The launch checks it all again.
+        """
+        said, draft = self.cleaned_data, self.instance
+        draft.name = draft.name or str(_("Untitled"))
+        if "text" in self.fields:
+            draft.text = self.written.replace("\0", "")
+        whom = said.get("recipients")
+        if whom is not None:
+            draft.everyone = whom == "everyone"
+        if whom is not None and whom != "segment":
+            draft.segment = None
+        draft.save()
+        if whom == "groups" and "groups" in said:
+            draft.groups.set(said["groups"])
+        elif whom is not None:
+            draft.groups.clear()
+
     @property
     def choice(self) -> audience.Choice:
         """Who would get it, as far as the form is filled in."""
@@ -116,6 +136,7 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
             only_confirmed=said.get("only_confirmed", False),
             rule=segment.rule if whom == "segment" and segment else None,
             needs=needs_of(self.written),
+            typed=True,
         )
 
     def _as_stored(self) -> audience.Choice:

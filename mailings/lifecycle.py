@@ -15,7 +15,7 @@ from smsmail.clock import nudge
 from users import segments
 from users.models import User, audit
 
-from . import audience, ledger, text
+from . import audience, ledger, text, values
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 
@@ -130,7 +130,7 @@ def _check_ready(mailing: Mailing) -> None:
     if not mailing.text.strip():
         raise CannotLaunch(_("The text is empty."))
     try:
-        text.parse(mailing.text)
+        values.parsed(mailing.text)
     except text.BadText as error:
         raise CannotLaunch(str(error)) from error
     funnel = audience.funnel(mailing)

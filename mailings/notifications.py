@@ -15,6 +15,7 @@ from users.models import User, audit
 from . import bulk, ledger, text
 from .models import Counters, Mailing, Message
 from .prepare import new_lots
+from .values import parsed, values_of
 
 
 class NotSent(Exception):
@@ -27,10 +28,10 @@ def send_test(mailing: Mailing, to: User, by: User, phone: str = "") -> Message:
     Raises NotSent. Counts in none of the mailing's figures.
     """
     try:
-        template = text.parse(mailing.text)
+        template = parsed(mailing.text)
     except text.BadText as error:
         raise NotSent(str(error)) from error
-    values = text.values_of(to.first_name, to.last_name, to.email, to.phone)
+    values = values_of(to)
     message = send_one(
         tests(),
         to,

@@ -16,7 +16,7 @@ from users.segments import BadRule
 
 from . import audience, bulk, cap, ledger, text
 from .models import Dispatch, Mailing, Message
-from .values import values_of
+from .values import as_launched, values_of
 
 CHUNK = 5000  # people in one transaction: about 50 ms, 10 lots
 LOT = 500  # when no account says otherwise
@@ -90,7 +90,7 @@ class _Fit(NamedTuple):
 
 def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
     now = timezone.now()
-    template = text.parse(mailing.text)
+    template = as_launched(mailing.text)
     taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])
     skipped: list[bulk.Entry] = []
     fit: list[_Fit] = []

@@ -6,7 +6,7 @@ the composer, the price and the stored message show the same number.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -21,6 +21,7 @@ VARIABLES: dict[str, Promise] = {
     "name": gettext_lazy("first and last name"),
     "email": gettext_lazy("e-mail"),
     "phone": gettext_lazy("phone"),
+    "city": gettext_lazy("city"),
 }
 VALUE_LIMIT = 100  # characters: a name of a whole page must not become twenty SMS
 
@@ -65,13 +66,15 @@ _EMPTY = "\0"  # stands in a rendered text where a value was empty; parse() lets
 _GAP = re.compile(r"(?m)^(?:\0+ )+| ?\0+(?=[ ,.!?:;)]|$)|\0+")
 
 
-def parse(text: str) -> Template:
+def parse(text: str, own: Collection[str] = ()) -> Template:
     """Cut a text as people write it: `{first_name}`, `{first_name|friend}`, `{{` for a brace.
+    own: variables that this school has added (values.py knows them).
 
     Raises BadText; its position counts a line break as one character, as a text area does.
     """
     text = _NEVER_SENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    _refuse_doubled(text)
+    known = [*VARIABLES, *own]
+    _refuse_doubled(text, known)
     slots: list[Slot] = []
     literal: list[str] = []
     done = 0
@@ -79,7 +82,7 @@ def parse(text: str) -> Template:
         literal.append(text[done : token.start()])
         done = token.end()
         if token["inside"] is not None:
-            name, fallback = _variable(token["inside"], token.start())
+            name, fallback = _variable(token["inside"], token.start(), known)
             slots.append(Slot("".join(literal), name, fallback))
             literal = []
         elif token[0] in {"{{", "}}"}:
@@ -90,49 +93,40 @@ def parse(text: str) -> Template:
 
 
 def render(template: Template, values: Mapping[str, str]) -> str:
-    """The text for one person. Values are never read as text with variables."""
+    """The text for one person; a value that is missing is empty. Values are never read as text with
+    variables.
+    """
     pieces: list[str] = []
     for slot in template.slots:
         pieces.append(slot.before)
-        pieces.append(_clean(values[slot.name]) or slot.fallback or _EMPTY)
+        pieces.append(_clean(values.get(slot.name, "")) or slot.fallback or _EMPTY)
     pieces.append(template.tail)
     text = "".join(pieces)
     return _GAP.sub("", text) if _EMPTY in text else text
 
 
-def values_of(first_name: str, last_name: str, email: str, phone: str) -> dict[str, str]:
-    """What VARIABLES stand for."""
-    return {
-        "first_name": first_name,
-        "last_name": last_name,
-        "name": f"{first_name} {last_name}",
-        "email": email,
-        "phone": phone,
-    }
-
-
-def _refuse_doubled(text: str) -> None:
+def _refuse_doubled(text: str, known: Collection[str]) -> None:
     """Other services write `{{first_name}}`; taken for literal braces it would go out as it is."""
     for found in _DOUBLED.finditer(text):
-        if found[1] in VARIABLES:
+        if found[1] in known:
             raise BadText(
                 _("Write {%(name)s} with single braces.") % {"name": found[1]}, found.start()
             )
 
 
-def _variable(inside: str, position: int) -> tuple[str, str]:
+def _variable(inside: str, position: int, known: Collection[str]) -> tuple[str, str]:
     name, _bar, fallback = (part.strip() for part in inside.partition("|"))
     if not name:
         raise BadText(_("The braces are empty. Put the name of a variable in."), position)
-    if name in VARIABLES:
+    if name in known:
         return name, fallback
-    near = get_close_matches(name.lower(), VARIABLES, n=1, cutoff=0.5)
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     if near:
         message = _("There is no variable {%(name)s}. Did you mean {%(near)s}?")
         raise BadText(message % {"name": name, "near": near[0]}, position)
     message = _("There is no variable {%(name)s}. There are: %(all)s.")
-    known = ", ".join(f"{{{each}}}" for each in VARIABLES)
-    raise BadText(message % {"name": name, "all": known}, position)
+    listed = ", ".join(f"{{{each}}}" for each in known)
+    raise BadText(message % {"name": name, "all": listed}, position)
 
 
 def _lone_brace(brace: str) -> str:
@@ -204,6 +198,11 @@ def parts_of(text: str) -> int:
     if len(text) * 2 <= SINGLE[encoding]:
         return 1 if text else 0
     return _fill(text, encoding)[0]
+
+
+def is_double(char: str, encoding: Encoding) -> bool:
+    """Takes two units."""
+    return _DOUBLE[encoding].fullmatch(char) is not None
 
 
 def _fill(text: str, encoding: Encoding) -> tuple[int, int]:

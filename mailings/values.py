@@ -2,17 +2,25 @@
 The words themselves are text.py's.
 """
 
+import re
 from collections.abc import Iterable
-from functools import reduce
+from functools import cache, reduce
 from operator import and_
 from typing import Any, Protocol
 
+from django.conf import settings
 from django.db.models import F, Q, TextField, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Trim
 from django.db.models.lookups import Exact
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from users.models import OwnField
 
 from . import text
+from .models import Mailing
 
 # What a variable is made of, where it is not an own field.
 COLUMNS = {
@@ -44,13 +52,39 @@ class Person(Protocol):
 
 def values_of(person: Person) -> dict[str, str]:
     """What the variables stand for, for this person."""
-    return text.values_of(person.first_name, person.last_name, person.email, person.phone)
+    values = {
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "name": f"{person.first_name} {person.last_name}",
+        "email": person.email,
+        "phone": person.phone,
+        "city": person.city,
+    }
+    if person.fields:
+        own = {name: _shown(value) for name, value in person.fields.items()}
+        return own | values
+    return values
+
+
+def variables() -> dict[str, str | Promise]:
+    """All that a text may name now, with what each is called."""
+    return text.VARIABLES | dict(OwnField.objects.values_list("slug", "label"))
+
+
+def parsed(written: str) -> text.Template:
+    """text.parse() with this school's own fields. Raises BadText."""
+    return text.parse(written, OwnField.objects.values_list("slug", flat=True))
+
+
+def as_launched(written: str) -> text.Template:
+    """The same for a text that the launch has checked: a field deleted since does not stop it."""
+    return text.parse(written, _NAMED.findall(written))
 
 
 def needs_of(written: str) -> frozenset[str]:
     """The variables of a text that says nothing without them: {first_name} and no more."""
     try:
-        template = text.parse(written)
+        template = as_launched(written)
     except text.BadText:
         return frozenset()
     says = template.tail + "".join(slot.before + slot.fallback for slot in template.slots)
@@ -68,3 +102,38 @@ def columns_of(name: str) -> list[Any]:
     if name in COLUMNS:
         return [F(column) for column in COLUMNS[name]]
     return [Coalesce(KeyTextTransform(name, "fields"), Value(""), output_field=TextField())]
+
+
+def drafts_with(name: str) -> list[str]:
+    """Names of mailings not yet written out whose text has this variable."""
+    open_ones = Mailing.objects.filter(
+        kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
+        prepared_at__isnull=True,
+        text__contains=name,
+    ).exclude(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
+    return [each.name for each in open_ones if _names(each.text, name)]
+
+
+def _names(written: str, name: str) -> bool:
+    return name in _NAMED.findall(written)
+
+
+_NAMED = re.compile(r"\{\s*(\w+)\s*(?=[|}])")
+_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+
+
+def _shown(value: Any) -> str:
+    """An own field's value as a recipient reads it: the same in the preview as in the SMS, whoever
+    looks at it. Days are kept as 2026-11-24.
+    """
+    if isinstance(value, str):
+        return _DAY.sub(r"\3.\2.\1", value) if _DAY.fullmatch(value) else value
+    if isinstance(value, bool):
+        return _yes_no(value)
+    return "" if value is None else str(value)
+
+
+@cache
+def _yes_no(value: bool) -> str:
+    with translation.override(settings.LANGUAGE_CODE):
+        return _("yes") if value else _("no")

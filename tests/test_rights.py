@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from integrations.models import Account
 from mailings.models import Counters, Mailing, Message
 from tests import people
-from users.models import Group, Segment, User
+from users.models import Group, OwnField, Segment, User
 from users.rights import Right, Role
 
 PEOPLE: dict[str, Callable[[], User]] = {
@@ -80,6 +80,9 @@ TABLE = [
     Line("segments", STAFF),
     Line("segment", STAFF),
     Line("segment-new", STAFF),
+    Line("own-fields", STAFF),
+    Line("own-field", STAFF),
+    Line("own-field-delete", STAFF),
     Line("segment-edit", STAFF),
     Line("segment-delete", STAFF),
     Line("segment-rule", STAFF, "post"),
@@ -101,6 +104,9 @@ TABLE = [
     Line("mailing", STAFF),
     Line("mailing-new", STAFF),
     Line("mailing-meter", STAFF, "post"),
+    Line("mailing-fix", STAFF, "post"),
+    Line("mailing-autosave-new", STAFF, "post"),
+    Line("mailing-autosave", STAFF, "post"),
     Line("mailing-edit", STAFF),
     Line("mailing-live", STAFF),
     Line("mailing-recipients", STAFF),
@@ -142,6 +148,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "person": {"pk": person.pk},
         "group": {"pk": group.pk},
         "segment": {"pk": segment.pk},
+        "own-field": {"pk": OwnField.objects.create(slug="course", label="Course").pk},
         "mailing": {"pk": running.pk},
         "mailing-edit": {"pk": draft.pk},
         "mailing-audience": {"pk": draft.pk},
@@ -219,7 +226,7 @@ def answer_to(line: Line, path: str, make: Callable[[], User]) -> int:
 def address(name: str, things: dict[str, dict[str, Any]]) -> str:
     pattern = next(each for each in patterns() if each.name == name)
     wanted = set(pattern.pattern.converters)
-    for start in (name, name.partition("-")[0]):
+    for start in (name, name.removesuffix("-delete"), name.partition("-")[0]):
         if wanted and wanted == set(things.get(start, {})):
             return reverse(name, kwargs=things[start])
     return reverse(name)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
 
-from . import phones
+from . import own_fields, phones
 from .models import Group, Segment, User
 from .rights import Right, Role
 
@@ -119,6 +119,14 @@ class PersonForm(ProfileForm):
             "language",
             "time_zone",
         ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.update(own_fields.form_fields(self.instance))
+
+    def save(self, commit: bool = True) -> User:
+        own_fields.take(self.instance, self.cleaned_data)
+        return super().save(commit)
 
     def clean_email(self) -> str:
         """Addresses are kept in lower case, so that one person is not written down twice."""

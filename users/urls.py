@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import group_views, own_views, segment_views, views
+from . import group_views, own_field_views, own_views, segment_views, views
 
 urlpatterns = [
     path("sign-in/", own_views.SignIn.as_view(), name="sign-in"),
@@ -27,6 +27,11 @@ urlpatterns = [
     path("people/groups/new/", group_views.group_new, name="group-new"),
     path("people/groups/<int:pk>/", group_views.group, name="group"),
     path("people/groups/<int:pk>/delete/", group_views.group_delete, name="group-delete"),
+    path("people/fields/", own_field_views.own_fields, name="own-fields"),
+    path("people/fields/<int:pk>/", own_field_views.own_field, name="own-field"),
+    path(
+        "people/fields/<int:pk>/delete/", own_field_views.own_field_delete, name="own-field-delete"
+    ),
     path("segments/", segment_views.segment_list, name="segments"),
     path("segments/new/", segment_views.segment_new, name="segment-new"),
     path("segments/rule/", segment_views.segment_rule, name="segment-rule"),

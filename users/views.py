@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
-from . import consent, finding, staff
+from . import consent, finding, own_fields, staff
 from .forms import PersonForm, RightsForm, RoleForm
 from .models import Group, OptOut, User, audit
 from .replies import replies_of
@@ -49,6 +49,7 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
     context = {
         "person": shown,
         "opted_out": OptOut.objects.filter(phone=shown.phone).first() if shown.phone else None,
+        "own_fields": own_fields.of_person(shown),
         "replies": replies_of(shown),
         "consent_events": shown.consent_events.select_related("by").order_by("-id")[:HISTORY],
         "sign_ins": shown.link_sign_ins.order_by("-id")[:HISTORY],

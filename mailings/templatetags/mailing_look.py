@@ -1,5 +1,6 @@
 """How a mailing's states, a message's statuses and money look on a page."""
 
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,7 @@ from django import template
 from django.conf import settings
 from django.utils.formats import number_format
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from mailings.models import Counters, Mailing, Message
 from mailings.reports import spread
@@ -17,6 +19,9 @@ State, Status = Mailing.State, Message.Status
 # value -> tone (colour) and icon
 STATES: dict[str, tuple[str, str]] = {
     State.DRAFT: ("quiet", "draft"),
+    State.AWAITING: ("warn", "people"),
+    State.SCHEDULED: ("live", "clock"),
+    State.WATCHING: ("live", "search"),
     State.PREPARING: ("live", "refresh"),
     State.SENDING: ("live", "send"),
     State.PAUSED: ("warn", "pause"),
@@ -68,3 +73,11 @@ def money(amount: Decimal, currency: str = "") -> str:
     places = 0 if amount == amount.to_integral_value() else 2
     number = number_format(amount, decimal_pos=places, force_grouping=True)
     return f"{number}\u00a0{SIGNS.get(currency, currency)}"
+
+
+@register.filter
+def visible(sign: str) -> str:
+    """A sign as one can see it: spaces and what takes no room by their names."""
+    if not sign or unicodedata.category(sign[0]) == "Cf":
+        return _("nothing")
+    return _("space") if sign.isspace() else sign

@@ -56,3 +56,11 @@ document.addEventListener("click", (event) => {
   field.focus();
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
+
+// A draft that has been sent off is no longer kept: this page is what followed it. Signed out on the
+// way, the page is the sign-in, and what was typed must still come back.
+const sent = sessionStorage.getItem("sent");
+if (sent && document.querySelector(".frame") && !document.getElementById("draft")) {
+  sessionStorage.removeItem(sent);
+  sessionStorage.removeItem("sent");
+}

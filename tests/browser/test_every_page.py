@@ -30,6 +30,7 @@ MANAGER = [
     *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
     "person-revoke-links",
+    *("own-fields", "own-field", "own-field-delete"),
     *("segments", "segment-new", "segment", "segment-edit", "segment-delete"),
     *("group-delete", "mailing", "mailing-recipients", "mailing-reasons", "message"),
 ]
@@ -102,6 +103,8 @@ def addresses(names: list[str], **things: int | str) -> list[str]:
         thing = things.get(name.split("-")[0])
         alone = {"mailings", "mailing-new", "people", "person-new", "groups", "group-new"}
         alone |= {"segments", "segment-new"}
+        if name.startswith("own-field-") or name == "own-field":
+            return {"pk": things["own_field"]}
         if thing is None or name in alone:
             return None
         return {"slug" if name.startswith("integration") else "pk": thing}

@@ -216,7 +216,8 @@ def test_the_meter_names_the_few_characters_that_make_it_unicode(
     as_: As, maria: User, account: Account
 ) -> None:
     page = text_of(as_(maria).post("/mailings/meter/", filled(text="Great “news”")))
-    assert "These characters make it Unicode: “ ”" in page
+    assert "marked makes it Unicode" in page
+    assert "“ → &quot; ” → &quot;" in page
     assert "These characters" not in text_of(
         as_(maria).post("/mailings/meter/", filled(text="Приходите на вебинар"))
     )

@@ -12,11 +12,17 @@ from mailings.text import (
     parse,
     parts_of,
     render,
-    values_of,
 )
 
-ANNA = values_of("Анна", "Петрова", "anna@example.com", "+79980000001")
-NOBODY = values_of("", "", "", "")
+ANNA = {
+    "first_name": "Анна",
+    "last_name": "Петрова",
+    "name": "Анна Петрова",
+    "email": "anna@example.com",
+    "phone": "+79980000001",
+    "city": "Тверь",
+}
+NOBODY: dict[str, str] = {}
 
 
 # --- variables --------------------------------------------------------------------------------
@@ -97,7 +103,7 @@ def test_it_refuses_what_it_does_not_understand(text: str, position: int, said: 
 )
 def test_it_takes_no_harm_from_a_value(value: str, sent: str) -> None:
     template = parse("{first_name|friend}")
-    assert render(template, values_of(value, "", "", "")) == sent
+    assert render(template, {"first_name": value}) == sent
 
 
 def test_it_knows_which_variables_a_text_uses() -> None:

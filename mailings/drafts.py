@@ -1,0 +1,95 @@
+"""Saving a draft: by hand, and by itself while one types; and that of two people who write at the
+same one neither loses what they wrote. The pages are composing.py's.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+
+from django.db import transaction
+from django.forms import model_to_dict
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from users.models import AuditEvent, User, audit
+
+from .forms import DraftForm
+from .models import Mailing
+
+OF_A_DRAFT = tuple(name for name in DraftForm.Meta.fields if name not in {"recipients", "groups"})
+SAME_WORK = timedelta(minutes=10)  # changes of one person within are one line of the history
+
+
+class NoDraft(Exception):
+    """It was launched, or deleted, while the form was open."""
+
+
+class ChangedMeanwhile(Exception):
+    """Somebody else has saved it since the form was opened, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    draft: Mailing
+    new: bool
+
+
+def version_of(draft: Mailing) -> str:
+    """Of what is stored; '' for a draft that is not. The form carries it along."""
+    if draft.pk is None:
+        return ""
+    stored = Mailing.objects.get(pk=draft.pk)
+    values = [str(value) for value in model_to_dict(stored, OF_A_DRAFT).values()]
+    groups = sorted(stored.groups.values_list("pk", flat=True))
+    return sha256(json.dumps([values, stored.everyone, groups]).encode()).hexdigest()[:16]
+
+
+def save(form: DraftForm, by: User, version: str | None) -> Saved:
+    """A valid form. Raises NoDraft, ChangedMeanwhile."""
+    with transaction.atomic():
+        new = _ready(form, by, version)
+        form.save()
+        audit(by, "written" if new else "changed", f"mailing {form.instance.pk}")
+    return Saved(form.instance, new)
+
+
+def save_what_fits(form: DraftForm, by: User, version: str | None) -> Saved:
+    """A form half filled in: what is right is stored, and the text as it stands. Raises as save()."""
+    with transaction.atomic():
+        form.is_valid()
+        new = _ready(form, by, version)
+        form.save_what_fits()
+        _note(form.instance, by, new=new)
+    return Saved(form.instance, new)
+
+
+def _ready(form: DraftForm, by: User, version: str | None) -> bool:
+    """The draft locked and still what the form was opened for; True for a new one."""
+    draft = form.instance
+    if draft.pk is None:
+        draft.created_by = by
+        return True
+    drafts = Mailing.objects.select_for_update(of=("self",)).filter(state=Mailing.State.DRAFT)
+    if not drafts.filter(pk=draft.pk).exists():
+        raise NoDraft
+    if version is not None and version != version_of(draft):
+        raise ChangedMeanwhile(_by_whom(draft))
+    return False
+
+
+def _by_whom(draft: Mailing) -> str:
+    last = AuditEvent.objects.select_related("by").filter(target=f"mailing {draft.pk}").last()
+    words = _(
+        "%(name)s has changed this draft meanwhile. What you wrote stands here: open the draft in"
+        " another window to compare; saving once more replaces what is stored."
+    )
+    return words % {"name": last.by.name if last and last.by else _("Somebody")}
+
+
+def _note(draft: Mailing, by: User, *, new: bool) -> None:
+    """One line for a stretch of work: a draft saves itself every few seconds."""
+    target = f"mailing {draft.pk}"
+    lately = AuditEvent.objects.filter(target=target, at__gt=timezone.now() - SAME_WORK).last()
+    if new or lately is None or lately.by_id != by.pk or lately.what not in {"written", "changed"}:
+        audit(by, "written" if new else "changed", target)

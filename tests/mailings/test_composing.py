@@ -1,0 +1,199 @@
+"""Composing: shown as whom, replacements at one click, a draft that saves itself, two at one draft."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from integrations.models import Account
+from mailings import drafts
+from mailings.models import Mailing
+from tests import people
+from users.models import AuditEvent, Group, OwnField, User
+
+As = Callable[[User], Client]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture
+def account() -> Account:
+    return people.simulator(price=Decimal(2))
+
+
+def typed(**fields: Any) -> dict[str, Any]:
+    return {"name": "Lesson", "text": "At six", "recipients": "everyone", **fields}
+
+
+# --- shown as whom ------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("look", "name"),
+    [
+        ({}, "Ann"),
+        ({"look_q": "maximil"}, "Maximiliane"),
+        ({"look_q": "+79980000002"}, "Bo"),
+        ({"look": "longest"}, "Maximiliane"),
+        ({"look": "shortest"}, "Bo"),
+        ({"look": "nonsense", "look_q": "\0"}, "Ann"),
+    ],
+)
+def test_it_is_shown_as_a_real_person_gets_it(
+    as_: As, maria: User, account: Account, look: dict[str, str], name: str
+) -> None:
+    for number, first in enumerate(["Ann", "Bo", "Maximiliane"], start=1):
+        people.person(first.lower(), first_name=first, phone=f"+7998000000{number}")
+
+    page = as_(maria).post("/mailings/meter/", typed(text="Dear {first_name}", **look))
+
+    assert page.context["preview"].body == f"Dear {name}"
+
+
+def test_nobody_found_is_said(as_: As, maria: User, account: Account) -> None:
+    people.person("ann", phone="+79980000001")
+    page = as_(maria).post("/mailings/meter/", typed(look_q="zzz")).content.decode()
+    assert "Nobody like that gets it." in page
+
+
+def test_parts_and_money_are_those_of_the_real_texts(
+    as_: As, maria: User, account: Account
+) -> None:
+    """One long name makes one message of two parts: not all, and not none."""
+    people.students(3)
+    people.person("max", first_name="M" * 40, phone="+79980900000")
+    body = "x" * 130 + "{first_name}"
+
+    preview = as_(maria).post("/mailings/meter/", typed(text=body)).context["preview"]
+
+    assert (preview.measure.parts, preview.parts.total, preview.parts.exact) == (1, 5, True)
+    assert preview.longest.measure.parts == 2
+    assert preview.price == 10
+
+
+def test_it_says_what_fewer_characters_would_save(as_: As, maria: User, account: Account) -> None:
+    people.students(3)
+    preview = as_(maria).post("/mailings/meter/", typed(text="x" * 163)).context["preview"]
+    assert (preview.shorter.characters, preview.shorter.parts, preview.shorter.saved) == (3, 1, 6)
+
+
+def test_it_says_what_plain_signs_and_latin_letters_would_save(
+    as_: As, maria: User, account: Account
+) -> None:
+    people.students(3)
+    dear = "x" * 100 + "«»"
+    preview = as_(maria).post("/mailings/meter/", typed(text=dear)).context["preview"]
+    assert (preview.plain.parts, preview.plain.saved, preview.latin) == (1, 6, None)
+
+    preview = as_(maria).post("/mailings/meter/", typed(text="я" * 75)).context["preview"]
+    assert (preview.latin.parts, preview.latin.saved, preview.plain) == (1, 6, None)
+
+
+# --- replacements ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("how", "text", "changed"),
+    [
+        ("signs", "«a» — b", '"a" - b'),
+        ("sign:—", "«a» — b", "«a» - b"),
+        ("latin", "Да, {first_name}", "Da, {first_name}"),
+        ("links", "school.ru/a", "https://school.ru/a"),
+        ("nonsense", "«a»", "«a»"),
+        ("sign:", "«a»", "«a»"),
+    ],
+)
+def test_a_click_changes_the_text_and_saves_nothing(
+    as_: As, maria: User, account: Account, how: str, text: str, changed: str
+) -> None:
+    answer = as_(maria).post("/mailings/fix/", {"text": text, "fix": how})
+    assert answer.content.decode() == changed
+
+    page = as_(maria).post("/mailings/new/", typed(text=text, fix=how, name=""))
+    assert page.context["form"]["text"].value() == changed
+    assert not Mailing.objects.exists()
+
+
+def test_variables_are_offered_with_own_fields(as_: As, maria: User, account: Account) -> None:
+    OwnField.objects.create(slug="course", label="Course")
+    page = as_(maria).get("/mailings/new/").content.decode()
+    assert "{course}" in page
+    assert "{city}" in page
+
+
+# --- a draft that saves itself ----------------------------------------------------------------------
+def test_a_draft_saves_itself_half_filled_in(as_: As, maria: User, account: Account) -> None:
+    group = Group.objects.create(name="Learners")
+    half = {"name": "", "text": "Hi {first_na", "recipients": "groups", "groups": [group.pk]}
+
+    said = as_(maria).post("/mailings/autosave/", half).json()
+
+    draft = Mailing.objects.get()
+    assert (draft.name, draft.text, draft.created_by) == ("Untitled", "Hi {first_na", maria)
+    assert list(draft.groups.all()) == [group]
+    assert said["saved"] is True
+    assert said["address"] == f"/mailings/{draft.pk}/edit/"
+
+    more = half | {"text": "Hi {first_name}", "recipients": "everyone", "version": said["version"]}
+    assert as_(maria).post(said["autosave"], more).json()["saved"]
+    draft.refresh_from_db()
+    assert (draft.text, draft.everyone, draft.groups.count()) == ("Hi {first_name}", True, 0)
+    assert AuditEvent.objects.filter(target=f"mailing {draft.pk}").count() == 1
+
+
+def test_nonsense_is_saved_as_far_as_it_makes_sense(as_: As, maria: User, account: Account) -> None:
+    said = as_(maria).post("/mailings/autosave/", {"text": "a\0b", "groups": ["x"], "segment": "9"})
+    assert said.json()["saved"]
+    assert Mailing.objects.get().text == "ab"
+
+
+def test_what_is_launched_is_not_saved(as_: As, maria: User, account: Account) -> None:
+    draft = Mailing.objects.create(name="Lesson", text="A", everyone=True)
+    people.students(1)
+    as_(maria).post(f"/mailings/{draft.pk}/launch/")
+
+    said = as_(maria).post(f"/mailings/{draft.pk}/autosave/", typed(text="B")).json()
+
+    assert said["saved"] is False
+    assert "launched" in said["words"]
+    draft.refresh_from_db()
+    assert draft.text == "A"
+
+
+def test_of_two_at_one_draft_neither_loses_their_words(
+    as_: As, maria: User, olga: User, account: Account
+) -> None:
+    draft = Mailing.objects.create(name="Lesson", text="A", everyone=True)
+    edit, version = f"/mailings/{draft.pk}/edit/", drafts.version_of(draft)
+    as_(olga).post(edit, typed(text="By Olga", version=version))
+
+    by_itself = as_(maria).post(
+        f"/mailings/{draft.pk}/autosave/", typed(text="By Maria", version=version)
+    )
+    by_hand = as_(maria).post(edit, typed(text="By Maria", version=version))
+
+    assert by_itself.json()["saved"] is False
+    assert "Olga has changed this draft meanwhile" in by_hand.content.decode()
+    assert by_hand.context["form"]["text"].value() == "By Maria"
+    draft.refresh_from_db()
+    assert draft.text == "By Olga"
+    # Said, and meant: the second time it replaces.
+    as_(maria).post(edit, typed(text="By Maria", version=by_hand.context["version"]))
+    draft.refresh_from_db()
+    assert draft.text == "By Maria"
+
+
+def test_a_mistake_in_the_form_does_not_make_one_forget_the_others(
+    as_: As, maria: User, olga: User, account: Account
+) -> None:
+    """The version stays that of the page as it was opened."""
+    draft = Mailing.objects.create(name="Lesson", text="A", everyone=True)
+    edit, version = f"/mailings/{draft.pk}/edit/", drafts.version_of(draft)
+    as_(olga).post(edit, typed(text="By Olga", version=version))
+
+    page = as_(maria).post(edit, typed(text="{", version=version))
+
+    assert page.context["version"] == version
+    assert 'data-wrong-at="0"' in page.content.decode()

@@ -1,0 +1,173 @@
+"""Fields that a school adds: made, filled in for people, named in texts and rules, deleted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from mailings import prepare, values
+from mailings.models import Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users import own_fields, segments
+from users.models import OwnField, Segment, User
+
+As = Callable[[User], Client]
+pytestmark = pytest.mark.django_db
+Kind = OwnField.Kind
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+def made(slug: str, kind: str = Kind.TEXT, label: str = "") -> OwnField:
+    return OwnField.objects.create(slug=slug, label=label or slug.capitalize(), kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("label", "typed", "slug"),
+    [
+        ("День рождения", "", "den_rozhdeniya"),
+        ("Курс", "course", "course"),
+        ("2 курс", "", "kurs"),
+    ],
+)
+def test_it_makes_a_field(as_: As, maria: User, label: str, typed: str, slug: str) -> None:
+    answer = as_(maria).post("/people/fields/", {"label": label, "slug": typed, "kind": "text"})
+
+    assert answer.status_code == 302
+    assert OwnField.objects.get().slug == slug
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ({"label": "Course", "slug": "Course", "kind": "text"}, "small Latin letters"),
+        ({"label": "Course", "slug": "a__b", "kind": "text"}, "small Latin letters"),
+        ({"label": "日本", "slug": "", "kind": "text"}, "small Latin letters"),
+        ({"label": "Phone", "slug": "", "kind": "text"}, "taken by smsmail"),
+        ({"label": "Name", "slug": "name", "kind": "text"}, "taken by smsmail"),
+        ({"label": "Class", "slug": "grade", "kind": "text"}, "with this name in texts"),
+        ({"label": "GRADE", "slug": "other", "kind": "text"}, "a field of this name"),
+        ({"label": "Course", "slug": "course", "kind": "colour"}, "not one of the available"),
+    ],
+)
+def test_it_says_what_is_wrong_and_keeps_what_was_typed(
+    as_: As, maria: User, data: dict[str, str], complaint: str
+) -> None:
+    made("grade")
+
+    answer = as_(maria).post("/people/fields/", data)
+
+    assert complaint in answer.content.decode()
+    assert f'value="{data["label"]}"' in answer.content.decode()
+    assert OwnField.objects.count() == 1
+
+
+def test_it_is_filled_in_on_the_persons_form(as_: As, maria: User) -> None:
+    made("course"), made("points", Kind.NUMBER), made("birthday", Kind.DATE)
+    made("vip", Kind.YES_NO)
+    petr = people.person("petr", fields={"left": "over", "course": "old"})
+    typed = {"own_course": "Python", "own_points": "12.0", "own_birthday": "2001-02-03"}
+
+    answer = as_(maria).post(
+        f"/people/{petr.pk}/edit/", {"email": petr.email, "own_vip": "no", **typed}
+    )
+
+    assert answer.status_code == 302
+    petr.refresh_from_db()
+    assert petr.fields == {
+        "left": "over",
+        "course": "Python",
+        "points": 12,
+        "birthday": "2001-02-03",
+        "vip": False,
+    }
+    page = as_(maria).get(f"/people/{petr.pk}/").content.decode()
+    assert "Python" in page
+    assert "Feb. 3, 2001" in page
+    form = as_(maria).get(f"/people/{petr.pk}/edit/").content.decode()
+    assert 'value="2001-02-03"' in form
+
+
+def test_a_number_that_is_none_is_refused_beside_the_field(as_: As, maria: User) -> None:
+    made("points", Kind.NUMBER)
+    petr = people.person("petr")
+
+    answer = as_(maria).post(
+        f"/people/{petr.pk}/edit/", {"email": petr.email, "own_points": "many"}
+    )
+
+    assert "Enter a number." in answer.content.decode()
+    assert 'value="many"' in answer.content.decode()
+
+
+def test_what_is_emptied_is_gone_for_rules_too(as_: As, maria: User) -> None:
+    made("course")
+    petr = people.person("petr", fields={"course": "Python"})
+    rule = {"version": 1, "all": [{"field": "own:course", "op": "filled"}]}
+    assert segments.count(segments.read(rule)) == 1
+
+    as_(maria).post(f"/people/{petr.pk}/edit/", {"email": petr.email, "own_course": ""})
+
+    assert segments.count(segments.read(rule)) == 0
+
+
+def test_texts_name_it(olga: User) -> None:
+    people.simulator()
+    made("course"), made("starts", Kind.DATE), made("points", Kind.NUMBER)
+    fields = {"course": "Python", "starts": "2026-12-01", "points": 12.5}
+    people.person("petr", phone="+79980000005", city="Tver", fields=fields)
+    people.person("anna", phone="+79980000006")
+
+    written = "{course|Your course}, {city|your town}: {starts|soon}{points}"
+    ground.prepared(olga, text=written)
+
+    texts = dict(Message.objects.exclude(text="").values_list("phone", "text"))
+    assert texts == {
+        "+79980000005": "Python, Tver: 01.12.202612.5",
+        "+79980000006": "Your course, your town: soon",
+    }
+
+
+def test_a_field_deleted_after_the_launch_leaves_the_values_in_place(olga: User) -> None:
+    """The mailing is not stopped by it: the launch has checked the text."""
+    people.simulator()
+    field = made("course")
+    people.person("petr", phone="+79980000005", fields={"course": "Python"})
+    mailing = ground.launched(olga, text="{course|Hi}!")
+    field.delete()
+
+    while prepare.prepare_some(mailing.id):
+        pass
+
+    assert Message.objects.get(phone="+79980000005").text == "Python!"
+
+
+def test_it_is_not_deleted_while_something_uses_it(as_: As, maria: User) -> None:
+    field = made("course")
+    rule = {"version": 1, "all": [{"field": "own:course", "op": "filled"}]}
+    segment = Segment.objects.create(name="Learners", rule=rule)
+    draft = Mailing.objects.create(name="Sale", text="{ course | you}, hello")
+    assert own_fields.uses(field) == ["Learners", "Sale"]
+
+    as_(maria).post(f"/people/fields/{field.pk}/delete/")
+    assert OwnField.objects.filter(pk=field.pk).exists()
+
+    segment.delete()
+    draft.delete()
+    as_(maria).post(f"/people/fields/{field.pk}/delete/")
+    assert not OwnField.objects.filter(pk=field.pk).exists()
+
+
+def test_renaming_keeps_the_name_in_texts(as_: As, maria: User) -> None:
+    field = made("course")
+
+    as_(maria).post(f"/people/fields/{field.pk}/", {"label": "Class", "slug": "x", "kind": "date"})
+
+    field.refresh_from_db()
+    assert (field.label, field.slug, field.kind) == ("Class", "course", Kind.TEXT)
+    assert values.variables()["course"] == "Class"
