@@ -17,6 +17,28 @@ from users.models import User
 pytest_plugins = ["tests.emulators.fixtures"]
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+# Their processes open a database themselves, by the environment.
+ON_THEIR_OWN = {"crash", "test_worker.py"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database-only", action="store_true", help="leave out tests that never open the database"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the second database, what does not touch it has nothing new to say."""
+    if not config.getoption("--database-only"):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if not _opens_the_database(item)])
+    items[:] = filter(_opens_the_database, items)
+
+
+def _opens_the_database(item: pytest.Item) -> bool:
+    asked = {"db", "transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
+    own = ON_THEIR_OWN & set(item.path.parts)
+    return bool(asked or own or item.get_closest_marker("django_db"))
 
 
 @pytest.fixture(autouse=True)
