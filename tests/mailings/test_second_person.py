@@ -68,7 +68,7 @@ def whats(mailing: Mailing) -> list[str]:
 def test_a_big_launch_waits_and_nothing_is_prepared(asked: Mailing, maria: User) -> None:
     assert (asked.state, asked.asked_by) == (State.AWAITING, maria)
     assert asked.asked_at is not None
-    assert asked.launched_at is asked.launched_by is None
+    assert (asked.launched_at, asked.launched_by) == (None, None)
     assert (asked.cursor, asked.ceiling) == (0, 0)
     assert not Counters.objects.exists()
     assert not prepare.prepare_due()
