@@ -16,9 +16,9 @@ from users.models import Segment
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import alphabet, bare_links, drafts, reports
+from . import alphabet, bare_links, drafts, reports, saved_texts
 from .forms import DraftForm
-from .models import Mailing
+from .models import Mailing, SavedText
 from .preview import Look, preview_of, service
 from .values import variables
 
@@ -48,6 +48,7 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
         "draft": reports.mailings().get(pk=pk) if pk else draft,  # not as it was typed
         "version": version,
         "variables": variables(),
+        "saved_texts": SavedText.objects.all() if "text" in form.fields else [],
         **_metered(request, form),
     }
     return render(request, "mailings/compose.html", context)
@@ -102,22 +103,27 @@ def _form(request: SignedIn, draft: Mailing) -> DraftForm:
     if not draft.pk and asked.isascii() and asked.isdecimal() and len(asked) < 19:
         chosen = Segment.objects.filter(pk=int(asked)).first()
         initial = {"recipients": "segment", "segment": chosen} if chosen else {}
+    saved = saved_texts.asked_for(request.GET.get("saved", "")) if not draft.pk else None
+    if saved is not None:
+        initial["text"] = saved.text
     with_text = router.current() is not None
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 
 
 def _fixed(written: str, how: str) -> str:
-    """ "signs", "sign:«", "latin" or "links"; anything else leaves the text as it is."""
-    what, _colon, sign = how.partition(":")
+    """ "signs", "sign:«", "latin", "links" or "saved:5"; anything else leaves the text as it is."""
+    what, _colon, which = how.partition(":")
     match what:
         case "signs":
             return alphabet.plain(written)
-        case "sign" if sign:
-            return alphabet.plain(written, only=sign)
+        case "sign" if which:
+            return alphabet.plain(written, only=which)
         case "latin":
             return alphabet.latin(written)
         case "links":
             return bare_links.repaired(written)
+        case "saved":
+            return saved_texts.added_to(written, which)
         case _:
             return written
 

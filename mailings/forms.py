@@ -1,12 +1,11 @@
-"""The form of a draft, the search of a list, and whom a test goes to."""
+"""The form of a draft."""
 
 from typing import Any, ClassVar
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from users import phones, segments
+from users import segments
 from users.models import Group, Segment
 
 from . import audience, text
@@ -152,22 +151,6 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
     def written(self) -> str:
         """The text as it stands in the field, right or wrong."""
         return str(self["text"].value() or "") if "text" in self.fields else ""
-
-
-class TestForm(forms.Form):
-    """Whom a test message goes to: oneself, or another number."""
-
-    phone = forms.CharField(
-        label=_("Phone"),
-        max_length=64,
-        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel"}),
-    )
-
-    def clean_phone(self) -> str:
-        try:
-            return phones.normalize(self.cleaned_data["phone"], settings.DEFAULT_COUNTRY)
-        except phones.BadPhone as bad:
-            raise forms.ValidationError(bad.complaint.label) from bad
 
 
 def _whom(draft: Mailing) -> str:

@@ -3,6 +3,7 @@ conditional update that must hit its row: a second click hits none.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -15,7 +16,7 @@ from smsmail.clock import nudge
 from users import segments
 from users.models import User, audit
 
-from . import audience, ledger, text, values
+from . import audience, ledger, second_person, text, values
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 
@@ -40,10 +41,13 @@ class Split:
     gone: int
 
 
-def launch(mailing: Mailing, by: User) -> None:
-    """From draft to preparing, once. Raises CannotLaunch."""
+def launch(mailing: Mailing, by: User, confirms: datetime | None = None) -> None:
+    """From draft to preparing, once; a big one first waits for a second person, who says which asked
+    launch they confirm. Raises CannotLaunch.
+    """
     with transaction.atomic():
-        launched = Mailing.objects.filter(id=mailing.id, state=State.DRAFT).update(
+        open_ = Mailing.objects.filter(second_person.open_to(by, confirms), id=mailing.id)
+        launched = open_.update(
             state=State.PREPARING,
             launched_at=timezone.now(),
             launched_by=by,
@@ -51,13 +55,17 @@ def launch(mailing: Mailing, by: User) -> None:
             ceiling=audience.newest(),
         )
         if not launched:
-            raise CannotLaunch(_("This mailing has been launched already."))
+            raise CannotLaunch(second_person.why_closed(mailing, by))
         # As it is written now, which nobody can change any more; not as the caller read it.
         written = Mailing.objects.select_related("segment").get(id=mailing.id)
-        _check_ready(written)
-        if written.segment is not None:
+        people = _check_ready(written)
+        # As it was when the launch was asked for, where it was: that is what is confirmed.
+        if written.segment is not None and written.rule is None:
             rule = segments.written_out(segments.read(written.segment.rule))
             Mailing.objects.filter(id=mailing.id).update(rule=rule)
+        if second_person.must_confirm(people, confirms):
+            second_person.ask(mailing, by)
+            return
         Counters.objects.create(mailing=mailing)
         audit(by, "launched", f"mailing {mailing.id}")
         nudge("prepare")
@@ -124,7 +132,8 @@ def settle_due() -> bool:
     return _sweep_cancelled()
 
 
-def _check_ready(mailing: Mailing) -> None:
+def _check_ready(mailing: Mailing) -> int:
+    """How many would get it now."""
     if router.current() is None:
         raise CannotLaunch(_("No SMS service is connected. Ask the owner to connect one."))
     if not mailing.text.strip():
@@ -138,6 +147,7 @@ def _check_ready(mailing: Mailing) -> None:
         raise CannotLaunch(funnel.trouble)
     if funnel.will_receive == 0:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
+    return funnel.will_receive
 
 
 def _change(

@@ -167,12 +167,18 @@ def month() -> Month:
 
 # --- lists ------------------------------------------------------------------------------------
 def mailings(named: str = "") -> QuerySet[Mailing]:
-    rows = Mailing.objects.filter(kind=Mailing.Kind.MAILING).select_related("counters")
+    mailings = Mailing.objects.filter(kind=Mailing.Kind.MAILING)
+    rows = mailings.select_related("counters", "asked_by")
     if not named:
         return rows
     # SQLite folds the case of ASCII only; these are the cases in which names are written.
     cases = {named, named.lower(), named.upper(), named.capitalize(), named.title()}
     return rows.filter(reduce(or_, (Q(name__icontains=each) for each in cases)))
+
+
+def launched() -> QuerySet[Mailing]:
+    """Those that have counters."""
+    return mailings().exclude(state__in=Mailing.BEFORE_LAUNCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +251,9 @@ def reasons(mailing: Mailing, part: Part) -> list[ReasonCount]:
 HISTORY: dict[str, Promise] = {
     "written": _("Draft written"),
     "changed": _("Draft changed"),
+    "asked": _("Launch asked for: a second person must confirm it"),
+    "taken_back": _("Launch taken back: a draft again"),
+    "sent_back": _("Not confirmed: sent back to the drafts"),
     "launched": _("Launched"),
     "paused": _("Paused"),
     "resumed": _("Resumed"),

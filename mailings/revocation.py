@@ -54,7 +54,7 @@ def revoke_all(by: User) -> None:
 
 @needs(Right.SEND_MAILINGS)
 def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.launched(), pk=pk)
     if not row.links_sign_in:
         raise Http404
     back = reverse("mailing", args=[pk])
@@ -68,7 +68,7 @@ def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.ACCOUNT)
 def revoke_links(request: SignedIn) -> HttpResponse:
-    back = reverse("me")
+    back = reverse("sending-settings")
     if request.method != "POST":
         return render(request, "mailings/sign_in_revoke_all.html", {"back": back})
     revoke_all(request.user)

@@ -1,5 +1,6 @@
-"""What a manager does to a mailing: launch, pause, resume, cancel, delete, send a test, decide about
-messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in figures, on a page that the dialog shows too.
+"""What a manager does to a mailing: launch, take back, pause, resume, cancel, delete, decide about
+messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in
+figures, on a page that the dialog shows too. Sending a test is in sending_tests.py.
 """
 
 from collections.abc import Callable
@@ -18,24 +19,61 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import lifecycle, notifications, reports, unresolved
-from .forms import TestForm
+from . import lifecycle, reports, second_person, unresolved
 from .models import Mailing
 from .preview import preview_of, service
+from .repeats import sent_lately
 
 
 @needs(Right.SEND_MAILINGS)
 def launch(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings(), pk=pk)
     if request.method != "POST":
-        preview = preview_of(row.text, row, request.user)
-        return _ask(request, row, "launch", preview=preview, **service())
+        return _ask_launch(request, row)
+    confirms = second_person.which(row, request.POST.get("confirms", ""))
     try:
-        lifecycle.launch(row, request.user)
+        lifecycle.launch(row, request.user, confirms)
     except lifecycle.CannotLaunch as refusal:
         messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    if row.state == Mailing.State.AWAITING:
+        words = _("Asked for. It goes as soon as somebody else has confirmed it.")
     else:
-        messages.success(request, _("Launched. You can close this page: it goes on by itself."))
+        words = _("Launched. You can close this page: it goes on by itself.")
+    messages.success(request, words)
+    return redirect("mailing", pk=pk)
+
+
+def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
+    """In figures; whoever confirms another's launch reads real messages too."""
+    confirms = row.state == Mailing.State.AWAITING
+    if confirms and not second_person.may_confirm(row, request.user):
+        messages.error(request, second_person.why_closed(row, request.user))
+        return redirect("mailing", pk=row.pk)
+    preview = preview_of(row.text, row, request.user)
+    people = preview.funnel.will_receive
+    context = {
+        "preview": preview,
+        "repeats": sent_lately(row),
+        "samples": second_person.samples(row) if confirms else [],
+        "two_people": second_person.must_confirm(people, row.asked_at),
+        "others": [each for each in second_person.launchers() if each != request.user],
+        **service(),
+    }
+    return _ask(request, row, "launch", **context)
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def take_back(request: SignedIn, pk: int) -> HttpResponse:
+    """A launch that waits for a second person becomes a draft again."""
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    try:
+        second_person.take_back(row, request.user)
+    except second_person.NotAwaiting as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("It is a draft again, and can be changed."))
     return redirect("mailing", pk=pk)
 
 
@@ -53,7 +91,7 @@ def resume(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def cancel(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.launched(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "cancel", split=lifecycle.split(row))
     try:
@@ -67,7 +105,7 @@ def cancel(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def let_be(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.launched(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
     done = unresolved.let_be(row, request.user)
@@ -82,7 +120,7 @@ def let_be(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def send_again(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.launched(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "send_again", questions=unresolved.open_questions(row))
     try:
@@ -111,22 +149,6 @@ def delete(request: SignedIn, pk: int) -> HttpResponse:
         return redirect("mailing", pk=pk)
     messages.success(request, _("The draft “%(name)s” is deleted.") % {"name": row.name})
     return redirect("mailings")
-
-
-@needs(Right.SEND_MAILINGS)
-def test(request: SignedIn, pk: int) -> HttpResponse:
-    """The draft's text as the reader would get it, to their phone or another."""
-    row = get_object_or_404(reports.mailings(), pk=pk)
-    form = TestForm(request.POST or None, initial={"phone": request.user.phone})
-    if request.method != "POST" or not form.is_valid():
-        return _ask(request, row, "test", form=form)
-    try:
-        phone = form.cleaned_data["phone"]
-        message = notifications.send_test(row, request.user, request.user, phone)
-    except notifications.NotSent as refusal:
-        messages.error(request, str(refusal))
-        return redirect("mailing", pk=pk)
-    return redirect("message", pk=message.pk)
 
 
 def _said(split: lifecycle.Split) -> str:

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from . import audience_views, composing, own_messages, revocation, steering, views
+from . import (
+    audience_views,
+    composing,
+    copying,
+    own_messages,
+    revocation,
+    saved_texts,
+    sending_rules,
+    sending_tests,
+    steering,
+    views,
+)
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -11,26 +22,35 @@ urlpatterns = [
     path("mailings/meter/", composing.meter, name="mailing-meter"),
     path("mailings/fix/", composing.fix, name="mailing-fix"),
     path("mailings/autosave/", composing.autosave, name="mailing-autosave-new"),
+    path("mailings/texts/", saved_texts.saved_texts, name="saved-texts"),
+    path("mailings/texts/new/", saved_texts.saved_text_new, name="saved-text-new"),
+    path("mailings/texts/<int:pk>/", saved_texts.saved_text, name="saved-text"),
+    path(
+        "mailings/texts/<int:pk>/delete/", saved_texts.saved_text_delete, name="saved-text-delete"
+    ),
     path("mailings/<int:pk>/autosave/", composing.autosave, name="mailing-autosave"),
     path("mailings/<int:pk>/", views.mailing, name="mailing"),
+    path("mailings/<int:pk>/copy/", copying.copy, name="mailing-copy"),
     path("mailings/<int:pk>/edit/", composing.compose, name="mailing-edit"),
     path("mailings/<int:pk>/live/", views.live, name="mailing-live"),
     path("mailings/<int:pk>/recipients/", views.recipients, name="mailing-recipients"),
     path("mailings/<int:pk>/audience/", audience_views.audience_list, name="mailing-audience"),
     path("mailings/<int:pk>/reasons/", views.reasons, name="mailing-reasons"),
     path("mailings/<int:pk>/launch/", steering.launch, name="mailing-launch"),
+    path("mailings/<int:pk>/take-back/", steering.take_back, name="mailing-take-back"),
     path("mailings/<int:pk>/pause/", steering.pause, name="mailing-pause"),
     path("mailings/<int:pk>/resume/", steering.resume, name="mailing-resume"),
     path("mailings/<int:pk>/cancel/", steering.cancel, name="mailing-cancel"),
     path("mailings/<int:pk>/let-be/", steering.let_be, name="mailing-let-be"),
     path("mailings/<int:pk>/send-again/", steering.send_again, name="mailing-send-again"),
     path("mailings/<int:pk>/delete/", steering.delete, name="mailing-delete"),
-    path("mailings/<int:pk>/test/", steering.test, name="mailing-test"),
+    path("mailings/<int:pk>/test/", sending_tests.test, name="mailing-test"),
     path(
         "mailings/<int:pk>/revoke-links/",
         revocation.mailing_revoke_links,
         name="mailing-revoke-links",
     ),
+    path("settings/sending/", sending_rules.sending_settings, name="sending-settings"),
     path("settings/sending/revoke-links/", revocation.revoke_links, name="revoke-links"),
     path("me/messages/", own_messages.my_messages, name="my-messages"),
     path("messages/<int:pk>/", views.message, name="message"),

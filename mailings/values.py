@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from users.models import OwnField
 
 from . import text
-from .models import Mailing
+from .models import Mailing, SavedText
 
 # What a variable is made of, where it is not an own field.
 COLUMNS = {
@@ -105,13 +105,21 @@ def columns_of(name: str) -> list[Any]:
 
 
 def drafts_with(name: str) -> list[str]:
-    """Names of mailings not yet written out whose text has this variable."""
+    """Names of mailings not yet written out whose text has this variable, and of saved texts."""
     open_ones = Mailing.objects.filter(
         kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
         prepared_at__isnull=True,
         text__contains=name,
     ).exclude(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
-    return [each.name for each in open_ones if _names(each.text, name)]
+    saved = SavedText.objects.filter(text__contains=name)
+    return [
+        *(each.name for each in open_ones if _names(each.text, name)),
+        *(
+            _("saved text “%(name)s”") % {"name": each.name}
+            for each in saved
+            if _names(each.text, name)
+        ),
+    ]
 
 
 def _names(written: str, name: str) -> bool:

@@ -13,14 +13,16 @@ from integrations.reasons import Reason
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports, unresolved
+from . import reports, second_person, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
+from .repeats import sent_lately
 
 State = Mailing.State
 # Filters of the list: what the address says -> states.
 SHELVES = {
     "draft": frozenset({State.DRAFT}),
+    "awaiting": frozenset({State.AWAITING}),
     "running": Mailing.STOPPABLE | {State.SETTLING},
     "over": frozenset({State.DONE, State.CANCELLED}),
 }
@@ -31,10 +33,12 @@ def dashboard(request: SignedIn) -> HttpResponse:
     if not request.user.may(Right.SEE_MAILINGS):
         return redirect("me")
     rows = reports.mailings()
+    above = SHELVES["running"] | SHELVES["awaiting"]
     context = {
         **service(),
+        "awaiting": rows.filter(state__in=SHELVES["awaiting"]).order_by("asked_at")[:10],
         "running": rows.filter(state__in=SHELVES["running"]).order_by("-id")[:10],
-        "recent": rows.exclude(state__in=SHELVES["running"]).order_by("-id")[:6],
+        "recent": rows.exclude(state__in=above).order_by("-id")[:6],
         "month": reports.month(),
     }
     return render(request, "mailings/dashboard.html", context)
@@ -57,11 +61,16 @@ def mailings(request: SignedIn) -> HttpResponse:
 
 @needs(Right.SEE_MAILINGS)
 def mailing(request: SignedIn, pk: int) -> HttpResponse:
-    """A draft before its launch, or the story of what came of it."""
+    """A draft before its launch, its second person included, or the story of what came of it."""
     row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": reports.history(row)}
-    if row.state == State.DRAFT:
-        context |= {"preview": preview_of(row.text, row, request.user), **service()}
+    if row.state in Mailing.BEFORE_LAUNCH:
+        context |= {
+            "preview": preview_of(row.text, row, request.user),
+            "repeats": sent_lately(row),
+            "may_confirm": second_person.may_confirm(row, request.user),
+            **service(),
+        }
         return render(request, "mailings/draft.html", context)
     return render(request, "mailings/mailing.html", context | progress(row))
 
@@ -71,7 +80,7 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
     """The moving part of a mailing's page. Another state than the page was drawn for (?state=)
     means other buttons: the browser then loads the page anew.
     """
-    row = get_object_or_404(reports.mailings().exclude(state=State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.launched(), pk=pk)
     context = {"mailing": row, **progress(row)}
     response = render(request, "mailings/live.html", context)
     if context["over"]:
@@ -83,7 +92,7 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEE_MAILINGS)
 def recipients(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings().exclude(state=State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.launched(), pk=pk)
     chosen = reports.Selection.read(request.GET.dict())
     context = {
         "mailing": row,
@@ -101,7 +110,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Right.SEE_MAILINGS)
 def reasons(request: SignedIn, pk: int) -> HttpResponse:
     """Why messages did not arrive and people were left out, with what to do about it."""
-    row = get_object_or_404(reports.mailings().exclude(state=State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.launched(), pk=pk)
     context = {"mailing": row, **_why(row)}
     return render(request, "mailings/reasons.html", context)
 

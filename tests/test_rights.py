@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from integrations.models import Account
-from mailings.models import Counters, Mailing, Message
+from mailings.models import Counters, Mailing, Message, SavedText
 from tests import people
 from users.models import Group, OwnField, Segment, User
 from users.rights import Right, Role
@@ -120,6 +120,13 @@ TABLE = [
     Line("mailing-send-again", STAFF),
     Line("mailing-delete", STAFF),
     Line("mailing-test", STAFF),
+    Line("mailing-copy", STAFF, "post", 302),
+    Line("mailing-take-back", STAFF, "post", 302),
+    Line("saved-texts", STAFF),
+    Line("saved-text-new", STAFF),
+    Line("saved-text", STAFF),
+    Line("saved-text-delete", STAFF),
+    Line("sending-settings", RESPONSIBLE),
     Line("message", STAFF),
     Line("my-messages", EVERYBODY),
     Line("mailing-revoke-links", STAFF),
@@ -155,6 +162,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "mailing-launch": {"pk": draft.pk},
         "mailing-delete": {"pk": draft.pk},
         "message": {"pk": message.pk},
+        "saved-text": {"pk": SavedText.objects.create(name="Webinar", text="Hello").pk},
         "integration": {"slug": "simulator"},
         "echo": {"challenge": "abc"},
         "receipt-door": {"slug": "simulator", "key": account.receipt_key},

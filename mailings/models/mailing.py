@@ -49,6 +49,7 @@ class Mailing(models.Model):
         EARLY = "early", _("Hand over beforehand; the service sends at the minute")
         HOLD = "hold", _("Hold here until the minute")
 
+    BEFORE_LAUNCH = frozenset({State.DRAFT, State.AWAITING})  # no counters, no messages yet
     RUNNING = frozenset({State.PREPARING, State.SENDING})
     STOPPABLE = frozenset({State.PREPARING, State.SENDING, State.PAUSED})
 

@@ -12,11 +12,11 @@ from playwright.sync_api import Page
 from integrations import router
 from integrations.reasons import Reason
 from mailings import demo_school, recount
-from mailings.models import Mailing, Message
+from mailings.models import Mailing, Message, SavedText
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
-from users.models import Group, Reply, Segment, User
+from users.models import Group, OwnField, Reply, Segment, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -32,6 +32,7 @@ MANAGER = [
     "person-revoke-links",
     *("own-fields", "own-field", "own-field-delete"),
     *("segments", "segment-new", "segment", "segment-edit", "segment-delete"),
+    *("saved-texts", "saved-text-new", "saved-text", "saved-text-delete"),
     *("group-delete", "mailing", "mailing-recipients", "mailing-reasons", "message"),
 ]
 DRAFT = [
@@ -46,7 +47,11 @@ RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
     "mailing-revoke-links",
 ]
-OWNER = ["integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"]
+OWNER = [
+    *("integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"),
+    "sending-settings",
+]
+AWAITING = ["dashboard", "mailings", "mailing", "mailing-launch", "mailing-test"]
 CONNECTED = ["integration", "integration-disconnect"]
 
 
@@ -105,6 +110,8 @@ def addresses(names: list[str], **things: int | str) -> list[str]:
         alone |= {"segments", "segment-new"}
         if name.startswith("own-field-") or name == "own-field":
             return {"pk": things["own_field"]}
+        if name in {"saved-text", "saved-text-delete"}:
+            return {"pk": things["saved_text"]}
         if thing is None or name in alone:
             return None
         return {"slug" if name.startswith("integration") else "pk": thing}
@@ -123,6 +130,8 @@ def things(transactional_db: None) -> dict[str, int | str]:
         "person": User.objects.filter(role="student")[5].pk,
         "group": Group.objects.all()[0].pk,
         "segment": _segment().pk,
+        "own_field": OwnField.objects.create(slug="course", label="Course").pk,
+        "saved_text": SavedText.objects.create(name="Reminder", text="At six, {name}! " * 20).pk,
         "integration": "smsc",
     }
 
@@ -167,6 +176,27 @@ def test_for_a_manager_with_a_draft_and_one_under_way(
         demo_school.SIGN_INS[1],
         [*addresses(DRAFT, mailing=draft.pk), *addresses(RUNNING, mailing=running.pk)],
     )
+
+
+def test_for_the_second_person_of_a_large_launch(
+    look: Callable[..., None], things: dict[str, Any]
+) -> None:
+    """The text goes out a second time, and the one who looks may confirm it."""
+    done = Mailing.objects.get(pk=things["mailing"])
+    asked = Mailing.objects.get(state=Mailing.State.DRAFT)
+    Mailing.objects.filter(pk=asked.pk).update(
+        state=Mailing.State.AWAITING,
+        text=done.text,
+        everyone=True,
+        asked_at=timezone.now(),
+        asked_by=User.objects.get(email=demo_school.SIGN_INS[0]),
+    )
+    Mailing.objects.filter(pk=done.pk).update(
+        everyone=True, segment=None, launched_at=timezone.now()
+    )
+    pages = addresses(AWAITING, mailing=asked.pk)
+    look(demo_school.SIGN_INS[1], pages)
+    look(demo_school.SIGN_INS[1], pages, "ru")
 
 
 def test_for_a_manager_in_russian(look: Callable[..., None], things: dict[str, Any]) -> None:
