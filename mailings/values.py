@@ -78,7 +78,7 @@ def parsed(written: str) -> text.Template:
 
 def as_launched(written: str) -> text.Template:
     """The same for a text that the launch has checked: a field deleted since does not stop it."""
-    return text.parse(written, _NAMED.findall(written))
+    return text.parse(written, text.names_in(written))
 
 
 def needs_of(written: str) -> frozenset[str]:
