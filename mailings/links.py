@@ -5,7 +5,7 @@ where a short one leads for one person. Pure. Their tokens: tokens.py; their row
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import idna
 from django.conf import settings
@@ -55,6 +55,15 @@ class Wrapping:
     sign_in: bool = False
     ours: frozenset[str] = frozenset()  # hosts, with the port where it is not the usual one
 
+    @classmethod
+    def chosen(cls, *, clicks: bool, sign_in: bool) -> "Wrapping":
+        """With our own hosts, as the settings name them: exact ones, no patterns."""
+        named = {host_of(settings.PUBLIC_URL), host_of(settings.SHORT_URL)}
+        allowed = {str(name).lower() for name in settings.ALLOWED_HOSTS if name}
+        exact = {name for name in allowed if not name.startswith((".", "*"))}
+        here = {"localhost", "127.0.0.1", "[::1]"}  # always allowed, and in nobody's SMS
+        return cls(clicks, sign_in, frozenset(named | (exact - here)))
+
     def purpose_of(self, url: str) -> Purpose | None:
         """None: it stays as it is."""
         if self.sign_in and host_of(url) in self.ours:
@@ -80,23 +89,6 @@ class Wrapped:
 
     text: str
     places: tuple[Place, ...]
-
-
-def wrapping(*, clicks: bool, sign_in: bool) -> Wrapping:
-    """With our own hosts, as the settings name them: exact ones, no patterns."""
-    named = {urlsplit(each) for each in (settings.PUBLIC_URL, settings.SHORT_URL)}
-    exact = {
-        str(name).lower()
-        for name in settings.ALLOWED_HOSTS
-        if name and not name.startswith((".", "*"))
-    }
-    here = {
-        "localhost",
-        "127.0.0.1",
-        "[::1]",
-    }  # always allowed, and no address to write into an SMS
-    ours = {host_of(each.geturl()) for each in named} | (exact - here)
-    return Wrapping(clicks, sign_in, frozenset(ours))
 
 
 def wrap(written: str, how: Wrapping) -> Wrapped:

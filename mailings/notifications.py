@@ -12,10 +12,10 @@ from smsmail.clock import nudge
 from users import consent
 from users.models import User, audit
 
-from . import bulk, ledger, text
+from . import bulk, ledger, marks, text
 from .models import Counters, Mailing, Message
 from .prepare import new_lots
-from .values import parsed, values_of
+from .values import as_launched, parsed, values_of
 
 
 class NotSent(Exception):
@@ -25,10 +25,11 @@ class NotSent(Exception):
 def send_test(mailing: Mailing, to: User, by: User, phone: str = "") -> Message:
     """The mailing's text as this person would get it, now; to another phone (E.164) if given.
 
-    Raises NotSent. Counts in none of the mailing's figures.
+    Raises NotSent. Counts in none of the mailing's figures; its short links lead where the mailing's
+    do, by the mailing's number in the key.
     """
     try:
-        template = parsed(mailing.text)
+        parsed(mailing.text, mailing.wrapping)
     except text.BadText as error:
         raise NotSent(str(error)) from error
     values = values_of(to)
@@ -37,7 +38,7 @@ def send_test(mailing: Mailing, to: User, by: User, phone: str = "") -> Message:
         to,
         key=f"test:{mailing.id}:{secrets.token_hex(8)}",
         phone=phone or to.phone,
-        body=text.render(template, values),
+        body=text.render(as_launched(mailing.text, mailing.wrapping), values),
     )
     audit(by, "test_sent", f"mailing {mailing.id}", person=to.id)
     return message
@@ -64,7 +65,7 @@ def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> 
             user_id=to.id,
             phone=phone,
             text=body,
-            parts=text.parts_of(body),
+            parts=text.parts_of(marks.masked(body)),
             status=Message.Status.WAITING.value,
             reason="",
             dispatch_id=lot.id,

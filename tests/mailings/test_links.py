@@ -246,7 +246,7 @@ def test_our_hosts_are_those_of_the_settings_and_no_patterns(settings: Any) -> N
     settings.PUBLIC_URL = "https://sms.example.com"
     settings.SHORT_URL = "http://s.example.com:8080"
     settings.ALLOWED_HOSTS = ["Other.example.com", ".example.org", "*", "localhost", "127.0.0.1"]
-    ours = links.wrapping(clicks=True, sign_in=True).ours
+    ours = Wrapping.chosen(clicks=True, sign_in=True).ours
     assert ours == {"sms.example.com", "s.example.com:8080", "other.example.com"}
 
 
