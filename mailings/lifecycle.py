@@ -16,7 +16,7 @@ from smsmail.clock import nudge
 from users import segments
 from users.models import User, audit
 
-from . import audience, ledger, second_person, text, values
+from . import addresses, audience, ledger, second_person, text, values
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 
@@ -66,6 +66,7 @@ def launch(mailing: Mailing, by: User, confirms: datetime | None = None) -> None
         if second_person.must_confirm(people, confirms):
             second_person.ask(mailing, by)
             return
+        addresses.write_down(written)
         Counters.objects.create(mailing=mailing)
         audit(by, "launched", f"mailing {mailing.id}")
         nudge("prepare")
@@ -139,7 +140,7 @@ def _check_ready(mailing: Mailing) -> int:
     if not mailing.text.strip():
         raise CannotLaunch(_("The text is empty."))
     try:
-        values.parsed(mailing.text)
+        values.parsed(mailing.text, mailing.wrapping)
     except text.BadText as error:
         raise CannotLaunch(str(error)) from error
     funnel = audience.funnel(mailing)

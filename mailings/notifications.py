@@ -12,10 +12,10 @@ from smsmail.clock import nudge
 from users import consent
 from users.models import User, audit
 
-from . import bulk, ledger, text
+from . import bulk, ledger, marks, text
 from .models import Counters, Mailing, Message
 from .prepare import new_lots
-from .values import parsed, values_of
+from .values import as_launched, parsed, values_of
 
 
 class NotSent(Exception):
@@ -28,10 +28,11 @@ def send_test(
     """The mailing's text as this person would get it, now; to another phone (E.164) if given; with
     the values of somebody else if given, whose own ban does not matter then.
 
-    Raises NotSent. Counts in none of the mailing's figures.
+    Raises NotSent. Counts in none of the mailing's figures; its short links lead where the mailing's
+    do, by the mailing's number in the key.
     """
     try:
-        template = parsed(mailing.text)
+        parsed(mailing.text, mailing.wrapping)
     except text.BadText as error:
         raise NotSent(str(error)) from error
     whose = whose or to
@@ -40,7 +41,7 @@ def send_test(
         to,
         key=f"test:{mailing.id}:{secrets.token_hex(8)}",
         phone=phone or to.phone,
-        body=text.render(template, values_of(whose)),
+        body=text.render(as_launched(mailing.text, mailing.wrapping), values_of(whose)),
     )
     audit(by, "test_sent", f"mailing {mailing.id}", person=whose.id)
     return message
@@ -67,7 +68,7 @@ def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> 
             user_id=to.id,
             phone=phone,
             text=body,
-            parts=text.parts_of(body),
+            parts=text.parts_of(marks.masked(body)),
             status=Message.Status.WAITING.value,
             reason="",
             dispatch_id=lot.id,
