@@ -44,6 +44,7 @@ class Candidate(NamedTuple):
     phone: str
     city: str
     fields: dict[str, Any]
+    time_zone: str
     why_not: str
 
 
@@ -200,10 +201,13 @@ def people(mailing: Mailing) -> "QuerySet[Any]":
 
 
 def to_come(mailing: Mailing) -> int:
-    """How many phones between cursor and ceiling would still get a message of their own."""
+    """How many phones between cursor and ceiling would still get a message of their own; while its
+    list is not formed, everybody there is.
+    """
+    ceiling = mailing.ceiling or newest()
     have_one = Message.objects.filter(mailing=mailing.id, key=OuterRef("phone"))
     try:
-        rest = fit(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling)
+        rest = fit(mailing).filter(id__gt=mailing.cursor, id__lte=ceiling)
     except BadRule:
         return 0
     return rest.exclude(Exists(have_one)).values("phone").distinct().count()
@@ -250,7 +254,7 @@ def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
 
 
 def newest() -> int:
-    """The ceiling of a mailing launched now: who registers later is not in it."""
+    """The ceiling of a mailing whose list is formed from now on: who registers later is not in it."""
     return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 

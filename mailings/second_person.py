@@ -117,7 +117,7 @@ def samples(mailing: Mailing) -> list[Rendering]:
     """
     found: list[User] = []
     try:
-        template = parsed(mailing.text)
+        template = parsed(mailing.text, mailing.wrapping)
         everybody = audience.receivers(mailing).order_by("id")
         for _each in range(SHOWN):
             people = everybody.exclude(id__in=[person.id for person in found])

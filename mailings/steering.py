@@ -32,7 +32,7 @@ def launch(request: SignedIn, pk: int) -> HttpResponse:
         return _ask_launch(request, row)
     confirms = second_person.which(row, request.POST.get("confirms", ""))
     try:
-        lifecycle.launch(row, request.user, confirms)
+        lifecycle.launch(row, request.user, confirms=confirms)
     except lifecycle.CannotLaunch as refusal:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)

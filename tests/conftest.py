@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
+from mailings.models import Policy
 from tests import people
 from users.models import User
 
@@ -64,6 +65,12 @@ def no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_countdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launch begins at once, where a test does not save a Policy that says otherwise."""
+    monkeypatch.setattr(Policy._meta.get_field("countdown"), "_get_default", lambda: 0)
 
 
 @pytest.fixture

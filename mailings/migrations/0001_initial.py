@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 ('valid_minutes', models.PositiveIntegerField(blank=True, null=True, verbose_name='lifetime, minutes')),
                 ('urgent', models.BooleanField(default=False, verbose_name='urgent: also in quiet hours')),
                 ('first_wave', models.PositiveIntegerField(default=0, verbose_name='first wave')),
+                ('first_percent', models.PositiveSmallIntegerField(default=0)),
                 ('error_limit', models.PositiveSmallIntegerField(default=5, verbose_name='errors allowed, %')),
                 ('state', models.CharField(choices=[('draft', 'Draft'), ('awaiting', 'Waiting for a second person'), ('scheduled', 'Scheduled'), ('watching', 'Watching the rule'), ('preparing', 'Preparing'), ('sending', 'Sending'), ('paused', 'Paused'), ('settling', 'Waiting for receipts'), ('done', 'Done'), ('cancelled', 'Cancelled')], default='draft', max_length=16)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
@@ -77,11 +78,13 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('send_at', models.DateTimeField(blank=True, null=True)),
                 ('wave', models.PositiveSmallIntegerField(default=0)),
+                ('zone', models.CharField(blank=True, max_length=64)),
                 ('reference', models.CharField(max_length=40, unique=True)),
                 ('claimed_at', models.DateTimeField(blank=True, null=True)),
                 ('answered_at', models.DateTimeField(blank=True, null=True)),
                 ('look_up_at', models.DateTimeField(blank=True, null=True)),
                 ('look_ups', models.PositiveSmallIntegerField(default=0)),
+                ('recall_at', models.DateTimeField(blank=True, null=True)),
                 ('account', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='integrations.account')),
                 ('mailing', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='dispatches', to='mailings.mailing')),
             ],
@@ -217,6 +220,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='dispatch',
             index=models.Index(condition=models.Q(('look_up_at__isnull', False)), fields=['look_up_at'], name='dispatch_look_up'),
+        ),
+        migrations.AddIndex(
+            model_name='dispatch',
+            index=models.Index(condition=models.Q(('recall_at__isnull', False)), fields=['recall_at'], name='dispatch_recall'),
         ),
         migrations.AddConstraint(
             model_name='link',

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from integrations.models import Account
+from integrations.reasons import About, Reason
 from mailings.links import Wrapping
 from users.models import Group, Segment
 
@@ -52,7 +53,8 @@ class Mailing(models.Model):
 
     BEFORE_LAUNCH = frozenset({State.DRAFT, State.AWAITING})  # no counters, no messages yet
     RUNNING = frozenset({State.PREPARING, State.SENDING})
-    STOPPABLE = frozenset({State.PREPARING, State.SENDING, State.PAUSED})
+    PAUSABLE = frozenset({State.SCHEDULED, State.PREPARING, State.SENDING})
+    STOPPABLE = frozenset({State.SCHEDULED, State.PREPARING, State.SENDING, State.PAUSED})
 
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
     name = models.CharField(_("name"), max_length=120)
@@ -85,6 +87,8 @@ class Mailing(models.Model):
     valid_minutes = models.PositiveIntegerField(_("lifetime, minutes"), null=True, blank=True)
     urgent = models.BooleanField(_("urgent: also in quiet hours"), default=False)
     first_wave = models.PositiveIntegerField(_("first wave"), default=0)  # messages; 0: no waves
+    # Or so many percent: the launch makes messages of them.
+    first_percent = models.PositiveSmallIntegerField(default=0)
     error_limit = models.PositiveSmallIntegerField(_("errors allowed, %"), default=5)
     state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
 
@@ -101,10 +105,12 @@ class Mailing(models.Model):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    # The countdown after the launch: nothing is handed over before.
+    # When the list is formed: the countdown after the launch, or the hours before the time set. Until
+    # then everything can be taken back. A resumption long after that moment makes it anew.
     leaves_at = models.DateTimeField(null=True, blank=True)
     wave_passed_at = models.DateTimeField(null=True, blank=True)
-    # Preparation walks people by id: cursor is the last one done, ceiling the newest at launch.
+    # Preparation walks people by id: cursor is the last one done, ceiling the newest when the
+    # list began to be formed (0: not yet).
     cursor = models.BigIntegerField(default=0)
     ceiling = models.BigIntegerField(default=0)
     prepared_at = models.DateTimeField(null=True, blank=True)
@@ -131,6 +137,11 @@ class Mailing(models.Model):
     def wrapping(self) -> Wrapping:
         return Wrapping.chosen(clicks=self.wrap_links, sign_in=self.links_sign_in)
 
+    @property
+    def trouble_about(self) -> About | None:
+        """Why the system has paused it, in words."""
+        return Reason(self.trouble).about if self.trouble in set(Reason) else None
+
 
 class Dispatch(models.Model):
     """One lot of messages that one request, or one burst of requests, hands to one account.
@@ -155,6 +166,7 @@ class Dispatch(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     send_at = models.DateTimeField(null=True, blank=True)
     wave = models.PositiveSmallIntegerField(default=0)  # 0 may go at once; 1 waits for the verdict
+    zone = models.CharField(max_length=64, blank=True)  # whose quiet hours matter; '': none do
     account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
     # Ours, random, and known before anything leaves: receipts and look-ups are matched by it.
     reference = models.CharField(max_length=40, unique=True)
@@ -163,6 +175,8 @@ class Dispatch(models.Model):
     # When to ask the provider about messages that are still open; null: nothing to ask.
     look_up_at = models.DateTimeField(null=True, blank=True)
     look_ups = models.PositiveSmallIntegerField(default=0)
+    # When to ask the provider to give its messages back; null: nobody wants them back.
+    recall_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -180,6 +194,9 @@ class Dispatch(models.Model):
                 fields=["look_up_at"],
                 name="dispatch_look_up",
                 condition=Q(look_up_at__isnull=False),
+            ),
+            models.Index(
+                fields=["recall_at"], name="dispatch_recall", condition=Q(recall_at__isnull=False)
             ),
         ]
 

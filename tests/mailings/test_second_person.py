@@ -52,7 +52,7 @@ def asked(five: list[User], maria: User, olga: User) -> Mailing:
 
 
 def confirm(mailing: Mailing, by: User) -> None:
-    lifecycle.launch(mailing, by, mailing.asked_at)
+    lifecycle.launch(mailing, by, confirms=mailing.asked_at)
 
 
 def text_of(response: Any) -> str:
@@ -160,7 +160,7 @@ def test_what_was_taken_back_and_asked_for_again_is_confirmed_anew(
     Mailing.objects.update(text="Another")
     lifecycle.launch(asked, maria)
     with pytest.raises(CannotLaunch, match="Look at it once more"):
-        lifecycle.launch(asked, olga, read)
+        lifecycle.launch(asked, olga, confirms=read)
     with pytest.raises(CannotLaunch, match="Look at it once more"):
         lifecycle.launch(asked, olga)
     asked.refresh_from_db()
@@ -171,7 +171,7 @@ def test_a_confirmation_of_a_draft_is_none(asked: Mailing, maria: User, olga: Us
     read = asked.asked_at
     second_person.take_back(asked, maria)
     with pytest.raises(CannotLaunch, match="taken back"):
-        lifecycle.launch(asked, olga, read)
+        lifecycle.launch(asked, olga, confirms=read)
 
 
 def test_it_is_checked_again_when_it_is_confirmed(asked: Mailing, olga: User) -> None:
@@ -259,7 +259,7 @@ def big_draft() -> Mailing:
 
 
 def launching(mailing: Mailing, by: User, confirms: datetime | None = None) -> Callable[[], None]:
-    return lambda: lifecycle.launch(Mailing.objects.get(id=mailing.id), by, confirms)
+    return lambda: lifecycle.launch(Mailing.objects.get(id=mailing.id), by, confirms=confirms)
 
 
 @pytest.mark.django_db(transaction=True)
