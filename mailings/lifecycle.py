@@ -1,4 +1,4 @@
-"""The life of a mailing: launch, pause, resume, cancel, settle. Every change of state is one
+"""The life of a mailing: launch, pause, resume, stop watching, cancel, settle. Every change of state is one
 conditional update that must hit its row: a second click hits none.
 """
 
@@ -71,15 +71,30 @@ def pause(mailing: Mailing, by: User) -> None:
 
 def resume(mailing: Mailing, by: User) -> None:
     on = State.SENDING if mailing.prepared_at else State.PREPARING
+    if mailing.when == Mailing.When.ON_ENTRY and not mailing.prepared_at:
+        on = State.WATCHING
     _change(mailing, {State.PAUSED}, on, by, "resumed")
     nudge("prepare")
     nudge("hand_over")
+
+
+def stop_watching(mailing: Mailing, by: User) -> None:
+    """Nobody new is taken; what is in it goes on to its end. A paused one stays paused."""
+    with transaction.atomic():
+        held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
+        if held.when != Mailing.When.ON_ENTRY or held.prepared_at or held.state == State.CANCELLED:
+            raise WrongState(_("It watches no more. Look at the page again."))
+        on = State.PAUSED if held.state == State.PAUSED else State.SENDING
+        _change(mailing, {State.WATCHING, State.PAUSED}, on, by, "watching_stopped")
+        _complete(mailing)
+        nudge("settle")
 
 
 def cancel(mailing: Mailing, by: User) -> Split:
     """Stop for good everything not yet handed over. The rows follow within moments (settle_due)."""
     with transaction.atomic():
         _change(mailing, Mailing.STOPPABLE, State.CANCELLED, by, "cancelled")
+        _complete(mailing)
         stopped_and_gone = split(mailing)
         nudge("settle")
     return stopped_and_gone
@@ -136,7 +151,8 @@ def _check_ready(mailing: Mailing) -> None:
     funnel = audience.funnel(mailing)
     if funnel.trouble:
         raise CannotLaunch(funnel.trouble)
-    if funnel.will_receive == 0:
+    # One that watches may well begin with nobody.
+    if funnel.will_receive == 0 and mailing.when != Mailing.When.ON_ENTRY:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
 
 
@@ -158,6 +174,13 @@ def _change(
                 % {"state": mailing.get_state_display()}
             )
         audit(by, what, f"mailing {mailing.id}")
+
+
+def _complete(mailing: Mailing) -> None:
+    """A mailing that watched has everybody whom it will ever have: there is no list to finish."""
+    if mailing.when == Mailing.When.ON_ENTRY and mailing.prepared_at is None:
+        mailing.prepared_at = timezone.now()
+        Mailing.objects.filter(id=mailing.id).update(prepared_at=mailing.prepared_at)
 
 
 def _counts(**conditions: int) -> Q:

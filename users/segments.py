@@ -125,6 +125,11 @@ def uses(segment_id: int) -> list[Segment]:
     return [each for each in others if segment_id in set(_named(each.rule))]
 
 
+def inside(segment: Segment) -> set[int]:
+    """It and the segments in its rule, however deep. Raises BadRule."""
+    return {segment.pk, *_insides(read(segment.rule, of=segment.pk))}
+
+
 class _Reader:
     """Reads one rule; knows how much it has read, and inside which segments it is."""
 
@@ -231,6 +236,18 @@ def _json(rule: Rule) -> dict[str, Any]:
             return {"not": _json(rule.part)}
         case Join():
             return {rule.how: [_json(part) for part in rule.parts]}
+
+
+def _insides(rule: Rule) -> Iterator[int]:
+    match rule:
+        case Inside():
+            yield rule.segment
+            yield from _insides(rule.rule)
+        case Not():
+            yield from _insides(rule.part)
+        case Join():
+            for part in rule.parts:
+                yield from _insides(part)
 
 
 def _named(raw: object) -> Iterator[int]:
