@@ -82,7 +82,7 @@ def stop_watching(mailing: Mailing, by: User) -> None:
     """Nobody new is taken; what is in it goes on to its end. A paused one stays paused."""
     with transaction.atomic():
         held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
-        if held.when != Mailing.When.ON_ENTRY or held.prepared_at or held.state == State.CANCELLED:
+        if not held.watches:
             raise WrongState(_("It watches no more. Look at the page again."))
         on = State.PAUSED if held.state == State.PAUSED else State.SENDING
         _change(mailing, {State.WATCHING, State.PAUSED}, on, by, "watching_stopped")

@@ -13,7 +13,7 @@ from integrations.reasons import Reason
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports, unresolved
+from . import arrivals, reports, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
 
@@ -132,6 +132,7 @@ def progress(row: Mailing) -> dict[str, Any]:
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),
         "trouble": Reason(row.trouble).about if row.trouble in set(Reason) else None,
+        "watching": arrivals.watching(row) if row.watches else None,
         **_why(row),
         **service(),
     }

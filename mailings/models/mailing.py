@@ -133,6 +133,12 @@ class Mailing(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def watches(self) -> bool:
+        """Whoever comes under the rule is taken in, now or after a pause."""
+        on_entry = self.when == self.When.ON_ENTRY and self.prepared_at is None
+        return on_entry and self.state in (self.State.WATCHING, self.State.PAUSED)
+
 
 class Dispatch(models.Model):
     """One lot of messages that one request, or one burst of requests, hands to one account.
