@@ -27,7 +27,7 @@ from users.models import Group, Membership, User
 from users.segments import BadRule
 
 from .cap import cap_of
-from .models import Mailing, Message
+from .models import Arrival, Mailing, Message
 from .values import needs_of, no_value
 
 RECENT = 30  # seconds for which recent_funnel() remembers
@@ -63,7 +63,8 @@ class Choice:
     @classmethod
     def of(cls, mailing: Mailing) -> "Choice":
         rule = mailing.rule
-        if rule is None and mailing.segment is not None:
+        as_it_is = rule is None or mailing.when == Mailing.When.ON_ENTRY
+        if as_it_is and mailing.segment is not None:
             rule = mailing.segment.rule
         groups = mailing.groups.all() if mailing.pk else Group.objects.none()
         return cls(
@@ -180,7 +181,29 @@ def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
     Who has no text or shares a phone shows when the messages are written (prepare.py).
     """
     rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling).order_by("id")
-    found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)[:limit]]
+    return _read(mailing, rows[:limit])
+
+
+def newcomers(mailing: Mailing, limit: int) -> list[int]:
+    """Who has come under the rule of a watching mailing: the next ids after its cursor of those whom
+    it has not considered yet. Raises BadRule.
+    """
+    rows = under(mailing).filter(_not_considered(mailing), id__gt=mailing.cursor).order_by("id")
+    return list(rows.values_list("id", flat=True)[:limit])
+
+
+def still_new(mailing: Mailing, ids: list[int]) -> list[Candidate]:
+    """Of whom newcomers() has found, those for whom it still holds, by id. Raises BadRule."""
+    rows = people(mailing).filter(_not_considered(mailing), id__in=ids)
+    return _read(mailing, rows.order_by("id"))
+
+
+def _not_considered(mailing: Mailing) -> Q:
+    return Q(~Exists(Arrival.objects.filter(mailing=mailing.id, user_id=OuterRef("id"))))
+
+
+def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
+    found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)]
     cap = cap_of(mailing)
     if cap is None:
         return found
@@ -200,10 +223,18 @@ def people(mailing: Mailing) -> "QuerySet[Any]":
     return _with_reasons(choice, [*_about_person(choice), opted_out])
 
 
+def under(mailing: Mailing | Choice) -> "QuerySet[User]":
+    """Everybody under the rule, whether they can get an SMS or not. Raises BadRule."""
+    return _chosen(_choice(mailing))
+
+
 def to_come(mailing: Mailing) -> int:
     """How many phones between cursor and ceiling would still get a message of their own; while its
-    list is not formed, everybody there is.
+    list is not formed, everybody there is. Who will come under the rule of a watching mailing, nobody
+    knows: none.
     """
+    if mailing.when == Mailing.When.ON_ENTRY:
+        return 0
     ceiling = mailing.ceiling or newest()
     have_one = Message.objects.filter(mailing=mailing.id, key=OuterRef("phone"))
     try:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection
+from django.db.models import QuerySet
 
 
 class Entry(NamedTuple):
@@ -86,6 +87,20 @@ def insert_messages(entries: Iterable[Entry]) -> None:
         cursor.executemany(
             f"INSERT INTO mailings_message ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
             [entry._replace(final_at=_moment(entry.final_at)) for entry in entries],
+        )
+
+
+def insert_arrivals(mailing_id: int, ids: "QuerySet[Any, int]", at: datetime) -> None:
+    """Everybody whom this query of ids finds, as having been there before: one statement, so of one
+    moment.
+    """
+    query, values = ids.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO mailings_arrival (mailing_id, user_id, at, before) "  # noqa: S608 - Django's own SQL
+            f"SELECT %s, found.id, %s, %s FROM ({query}) AS found "
+            "WHERE true ON CONFLICT DO NOTHING",  # without WHERE, SQLite reads ON as of a join
+            [mailing_id, _moment(at), True, *values],
         )
 
 

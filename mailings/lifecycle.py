@@ -1,5 +1,5 @@
-"""The life of a mailing: launch, take back, pause, resume, cancel, settle. Every change of state is one
-conditional update that must hit its row: a second click hits none.
+"""The life of a mailing: launch, take back, pause, resume, stop watching, cancel, settle. Every change
+of state is one conditional update that must hit its row: a second click hits none.
 """
 
 from dataclasses import dataclass
@@ -98,15 +98,24 @@ def resume(mailing: Mailing, by: User) -> None:
     """On from where it stopped, whatever it stopped for: a time missed, errors of the first wave."""
     with transaction.atomic():
         stopped = Mailing.objects.select_for_update(no_key=True).get(id=mailing.id)
-        on = State.SENDING if stopped.prepared_at else State.PREPARING
-        if not stopped.ceiling:
-            on = State.SCHEDULED  # due or not, its list is formed by starting.py
-        _change(mailing, {State.PAUSED}, on, by, "resumed")
+        _change(mailing, {State.PAUSED}, _where_it_was(stopped), by, "resumed")
         starting.go_on(stopped)
         nudge("start")
         nudge("prepare")
         nudge("hand_over")
     mailing.refresh_from_db()
+
+
+def stop_watching(mailing: Mailing, by: User) -> None:
+    """Nobody new is taken; what is in it goes on to its end. A paused one stays paused."""
+    with transaction.atomic():
+        held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
+        if not held.watches:
+            raise WrongState(_("It watches no more. Look at the page again."))
+        on = State.PAUSED if held.state == State.PAUSED else State.SENDING
+        _change(mailing, {State.WATCHING, State.PAUSED}, on, by, "watching_stopped")
+        _complete(mailing)
+        nudge("settle")
 
 
 def cancel(mailing: Mailing, by: User) -> Split:
@@ -117,6 +126,7 @@ def cancel(mailing: Mailing, by: User) -> Split:
             # Whom it would have reached is written down, as for any other.
             mailing.ceiling = audience.newest()
             mailing.save(update_fields=["ceiling"])
+        _complete(mailing)
         stopped_and_gone = split(mailing)
         nudge("settle")
     return stopped_and_gone
@@ -178,9 +188,20 @@ def _check_ready(mailing: Mailing) -> int:
     funnel = audience.funnel(mailing)
     if funnel.trouble:
         raise CannotLaunch(funnel.trouble)
-    if funnel.will_receive == 0:
+    # One that watches may well begin with nobody.
+    if funnel.will_receive == 0 and mailing.when != Mailing.When.ON_ENTRY:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
     return funnel.will_receive
+
+
+def _where_it_was(stopped: Mailing) -> Mailing.State:
+    """What a paused mailing goes on with."""
+    if stopped.prepared_at:
+        return State.SENDING
+    if stopped.watching_since:
+        return State.WATCHING
+    # Due or not, starting.py begins with it.
+    return State.PREPARING if stopped.ceiling else State.SCHEDULED
 
 
 def _change(
@@ -201,6 +222,13 @@ def _change(
                 % {"state": mailing.get_state_display()}
             )
         audit(by, what, f"mailing {mailing.id}")
+
+
+def _complete(mailing: Mailing) -> None:
+    """A mailing that watched has everybody whom it will ever have: there is no list to finish."""
+    if mailing.when == Mailing.When.ON_ENTRY and mailing.prepared_at is None:
+        mailing.prepared_at = timezone.now()
+        Mailing.objects.filter(id=mailing.id).update(prepared_at=mailing.prepared_at)
 
 
 def _counts(**conditions: int) -> Q:

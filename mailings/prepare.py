@@ -63,7 +63,7 @@ def prepare_some(mailing_id: int) -> bool:
                 mailing.state = Mailing.State.SENDING
             mailing.save(update_fields=["prepared_at", "state"])
             return False
-        _enter(mailing, chosen)
+        enter(mailing, chosen)
         mailing.cursor = chosen[-1].id
         mailing.save(update_fields=["cursor"])
     nudge("hand_over")
@@ -90,7 +90,8 @@ class _Fit(NamedTuple):
     departure: Departure
 
 
-def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
+def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
+    """Messages of these people, in this transaction, under the lock of the mailing."""
     now = timezone.now()
     template = as_launched(mailing.text, mailing.wrapping)
     taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])

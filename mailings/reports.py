@@ -15,11 +15,11 @@ from django.conf import settings
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from integrations.reasons import About, Reason
-from users import phones
+from users import phones, segments
 from users.models import AuditEvent, User
 
 from .models import Counters, Mailing, Message
@@ -260,6 +260,7 @@ HISTORY: dict[str, Promise] = {
     "resumed": _("Resumed"),
     "cancelled": _("Cancelled"),
     "recalled": _("The service was asked to give back what it kept"),
+    "watching_stopped": _("Watching stopped: nobody new is taken"),
     "links_revoked": _("Sign-in links revoked"),
     "test_sent": _("Test message sent"),
     "let_be": _("Messages of unknown fate let be"),
@@ -277,6 +278,14 @@ class Event:
 def history(mailing: Mailing) -> list[Event]:
     """What people did to it, newest first."""
     rows = AuditEvent.objects.filter(target=f"mailing {mailing.pk}").select_related("by")
-    return [
-        Event(row.at, HISTORY.get(row.what, row.what), row.by) for row in rows.order_by("-id")[:20]
-    ]
+    return [Event(row.at, _words(row), row.by) for row in rows.order_by("-id")[:20]]
+
+
+def _words(row: AuditEvent) -> str | Promise:
+    if row.what != "rule_changed":
+        return HISTORY.get(row.what, row.what)
+    try:
+        rule = segments.sentence(segments.read(row.details.get("now")))
+    except segments.BadRule:  # what it named is gone since
+        return gettext("The rule was changed")
+    return gettext("The rule was changed, and counts from then on: %(rule)s") % {"rule": rule}

@@ -4,6 +4,7 @@ from django.urls import path
 
 from . import (
     audience_views,
+    calendar_views,
     composing,
     copying,
     own_messages,
@@ -13,11 +14,13 @@ from . import (
     sending_tests,
     steering,
     views,
+    watching_views,
 )
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
     path("mailings/", views.mailings, name="mailings"),
+    path("mailings/calendar/", calendar_views.calendar, name="mailing-calendar"),
     path("mailings/new/", composing.compose, name="mailing-new"),
     path("mailings/meter/", composing.meter, name="mailing-meter"),
     path("mailings/fix/", composing.fix, name="mailing-fix"),
@@ -40,6 +43,13 @@ urlpatterns = [
     path("mailings/<int:pk>/take-back/", steering.take_back, name="mailing-take-back"),
     path("mailings/<int:pk>/pause/", steering.pause, name="mailing-pause"),
     path("mailings/<int:pk>/resume/", steering.resume, name="mailing-resume"),
+    path(
+        "mailings/<int:pk>/stop-watching/",
+        watching_views.stop_watching,
+        name="mailing-stop-watching",
+    ),
+    path("mailings/<int:pk>/foresight/", watching_views.foresight, name="mailing-foresight"),
+    path("mailings/<int:pk>/would-get/", watching_views.would_get, name="mailing-would-get"),
     path("mailings/<int:pk>/cancel/", steering.cancel, name="mailing-cancel"),
     path("mailings/<int:pk>/let-be/", steering.let_be, name="mailing-let-be"),
     path("mailings/<int:pk>/send-again/", steering.send_again, name="mailing-send-again"),

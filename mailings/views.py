@@ -13,7 +13,7 @@ from integrations.reasons import Reason
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports, second_person, unresolved
+from . import arrivals, reports, second_person, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
 from .repeats import sent_lately
@@ -141,6 +141,7 @@ def progress(row: Mailing) -> dict[str, Any]:
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),
         "trouble": Reason(row.trouble).about if row.trouble in set(Reason) else None,
+        "watching": arrivals.watching(row) if row.watches else None,
         **_why(row),
         **service(),
     }

@@ -39,6 +39,7 @@ class Job:
 JOBS = (
     Job("start", "mailings.starting.start_due", 1),
     Job("prepare", "mailings.prepare.prepare_due", 1),
+    Job("watch", "mailings.watch.watch_due", 2),
     Job("hand_over", "mailings.dispatch.hand_over_due", 1, network=True),
     Job("fold_receipts", "mailings.receipts.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),

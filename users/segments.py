@@ -4,9 +4,11 @@ sentence. Everything goes through a whitelist; what cannot be read is a BadRule 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, IntegerField, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce, Greatest, Least, NullIf
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +20,8 @@ VERSION = 1
 DEEPEST = 6
 MOST = 100  # conditions and groups in one rule, segments inside it included
 SEGMENT = "segment"
+_NEVER = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
+_FAR = Value(datetime(2970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 Path = tuple[int, ...]  # places of the groups that lead to a condition
 
 
@@ -92,6 +96,43 @@ def condition(rule: Rule) -> Q:
             return joined
 
 
+def since(rule: Rule) -> Any | None:
+    """Since when the rule holds for those who are under it, as an expression over User: the latest of
+    the dates that its conditions carry (of the parts of "or", the earliest that holds). NULL for
+    whom there is none; None when no condition carries any.
+    """
+    match rule:
+        case Test():
+            return rule.op.since(rule.value) if rule.op.since else None
+        case Inside():
+            return since(rule.rule)
+        case Not():
+            return None
+        case Join(how="all"):
+            dates = [date for part in rule.parts if (date := since(part)) is not None]
+            return _ends(Greatest, dates, _NEVER) if dates else None
+        case Join():
+            # A part that carries none may have held for ever: it says nothing.
+            held = [
+                Case(When(condition(part), then=date), output_field=DateTimeField())
+                for part in rule.parts
+                if (date := since(part)) is not None
+            ]
+            return _ends(Least, held, _FAR) if held else None
+
+
+def missing(rule: Rule, person: User) -> list[str]:
+    """What keeps the person from being under the rule, as sentences; [] when nothing does."""
+    if User.objects.filter(condition(rule), pk=person.pk).exists():
+        return []
+    match rule:
+        case Inside():
+            return missing(rule.rule, person)
+        case Join(how="all"):
+            return [each for part in rule.parts for each in missing(part, person)]
+    return [sentence(rule)]
+
+
 def people(rule: Rule) -> QuerySet[User]:
     """Everybody under it who is there at all."""
     return User.objects.filter(condition(rule), is_active=True)
@@ -123,6 +164,11 @@ def uses(segment_id: int) -> list[Segment]:
     """Segments in whose rule this one stands."""
     others = Segment.objects.exclude(pk=segment_id)
     return [each for each in others if segment_id in set(_named(each.rule))]
+
+
+def inside(segment: Segment) -> set[int]:
+    """It and the segments in its rule, however deep. Raises BadRule."""
+    return {segment.pk, *_insides(read(segment.rule, of=segment.pk))}
 
 
 class _Reader:
@@ -193,6 +239,14 @@ class _Reader:
         return Inside(segment.pk, segment.name, found)
 
 
+def _ends(of: type[Greatest] | type[Least], dates: list[Any], none: Value) -> Any:
+    """The latest or the earliest. The databases differ about NULL among them: it does not count."""
+    if len(dates) == 1:
+        return dates[0]
+    filled = [Coalesce(date, none, output_field=DateTimeField()) for date in dates]
+    return NullIf(of(*filled, output_field=DateTimeField()), none)
+
+
 def _surely_not(q: Q) -> Q:
     """What cannot be said (a value is missing) is not so: NOT NULL would be neither."""
     holds = Case(When(q, then=Value(1)), default=Value(0), output_field=IntegerField())
@@ -231,6 +285,18 @@ def _json(rule: Rule) -> dict[str, Any]:
             return {"not": _json(rule.part)}
         case Join():
             return {rule.how: [_json(part) for part in rule.parts]}
+
+
+def _insides(rule: Rule) -> Iterator[int]:
+    match rule:
+        case Inside():
+            yield rule.segment
+            yield from _insides(rule.rule)
+        case Not():
+            yield from _insides(rule.part)
+        case Join():
+            for part in rule.parts:
+                yield from _insides(part)
 
 
 def _named(raw: object) -> Iterator[int]:

@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
                 ('sign_in_revoked_at', models.DateTimeField(blank=True, null=True)),
                 ('when', models.CharField(choices=[('at_launch', 'Right after launch'), ('on_entry', 'After a user comes under the rule')], default='at_launch', max_length=16, verbose_name='when to send')),
                 ('starts_at', models.DateTimeField(blank=True, null=True, verbose_name='scheduled time')),
+                ('present_too', models.BooleanField(default=True)),
                 ('hand_over', models.CharField(choices=[('early', 'Hand over beforehand; the service sends at the minute'), ('hold', 'Hold here until the minute')], default='early', max_length=8)),
                 ('valid_minutes', models.PositiveIntegerField(blank=True, null=True, verbose_name='lifetime, minutes')),
                 ('urgent', models.BooleanField(default=False, verbose_name='urgent: also in quiet hours')),
@@ -48,6 +49,8 @@ class Migration(migrations.Migration):
                 ('cursor', models.BigIntegerField(default=0)),
                 ('ceiling', models.BigIntegerField(default=0)),
                 ('prepared_at', models.DateTimeField(blank=True, null=True)),
+                ('watching_since', models.DateTimeField(blank=True, null=True)),
+                ('watched_at', models.DateTimeField(blank=True, null=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
                 ('trouble', models.CharField(blank=True, max_length=32)),
                 ('trouble_raw', models.CharField(blank=True, max_length=64)),
@@ -57,6 +60,19 @@ class Migration(migrations.Migration):
                 ('launched_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('segment', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.segment', verbose_name='segment')),
             ],
+        ),
+        migrations.CreateModel(
+            name='Arrival',
+            fields=[
+                ('pk', models.CompositePrimaryKey('mailing_id', 'user_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('at', models.DateTimeField()),
+                ('before', models.BooleanField(default=False)),
+                ('mailing', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='arrivals', to='mailings.mailing')),
+                ('user', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('before', False)), fields=['mailing', 'at'], name='arrival_at')],
+            },
         ),
         migrations.CreateModel(
             name='ClickHour',

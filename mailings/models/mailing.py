@@ -52,9 +52,9 @@ class Mailing(models.Model):
         HOLD = "hold", _("Hold here until the minute")
 
     BEFORE_LAUNCH = frozenset({State.DRAFT, State.AWAITING})  # no counters, no messages yet
-    RUNNING = frozenset({State.PREPARING, State.SENDING})
-    PAUSABLE = frozenset({State.SCHEDULED, State.PREPARING, State.SENDING})
-    STOPPABLE = frozenset({State.SCHEDULED, State.PREPARING, State.SENDING, State.PAUSED})
+    RUNNING = frozenset({State.PREPARING, State.SENDING, State.WATCHING})
+    PAUSABLE = RUNNING | {State.SCHEDULED}
+    STOPPABLE = PAUSABLE | {State.PAUSED}
 
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
     name = models.CharField(_("name"), max_length=120)
@@ -70,7 +70,8 @@ class Mailing(models.Model):
         related_name="+",
     )
     # The segment's rule at launch, segments inside it written out: later changes do not reach a
-    # mailing that is being prepared. null before the launch, and for everyone and groups.
+    # mailing that is being prepared. null before the launch, and for everyone and groups. One that
+    # watches goes by the segment as it is; here stands the rule of its last look.
     rule = models.JSONField(null=True, blank=True)
     only_confirmed = models.BooleanField(_("only confirmed numbers"), default=False)
 
@@ -83,6 +84,8 @@ class Mailing(models.Model):
     # When
     when = models.CharField(_("when to send"), max_length=16, choices=When, default=When.AT_LAUNCH)
     starts_at = models.DateTimeField(_("scheduled time"), null=True, blank=True)
+    # On entry: do those get it who are under the rule when the watching begins?
+    present_too = models.BooleanField(default=True)
     hand_over = models.CharField(max_length=8, choices=HandOver, default=HandOver.EARLY)
     valid_minutes = models.PositiveIntegerField(_("lifetime, minutes"), null=True, blank=True)
     urgent = models.BooleanField(_("urgent: also in quiet hours"), default=False)
@@ -110,10 +113,14 @@ class Mailing(models.Model):
     leaves_at = models.DateTimeField(null=True, blank=True)
     wave_passed_at = models.DateTimeField(null=True, blank=True)
     # Preparation walks people by id: cursor is the last one done, ceiling the newest when the
-    # list began to be formed (0: not yet).
+    # list began to be formed (0: not yet). Looks for new people walk them too: 0 between two looks.
     cursor = models.BigIntegerField(default=0)
     ceiling = models.BigIntegerField(default=0)
+    # Nobody comes into it any more: the list is complete, or the watching was stopped.
     prepared_at = models.DateTimeField(null=True, blank=True)
+    # A watching one: when its first look and its last look began.
+    watching_since = models.DateTimeField(null=True, blank=True)
+    watched_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     # Why the system itself has paused it (a Reason), and the service's own code; '' otherwise.
     trouble = models.CharField(max_length=32, blank=True)
@@ -141,6 +148,12 @@ class Mailing(models.Model):
     def trouble_about(self) -> About | None:
         """Why the system has paused it, in words."""
         return Reason(self.trouble).about if self.trouble in set(Reason) else None
+
+    @property
+    def watches(self) -> bool:
+        """Whoever comes under the rule is taken in, now or after a pause."""
+        on_entry = self.when == self.When.ON_ENTRY and self.prepared_at is None
+        return on_entry and self.state in (self.State.WATCHING, self.State.PAUSED)
 
 
 class Dispatch(models.Model):

@@ -154,7 +154,7 @@ def test_two_launches_at_the_same_moment_are_one() -> None:
 
 # --- from each state -------------------------------------------------------------------------
 ALLOWED: dict[str, dict[str, State]] = {
-    "pause": dict.fromkeys([State.SCHEDULED, State.PREPARING, State.SENDING], State.PAUSED),
+    "pause": dict.fromkeys(Mailing.PAUSABLE, State.PAUSED),
     "resume": {State.PAUSED: State.SENDING},
     "cancel": dict.fromkeys(Mailing.STOPPABLE, State.CANCELLED),
 }
