@@ -20,6 +20,7 @@ from . import ledger, receipts
 from .dispatch import send_again
 from .ledger import Move
 from .models import Dispatch, Message
+from .sealed import opened
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def _take(account: Account) -> list[Dispatch]:
 
 def _open_messages(dispatch: Dispatch) -> tuple[Asked, ...]:
     rows = dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
-    return tuple(Asked(*row) for row in rows.values_list("phone", "text", "provider_id"))
+    told = rows.values_list("phone", "text", "provider_id")
+    return tuple(Asked(phone, opened(text), provider_id) for phone, text, provider_id in told)
 
 
 def _ask(account: Account, enquiries: Sequence[Enquiry]) -> list[Report]:

@@ -3,7 +3,7 @@ The words themselves are text.py's.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache, reduce
 from operator import and_
 from typing import Any, Protocol
@@ -71,9 +71,9 @@ def variables() -> dict[str, str | Promise]:
     return text.VARIABLES | dict(OwnField.objects.values_list("slug", "label"))
 
 
-def parsed(written: str) -> text.Template:
-    """text.parse() with this school's own fields. Raises BadText."""
-    return text.parse(written, OwnField.objects.values_list("slug", flat=True))
+def parsed(written: str, brought: Collection[str] = ()) -> text.Template:
+    """text.parse() with this school's own fields, and what an event brings. Raises BadText."""
+    return text.parse(written, [*OwnField.objects.values_list("slug", flat=True), *brought])
 
 
 def as_launched(written: str) -> text.Template:
@@ -105,12 +105,13 @@ def columns_of(name: str) -> list[Any]:
 
 
 def drafts_with(name: str) -> list[str]:
-    """Names of mailings not yet written out whose text has this variable."""
+    """Names of mailings not yet written out whose text has this variable, and of notifications."""
+    over = Q(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
     open_ones = Mailing.objects.filter(
-        kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
+        Q(kind=Mailing.Kind.MAILING) & ~over | Q(kind=Mailing.Kind.NOTIFICATION),
         prepared_at__isnull=True,
         text__contains=name,
-    ).exclude(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
+    )
     return [each.name for each in open_ones if _names(each.text, name)]
 
 
