@@ -60,6 +60,8 @@ TABLE = [
     Line("sign-out", EVERYBODY, "post", 302),
     Line("me", EVERYBODY),
     Line("me-sms", EVERYBODY, "post", 302, {"on": "no"}),
+    Line("me-phone", EVERYBODY),
+    Line("me-phone-send", EVERYBODY, "post", 302),
     Line("prove", EVERYBODY, status=302),  # nothing to prove for those with a password
     Line("password", EVERYBODY),
     Line("people", STAFF),

@@ -64,9 +64,12 @@ def code_of(nonce: str) -> str:
 def send(person: User, address: str = "") -> None:
     """A new code to the person's phone; an earlier one holds no more. Raises NoCode."""
     with transaction.atomic():
-        phone = _locked(person).phone
+        fresh = _locked(person)
+        phone = fresh.phone
         if not phone:
             raise NoCode(_("There is no phone here. Write it down first."))
+        if fresh.phone_confirmed_at:
+            raise NoCode(_("The number is confirmed already."))
         network = network_of(address)
         _check_limits(person, phone, network)
         # Written down in any case: what is refused counts as well.
@@ -74,7 +77,7 @@ def send(person: User, address: str = "") -> None:
         code = PhoneCode.objects.create(
             user=person, phone=phone, nonce=_new_nonce(), network=network
         )
-        refusal = _send(person, code)
+        refusal = _send(fresh, code)
         PhoneCode.objects.filter(asked_at__lt=timezone.now() - KEPT).delete()
     if refusal:
         raise NoCode(refusal)

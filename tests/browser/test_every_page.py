@@ -25,7 +25,7 @@ AXE = {"resultTypes": ["violations"], "preload": False}
 # Addresses that answer a GET with something else than a page of its own.
 NO_PAGES = {"health", "receipt-door", "mailing-live", "prove", "echo"}
 PUBLIC = ["sign-in"]
-STUDENT = ["me", "my-messages", "password"]
+STUDENT = ["me", "me-phone", "my-messages", "password"]
 MANAGER = [
     *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
