@@ -1,4 +1,11 @@
-"""The phone on the screen: what people would have received, had the simulator been a real service."""
+"""The phone on the screen: what people would have received, had the simulator been a real service.
+
+Its short links can be followed only while the simulator is what sends: with a real service connected
+the people are real, and what was tried out before must not open their accounts.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -8,6 +15,7 @@ from users import phones
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
+from . import router, short_links
 from .models import Account, SimulatedSms
 from .providers import simulator as provider
 
@@ -16,18 +24,26 @@ LOOKED_THROUGH = 200  # of the newest messages, for the phones to pick from
 OFFERED = 12
 
 
+class Received(NamedTuple):
+    at: datetime
+    pieces: list[short_links.Piece]
+
+
 @needs(Right.SEND_MAILINGS)
 def simulator(request: SignedIn) -> HttpResponse:
     typed = request.GET.get("phone", "").strip()[:64]
     phone = _normal(typed)
     account = Account.objects.filter(provider=provider.Simulator.slug).first()
+    current = router.current()
+    sends = current is not None and current == account
     context = {
+        "sends": sends,
         "connected": account is not None and account.connected,
         "sender": account.sender if account else "",
         "typed": typed,
         "phone": phone,
         "phones": _last_phones(),
-        "received": _received(phone),
+        "received": _received(phone, with_links=sends),
         "fate": provider.fate(phone).words if phone else "",
         "fates": provider.FATES,
     }
@@ -47,8 +63,16 @@ def _last_phones() -> list[str]:
     return list(dict.fromkeys(newest[:LOOKED_THROUGH]))[:OFFERED]
 
 
-def _received(phone: str) -> list[SimulatedSms]:
+def _received(phone: str, *, with_links: bool) -> list[Received]:
     if not phone:
         return []
     newest = SimulatedSms.objects.filter(phone=phone).order_by("-id")
-    return list(reversed(newest[:SHOWN]))
+    return [
+        Received(
+            sms.at,
+            short_links.pieces(sms.text)
+            if with_links
+            else [short_links.Piece(short_links.hidden(sms.text), False)],
+        )
+        for sms in reversed(newest[:SHOWN])
+    ]

@@ -124,7 +124,8 @@ def _fixed(written: str, how: str) -> str:
 
 def _metered(request: SignedIn, form: DraftForm) -> dict[str, Any]:
     look = Look.asked(request.POST)
-    return {"preview": preview_of(form.written, form.choice, request.user, look), **service()}
+    preview = preview_of(form.written, form.choice, request.user, look, form.wrapping)
+    return {"preview": preview, **service()}
 
 
 def _too_late(request: SignedIn, draft: Mailing) -> HttpResponse:

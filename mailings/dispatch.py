@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Case, CharField, Exists, OuterRef, Value, When
 from django.utils import timezone
 
-from integrations import router
+from integrations import router, short_links
 from integrations.http import clock
 from integrations.models import Account
 from integrations.provider import Outcome, Provider, Sms, Verdict
@@ -27,7 +27,7 @@ from integrations.reasons import Fault, Reason
 from users import consent
 from users.models import OptOut
 
-from . import ledger
+from . import ledger, marks
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 from .prepare import new_lots
@@ -340,7 +340,11 @@ def _fit_messages(dispatch: Dispatch) -> tuple[Sms, ...]:
     )
     late = [Move(key, Status.SKIPPED, reason) for key, _, _, reason in rows if reason]
     ledger.move(late)
-    return tuple(Sms(key, phone, opened(body)) for key, phone, body, reason in rows if not reason)
+    return tuple(
+        Sms(key, phone, marks.filled(opened(body), key))
+        for key, phone, body, reason in rows
+        if not reason
+    )
 
 
 def _move(verdict: Verdict, part_price: Decimal | None) -> Move:
@@ -376,9 +380,8 @@ def _no_way_out(lot: Lot, verdict: Verdict) -> bool:
     hundred thousand more requests would be refused too, and the service would block us.
     """
     fault = (verdict.reason or Reason.OTHER).about.fault
-    return (
-        fault not in (Fault.NUMBER, Fault.PERSON) and len({sms.text for sms in lot.messages}) == 1
-    )
+    texts = {short_links.hidden(sms.text) for sms in lot.messages}
+    return fault not in (Fault.NUMBER, Fault.PERSON) and len(texts) == 1
 
 
 def _halt(mailing_id: int, verdict: Verdict) -> None:

@@ -16,7 +16,7 @@ from integrations.models import Account
 from integrations.provider import Asked, Enquiry, Report, ReportStatus, Trouble
 from integrations.reasons import Reason
 
-from . import ledger, receipts
+from . import ledger, marks, receipts
 from .dispatch import send_again
 from .ledger import Move
 from .models import Dispatch, Message
@@ -79,8 +79,10 @@ def _take(account: Account) -> list[Dispatch]:
 
 def _open_messages(dispatch: Dispatch) -> tuple[Asked, ...]:
     rows = dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
-    told = rows.values_list("phone", "text", "provider_id")
-    return tuple(Asked(phone, opened(text), provider_id) for phone, text, provider_id in told)
+    return tuple(
+        Asked(phone, marks.filled(opened(body), key), provider_id)
+        for key, phone, body, provider_id in rows.values_list("id", "phone", "text", "provider_id")
+    )
 
 
 def _ask(account: Account, enquiries: Sequence[Enquiry]) -> list[Report]:

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from users import phones, segments
 from users.models import Group, Segment
 
-from . import audience, text
+from . import audience, link_options, links, text
+from .links import Wrapping
 from .models import Mailing
 from .values import needs_of, parsed
 
@@ -38,17 +39,22 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
 
     class Meta:
         model = Mailing
-        fields = ("name", "text", "recipients", "groups", "segment", "only_confirmed")
+        fields = (
+            *("name", "text", "wrap_links", "links_sign_in"),
+            *("recipients", "groups", "segment", "only_confirmed"),
+        )
         labels: ClassVar = {
             "name": _("Name"),
             "text": _("Text"),
             "only_confirmed": _("Confirmed only"),
+            **link_options.LABELS,
         }
         help_texts: ClassVar = {
             "name": _("For you and your colleagues. Recipients do not see it."),
             "only_confirmed": _(
                 "Leave out phones that were not confirmed by a code. Fewer errors, less money."
             ),
+            **link_options.HELP,
         }
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={"autocomplete": "off"}),
@@ -61,7 +67,8 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         if self.instance.pk:
             self.initial["recipients"] = _whom(self.instance)
         if not with_text:
-            del self.fields["text"]
+            for name in ("text", *link_options.LABELS):
+                del self.fields[name]
 
     def clean_text(self) -> str:
         """Refuse what cannot be rendered, and say where it is."""
@@ -79,7 +86,16 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
             self.add_error("groups", _("Choose at least one group, or everyone."))
         if cleaned.get("recipients") == "segment":
             self._check_segment(cleaned.get("segment"))
+        if "text" in cleaned:
+            self._check_links(cleaned["text"])
         return cleaned
+
+    def _check_links(self, written: str) -> None:
+        try:
+            links.wrap(written, self.wrapping)
+        except text.BadText as error:
+            self.fields["text"].widget.attrs["data-wrong-at"] = error.position
+            self.add_error("text", place_of(written, error))
 
     def _check_segment(self, chosen: Segment | None) -> None:
         if chosen is None:
@@ -137,6 +153,17 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
             rule=segment.rule if whom == "segment" and segment else None,
             needs=needs_of(self.written),
             typed=True,
+        )
+
+    @property
+    def wrapping(self) -> Wrapping:
+        """What becomes of links, as far as the form is filled in."""
+        if not self.is_bound:
+            draft: Mailing = self.instance
+            return draft.wrapping
+        return Wrapping.chosen(
+            clicks=bool(self["wrap_links"].data) if "wrap_links" in self.fields else False,
+            sign_in=bool(self["links_sign_in"].data) if "links_sign_in" in self.fields else False,
         )
 
     def _as_stored(self) -> audience.Choice:

@@ -15,7 +15,7 @@ from smsmail.clock import nudge
 from users import segments
 from users.models import User, audit
 
-from . import audience, ledger, text, values
+from . import addresses, audience, ledger, text, values
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 
@@ -55,6 +55,7 @@ def launch(mailing: Mailing, by: User) -> None:
         # As it is written now, which nobody can change any more; not as the caller read it.
         written = Mailing.objects.select_related("segment").get(id=mailing.id)
         _check_ready(written)
+        addresses.write_down(written)
         if written.segment is not None:
             rule = segments.written_out(segments.read(written.segment.rule))
             Mailing.objects.filter(id=mailing.id).update(rule=rule)
@@ -130,7 +131,7 @@ def _check_ready(mailing: Mailing) -> None:
     if not mailing.text.strip():
         raise CannotLaunch(_("The text is empty."))
     try:
-        values.parsed(mailing.text)
+        values.parsed(mailing.text, mailing.wrapping)
     except text.BadText as error:
         raise CannotLaunch(str(error)) from error
     funnel = audience.funnel(mailing)

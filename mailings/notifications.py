@@ -23,7 +23,7 @@ from smsmail.clock import nudge
 from users import consent
 from users.models import OptOut, User, audit
 
-from . import bulk, events, ledger, sealed, text
+from . import bulk, events, ledger, marks, sealed, text
 from .models import Counters, Dispatch, Mailing, Message
 from .prepare import new_lots
 from .values import as_launched, parsed, values_of
@@ -80,7 +80,7 @@ def raise_event(
         earlier = notification.messages.filter(key=key).first()
         if earlier is not None:
             return Raised(Became.REPEATED, earlier)
-        template = as_launched(notification.text)
+        template = as_launched(notification.text, notification.wrapping)
         brought = {name: str(values.get(name, "")) for name in notification.event_values}
         body = text.render(template, values_of(person) | brought).strip()
         why_not = _why_not(person, body)
@@ -122,7 +122,8 @@ class NotSent(Exception):
 def send_test(mailing: Mailing, to: User, by: User, phone: str = "") -> Message:
     """The mailing's text as this person would get it, now; to another phone (E.164) if given.
 
-    Raises NotSent. Counts in none of the mailing's figures.
+    Raises NotSent. Counts in none of the mailing's figures; its short links lead where the mailing's
+    do, by the mailing's number in the key.
     """
     return _test(mailing, to, by, phone or to.phone, values_of(to))
 
@@ -136,7 +137,7 @@ def try_event(
 
 def _test(mailing: Mailing, to: User, by: User, phone: str, values: Mapping[str, str]) -> Message:
     try:
-        template = parsed(mailing.text, mailing.event_values)
+        parsed(mailing.text, mailing.wrapping, mailing.event_values)
     except text.BadText as error:
         raise NotSent(str(error)) from error
     message = send_one(
@@ -144,7 +145,7 @@ def _test(mailing: Mailing, to: User, by: User, phone: str, values: Mapping[str,
         to,
         key=f"test:{mailing.id}:{secrets.token_hex(8)}",
         phone=phone,
-        body=text.render(template, values),
+        body=text.render(as_launched(mailing.text, mailing.wrapping), values),
     )
     audit(by, "test_sent", f"mailing {mailing.id}", person=to.id)
     return message
@@ -190,7 +191,7 @@ def _write(
         user_id=to.id,
         phone=phone,
         text="" if why_not else body,
-        parts=0 if why_not else text.parts_of(sealed.opened(body)),
+        parts=0 if why_not else text.parts_of(marks.masked(sealed.opened(body))),
         status=status.value,
         reason=why_not,
         dispatch_id=None if why_not else _lot(mailing).id,

@@ -25,7 +25,7 @@ class Sent:
 
 def my_messages(request: SignedIn) -> HttpResponse:
     found = _of(request.user, request.GET.get("before", ""))
-    rows = [Sent(each.text, each.handed_at, each.status_label) for each in found.rows]
+    rows = [Sent(each.shown, each.handed_at, each.status_label) for each in found.rows]
     context = {
         "page": reports.Page(rows, found.older),
         "at_start": "before" not in request.GET,

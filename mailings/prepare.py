@@ -14,7 +14,7 @@ from integrations.reasons import Reason
 from smsmail.clock import nudge
 from users.segments import BadRule
 
-from . import audience, bulk, cap, ledger, text
+from . import audience, bulk, cap, ledger, marks, text
 from .models import Dispatch, Mailing, Message
 from .values import as_launched, values_of
 
@@ -90,7 +90,7 @@ class _Fit(NamedTuple):
 
 def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
     now = timezone.now()
-    template = as_launched(mailing.text)
+    template = as_launched(mailing.text, mailing.wrapping)
     taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])
     skipped: list[bulk.Entry] = []
     fit: list[_Fit] = []
@@ -142,7 +142,7 @@ def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk
                 user_id=person.id,
                 phone=person.phone,
                 text=body,
-                parts=text.parts_of(body),
+                parts=text.parts_of(marks.masked(body)),
                 status=Status.CANCELLED.value if cancelled else Status.WAITING.value,
                 reason=Reason.CANCELLED.value if cancelled else "",
                 dispatch_id=dispatch_id,

@@ -11,8 +11,9 @@ from integrations import router
 from integrations.standing import title_of
 from users.models import User
 
-from . import alphabet, audience, bare_links, extremes, text
+from . import alphabet, audience, bare_links, extremes, links, text
 from .extremes import Parts, Rendering
+from .links import Place, Wrapping
 from .models import Mailing
 from .values import parsed
 
@@ -49,15 +50,23 @@ class Preview:
     cannot be understood, as it was typed.
     """
 
-    def __init__(self, written: str, choice: audience.Choice, reader: User, look: Look) -> None:
+    def __init__(
+        self,
+        written: str,
+        choice: audience.Choice,
+        reader: User,
+        look: Look,
+        wrapping: Wrapping,
+    ) -> None:
         self.written = written
+        self.wrapping = wrapping
         self.choice = choice
         self.look = look
         self.funnel = audience.recent_funnel(choice) if choice.typed else audience.funnel(choice)
         account = router.current()
         self.part_price = account.price if account else Decimal(0)
         try:
-            self.template: text.Template | None = parsed(written)
+            self.template: text.Template | None = parsed(written, wrapping)
         except text.BadText:
             self.template = None
         self.found = True  # whoever was looked for
@@ -137,6 +146,14 @@ class Preview:
                 return Cheaper(parts - 1, self._saved(others), cut)
         return None
 
+    @cached_property
+    def links(self) -> tuple[Place, ...]:
+        """What becomes of each link; none when all stay as they are."""
+        try:
+            return links.wrap(self.written, self.wrapping).places if self.wrapping else ()
+        except text.BadText:
+            return ()
+
     @property
     def bare_links(self) -> list[str]:
         return bare_links.bare_links(self.written)
@@ -146,7 +163,7 @@ class Preview:
         if changed == self.written:
             return None
         try:
-            template = parsed(changed)
+            template = parsed(changed, self.wrapping)
         except text.BadText:
             return None
         measure = extremes.rendering(template, self.person).measure
@@ -173,11 +190,16 @@ class Preview:
 
 
 def preview_of(
-    written: str, choice: Mailing | audience.Choice, reader: User, look: Look | None = None
+    written: str,
+    choice: Mailing | audience.Choice,
+    reader: User,
+    look: Look | None = None,
+    wrapping: Wrapping | None = None,
 ) -> Preview:
     if isinstance(choice, Mailing):
+        wrapping = choice.wrapping
         choice = audience.Choice.of(choice)
-    return Preview(written, choice, reader, look or Look())
+    return Preview(written, choice, reader, look or Look(), wrapping or Wrapping())
 
 
 def service() -> dict[str, Any]:

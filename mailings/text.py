@@ -72,7 +72,16 @@ def parse(text: str, own: Collection[str] = ()) -> Template:
 
     Raises BadText; its position counts a line break as one character, as a text area does.
     """
-    text = _NEVER_SENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return cut(clean(text), own)
+
+
+def clean(text: str) -> str:
+    """Without what no phone can show. Marks of links (marks.py) are such: nobody can write one."""
+    return _NEVER_SENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def cut(text: str, own: Collection[str] = ()) -> Template:
+    """parse() of a clean() text, into which links.py has put its marks since."""
     known = [*VARIABLES, *own]
     _refuse_doubled(text, known)
     slots: list[Slot] = []
@@ -90,6 +99,12 @@ def parse(text: str, own: Collection[str] = ()) -> Template:
         else:
             raise BadText(_lone_brace(token[0]), token.start())
     return Template(tuple(slots), "".join(literal) + text[done:])
+
+
+def names_in(text: str) -> list[str]:
+    """What stands as a variable in a text, known or not; literal braces are none."""
+    inside = (token["inside"] for token in _TOKEN.finditer(text))
+    return [each.partition("|")[0].strip() for each in inside if each is not None]
 
 
 def render(template: Template, values: Mapping[str, str]) -> str:

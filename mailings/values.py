@@ -19,7 +19,8 @@ from django.utils.translation import gettext as _
 
 from users.models import OwnField
 
-from . import text
+from . import links, marks, text
+from .links import Wrapping
 from .models import Mailing
 
 # What a variable is made of, where it is not an own field.
@@ -71,14 +72,30 @@ def variables() -> dict[str, str | Promise]:
     return text.VARIABLES | dict(OwnField.objects.values_list("slug", "label"))
 
 
-def parsed(written: str, brought: Collection[str] = ()) -> text.Template:
-    """text.parse() with this school's own fields, and what an event brings. Raises BadText."""
-    return text.parse(written, [*OwnField.objects.values_list("slug", flat=True), *brought])
+_AS_WRITTEN = Wrapping()
 
 
-def as_launched(written: str) -> text.Template:
-    """The same for a text that the launch has checked: a field deleted since does not stop it."""
-    return text.parse(written, _NAMED.findall(written))
+def parsed(
+    written: str, wrapping: Wrapping = _AS_WRITTEN, brought: Collection[str] = ()
+) -> text.Template:
+    """text.parse() with this school's own fields, and what an event brings; links that become short
+    stand in it as long as they will be, and lead nowhere. Raises BadText.
+    """
+    own = [*OwnField.objects.values_list("slug", flat=True), *brought]
+    template = text.parse(written, own)
+    if not wrapping:
+        return template
+    return text.cut(marks.masked(links.wrap(written, wrapping).text), own)
+
+
+def as_launched(written: str, wrapping: Wrapping = _AS_WRITTEN) -> text.Template:
+    """The same for a text that the launch has checked: a field deleted since does not stop it. With
+    the marks of short links, as messages are stored.
+    """
+    names = text.names_in(written)
+    if not wrapping:
+        return text.parse(written, names)
+    return text.cut(links.wrap(written, wrapping).text, names)
 
 
 def needs_of(written: str) -> frozenset[str]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from integrations.models import Account
+from mailings.links import Wrapping
 from users.models import Group, Segment
 
 
@@ -128,6 +129,13 @@ class Mailing(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def wrapping(self) -> Wrapping:
+        known = {}
+        if self.kind == self.Kind.NOTIFICATION and self.pk:
+            known = dict(self.links.values_list("url", "position"))
+        return Wrapping.chosen(clicks=self.wrap_links, sign_in=self.links_sign_in, known=known)
 
 
 class Dispatch(models.Model):

@@ -12,6 +12,8 @@ from django.utils.functional import Promise
 from django.utils.translation import pgettext_lazy
 
 from integrations.reasons import About, Reason
+from mailings import marks
+from mailings.sealed import hidden
 
 from .mailing import Dispatch, Mailing
 
@@ -78,7 +80,7 @@ class Message(models.Model):
         db_constraint=False,
     )
     phone = models.CharField(max_length=16, blank=True)
-    text = models.TextField(blank=True)
+    text = models.TextField(blank=True)  # with marks for short links (marks.py), never tokens
     parts = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(max_length=16, choices=Status)
     reason = models.CharField(max_length=32, blank=True)
@@ -123,6 +125,11 @@ class Message(models.Model):
     def about(self) -> About | None:
         """The reason in words; None when there is none."""
         return Reason(self.reason).about if self.reason in set(Reason) else None
+
+    @property
+    def shown(self) -> str:
+        """The text for whoever looks: its short links work nowhere, and a code is hidden."""
+        return marks.masked(hidden(self.text))
 
     @property
     def status_label(self) -> str | Promise:

@@ -267,7 +267,9 @@ def test_the_built_in_ones_are_there_with_texts_in_the_language_of_the_account(
     assert not events.is_on(by_event[events.WELCOME])
     assert len(events.every()) == 2
     for each in by_event.values():
-        body = text.render(values.parsed(each.text, each.event_values), {"code": "123456"})
+        body = text.render(
+            values.parsed(each.text, each.wrapping, each.event_values), {"code": "123456"}
+        )
         assert text.parts_of(body) == 1
         assert Counters.objects.filter(mailing=each).exists()
 

@@ -271,3 +271,10 @@ def test_a_text_that_is_empty_for_a_person_leaves_them_out_and_says_why(
     assert (left_out.status, left_out.phone) == ("skipped", "+79980000000")
     assert ground.statuses(mailing) == {"skipped": 2, "waiting": 1}
     ground.assert_counters_equal_rows(mailing)
+
+
+def test_literal_braces_are_no_variable_also_after_the_launch(olga: User) -> None:
+    people.students(1)
+    people.simulator()
+    mailing = ground.prepared(olga, text="Write {{code}}, {first_name}")
+    assert Message.objects.get(mailing=mailing, status="waiting").text == "Write {code}, Student0"

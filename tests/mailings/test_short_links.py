@@ -1,0 +1,247 @@
+"""Short links from the form to the phone: rows at the launch, marks in what is stored, tokens in what is
+handed over and nowhere else, and the same count of parts all the way.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from integrations.models import SimulatedSms
+from integrations.provider import Outcome
+from integrations.reasons import Reason
+from mailings import addresses, dispatch, enquiry, lifecycle, notifications, prepare, text, tokens
+from mailings.models import Counters, Link, Mailing, Message
+from mailings.preview import preview_of
+from mailings.tokens import Purpose, Token
+from tests import people
+from tests.mailings import ground
+from users.models import User
+
+As = Callable[[User], Client]
+pytestmark = pytest.mark.django_db
+OURS = "https://sms.example.com"
+TEXT = f"{{first_name}}, https://school.ru/a?u={{email}} or {OURS}/me/. https://school.ru/a?u={{email}}"
+
+
+@pytest.fixture(autouse=True)
+def here(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+    settings.PUBLIC_URL = OURS
+    settings.SHORT_URL = "https://s.example.com"
+
+
+@pytest.fixture
+def school(olga: User) -> User:
+    people.simulator(price="2")
+    people.students(3, start=10)
+    return olga
+
+
+def found_in(body: str) -> list[Token | None]:
+    return [tokens.read(each) for each in re.findall(r"https://s\.example\.com/r/(\w+)", body)]
+
+
+# --- the launch -------------------------------------------------------------------------------
+def test_the_launch_writes_a_row_for_each_address(school: User) -> None:
+    mailing = ground.launched(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    rows = Link.objects.filter(mailing=mailing).values_list("position", "url")
+    assert dict(rows) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
+
+
+def test_links_to_others_get_no_row_when_only_ours_shall_sign_in(school: User) -> None:
+    mailing = ground.launched(school, text=TEXT, links_sign_in=True)
+    assert list(mailing.links.values_list("position", "url")) == [(1, f"{OURS}/me/")]
+
+
+def test_links_left_alone_get_no_rows_and_stay_in_the_text(school: User) -> None:
+    mailing = ground.prepared(school, text=TEXT)
+    assert not mailing.links.exists()
+    message = mailing.messages.filter(status="waiting").first()
+    assert message
+    assert message.text.count("https://school.ru/a?u=student") == 2
+
+
+def test_a_link_that_cannot_be_short_stops_the_launch(school: User) -> None:
+    draft = ground.draft(text="https://{city}.school.ru/", wrap_links=True)
+    with pytest.raises(lifecycle.CannotLaunch, match="name of the site"):
+        lifecycle.launch(draft, school)
+    assert not Link.objects.exists()
+
+
+# --- preparation and hand-over ----------------------------------------------------------------
+def test_what_is_stored_has_marks_and_what_is_handed_over_has_tokens(school: User) -> None:
+    mailing = ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    stored = Message.objects.filter(mailing=mailing, status="waiting").first()
+    assert stored
+    assert stored.text == "Student10, \x1a0 or \x1b1. \x1a0"
+    lot = ground.claimed()
+    assert len(lot.messages) == 3
+    for sms in lot.messages:
+        click = Token(sms.key, 0, Purpose.CLICK)
+        assert found_in(sms.text) == [click, Token(sms.key, 1, Purpose.SIGN_IN), click]
+        assert "\x1a" not in sms.text + stored.shown
+
+
+@pytest.mark.parametrize("length", range(0, 160, 7))
+def test_parts_are_counted_with_the_link_as_long_as_it_will_be(school: User, length: int) -> None:
+    written = f"https://school.ru/{'long' * 30} {'a' * length} {OURS}/me/"
+    draft = ground.draft(text=written, wrap_links=True, links_sign_in=True)
+    seen = preview_of(draft.text, draft, school)
+    lifecycle.launch(draft, school)
+    mailing = draft
+    prepare.prepare_some(mailing.id)
+    lot = ground.sent()
+    (parts,) = {text.measure(sms.text).parts for sms in lot.messages}
+    assert set(mailing.messages.filter(status="accepted").values_list("parts", flat=True)) == {
+        parts
+    }
+    assert seen.measure.parts == parts
+    assert seen.parts.total == Counters.objects.get(mailing=mailing).parts == 3 * parts
+    assert seen.price == Counters.objects.get(mailing=mailing).price
+
+
+def test_the_longest_and_the_shortest_have_short_links_too(school: User) -> None:
+    draft = ground.draft(text=TEXT, wrap_links=True)
+    seen = preview_of(draft.text, draft, school)
+    assert seen.extremes
+    for end in (seen.extremes.longest, seen.extremes.shortest):
+        assert end.body.count("https://s.example.com/r/************") == 3
+        assert "school.ru" not in end.body
+
+
+def test_filling_tokens_in_asks_the_database_nothing(school: User) -> None:
+    def claim(**fields: bool) -> int:
+        ground.prepared(school, text=TEXT, **fields)
+        with CaptureQueriesContext(connection) as queries:
+            assert dispatch.claim()
+        return len(queries)
+
+    assert claim(wrap_links=True, links_sign_in=True) == claim()
+
+
+def test_a_service_is_asked_about_the_very_text_that_it_got(school: User) -> None:
+    ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    lot = ground.claimed()
+    ground.grown_older(hours=1)
+    dispatch.recover_due()
+    row = Message.objects.filter(status="unknown").first()
+    assert row
+    assert row.dispatch
+    asked = {each.phone: each.text for each in enquiry._open_messages(row.dispatch)}
+    assert asked == {sms.phone: sms.text for sms in lot.messages}
+
+
+def test_one_text_refused_for_all_is_one_text_also_with_links_of_their_own(school: User) -> None:
+    ground.prepared(school, text="https://school.ru", wrap_links=True)
+    lot = ground.claimed()
+    assert len({sms.text for sms in lot.messages}) == 3
+    refused = ground.verdicts(lot, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    assert dispatch._no_way_out(lot, refused[0])
+
+
+# --- test messages ----------------------------------------------------------------------------
+def test_a_test_message_has_links_that_lead_where_those_of_the_draft_do(school: User) -> None:
+    draft = ground.draft(text=TEXT, wrap_links=True, links_sign_in=True)
+    message = notifications.send_test(draft, school, school, "+79980000009")
+    lot = ground.claimed()
+    (sms,) = lot.messages
+    click, sign_in, again = found_in(sms.text)
+    assert click == again == Token(message.id, 0, Purpose.CLICK)
+    assert sign_in == Token(message.id, 1, Purpose.SIGN_IN)
+    assert message.parts == text.measure(sms.text).parts
+    assert not Link.objects.exists()
+    assert addresses.of(draft.id) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
+
+
+# --- pages ------------------------------------------------------------------------------------
+def test_no_page_shows_a_link_that_works(as_: As, school: User, ivan: User) -> None:
+    mailing = ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    ground.sent()
+    message = Message.objects.get(mailing=mailing, user=ivan)
+    client = as_(school)
+    for address in (
+        reverse("message", args=[message.pk]),
+        reverse("mailing", args=[mailing.pk]),
+        reverse("mailing-recipients", args=[mailing.pk]),
+    ):
+        page = client.get(address).content.decode()
+        assert found_in(page) in ([], [None] * 3)
+        assert "\x1a" not in page
+        assert "\x1b" not in page
+    client.force_login(ivan)
+    page = client.get(reverse("my-messages")).content.decode()
+    assert "https://s.example.com/r/***************" in page
+    assert found_in(page) == []
+
+
+def test_the_phone_on_the_screen_opens_links_only_while_nothing_real_sends(
+    as_: As, school: User, ivan: User
+) -> None:
+    ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    lot = ground.claimed()
+    dispatch.record(lot, dispatch.hand_over(lot))
+    assert SimulatedSms.objects.filter(phone=ivan.phone).exists()
+    client, address = as_(school), reverse("simulator") + "?phone=%2B79980000001"
+    page = client.get(address).content.decode()
+    links = re.findall(r'<a href="(https://s\.example\.com/r/\w+)"', page)
+    assert len(links) == 3
+    people.smsc()
+    page = client.get(address).content.decode()
+    assert found_in(page) == []
+    assert page.count("https://s.example.com/r/***") == 3
+    assert "Short links are hidden here" in page
+
+
+# --- the form ---------------------------------------------------------------------------------
+def typed(**fields: str) -> dict[str, str]:
+    return {"name": "Webinar", "text": TEXT, "recipients": "everyone"} | fields
+
+
+def test_the_form_keeps_both_choices(as_: As, school: User) -> None:
+    client = as_(school)
+    client.post("/mailings/new/", typed(wrap_links="on", links_sign_in="on"))
+    draft = Mailing.objects.get()
+    assert (draft.wrap_links, draft.links_sign_in) == (True, True)
+    page = client.get(f"/mailings/{draft.pk}/edit/").content.decode()
+    assert len(re.findall(r'name="(?:wrap_links|links_sign_in)"[^>]* checked', page)) == 2
+    client.post(f"/mailings/{draft.pk}/edit/", typed())
+    draft.refresh_from_db()
+    assert (draft.wrap_links, draft.links_sign_in) == (False, False)
+
+
+def test_the_form_refuses_a_variable_in_the_name_of_the_site(as_: As, school: User) -> None:
+    fields = typed(text="Look:\nhttps://{city}.school.ru/", wrap_links="on")
+    page = as_(school).post("/mailings/new/", fields).content.decode()
+    assert "A variable may not stand in the name of the site." in page
+    assert "Line 2" in page
+    assert not Mailing.objects.exists()
+    as_(school).post("/mailings/new/", typed(text="https://{city}.school.ru/"))
+    assert Mailing.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "others", "ours"),
+    [
+        ({"wrap_links": "on"}, "counts clicks", "counts clicks"),
+        ({"links_sign_in": "on"}, "stays as it is", "signs students in"),
+        ({"wrap_links": "on", "links_sign_in": "on"}, "it signs nobody in", "signs students in"),
+    ],
+)
+def test_the_form_says_which_link_does_what(
+    as_: As, school: User, fields: dict[str, str], others: str, ours: str
+) -> None:
+    page = as_(school).post("/mailings/meter/", typed(**fields)).content.decode()
+    said = dict(re.findall(r'<li><code>(.*?)</code> <span class="soft">(.*?)</span>', page))
+    assert others in said["https://school.ru/a?u={email}"]
+    assert ours in said[f"{OURS}/me/"]
+
+
+def test_without_either_choice_the_form_says_nothing(as_: As, school: User) -> None:
+    page = as_(school).post("/mailings/meter/", typed()).content.decode()
+    assert "What becomes of the links" not in page
