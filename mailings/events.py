@@ -2,8 +2,10 @@
 and off, deleted. What happens when an event is raised is in notifications.py.
 """
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
@@ -16,9 +18,14 @@ from smsmail.clock import nudge
 from users import confirmation
 from users.models import User, audit
 
+from . import addresses
 from .lifecycle import WrongState
 from .models import Counters, Mailing, Message
 
+if TYPE_CHECKING:
+    from .notification_forms import NotificationForm
+
+FIELDS = ("name", "text", "event_values", "wrap_links", "links_sign_in")  # that a form changes
 Kind, State = Mailing.Kind, Mailing.State
 
 
@@ -83,6 +90,40 @@ def add(notification: Mailing, by: User) -> None:
         notification.save()
         Counters.objects.create(mailing=notification)
         audit(by, "event_added", f"mailing {notification.pk}", event=notification.event)
+
+
+class ChangedMeanwhile(Exception):
+    """Somebody else has saved it since the form was opened, in words."""
+
+
+def version_of(notification: Mailing) -> str:
+    """Of what is stored; '' for a new one. The form carries it along."""
+    if notification.pk is None:
+        return ""
+    values = [str(getattr(notification, name)) for name in FIELDS]
+    return hashlib.sha256("\0".join(values).encode()).hexdigest()[:16]
+
+
+def save(form: "NotificationForm", by: User, version: str) -> Mailing:
+    """A valid form. What is written already keeps its text. Raises ChangedMeanwhile."""
+    row: Mailing = form.instance
+    with transaction.atomic():
+        if row.pk is None:
+            row.event_values = form.names
+            add(row, by)
+        else:
+            stored = Mailing.objects.select_for_update(no_key=True).get(pk=row.pk)
+            if version != version_of(stored):
+                raise ChangedMeanwhile(
+                    _(
+                        "Somebody has changed it meanwhile. What you wrote stands here: saving once"
+                        " more replaces what is stored."
+                    )
+                )
+            form.save()
+            audit(by, "text_changed", f"mailing {row.pk}")
+        addresses.write_down(row)
+    return row
 
 
 def switch(notification: Mailing, by: User, *, on: bool) -> None:

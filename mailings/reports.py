@@ -175,6 +175,12 @@ def mailings(named: str = "") -> QuerySet[Mailing]:
     return rows.filter(reduce(or_, (Q(name__icontains=each) for each in cases)))
 
 
+def with_statistics() -> QuerySet[Mailing]:
+    """Mailings that have left the desk, and notifications: they share the pages behind figures."""
+    rows = Mailing.objects.filter(kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION])
+    return rows.exclude(state=Mailing.State.DRAFT).select_related("counters")
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which recipients the address asks for: ?status= or ?category=error, ?reason=, ?q=phone."""
@@ -246,6 +252,10 @@ HISTORY: dict[str, Promise] = {
     "written": _("Draft written"),
     "changed": _("Draft changed"),
     "launched": _("Launched"),
+    "event_added": _("Notification added"),
+    "text_changed": _("Notification changed"),
+    "switched_on": _("Switched on"),
+    "switched_off": _("Switched off"),
     "paused": _("Paused"),
     "resumed": _("Resumed"),
     "cancelled": _("Cancelled"),

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from . import audience_views, composing, own_messages, revocation, steering, views
+from . import (
+    audience_views,
+    composing,
+    notification_views,
+    own_messages,
+    revocation,
+    steering,
+    views,
+)
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -32,6 +40,35 @@ urlpatterns = [
         name="mailing-revoke-links",
     ),
     path("settings/sending/revoke-links/", revocation.revoke_links, name="revoke-links"),
+    path("notifications/", notification_views.notification_list, name="notifications"),
+    path("notifications/new/", notification_views.notification_new, name="notification-new"),
+    path(
+        "notifications/meter/", notification_views.notification_meter, name="notification-meter-new"
+    ),
+    path("notifications/<int:pk>/", notification_views.notification, name="notification"),
+    path(
+        "notifications/<int:pk>/edit/",
+        notification_views.notification_edit,
+        name="notification-edit",
+    ),
+    path(
+        "notifications/<int:pk>/meter/",
+        notification_views.notification_meter,
+        name="notification-meter",
+    ),
+    path(
+        "notifications/<int:pk>/switch/",
+        notification_views.notification_switch,
+        name="notification-switch",
+    ),
+    path(
+        "notifications/<int:pk>/try/", notification_views.notification_try, name="notification-try"
+    ),
+    path(
+        "notifications/<int:pk>/delete/",
+        notification_views.notification_delete,
+        name="notification-delete",
+    ),
     path("me/messages/", own_messages.my_messages, name="my-messages"),
     path("messages/<int:pk>/", views.message, name="message"),
 ]

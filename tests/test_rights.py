@@ -122,6 +122,15 @@ TABLE = [
     Line("mailing-send-again", STAFF),
     Line("mailing-delete", STAFF),
     Line("mailing-test", STAFF),
+    Line("notifications", STAFF),
+    Line("notification", STAFF),
+    Line("notification-new", STAFF),
+    Line("notification-edit", STAFF),
+    Line("notification-meter-new", STAFF, "post"),
+    Line("notification-meter", STAFF, "post"),
+    Line("notification-switch", STAFF, "post", 302, {"on": "yes"}),
+    Line("notification-try", STAFF),
+    Line("notification-delete", STAFF),
     Line("message", STAFF),
     Line("my-messages", EVERYBODY),
     Line("mailing-revoke-links", STAFF),
@@ -138,6 +147,10 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         name="Webinar", text="Hello", state=Mailing.State.SENDING, links_sign_in=True
     )
     Counters.objects.create(mailing=running, delivered=1)
+    notification = Mailing.objects.create(
+        kind=Mailing.Kind.NOTIFICATION, name="Paid", event="paid", text="Paid", state="cancelled"
+    )
+    Counters.objects.create(mailing=notification)
     message = Message.objects.create(
         mailing=running, key="+79980000005", phone="+79980000005", text="Hello", status="delivered"
     )
@@ -156,6 +169,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "mailing-audience": {"pk": draft.pk},
         "mailing-launch": {"pk": draft.pk},
         "mailing-delete": {"pk": draft.pk},
+        "notification": {"pk": notification.pk},
         "message": {"pk": message.pk},
         "integration": {"slug": "simulator"},
         "echo": {"challenge": "abc"},
