@@ -123,7 +123,10 @@ def _limits(provider: type[Provider], account: Account | None) -> dict[str, form
             min_value=1,
             max_value=provider.parallel,
             initial=account.parallel if account else provider.parallel,
-            help_text=_("From 1 to %(most)s. Fewer are gentler on the service, and slower.")
+            help_text=_(
+                "From 1 to %(most)s. Fewer are gentler on the service, and slower. Of several, the last"
+                " is kept free for notifications."
+            )
             % {"most": provider.parallel},
         )
     if provider.has_balance:

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     SAME_PHONE = "same_phone"
     HAD_LATELY = "had_lately"
     EMPTY_TEXT = "empty_text"
+    NO_SERVICE = "no_service"
     TOO_LATE = "too_late"
     CANCELLED = "cancelled"
     TAKEN_BACK = "taken_back"
@@ -116,6 +117,12 @@ ABOUT: dict[Reason, About] = {
             "The account limits how many mailings one number gets. Nothing needs to be done; the limit is in the settings of sending."
         ),
         Fault.PERSON,
+    ),
+    Reason.NO_SERVICE: About(
+        _("No SMS service was connected"),
+        _("The event came while nothing could be sent. Connect a service under Integration."),
+        Fault.US,
+        passing=True,
     ),
     Reason.TOO_LATE: About(
         _("Its lifetime ended before it could leave"),

@@ -7,11 +7,14 @@ from .models import Link, Mailing
 
 
 def write_down(mailing: Mailing) -> None:
-    """One row for each address that becomes short. In the transaction of the launch."""
+    """One row for each address that becomes short and has none yet. In the transaction of the launch,
+    or of a notification's change.
+    """
+    wrapping = mailing.wrapping
     Link.objects.bulk_create(
         Link(mailing=mailing, position=place.position, url=place.url)
-        for place in links.wrap(mailing.text, mailing.wrapping).places
-        if place.purpose is not None
+        for place in links.wrap(mailing.text, wrapping).places
+        if place.purpose is not None and place.url not in wrapping.known
     )
 
 

@@ -66,7 +66,7 @@ def meter(request: SignedIn) -> HttpResponse:
 @require_POST
 def fix(request: SignedIn) -> HttpResponse:
     """The text alone, changed as `fix` says: for a browser that puts it into its field itself."""
-    changed = _fixed(request.POST.get("text", ""), request.POST.get("fix", ""))
+    changed = fixed(request.POST.get("text", ""), request.POST.get("fix", ""))
     return HttpResponse(changed, content_type="text/plain; charset=utf-8")
 
 
@@ -97,7 +97,7 @@ def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
 def _form(request: SignedIn, draft: Mailing) -> DraftForm:
     data = request.POST.copy() if request.method == "POST" else None
     if data is not None and "fix" in data and "text" in data:
-        data["text"] = _fixed(str(data["text"]), str(data["fix"]))
+        data["text"] = fixed(str(data["text"]), str(data["fix"]))
     initial: dict[str, Any] = {}
     asked = request.GET.get("segment", "")
     if not draft.pk and asked.isascii() and asked.isdecimal() and len(asked) < 19:
@@ -110,7 +110,7 @@ def _form(request: SignedIn, draft: Mailing) -> DraftForm:
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 
 
-def _fixed(written: str, how: str) -> str:
+def fixed(written: str, how: str) -> str:
     """ "signs", "sign:«", "latin", "links" or "saved:5"; anything else leaves the text as it is."""
     what, _colon, which = how.partition(":")
     match what:

@@ -32,6 +32,7 @@ from .departures import Departure, Leave, may_leave
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 from .prepare import new_lots
+from .sealed import opened
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,10 @@ BRAKE = 50  # refusals for the text or the sender, before anything was taken
 SLICE = 10  # seconds for which one call of the clock job goes on claiming
 # A pause of the pace that is waited out; for a longer one the clock comes again soon enough.
 LONGEST_PAUSE = 1.0
+# The lane of notifications looks for new ones so often while it waits for answers, and goes on for so
+# long; what it claims last is answered, or given up, in time for the limit of a task.
+LANE_LOOK = 0.3
+LANE_SLICE = max(SLICE, settings.TASK_LIMIT - settings.LOT_DEADLINE - settings.READ_TIMEOUT - 5)
 # A lot handed over this long ago can have no request under way: it holds no place any more,
 # though only the lease decides what became of it.
 BUSY = timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
@@ -66,19 +71,33 @@ class Lot:
 
 def hand_over_due() -> bool:
     """Clock job: claim, hand over and record for SLICE seconds; True when lots are left."""
-    until = clock() + SLICE
+    return _hand_over()
+
+
+def notify_due() -> bool:
+    """Clock job: the same for notifications and tests alone, with threads of its own: a mailing that
+    fills the others, or whose service is slow, does not hold them up.
+    """
+    return _hand_over(lane=True)
+
+
+def _hand_over(*, lane: bool = False) -> bool:
+    began = clock()
+    until = began + SLICE
     flying: dict[Future[list[Verdict]], Lot] = {}
     more = True
     try:
         while flying or (more and clock() < until):
+            if lane and flying:  # an answer that is long in coming keeps nobody waiting
+                until = began + LANE_SLICE
             while more and len(flying) < settings.HAND_OVER_THREADS and clock() < until:
-                lot = claim()
+                lot = claim(lane=lane)
                 more = lot is not None
                 if lot is not None:
-                    flying[_pool().submit(hand_over, lot)] = lot
+                    flying[_pool(lane=lane).submit(hand_over, lot)] = lot
             pause = 0.0 if more or clock() >= until else _pause()
             if flying:
-                _land(flying, pause or None)
+                _land(flying, LANE_LOOK if lane else pause or None)
                 more = True  # a place is free again
             elif 0 < pause < LONGEST_PAUSE:
                 time.sleep(pause)
@@ -102,18 +121,20 @@ def _land(flying: dict[Future[list[Verdict]], Lot], timeout: float | None = None
         record_surely(flying.pop(future), future.result())
 
 
-def claim() -> Lot | None:
+def claim(*, lane: bool = False) -> Lot | None:
     """Take one waiting lot for the account that sends now; None when there is nothing to do now.
+    lane: of notifications and tests alone.
 
     Late refusals, and whose message has outlived its time, are left out here, the last moment before
     the hand-over.
     """
     with transaction.atomic(durable=True):
-        account = _free_account()
+        account, places = _free_account(lane=lane)
         if account is None:
             return None
         provider = router.provider_of(account)
-        waiting = _waiting_dispatch(provider)
+        # Of several places, the last is kept free for a notification.
+        waiting = _waiting_dispatch(provider, lane=lane or places == 1 < account.parallel)
         if waiting is None:
             return None
         dispatch, too_late = waiting
@@ -256,46 +277,53 @@ def recover_due() -> bool:
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    """One for the process, for as long as it lives; made in the process that uses it (fork)."""
-    return ThreadPoolExecutor(settings.HAND_OVER_THREADS, thread_name_prefix="hand-over")
+def _pool(*, lane: bool) -> ThreadPoolExecutor:
+    """One of each for the process, for as long as it lives; made in the process that uses it (fork)."""
+    name = "lane" if lane else "hand-over"
+    return ThreadPoolExecutor(settings.HAND_OVER_THREADS, thread_name_prefix=name)
 
 
-def _free_account() -> Account | None:
-    """The account that sends now, locked, if its hands are not full and its pace allows a lot.
+def _free_account(*, lane: bool) -> tuple[Account | None, int]:
+    """The account that sends now, locked, if its hands are not full and its pace allows a lot; and
+    how many places it has left.
 
     The lock makes both hold over all workers; a claim keeps it for a few milliseconds.
     """
     sender = router.sender()
     if sender is None:
-        return None
+        return None, 0
     # Looked at again: while we waited for the lock it may have gone to rest, or been disconnected.
     account = Account.objects.select_for_update(no_key=True).get(id=sender.id)
-    if router.rests(account) or not account.connected or router.pause_of(account):
-        return None
+    pause = router.pause_of(account)
+    # A longer one is of a lot that was written before the pace was set: the lane does not wait for it.
+    paused = 0 < pause <= LONGEST_PAUSE if lane else pause > 0
+    if router.rests(account) or not account.connected or paused:
+        return None, 0
     in_hand = Dispatch.objects.filter(
         account=account, state=Dispatch.State.HANDING, claimed_at__gt=timezone.now() - BUSY
     )
-    return account if in_hand.count() < account.parallel else None
+    places = account.parallel - in_hand.count()
+    return (account if places > 0 else None), places
 
 
-def _waiting_dispatch(provider: Provider) -> tuple[Dispatch, bool] | None:
+def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool] | None:
     """A lot that leaves now, or whose messages have outlived their time (True).
 
-    Of a notification or test before mailings; among mailings by chance, so that a million messages of
-    one do not hold up a hundred of another.
+    Of a notification or test before mailings (lane: of those alone); among mailings by chance, so that
+    a million messages of one do not hold up a hundred of another.
     """
     now = timezone.now()
     waiting = Dispatch.objects.filter(state=Dispatch.State.WAITING, not_before__lte=now)
     of_it = waiting.filter(mailing=OuterRef("pk"))
-    running = list(
+    mailings = Mailing.objects.filter(
         # The second wave when the first has passed.
-        Mailing.objects.filter(
-            Exists(of_it.filter(wave=0))
-            | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False),
-            state__in=Mailing.RUNNING,
-        )
+        Exists(of_it.filter(wave=0))
+        | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False),
+        state__in=Mailing.RUNNING,
     )
+    if lane:
+        mailings = mailings.exclude(kind=Mailing.Kind.MAILING)
+    running = list(mailings)
     random.shuffle(running)
     running.sort(key=lambda mailing: mailing.kind == Mailing.Kind.MAILING)
     for mailing in running:
@@ -335,7 +363,7 @@ def _fit_messages(dispatch: Dispatch, *, too_late: bool) -> tuple[Sms, ...]:
     ledger.move(late)
     at, until = dispatch.send_at, dispatch.expires_at
     return tuple(
-        Sms(key, phone, marks.filled(body, key), at, until)
+        Sms(key, phone, marks.filled(opened(body), key), at, until)
         for key, phone, body, why in rows
         if not why
     )

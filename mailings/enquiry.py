@@ -20,6 +20,7 @@ from . import ledger, marks, receipts
 from .dispatch import send_again
 from .ledger import Move
 from .models import Dispatch, Message
+from .sealed import opened
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def _take(account: Account) -> list[Dispatch]:
 def _open_messages(dispatch: Dispatch) -> tuple[Asked, ...]:
     rows = dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
     return tuple(
-        Asked(phone, marks.filled(body, key), provider_id)
+        Asked(phone, marks.filled(opened(body), key), provider_id)
         for key, phone, body, provider_id in rows.values_list("id", "phone", "text", "provider_id")
     )
 

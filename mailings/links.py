@@ -4,7 +4,8 @@ where a short one leads for one person. Pure. Their tokens: tokens.py; their row
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import quote
 
 import idna
@@ -54,15 +55,20 @@ class Wrapping:
     clicks: bool = False
     sign_in: bool = False
     ours: frozenset[str] = frozenset()  # hosts, with the port where it is not the usual one
+    # Addresses that have their position already, and keep it: a notification's text changes while
+    # messages with its earlier links are on people's phones.
+    known: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def chosen(cls, *, clicks: bool, sign_in: bool) -> "Wrapping":
+    def chosen(
+        cls, *, clicks: bool, sign_in: bool, known: Mapping[str, int] = MappingProxyType({})
+    ) -> "Wrapping":
         """With our own hosts, as the settings name them: exact ones, no patterns."""
         named = {host_of(settings.PUBLIC_URL), host_of(settings.SHORT_URL)}
         allowed = {str(name).lower() for name in settings.ALLOWED_HOSTS if name}
         exact = {name for name in allowed if not name.startswith((".", "*"))}
         here = {"localhost", "127.0.0.1", "[::1]"}  # always allowed, and in nobody's SMS
-        return cls(clicks, sign_in, frozenset(named | (exact - here)))
+        return cls(clicks, sign_in, frozenset(named | (exact - here)), known)
 
     def purpose_of(self, url: str) -> Purpose | None:
         """None: it stays as it is."""
@@ -97,13 +103,16 @@ def wrap(written: str, how: Wrapping) -> Wrapped:
     _refuse_in_fallbacks(written)
     places: dict[str, Place] = {}
     pieces, done = [], 0
+    free = max(how.known.values(), default=-1) + 1
     for found in find(written):
         place = places.get(found.url)
         if place is None:
-            if len(places) == POSITIONS:
+            position = how.known.get(found.url, free)
+            if position == POSITIONS:
                 words = _("There are more than %(n)s different links.") % {"n": POSITIONS}
                 raise text.BadText(words, found.start)
-            place = Place(len(places), found.url, how.purpose_of(found.url))
+            free += position == free
+            place = Place(position, found.url, how.purpose_of(found.url))
             places[found.url] = place
         if place.purpose is None:
             continue

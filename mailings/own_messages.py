@@ -34,8 +34,8 @@ def my_messages(request: SignedIn) -> HttpResponse:
 
 
 def _of(person: User, before: str) -> reports.Page:
-    """By the phone, which has an index, and the person: families share one. Never notifications:
-    whoever writes another's number into their profile could read the code that confirms it.
+    """By the phone, which has an index, and the person: families share one. A code is hidden here as
+    everywhere: whoever writes another's number into their profile must not read it on a page.
     """
     if not person.phone:
         return reports.Page([], None)
@@ -43,6 +43,6 @@ def _of(person: User, before: str) -> reports.Page:
         phone=person.phone,
         user=person,
         status__in=Message.TAKEN,
-        mailing__kind=Mailing.Kind.MAILING,
+        mailing__kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
     )
     return reports.page_of(rows, before)

@@ -62,18 +62,18 @@ class Preview:
         self.wrapping = wrapping
         self.choice = choice
         self.look = look
-        self.funnel = audience.recent_funnel(choice) if choice.typed else audience.funnel(choice)
+        self.funnel = self._count()
         account = router.current()
         self.part_price = account.price if account else Decimal(0)
         try:
-            self.template: text.Template | None = parsed(written, wrapping)
+            self.template: text.Template | None = self._parsed(written)
         except text.BadText:
             self.template = None
         self.found = True  # whoever was looked for
         self.person = self._person(reader)
         self.body = written
         if self.template is not None:
-            self.body = extremes.rendering(self.template, self.person).body
+            self.body = self._rendering(self.template, self.person).body
         self.measure = text.measure(self.body)
 
     @property
@@ -158,15 +158,26 @@ class Preview:
     def bare_links(self) -> list[str]:
         return bare_links.bare_links(self.written)
 
+    # --- what a notification does otherwise (event_preview.py) --------------------------------------
+    def _count(self) -> audience.Funnel:
+        of = audience.recent_funnel if self.choice.typed else audience.funnel
+        return of(self.choice)
+
+    def _parsed(self, written: str) -> text.Template:
+        return parsed(written, self.wrapping)
+
+    def _rendering(self, template: text.Template, person: User) -> Rendering:
+        return extremes.rendering(template, person)
+
     def _changed(self, changed: str) -> Cheaper | None:
         """None when the change does not help."""
         if changed == self.written:
             return None
         try:
-            template = parsed(changed, self.wrapping)
+            template = self._parsed(changed)
         except text.BadText:
             return None
-        measure = extremes.rendering(template, self.person).measure
+        measure = self._rendering(template, self.person).measure
         if measure.parts >= self.measure.parts and (measure.culprits or not self.unicode):
             return None
         others = extremes.parts(self.choice, template, self.funnel.will_receive)

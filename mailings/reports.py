@@ -176,9 +176,10 @@ def mailings(named: str = "") -> QuerySet[Mailing]:
     return rows.filter(reduce(or_, (Q(name__icontains=each) for each in cases)))
 
 
-def launched() -> QuerySet[Mailing]:
-    """Those that have counters."""
-    return mailings().exclude(state__in=Mailing.BEFORE_LAUNCH)
+def with_statistics() -> QuerySet[Mailing]:
+    """Mailings that have left the desk, and notifications: they share the pages behind figures."""
+    rows = Mailing.objects.filter(kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION])
+    return rows.exclude(state__in=Mailing.BEFORE_LAUNCH).select_related("counters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,10 @@ HISTORY: dict[str, Promise] = {
     "sent_back": _("Not confirmed: sent back to the drafts"),
     "launched": _("Launched"),
     "launched_urgent": _("Launched as urgent: quiet hours do not hold it"),
+    "event_added": _("Notification added"),
+    "text_changed": _("Notification changed"),
+    "switched_on": _("Switched on"),
+    "switched_off": _("Switched off"),
     "paused": _("Paused"),
     "resumed": _("Resumed"),
     "cancelled": _("Cancelled"),

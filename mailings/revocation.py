@@ -54,7 +54,7 @@ def revoke_all(by: User) -> None:
 
 @needs(Right.SEND_MAILINGS)
 def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.launched(), pk=pk)
+    row = get_object_or_404(reports.with_statistics(), pk=pk)
     if not row.links_sign_in:
         raise Http404
     back = reverse("mailing", args=[pk])

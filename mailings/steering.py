@@ -91,7 +91,7 @@ def resume(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def cancel(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.launched(), pk=pk)
+    row = get_object_or_404(reports.mailings().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "cancel", split=lifecycle.split(row))
     try:
@@ -105,7 +105,7 @@ def cancel(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def let_be(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.launched(), pk=pk)
+    row = get_object_or_404(reports.with_statistics(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
     done = unresolved.let_be(row, request.user)
@@ -120,7 +120,7 @@ def let_be(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def send_again(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.launched(), pk=pk)
+    row = get_object_or_404(reports.with_statistics(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "send_again", questions=unresolved.open_questions(row))
     try:

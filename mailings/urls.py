@@ -7,6 +7,7 @@ from . import (
     calendar_views,
     composing,
     copying,
+    notification_views,
     own_messages,
     revocation,
     saved_texts,
@@ -62,6 +63,35 @@ urlpatterns = [
     ),
     path("settings/sending/", sending_rules.sending_settings, name="sending-settings"),
     path("settings/sending/revoke-links/", revocation.revoke_links, name="revoke-links"),
+    path("notifications/", notification_views.notification_list, name="notifications"),
+    path("notifications/new/", notification_views.notification_new, name="notification-new"),
+    path(
+        "notifications/meter/", notification_views.notification_meter, name="notification-meter-new"
+    ),
+    path("notifications/<int:pk>/", notification_views.notification, name="notification"),
+    path(
+        "notifications/<int:pk>/edit/",
+        notification_views.notification_edit,
+        name="notification-edit",
+    ),
+    path(
+        "notifications/<int:pk>/meter/",
+        notification_views.notification_meter,
+        name="notification-meter",
+    ),
+    path(
+        "notifications/<int:pk>/switch/",
+        notification_views.notification_switch,
+        name="notification-switch",
+    ),
+    path(
+        "notifications/<int:pk>/try/", notification_views.notification_try, name="notification-try"
+    ),
+    path(
+        "notifications/<int:pk>/delete/",
+        notification_views.notification_delete,
+        name="notification-delete",
+    ),
     path("me/messages/", own_messages.my_messages, name="my-messages"),
     path("messages/<int:pk>/", views.message, name="message"),
 ]

@@ -3,7 +3,7 @@ The words themselves are text.py's.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache, reduce
 from operator import and_
 from typing import Any, Protocol
@@ -75,11 +75,13 @@ def variables() -> dict[str, str | Promise]:
 _AS_WRITTEN = Wrapping()
 
 
-def parsed(written: str, wrapping: Wrapping = _AS_WRITTEN) -> text.Template:
-    """text.parse() with this school's own fields; links that become short stand in it as long as they
-    will be, and lead nowhere. Raises BadText.
+def parsed(
+    written: str, wrapping: Wrapping = _AS_WRITTEN, brought: Collection[str] = ()
+) -> text.Template:
+    """text.parse() with this school's own fields, and what an event brings; links that become short
+    stand in it as long as they will be, and lead nowhere. Raises BadText.
     """
-    own = list(OwnField.objects.values_list("slug", flat=True))
+    own = [*OwnField.objects.values_list("slug", flat=True), *brought]
     template = text.parse(written, own)
     if not wrapping:
         return template
@@ -120,12 +122,15 @@ def columns_of(name: str) -> list[Any]:
 
 
 def drafts_with(name: str) -> list[str]:
-    """Names of mailings not yet written out whose text has this variable, and of saved texts."""
+    """Names of mailings not yet written out whose text has this variable, of notifications, and of
+    saved texts.
+    """
+    over = Q(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
     open_ones = Mailing.objects.filter(
-        kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
+        Q(kind=Mailing.Kind.MAILING) & ~over | Q(kind=Mailing.Kind.NOTIFICATION),
         prepared_at__isnull=True,
         text__contains=name,
-    ).exclude(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
+    )
     saved = SavedText.objects.filter(text__contains=name)
     return [
         *(each.name for each in open_ones if _names(each.text, name)),

@@ -62,6 +62,8 @@ def mailings(request: SignedIn) -> HttpResponse:
 @needs(Right.SEE_MAILINGS)
 def mailing(request: SignedIn, pk: int) -> HttpResponse:
     """A draft before its launch, its second person included, or the story of what came of it."""
+    if Mailing.objects.filter(pk=pk, kind=Mailing.Kind.NOTIFICATION).exists():
+        return redirect("notification", pk=pk)  # the pages behind its figures lead back here
     row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": reports.history(row)}
     if row.state in Mailing.BEFORE_LAUNCH:
@@ -80,7 +82,7 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
     """The moving part of a mailing's page. Another state than the page was drawn for (?state=)
     means other buttons: the browser then loads the page anew.
     """
-    row = get_object_or_404(reports.launched(), pk=pk)
+    row = get_object_or_404(reports.with_statistics(), pk=pk)
     context = {"mailing": row, **progress(row)}
     response = render(request, "mailings/live.html", context)
     if context["over"]:
@@ -92,7 +94,7 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEE_MAILINGS)
 def recipients(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.launched(), pk=pk)
+    row = get_object_or_404(reports.with_statistics(), pk=pk)
     chosen = reports.Selection.read(request.GET.dict())
     context = {
         "mailing": row,
@@ -110,7 +112,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Right.SEE_MAILINGS)
 def reasons(request: SignedIn, pk: int) -> HttpResponse:
     """Why messages did not arrive and people were left out, with what to do about it."""
-    row = get_object_or_404(reports.launched(), pk=pk)
+    row = get_object_or_404(reports.with_statistics(), pk=pk)
     context = {"mailing": row, **_why(row)}
     return render(request, "mailings/reasons.html", context)
 

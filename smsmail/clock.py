@@ -22,6 +22,7 @@ class Job:
     path: str  # dotted path of the function: () -> bool, True when there is more to do at once
     every: float  # seconds
     network: bool = False  # waits for a provider, so it must not stand in the others' way
+    lane: bool = False  # nor may those stand in its way: a queue and workers of its own
 
     @property
     def task(self) -> str:
@@ -30,6 +31,8 @@ class Job:
 
     @property
     def queue(self) -> str:
+        if self.lane:
+            return "lane"
         return "network" if self.network else "rows"
 
     def run(self) -> bool:
@@ -41,6 +44,7 @@ JOBS = (
     Job("prepare", "mailings.prepare.prepare_due", 1),
     Job("watch", "mailings.watch.watch_due", 2),
     Job("hand_over", "mailings.dispatch.hand_over_due", 1, network=True),
+    Job("notify", "mailings.dispatch.notify_due", 1, network=True, lane=True),
     Job("fold_receipts", "mailings.receipts.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),
     Job("judge_waves", "mailings.waves.judge_due", 5),

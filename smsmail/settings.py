@@ -295,10 +295,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = TASK_LIMIT
 CELERY_TASK_ACKS_LATE = False  # the database is the queue: a lost wake-up costs a second, no more
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# Two queues, so that a provider that hangs never keeps receipts from being folded: a worker takes
-# from both in turn, and may be told to take from one (docker-compose.yml does).
+# Queues apart, so that a provider that hangs never keeps receipts from being folded, nor a mailing a
+# notification: a worker takes from all in turn, and may be told to take from one
+# (docker-compose.yml does).
 CELERY_TASK_DEFAULT_QUEUE = "rows"
-CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"rows": {}, "network": {}}
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"rows": {}, "network": {}, "lane": {}}
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: nothing to keep, no file to share
 
 # --- logs: no phones, texts or tokens in them --------------------------------------------------

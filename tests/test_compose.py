@@ -74,7 +74,7 @@ def command_of(service: str) -> list[str]:
 
 
 def test_every_part_of_ours_waits_for_the_migration_and_runs_the_same_image() -> None:
-    assert sorted(OURS) == ["beat", "migrate", "sender", "web", "worker"]
+    assert sorted(OURS) == ["beat", "migrate", "notifier", "sender", "web", "worker"]
     for name in OURS - {"migrate"}:
         waits = SERVICES[name]["depends_on"]
         assert waits["migrate"] == {"condition": "service_completed_successfully"}
@@ -85,7 +85,7 @@ def test_every_part_of_ours_waits_for_the_migration_and_runs_the_same_image() ->
     assert SERVICES["migrate"]["restart"] == "no"
 
 
-@pytest.mark.parametrize("name", ["db", "redis", "web", "worker", "sender"])
+@pytest.mark.parametrize("name", ["db", "redis", "web", "worker", "sender", "notifier"])
 def test_what_can_fall_ill_is_looked_after(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"]
 
@@ -154,7 +154,7 @@ def test_its_commands_carry_a_mailing_to_the_end(given: dict[str, str], tmp_path
 
     with contextlib.ExitStack() as stack:
         parts = {}
-        for name in ("web", "worker", "sender", "beat"):
+        for name in ("web", "worker", "sender", "notifier", "beat"):
             # Ours is the port that is free here; 8000 may be anybody's.
             command = [port if word == "8000" else word for word in command_of(name)]
             command = [word.replace("%h", given["HOSTNAME"]) for word in command]
@@ -163,7 +163,7 @@ def test_its_commands_carry_a_mailing_to_the_end(given: dict[str, str], tmp_path
         wait_until(lambda: answers(f"{web}/health/"), 60, parts["web"].output)
         check = SERVICES["web"]["healthcheck"]["test"]
         finish([word.replace("8000", port) for word in check[1:]], given)
-        for name in ("worker", "sender"):
+        for name in ("worker", "sender", "notifier"):
             wait_until(partial(says_ready, parts[name]), 60, parts[name].output)
             kind, check = SERVICES[name]["healthcheck"]["test"]
             assert kind == "CMD-SHELL"

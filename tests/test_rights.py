@@ -60,6 +60,8 @@ TABLE = [
     Line("sign-out", EVERYBODY, "post", 302),
     Line("me", EVERYBODY),
     Line("me-sms", EVERYBODY, "post", 302, {"on": "no"}),
+    Line("me-phone", EVERYBODY),
+    Line("me-phone-send", EVERYBODY, "post", 302),
     Line("prove", EVERYBODY, status=302),  # nothing to prove for those with a password
     Line("password", EVERYBODY),
     Line("people", STAFF),
@@ -131,6 +133,15 @@ TABLE = [
     Line("saved-text", STAFF),
     Line("saved-text-delete", STAFF),
     Line("sending-settings", RESPONSIBLE),
+    Line("notifications", STAFF),
+    Line("notification", STAFF),
+    Line("notification-new", STAFF),
+    Line("notification-edit", STAFF),
+    Line("notification-meter-new", STAFF, "post"),
+    Line("notification-meter", STAFF, "post"),
+    Line("notification-switch", STAFF, "post", 302, {"on": "yes"}),
+    Line("notification-try", STAFF),
+    Line("notification-delete", STAFF),
     Line("message", STAFF),
     Line("my-messages", EVERYBODY),
     Line("mailing-revoke-links", STAFF),
@@ -147,6 +158,10 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         name="Webinar", text="Hello", state=Mailing.State.SENDING, links_sign_in=True
     )
     Counters.objects.create(mailing=running, delivered=1)
+    notification = Mailing.objects.create(
+        kind=Mailing.Kind.NOTIFICATION, name="Paid", event="paid", text="Paid", state="cancelled"
+    )
+    Counters.objects.create(mailing=notification)
     message = Message.objects.create(
         mailing=running, key="+79980000005", phone="+79980000005", text="Hello", status="delivered"
     )
@@ -165,6 +180,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "mailing-audience": {"pk": draft.pk},
         "mailing-launch": {"pk": draft.pk},
         "mailing-delete": {"pk": draft.pk},
+        "notification": {"pk": notification.pk},
         "message": {"pk": message.pk},
         "saved-text": {"pk": SavedText.objects.create(name="Webinar", text="Hello").pk},
         "integration": {"slug": "simulator"},

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
 
-from . import own_fields, phones
+from . import confirmation, own_fields, phones
 from .models import Group, Segment, User
 from .rights import Right, Role
 
@@ -32,6 +32,16 @@ class ProofForm(forms.Form):
         strip=False,
         max_length=4096,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class CodeForm(forms.Form):
+    """The code from the SMS."""
+
+    code = forms.CharField(
+        label=_("Code from the SMS"),
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
     )
 
 
@@ -91,9 +101,11 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             del self.fields["phone"]
 
     def save(self, commit: bool = True) -> User:
-        """A new phone is not confirmed by anybody yet."""
+        """A new phone is not confirmed by anybody yet, nor by a code sent to the old one."""
         if "phone" in self.changed_data and self.instance.phone != self.initial.get("phone"):
             self.instance.phone_confirmed_at = None
+            if self.instance.pk:
+                confirmation.forget(self.instance)
         return cast(User, super().save(commit))
 
 

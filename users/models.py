@@ -250,6 +250,30 @@ class ConsentEvent(models.Model):
         return f"{self.kind} {self.pk}"
 
 
+class PhoneCode(models.Model):
+    """A code sent to confirm a phone, by its nonce: the code itself is nowhere (confirmation.py).
+    Kept for a day, to count how often codes were asked for.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="phone_codes")
+    phone = models.CharField(max_length=16)
+    nonce = models.CharField(max_length=16, unique=True)
+    network = models.CharField(max_length=48, blank=True)  # /24 or /48
+    asked_at = models.DateTimeField(default=timezone.now)
+    tries = models.PositiveSmallIntegerField(default=0)
+    closed = models.BooleanField(default=False)  # used, replaced, not sent, or tried too often
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["user", "asked_at"], name="phone_code_user"),
+            models.Index(fields=["phone", "asked_at"], name="phone_code_phone"),
+            models.Index(fields=["asked_at"], name="phone_code_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"phone code {self.pk}"
+
+
 class Reply(models.Model):
     """What came back by SMS from a phone; the person is the first who had it then."""
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from . import consent, link_sessions
+from . import confirmation, consent, link_sessions
 from .forms import ProfileForm, ProofForm, SignInForm
 from .models import ConsentEvent, OptOut, User
 from .signed_in import SignedIn
@@ -57,6 +57,7 @@ def me(request: SignedIn) -> HttpResponse:
         "form": form,
         "by_link": link_sessions.is_by_link(request),
         "opted_out": opted_out,
+        "may_confirm": not request.user.phone_confirmed_at and confirmation.can_send(),
         "may_switch_on": opted_out is not None and _may_switch_on(request.user),
     }
     return render(request, "users/me.html", context)
@@ -76,7 +77,8 @@ def me_sms(request: SignedIn) -> HttpResponse:
         messages.success(request, _("SMS are switched on."))
     else:
         messages.error(
-            request, _("Confirm the number first: somebody else may have switched it off.")
+            request,
+            _("Somebody else may have switched this number off: ask the people who run this."),
         )
     return redirect("me")
 

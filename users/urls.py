@@ -3,13 +3,22 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import group_views, own_field_views, own_views, segment_views, views
+from . import (
+    confirmation_views,
+    group_views,
+    own_field_views,
+    own_views,
+    segment_views,
+    views,
+)
 
 urlpatterns = [
     path("sign-in/", own_views.SignIn.as_view(), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("me/", own_views.me, name="me"),
     path("me/sms/", own_views.me_sms, name="me-sms"),
+    path("me/phone/", confirmation_views.me_phone, name="me-phone"),
+    path("me/phone/send/", confirmation_views.me_phone_send, name="me-phone-send"),
     path("me/prove/", own_views.prove, name="prove"),
     path("me/password/", own_views.Password.as_view(), name="password"),
     path("people/", views.people, name="people"),

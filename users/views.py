@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
-from . import consent, finding, own_fields, staff
+from . import arrivals, consent, finding, own_fields, staff
 from .forms import PersonForm, RightsForm, RoleForm
 from .models import Group, OptOut, User, audit
 from .replies import replies_of
@@ -73,6 +73,7 @@ def person_new(request: SignedIn) -> HttpResponse:
             form.instance.set_unusable_password()
             made = form.save()
             audit(request.user, "person_added", f"user {made.id}")
+            arrivals.arrived(made)
         messages.success(request, _("%(name)s is written down.") % {"name": made.name})
         return redirect("person", made.id)
     return render(request, "users/person_form.html", {"form": form})

@@ -25,6 +25,8 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('mailing', 'mailing'), ('notification', 'notification'), ('test', 'test messages')], default='mailing', max_length=16)),
                 ('name', models.CharField(max_length=120, verbose_name='name')),
                 ('text', models.TextField(blank=True, verbose_name='text')),
+                ('event', models.SlugField(blank=True, max_length=40, null=True, unique=True, verbose_name='event')),
+                ('event_values', models.JSONField(blank=True, default=list)),
                 ('everyone', models.BooleanField(default=False, verbose_name='everyone')),
                 ('rule', models.JSONField(blank=True, null=True)),
                 ('only_confirmed', models.BooleanField(default=False, verbose_name='only confirmed numbers')),

@@ -23,7 +23,8 @@ class Mailing(models.Model):
     cancelled from any that still sends. awaiting: a second person must launch it. scheduled: the
     list is not formed yet. One that waits for people to come under its rule is `watching` until it
     is stopped. Sending begins while preparing still goes on; prepared_at tells the two apart after
-    a pause.
+    a pause. A notification is `sending` while it is on and `cancelled` while it is off: what waits
+    when it is switched off is stopped, as with a mailing.
     """
 
     class Kind(models.TextChoices):
@@ -59,6 +60,9 @@ class Mailing(models.Model):
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
     name = models.CharField(_("name"), max_length=120)
     text = models.TextField(_("text"), blank=True)
+    # A notification's: the name by which it is raised, and the variables that the event brings.
+    event = models.SlugField(_("event"), max_length=40, null=True, blank=True, unique=True)
+    event_values = models.JSONField(default=list, blank=True)
     everyone = models.BooleanField(_("everyone"), default=False)
     groups = models.ManyToManyField(Group, verbose_name=_("groups"), related_name="+", blank=True)
     segment = models.ForeignKey(
@@ -142,7 +146,10 @@ class Mailing(models.Model):
 
     @property
     def wrapping(self) -> Wrapping:
-        return Wrapping.chosen(clicks=self.wrap_links, sign_in=self.links_sign_in)
+        known = {}
+        if self.kind == self.Kind.NOTIFICATION and self.pk:
+            known = dict(self.links.values_list("url", "position"))
+        return Wrapping.chosen(clicks=self.wrap_links, sign_in=self.links_sign_in, known=known)
 
     @property
     def trouble_about(self) -> About | None:

@@ -13,6 +13,7 @@ from django.utils.translation import pgettext_lazy
 
 from integrations.reasons import About, Reason
 from mailings import marks
+from mailings.sealed import hidden
 
 from .mailing import Dispatch, Mailing
 
@@ -127,8 +128,8 @@ class Message(models.Model):
 
     @property
     def shown(self) -> str:
-        """The text for whoever looks: its short links work nowhere."""
-        return marks.masked(self.text)
+        """The text for whoever looks: its short links work nowhere, and a code is hidden."""
+        return marks.masked(hidden(self.text))
 
     @property
     def status_label(self) -> str | Promise:

@@ -46,6 +46,9 @@ SIGNS = {"RUB": "₽", "USD": "$", "EUR": "€", "KZT": "₸", "BYN": "Br", "UAH
 
 @register.inclusion_tag("components/badge.html")
 def state_badge(mailing: Mailing) -> dict[str, Any]:
+    if mailing.kind == Mailing.Kind.NOTIFICATION:
+        on = mailing.state == State.SENDING
+        return _badge(("good", "check") if on else ("quiet", "minus"), _("On") if on else _("Off"))
     return _badge(STATES[mailing.state], State(mailing.state).label)
 
 

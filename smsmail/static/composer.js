@@ -144,7 +144,8 @@ function changed(event) {
   unsaved = true;
   keep();
   clearTimeout(timer);
-  if (!refused) timer = setTimeout(save, PAUSE);
+  // A text that is in use is saved by hand only.
+  if (!refused && form.dataset.autosave) timer = setTimeout(save, PAUSE);
 }
 
 async function save() {

@@ -11,11 +11,12 @@ from playwright.sync_api import Page
 
 from integrations import router
 from integrations.reasons import Reason
-from mailings import demo_school, recount
+from mailings import demo_school, events, notifications, recount
 from mailings.models import Mailing, Message, SavedText
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
+from users import consent
 from users.models import Group, OwnField, Reply, Segment, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -25,7 +26,7 @@ AXE = {"resultTypes": ["violations"], "preload": False}
 # Addresses that answer a GET with something else than a page of its own.
 NO_PAGES = {"health", "receipt-door", "mailing-live", "prove", "echo"}
 PUBLIC = ["sign-in"]
-STUDENT = ["me", "my-messages", "password"]
+STUDENT = ["me", "me-phone", "my-messages", "password"]
 MANAGER = [
     *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
@@ -47,6 +48,10 @@ RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
     "mailing-revoke-links",
 ]
+NOTIFICATIONS = [
+    *("notifications", "notification", "notification-new", "notification-edit"),
+    *("notification-try", "notification-delete"),
+]
 OWNER = [
     *("integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"),
     "sending-settings",
@@ -58,7 +63,8 @@ CONNECTED = ["integration", "integration-disconnect"]
 def test_no_page_is_forgotten() -> None:
     pages = {line.name for line in TABLE if line.method == "get"} - NO_PAGES
 
-    assert pages == {*PUBLIC, *STUDENT, *MANAGER, *DRAFT, *RUNNING, *OWNER, *CONNECTED}
+    of_mailings = {*DRAFT, *RUNNING, *NOTIFICATIONS}
+    assert pages == {*PUBLIC, *STUDENT, *MANAGER, *of_mailings, *OWNER, *CONNECTED}
 
 
 @pytest.fixture
@@ -107,7 +113,7 @@ def addresses(names: list[str], **things: int | str) -> list[str]:
     def kwargs(name: str) -> dict[str, int | str] | None:
         thing = things.get(name.split("-")[0])
         alone = {"mailings", "mailing-new", "people", "person-new", "groups", "group-new"}
-        alone |= {"segments", "segment-new"}
+        alone |= {"segments", "segment-new", "notifications", "notification-new"}
         if name.startswith("own-field-") or name == "own-field":
             return {"pk": things["own_field"]}
         if name in {"saved-text", "saved-text-delete"}:
@@ -197,6 +203,38 @@ def test_for_the_second_person_of_a_large_launch(
     pages = addresses(AWAITING, mailing=asked.pk)
     look(demo_school.SIGN_INS[1], pages)
     look(demo_school.SIGN_INS[1], pages, "ru")
+
+
+def test_for_a_manager_with_notifications(
+    look: Callable[..., None], things: dict[str, Any]
+) -> None:
+    """A built-in one that is on, and an own one that has left somebody out and lost another."""
+    owner = User.objects.get(email=demo_school.SIGN_INS[0])
+    code = events.named(events.PHONE_CODE)
+    own = Mailing(event="paid", name="Paid", text="Order {number} is paid", event_values=["number"])
+    assert code
+    events.add(own, owner)
+    unused = addresses(["notification-delete", "notification-try"], notification=own.pk)
+    events.switch(own, owner, on=True)
+    student = User.objects.filter(role="student").exclude(phone="")[0]
+    for name in ("delivered", "undelivered", "forbidden"):
+        if name == "forbidden":
+            consent.forbid(student, None)
+        notifications.raise_event("paid", student, key=name, values={"number": name})
+    for name, reason in (("delivered", ""), ("undelivered", Reason.UNREACHABLE)):
+        Message.objects.filter(mailing=own, key=name).update(status=name, reason=reason)
+    recount.repair(own.pk)
+    pages = [*NOTIFICATIONS[:4], "mailing-recipients", "mailing-reasons"]
+    for language in ("en", "ru"):
+        look(
+            demo_school.SIGN_INS[1],
+            [
+                *addresses(pages, notification=own.pk, mailing=own.pk),
+                *addresses(["notification", "notification-edit"], notification=code.pk),
+                *unused,
+            ],
+            language,
+        )
 
 
 def test_for_a_manager_in_russian(look: Callable[..., None], things: dict[str, Any]) -> None:

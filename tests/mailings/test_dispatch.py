@@ -88,7 +88,8 @@ def test_mailings_take_turns_by_chance(account: Account, olga: User, monkeypatch
 
 
 def test_no_more_lots_are_in_hand_than_the_account_takes(mailing: Mailing) -> None:
-    Account.objects.update(parallel=2)
+    """And of several places, one is kept free of mailings."""
+    Account.objects.update(parallel=3)
     one = ground.claimed()
     ground.claimed()
     assert dispatch.claim() is None

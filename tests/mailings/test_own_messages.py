@@ -8,7 +8,9 @@ from django.test import Client
 from django.utils import timezone
 
 from mailings.models import Mailing, Message
+from mailings.sealed import sealed
 from tests import people
+from users.confirmation import code_of
 from users.models import User
 
 As = Callable[[User], Client]
@@ -44,10 +46,19 @@ def test_it_shows_nothing_of_others_and_nothing_that_has_not_gone(as_: As, ivan:
     assert "Nothing has been sent to you yet" in as_(ivan).get("/me/messages/").content.decode()
 
 
-def test_it_never_shows_a_code(as_: As, ivan: User) -> None:
+def test_it_shows_notifications_but_never_a_code(as_: As, ivan: User) -> None:
     """A number one does not hold would be confirmed by reading the code here."""
-    sent(ivan, "Your code is 123456", kind=Kind.NOTIFICATION)
-    assert "123456" not in as_(ivan).get("/me/messages/").content.decode()
+    nonce = "0123456789abcdef"
+    sent(ivan, f"Your code is {sealed(nonce)}", kind=Kind.NOTIFICATION)
+    page = as_(ivan).get("/me/messages/").content.decode()
+    assert "Your code is ••••••" in page
+    assert code_of(nonce) not in page
+    assert nonce not in page
+
+
+def test_it_shows_no_tests(as_: As, ivan: User) -> None:
+    sent(ivan, "A try", kind=Kind.TEST)
+    assert "A try" not in as_(ivan).get("/me/messages/").content.decode()
 
 
 @pytest.mark.parametrize("before", ["", "0", "x", "-1", "9" * 30, "\0"])

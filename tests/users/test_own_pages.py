@@ -121,7 +121,7 @@ def test_nobody_switches_on_a_number_that_they_have_only_written_down(as_: As, i
     """Its owner said no; anybody can write any number into their profile."""
     consent.opt_out(ivan.phone, OptOut.Source.REPLY)
     client = as_(ivan)
-    assert "confirm the number first" in client.get("/me/").content.decode()
+    assert "Somebody else may have switched them off" in client.get("/me/").content.decode()
     client.post("/me/sms/", {"on": "yes"})
     assert OptOut.objects.exists()
 

@@ -92,6 +92,22 @@ class Migration(migrations.Migration):
             field=models.ManyToManyField(blank=True, related_name='people', through='users.Membership', to='users.group', verbose_name='groups'),
         ),
         migrations.CreateModel(
+            name='PhoneCode',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('phone', models.CharField(max_length=16)),
+                ('nonce', models.CharField(max_length=16, unique=True)),
+                ('network', models.CharField(blank=True, max_length=48)),
+                ('asked_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('tries', models.PositiveSmallIntegerField(default=0)),
+                ('closed', models.BooleanField(default=False)),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='phone_codes', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'indexes': [models.Index(fields=['user', 'asked_at'], name='phone_code_user'), models.Index(fields=['phone', 'asked_at'], name='phone_code_phone'), models.Index(fields=['asked_at'], name='phone_code_age')],
+            },
+        ),
+        migrations.CreateModel(
             name='Reply',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

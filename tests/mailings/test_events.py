@@ -1,0 +1,431 @@
+"""Notifications: an event raised for a person becomes one message, once, or a row that says why not."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.utils import translation
+
+from integrations import router
+from integrations.models import Account
+from integrations.provider import Outcome
+from integrations.reasons import Reason
+from mailings import dispatch, events, lifecycle, notifications, recount, sealed, text, values
+from mailings.lifecycle import WrongState
+from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.notifications import Became, raise_event
+from tests import people
+from tests.mailings import ground
+from users import arrivals, consent
+from users.confirmation import code_of
+from users.models import AuditEvent, OptOut, OwnField, User
+
+NONCE = "0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> Iterator[None]:
+    settings.LANGUAGE_CODE = "en"
+    with translation.override("en"):
+        yield
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return people.simulator()
+
+
+@pytest.fixture
+def paid(account: Account, maria: User) -> Mailing:
+    return event("paid", maria)
+
+
+def event(name: str, by: User, *, on: bool = True, **fields: Any) -> Mailing:
+    fields = {"name": "Paid", "text": "{first_name}, order {number} is paid"} | fields
+    made = Mailing(event=name, **{"event_values": ["number"]} | fields)
+    events.add(made, by)
+    events.switch(made, by, on=on)
+    return made
+
+
+# --- raising ------------------------------------------------------------------------------------
+def test_an_event_is_one_message_with_the_persons_values_and_its_own(
+    paid: Mailing, ivan: User
+) -> None:
+    raised = raise_event("paid", ivan, key="order:15", values={"number": "15", "other": "x"})
+    assert raised.became == Became.SENT
+    assert raised.message is not None
+    assert (raised.message.text, raised.message.phone) == ("Ivan, order 15 is paid", ivan.phone)
+    assert (raised.message.status, raised.message.parts) == ("waiting", 1)
+    assert raised.reason is None
+    lot = ground.sent(Outcome.TAKEN)
+    assert [sms.key for sms in lot.messages] == [raised.message.id]
+    ground.assert_counters_equal_rows(paid)
+
+
+def test_raised_again_with_the_same_key_it_sends_nothing_and_says_so(
+    paid: Mailing, ivan: User
+) -> None:
+    first = raise_event("paid", ivan, key="order:15")
+    again = raise_event("paid", ivan, key="order:15")
+    other = raise_event("paid", ivan, key="order:16")
+    assert (again.became, again.message) == (Became.REPEATED, first.message)
+    assert other.became == Became.SENT
+    assert ground.statuses(paid) == {"waiting": 2}
+    assert paid.dispatches.count() == 2
+    ground.assert_counters_equal_rows(paid)
+
+
+@pytest.mark.parametrize("key", ["k" * 500, "two\nlines", "\0", "", "заказ"])
+def test_a_key_may_be_anything(paid: Mailing, ivan: User, key: str) -> None:
+    assert raise_event("paid", ivan, key=key).became == Became.SENT
+    assert raise_event("paid", ivan, key=key).became == Became.REPEATED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_raised_twice_at_the_same_moment_it_is_one_message() -> None:
+    people.simulator()
+    ivan = people.ivan()
+    paid = event("paid", people.maria())
+    both = threading.Barrier(2, timeout=20)
+    became: list[str] = []
+
+    def raise_it() -> None:
+        try:
+            connection.ensure_connection()
+            both.wait()
+            with transaction.atomic():
+                became.append(raise_event("paid", ivan, key="order:15").became)
+        finally:
+            connection.close()
+
+    for _ in range(5):
+        threads = [threading.Thread(target=raise_it) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert sorted(became) == [Became.REPEATED, Became.SENT]
+        assert ground.statuses(paid) == {"waiting": 1}
+        assert paid.dispatches.count() == 1
+        ground.assert_counters_equal_rows(paid)
+        Message.objects.all().delete()
+        Dispatch.objects.all().delete()
+        recount.repair(paid.pk)
+        became.clear()
+
+
+def test_an_event_undone_by_its_caller_leaves_no_message(paid: Mailing, ivan: User) -> None:
+    with transaction.atomic():
+        assert raise_event("paid", ivan, key="order:15").became == Became.SENT
+        transaction.set_rollback(True)
+    assert not Message.objects.exists()
+    ground.assert_counters_equal_rows(paid)
+
+
+def no_phone(ivan: User) -> None:
+    User.objects.filter(pk=ivan.pk).update(phone="")
+    ivan.refresh_from_db()
+
+
+def forbidden(ivan: User) -> None:
+    consent.forbid(User.objects.get(pk=ivan.pk), None)  # behind the back of whoever raises it
+
+
+def opted_out(ivan: User) -> None:
+    consent.opt_out(ivan.phone, OptOut.Source.REPLY)
+
+
+def no_service(ivan: User) -> None:
+    router.disconnect(Account.objects.get(), None)
+
+
+def nothing_to_say(ivan: User) -> None:
+    Mailing.objects.filter(event="paid").update(text="{number} ")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (no_phone, Reason.NO_PHONE),
+        (forbidden, Reason.FORBIDDEN),
+        (opted_out, Reason.OPTED_OUT),
+        (no_service, Reason.NO_SERVICE),
+        (nothing_to_say, Reason.EMPTY_TEXT),
+    ],
+)
+def test_who_gets_none_has_a_row_that_says_why(
+    paid: Mailing, ivan: User, spoil: Callable[[User], None], reason: Reason
+) -> None:
+    spoil(ivan)
+    raised = raise_event("paid", ivan, key="order:15")
+    assert (raised.became, raised.reason) == (Became.LEFT_OUT, reason)
+    assert str(reason.about.title) in raised.words
+    message = Message.objects.get()
+    assert (message.status, message.text, message.dispatch) == ("skipped", "", None)
+    assert message.final_at
+    assert not Dispatch.objects.exists()
+    ground.assert_counters_equal_rows(paid)
+    assert raise_event("paid", ivan, key="order:15").became == Became.REPEATED
+
+
+def test_who_is_forbidden_after_it_was_written_gets_none(paid: Mailing, ivan: User) -> None:
+    raised = raise_event("paid", ivan, key="order:15")
+    consent.forbid(ivan, None)
+    assert ground.claimed().messages == ()
+    assert raised.message is not None
+    raised.message.refresh_from_db()
+    assert (raised.message.status, raised.message.reason) == ("skipped", "forbidden")
+
+
+def test_one_that_is_off_or_does_not_exist_leaves_nothing(
+    paid: Mailing, ivan: User, maria: User
+) -> None:
+    events.switch(paid, maria, on=False)
+    assert raise_event("paid", ivan, key="1").became == Became.OFF
+    assert raise_event("no_such", ivan, key="1").became == Became.NO_EVENT
+    assert not Message.objects.exists()
+
+
+def test_a_text_names_a_field_deleted_since_and_still_goes(
+    account: Account, maria: User, ivan: User
+) -> None:
+    field = OwnField.objects.create(slug="course", label="Course")
+    made = event("paid", maria, text="Paid: {course}{number}")
+    assert values.drafts_with("course") == [made.name]
+    field.delete()
+    raised = raise_event("paid", ivan, key="1", values={"number": "5"})
+    assert raised.message is not None
+    assert raised.message.text == "Paid: 5"
+
+
+def test_what_is_written_keeps_its_text(paid: Mailing, ivan: User) -> None:
+    raise_event("paid", ivan, key="1", values={"number": "1"})
+    Mailing.objects.filter(pk=paid.pk).update(text="Other words")
+    raise_event("paid", ivan, key="2")
+    assert [each.text for each in Message.objects.order_by("id")] == [
+        "Ivan, order 1 is paid",
+        "Other words",
+    ]
+
+
+# --- on and off ---------------------------------------------------------------------------------
+def test_switching_off_stops_what_has_not_gone(paid: Mailing, ivan: User, maria: User) -> None:
+    raise_event("paid", ivan, key="1")
+    lot = ground.claimed()
+    raise_event("paid", ivan, key="2")
+    events.switch(paid, maria, on=False)
+    assert dispatch.claim() is None
+    ground.settle()
+    dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    assert ground.statuses(paid) == {"accepted": 1, "cancelled": 1}
+    ground.assert_counters_equal_rows(paid)
+    events.switch(paid, maria, on=True)
+    assert dispatch.claim() is None, "hours later nobody wants the code of this morning"
+
+
+def test_it_is_never_done(paid: Mailing, ivan: User) -> None:
+    raise_event("paid", ivan, key="1")
+    ground.reported(ground.sent(), "delivered")
+    ground.settle()
+    paid.refresh_from_db()
+    assert paid.state == Mailing.State.SENDING
+    raise_event("paid", ivan, key="2")
+    ground.sent()
+    assert recount.compare() == []
+
+
+def test_each_switch_is_written_down_once(paid: Mailing, maria: User) -> None:
+    AuditEvent.objects.all().delete()
+    for on in (True, False, False, True):
+        events.switch(paid, maria, on=on)
+    book = AuditEvent.objects.order_by("id").values_list("what", "target")
+    target = f"mailing {paid.pk}"
+    assert list(book) == [("switched_off", target), ("switched_on", target)]
+
+
+def test_refusals_of_its_text_do_not_halt_it(paid: Mailing, ivan: User) -> None:
+    for number in range(3):
+        raise_event("paid", ivan, key=str(number))
+        ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    paid.refresh_from_db()
+    assert events.is_on(paid)
+
+
+# --- the built-in ones --------------------------------------------------------------------------
+def test_the_built_in_ones_are_there_with_texts_in_the_language_of_the_account(
+    settings: Any, account: Account, ivan: User
+) -> None:
+    settings.LANGUAGE_CODE = "ru"
+    by_event = {each.event: each for each in events.every()}
+    assert set(by_event) == {events.PHONE_CODE, events.WELCOME}
+    assert events.is_on(by_event[events.PHONE_CODE])
+    assert not events.is_on(by_event[events.WELCOME])
+    assert len(events.every()) == 2
+    for each in by_event.values():
+        body = text.render(
+            values.parsed(each.text, each.wrapping, each.event_values), {"code": "123456"}
+        )
+        assert text.parts_of(body) == 1
+        assert Counters.objects.filter(mailing=each).exists()
+
+
+def test_a_person_written_down_is_welcomed_once_if_it_is_on(
+    account: Account, ivan: User, maria: User
+) -> None:
+    arrivals.arrived(ivan)
+    assert not Message.objects.exists()
+    welcome = events.named(events.WELCOME)
+    assert welcome is not None
+    events.switch(welcome, maria, on=True)
+    arrivals.arrived(ivan)
+    arrivals.arrived(ivan)
+    message = Message.objects.get()
+    assert message.mailing == welcome
+    assert message.text.startswith("Welcome, Ivan!")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_are_first_find_the_same_built_in_one() -> None:
+    both = threading.Barrier(2, timeout=20)
+    found: list[Mailing | None] = []
+
+    def ask() -> None:
+        try:
+            connection.ensure_connection()
+            both.wait()
+            found.append(events.named(events.PHONE_CODE))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert Counters.objects.filter(mailing=found[0]).exists()
+
+
+def test_only_an_own_one_that_is_off_and_unused_is_deleted(
+    paid: Mailing, ivan: User, maria: User
+) -> None:
+    with pytest.raises(WrongState, match="Switch it off first"):
+        events.delete(paid, maria)
+    events.switch(paid, maria, on=False)
+    built_in = events.named(events.WELCOME)
+    assert built_in is not None
+    with pytest.raises(WrongState, match="belongs to the system"):
+        events.delete(built_in, maria)
+    used = event("used", maria)
+    raise_event("used", ivan, key="1")
+    events.switch(used, maria, on=False)
+    with pytest.raises(WrongState, match="has sent messages"):
+        events.delete(used, maria)
+    events.delete(paid, maria)
+    assert not Mailing.objects.filter(event="paid").exists()
+
+
+# --- codes --------------------------------------------------------------------------------------
+def test_a_code_is_nowhere_but_in_what_leaves(
+    account: Account, ivan: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert notifications.send_code(ivan, NONCE) == ""
+    code = code_of(NONCE)
+    message = Message.objects.get()
+    assert code not in message.text
+    assert sealed.hidden(message.text) == "Your code: ••••••. Do not tell it to anybody."
+    assert message.parts == text.parts_of(f"Your code: {code}. Do not tell it to anybody.")
+    (sms,) = ground.claimed().messages
+    assert sms.text == f"Your code: {code}. Do not tell it to anybody."
+    assert code not in caplog.text
+    assert all(code not in str(each.details) for each in AuditEvent.objects.all())
+
+
+def test_a_code_has_a_lifetime_and_other_notifications_have_none(paid: Mailing, ivan: User) -> None:
+    notifications.send_code(ivan, NONCE)
+    lot = Dispatch.objects.get()
+    assert lot.expires_at == lot.not_before + timedelta(minutes=10)
+    raise_event("paid", ivan, key="1")
+    assert Dispatch.objects.filter(expires_at=None).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(forbidden, "forbidden"), (opted_out, "switched off"), (no_service, "cannot be sent")],
+)
+def test_a_code_that_is_not_sent_says_why(
+    account: Account, ivan: User, spoil: Callable[[User], None], words: str
+) -> None:
+    spoil(ivan)
+    assert words in notifications.send_code(ivan, NONCE)
+
+
+def test_no_code_is_offered_where_none_can_be_sent(account: Account, maria: User) -> None:
+    assert notifications.can_send_codes()
+    code = events.named(events.PHONE_CODE)
+    assert code is not None
+    events.switch(code, maria, on=False)
+    assert not notifications.can_send_codes()
+    events.switch(code, maria, on=True)
+    router.disconnect(account, None)
+    assert not notifications.can_send_codes()
+
+
+# --- a try --------------------------------------------------------------------------------------
+def test_a_try_goes_to_the_person_and_counts_nowhere(
+    paid: Mailing, ivan: User, maria: User
+) -> None:
+    events.switch(paid, maria, on=False)
+    message = notifications.try_event(paid, ivan, maria, {"number": "15"})
+    assert (message.text, message.mailing.kind) == ("Ivan, order 15 is paid", Mailing.Kind.TEST)
+    assert not Message.objects.filter(mailing=paid).exists()
+    consent.forbid(ivan, None)
+    with pytest.raises(notifications.NotSent, match="forbidden"):
+        notifications.try_event(paid, ivan, maria)
+
+
+# --- raised by another program --------------------------------------------------------------------
+def test_another_program_raises_it_by_name(
+    paid: Mailing, ivan: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for word in ("sent", "repeated"):
+        call_command("raise_event", "paid", "Ivan@example.com", "number=15=3", key="order:15")
+        assert capsys.readouterr().out.startswith(f"{word}: ")
+    assert Message.objects.get().text == "Ivan, order 15=3 is paid"
+    for _ in range(2):  # without a key, each is one more
+        call_command("raise_event", "paid", "ivan@example.com")
+    assert Message.objects.count() == 3
+    capsys.readouterr()
+    consent.forbid(ivan, None)
+    call_command("raise_event", "paid", "ivan@example.com")
+    assert capsys.readouterr().out.startswith("forbidden: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("paid", "nobody@example.com"), "nobody"),
+        (("no_such", "ivan@example.com"), "no event"),
+        (("paid", "ivan@example.com", "number"), "name=value"),
+        (("phone_code", "ivan@example.com"), "by the system alone"),
+    ],
+)
+def test_another_program_is_told_what_it_did_wrong(
+    paid: Mailing, ivan: User, words: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(CommandError, match=complaint):
+        call_command("raise_event", *words)
+    assert not Message.objects.exists()
+
+
+def test_a_mailing_that_is_cancelled_stays_apart(paid: Mailing, maria: User, ivan: User) -> None:
+    """Both are "cancelled" in the database; only one of them can be resumed."""
+    events.switch(paid, maria, on=False)
+    with pytest.raises(WrongState):
+        lifecycle.resume(paid, maria)

@@ -1,0 +1,375 @@
+"""Confirming a phone by a code: how long it holds, how often it may be asked for and tried, and that
+it is for this person and this phone alone. Sent by the simulator.
+"""
+
+import re
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+
+from integrations.models import SimulatedSms
+from mailings import dispatch, events
+from mailings.models import Dispatch, Message
+from tests import people
+from users import confirmation, consent, link_sessions
+from users.confirmation import NoCode, WrongCode
+from users.models import AuditEvent, ConsentEvent, OptOut, PhoneCode, User
+
+As = Callable[[User], Client]
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture(autouse=True)
+def service(db: None) -> None:
+    people.simulator()
+
+
+@pytest.fixture
+def clock() -> Any:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+def code_of(person: User) -> str:
+    code = confirmation.open_code(person)
+    assert code is not None
+    return confirmation.code_of(code.nonce)
+
+
+def another(code: str) -> str:
+    return f"{(int(code) + 1) % 10**6:06}"
+
+
+def asked(person: User, times: int, clock: Any, *, apart: timedelta) -> None:
+    for _ in range(times):
+        confirmation.send(person, "192.0.2.7")
+        clock.shift(apart)
+
+
+# --- the right code -----------------------------------------------------------------------------
+@pytest.mark.parametrize("spell", ["{}", " {} ", "{0[0]}{0[1]}{0[2]} {0[3]}{0[4]}{0[5]}"])
+def test_the_right_code_confirms_the_phone_and_is_written_down(ivan: User, spell: str) -> None:
+    confirmation.send(ivan)
+    confirmation.confirm(ivan, spell.format(code_of(ivan)))
+    ivan.refresh_from_db()
+    assert ivan.phone_confirmed_at
+    event = ConsentEvent.objects.get()
+    assert (event.kind, event.phone, event.by) == ("confirmed", ivan.phone, ivan)
+    assert AuditEvent.objects.get(what="phone_confirmed").details == {}
+
+
+def test_the_code_that_leaves_is_the_code_that_confirms(ivan: User) -> None:
+    confirmation.send(ivan)
+    dispatch.record(lot := _claimed(), dispatch.hand_over(lot))
+    (code,) = re.findall(r"\d{6}", SimulatedSms.objects.get(phone=ivan.phone).text)
+    confirmation.confirm(ivan, code)
+    ivan.refresh_from_db()
+    assert ivan.phone_confirmed_at
+
+
+def _claimed() -> dispatch.Lot:
+    lot = dispatch.claim(lane=True)
+    assert lot is not None
+    return lot
+
+
+def test_codes_have_six_digits_and_differ() -> None:
+    codes = {confirmation.code_of(f"{number:016}") for number in range(1000)}
+    assert {len(code) for code in codes} == {6}
+    assert len(codes) > 990
+
+
+def test_neither_the_code_nor_a_hash_of_it_is_stored(ivan: User, settings: Any) -> None:
+    """Whoever copies the database without the installation's key can work out nothing."""
+    confirmation.send(ivan)
+    code = code_of(ivan)
+    assert code not in Message.objects.get().text
+    assert code not in str(PhoneCode.objects.values().get())
+    settings.SECRET_KEY = "another one"
+    assert code_of(ivan) != code
+
+
+def test_a_code_is_used_once(ivan: User) -> None:
+    confirmation.send(ivan)
+    code = code_of(ivan)
+    confirmation.confirm(ivan, code)
+    with pytest.raises(WrongCode):
+        confirmation.confirm(ivan, code)
+    assert ConsentEvent.objects.count() == 1
+
+
+# --- the wrong one ------------------------------------------------------------------------------
+@pytest.mark.parametrize("typed", ["", "abc", "12345", "1234567", "１２３４５６", "\0"])
+def test_what_is_no_code_confirms_nothing(ivan: User, typed: str) -> None:
+    confirmation.send(ivan)
+    with pytest.raises(WrongCode):
+        confirmation.confirm(ivan, typed)
+    ivan.refresh_from_db()
+    assert ivan.phone_confirmed_at is None
+
+
+def test_after_five_wrong_tries_the_right_one_holds_no_more(ivan: User) -> None:
+    confirmation.send(ivan)
+    code = code_of(ivan)
+    for _ in range(4):
+        with pytest.raises(WrongCode, match="not the code"):
+            confirmation.confirm(ivan, another(code))
+    with pytest.raises(WrongCode, match="Wrong too often"):
+        confirmation.confirm(ivan, another(code))
+    with pytest.raises(WrongCode, match="holds no more"):
+        confirmation.confirm(ivan, code)
+    assert PhoneCode.objects.get().tries == 5
+
+
+def test_the_fifth_try_may_be_the_right_one(ivan: User) -> None:
+    confirmation.send(ivan)
+    code = code_of(ivan)
+    for _ in range(4):
+        with pytest.raises(WrongCode):
+            confirmation.confirm(ivan, another(code))
+    confirmation.confirm(ivan, code)
+
+
+@pytest.mark.parametrize(("passed", "holds"), [(599, True), (600, False), (86_400, False)])
+def test_a_code_holds_for_ten_minutes(ivan: User, clock: Any, passed: int, holds: bool) -> None:
+    confirmation.send(ivan)
+    code = code_of(ivan)
+    clock.shift(timedelta(seconds=passed))
+    if holds:
+        confirmation.confirm(ivan, code)
+    else:
+        with pytest.raises(WrongCode, match="holds no more"):
+            confirmation.confirm(ivan, code)
+
+
+def test_a_new_code_replaces_the_old_one(ivan: User, clock: Any) -> None:
+    confirmation.send(ivan)
+    old = code_of(ivan)
+    clock.shift(timedelta(minutes=2))
+    confirmation.send(ivan)
+    with pytest.raises(WrongCode):
+        confirmation.confirm(ivan, old)
+    confirmation.confirm(ivan, code_of(ivan))
+
+
+def test_anothers_code_confirms_nothing(ivan: User) -> None:
+    sister = people.person("vera", phone="+79980000002")
+    confirmation.send(ivan)
+    with pytest.raises(WrongCode):
+        confirmation.confirm(sister, code_of(ivan))
+
+
+def test_a_changed_phone_loses_its_confirmation_and_the_open_code(as_: As, ivan: User) -> None:
+    client = as_(ivan)
+    client.post("/me/phone/send/")
+    code = code_of(ivan)
+    client.post("/me/", {"first_name": "Ivan", "phone": "8 998 000 00 55"})
+    assert client.post("/me/phone/", {"code": code}).status_code == 200
+    client.post("/me/", {"first_name": "Ivan", "phone": ivan.phone})  # and back again
+    client.post("/me/phone/", {"code": code})
+    ivan.refresh_from_db()
+    assert ivan.phone_confirmed_at is None
+
+
+def test_a_phone_changed_by_whatever_way_has_no_open_code(ivan: User) -> None:
+    confirmation.send(ivan)
+    code = code_of(ivan)
+    User.objects.filter(pk=ivan.pk).update(phone="+79980000055")
+    with pytest.raises(WrongCode):
+        confirmation.confirm(ivan, code)
+
+
+# --- how often ----------------------------------------------------------------------------------
+def test_one_code_a_minute(ivan: User, clock: Any) -> None:
+    confirmation.send(ivan)
+    clock.shift(timedelta(seconds=59))
+    with pytest.raises(NoCode, match="less than a minute"):
+        confirmation.send(ivan)
+    clock.shift(timedelta(seconds=1))
+    confirmation.send(ivan)
+    assert Message.objects.count() == 2
+
+
+def test_five_codes_an_hour(ivan: User, clock: Any) -> None:
+    asked(ivan, 5, clock, apart=timedelta(minutes=2))
+    with pytest.raises(NoCode, match="in an hour"):
+        confirmation.send(ivan)
+    clock.shift(timedelta(minutes=50))
+    confirmation.send(ivan)
+
+
+def test_the_limits_are_of_the_phone_as_well(ivan: User, clock: Any) -> None:
+    """Or a stranger's phone would ring for each account that names it."""
+    brothers = [people.person(f"brother{n}", phone=ivan.phone) for n in range(6)]
+    for each in brothers[:5]:
+        confirmation.send(each)
+        with pytest.raises(NoCode, match="less than a minute"):
+            confirmation.send(brothers[5])
+        clock.shift(timedelta(minutes=2))
+    with pytest.raises(NoCode, match="in an hour"):
+        confirmation.send(brothers[5])
+
+
+def test_the_limits_are_of_the_person_as_well(ivan: User, clock: Any) -> None:
+    """Or one account would make phone after phone ring."""
+    for number in range(5):
+        User.objects.filter(pk=ivan.pk).update(phone=f"+7998000010{number}")
+        confirmation.send(ivan)
+        clock.shift(timedelta(minutes=2))
+    User.objects.filter(pk=ivan.pk).update(phone="+79980000109")
+    with pytest.raises(NoCode, match="in an hour"):
+        confirmation.send(ivan)
+
+
+def test_a_network_has_its_limit(monkeypatch: pytest.MonkeyPatch, clock: Any) -> None:
+    monkeypatch.setattr(confirmation, "PER_NETWORK", 2)
+    for number, address in enumerate(["192.0.2.7", "192.0.2.200"]):
+        confirmation.send(people.person(f"s{number}", phone=f"+7998000010{number}"), address)
+    last = people.person("last", phone="+79980000109")
+    with pytest.raises(NoCode, match="your network"):
+        confirmation.send(last, "192.0.2.9")
+    confirmation.send(last, "198.51.100.9")
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [("192.0.2.77", "192.0.2.0/24"), ("2001:db8:1:2::3", "2001:db8:1::/48"), ("", ""), ("x", "")],
+)
+def test_no_whole_address_is_kept(address: str, network: str) -> None:
+    assert confirmation.network_of(address) == network
+
+
+def test_old_codes_are_forgotten(ivan: User, clock: Any) -> None:
+    confirmation.send(ivan)
+    clock.shift(timedelta(days=2))
+    confirmation.send(ivan)
+    assert PhoneCode.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_the_same_moment_are_one_code() -> None:
+    ivan = people.ivan()
+    events.named(events.PHONE_CODE)
+    both = threading.Barrier(2, timeout=20)
+    refused: list[str] = []
+
+    def click() -> None:
+        try:
+            connection.ensure_connection()
+            both.wait()
+            confirmation.send(ivan)
+        except NoCode as words:
+            refused.append(str(words))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=click) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(refused) == 1
+    assert Message.objects.count() == 1
+
+
+# --- to whom none is sent -----------------------------------------------------------------------
+def test_where_sms_are_forbidden_no_code_is_sent_and_the_page_says_why(as_: As, ivan: User) -> None:
+    consent.forbid(ivan, None)
+    client = as_(ivan)
+    assert "SMS to you are forbidden" in client.get("/me/phone/").content.decode()
+    assert "/me/phone/send/" not in client.get("/me/").content.decode()
+    page = client.post("/me/phone/send/", follow=True).content.decode()
+    assert "No code is sent to you" in page
+    assert not Dispatch.objects.exists()
+    assert Message.objects.get().reason == "forbidden"
+    client.post("/me/phone/send/")
+    assert Message.objects.count() == 1, "a refusal counts by the minute too"
+
+
+def test_a_number_that_has_opted_out_gets_no_code(as_: As, ivan: User) -> None:
+    consent.opt_out(ivan.phone, OptOut.Source.REPLY)
+    client = as_(ivan)
+    assert "are switched off" in client.get("/me/phone/").content.decode()
+    client.post("/me/phone/send/")
+    assert not Dispatch.objects.exists()
+
+
+def test_while_codes_are_switched_off_none_is_offered_or_sent(as_: As, ivan: User) -> None:
+    code = events.named(events.PHONE_CODE)
+    assert code is not None
+    events.switch(code, ivan, on=False)
+    client = as_(ivan)
+    assert "/me/phone/send/" not in client.get("/me/").content.decode()
+    assert "Codes cannot be sent now" in client.get("/me/phone/").content.decode()
+    page = client.post("/me/phone/send/", follow=True).content.decode()
+    assert "Codes cannot be sent here now" in page
+    assert not Message.objects.exists()
+
+
+def test_without_a_phone_or_with_a_confirmed_one_none_is_sent(ivan: User, egor: User) -> None:
+    with pytest.raises(NoCode, match="no phone"):
+        confirmation.send(egor)
+    confirmation.send(ivan)
+    confirmation.confirm(ivan, code_of(ivan))
+    with pytest.raises(NoCode, match="already"):
+        confirmation.send(ivan)
+
+
+# --- the pages ----------------------------------------------------------------------------------
+def test_a_student_confirms_on_their_own_page(as_: As, ivan: User) -> None:
+    client = as_(ivan)
+    assert "/me/phone/send/" in client.get("/me/").content.decode()
+    page = client.post("/me/phone/send/", follow=True).content.decode()
+    assert "on its way" in page
+    assert code_of(ivan) not in page
+    wrong = client.post("/me/phone/", {"code": another(code_of(ivan))})
+    assert "This is not the code" in wrong.content.decode()
+    right = client.post("/me/phone/", {"code": code_of(ivan)}, follow=True)
+    assert "the number is confirmed" in right.content.decode()
+    assert "/me/phone/send/" not in client.get("/me/").content.decode()
+    assert "Nothing needs to be done" in client.get("/me/phone/").content.decode()
+
+
+def test_the_last_wrong_try_says_what_to_do(as_: As, ivan: User) -> None:
+    client = as_(ivan)
+    client.post("/me/phone/send/")
+    wrong = another(code_of(ivan))
+    for _ in range(5):
+        page = client.post("/me/phone/", {"code": wrong}).content.decode()
+    assert "Wrong too often" in page
+    assert "Send the code" in page
+
+
+def test_whoever_came_by_a_link_may_confirm_too(
+    as_: As, ivan: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the phone, which is more than the link; and they cannot write down another one."""
+    monkeypatch.setattr(link_sessions, "_revoked_at_the_source", [])
+    client = as_(ivan)
+    session = client.session
+    session[link_sessions.MARK] = {"source": "mailing 1", "handed_at": ""}
+    session.save()
+    client.post("/me/phone/send/")
+    client.post("/me/phone/", {"code": code_of(ivan)})
+    ivan.refresh_from_db()
+    assert ivan.phone_confirmed_at
+
+
+def test_a_number_confirmed_may_be_switched_on_again(as_: As, ivan: User) -> None:
+    confirmation.send(ivan)
+    confirmation.confirm(ivan, code_of(ivan))
+    consent.opt_out(ivan.phone, OptOut.Source.REPLY)
+    as_(ivan).post("/me/sms/", {"on": "yes"})
+    assert not OptOut.objects.exists()
