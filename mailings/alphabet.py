@@ -116,17 +116,36 @@ class _Swap(NamedTuple):
 
 
 def pieces(body: str) -> list[Piece]:
-    """The text cut up by what its characters cost. In a text of another script nothing forces
+    """A message cut up by what its characters cost. In a text of another script nothing forces
     Unicode but the script: only what takes two units is marked.
     """
+    return _pieces([(body, True)])
+
+
+def written_pieces(written: str) -> list[Piece]:
+    """The same of a text as it is typed: the names of its variables are nothing that is sent."""
+    cut: list[tuple[str, bool]] = []
+    done = 0
+    for part in _PARTS.finditer(written):
+        if part["name"]:
+            cut += [(written[done : part.start()], True), (part["name"], False)]
+            cut += [(part["fallback"] or "", True), ("}", False)]
+            done = part.end()
+    return _pieces([*cut, (written[done:], True)])
+
+
+def _pieces(cut: list[tuple[str, bool]]) -> list[Piece]:
+    """Of runs that are sent and runs that are not."""
+    body = "".join(run for run, sent in cut if sent)
     culprits = text.measure(body).culprits
-    marked = set() if in_another_script(body) else set(culprits)
+    forces = set() if in_another_script(body) else set(culprits)
     dear = text.Encoding.UCS2 if culprits else text.Encoding.GSM
     found: list[Piece] = []
-    for char in body:
-        why = "unicode" if char in marked else "double" if text.is_double(char, dear) else ""
+    for char, sent in ((char, sent) for run, sent in cut for char in run):
+        why = "unicode" if char in forces else "double" if text.is_double(char, dear) else ""
         if found and found[-1].why and _JOINS.fullmatch(char):
             why = found[-1].why  # a picture falls apart where it is cut
+        why = why if sent else ""
         if found and found[-1].why == why:
             found[-1] = Piece(found[-1].text + char, why)
         else:

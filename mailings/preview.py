@@ -2,6 +2,7 @@
 people and money; what would make it cheaper; and which service would carry it. Reads only.
 """
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -13,10 +14,12 @@ from users.models import User
 
 from . import alphabet, audience, bare_links, extremes, text
 from .extremes import Parts, Rendering
+from .forms import place_of
 from .models import Mailing
 from .values import parsed
 
 LOOKS = ("person", "longest", "shortest")
+_OPEN = re.compile(r"\{[^{}\n]*$")  # a variable that is being typed just now
 NOT_WORTH = 40  # characters: nobody cuts more out of a text to save a part
 
 
@@ -56,10 +59,13 @@ class Preview:
         self.funnel = audience.recent_funnel(choice) if choice.typed else audience.funnel(choice)
         account = router.current()
         self.part_price = account.price if account else Decimal(0)
+        self.complaint = ""
         try:
             self.template: text.Template | None = parsed(written)
-        except text.BadText:
+        except text.BadText as error:
             self.template = None
+            if _OPEN.search(written) is None:
+                self.complaint = place_of(written, error)
         self.found = True  # whoever was looked for
         self.person = self._person(reader)
         self.body = written
@@ -75,9 +81,14 @@ class Preview:
     def unicode(self) -> bool:
         return self.measure.encoding is text.Encoding.UCS2
 
-    @property
+    @cached_property
     def pieces(self) -> list[alphabet.Piece]:
         return alphabet.pieces(self.body)
+
+    @property
+    def written_pieces(self) -> list[alphabet.Piece]:
+        """The same marks for the text as it is typed, with the line breaks of its field."""
+        return alphabet.written_pieces(self.written.replace("\r\n", "\n"))
 
     @property
     def marked(self) -> set[str]:
@@ -108,7 +119,7 @@ class Preview:
         return self.part_price * self.parts.total
 
     # --- what would make it cheaper ---------------------------------------------------------------
-    @property
+    @cached_property
     def signs(self) -> list[alphabet.Sign]:
         return alphabet.signs(self.written)
 
@@ -137,7 +148,7 @@ class Preview:
                 return Cheaper(parts - 1, self._saved(others), cut)
         return None
 
-    @property
+    @cached_property
     def bare_links(self) -> list[str]:
         return bare_links.bare_links(self.written)
 

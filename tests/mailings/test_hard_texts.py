@@ -239,3 +239,16 @@ def test_it_marks_what_is_dear() -> None:
     ]
     assert alphabet.pieces("5€ ~") == [("5", ""), ("€", "double"), (" ", ""), ("~", "double")]
     assert alphabet.pieces("Привет «мир» 👍") == [("Привет «мир» ", ""), ("👍", "double")]
+
+
+def test_it_marks_a_text_as_it_is_typed() -> None:
+    """Braces of variables are not sent; those that are, written twice, cost twice."""
+    found = alphabet.written_pieces("{name|«you»} {{5€}}")
+    assert [piece for piece in found if piece.why] == [("«", "unicode"), ("»", "unicode")]
+    found = alphabet.written_pieces("{name|[you]} {{5€}}")
+    assert "".join(piece.text for piece in found if piece.why) == "[]{{€}}"
+    assert "".join(piece.text for piece in found) == "{name|[you]} {{5€}}"
+
+
+def test_a_picture_is_marked_whole() -> None:
+    assert alphabet.pieces(f"Семья {FAMILY}") == [("Семья ", ""), (FAMILY, "double")]
