@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import time_format
@@ -28,30 +28,47 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
     """A new draft, or one that is not launched yet. A post that names a `fix` comes back with the
     text changed and nothing saved.
     """
-    draft = get_object_or_404(reports.mailings(), pk=pk) if pk else Mailing()
+    draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
+    if draft is None:
+        if request.method != "POST":
+            raise Http404
+        return _deleted(request)
     if draft.state != Mailing.State.DRAFT:
-        return _too_late(request, draft)
+        return _too_late(request, pk)
     version = request.POST.get("version", drafts.version_of(draft))
-    form = _form(request, draft)
+    form, conflict = _form(request, draft), False
     if request.method == "POST" and "fix" not in request.POST and form.is_valid():
         try:
             saved = drafts.save(form, request.user, request.POST.get("version"))
+        except drafts.Deleted:
+            return _deleted(request)
         except drafts.NoDraft:
-            return _too_late(request, draft)
+            return _too_late(request, pk)
         except drafts.ChangedMeanwhile as words:
             form.add_error(None, str(words))
-            version = drafts.version_of(draft)
+            version, conflict = drafts.version_of(draft), True
         else:
             return redirect("mailing", pk=saved.draft.pk)
-    context = {
+    stored = reports.mailings().get(pk=pk) if pk else Mailing()  # not as it was typed
+    return _page(request, form, stored, version=version, conflict=conflict)
+
+
+def _page(request: SignedIn, form: DraftForm, draft: Mailing, **context: Any) -> HttpResponse:
+    page = {
         "form": form,
-        "draft": reports.mailings().get(pk=pk) if pk else draft,  # not as it was typed
-        "version": version,
+        "draft": draft,
         "variables": variables(),
         "saved_texts": SavedText.objects.all() if "text" in form.fields else [],
         **_metered(request, form),
     }
-    return render(request, "mailings/compose.html", context)
+    return render(request, "mailings/compose.html", page | context)
+
+
+def _deleted(request: SignedIn) -> HttpResponse:
+    """Nothing that was written is lost with a draft: it stands in the form of a new one."""
+    form = _form(request, Mailing())
+    form.add_error(None, drafts.deleted_words())
+    return _page(request, form, Mailing(), version="", deleted=True)
 
 
 @needs(Right.EDIT_MAILINGS)
@@ -74,13 +91,13 @@ def fix(request: SignedIn) -> HttpResponse:
 @require_POST
 def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
     """{"saved": true, "words", "version", "address", "autosave"}, or {"saved": false, "words"}."""
-    draft = get_object_or_404(reports.mailings(), pk=pk) if pk else Mailing()
+    draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
+    if draft is None:
+        return JsonResponse({"saved": False, "words": drafts.deleted_words()})
     form = _form(request, draft)
     try:
         saved = drafts.save_what_fits(form, request.user, request.POST.get("version"))
-    except drafts.NoDraft:
-        return JsonResponse({"saved": False, "words": _launched_words()})
-    except drafts.ChangedMeanwhile as words:
+    except (drafts.NoDraft, drafts.ChangedMeanwhile) as words:
         return JsonResponse({"saved": False, "words": str(words)})
     now = time_format(timezone.localtime(), "TIME_FORMAT")
     return JsonResponse(
@@ -134,10 +151,6 @@ def _metered(request: SignedIn, form: DraftForm) -> dict[str, Any]:
     return {"preview": preview, **service()}
 
 
-def _too_late(request: SignedIn, draft: Mailing) -> HttpResponse:
-    messages.error(request, _launched_words())
-    return redirect("mailing", pk=draft.pk)
-
-
-def _launched_words() -> str:
-    return _("It has been launched: its text and people can no longer change.")
+def _too_late(request: SignedIn, pk: int | None) -> HttpResponse:
+    messages.error(request, drafts.launched_words())
+    return redirect("mailing", pk=pk)

@@ -2,6 +2,7 @@
 people and money; what would make it cheaper; and which service would carry it. Reads only.
 """
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -13,11 +14,13 @@ from users.models import User
 
 from . import alphabet, audience, bare_links, extremes, links, text
 from .extremes import Parts, Rendering
+from .forms import place_of
 from .links import Place, Wrapping
 from .models import Mailing
 from .values import parsed
 
 LOOKS = ("person", "longest", "shortest")
+_OPEN = re.compile(r"\{[^{}\n]*$")  # a variable that is being typed just now
 NOT_WORTH = 40  # characters: nobody cuts more out of a text to save a part
 
 
@@ -65,10 +68,13 @@ class Preview:
         self.funnel = self._count()
         account = router.current()
         self.part_price = account.price if account else Decimal(0)
+        self.complaint = ""
         try:
             self.template: text.Template | None = self._parsed(written)
-        except text.BadText:
+        except text.BadText as error:
             self.template = None
+            if _OPEN.search(written) is None:
+                self.complaint = place_of(written, error)
         self.found = True  # whoever was looked for
         self.person = self._person(reader)
         self.body = written
@@ -84,9 +90,14 @@ class Preview:
     def unicode(self) -> bool:
         return self.measure.encoding is text.Encoding.UCS2
 
-    @property
+    @cached_property
     def pieces(self) -> list[alphabet.Piece]:
         return alphabet.pieces(self.body)
+
+    @property
+    def written_pieces(self) -> list[alphabet.Piece]:
+        """The same marks for the text as it is typed, with the line breaks of its field."""
+        return alphabet.written_pieces(self.written.replace("\r\n", "\n"))
 
     @property
     def marked(self) -> set[str]:
@@ -117,7 +128,7 @@ class Preview:
         return self.part_price * self.parts.total
 
     # --- what would make it cheaper ---------------------------------------------------------------
-    @property
+    @cached_property
     def signs(self) -> list[alphabet.Sign]:
         return alphabet.signs(self.written)
 

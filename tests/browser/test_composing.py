@@ -57,13 +57,13 @@ def test_dear_signs_are_marked_and_replaced_and_links_repaired(page: Page) -> No
     text = page.locator("#id_text")
     page.get_by_label("Everyone").check()
     text.fill("«Sale» — see school.ru/sale")
-    expect(page.locator("#meter mark.unicode")).to_have_text(["«", "»", "—"])
+    expect(page.locator("#meter .bubble mark.unicode")).to_have_text(["«", "»", "—"])
 
     page.get_by_role("button", name="— → -").click()
     expect(text).to_have_value("«Sale» - see school.ru/sale")
     page.get_by_role("button", name="Replace all signs").click()
     expect(text).to_have_value('"Sale" - see school.ru/sale')
-    expect(page.locator("#meter mark")).to_have_count(0)
+    expect(page.locator("#meter .bubble mark")).to_have_count(0)
     page.get_by_role("button", name="Add https://").click()
     expect(text).to_have_value('"Sale" - see https://school.ru/sale')
     page.get_by_role("button", name="Undo the replacement").click()
@@ -79,7 +79,7 @@ def test_it_works_on_a_phone(page: Page) -> None:
     page.locator("#id_text").fill("«Привет» 👍 {first_name} €")
     page.locator("#id_text").press_sequentially(" {")
     expect(page.locator("#completion")).to_be_visible()
-    expect(page.locator("#meter mark.double")).to_have_count(1)
+    expect(page.locator("#meter .bubble mark.double")).to_have_count(1)
     out = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert out <= 0
 
