@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from users.models import AuditEvent, User, audit
 from users.rights import Right, needs
@@ -27,8 +27,17 @@ MOST_PEOPLE = 100_000_000
 LAST_CHANGES = 10
 
 
-def _number(attributes: dict[str, Any] | None = None) -> forms.NumberInput:
-    return forms.NumberInput(attrs={"inputmode": "numeric", **(attributes or {})})
+class Part(NamedTuple):
+    """Of the form: a heading, its fields, and what is to be said about both."""
+
+    slug: str
+    title: str | Promise
+    names: list[str]
+    help: str | Promise = ""
+
+
+def _number() -> forms.NumberInput:
+    return forms.NumberInput(attrs={"inputmode": "numeric"})
 
 
 def _time() -> forms.TimeInput:
@@ -39,7 +48,7 @@ class RulesForm(forms.Form):
     """The rules, in the order of the page; what a manager would call them."""
 
     two_people_above = forms.IntegerField(
-        label=gettext_lazy("A second person must confirm above, people"),
+        label=gettext_lazy("Second person needed above, people"),
         help_text=gettext_lazy(
             "A mailing to more people than this goes only after somebody else has looked at it and"
             " confirmed. 0: every mailing. Empty: one person is enough."
@@ -60,11 +69,7 @@ class RulesForm(forms.Form):
         widget=_number(),
     )
     cap_messages = forms.IntegerField(
-        label=gettext_lazy("No more than so many SMS to one phone"),
-        help_text=gettext_lazy(
-            "Whoever has had so many is left out of the next mailing. Tests and notifications do"
-            " not count. Empty: no limit."
-        ),
+        label=gettext_lazy("No more SMS to one phone than"),
         min_value=1,
         max_value=MOST_MESSAGES,
         required=False,
@@ -79,11 +84,6 @@ class RulesForm(forms.Form):
     )
     quiet_from = forms.TimeField(
         label=gettext_lazy("Quiet hours from"),
-        help_text=gettext_lazy(
-            "In quiet hours no mailing reaches a phone: it waits for their end. Only one marked"
-            " “urgent” does not. The night may lie between: from 21:00 until 9:00. Both empty: no"
-            " quiet hours."
-        ),
         required=False,
         widget=_time(),
     )
@@ -102,7 +102,7 @@ class RulesForm(forms.Form):
         widget=_number(),
     )
     grace_minutes = forms.IntegerField(
-        label=gettext_lazy("A time missed is still kept within, minutes"),
+        label=gettext_lazy("Still send when late by up to, minutes"),
         help_text=gettext_lazy(
             "If smsmail was switched off at the time set, the mailing still goes when it is no"
             " later than this. Later it is held, and asks whether to go. Up to 1440, which is a day."
@@ -112,11 +112,29 @@ class RulesForm(forms.Form):
         widget=_number(),
     )
 
+    # Two fields of one matter stand beside each other, under a help for both.
     parts: ClassVar = [
-        (gettext_lazy("Launch"), ["two_people_above", "countdown"]),
-        (gettext_lazy("How often"), ["cap_messages", "cap_days"]),
-        (gettext_lazy("Quiet hours"), ["quiet_from", "quiet_until"]),
-        (gettext_lazy("A time set"), ["early_hours", "grace_minutes"]),
+        Part("launch", pgettext_lazy("settings", "Launch"), ["two_people_above", "countdown"]),
+        Part(
+            "cap",
+            gettext_lazy("How often"),
+            ["cap_messages", "cap_days"],
+            gettext_lazy(
+                "Whoever has had so many is left out of the next mailing. Tests and notifications"
+                " do not count. Empty: no limit."
+            ),
+        ),
+        Part(
+            "quiet",
+            gettext_lazy("Quiet hours"),
+            ["quiet_from", "quiet_until"],
+            gettext_lazy(
+                "In quiet hours no mailing reaches a phone: it waits for their end. Only one marked"
+                " “urgent” does not. The night may lie between: from 21:00 until 9:00. Both empty:"
+                " no quiet hours."
+            ),
+        ),
+        Part("time", gettext_lazy("A time set"), ["early_hours", "grace_minutes"]),
     ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -124,8 +142,8 @@ class RulesForm(forms.Form):
         super().__init__(*args, **kwargs)
 
     @property
-    def sections(self) -> list[tuple[str | Promise, list[forms.BoundField]]]:
-        return [(title, [self[name] for name in names]) for title, names in self.parts]
+    def sections(self) -> list[tuple[Part, list[forms.BoundField]]]:
+        return [(part, [self[name] for name in part.names]) for part in self.parts]
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
