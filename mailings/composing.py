@@ -20,6 +20,7 @@ from . import alphabet, bare_links, drafts, reports
 from .forms import DraftForm
 from .models import Mailing
 from .preview import Look, preview_of, service
+from .schedule import schedule_of
 from .values import variables
 
 
@@ -124,7 +125,8 @@ def _fixed(written: str, how: str) -> str:
 
 def _metered(request: SignedIn, form: DraftForm) -> dict[str, Any]:
     look = Look.asked(request.POST)
-    return {"preview": preview_of(form.written, form.choice, request.user, look), **service()}
+    preview = preview_of(form.written, form.choice, request.user, look)
+    return {"preview": preview, "schedule": schedule_of(form.instance, preview), **service()}
 
 
 def _too_late(request: SignedIn, draft: Mailing) -> HttpResponse:

@@ -12,9 +12,10 @@ from users.models import Group, Segment
 from . import audience, text
 from .models import Mailing
 from .values import needs_of, parsed
+from .when_form import WhenForm
 
 
-class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class DraftForm(WhenForm):
     """A mailing before its launch. Without a connected service there is no text to write."""
 
     recipients = forms.ChoiceField(
@@ -38,7 +39,10 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
 
     class Meta:
         model = Mailing
-        fields = ("name", "text", "recipients", "groups", "segment", "only_confirmed")
+        fields = (
+            *("name", "text", "recipients", "groups", "segment", "only_confirmed"),
+            *WhenForm.Meta.fields,
+        )
         labels: ClassVar = {
             "name": _("Name"),
             "text": _("Text"),

@@ -22,6 +22,7 @@ from . import lifecycle, notifications, reports, unresolved
 from .forms import TestForm
 from .models import Mailing
 from .preview import preview_of, service
+from .schedule import schedule_of
 
 
 @needs(Right.SEND_MAILINGS)
@@ -29,7 +30,8 @@ def launch(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings(), pk=pk)
     if request.method != "POST":
         preview = preview_of(row.text, row, request.user)
-        return _ask(request, row, "launch", preview=preview, **service())
+        schedule = schedule_of(row, preview)
+        return _ask(request, row, "launch", preview=preview, schedule=schedule, **service())
     try:
         lifecycle.launch(row, request.user)
     except lifecycle.CannotLaunch as refusal:

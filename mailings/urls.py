@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import audience_views, composing, own_messages, revocation, steering, views
+from . import audience_views, composing, own_messages, revocation, steering, taking_back, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -19,6 +19,8 @@ urlpatterns = [
     path("mailings/<int:pk>/audience/", audience_views.audience_list, name="mailing-audience"),
     path("mailings/<int:pk>/reasons/", views.reasons, name="mailing-reasons"),
     path("mailings/<int:pk>/launch/", steering.launch, name="mailing-launch"),
+    path("mailings/<int:pk>/take-back/", taking_back.take_back, name="mailing-take-back"),
+    path("mailings/<int:pk>/recall/", taking_back.recall_page, name="mailing-recall"),
     path("mailings/<int:pk>/pause/", steering.pause, name="mailing-pause"),
     path("mailings/<int:pk>/resume/", steering.resume, name="mailing-resume"),
     path("mailings/<int:pk>/cancel/", steering.cancel, name="mailing-cancel"),

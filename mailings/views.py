@@ -16,6 +16,7 @@ from users.signed_in import SignedIn
 from . import reports, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
+from .schedule import clock_of, schedule_of
 
 State = Mailing.State
 # Filters of the list: what the address says -> states.
@@ -61,7 +62,8 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": reports.history(row)}
     if row.state == State.DRAFT:
-        context |= {"preview": preview_of(row.text, row, request.user), **service()}
+        preview = preview_of(row.text, row, request.user)
+        context |= {"preview": preview, "schedule": schedule_of(row, preview), **service()}
         return render(request, "mailings/draft.html", context)
     return render(request, "mailings/mailing.html", context | progress(row))
 
@@ -131,7 +133,8 @@ def progress(row: Mailing) -> dict[str, Any]:
         "figures": reports.figures(counters),
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),
-        "trouble": Reason(row.trouble).about if row.trouble in set(Reason) else None,
+        "trouble": row.trouble_about,
+        "clock": clock_of(row),
         **_why(row),
         **service(),
     }

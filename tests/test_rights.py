@@ -113,6 +113,8 @@ TABLE = [
     Line("mailing-audience", STAFF),
     Line("mailing-reasons", STAFF),
     Line("mailing-launch", STAFF),
+    Line("mailing-take-back", STAFF, "post", 302),
+    Line("mailing-recall", STAFF),
     Line("mailing-pause", STAFF, "post", 302),
     Line("mailing-resume", STAFF, "post", 302),
     Line("mailing-cancel", STAFF),

@@ -45,6 +45,7 @@ DRAFT = [
 RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
     "mailing-revoke-links",
+    "mailing-recall",
 ]
 OWNER = ["integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"]
 CONNECTED = ["integration", "integration-disconnect"]
