@@ -68,6 +68,7 @@ class Schedule:
         self.keeps = _keeps(mailing, provider, self.now)
         self.validity = provider.validity if provider else None
         self.quiet = self._quiet(choice, will_receive)
+        self.receivers = will_receive - (self.quiet.too_late if self.quiet else 0)
 
     @property
     def watches(self) -> bool:

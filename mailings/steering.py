@@ -139,7 +139,11 @@ def _said(split: lifecycle.Split) -> str:
         "Cancelled: %(stopped)s messages stopped, %(gone)s had already gone.",
         split.stopped,
     )
-    return words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
+    said = words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
+    if not split.kept:
+        return said
+    kept = _("Of these the service keeps %(kept)s until the time set.")
+    return f"{said} {kept % {'kept': localize(split.kept)}}"
 
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
