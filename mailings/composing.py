@@ -20,6 +20,7 @@ from . import alphabet, bare_links, drafts, reports, saved_texts
 from .forms import DraftForm
 from .models import Mailing, SavedText
 from .preview import Look, preview_of, service
+from .schedule import schedule_of
 from .values import variables
 
 
@@ -148,7 +149,7 @@ def fixed(written: str, how: str) -> str:
 def _metered(request: SignedIn, form: DraftForm) -> dict[str, Any]:
     look = Look.asked(request.POST)
     preview = preview_of(form.written, form.choice, request.user, look, form.wrapping)
-    return {"preview": preview, **service()}
+    return {"preview": preview, "schedule": schedule_of(form.instance, preview), **service()}
 
 
 def _too_late(request: SignedIn, pk: int | None) -> HttpResponse:

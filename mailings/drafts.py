@@ -17,7 +17,10 @@ from users.models import AuditEvent, User, audit
 from .forms import DraftForm
 from .models import Mailing
 
-OF_A_DRAFT = tuple(name for name in DraftForm.Meta.fields if name not in {"recipients", "groups"})
+OF_A_DRAFT = (
+    *(name for name in DraftForm.Meta.fields if name not in {"recipients", "groups"}),
+    *("starts_at", "first_wave", "first_percent"),
+)
 SAME_WORK = timedelta(minutes=10)  # changes of one person within are one line of the history
 
 

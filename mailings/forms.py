@@ -12,9 +12,10 @@ from . import audience, link_options, links, text
 from .links import Wrapping
 from .models import Mailing
 from .values import needs_of, parsed
+from .when_form import WhenForm
 
 
-class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class DraftForm(WhenForm):
     """A mailing before its launch. Without a connected service there is no text to write."""
 
     recipients = forms.ChoiceField(
@@ -41,6 +42,7 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         fields = (
             *("name", "text", "wrap_links", "links_sign_in"),
             *("recipients", "groups", "segment", "only_confirmed"),
+            *WhenForm.Meta.fields,
         )
         labels: ClassVar = {
             "name": _("Name"),

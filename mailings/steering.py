@@ -23,6 +23,7 @@ from . import lifecycle, reports, second_person, unresolved
 from .models import Mailing
 from .preview import preview_of, service
 from .repeats import sent_lately
+from .schedule import schedule_of
 
 
 @needs(Right.SEND_MAILINGS)
@@ -54,6 +55,7 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
     people = preview.funnel.will_receive
     context = {
         "preview": preview,
+        "schedule": schedule_of(row, preview),
         "repeats": sent_lately(row),
         "samples": second_person.samples(row) if confirms else [],
         "two_people": second_person.must_confirm(people, row.asked_at),
@@ -61,20 +63,6 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
         **service(),
     }
     return _ask(request, row, "launch", **context)
-
-
-@needs(Right.SEND_MAILINGS)
-@require_POST
-def take_back(request: SignedIn, pk: int) -> HttpResponse:
-    """A launch that waits for a second person becomes a draft again."""
-    row = get_object_or_404(reports.mailings(), pk=pk)
-    try:
-        second_person.take_back(row, request.user)
-    except second_person.NotAwaiting as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, _("It is a draft again, and can be changed."))
-    return redirect("mailing", pk=pk)
 
 
 @needs(Right.SEND_MAILINGS)
@@ -159,7 +147,11 @@ def _said(split: lifecycle.Split) -> str:
         "Cancelled: %(stopped)s messages stopped, %(gone)s had already gone.",
         split.stopped,
     )
-    return words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
+    said = words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
+    if not split.kept:
+        return said
+    kept = _("Of these the service keeps %(kept)s until the time set.")
+    return f"{said} {kept % {'kept': localize(split.kept)}}"
 
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:

@@ -14,6 +14,7 @@ from . import (
     sending_rules,
     sending_tests,
     steering,
+    taking_back,
     views,
     watching_views,
 )
@@ -41,7 +42,8 @@ urlpatterns = [
     path("mailings/<int:pk>/audience/", audience_views.audience_list, name="mailing-audience"),
     path("mailings/<int:pk>/reasons/", views.reasons, name="mailing-reasons"),
     path("mailings/<int:pk>/launch/", steering.launch, name="mailing-launch"),
-    path("mailings/<int:pk>/take-back/", steering.take_back, name="mailing-take-back"),
+    path("mailings/<int:pk>/take-back/", taking_back.take_back, name="mailing-take-back"),
+    path("mailings/<int:pk>/recall/", taking_back.recall_page, name="mailing-recall"),
     path("mailings/<int:pk>/pause/", steering.pause, name="mailing-pause"),
     path("mailings/<int:pk>/resume/", steering.resume, name="mailing-resume"),
     path(

@@ -17,6 +17,7 @@ from . import arrivals, reports, second_person, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
 from .repeats import sent_lately
+from .schedule import clock_of, schedule_of
 
 State = Mailing.State
 # Filters of the list: what the address says -> states.
@@ -67,8 +68,10 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": reports.history(row)}
     if row.state in Mailing.BEFORE_LAUNCH:
+        preview = preview_of(row.text, row, request.user)
         context |= {
-            "preview": preview_of(row.text, row, request.user),
+            "preview": preview,
+            "schedule": schedule_of(row, preview),
             "repeats": sent_lately(row),
             "may_confirm": second_person.may_confirm(row, request.user),
             **service(),
@@ -142,8 +145,9 @@ def progress(row: Mailing) -> dict[str, Any]:
         "figures": reports.figures(counters),
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),
-        "trouble": Reason(row.trouble).about if row.trouble in set(Reason) else None,
+        "trouble": row.trouble_about,
         "watching": arrivals.watching(row) if row.watches else None,
+        "clock": clock_of(row),
         **_why(row),
         **service(),
     }

@@ -47,6 +47,7 @@ DRAFT = [
 RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
     "mailing-revoke-links",
+    "mailing-recall",
 ]
 NOTIFICATIONS = [
     *("notifications", "notification", "notification-new", "notification-edit"),

@@ -375,7 +375,7 @@ def test_one_click_sends_it_back_and_it_can_be_changed_again(
     assert "Not confirmed: sent back to the drafts" in page
     assert as_(olga).get(edit).status_code == 200
     again = text_of(as_(olga).post(reverse("mailing-take-back", args=[asked.pk]), follow=True))
-    assert "no longer waits" in again
+    assert "is “Draft” meanwhile" in again
 
 
 def test_while_it_waits_nothing_of_it_changes(as_: As, asked: Mailing, maria: User) -> None:
