@@ -42,7 +42,8 @@ def watch_some(mailing_id: int) -> bool:
     mailing = Mailing.objects.select_related("segment").get(id=mailing_id)
     try:
         _follow_rule(mailing)
-        _begin(mailing)
+        if not _begun(mailing):
+            return False
         ids = audience.newcomers(mailing, CHUNK)
         return _take_in(mailing, ids)
     except BadRule:
@@ -107,21 +108,24 @@ def _last_change(mailing: Mailing) -> AuditEvent | None:
     return changes.select_related("by").order_by("-id").first()
 
 
-def _begin(mailing: Mailing) -> None:
+def _begun(mailing: Mailing) -> bool:
     """The first look. Where it is for those who come from now on, who is there already is written
     down in one statement: whoever comes a moment later is new.
     """
     if mailing.watching_since is not None:
-        return
+        return True
     with transaction.atomic(durable=True):
         held = _held(mailing)
-        if held is None or held.watching_since is not None:
-            return
+        if held is None:  # nobody may be taken in before that
+            return False
+        if held.watching_since is not None:
+            return True
         now = timezone.now()
         if not held.present_too:
             bulk.insert_arrivals(held.id, audience.under(held).values_list("id", flat=True), now)
-        held.watching_since = now
-        held.save(update_fields=["watching_since"])
+        held.watching_since, held.ceiling = now, audience.newest()
+        held.save(update_fields=["watching_since", "ceiling"])
+    return True
 
 
 def _take_in(mailing: Mailing, ids: list[int]) -> bool:

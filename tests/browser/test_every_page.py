@@ -1,6 +1,7 @@
 """Every page, light and dark, on a phone and on a wide screen: axe finds nothing, nothing sticks out."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import Page
 from integrations import router
 from integrations.reasons import Reason
 from mailings import demo_school, events, notifications, recount
-from mailings.models import Mailing, Message, SavedText
+from mailings.models import Dispatch, Mailing, Message, SavedText
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
@@ -28,7 +29,7 @@ NO_PAGES = {"health", "receipt-door", "mailing-live", "prove", "echo"}
 PUBLIC = ["sign-in"]
 STUDENT = ["me", "me-phone", "my-messages", "password"]
 MANAGER = [
-    *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
+    *("dashboard", "mailings", "mailing-calendar", "mailing-new", "me", "password", "simulator"),
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
     "person-revoke-links",
     *("own-fields", "own-field", "own-field-delete"),
@@ -43,11 +44,11 @@ DRAFT = [
     "mailing-launch",
     "mailing-delete",
     "mailing-test",
+    *("mailing-foresight", "mailing-would-get"),
 ]
 RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
-    "mailing-revoke-links",
-    "mailing-recall",
+    *("mailing-revoke-links", "mailing-recall", "mailing-stop-watching"),
 ]
 NOTIFICATIONS = [
     *("notifications", "notification", "notification-new", "notification-edit"),
@@ -113,8 +114,11 @@ def addresses(names: list[str], **things: int | str) -> list[str]:
 
     def kwargs(name: str) -> dict[str, int | str] | None:
         thing = things.get(name.split("-")[0])
-        alone = {"mailings", "mailing-new", "people", "person-new", "groups", "group-new"}
-        alone |= {"segments", "segment-new", "notifications", "notification-new"}
+        alone = {
+            *("mailings", "mailing-new", "mailing-calendar"),
+            *("people", "person-new", "groups", "group-new"),
+            *("segments", "segment-new", "notifications", "notification-new"),
+        }
         if name.startswith("own-field-") or name == "own-field":
             return {"pk": things["own_field"]}
         if name in {"saved-text", "saved-text-delete"}:
@@ -236,6 +240,49 @@ def test_for_a_manager_with_notifications(
             ],
             language,
         )
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_for_a_manager_with_one_that_watches_and_much_planned(
+    look: Callable[..., None], things: dict[str, Any], language: str
+) -> None:
+    now = timezone.now()
+    draft = Mailing.objects.get(state=Mailing.State.DRAFT)
+    Mailing.objects.filter(pk=draft.pk).update(when=Mailing.When.ON_ENTRY)
+    done = list(Mailing.objects.filter(state=Mailing.State.DONE).order_by("-pk"))
+    watching, paused, scheduled, awaiting = (
+        done[0],
+        done[1],
+        *(
+            Mailing.objects.create(
+                name=f"Open lesson {n}", text="Hello", everyone=True, state=state
+            )
+            for n, state in enumerate([Mailing.State.SCHEDULED, Mailing.State.AWAITING])
+        ),
+    )
+    on_entry = {"when": Mailing.When.ON_ENTRY, "prepared_at": None, "watching_since": now}
+    Mailing.objects.filter(pk=watching.pk).update(
+        state=Mailing.State.WATCHING, watched_at=now, present_too=False, **on_entry
+    )
+    Mailing.objects.filter(pk=paused.pk).update(
+        state=Mailing.State.PAUSED, trouble=Reason.BAD_RULE, **on_entry
+    )
+    Mailing.objects.filter(pk=scheduled.pk).update(starts_at=now + timedelta(days=1))
+    Mailing.objects.filter(pk=awaiting.pk).update(asked_at=now, starts_at=now + timedelta(days=1))
+    lot = {"not_before": now + timedelta(hours=9), "size": 1200}
+    Dispatch.objects.create(mailing=watching, reference=Dispatch.new_reference(), **lot)
+
+    look(
+        demo_school.SIGN_INS[1],
+        [
+            *("/", "/mailings/", "/mailings/calendar/"),
+            *addresses(["mailing", "mailing-foresight", "mailing-launch"], mailing=draft.pk),
+            f"/mailings/{draft.pk}/would-get/?q=a",
+            *addresses(["mailing", "mailing-stop-watching", "mailing-cancel"], mailing=watching.pk),
+            *addresses(["mailing"], mailing=paused.pk),
+        ],
+        language,
+    )
 
 
 def test_for_a_manager_in_russian(look: Callable[..., None], things: dict[str, Any]) -> None:

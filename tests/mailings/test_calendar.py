@@ -110,7 +110,7 @@ def test_what_the_service_keeps_until_then_stands_apart(as_: As, maria: User) ->
     lot(early, 500, send_at=at, state=Dispatch.State.ANSWERED)
     lot(early, 300, send_at=at, not_before=NOON)  # not handed over yet
     lot(early, 100, send_at=NOON - timedelta(hours=1), state=Dispatch.State.ANSWERED)
-    assert lines() == [Line(at, early, 500, at_service=True)]
+    assert lines() == [Line(at, early, 300), Line(at, early, 500, at_service=True)]
     assert "500 messages, kept by the SMS service until then" in text_of(as_(maria).get(ADDRESS))
 
 
@@ -120,6 +120,14 @@ def test_what_was_cancelled_does_not_leave_but_what_the_service_keeps_does() -> 
     lot(cancelled, 5, not_before=at)
     lot(cancelled, 6, send_at=at, state=Dispatch.State.ANSWERED)
     assert lines() == [Line(at, cancelled, 6, at_service=True)]
+
+
+def test_what_a_pause_keeps_back_has_no_time_but_what_the_service_keeps_has() -> None:
+    paused = mailing(State.PAUSED)
+    at = NOON + timedelta(hours=2)
+    lot(paused, 5, not_before=at)
+    lot(paused, 6, send_at=at, state=Dispatch.State.HANDING)
+    assert lines() == [Line(at, paused, 6, at_service=True)]
 
 
 def test_tests_and_notifications_are_no_mailings() -> None:

@@ -485,6 +485,23 @@ def test_whom_two_workers_have_found_the_first_takes_in(
     assert ground.statuses(mailing) == {"waiting": 3}
 
 
+def test_nobody_is_taken_in_before_those_are_written_down_who_are_there_already(
+    group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else has the mailing locked just then."""
+    join(group, *people.students(1))
+    mailing = watching(group, present_too=False)
+    held = watch._held
+    answers = [lambda _mailing: None, held]
+    with monkeypatch.context() as patched:
+        patched.setattr(watch, "_held", lambda asked: answers.pop(0)(asked))
+        look()
+    assert not Message.objects.exists()
+    a_minute_later(clock)
+    assert Arrival.objects.get().before
+    assert got(mailing) == []
+
+
 def test_who_has_left_again_when_it_takes_in_may_come_another_time(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
