@@ -61,6 +61,20 @@ class Change(NamedTuple):
     final_at: datetime | None
 
 
+class Hit(NamedTuple):
+    """A click as it comes; the fields are columns of mailings_click in this order."""
+
+    message_id: int
+    mailing_id: int
+    position: int
+    at: datetime
+    kind: str
+    method: str
+    user_agent: str
+    signs: str
+    network: str
+
+
 class Learnt(NamedTuple):
     """What a message learns beside its status."""
 
@@ -87,6 +101,28 @@ def insert_messages(entries: Iterable[Entry]) -> None:
             f"INSERT INTO mailings_message ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
             [entry._replace(final_at=_moment(entry.final_at)) for entry in entries],
         )
+
+
+def insert_click(hit: Hit, patience: int) -> None:
+    """One statement that waits no longer than so many milliseconds, whoever holds the database.
+    Raises DatabaseError.
+    """
+    columns, marks = ", ".join(Hit._fields), ", ".join(["%s"] * len(Hit._fields))
+    insert = f"INSERT INTO mailings_click ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
+    with connection.cursor() as cursor:
+        if _postgres():
+            # Both in one message to the server and one transaction of their own; inside another one
+            # (there is none when a click comes) the limit would go on to hold for the rest of it.
+            alone = not connection.in_atomic_block
+            limit = f"SET LOCAL statement_timeout = {int(patience)}; " if alone else ""
+            cursor.execute(limit + insert, hit)
+            return
+        cursor.execute(f"PRAGMA busy_timeout = {int(patience)}")
+        try:
+            cursor.execute(insert, hit._replace(at=_moment(hit.at)))
+        finally:
+            usual = connection.settings_dict["OPTIONS"].get("timeout", 5)
+            cursor.execute(f"PRAGMA busy_timeout = {int(usual * 1000)}")
 
 
 def lock_messages(ids: Sequence[int]) -> list[Held]:

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from . import audience_views, composing, own_messages, revocation, steering, views
+from . import (
+    audience_views,
+    clicks,
+    composing,
+    own_messages,
+    revocation,
+    sign_in,
+    steering,
+    views,
+)
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -32,6 +41,8 @@ urlpatterns = [
         name="mailing-revoke-links",
     ),
     path("settings/sending/revoke-links/", revocation.revoke_links, name="revoke-links"),
+    path("r/<str:token>", clicks.short_link, name="short-link"),
+    path("in/", sign_in.sign_in_by_link, name="sign-in-by-link"),
     path("me/messages/", own_messages.my_messages, name="my-messages"),
     path("messages/<int:pk>/", views.message, name="message"),
 ]

@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
+from mailings import whereabouts
 from tests import people
 from users.models import User
 
@@ -27,8 +28,9 @@ def quick_passwords(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """The cache is the process's, and outlives the rows of a test."""
+    """The cache is the process's, and outlives the rows of a test; so is what short links know."""
     cache.clear()
+    whereabouts.forget()
 
 
 @pytest.fixture(autouse=True)

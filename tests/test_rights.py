@@ -124,6 +124,8 @@ TABLE = [
     Line("my-messages", EVERYBODY),
     Line("mailing-revoke-links", STAFF),
     Line("revoke-links", RESPONSIBLE),
+    Line("sign-in-by-link", EVERYBODY, status=410, public=True),
+    Line("short-link", EVERYBODY, status=404, public=True),
 ]
 
 
@@ -157,6 +159,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "message": {"pk": message.pk},
         "integration": {"slug": "simulator"},
         "echo": {"challenge": "abc"},
+        "short-link": {"token": "abc"},
         "receipt-door": {"slug": "simulator", "key": account.receipt_key},
     }
 
