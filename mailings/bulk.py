@@ -75,6 +75,23 @@ class Hit(NamedTuple):
     network: str
 
 
+class FirstClick(NamedTuple):
+    """When a person first clicked a link of a message."""
+
+    id: int
+    at: datetime
+
+
+class Judged(NamedTuple):
+    """Clicks that say this of themselves and have this kind, and the kind that they get."""
+
+    method: str
+    user_agent: str
+    signs: str
+    kind: str
+    becomes: str
+
+
 class Learnt(NamedTuple):
     """What a message learns beside its status."""
 
@@ -175,6 +192,45 @@ def learn(rows: Sequence[Learnt]) -> None:
         )
 
 
+def set_first_clicks(rows: Sequence[FirstClick]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE mailings_message AS m SET first_click_at = d.at "  # noqa: S608 - our own names
+            f"FROM {_table(_FIRST_CLICK_TYPES)} WHERE m.id = d.id",
+            _columns(rows, len(_FIRST_CLICK_TYPES)),
+        )
+
+
+def first_clicks_anew(messages: Sequence[int]) -> None:
+    """When a person first clicked each of these, from the clicks that are folded."""
+    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
+    differs = "IS DISTINCT FROM" if _postgres() else "IS NOT"
+    first = (
+        "(SELECT min(c.at) FROM mailings_click c WHERE c.message_id = m.id "
+        "AND c.kind = 'person' AND c.folded_at IS NOT NULL)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE mailings_message AS m SET first_click_at = {first} "  # noqa: S608 - our own words
+            f"WHERE m.id {chosen} AND m.first_click_at {differs} {first}",
+            [list(messages) if _postgres() else json.dumps(list(messages))],
+        )
+
+
+def judge_clicks(mailing_id: int, rows: Sequence[Judged]) -> int:
+    """Another kind for the folded clicks of a mailing; how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE mailings_click AS c SET kind = d.becomes FROM {_table(_JUDGED_TYPES)}
+            WHERE c.method = d.method AND c.user_agent = d.user_agent AND c.signs = d.signs
+                AND c.kind = d.kind AND c.folded_at IS NOT NULL AND c.mailing_id = %s
+            """,  # noqa: S608 - our own names
+            [*_columns(rows, len(_JUDGED_TYPES)), mailing_id],
+        )
+        return int(cursor.rowcount)
+
+
 def find_messages(pairs: Sequence[tuple[int, str]]) -> list[Found]:
     """Messages by (dispatch id, phone)."""
     return _find(pairs, "m.dispatch_id = d.holder AND m.phone = d.phone")
@@ -205,6 +261,8 @@ def keys_taken(mailing_id: int, keys: Sequence[str]) -> set[str]:
         return {key for (key,) in cursor.fetchall()}
 
 
+_FIRST_CLICK_TYPES = {"id": "bigint", "at": "timestamptz"}
+_JUDGED_TYPES = dict.fromkeys(Judged._fields, "text")
 _PAIR_TYPES = {"holder": "bigint", "phone": "text"}
 _LEARNT_TYPES = {"id": "bigint", "provider_id": "text", "price": "numeric"}
 _CHANGE_TYPES = {

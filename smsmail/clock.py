@@ -40,6 +40,7 @@ JOBS = (
     Job("prepare", "mailings.prepare.prepare_due", 1),
     Job("hand_over", "mailings.dispatch.hand_over_due", 1, network=True),
     Job("fold_receipts", "mailings.receipts.fold_due", 1),
+    Job("fold_clicks", "mailings.click_folding.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),
     Job("recover", "mailings.dispatch.recover_due", 5),
     Job("enquire", "mailings.enquiry.enquire_due", 5, network=True),

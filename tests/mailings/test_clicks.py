@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
-from mailings import clicks, notifications, tokens, whereabouts
+from mailings import bulk, clicks, notifications, tokens, whereabouts
 from mailings.models import Click, Link, Mailing, Message
 from mailings.tokens import Purpose
 from tests import people
@@ -22,7 +22,7 @@ from tests.processes import free_port
 from users.models import User
 
 pytestmark = pytest.mark.django_db
-PHONE = {"headers": {"user-agent": PEOPLE[0], "accept-language": "en"}}
+PHONE: dict[str, Any] = {"headers": {"user-agent": PEOPLE[0], "accept-language": "en"}}
 OURS = "https://sms.example.com"
 
 
@@ -310,7 +310,7 @@ def test_a_database_that_is_away_is_left_alone_for_a_moment(
         connection.close()
         raise DatabaseError
 
-    monkeypatch.setattr(clicks.bulk, "insert_click", insert)
+    monkeypatch.setattr(bulk, "insert_click", insert)
     for _ in range(5):
         assert client.get(link(message), **PHONE).status_code == 302
     assert len(asked) == 1
