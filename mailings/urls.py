@@ -5,6 +5,7 @@ from django.urls import path
 from . import (
     audience_views,
     calendar_views,
+    clicks,
     composing,
     copying,
     notification_views,
@@ -13,6 +14,7 @@ from . import (
     saved_texts,
     sending_rules,
     sending_tests,
+    sign_in,
     steering,
     taking_back,
     views,
@@ -94,6 +96,8 @@ urlpatterns = [
         notification_views.notification_delete,
         name="notification-delete",
     ),
+    path("r/<str:token>", clicks.short_link, name="short-link"),
+    path("in/", sign_in.sign_in_by_link, name="sign-in-by-link"),
     path("me/messages/", own_messages.my_messages, name="my-messages"),
     path("messages/<int:pk>/", views.message, name="message"),
 ]

@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
+from mailings import whereabouts
 from mailings.models import Policy
 from tests import people
 from users.models import User
@@ -50,8 +51,9 @@ def quick_passwords(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """The cache is the process's, and outlives the rows of a test."""
+    """The cache is the process's, and outlives the rows of a test; so is what short links know."""
     cache.clear()
+    whereabouts.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -147,6 +147,8 @@ TABLE = [
     Line("my-messages", EVERYBODY),
     Line("mailing-revoke-links", STAFF),
     Line("revoke-links", RESPONSIBLE),
+    Line("sign-in-by-link", EVERYBODY, status=410, public=True),
+    Line("short-link", EVERYBODY, status=404, public=True),
 ]
 
 
@@ -186,6 +188,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "saved-text": {"pk": SavedText.objects.create(name="Webinar", text="Hello").pk},
         "integration": {"slug": "simulator"},
         "echo": {"challenge": "abc"},
+        "short-link": {"token": "abc"},
         "receipt-door": {"slug": "simulator", "key": account.receipt_key},
     }
 

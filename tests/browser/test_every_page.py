@@ -25,7 +25,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 # Without preload: axe would fetch imported style sheets once more, from beside the page.
 AXE = {"resultTypes": ["violations"], "preload": False}
 # Addresses that answer a GET with something else than a page of its own.
-NO_PAGES = {"health", "receipt-door", "mailing-live", "prove", "echo"}
+NO_PAGES = {
+    "health",
+    "receipt-door",
+    "mailing-live",
+    "prove",
+    "echo",
+    "sign-in-by-link",
+    "short-link",
+}
 PUBLIC = ["sign-in"]
 STUDENT = ["me", "me-phone", "my-messages", "password"]
 MANAGER = [
