@@ -106,6 +106,7 @@ def test_a_manager_adds_one_which_is_off(as_: As, maria: User, ivan: User) -> No
         ({"text": "  "}, "required"),
         ({"text": "{number"}, "not closed"),
         ({"text": "See http://{number}.example.com", "wrap_links": "on"}, "name of the site"),
+        ({"text": "See http://a.example.com/{number}", "wrap_links": "on"}, "is not kept"),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_lost(
