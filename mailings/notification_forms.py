@@ -100,7 +100,7 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
     def _check_text(self, written: str) -> None:
         try:
             template = parsed(written, brought=self.names)
-            links.wrap(written, self.wrapping)
+            self._check_links(links.wrap(written, self.wrapping))
         except text.BadText as error:
             self.fields["text"].widget.attrs["data-wrong-at"] = error.position
             self.add_error("text", place_of(written, error))
@@ -109,6 +109,18 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
             if name not in template.names:
                 words = _("{%(name)s} must stand in this text: without it nobody can go on.")
                 self.add_error("text", words % {"name": name})
+
+    def _check_links(self, wrapped: links.Wrapped) -> None:
+        """Where a short link leads is worked out when it is clicked, from what is known of the person."""
+        for place in wrapped.places:
+            lost = set(text.names_in(place.url)) & set(self.names)
+            if place.purpose is not None and lost:
+                words = _(
+                    "{%(name)s} comes with the event and is not kept: a link that becomes short cannot"
+                    " have it. Take it out of the link, or do not wrap links."
+                )
+                self.add_error("text", words % {"name": lost.pop()})
+                return
 
     def save(self, commit: bool = True) -> Mailing:
         self.instance.event_values = self.names
