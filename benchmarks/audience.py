@@ -6,28 +6,30 @@ the last byte. Each beside one count of all people, taken in the same run.
 import os
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.core.cache import cache
 from django.core.management import call_command
-from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from integrations.models import Account
 from integrations.reasons import Reason
 from mailings import audience, extremes
 from mailings.models import Mailing, Policy
 from mailings.values import parsed
-from users import conditions, finding, segments
+from users import conditions, segments
 from users.conditions import Field, Kind, Operator
 from users.models import Group, Segment, User
 
 from . import school
 
 TIMES = 3  # the best of
-DAYS_AGO = (date.today() - timedelta(days=30)).isoformat()
+TODAY = timezone.now().date()
+DAYS_AGO = (TODAY - timedelta(days=30)).isoformat()
 TYPED = {"city": "Казань", "own:course": "Python", "own:age": 30, "own:born": "1990-01-01"}
 Rule = dict[str, Any]
 
@@ -41,23 +43,20 @@ def fill_and_print(*, people: int) -> None:
 
 
 def print_all(owner: User) -> None:
-    unit = best(lambda: User.objects.filter(is_active=True).count())
-    print(f"Load {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores; the best of {TIMES}.")
-    print(f"\n{'':58}{'ms':>9}{'ratio':>9}")
-    say("count of all people (ratio 1)", unit, unit)
+    print(f"Load {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores. ms: the best of {TIMES};")
+    print("ratio: to a count of all people taken just before, which is the last column.")
     for title, lines in (
         ("One condition, counted", alone()),
         ("Rules as people make them, counted", rules()),
         ("Who gets a mailing", choices()),
         ("Pages, for the first time and again", pages(owner)),
     ):
-        print(f"\n{title}")
+        print(f"\n{title:64}{'ms':>8}{'ratio':>8}{'count':>8}")
         for name, do in lines:
-            say(name, best(do), unit)
-
-
-def say(name: str, seconds: float, unit: float) -> None:
-    print(f"{name[:58]:58}{seconds * 1000:9.0f}{seconds / unit:9.2f}", flush=True)
+            unit = best(User.objects.filter(is_active=True).count)
+            taken = best(do)
+            ratio = taken / unit
+            print(f"{name[:63]:64}{taken * 1000:8.0f}{ratio:8.2f}{unit * 1000:8.0f}", flush=True)
 
 
 def best(do: Callable[[], object]) -> float:
@@ -87,7 +86,7 @@ def value_for(field: Field, op: Operator) -> Any:
         case Kind.NONE:
             return None
         case Kind.TWO_DATES:
-            return [DAYS_AGO, date.today().isoformat()]
+            return [DAYS_AGO, TODAY.isoformat()]
         case Kind.CHOICE:
             return choice
         case Kind.CHOICE_AND_DATE:
@@ -102,7 +101,7 @@ def value_for(field: Field, op: Operator) -> Any:
 
 def rules() -> Lines:
     group, other = (str(each.pk) for each in Group.objects.all()[:2])
-    autumn, lately = (str(each) for each in Mailing.objects.order_by("id").values_list("id")[:2])
+
     autumn, lately = map(str, Mailing.objects.order_by("id").values_list("id", flat=True)[:2])
     inside = Segment.objects.get(name="Known phones").pk
     confirmed = asks("phone", "confirmed")
@@ -203,7 +202,7 @@ def choices() -> Lines:
     made = drafts()
     template = parsed(school.TEXT)
     for name, draft in made.items():
-        yield f"funnel {name}", lambda draft=draft: audience.funnel(draft)
+        yield f"funnel {name}", partial(audience.funnel, draft)
     everyone, segment = made["to everyone"], made["to a segment"]
     capped = Policy(id=1, cap_messages=1, cap_days=7)
     twice = Policy(id=1, cap_messages=2, cap_days=60)
@@ -228,13 +227,13 @@ def choices() -> Lines:
         ):
             yield f"list of {reason.value} {of}", page_of(draft, reason)
         choice = audience.Choice.of(draft)
-        yield f"one person {of}", lambda draft=draft: audience.sample(draft)
-        yield f"one person by name {of}", lambda draft=draft: audience.sample(draft, "Лазарева")
-        yield "one person by phone", lambda draft=draft: audience.sample(draft, "79980123456")
-        yield f"extremes {of}", forgetful(lambda choice=choice: extremes.extremes(choice, template))
+        yield f"one person {of}", partial(audience.sample, draft)
+        yield f"one person by name {of}", partial(audience.sample, draft, "Лазарева")
+        yield "one person by phone", partial(audience.sample, draft, "79980123456")
+        yield f"extremes {of}", forgetful(partial(extremes.extremes, choice, template))
         yield (
             f"parts of all {of}",
-            forgetful(lambda choice=choice: extremes.parts(choice, template, 900_000)),
+            forgetful(partial(extremes.parts, choice, template, 900_000)),
         )
 
 
@@ -270,10 +269,9 @@ def pages(owner: User) -> Lines:
     everyone = Mailing.objects.get(name="To everyone")
     segment = Mailing.objects.get(name="To a segment")
     known = Segment.objects.get(name="Known phones")
-    group = Group.objects.first()
+    group = Group.objects.earliest("id")
     form = {"name": "x", "text": school.TEXT, "recipients": "everyone"}
     to_segment = form | {"recipients": "segment", "segment": known.pk, "only_confirmed": "on"}
-    rule = {"n-match": "all", "n-count": "1", "name": "x"}
     for name, ask in (
         ("meter, everyone", lambda: client.post("/mailings/meter/", form)),
         ("meter, a segment", lambda: client.post("/mailings/meter/", to_segment)),
@@ -297,7 +295,7 @@ def pages(owner: User) -> Lines:
         ("people by phone", lambda: client.get("/people/?q=%2B7998012345")),
         ("people by last digits", lambda: client.get("/people/?q=12345")),
         ("people nobody is", lambda: client.get("/people/?q=ъъъъ")),
-        ("groups", lambda: client.get("/groups/")),
+        ("groups", lambda: client.get("/people/groups/")),
         ("recipients of a former one", lambda: client.get("/mailings/1/recipients/")),
         ("dashboard", lambda: client.get("/")),
     ):

@@ -28,11 +28,14 @@ GROUPS = 20
 LOT = 500
 COURSES = ("Python", "Дизайн", "Английский", "Marketing", "Химия", "Бухгалтерский учёт")
 KNOWN = {"version": 1, "all": [{"field": "phone", "op": "confirmed", "value": None}]}
-TEXT = "Здравствуйте, {first_name|друзья}! Занятие по курсу {course|вашему} начнётся завтра в 19:00."
+TEXT = (
+    "Здравствуйте, {first_name|друзья}! Занятие по курсу {course|вашему} начнётся завтра в 19:00."
+)
 COLUMNS = (
-    "id email first_name last_name role rights is_active date_joined last_seen_at password phone "
-    "phone_confirmed_at time_zone language city fields sms_forbidden search"
-).split()
+    *("id", "email", "first_name", "last_name", "role", "rights", "is_active", "date_joined"),
+    *("last_seen_at", "password", "phone", "phone_confirmed_at", "time_zone", "language", "city"),
+    *("fields", "sms_forbidden", "search"),
+)
 
 
 def fill(people: int) -> User:
@@ -71,11 +74,11 @@ def insert(table: str, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) 
             )
             return
         marks = ", ".join(["%s"] * len(columns))
-        cursor.executemany(f"INSERT INTO {table} ({named}) VALUES ({marks})", rows)  # noqa: S608 - our own words
+        cursor.executemany(f"INSERT INTO {table} ({named}) VALUES ({marks})", list(rows))  # noqa: S608 - our own words
 
 
 def _people(count: int, first: int) -> Iterator[tuple[Any, ...]]:
-    some = Random(4)  # noqa: S311 - no secret
+    some = Random(4)
     cities, zones = list(CITIES), ["", "Europe/Moscow", "Asia/Omsk", "Asia/Almaty", "Europe/Minsk"]
     weights = [1 / (1 + n) for n in range(len(cities))]
     now = datetime.now(UTC)

@@ -4,14 +4,17 @@ sentence. Everything goes through a whitelist; what cannot be read is a BadRule 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
-from django.db.models.lookups import Exact
+from django.core.exceptions import EmptyResultSet, FullResultSet
+from django.db.models import BooleanField, Exists, Func, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .conditions import BadValue, Field, Operator, fields
+from .counting import over_everybody
 from .models import Segment, User
 
 VERSION = 1
@@ -78,18 +81,7 @@ def read(raw: object, *, of: int | None = None) -> Rule:
 
 def condition(rule: Rule) -> Q:
     """Over User. Nothing joins: a person comes once, whatever the rule."""
-    match rule:
-        case Test():
-            return rule.op.q(rule.value)
-        case Inside():
-            return condition(rule.rule)
-        case Not():
-            return _surely_not(condition(rule.part))
-        case Join():
-            joined = Q()
-            for part in rule.parts:
-                joined = joined & condition(part) if rule.how == "all" else joined | condition(part)
-            return joined
+    return _condition(rule, holds=True)
 
 
 def people(rule: Rule) -> QuerySet[User]:
@@ -97,8 +89,10 @@ def people(rule: Rule) -> QuerySet[User]:
     return User.objects.filter(condition(rule), is_active=True)
 
 
-def count(rule: Rule) -> int:
-    return people(rule).count()
+def count(rule: Rule, seconds: float | None = None) -> int:
+    """Raises TakesLong when it takes longer than so many seconds."""
+    with over_everybody(seconds):
+        return people(rule).count()
 
 
 def recount(segment: Segment) -> int:
@@ -193,10 +187,41 @@ class _Reader:
         return Inside(segment.pk, segment.name, found)
 
 
-def _surely_not(q: Q) -> Q:
+def _condition(rule: Rule, *, holds: bool) -> Q:
+    """That the rule holds, or that it does not. A "not" goes down to the single conditions, because a
+    database looks for "in no such row" all at once, and for "not (in such a row or ...)" one by one.
+    """
+    match rule:
+        case Test():
+            q = rule.op.q(rule.value)
+            return q if holds else _not_so(q)
+        case Inside():
+            return _condition(rule.rule, holds=holds)
+        case Not():
+            return _condition(rule.part, holds=not holds)
+        case Join():
+            every = (rule.how == "all") == holds
+            parts = (_condition(part, holds=holds) for part in rule.parts)
+            return reduce(and_ if every else or_, parts)
+
+
+def _not_so(q: Q) -> Q:
+    if len(q.children) == 1 and isinstance(q.children[0], Exists):
+        return ~q
+    return Q(_NotTrue(q))
+
+
+class _NotTrue(Func):
     """What cannot be said (a value is missing) is not so: NOT NULL would be neither."""
-    holds = Case(When(q, then=Value(1)), default=Value(0), output_field=IntegerField())
-    return Q(Exact(holds, Value(0)))
+
+    template = "(%(expressions)s) IS NOT TRUE"
+    output_field = BooleanField()
+
+    def as_sql(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().as_sql(*args, **kwargs)
+        except EmptyResultSet:  # nobody, as Django sees without asking
+            raise FullResultSet from None
 
 
 def _said(rule: Rule) -> str:
