@@ -4,8 +4,10 @@ the launch, the lists under its lines and the preparation, so they cannot disagr
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from django.core.cache import cache
@@ -21,6 +23,7 @@ from django.db.models import (
     Value,
     When,
 )
+from django.utils import timezone
 
 from integrations.reasons import Reason
 from users import consent, finding, segments
@@ -33,6 +36,7 @@ from .models import Mailing, Message
 from .values import needs_of, no_value
 
 RECENT = 30  # seconds for which recent_funnel() remembers
+SLOW = 0.1  # seconds: what is counted quicker is counted anew on every page
 OPTED_OUT = Q(consent.opted_out("phone"))
 
 
@@ -60,6 +64,7 @@ class Choice:
     needs: frozenset[str] = frozenset()  # needs_of() the text
     mailing: Mailing | None = None  # where it is saved already
     typed: bool = False  # in a form just now: asked again with the next key
+    patience: float | None = None  # seconds that one question about them may take
 
     @classmethod
     def of(cls, mailing: Mailing) -> "Choice":
@@ -102,6 +107,7 @@ class Funnel:
     excluded: dict[Reason, int]
     will_receive: int
     trouble: str = ""  # why the rule cannot be read, in words; nobody is under it then
+    at: datetime | None = field(default=None, compare=False)  # when, where it was not just now
 
     @property
     def left_out(self) -> int:
@@ -118,25 +124,32 @@ class Because(NamedTuple):
     others: Q
 
 
-def funnel(mailing: Mailing | Choice, seconds: float | None = None) -> Funnel:
+def funnel(mailing: Mailing | Choice) -> Funnel:
     """Counted now: a few queries, whatever the number of people. Raises TakesLong when one of them
-    takes longer than so many seconds.
+    takes longer than the choice has patience.
     """
+    choice = _choice(mailing)
     try:
-        with over_everybody(seconds):
-            return _counted(_choice(mailing))
+        with over_everybody(choice.patience):
+            return _counted(choice)
     except BadRule as bad:
         return Funnel(0, {}, 0, trouble=str(bad))
 
 
 def recent_funnel(mailing: Mailing | Choice) -> Funnel:
-    """As funnel(), but maybe half a minute old: for what is asked with every key typed."""
+    """As funnel(), but maybe half a minute old where it is asked with every key typed, or took long
+    to count.
+    """
     key = (choice := _choice(mailing)).key("funnel")
-    found: Funnel | None = cache.get(key)
-    if found is None:
-        found = funnel(choice)
-        cache.set(key, found, RECENT)
-    return found
+    found: tuple[Funnel, float] | None = cache.get(key)
+    if found is not None and (choice.typed or found[1] > SLOW):
+        return found[0]
+    began = perf_counter()
+    counted = funnel(choice)
+    took = perf_counter() - began
+    older = replace(counted, at=timezone.now()) if took > SLOW else counted
+    cache.set(key, (older, took), RECENT)
+    return counted
 
 
 def _counted(choice: Choice) -> Funnel:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from integrations import router
+from users.counting import AT_ONCE, WAITED_FOR
 from users.models import Segment
 from users.rights import Right, needs
 from users.signed_in import SignedIn
@@ -48,7 +49,7 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
         "draft": reports.mailings().get(pk=pk) if pk else draft,  # not as it was typed
         "version": version,
         "variables": variables(),
-        **_metered(request, form),
+        **_metered(request, form, patience=AT_ONCE),
     }
     return render(request, "mailings/compose.html", context)
 
@@ -58,7 +59,7 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
 def meter(request: SignedIn) -> HttpResponse:
     """What the form would come to as it stands, complete or not."""
     form = _form(request, Mailing())
-    return render(request, "mailings/meter.html", _metered(request, form))
+    return render(request, "mailings/meter.html", _metered(request, form, patience=WAITED_FOR))
 
 
 @needs(Right.EDIT_MAILINGS)
@@ -122,9 +123,10 @@ def _fixed(written: str, how: str) -> str:
             return written
 
 
-def _metered(request: SignedIn, form: DraftForm) -> dict[str, Any]:
+def _metered(request: SignedIn, form: DraftForm, *, patience: float) -> dict[str, Any]:
     look = Look.asked(request.POST)
-    return {"preview": preview_of(form.written, form.choice, request.user, look), **service()}
+    preview = preview_of(form.written, form.choice, request.user, look, patience=patience)
+    return {"preview": preview, **service()}
 
 
 def _too_late(request: SignedIn, draft: Mailing) -> HttpResponse:

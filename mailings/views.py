@@ -10,6 +10,7 @@ from django_htmx.http import HttpResponseStopPolling
 
 from integrations import router
 from integrations.reasons import Reason
+from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
@@ -61,7 +62,8 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": reports.history(row)}
     if row.state == State.DRAFT:
-        context |= {"preview": preview_of(row.text, row, request.user), **service()}
+        preview = preview_of(row.text, row, request.user, patience=patience(request))
+        context |= {"preview": preview, **service()}
         return render(request, "mailings/draft.html", context)
     return render(request, "mailings/mailing.html", context | progress(row))
 

@@ -8,11 +8,24 @@ question to machine code (JIT) cost more than it gave.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from django.db import OperationalError, connection, transaction
+from django.http import HttpRequest
 
 MEMORY = "64MB"  # for each list or sort of one question
 USUAL = ("work_mem", "jit", "statement_timeout")
+QUERY_CANCELED = "57014"
+# Seconds for one question. A page comes without its figures rather than later; then somebody waits
+# for them, and sees that they are being counted.
+AT_ONCE = 0.1
+WAITED_FOR = 20.0
+_inside: ContextVar[bool] = ContextVar("_inside", default=False)
+
+
+def patience(request: HttpRequest) -> float:
+    """Of a page that is asked once more, with ?count, when its figures did not come at once."""
+    return WAITED_FOR if "count" in request.GET else AT_ONCE
 
 
 class TakesLong(Exception):
@@ -21,13 +34,16 @@ class TakesLong(Exception):
 
 @contextmanager
 def over_everybody(seconds: float | None = None) -> Iterator[None]:
-    """Only reads go inside. Raises TakesLong when one question takes longer; None: it may."""
-    if connection.vendor != "postgresql":
+    """Only reads go inside. Raises TakesLong when one question takes longer; None: it may. Inside
+    another one, that one's time counts.
+    """
+    if connection.vendor != "postgresql" or _inside.get():
         yield
         return
+    token = _inside.set(True)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            limit = int(seconds * 1000) if seconds else 0
+            limit = max(int(seconds * 1000), 1) if seconds else 0
             settings = (
                 "SET LOCAL work_mem = %s; SET LOCAL jit = off; SET LOCAL statement_timeout = %s"
             )
@@ -39,6 +55,5 @@ def over_everybody(seconds: float | None = None) -> Iterator[None]:
         if getattr(error.__cause__, "sqlstate", "") == QUERY_CANCELED:
             raise TakesLong from error
         raise
-
-
-QUERY_CANCELED = "57014"
+    finally:
+        _inside.reset(token)
