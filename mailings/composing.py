@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from integrations import router
+from users.counting import AT_ONCE, WAITED_FOR
 from users.models import Segment
 from users.rights import Right, needs
 from users.signed_in import SignedIn
@@ -31,9 +32,7 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
     """
     draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
     if draft is None:
-        if request.method != "POST":
-            raise Http404
-        return _deleted(request)
+        return _gone(request, pk)
     if draft.state != Mailing.State.DRAFT:
         return _too_late(request, pk)
     version = request.POST.get("version", drafts.version_of(draft))
@@ -60,9 +59,15 @@ def _page(request: SignedIn, form: DraftForm, draft: Mailing, **context: Any) ->
         "draft": draft,
         "variables": variables(),
         "saved_texts": SavedText.objects.all() if "text" in form.fields else [],
-        **_metered(request, form),
+        **_metered(request, form, patience=AT_ONCE),
     }
     return render(request, "mailings/compose.html", page | context)
+
+
+def _gone(request: SignedIn, pk: int | None) -> HttpResponse:
+    if request.method != "POST" or Mailing.objects.filter(pk=pk).exists():  # a notification, say
+        raise Http404
+    return _deleted(request)
 
 
 def _deleted(request: SignedIn) -> HttpResponse:
@@ -77,7 +82,7 @@ def _deleted(request: SignedIn) -> HttpResponse:
 def meter(request: SignedIn) -> HttpResponse:
     """What the form would come to as it stands, complete or not."""
     form = _form(request, Mailing())
-    return render(request, "mailings/meter.html", _metered(request, form))
+    return render(request, "mailings/meter.html", _metered(request, form, patience=WAITED_FOR))
 
 
 @needs(Right.EDIT_MAILINGS)
@@ -146,9 +151,11 @@ def fixed(written: str, how: str) -> str:
             return written
 
 
-def _metered(request: SignedIn, form: DraftForm) -> dict[str, Any]:
+def _metered(request: SignedIn, form: DraftForm, *, patience: float) -> dict[str, Any]:
     look = Look.asked(request.POST)
-    preview = preview_of(form.written, form.choice, request.user, look, form.wrapping)
+    preview = preview_of(
+        form.written, form.choice, request.user, look, form.wrapping, patience=patience
+    )
     return {"preview": preview, "schedule": schedule_of(form.instance, preview), **service()}
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from integrations import router
 from integrations.provider import Provider
 from integrations.standing import title_of
+from users.counting import TakesLong, over_everybody
 from users.phone_zones import LONGEST, SHORTEST, tells, zone_of
 from users.segments import BadRule
 
@@ -101,7 +102,12 @@ class Schedule:
 
     def _quiet(self, choice: audience.Choice, will_receive: int) -> Quiet | None:
         hours = departures.quiet_hours(self.mailing)
-        if hours is None or self.watches:
+        if hours is None or self.watches or not will_receive:
+            return None
+        try:
+            with over_everybody(choice.patience):
+                zones = people_by_zone(choice)
+        except TakesLong:
             return None
         begins = max(self.now, self.starts_at or self.now)
         ends = None
@@ -109,7 +115,6 @@ class Schedule:
             ends = begins + timedelta(minutes=self.mailing.valid_minutes)
         later: Counter[datetime] = Counter()
         too_late = 0
-        zones = people_by_zone(choice)
         for zone, people in zones.items():
             at = departures.awake(begins, zone or settings.TIME_ZONE, hours)
             if ends is not None and at >= ends:
@@ -129,7 +134,7 @@ class Schedule:
 
 def schedule_of(mailing: Mailing, preview: Preview) -> Schedule:
     """Of the people whom the preview is about."""
-    return Schedule(mailing, preview.choice, preview.funnel.will_receive)
+    return Schedule(mailing, preview.choice, preview.people)
 
 
 def people_by_zone(choice: audience.Choice) -> dict[str, int]:

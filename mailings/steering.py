@@ -52,7 +52,7 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
         messages.error(request, second_person.why_closed(row, request.user))
         return redirect("mailing", pk=row.pk)
     preview = preview_of(row.text, row, request.user)
-    people = preview.funnel.will_receive
+    people = preview.people
     context = {
         "preview": preview,
         "schedule": schedule_of(row, preview),

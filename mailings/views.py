@@ -10,6 +10,7 @@ from django_htmx.http import HttpResponseStopPolling
 
 from integrations import router
 from integrations.reasons import Reason
+from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
@@ -68,7 +69,7 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": reports.history(row)}
     if row.state in Mailing.BEFORE_LAUNCH:
-        preview = preview_of(row.text, row, request.user)
+        preview = preview_of(row.text, row, request.user, patience=patience(request))
         context |= {
             "preview": preview,
             "schedule": schedule_of(row, preview),

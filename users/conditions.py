@@ -220,18 +220,23 @@ def days_ago(days: int) -> datetime:
     return timezone.now() - timedelta(days=days)
 
 
-def _cased(lookup: str, typed: str) -> Q:
-    """In the casings in which words are written: SQLite folds the case of ASCII only, and an index
-    on the column serves all of them.
+def _cases(typed: str) -> list[str]:
+    """The casings in which words are written: SQLite folds the case of ASCII only, and an index on
+    the column serves all of them.
     """
-    cases = {typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()}
-    return reduce(or_, (Q(**{lookup: each}) for each in sorted(cases)))
+    return sorted({typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()})
+
+
+def _cased(lookup: str, typed: str) -> Q:
+    return reduce(or_, (Q(**{lookup: each}) for each in _cases(typed)))
 
 
 def _texts(column: str) -> dict[str, Operator]:
     return {
-        "is": Operator(gettext_lazy("is"), Kind.TEXT, lambda v: _cased(column, v)),
-        "is_not": Operator(gettext_lazy("is not"), Kind.TEXT, lambda v: ~_cased(column, v)),
+        "is": Operator(gettext_lazy("is"), Kind.TEXT, lambda v: Q(**{f"{column}__in": _cases(v)})),
+        "is_not": Operator(
+            gettext_lazy("is not"), Kind.TEXT, lambda v: ~Q(**{f"{column}__in": _cases(v)})
+        ),
         "contains": Operator(
             gettext_lazy("contains"), Kind.TEXT, lambda v: _cased(f"{column}__contains", v)
         ),
@@ -371,8 +376,7 @@ def _own(own: OwnField) -> Field:
         return Q(**{f"fields__{own.slug}__{lookup}": value})
 
     def cased(lookup: str, typed: str) -> Q:
-        cases = {typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()}
-        return reduce(or_, (compared(lookup, each) for each in sorted(cases)))
+        return reduce(or_, (compared(lookup, each) for each in _cases(typed)))
 
     def typed(label: Promise, kind: Kind, lookup: str) -> Operator:
         return Operator(label, kind, lambda value: compared(lookup, value))
@@ -380,7 +384,7 @@ def _own(own: OwnField) -> Field:
     filled = Q(fields__has_key=own.slug) & ~compared("exact", "")
     by_kind = {
         OwnField.Kind.TEXT: {
-            "is": Operator(gettext_lazy("is"), Kind.TEXT, lambda v: cased("exact", v)),
+            "is": Operator(gettext_lazy("is"), Kind.TEXT, lambda v: compared("in", _cases(v))),
             "contains": Operator(
                 gettext_lazy("contains"), Kind.TEXT, lambda v: cased("icontains", v)
             ),

@@ -261,11 +261,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='message',
+            index=models.Index(fields=['user', 'mailing'], name='message_user'),
+        ),
+        migrations.AddIndex(
+            model_name='message',
             index=models.Index(condition=models.Q(('reason', ''), _negated=True), fields=['mailing', 'reason', 'id'], name='message_reason'),
         ),
         migrations.AddIndex(
             model_name='message',
-            index=models.Index(condition=models.Q(('first_click_at__isnull', False)), fields=['mailing', 'id'], name='message_clicked'),
+            index=models.Index(condition=models.Q(('first_click_at__isnull', False)), fields=['mailing', 'id'], include=('user',), name='message_clicked'),
         ),
         migrations.AddConstraint(
             model_name='message',
