@@ -101,7 +101,9 @@ def _by_whom(draft: Mailing, reader: User) -> str:
         who = _("%(name)s has changed this draft meanwhile.") % {"name": by.name}
     else:
         who = _("Somebody has changed this draft meanwhile.")
-    kept = _("What you wrote stands here and is not saved. Saving it by hand replaces what is stored.")
+    kept = _(
+        "What you wrote stands here and is not saved. Saving it by hand replaces what is stored."
+    )
     return f"{who} {kept}"
 
 
