@@ -32,31 +32,35 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
     """
     draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
     if draft is None:
-        return _gone(request, pk)
+        return _deleted(request, pk)
     if draft.state != Mailing.State.DRAFT:
         return _too_late(request, pk)
-    version = request.POST.get("version", drafts.version_of(draft))
-    form, conflict = _form(request, draft), False
+    form = _form(request, draft)
     if request.method == "POST" and "fix" not in request.POST and form.is_valid():
-        try:
-            saved = drafts.save(form, request.user, request.POST.get("version"))
-        except drafts.Deleted:
-            return _deleted(request)
-        except drafts.NoDraft:
-            return _too_late(request, pk)
-        except drafts.ChangedMeanwhile as words:
-            form.add_error(None, str(words))
-            version, conflict = drafts.version_of(draft), True
-        else:
-            return redirect("mailing", pk=saved.draft.pk)
-    stored = reports.mailings().get(pk=pk) if pk else Mailing()  # not as it was typed
-    return _page(request, form, stored, version=version, conflict=conflict)
+        return _save(request, form)
+    version = request.POST.get("version", drafts.version_of(draft))
+    return _page(request, form, version=version)
 
 
-def _page(request: SignedIn, form: DraftForm, draft: Mailing, **context: Any) -> HttpResponse:
+def _save(request: SignedIn, form: DraftForm) -> HttpResponse:
+    try:
+        saved = drafts.save(form, request.user, request.POST.get("version"))
+    except drafts.Deleted:
+        return _deleted(request)
+    except drafts.NoDraft:
+        return _too_late(request, form.instance.pk)
+    except drafts.ChangedMeanwhile as words:
+        form.add_error(None, str(words))
+        return _page(request, form, version=drafts.version_of(form.instance), conflict=True)
+    return redirect("mailing", pk=saved.draft.pk)
+
+
+def _page(request: SignedIn, form: DraftForm, **context: Any) -> HttpResponse:
+    pk = form.instance.pk
+    stored = reports.mailings().get(pk=pk) if pk else form.instance  # not as it was typed
     page = {
         "form": form,
-        "draft": draft,
+        "draft": stored,
         "variables": variables(),
         "saved_texts": SavedText.objects.all() if "text" in form.fields else [],
         **_metered(request, form, patience=AT_ONCE),
@@ -64,17 +68,14 @@ def _page(request: SignedIn, form: DraftForm, draft: Mailing, **context: Any) ->
     return render(request, "mailings/compose.html", page | context)
 
 
-def _gone(request: SignedIn, pk: int | None) -> HttpResponse:
-    if request.method != "POST" or Mailing.objects.filter(pk=pk).exists():  # a notification, say
-        raise Http404
-    return _deleted(request)
-
-
-def _deleted(request: SignedIn) -> HttpResponse:
+def _deleted(request: SignedIn, pk: int | None = None) -> HttpResponse:
     """Nothing that was written is lost with a draft: it stands in the form of a new one."""
+    other = pk is not None and Mailing.objects.filter(pk=pk).exists()  # a notification, say
+    if other or request.method != "POST":
+        raise Http404
     form = _form(request, Mailing())
     form.add_error(None, drafts.deleted_words())
-    return _page(request, form, Mailing(), version="", deleted=True)
+    return _page(request, form, version="", deleted=True)
 
 
 @needs(Right.EDIT_MAILINGS)

@@ -117,6 +117,8 @@ class Preview:
 
     @cached_property
     def pieces(self) -> list[alphabet.Piece]:
+        if self.template is None:
+            return alphabet.written_pieces(self.body)
         return alphabet.pieces(self.body)
 
     @property

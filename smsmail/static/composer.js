@@ -196,7 +196,7 @@ function changed() {
 
 async function save() {
   clearTimeout(timer);
-  if (under) return;
+  if (under || leaving) return; // a page that is being sent must not make a second draft
   const was = typed();
   under = store(was);
   const stored = await under;
@@ -267,7 +267,15 @@ function bringBack() {
   // Of the draft as it was then: whoever has changed it since is not overwritten.
   form.elements.version.value = stored.version;
   say(form.dataset.back);
-  form.dispatchEvent(new Event("change", { bubbles: true }));
+  form.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// Typed before this script was there, or filled in by the browser.
+function touched() {
+  return [...form.elements].some((each) => {
+    if (["checkbox", "radio"].includes(each.type)) return each.checked !== each.defaultChecked;
+    return ["text", "textarea"].includes(each.type) && each.value !== each.defaultValue;
+  });
 }
 
 async function submitted(event) {
@@ -293,6 +301,13 @@ if (form) {
     sessionStorage.removeItem(kept());
     leaving = true;
   });
+  document.addEventListener("htmx:confirm", (event) => {
+    if (cookie() === token) return;
+    event.preventDefault();
+    renew()
+      .catch(() => null)
+      .then(() => event.detail.issueRequest());
+  });
   document.addEventListener("visibilitychange", () => {
     if (unsaved && !refused && (document.hidden || signedOut)) save();
   });
@@ -305,5 +320,8 @@ if (form) {
     // With errors: what stands here is not stored.
     unsaved = true;
     keep();
-  } else bringBack();
+  } else {
+    bringBack();
+    if (touched()) form.dispatchEvent(new Event("input", { bubbles: true }));
+  }
 }
