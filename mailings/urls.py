@@ -4,6 +4,7 @@ from django.urls import path
 
 from . import (
     audience_views,
+    click_reports,
     clicks,
     composing,
     own_messages,
@@ -24,6 +25,7 @@ urlpatterns = [
     path("mailings/<int:pk>/", views.mailing, name="mailing"),
     path("mailings/<int:pk>/edit/", composing.compose, name="mailing-edit"),
     path("mailings/<int:pk>/live/", views.live, name="mailing-live"),
+    path("mailings/<int:pk>/clicks/", click_reports.clicks, name="mailing-clicks"),
     path("mailings/<int:pk>/recipients/", views.recipients, name="mailing-recipients"),
     path("mailings/<int:pk>/audience/", audience_views.audience_list, name="mailing-audience"),
     path("mailings/<int:pk>/reasons/", views.reasons, name="mailing-reasons"),

@@ -13,7 +13,7 @@ from integrations.reasons import Reason
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports, unresolved
+from . import click_reports, reports, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
 
@@ -63,6 +63,7 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
     if row.state == State.DRAFT:
         context |= {"preview": preview_of(row.text, row, request.user), **service()}
         return render(request, "mailings/draft.html", context)
+    context["clicks"] = click_reports.of(row)
     return render(request, "mailings/mailing.html", context | progress(row))
 
 
@@ -92,6 +93,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
         "reason": Reason(chosen.reason).about if chosen.reason else None,
         "page": reports.page_of(chosen.of(row), request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
+        "links": row.links.order_by("position"),
     }
     if chosen.part is not None and chosen.part.slug in {"error", "skipped"}:
         context["reasons"] = reports.reasons(row, chosen.part)

@@ -31,6 +31,7 @@ NO_PAGES = {
     "echo",
     "sign-in-by-link",
     "short-link",
+    "mailing-clicks",
 }
 PUBLIC = ["sign-in"]
 STUDENT = ["me", "my-messages", "password"]
