@@ -12,7 +12,7 @@ from operator import or_
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext_lazy
@@ -22,7 +22,7 @@ from integrations.reasons import About, Reason
 from users import phones, segments
 from users.models import AuditEvent, User
 
-from .models import Counters, Mailing, Message
+from .models import Click, Counters, Mailing, Message
 
 PAGE = 50
 Status = Message.Status
@@ -184,11 +184,15 @@ def with_statistics() -> QuerySet[Mailing]:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which recipients the address asks for: ?status= or ?category=error, ?reason=, ?q=phone."""
+    """Which recipients the address asks for: ?status= or ?category=error, ?reason=, ?q=phone, ?clicked=1
+    and ?link=position (who clicked this one).
+    """
 
     part: Part | None
     reason: str
     q: str
+    clicked: bool = False
+    link: int | None = None
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> "Selection":
@@ -199,7 +203,15 @@ class Selection:
         elif status in set(Status):
             part = next((each for each in PARTS if each.statuses == (status,)), None)
             part = part or _alone(Status(status))
-        return cls(part, reason if reason in set(Reason) else "", query.get("q", "").strip())
+        link = query.get("link", "")
+        position = int(link) if link.isascii() and link.isdecimal() and len(link) < 3 else None
+        return cls(
+            part,
+            reason if reason in set(Reason) else "",
+            query.get("q", "").strip(),
+            clicked=query.get("clicked") == "1" or position is not None,
+            link=position,
+        )
 
     def of(self, mailing: Mailing) -> QuerySet[Message]:
         # A person may have been deleted since: the message stays, its user is then None.
@@ -208,6 +220,12 @@ class Selection:
             rows = rows.filter(status__in=self.part.statuses)
         if self.reason:
             rows = rows.filter(reason=self.reason).exclude(reason="")  # the partial index
+        if self.clicked:
+            rows = rows.filter(first_click_at__isnull=False)  # the partial index
+        if self.link is not None:
+            by_people = Click.objects.filter(message=OuterRef("pk"), position=self.link)
+            by_people = by_people.filter(kind=Click.Kind.PERSON, folded_at__isnull=False)
+            rows = rows.filter(Exists(by_people))
         if self.q:
             rows = rows.filter(_phone_like(self.q))
         return rows

@@ -5,6 +5,7 @@ from django.urls import path
 from . import (
     audience_views,
     calendar_views,
+    click_reports,
     clicks,
     composing,
     copying,
@@ -40,6 +41,7 @@ urlpatterns = [
     path("mailings/<int:pk>/copy/", copying.copy, name="mailing-copy"),
     path("mailings/<int:pk>/edit/", composing.compose, name="mailing-edit"),
     path("mailings/<int:pk>/live/", views.live, name="mailing-live"),
+    path("mailings/<int:pk>/clicks/", click_reports.clicks, name="mailing-clicks"),
     path("mailings/<int:pk>/recipients/", views.recipients, name="mailing-recipients"),
     path("mailings/<int:pk>/audience/", audience_views.audience_list, name="mailing-audience"),
     path("mailings/<int:pk>/reasons/", views.reasons, name="mailing-reasons"),

@@ -14,7 +14,7 @@ from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import arrivals, reports, second_person, unresolved
+from . import arrivals, click_reports, reports, second_person, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
 from .repeats import sent_lately
@@ -78,6 +78,7 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
             **service(),
         }
         return render(request, "mailings/draft.html", context)
+    context["clicks"] = click_reports.of(row)
     return render(request, "mailings/mailing.html", context | progress(row))
 
 
@@ -107,6 +108,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
         "reason": Reason(chosen.reason).about if chosen.reason else None,
         "page": reports.page_of(chosen.of(row), request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
+        "links": row.links.order_by("position"),
     }
     if chosen.part is not None and chosen.part.slug in {"error", "skipped"}:
         context["reasons"] = reports.reasons(row, chosen.part)

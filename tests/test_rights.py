@@ -111,6 +111,7 @@ TABLE = [
     Line("mailing-autosave", STAFF, "post"),
     Line("mailing-edit", STAFF),
     Line("mailing-live", STAFF),
+    Line("mailing-clicks", STAFF),
     Line("mailing-recipients", STAFF),
     Line("mailing-audience", STAFF),
     Line("mailing-reasons", STAFF),

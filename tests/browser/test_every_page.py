@@ -33,6 +33,7 @@ NO_PAGES = {
     "echo",
     "sign-in-by-link",
     "short-link",
+    "mailing-clicks",
 }
 PUBLIC = ["sign-in"]
 STUDENT = ["me", "me-phone", "my-messages", "password"]
