@@ -21,7 +21,7 @@ from users.segments import BadRule
 
 from . import audience, departures, recall
 from .departures import Waiting
-from .models import Mailing, Policy
+from .models import Dispatch, Mailing, Policy
 from .preview import Preview
 from .timing import QuietHours, forms_at, zone_named, zone_words
 
@@ -89,6 +89,10 @@ class Schedule:
         if self.starts_at is None or self.passed:
             return False
         return self.starts_at - self.now < timedelta(hours=self.early_hours)
+
+    @property
+    def in_waves(self) -> bool:
+        return bool(self.mailing.first_wave or self.mailing.first_percent)
 
     @property
     def too_short(self) -> int:
@@ -197,6 +201,7 @@ class Clock:
     service: str
     recall: recall.Standing
     can_recall: bool
+    wave: bool  # the rest waits for what becomes of the first
     funnel: audience.Funnel | None  # while there are no messages
 
     @property
@@ -239,8 +244,15 @@ def clock_of(mailing: Mailing) -> Clock:
         service=title_of(account) if account else "",
         recall=recall.standing(mailing) if kept else recall.Standing(0, 0),
         can_recall=bool(there.messages) and recall.can_recall(mailing),
+        wave=_waits_for_wave(mailing),
         funnel=audience.recent_funnel(mailing) if scheduled else None,
     )
+
+
+def _waits_for_wave(mailing: Mailing) -> bool:
+    if not mailing.first_wave or mailing.wave_passed_at or mailing.state not in Mailing.RUNNING:
+        return False
+    return mailing.dispatches.filter(state=Dispatch.State.WAITING, wave__gt=0).exists()
 
 
 def _bounded(kept: Waiting, mailing: Mailing) -> Waiting:

@@ -89,6 +89,9 @@ def test_a_time_set_shows_what_is_kept_and_is_taken_back_from_the_service(page: 
     page.get_by_label("Time", exact=True).fill(f"{at:%H:%M}")
     meter = page.locator("#meter")
     expect(meter).to_contain_text("Less than 3 hours are left")
+    page.wait_for_load_state(
+        "networkidle"
+    )  # a request cut off by leaving would be complained about
     launch(page)
     kept = page.get_by_text("5 messages have been handed over and can no longer be stopped here")
     expect(kept).to_be_visible(timeout=20_000)
