@@ -66,14 +66,14 @@ def of(mailing: Mailing) -> Clicks | None:
         links=links,
         bars=bars,
         most=max((bar.clicks + bar.robots for bar in bars), default=0),
-        lively=launched is not None and timezone.now() - launched < LIVELY,
+        lively=launched is None or timezone.now() - launched < LIVELY,
     )
 
 
 @needs(Right.SEE_MAILINGS)
 def clicks(request: SignedIn, pk: int) -> HttpResponse:
     """The section alone, for the page that asks for it again and again."""
-    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.with_statistics(), pk=pk)
     return render(request, "mailings/clicks.html", {"mailing": row, "clicks": of(row)})
 
 
