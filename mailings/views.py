@@ -73,7 +73,9 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
     """The moving part of a mailing's page. Another state than the page was drawn for (?state=)
     means other buttons: the browser then loads the page anew.
     """
-    row = get_object_or_404(reports.mailings().exclude(state=State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    if row.state == State.DRAFT:  # somebody has taken it back
+        return HttpResponse(headers={"HX-Refresh": "true"})
     context = {"mailing": row, **progress(row)}
     response = render(request, "mailings/live.html", context)
     if context["over"]:

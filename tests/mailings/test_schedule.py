@@ -293,6 +293,15 @@ def test_the_countdown_and_its_button(as_: As, manager: User, clock: Any) -> Non
     assert "meanwhile" in text_of(again)
 
 
+def test_a_page_left_open_learns_that_somebody_else_has_taken_it_back(
+    as_: As, manager: User
+) -> None:
+    mailing = ground.launched(manager)
+    lifecycle.take_back(mailing, manager)
+    answer = as_(manager).get(f"/mailings/{mailing.pk}/live/?state=scheduled")
+    assert (answer.status_code, answer["HX-Refresh"]) == (200, "true")
+
+
 def test_before_a_time_set_it_counts_minutes(as_: As, manager: User) -> None:
     mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
     page = page_of(as_, manager, mailing)
