@@ -173,12 +173,26 @@ def test_two_who_change_the_time_do_not_lose_each_others(as_: As, manager: User)
         ({"urgent": True}, "quiet hours do not hold it"),
     ],
 )
-def test_the_draft_and_the_question_say_when(
-    as_: As, manager: User, fields: dict[str, Any], words: str
-) -> None:
+def test_the_draft_says_when(as_: As, manager: User, fields: dict[str, Any], words: str) -> None:
     draft = ground.draft(**fields)
     assert words in text_of(as_(manager).get(f"/mailings/{draft.pk}/"))
-    assert words in text_of(as_(manager).get(f"/mailings/{draft.pk}/launch/"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "60 seconds remain in which one button takes everything back"),
+        ({"starts_at": NOON + 5 * HOUR}, "by the clock of Europe/Moscow, UTC+3"),
+        ({"starts_at": NOON + 2 * HOUR}, "Less than 3 hours are left"),
+        ({"urgent": True}, "quiet hours do not hold it"),
+    ],
+)
+def test_the_question_before_the_launch_says_it_in_short(
+    as_: As, manager: User, fields: dict[str, Any], words: str
+) -> None:
+    page = text_of(as_(manager).get(f"/mailings/{ground.draft(**fields).pk}/launch/"))
+    assert words in page
+    assert "The list is formed" not in page
 
 
 def test_in_good_time_nothing_is_warned_of(as_: As, manager: User) -> None:
