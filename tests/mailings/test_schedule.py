@@ -361,6 +361,23 @@ def test_what_is_handed_over_is_said_and_can_be_asked_back(
     assert "keeps nothing of it any more" in text_of(again)
 
 
+def test_paused_before_its_list_was_formed_it_says_so(as_: As, manager: User) -> None:
+    mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
+    lifecycle.pause(mailing, manager)
+    page = page_of(as_, manager, mailing)
+    assert "paused before its list was formed" in page
+    assert "set for Nov. 20, 2026, 8 p.m." in page
+
+
+def test_that_the_rest_waits_for_the_first_wave_is_said(as_: As, manager: User) -> None:
+    mailing = ground.draft(first_wave=2)
+    lifecycle.launch(mailing, manager, countdown=0)
+    formed(mailing)
+    assert "2 messages go first; the rest waits" in page_of(as_, manager, mailing)
+    Mailing.objects.update(wave_passed_at=timezone.now())
+    assert "go first" not in page_of(as_, manager, mailing)
+
+
 def test_a_time_missed_is_told_on_the_page_and_the_dashboard(
     as_: As, manager: User, clock: Any
 ) -> None:
