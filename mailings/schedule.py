@@ -5,6 +5,7 @@ can be stopped and what is kept where. Reads only.
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.conf import settings
 from django.core.cache import cache
@@ -68,7 +69,9 @@ class Schedule:
         self.keeps = _keeps(mailing, provider, self.now)
         self.validity = provider.validity if provider else None
         self.quiet = self._quiet(choice, will_receive)
-        self.receivers = will_receive - (self.quiet.too_late if self.quiet else 0)
+        # Whoever shares a phone with people in other zones may still get it: about.
+        self.receivers = max(will_receive - (self.quiet.too_late if self.quiet else 0), 0)
+        self.price = Decimal(0)  # for them; schedule_of() knows it
 
     @property
     def watches(self) -> bool:
@@ -133,7 +136,13 @@ class Schedule:
 
 def schedule_of(mailing: Mailing, preview: Preview) -> Schedule:
     """Of the people whom the preview is about."""
-    return Schedule(mailing, preview.choice, preview.funnel.will_receive)
+    schedule = Schedule(mailing, preview.choice, preview.funnel.will_receive)
+    schedule.price = preview.price
+    if (
+        schedule.receivers < preview.funnel.will_receive
+    ):  # whom it would reach too late costs nothing
+        schedule.price *= Decimal(schedule.receivers) / preview.funnel.will_receive
+    return schedule
 
 
 def people_by_zone(choice: audience.Choice) -> dict[str, int]:

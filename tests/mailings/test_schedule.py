@@ -9,6 +9,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone, translation
 
+from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
 from mailings import audience, dispatch, lifecycle, prepare, schedule, starting
@@ -242,9 +243,11 @@ def test_who_sleeps_is_counted_by_zone_and_who_is_guessed(as_: As, asleep: User)
 
 
 def test_who_would_get_it_too_late_is_not_counted_among_those_who_do(as_: As, asleep: User) -> None:
+    Account.objects.update(price="2.5")
     draft = ground.draft(valid_minutes=9 * 60)
     page = text_of(as_(asleep).get(f"/mailings/{draft.pk}/launch/"))
     assert "Send to 2 people?" in page
+    assert "Price, about 5 ₽" in page
     assert "too late when they wake up 3" in page
 
 
