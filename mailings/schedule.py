@@ -246,7 +246,7 @@ def clock_of(mailing: Mailing) -> Clock:
         here=here,
         there=there,
         service=title_of(account) if account else "",
-        recall=recall.standing(mailing) if kept else recall.Standing(0, 0),
+        recall=recall.standing(mailing) if kept else recall.Standing(),
         can_recall=bool(there.messages) and recall.can_recall(mailing),
         wave=_waits_for_wave(mailing),
         funnel=audience.recent_funnel(mailing) if scheduled else None,

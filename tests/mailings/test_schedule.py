@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import audience, dispatch, lifecycle, prepare, schedule, starting
+from mailings import audience, dispatch, lifecycle, prepare, recall, schedule, starting
 from mailings.models import Mailing, Policy
 from tests import people
 from tests.mailings import ground
@@ -343,6 +343,7 @@ def test_held_here_it_can_be_stopped_until_the_minute(as_: As, manager: User, cl
     assert "3 messages wait here: can be stopped until Nov. 20, 2026, 8 p.m." in page
 
 
+@pytest.mark.django_db(transaction=True)
 def test_what_is_handed_over_is_said_and_can_be_asked_back(
     as_: As, manager: User, clock: Any
 ) -> None:
@@ -362,6 +363,11 @@ def test_what_is_handed_over_is_said_and_can_be_asked_back(
     assert "About 3 more it is still being asked." in text_of(answer)
     again = as_(manager).post(address, follow=True)
     assert "keeps nothing of it any more" in text_of(again)
+    recall.recall_due()
+    # The simulator never had them (they were recorded by hand): it gives none back.
+    assert "3 messages it did not give back: they go, or have gone." in page_of(
+        as_, manager, mailing
+    )
 
 
 def test_paused_before_its_list_was_formed_it_says_so(as_: As, manager: User) -> None:
