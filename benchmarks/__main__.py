@@ -1,4 +1,5 @@
 """`python -m benchmarks`: makes a PostgreSQL database of its own, runs everything, drops it.
+`python -m benchmarks audience`: the same for the questions about a million people.
 
 BENCH_DATABASE_URL or DATABASE_URL names a server where that is allowed.
 """
@@ -6,6 +7,7 @@ BENCH_DATABASE_URL or DATABASE_URL names a server where that is allowed.
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -19,32 +21,50 @@ from .processes import emulator, redis
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="smsmail's speed, as ratios inside one run")
-    parser.add_argument("--people", type=int, default=50_000, help="recipients of our mailing")
+    parser.add_argument("what", nargs="?", choices=["pipeline", "audience"], default="pipeline")
+    parser.add_argument("--people", type=int, help="50,000 recipients, or an audience of 1,000,000")
     parser.add_argument("--plain", type=int, default=2_000, help="recipients sent to the plain way")
+    parser.add_argument("--sqlite", action="store_true", help="the audience, in an SQLite file")
     given = parser.parse_args()
+    if given.what == "audience" and given.sqlite:
+        with tempfile.TemporaryDirectory() as folder:
+            return audience("", given.people or 100_000, folder)
     server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("DATABASE_URL", "")
     if urlsplit(server).scheme not in {"postgres", "postgresql"}:
         print("Set BENCH_DATABASE_URL=postgres://... : a server where a database may be made.")
         return 2
+    if given.what == "audience":
+        with own_database(server) as address:
+            return audience(address, given.people or 1_000_000)
     with own_database(server) as address, emulator() as smsc, redis() as broker:
         # Before Django reads its settings; the processes that we start inherit it.
-        os.environ |= {
-            "DATABASE_URL": address,
-            "REDIS_URL": "",  # ours is measured in one process, without wake-ups
-            "BENCH_BROKER": broker,
-            "SMSC_URL": smsc,
-            "SECRET_KEY": "made-up",
-            "FIELD_KEYS": Fernet.generate_key().decode(),
-            "LOG_LEVEL": "WARNING",
-            "DJANGO_SETTINGS_MODULE": "smsmail.settings",
-        }
-        import django
-
-        django.setup()
+        set_up(DATABASE_URL=address, BENCH_BROKER=broker, SMSC_URL=smsc)
         from . import table
 
-        table.fill_and_print(people=given.people, plain_people=given.plain)
+        table.fill_and_print(people=given.people or 50_000, plain_people=given.plain)
     return 0
+
+
+def audience(address: str, people: int, folder: str = "var") -> int:
+    set_up(DATABASE_URL=address, DATA_DIR=folder)
+    from . import audience
+
+    audience.fill_and_print(people=people)
+    return 0
+
+
+def set_up(**environment: str) -> None:
+    os.environ |= {
+        "REDIS_URL": "",  # ours is measured in one process, without wake-ups
+        "SECRET_KEY": "made-up",
+        "FIELD_KEYS": Fernet.generate_key().decode(),
+        "LOG_LEVEL": "WARNING",
+        "DJANGO_SETTINGS_MODULE": "smsmail.settings",
+        **environment,
+    }
+    import django
+
+    django.setup()
 
 
 @contextmanager

@@ -34,6 +34,13 @@ class Sms:
     phone: str
     text: str
     at: datetime | None = None  # the provider keeps it until then; only where it can_schedule()
+    valid_until: datetime | None = None  # of no use to anybody later; None: as long as it likes
+
+    def minutes_valid(self, now: datetime) -> float | None:
+        """From when it is to be sent."""
+        if self.valid_until is None:
+            return None
+        return (self.valid_until - max(now, self.at or now)).total_seconds() / 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +175,11 @@ class Provider:
     parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
     settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
     can_look_up: ClassVar[bool] = False
+    can_cancel: ClassVar[bool] = False  # gives back what it keeps until a time set
+    cancel_pause: ClassVar[float] = 0  # seconds that it wants between two requests of cancel()
+    # Minutes of lifetime that it takes, at least and at most; None: it takes none, and only what has not
+    # been handed over yet can become too old.
+    validity: ClassVar[tuple[int, int] | None] = None
     pretends: ClassVar[bool] = False  # sends nothing to anybody: never stands in for a service
     has_balance: ClassVar[bool] = False
 
@@ -221,5 +233,7 @@ class Provider:
         raise NotImplementedError(self.slug)
 
     def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
-        """Try to take back what was handed over; one CANCELLED report for each taken back."""
+        """Try to take back what was handed over; one CANCELLED report for each taken back. Raises
+        Trouble when it could not be asked.
+        """
         return []

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     NO_SERVICE = "no_service"
     TOO_LATE = "too_late"
     CANCELLED = "cancelled"
+    TAKEN_BACK = "taken_back"
     # why the system pauses a mailing by itself
     MISSED_TIME = "missed_time"
     WAVE_ERRORS = "wave_errors"
@@ -160,6 +161,11 @@ ABOUT: dict[Reason, About] = {
     Reason.CANCELLED: About(
         _("Cancelled before it left"),
         _("The mailing was stopped. Copy it to send the text to these people after all."),
+        Fault.US,
+    ),
+    Reason.TAKEN_BACK: About(
+        _("Taken back from the service"),
+        _("The service kept it until its time and gave it back before it was sent."),
         Fault.US,
     ),
     Reason.NO_SUCH_NUMBER: About(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from users import phones
 from users.rights import Right, needs
@@ -66,7 +67,8 @@ def _last_phones() -> list[str]:
 def _received(phone: str, *, with_links: bool) -> list[Received]:
     if not phone:
         return []
-    newest = SimulatedSms.objects.filter(phone=phone).order_by("-id")
+    # What is kept until a time set has not arrived yet.
+    newest = SimulatedSms.objects.filter(phone=phone, at__lte=timezone.now()).order_by("-id")
     return [
         Received(
             sms.at,

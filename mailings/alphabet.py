@@ -4,7 +4,8 @@ What an encoding holds and how parts are counted is text.py's.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,12 +20,17 @@ EQUALS = {
     **dict.fromkeys("«»„“”‟″〝〞＂", '"'),
     **dict.fromkeys("‘’‚‛′‹›`´ʼ", "'"),
     **dict.fromkeys("‐‑‒–—―−⁃", "-"),
-    **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000\t", " "),
+    **dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006", " "),
+    **dict.fromkeys("\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " "),
+    **dict.fromkeys("\u2028\u2029", "\n"),
     # Seen by nobody, paid for by everybody. The joiners of emoji are not among them.
-    **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
-    **dict.fromkeys("•·●▪", "-"),
+    **dict.fromkeys("\u00ad\u200b\u200e\u200f\u2060\ufeff", ""),
+    **dict.fromkeys("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""),
+    **dict.fromkeys("•·●▪‣◦", "-"),
+    **dict.fromkeys("★☆✱", "*"),
     "…": "...",
     "×": "x",
+    "÷": "/",
     "№": "No",
     "©": "(c)",
     "®": "(r)",
@@ -32,7 +38,17 @@ EQUALS = {
     "₽": "rub",
     "→": "->",
     "←": "<-",
+    "≥": ">=",
+    "≤": "<=",
+    "❗": "!",
+    "❓": "?",
+    "‼": "!!",
+    "⁉": "!?",
 }
+# Two units each in GSM-7, one for their equals. The euro has none that is shorter.
+SHORTER = {"[": "(", "]": ")", "{{": "(", "}}": ")", "~": "-", "\\": "/", "|": "/"}
+# Letters of Cyrillic that a slip of the keyboard leaves in a Latin word, where nobody sees them.
+_ALIKE = dict(zip("аеорсухкіѕјАВЕКМНОРСТУХІЅЈ", "aeopcyxkisjABEKMHOPCTYXISJ", strict=True))
 # Letters that iuliia's Russian scheme does not know: Ukrainian, Belarusian, Kazakh.
 _LETTERS = {
     "і": "i",
@@ -51,9 +67,28 @@ _LETTERS = {
 }
 _LETTERS |= {small.upper(): latin.capitalize() for small, latin in _LETTERS.items()}
 _OTHER_LETTERS = {ord(letter): latin for letter, latin in _LETTERS.items()}
-_TABLE = {ord(sign): equal for sign, equal in EQUALS.items()}
-# Left as they are: the names of variables (not their fallbacks), and links.
-_KEPT = re.compile(r"\{\s*\w+\s*(?=[|}])|https?://[^\s{}«»“”]+")
+
+# What a text is made of, as text.parse() reads it. Left as they are: names of variables (not their
+# fallbacks), and links.
+_PARTS = re.compile(
+    r"\{\{|\}\}"
+    r"|(?P<name>\{\s*\w+\s*\|?)(?P<fallback>(?<=\|)[^{}\n]*)?\}"
+    r"|https?://[^\s{}«»“”…]+"
+)
+_LINK = re.compile(r"https?://\S+")
+# One picture: a flag, or signs joined to one, with the colour of skin and the like.
+_PAINT = "[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*"
+_SHAPE = (
+    f"[\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\U0001f000-\U0001faff]{_PAINT}"
+)
+_PICTURE = f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_SHAPE}(?:\u200d{_SHAPE})*"
+_ONE_PICTURE = re.compile(_PICTURE)
+_PICTURES = re.compile(f"(?:{_PICTURE})+")
+_JOINS = re.compile(_PAINT[:-1] + "|\u200d")
+_SIGN = re.compile(
+    rf"\{{\{{|\}}\}}|(?P<picture>{_PICTURE})|[^\W_][\u0300-\u036f]+|[^\s]|\s", re.DOTALL
+)
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 class Piece(NamedTuple):
@@ -65,7 +100,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A sign of a text that has an equal in GSM-7."""
+    """A sign of a text that has an equal which takes less."""
 
     sign: str
     equal: str
@@ -73,16 +108,44 @@ class Sign:
     times: int
 
 
+class _Swap(NamedTuple):
+    at: int
+    cut: str  # what goes out: the sign, perhaps with a space beside it
+    sign: str
+    equal: str
+
+
 def pieces(body: str) -> list[Piece]:
-    """The text cut up by what its characters cost. In a text of another script nothing forces
+    """A message cut up by what its characters cost. In a text of another script nothing forces
     Unicode but the script: only what takes two units is marked.
     """
+    return _pieces([(body, True)])
+
+
+def written_pieces(written: str) -> list[Piece]:
+    """The same of a text as it is typed: the names of its variables are nothing that is sent."""
+    cut: list[tuple[str, bool]] = []
+    done = 0
+    for part in _PARTS.finditer(written):
+        if part["name"]:
+            cut += [(written[done : part.start()], True), (part["name"], False)]
+            cut += [(part["fallback"] or "", True), ("}", False)]
+            done = part.end()
+    return _pieces([*cut, (written[done:], True)])
+
+
+def _pieces(cut: list[tuple[str, bool]]) -> list[Piece]:
+    """Of runs that are sent and runs that are not."""
+    body = "".join(run for run, sent in cut if sent)
     culprits = text.measure(body).culprits
-    marked = set() if in_another_script(body) else set(culprits)
+    forces = set() if in_another_script(body) else set(culprits)
     dear = text.Encoding.UCS2 if culprits else text.Encoding.GSM
     found: list[Piece] = []
-    for char in body:
-        why = "unicode" if char in marked else "double" if text.is_double(char, dear) else ""
+    for char, sent in ((char, sent) for run, sent in cut for char in run):
+        why = "unicode" if char in forces else "double" if text.is_double(char, dear) else ""
+        if found and found[-1].why and _JOINS.fullmatch(char):
+            why = found[-1].why  # a picture falls apart where it is cut
+        why = why if sent else ""
         if found and found[-1].why == why:
             found[-1] = Piece(found[-1].text + char, why)
         else:
@@ -91,57 +154,142 @@ def pieces(body: str) -> list[Piece]:
 
 
 def in_another_script(body: str) -> bool:
-    """Its letters are outside GSM-7, apart from a few: Cyrillic, say."""
-    outside = set(text.measure(body).culprits)
-    letters = [char for char in body if char.isalpha()]
+    """Its letters are outside GSM-7, apart from a few: Cyrillic, say. Links and accents do not count."""
+    outside = {char for char in text.measure(body).culprits if text.measure(_bare(char)).culprits}
+    letters = [char for char in _LINK.sub("", body) if char.isalpha()]
     return sum(char in outside for char in letters) > SLIP * len(letters)
 
 
 def signs(written: str) -> list[Sign]:
     """What plain() would replace, each sign once, in order."""
-    outside = "".join(_outside(written))
-    return [
-        Sign(char, EQUALS[char], unicodedata.name(char, "").lower(), outside.count(char))
-        for char in dict.fromkeys(outside)
-        if char in EQUALS
-    ]
+    swaps = _swaps(written)
+    times = Counter(swap.sign for swap in swaps)
+    equals = {swap.sign: swap.equal for swap in swaps}
+    return [Sign(sign, equals[sign], _name(sign), times[sign]) for sign in times]
 
 
 def plain(written: str, only: str = "") -> str:
     """Signs replaced by their equals: all, or this one."""
-    table = _TABLE if not only else {ord(only): EQUALS[only]} if only in EQUALS else {}
-    return _outside_links(written, lambda run: run.translate(table))
+    done, kept = 0, []
+    for swap in _swaps(written):
+        if not only or swap.sign == only:
+            kept += [written[done : swap.at], swap.equal]
+            done = swap.at + len(swap.cut)
+    return "".join([*kept, written[done:]])
 
 
 def latin(written: str) -> str:
-    """Transliterated, so that it fits GSM-7 as far as that can be: emoji and other scripts stay."""
-    return _outside_links(written, _latin)
+    """Transliterated, and then plain: it fits GSM-7 as far as that can be. Other scripts stay."""
+    done, kept = 0, []
+    for at, run in _runs(written):
+        kept += [written[done:at], _latin(run)]
+        done = at + len(run)
+    return plain("".join([*kept, written[done:]]))
 
 
 def _latin(run: str) -> str:
-    run = iuliia.MOSMETRO.translate(run.translate(_OTHER_LETTERS)).translate(_TABLE)
-    return "".join(_bare(char) for char in run)
+    return _WORD.sub(lambda word: _word(word[0]), unicodedata.normalize("NFC", run))
 
 
-def _bare(char: str) -> str:
+def _word(word: str) -> str:
+    changed: str = iuliia.MOSMETRO.translate(word.translate(_OTHER_LETTERS))
+    return changed.upper() if len(word) > 1 and word.isupper() else changed
+
+
+def _swaps(written: str) -> list[_Swap]:
+    """What can be replaced and takes less then, by place."""
+    runs = _runs(written)
+    body = "".join(run for _at, run in runs)
+    culprits = text.measure(body).culprits
+    equal_of: Callable[[str], str | None] = SHORTER.get
+    if culprits:
+        equal_of = _for_unicode if in_another_script(body) else _for_gsm
+    found = []
+    for start, run in runs:
+        alike = _places_alike(run)
+        for sign in _SIGN.finditer(run):
+            equal = equal_of(sign[0])
+            if sign.start() in alike:
+                equal = _ALIKE.get(sign[0], equal)
+            if equal is not None and equal != sign[0]:
+                found.append(_cut(written, start + sign.start(), sign[0], equal))
+    return found
+
+
+def _for_gsm(sign: str) -> str | None:
+    """In a text that a few signs make Unicode."""
+    if sign in EQUALS:
+        return EQUALS[sign]
+    if _is_picture(sign):
+        return _instead(sign)
+    base = _bare(sign)
+    return base if not text.measure(base).culprits else None
+
+
+def _for_unicode(sign: str) -> str | None:
+    """In a text that is Unicode anyway: what takes fewer units there."""
+    if _is_picture(sign):
+        equal = _instead(sign)
+    else:
+        equal = EQUALS.get(sign, unicodedata.normalize("NFC", sign))
+    return equal if _units(equal) < _units(sign) else None
+
+
+def _is_picture(sign: str) -> bool:
+    return _ONE_PICTURE.fullmatch(sign) is not None
+
+
+def _instead(picture: str) -> str:
+    """A digit in a box is the digit; most pictures have nothing to say that stands for them."""
+    return picture[0] if picture[0].isascii() else EQUALS.get(picture.rstrip("\ufe0e\ufe0f"), "")
+
+
+def _units(sign: str) -> int:
+    return len(sign.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _bare(sign: str) -> str:
     """A letter without its accent, where only the accent is outside GSM-7."""
-    if not text.measure(char).culprits:
-        return char
-    base = "".join(c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c))
-    return char if text.measure(base).culprits else base
+    whole = unicodedata.normalize("NFC", sign)
+    if not text.measure(whole).culprits:
+        return whole
+    return "".join(c for c in unicodedata.normalize("NFKD", whole) if not unicodedata.combining(c))
 
 
-def _outside_links(written: str, change: Callable[[str], str]) -> str:
-    done, kept = 0, []
-    for found in _KEPT.finditer(written):
-        kept += [change(written[done : found.start()]), found[0]]
-        done = found.end()
-    return "".join([*kept, change(written[done:])])
+def _places_alike(run: str) -> set[int]:
+    """Of letters that belong into the Latin word they stand in, to the eye."""
+    places: set[int] = set()
+    for word in _WORD.finditer(run):
+        odd = [place for place, char in enumerate(word[0]) if not char.isascii()]
+        if len(odd) * 2 <= len(word[0]) and all(word[0][place] in _ALIKE for place in odd):
+            places |= {word.start() + place for place in odd}
+    return places
 
 
-def _outside(written: str) -> Iterator[str]:
-    done = 0
-    for found in _KEPT.finditer(written):
-        yield written[done : found.start()]
-        done = found.end()
-    yield written[done:]
+def _cut(written: str, at: int, sign: str, equal: str) -> _Swap:
+    """A picture goes together with one of the spaces around it."""
+    if equal == "" and (pictures := _PICTURES.match(written, at)):
+        after = written[pictures.end() : pictures.end() + 1]
+        if at and written[at - 1] == " " and after in ("", " ", "\n", ".", ",", "!", "?"):
+            return _Swap(at - 1, " " + sign, sign, equal)
+        alone = pictures.end() == at + len(sign)
+        if alone and (not at or written[at - 1] == "\n") and after == " ":
+            return _Swap(at, sign + " ", sign, equal)
+    return _Swap(at, sign, sign, equal)
+
+
+def _runs(written: str) -> list[tuple[int, str]]:
+    """Where a text may be changed."""
+    runs, done = [], 0
+    for part in _PARTS.finditer(written):
+        if part[0] in {"{{", "}}"}:
+            continue  # a brace like any sign
+        runs.append((done, written[done : part.start()]))
+        if part["fallback"]:
+            runs.append((part.start("fallback"), part["fallback"]))
+        done = part.end()
+    return [*runs, (done, written[done:])]
+
+
+def _name(sign: str) -> str:
+    return ", ".join(unicodedata.name(char, "") for char in sign).lower()

@@ -4,8 +4,10 @@ the launch, the lists under its lines and the preparation, so they cannot disagr
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from django.core.cache import cache
@@ -17,20 +19,24 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
+    Sum,
     Value,
     When,
 )
+from django.utils import timezone
 
 from integrations.reasons import Reason
 from users import consent, finding, segments
+from users.counting import over_everybody
 from users.models import Group, Membership, User
 from users.segments import BadRule
 
 from .cap import cap_of
-from .models import Mailing, Message
+from .models import Arrival, Mailing, Message
 from .values import needs_of, no_value
 
 RECENT = 30  # seconds for which recent_funnel() remembers
+SLOW = 0.1  # seconds: what is counted quicker is counted anew on every page
 OPTED_OUT = Q(consent.opted_out("phone"))
 
 
@@ -44,6 +50,7 @@ class Candidate(NamedTuple):
     phone: str
     city: str
     fields: dict[str, Any]
+    time_zone: str
     why_not: str
 
 
@@ -58,11 +65,13 @@ class Choice:
     needs: frozenset[str] = frozenset()  # needs_of() the text
     mailing: Mailing | None = None  # where it is saved already
     typed: bool = False  # in a form just now: asked again with the next key
+    patience: float | None = None  # seconds that one question about them may take
 
     @classmethod
     def of(cls, mailing: Mailing) -> "Choice":
         rule = mailing.rule
-        if rule is None and mailing.segment is not None:
+        as_it_is = rule is None or mailing.when == Mailing.When.ON_ENTRY
+        if as_it_is and mailing.segment is not None:
             rule = mailing.segment.rule
         groups = mailing.groups.all() if mailing.pk else Group.objects.none()
         return cls(
@@ -100,6 +109,7 @@ class Funnel:
     excluded: dict[Reason, int]
     will_receive: int
     trouble: str = ""  # why the rule cannot be read, in words; nobody is under it then
+    at: datetime | None = field(default=None, compare=False)  # when, where it was not just now
 
     @property
     def left_out(self) -> int:
@@ -117,59 +127,73 @@ class Because(NamedTuple):
 
 
 def funnel(mailing: Mailing | Choice) -> Funnel:
-    """Counted now: a few queries, whatever the number of people."""
+    """Counted now: a few queries, whatever the number of people. Raises TakesLong when one of them
+    takes longer than the choice has patience.
+    """
+    choice = _choice(mailing)
     try:
-        return _counted(_choice(mailing))
+        with over_everybody(choice.patience):
+            return _counted(choice)
     except BadRule as bad:
         return Funnel(0, {}, 0, trouble=str(bad))
 
 
 def recent_funnel(mailing: Mailing | Choice) -> Funnel:
-    """As funnel(), but maybe half a minute old: for what is asked with every key typed."""
+    """As funnel(), but maybe half a minute old where it is asked with every key typed, or took long
+    to count.
+    """
     key = (choice := _choice(mailing)).key("funnel")
-    found: Funnel | None = cache.get(key)
-    if found is None:
-        found = funnel(choice)
-        cache.set(key, found, RECENT)
-    return found
+    found: tuple[Funnel, float] | None = cache.get(key)
+    if found is not None and (choice.typed or found[1] > SLOW):
+        return found[0]
+    began = perf_counter()
+    counted = funnel(choice)
+    took = perf_counter() - began
+    older = replace(counted, at=timezone.now()) if took > SLOW else counted
+    cache.set(key, (older, took), RECENT)
+    return counted
 
 
 def _counted(choice: Choice) -> Funnel:
     """One pass over the people; who has opted out or has no room under the cap is then taken off
     as sets of phones: asking for each person would cost several times as much.
     """
-    mute = Case(When(_nothing_to_say(choice), then=1), default=0) if choice.needs else Value(0)
-    asked = _with_reasons(choice, _about_person(choice)).annotate(mute=mute)
     excluded: Counter[Reason] = Counter()
-    people: Counter[int] = Counter()  # by mute
-    phones: Counter[int] = Counter()
-    for why_not, mute, n, distinct in _sums(asked):
+    fit = 0
+    asked = _with_reasons(choice, _about_person(choice)).order_by().values("why_not")
+    for why_not, n in asked.annotate(n=Count("id")).values_list("why_not", "n"):
         if why_not:
             excluded[Reason(why_not)] += n
         else:
-            people[mute], phones[mute] = n, distinct
-    left = asked.filter(why_not="")
+            fit = n
+    # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
+    left = _chosen(choice).filter(*[each.others for each in _about_person(choice)]).order_by()
+    speaking, phones = _people_and_phones(choice, left)
+    # Somebody may be written down between two questions.
+    mute = max(fit - speaking, 0) if choice.needs else 0
     for each in _about_phone(choice):
-        for _why, mute, n, distinct in _sums(left.filter(each.holds)):
-            excluded[each.reason] += n
-            people[mute] -= n
-            phones[mute] -= distinct
+        of_them = left.filter(each.holds)
+        people = of_them.count() if choice.needs else 0
+        said, theirs = _people_and_phones(choice, of_them)
+        people = people or said
+        excluded[each.reason] += people
+        mute -= people - said
+        speaking -= said
+        phones -= theirs
         left = left.filter(each.others)
-    excluded[Reason.EMPTY_TEXT] = people[1]
-    excluded[Reason.SAME_PHONE] = people[0] - phones[0]
+    excluded[Reason.EMPTY_TEXT] = mute
+    excluded[Reason.SAME_PHONE] = speaking - phones
     told = {reason: excluded[reason] for reason in Reason if excluded[reason]}
-    return Funnel(sum(told.values()) + phones[0], told, phones[0])
+    return Funnel(sum(told.values()) + phones, told, phones)
 
 
-def _sums(asked: "QuerySet[Any]") -> "QuerySet[Any, Any]":
-    """(why_not, mute, people, phones)"""
-    sums: QuerySet[Any, Any] = (
-        asked.order_by()
-        .values("why_not", "mute")
-        .annotate(people=Count("id"), phones=Count("phone", distinct=True))
-        .values_list("why_not", "mute", "people", "phones")
-    )
-    return sums
+def _people_and_phones(choice: Choice, people: "QuerySet[User]") -> tuple[int, int]:
+    """Of those to whom the text says something."""
+    if choice.needs:
+        people = people.exclude(_nothing_to_say(choice))
+    by_phone = people.values("phone").annotate(n=Count("id"))
+    sums = by_phone.aggregate(people=Sum("n"), phones=Count("phone"))
+    return sums["people"] or 0, sums["phones"]
 
 
 # --- people -----------------------------------------------------------------------------------
@@ -179,7 +203,29 @@ def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
     Who has no text or shares a phone shows when the messages are written (prepare.py).
     """
     rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling).order_by("id")
-    found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)[:limit]]
+    return _read(mailing, rows[:limit])
+
+
+def newcomers(mailing: Mailing, limit: int) -> list[int]:
+    """Who has come under the rule of a watching mailing: the next ids after its cursor of those whom
+    it has not considered yet. Raises BadRule.
+    """
+    rows = under(mailing).filter(_not_considered(mailing), id__gt=mailing.cursor).order_by("id")
+    return list(rows.values_list("id", flat=True)[:limit])
+
+
+def still_new(mailing: Mailing, ids: list[int]) -> list[Candidate]:
+    """Of whom newcomers() has found, those for whom it still holds, by id. Raises BadRule."""
+    rows = people(mailing).filter(_not_considered(mailing), id__in=ids)
+    return _read(mailing, rows.order_by("id"))
+
+
+def _not_considered(mailing: Mailing) -> Q:
+    return Q(~Exists(Arrival.objects.filter(mailing=mailing.id, user_id=OuterRef("id"))))
+
+
+def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
+    found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)]
     cap = cap_of(mailing)
     if cap is None:
         return found
@@ -199,11 +245,22 @@ def people(mailing: Mailing) -> "QuerySet[Any]":
     return _with_reasons(choice, [*_about_person(choice), opted_out])
 
 
+def under(mailing: Mailing | Choice) -> "QuerySet[User]":
+    """Everybody under the rule, whether they can get an SMS or not. Raises BadRule."""
+    return _chosen(_choice(mailing))
+
+
 def to_come(mailing: Mailing) -> int:
-    """How many phones between cursor and ceiling would still get a message of their own."""
+    """How many phones between cursor and ceiling would still get a message of their own; while its
+    list is not formed, everybody there is. Who will come under the rule of a watching mailing, nobody
+    knows: none.
+    """
+    if mailing.when == Mailing.When.ON_ENTRY:
+        return 0
+    ceiling = mailing.ceiling or newest()
     have_one = Message.objects.filter(mailing=mailing.id, key=OuterRef("phone"))
     try:
-        rest = fit(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling)
+        rest = fit(mailing).filter(id__gt=mailing.cursor, id__lte=ceiling)
     except BadRule:
         return 0
     return rest.exclude(Exists(have_one)).values("phone").distinct().count()
@@ -250,7 +307,7 @@ def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
 
 
 def newest() -> int:
-    """The ceiling of a mailing launched now: who registers later is not in it."""
+    """The ceiling of a mailing whose list is formed from now on: who registers later is not in it."""
     return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 

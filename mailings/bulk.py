@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection
+from django.db.models import QuerySet
 
 
 class Entry(NamedTuple):
@@ -61,6 +62,37 @@ class Change(NamedTuple):
     final_at: datetime | None
 
 
+class Hit(NamedTuple):
+    """A click as it comes; the fields are columns of mailings_click in this order."""
+
+    message_id: int
+    mailing_id: int
+    position: int
+    at: datetime
+    kind: str
+    method: str
+    user_agent: str
+    signs: str
+    network: str
+
+
+class FirstClick(NamedTuple):
+    """When a person first clicked a link of a message."""
+
+    id: int
+    at: datetime
+
+
+class Judged(NamedTuple):
+    """Clicks that say this of themselves and have this kind, and the kind that they get."""
+
+    method: str
+    user_agent: str
+    signs: str
+    kind: str
+    becomes: str
+
+
 class Learnt(NamedTuple):
     """What a message learns beside its status."""
 
@@ -87,6 +119,42 @@ def insert_messages(entries: Iterable[Entry]) -> None:
             f"INSERT INTO mailings_message ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
             [entry._replace(final_at=_moment(entry.final_at)) for entry in entries],
         )
+
+
+def insert_arrivals(mailing_id: int, ids: "QuerySet[Any, int]", at: datetime) -> None:
+    """Everybody whom this query of ids finds, as having been there before: one statement, so of one
+    moment.
+    """
+    query, values = ids.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO mailings_arrival (mailing_id, user_id, at, before) "  # noqa: S608 - Django's own SQL
+            f"SELECT %s, found.id, %s, %s FROM ({query}) AS found "
+            "WHERE true ON CONFLICT DO NOTHING",  # without WHERE, SQLite reads ON as of a join
+            [mailing_id, _moment(at), True, *values],
+        )
+
+
+def insert_click(hit: Hit, patience: int) -> None:
+    """One statement that waits no longer than so many milliseconds, whoever holds the database.
+    Raises DatabaseError.
+    """
+    columns, marks = ", ".join(Hit._fields), ", ".join(["%s"] * len(Hit._fields))
+    insert = f"INSERT INTO mailings_click ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
+    with connection.cursor() as cursor:
+        if _postgres():
+            # Both in one message to the server and one transaction of their own; inside another one
+            # (there is none when a click comes) the limit would go on to hold for the rest of it.
+            alone = not connection.in_atomic_block
+            limit = f"SET LOCAL statement_timeout = {int(patience)}; " if alone else ""
+            cursor.execute(limit + insert, hit)
+            return
+        cursor.execute(f"PRAGMA busy_timeout = {int(patience)}")
+        try:
+            cursor.execute(insert, hit._replace(at=_moment(hit.at)))
+        finally:
+            usual = connection.settings_dict["OPTIONS"].get("timeout", 5)
+            cursor.execute(f"PRAGMA busy_timeout = {int(usual * 1000)}")
 
 
 def lock_messages(ids: Sequence[int]) -> list[Held]:
@@ -139,6 +207,45 @@ def learn(rows: Sequence[Learnt]) -> None:
         )
 
 
+def set_first_clicks(rows: Sequence[FirstClick]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE mailings_message AS m SET first_click_at = d.at "  # noqa: S608 - our own names
+            f"FROM {_table(_FIRST_CLICK_TYPES)} WHERE m.id = d.id",
+            _columns(rows, len(_FIRST_CLICK_TYPES)),
+        )
+
+
+def first_clicks_anew(messages: Sequence[int]) -> None:
+    """When a person first clicked each of these, from the clicks that are folded."""
+    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
+    differs = "IS DISTINCT FROM" if _postgres() else "IS NOT"
+    first = (
+        "(SELECT min(c.at) FROM mailings_click c WHERE c.message_id = m.id "
+        "AND c.kind = 'person' AND c.folded_at IS NOT NULL)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE mailings_message AS m SET first_click_at = {first} "  # noqa: S608 - our own words
+            f"WHERE m.id {chosen} AND m.first_click_at {differs} {first}",
+            [list(messages) if _postgres() else json.dumps(list(messages))],
+        )
+
+
+def judge_clicks(mailing_id: int, rows: Sequence[Judged]) -> int:
+    """Another kind for the folded clicks of a mailing; how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE mailings_click AS c SET kind = d.becomes FROM {_table(_JUDGED_TYPES)}
+            WHERE c.method = d.method AND c.user_agent = d.user_agent AND c.signs = d.signs
+                AND c.kind = d.kind AND c.folded_at IS NOT NULL AND c.mailing_id = %s
+            """,  # noqa: S608 - our own names
+            [*_columns(rows, len(_JUDGED_TYPES)), mailing_id],
+        )
+        return int(cursor.rowcount)
+
+
 def find_messages(pairs: Sequence[tuple[int, str]]) -> list[Found]:
     """Messages by (dispatch id, phone)."""
     return _find(pairs, "m.dispatch_id = d.holder AND m.phone = d.phone")
@@ -169,6 +276,8 @@ def keys_taken(mailing_id: int, keys: Sequence[str]) -> set[str]:
         return {key for (key,) in cursor.fetchall()}
 
 
+_FIRST_CLICK_TYPES = {"id": "bigint", "at": "timestamptz"}
+_JUDGED_TYPES = dict.fromkeys(Judged._fields, "text")
 _PAIR_TYPES = {"holder": "bigint", "phone": "text"}
 _LEARNT_TYPES = {"id": "bigint", "provider_id": "text", "price": "numeric"}
 _CHANGE_TYPES = {

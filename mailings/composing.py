@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import time_format
@@ -12,14 +12,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from integrations import router
+from users.counting import AT_ONCE, WAITED_FOR
 from users.models import Segment
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import alphabet, bare_links, drafts, reports
+from . import alphabet, bare_links, drafts, reports, saved_texts
 from .forms import DraftForm
-from .models import Mailing
+from .models import Mailing, SavedText
 from .preview import Look, preview_of, service
+from .schedule import schedule_of
 from .values import variables
 
 
@@ -28,29 +30,52 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
     """A new draft, or one that is not launched yet. A post that names a `fix` comes back with the
     text changed and nothing saved.
     """
-    draft = get_object_or_404(reports.mailings(), pk=pk) if pk else Mailing()
+    draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
+    if draft is None:
+        return _deleted(request, pk)
     if draft.state != Mailing.State.DRAFT:
-        return _too_late(request, draft)
-    version = request.POST.get("version", drafts.version_of(draft))
+        return _too_late(request, pk)
     form = _form(request, draft)
     if request.method == "POST" and "fix" not in request.POST and form.is_valid():
-        try:
-            saved = drafts.save(form, request.user, request.POST.get("version"))
-        except drafts.NoDraft:
-            return _too_late(request, draft)
-        except drafts.ChangedMeanwhile as words:
-            form.add_error(None, str(words))
-            version = drafts.version_of(draft)
-        else:
-            return redirect("mailing", pk=saved.draft.pk)
-    context = {
+        return _save(request, form)
+    version = request.POST.get("version", drafts.version_of(draft))
+    return _page(request, form, version=version)
+
+
+def _save(request: SignedIn, form: DraftForm) -> HttpResponse:
+    try:
+        saved = drafts.save(form, request.user, request.POST.get("version"))
+    except drafts.Deleted:
+        return _deleted(request)
+    except drafts.NoDraft:
+        return _too_late(request, form.instance.pk)
+    except drafts.ChangedMeanwhile as words:
+        form.add_error(None, str(words))
+        return _page(request, form, version=drafts.version_of(form.instance), conflict=True)
+    return redirect("mailing", pk=saved.draft.pk)
+
+
+def _page(request: SignedIn, form: DraftForm, **context: Any) -> HttpResponse:
+    pk = form.instance.pk
+    stored = reports.mailings().get(pk=pk) if pk else form.instance  # not as it was typed
+    page = {
         "form": form,
-        "draft": reports.mailings().get(pk=pk) if pk else draft,  # not as it was typed
-        "version": version,
+        "draft": stored,
         "variables": variables(),
-        **_metered(request, form),
+        "saved_texts": SavedText.objects.all() if "text" in form.fields else [],
+        **_metered(request, form, patience=AT_ONCE),
     }
-    return render(request, "mailings/compose.html", context)
+    return render(request, "mailings/compose.html", page | context)
+
+
+def _deleted(request: SignedIn, pk: int | None = None) -> HttpResponse:
+    """Nothing that was written is lost with a draft: it stands in the form of a new one."""
+    other = pk is not None and Mailing.objects.filter(pk=pk).exists()  # a notification, say
+    if other or request.method != "POST":
+        raise Http404
+    form = _form(request, Mailing())
+    form.add_error(None, drafts.deleted_words())
+    return _page(request, form, version="", deleted=True)
 
 
 @needs(Right.EDIT_MAILINGS)
@@ -58,7 +83,7 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
 def meter(request: SignedIn) -> HttpResponse:
     """What the form would come to as it stands, complete or not."""
     form = _form(request, Mailing())
-    return render(request, "mailings/meter.html", _metered(request, form))
+    return render(request, "mailings/meter.html", _metered(request, form, patience=WAITED_FOR))
 
 
 @needs(Right.EDIT_MAILINGS)
@@ -73,13 +98,13 @@ def fix(request: SignedIn) -> HttpResponse:
 @require_POST
 def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
     """{"saved": true, "words", "version", "address", "autosave"}, or {"saved": false, "words"}."""
-    draft = get_object_or_404(reports.mailings(), pk=pk) if pk else Mailing()
+    draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
+    if draft is None:
+        return JsonResponse({"saved": False, "words": drafts.deleted_words()})
     form = _form(request, draft)
     try:
         saved = drafts.save_what_fits(form, request.user, request.POST.get("version"))
-    except drafts.NoDraft:
-        return JsonResponse({"saved": False, "words": _launched_words()})
-    except drafts.ChangedMeanwhile as words:
+    except (drafts.NoDraft, drafts.ChangedMeanwhile) as words:
         return JsonResponse({"saved": False, "words": str(words)})
     now = time_format(timezone.localtime(), "TIME_FORMAT")
     return JsonResponse(
@@ -102,36 +127,39 @@ def _form(request: SignedIn, draft: Mailing) -> DraftForm:
     if not draft.pk and asked.isascii() and asked.isdecimal() and len(asked) < 19:
         chosen = Segment.objects.filter(pk=int(asked)).first()
         initial = {"recipients": "segment", "segment": chosen} if chosen else {}
+    saved = saved_texts.asked_for(request.GET.get("saved", "")) if not draft.pk else None
+    if saved is not None:
+        initial["text"] = saved.text
     with_text = router.current() is not None
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 
 
 def fixed(written: str, how: str) -> str:
-    """ "signs", "sign:«", "latin" or "links"; anything else leaves the text as it is."""
-    what, _colon, sign = how.partition(":")
+    """ "signs", "sign:«", "latin", "links" or "saved:5"; anything else leaves the text as it is."""
+    what, _colon, which = how.partition(":")
     match what:
         case "signs":
             return alphabet.plain(written)
-        case "sign" if sign:
-            return alphabet.plain(written, only=sign)
+        case "sign" if which:
+            return alphabet.plain(written, only=which)
         case "latin":
             return alphabet.latin(written)
         case "links":
             return bare_links.repaired(written)
+        case "saved":
+            return saved_texts.added_to(written, which)
         case _:
             return written
 
 
-def _metered(request: SignedIn, form: DraftForm) -> dict[str, Any]:
+def _metered(request: SignedIn, form: DraftForm, *, patience: float) -> dict[str, Any]:
     look = Look.asked(request.POST)
-    preview = preview_of(form.written, form.choice, request.user, look, form.wrapping)
-    return {"preview": preview, **service()}
+    preview = preview_of(
+        form.written, form.choice, request.user, look, form.wrapping, patience=patience
+    )
+    return {"preview": preview, "schedule": schedule_of(form.instance, preview), **service()}
 
 
-def _too_late(request: SignedIn, draft: Mailing) -> HttpResponse:
-    messages.error(request, _launched_words())
-    return redirect("mailing", pk=draft.pk)
-
-
-def _launched_words() -> str:
-    return _("It has been launched: its text and people can no longer change.")
+def _too_late(request: SignedIn, pk: int | None) -> HttpResponse:
+    messages.error(request, drafts.launched_words())
+    return redirect("mailing", pk=pk)

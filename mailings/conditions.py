@@ -1,11 +1,12 @@
 """What a rule may ask about the mailings that a person got: given to users.conditions at start."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
-from users.conditions import Field, Kind, Operator, Words, days_ago, register
+from users.conditions import Field, Kind, Operator, Words, days_after, days_ago, register
 
 from .models import Dispatch, Mailing, Message
 
@@ -70,13 +71,38 @@ def had_sms(days: int) -> Q:
     return Q(Exists(rows))
 
 
+# --- since when it holds ------------------------------------------------------------------------
+def _moment(column: str) -> Callable[[str], Subquery]:
+    """Of their message in the mailing."""
+    return lambda mailing: Subquery(_messages(mailing).order_by("id").values(column)[:1])
+
+
+def _last_sms() -> Subquery:
+    """By the phone, which has an index; a message of whoever had the phone before is not theirs."""
+    rows = Message.objects.filter(
+        phone=OuterRef("phone"),
+        user_id=OuterRef("id"),
+        status__in=Message.TAKEN,
+        mailing__kind=Mailing.Kind.MAILING,
+    )
+    last = rows.order_by().values("phone").annotate(last=Max("handed_at"))
+    return Subquery(last.values("last"))
+
+
 MAILING = {
-    "received": Operator(_("was delivered:"), Kind.CHOICE, received),
-    "sent": Operator(_("was sent:"), Kind.CHOICE, sent),
-    "clicked": Operator(_("was clicked:"), Kind.CHOICE, clicked),
-    "not_clicked": Operator(_("was sent and not clicked:"), Kind.CHOICE, not_clicked),
+    "received": Operator(_("was delivered:"), Kind.CHOICE, received, _moment("final_at")),
+    "sent": Operator(_("was sent:"), Kind.CHOICE, sent, _moment("handed_at")),
+    "clicked": Operator(_("was clicked:"), Kind.CHOICE, clicked, _moment("first_click_at")),
+    "not_clicked": Operator(
+        _("was sent and not clicked:"), Kind.CHOICE, not_clicked, _moment("handed_at")
+    ),
 }
 LATELY = {
-    "had": Operator(_("came in the last"), Kind.DAYS, had_sms),
-    "had_none": Operator(_("did not come in the last"), Kind.DAYS, lambda days: ~had_sms(days)),
+    "had": Operator(_("came in the last"), Kind.DAYS, had_sms, lambda days: _last_sms()),
+    "had_none": Operator(
+        _("did not come in the last"),
+        Kind.DAYS,
+        lambda days: ~had_sms(days),
+        lambda days: days_after(_last_sms(), days),
+    ),
 }

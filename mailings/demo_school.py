@@ -23,10 +23,10 @@ from integrations.reasons import Reason
 from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, User
 from users.rights import Right, Role
 
-from . import audience, demo_words, recount, text
+from . import audience, demo_clicks, demo_words, recount, text
 from .demo_words import Story
 from .models import Dispatch, Mailing, Message
-from .values import values_of
+from .values import as_launched, values_of
 
 Status = Message.Status
 PEOPLE = 420
@@ -213,7 +213,9 @@ def _refusals(dice: random.Random, people: Sequence[User], manager: User, now: d
 def _mailing(school: School, story: Story, at: datetime) -> Mailing:
     mailing = Mailing.objects.create(
         name=story.name,
-        text=story.text,
+        text=story.text.replace("HOME", settings.PUBLIC_URL),
+        wrap_links=story.wrapped,
+        links_sign_in=story.wrapped,
         everyone=not story.group,
         only_confirmed=story.only_confirmed,
         created_at=at,
@@ -241,7 +243,9 @@ def _tell(school: School, story: Story, *, stopped: bool = False) -> None:
     _hand_over(mailing, school.account, going, launched)
     for message in going:
         _meet_fate(message, dice)
+    clicks = demo_clicks.clicks(mailing, messages, dice)
     Message.objects.bulk_create(messages)
+    demo_clicks.write_down(mailing, clicks)
     mailing.state = Mailing.State.CANCELLED if stopped else Mailing.State.DONE
     mailing.launched_at = launched
     mailing.launched_by = school.manager
@@ -259,7 +263,7 @@ def _messages(
     mailing: Mailing, chosen: Sequence[audience.Candidate], launched: datetime
 ) -> list[Message]:
     """A row for everybody, as prepare.py writes them."""
-    template = text.parse(mailing.text)
+    template = as_launched(mailing.text, mailing.wrapping)
     phones: set[str] = set()
     messages = []
     for each in chosen:
@@ -273,7 +277,7 @@ def _messages(
             values = values_of(each)
             message.key = each.phone
             message.text = text.render(template, values)
-            message.parts = text.parts_of(message.text)
+            message.parts = text.parts_of(message.shown)
             message.status = Status.WAITING
         messages.append(message)
     return messages

@@ -64,13 +64,14 @@ GROUPS = {WRITING: 0.4, PHOTO: 0.3, ENGLISH: 0.25, MARATHON: 0.5, WEBINAR: 0.6, 
 
 
 class Story(NamedTuple):
-    """A mailing of the past. group '' is everyone."""
+    """A mailing of the past. group '' is everyone; HOME in the text is this site."""
 
     days_ago: int
     name: str
     group: str
     text: str
     only_confirmed: bool = False
+    wrapped: bool = False  # its links count clicks; those to this site sign in
 
 
 STORIES = (
@@ -78,15 +79,15 @@ STORIES = (
     Story(189, "Старт курса «Сильный текст»", WRITING, "{first_name|Добрый день}! Курс «Сильный текст» начинается завтра в 19:00 мск. Первый урок уже в личном кабинете."),
     Story(168, "Скидка ко дню рождения школы", "", "Нам три года! До воскресенья скидка 20% на все курсы по слову ТРИГОДА. school.example.com/3"),
     Story(151, "Напоминание о вебинаре", WEBINAR, "{first_name|Здравствуйте}, через час вебинар «Первый клиент». Ждём вас: https://school.example.com/live", only_confirmed=True),
-    Story(133, "Запись вебинара", WEBINAR, "{first_name|Здравствуйте}! Запись вебинара «Первый клиент» открыта до пятницы: https://school.example.com/rec"),
+    Story(133, "Запись вебинара", WEBINAR, "{first_name|Здравствуйте}! Запись вебинара «Первый клиент» открыта до пятницы: https://school.example.com/rec", wrapped=True),
     Story(117, "Набор на «Фотографию на телефон»", "", "{first_name|Здравствуйте}, открыт набор на курс «Фотография на телефон». Мест 40. Подробности: https://school.example.com/photo"),
     Story(96, "Домашнее задание проверено", PHOTO, "{first_name|Здравствуйте}, задание 3 проверено. Комментарий преподавателя ждёт в кабинете."),
     Story(75, "Марафон: первый день", MARATHON, "Марафон начался! Задание дня 1 пришло на {email}. Сдать его можно до полуночи. Удачи, {first_name|друг}!"),
     Story(61, "English club on Friday", ENGLISH, "Hi {first_name|there}! English club this Friday at 19:30. Topic: travel. Join: https://school.example.com/club", only_confirmed=True),
-    Story(47, "Опрос выпускников", ALUMNI, "{first_name|Здравствуйте}, что изменилось после курса? Три вопроса, две минуты: https://school.example.com/ask"),
+    Story(47, "Опрос выпускников", ALUMNI, "{first_name|Здравствуйте}, что изменилось после курса? Три вопроса, две минуты: https://school.example.com/ask", wrapped=True),
     Story(33, "Перенос занятия", WRITING, "Занятие в четверг переносится на пятницу, 19:00 мск. Простите за неудобство. Школа"),
-    Story(19, "Новое расписание", "", "{first_name|Здравствуйте}, с понедельника занятия начинаются на час позже, в 20:00 мск. Расписание: https://school.example.com/plan"),
-    Story(5, "Последний день ранней цены", "", "{first_name|Здравствуйте}, сегодня последний день ранней цены на новые курсы. https://school.example.com/price", only_confirmed=True),
+    Story(19, "Новое расписание", "", "{first_name|Здравствуйте}, с понедельника занятия начинаются на час позже, в 20:00 мск. Расписание: https://school.example.com/plan", wrapped=True),
+    Story(5, "Последний день ранней цены", "", "{first_name|Здравствуйте}, сегодня последний день ранней цены на новые курсы. https://school.example.com/price", only_confirmed=True, wrapped=True),
 )  # fmt: skip
 STOPPED = Story(26, "Приглашение со старой датой", MARATHON, "{first_name|Здравствуйте}, встречаемся в эту среду в 18:00!")  # fmt: skip
-DRAFT = Story(1, "Интенсив на неделю", MARATHON, "{first_name|Здравствуйте}, интенсив начинается в понедельник в 19:00 мск. Ваше место закреплено за {email}.")  # fmt: skip
+DRAFT = Story(1, "Интенсив на неделю", MARATHON, "{first_name|Здравствуйте}, интенсив начинается в понедельник в 19:00 мск. Ваше место закреплено за {email}. Кабинет: HOME/me/", wrapped=True)  # fmt: skip

@@ -16,7 +16,7 @@ from functools import cache
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Case, CharField, Exists, OuterRef, Value, When
+from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.utils import timezone
 
 from integrations import router, short_links
@@ -27,7 +27,8 @@ from integrations.reasons import Fault, Reason
 from users import consent
 from users.models import OptOut
 
-from . import ledger, marks
+from . import ledger, marks, starting
+from .departures import Departure, Leave, may_leave
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 from .prepare import new_lots
@@ -124,29 +125,32 @@ def claim(*, lane: bool = False) -> Lot | None:
     """Take one waiting lot for the account that sends now; None when there is nothing to do now.
     lane: of notifications and tests alone.
 
-    Late refusals are left out here, the last moment before the hand-over.
+    Late refusals, and whose message has outlived its time, are left out here, the last moment before
+    the hand-over.
     """
     with transaction.atomic(durable=True):
         account, places = _free_account(lane=lane)
         if account is None:
             return None
+        provider = router.provider_of(account)
         # Of several places, the last is kept free for a notification.
-        dispatch = _waiting_dispatch(lane=lane or places == 1 < account.parallel)
-        if dispatch is None:
+        waiting = _waiting_dispatch(provider, lane=lane or places == 1 < account.parallel)
+        if waiting is None:
             return None
-        messages = _fit_messages(dispatch)
+        dispatch, too_late = waiting
+        messages = _fit_messages(dispatch, too_late=too_late)
         router.reserve(account, len(messages))
         now = timezone.now()
         dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
         dispatch.account = account
         dispatch.claimed_at = now
-        dispatch.save(update_fields=["state", "account", "claimed_at"])
+        dispatch.save(update_fields=["state", "account", "claimed_at", "send_at"])
         return Lot(
             dispatch_id=dispatch.id,
             mailing_id=dispatch.mailing_id,
             account_id=account.id,
             reference=dispatch.reference,
-            provider=router.provider_of(account),
+            provider=provider,
             messages=messages,
             part_price=account.price or None,
             claimed=clock(),
@@ -212,7 +216,10 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         wait_for = (
             min(lot.provider.settle_seconds, settings.LEASE) if unknown else settings.LOOK_UP_AFTER
         )
-        dispatch.look_up_at = timezone.now() + timedelta(seconds=wait_for)
+        # About what the service keeps until a time set there is nothing to ask before that time.
+        kept_until = None if unknown else dispatch.send_at
+        since = max(timezone.now(), kept_until or timezone.now())
+        dispatch.look_up_at = since + timedelta(seconds=wait_for)
         dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
     _judge_account(lot.account_id, verdicts)
     _judge_mailing(lot.mailing_id, verdicts)
@@ -233,7 +240,8 @@ def _back(dispatch: Dispatch, messages: Sequence[int], *, one_by_one: bool = Fal
     if dispatch.mailing.state == Mailing.State.CANCELLED:
         return [Move(each, Status.CANCELLED, Reason.CANCELLED) for each in messages]
     lots = [[each] for each in messages] if one_by_one else [list(messages)]
-    fresh = new_lots(dispatch.mailing_id, [len(lot) for lot in lots])
+    departures = [Departure.of(dispatch)] * len(lots)
+    fresh = new_lots(dispatch.mailing_id, [len(lot) for lot in lots], departures)
     return [
         Move(each, Status.WAITING, dispatch=new.id)
         for new, lot in zip(fresh, lots, strict=True)
@@ -298,32 +306,45 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
     return (account if places > 0 else None), places
 
 
-def _waiting_dispatch(*, lane: bool) -> Dispatch | None:
-    """Of a notification or test before mailings (lane: of those alone); among mailings by chance, so
-    that a million messages of one do not hold up a hundred of another.
+def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool] | None:
+    """A lot that leaves now, or whose messages have outlived their time (True).
+
+    Of a notification or test before mailings (lane: of those alone); among mailings by chance, so that
+    a million messages of one do not hold up a hundred of another.
     """
     now = timezone.now()
     waiting = Dispatch.objects.filter(state=Dispatch.State.WAITING, not_before__lte=now)
-    mailings = Mailing.objects.filter(Exists(waiting.filter(mailing=OuterRef("pk"))))
+    of_it = waiting.filter(mailing=OuterRef("pk"))
+    mailings = Mailing.objects.filter(
+        # The second wave when the first has passed.
+        Exists(of_it.filter(wave=0))
+        | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False),
+        state__in=Mailing.RUNNING,
+    )
     if lane:
         mailings = mailings.exclude(kind=Mailing.Kind.MAILING)
-    running = list(mailings.filter(state__in=Mailing.RUNNING).values_list("id", "kind"))
+    running = list(mailings)
     random.shuffle(running)
-    running.sort(key=lambda row: row[1] == Mailing.Kind.MAILING)
-    for mailing_id, _kind in running:
-        dispatch = (
-            waiting.select_for_update(skip_locked=True, no_key=True)
-            .filter(mailing_id=mailing_id)
-            .order_by("id")
-            .first()
-        )
-        if dispatch is not None:
-            return dispatch
+    running.sort(key=lambda mailing: mailing.kind == Mailing.Kind.MAILING)
+    for mailing in running:
+        lots = waiting.filter(mailing=mailing)
+        if mailing.wave_passed_at is None:
+            lots = lots.filter(wave=0)
+        lots = lots.select_for_update(skip_locked=True, no_key=True).order_by("id")
+        while (lot := lots.first()) is not None:
+            planned = Departure.of(lot).arrives
+            if starting.missed(mailing, planned, now) and starting.hold_missed(mailing.id):
+                break
+            leave = may_leave(lot, provider, now)
+            if leave is not Leave.HELD:
+                return lot, leave is Leave.TOO_LATE
     return None
 
 
-def _fit_messages(dispatch: Dispatch) -> tuple[Sms, ...]:
-    """The messages still waiting in the lot, less those who refused in between."""
+def _fit_messages(dispatch: Dispatch, *, too_late: bool) -> tuple[Sms, ...]:
+    """The messages still waiting in the lot, less those who refused in between; none of a lot whose
+    lifetime is over.
+    """
     rows = list(
         dispatch.messages.filter(status=Status.WAITING)
         # In the same query: asked with lists of 500 ids and phones, this was half of a claim's time.
@@ -331,7 +352,7 @@ def _fit_messages(dispatch: Dispatch) -> tuple[Sms, ...]:
             why_not=Case(
                 When(consent.forbidden("user_id"), then=Value(Reason.FORBIDDEN)),
                 When(consent.opted_out("phone"), then=Value(Reason.OPTED_OUT)),
-                default=Value(""),
+                default=Value(Reason.TOO_LATE.value if too_late else ""),
                 output_field=CharField(),
             )
         )
@@ -340,10 +361,11 @@ def _fit_messages(dispatch: Dispatch) -> tuple[Sms, ...]:
     )
     late = [Move(key, Status.SKIPPED, reason) for key, _, _, reason in rows if reason]
     ledger.move(late)
+    at, until = dispatch.send_at, dispatch.expires_at
     return tuple(
-        Sms(key, phone, marks.filled(opened(body), key))
-        for key, phone, body, reason in rows
-        if not reason
+        Sms(key, phone, marks.filled(opened(body), key), at, until)
+        for key, phone, body, why in rows
+        if not why
     )
 
 

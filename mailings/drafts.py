@@ -17,12 +17,19 @@ from users.models import AuditEvent, User, audit
 from .forms import DraftForm
 from .models import Mailing
 
-OF_A_DRAFT = tuple(name for name in DraftForm.Meta.fields if name not in {"recipients", "groups"})
+OF_A_DRAFT = (
+    *(name for name in DraftForm.Meta.fields if name not in {"recipients", "groups"}),
+    *("starts_at", "first_wave", "first_percent"),
+)
 SAME_WORK = timedelta(minutes=10)  # changes of one person within are one line of the history
 
 
 class NoDraft(Exception):
-    """It was launched, or deleted, while the form was open."""
+    """It was launched while the form was open, in words."""
+
+
+class Deleted(NoDraft):
+    """It was deleted while the form was open, in words."""
 
 
 class ChangedMeanwhile(Exception):
@@ -36,7 +43,7 @@ class Saved:
 
 
 def version_of(draft: Mailing) -> str:
-    """Of what is stored; '' for a draft that is not. The form carries it along."""
+    """Of what is stored of the form's fields; '' for a draft that is not. The form carries it along."""
     if draft.pk is None:
         return ""
     stored = Mailing.objects.get(pk=draft.pk)
@@ -70,21 +77,37 @@ def _ready(form: DraftForm, by: User, version: str | None) -> bool:
     if draft.pk is None:
         draft.created_by = by
         return True
-    drafts = Mailing.objects.select_for_update(of=("self",)).filter(state=Mailing.State.DRAFT)
-    if not drafts.filter(pk=draft.pk).exists():
-        raise NoDraft
+    stored = Mailing.objects.select_for_update(of=("self",)).filter(pk=draft.pk).first()
+    if stored is None:
+        raise Deleted(deleted_words())
+    if stored.state != Mailing.State.DRAFT:
+        raise NoDraft(launched_words())
     if version is not None and version != version_of(draft):
-        raise ChangedMeanwhile(_by_whom(draft))
+        raise ChangedMeanwhile(_by_whom(draft, by))
     return False
 
 
-def _by_whom(draft: Mailing) -> str:
+def launched_words() -> str:
+    return _("It has been launched: its text and people can no longer change.")
+
+
+def deleted_words() -> str:
+    return _("This draft was deleted meanwhile. What you wrote stands here: save it as a new one.")
+
+
+def _by_whom(draft: Mailing, reader: User) -> str:
     last = AuditEvent.objects.select_related("by").filter(target=f"mailing {draft.pk}").last()
-    words = _(
-        "%(name)s has changed this draft meanwhile. What you wrote stands here: open the draft in"
-        " another window to compare; saving once more replaces what is stored."
+    by = last.by if last else None
+    if by == reader:
+        who = _("You have changed this draft in another window meanwhile.")
+    elif by is not None:
+        who = _("%(name)s has changed this draft meanwhile.") % {"name": by.name}
+    else:
+        who = _("Somebody has changed this draft meanwhile.")
+    kept = _(
+        "What you wrote stands here and is not saved. Saving it by hand replaces what is stored."
     )
-    return words % {"name": last.by.name if last and last.by else _("Somebody")}
+    return f"{who} {kept}"
 
 
 def _note(draft: Mailing, by: User, *, new: bool) -> None:

@@ -111,7 +111,7 @@ def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
             .select_related("mailing", "account")
             .get(id=dispatch_id)
         )
-        waited = timezone.now() - (dispatch.claimed_at or timezone.now())
+        waited = timezone.now() - _since(dispatch)
         unknown = dispatch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
         never_had = list(unknown.values_list("id", flat=True)) if dispatch.look_ups else []
         # One move in one transaction (the order of locks): the rest at the next look, which is near.
@@ -126,6 +126,12 @@ def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
         dispatch.save(update_fields=["look_ups", "look_up_at"])
 
 
+def _since(dispatch: Dispatch) -> datetime:
+    """From when a receipt may be waited for: the hand-over, or the time the service keeps it until."""
+    handed = dispatch.claimed_at or timezone.now()
+    return max(handed, dispatch.send_at or handed)
+
+
 def _next_look(dispatch: Dispatch, *, answered: bool) -> datetime | None:
     open_ = set(
         dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
@@ -135,7 +141,7 @@ def _next_look(dispatch: Dispatch, *, answered: bool) -> datetime | None:
     if not open_:
         return None
     now = timezone.now()
-    since = dispatch.claimed_at or now
+    since = _since(dispatch)
     ends = timedelta(seconds=settings.RECEIPT_WAIT)
     if Status.UNKNOWN in open_ or not answered:
         pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))

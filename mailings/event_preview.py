@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from users.models import Group, User
 
-from . import audience, events, text
+from . import events, text
 from .audience import Choice, Funnel
 from .extremes import Parts, Rendering
 from .links import Wrapping
@@ -56,8 +56,9 @@ class EventPreview(Preview):
     def parts(self) -> Parts:
         return Parts(self.measure.parts, exact=True)
 
-    def _count(self) -> Funnel:
-        return audience.Funnel(0, {}, 0)
+    def _count(self, reader: User) -> None:
+        self.funnel = Funnel(0, {}, 0)
+        self.person = self._person(reader)
 
     def _parsed(self, written: str) -> text.Template:
         return parsed(written, self.wrapping, self.brought)

@@ -17,6 +17,7 @@ from django.db.models import Case, F, Max, Min, Q, Value, When
 from django.db.models.functions import Least, Length, Mod, Trim
 from django.db.models.lookups import Regex
 
+from users.counting import over_everybody
 from users.models import User
 from users.segments import BadRule
 
@@ -72,9 +73,16 @@ def extremes(choice: Choice, template: text.Template) -> Extremes | None:
     return Extremes(max(renderings, key=_taken), min(renderings, key=_taken))
 
 
-def parts(choice: Choice, template: text.Template, people: int, *, cut: int = 0) -> Parts:
+def parts(
+    choice: Choice,
+    template: text.Template,
+    people: int,
+    *,
+    cut: int = 0,
+    some: list[User] | None = None,
+) -> Parts:
     """Of all messages; people is how many get one, as the funnel says. cut: were each text so many
-    characters shorter.
+    characters shorter. some: the sample(), where it is at hand.
     """
     if not people:
         return Parts(0, exact=True)
@@ -82,20 +90,29 @@ def parts(choice: Choice, template: text.Template, people: int, *, cut: int = 0)
         body = text.render(template, {}).strip()
         return Parts(people * text.parts_of(body[: len(body) - cut]), exact=True)
     try:
-        ids = _remembered(choice, f"sample-{people}", lambda: _some(choice, people))
+        some = sample(choice, people) if some is None else some
     except BadRule:
         return Parts(0, exact=True)
-    some = list(User.objects.filter(id__in=ids))
-    bodies = [rendering(template, person).body for person in some]
+    bodies = [_body(template, person) for person in some]
     taken = sum(text.parts_of(body[: len(body) - cut]) for body in bodies)
     if len(some) == people:
         return Parts(taken, exact=True)
     return Parts(round(taken * people / max(len(some), 1)), exact=False)
 
 
+def sample(choice: Choice, people: int) -> list[User]:
+    """By whom parts() reckons. Raises BadRule."""
+    ids = _remembered(choice, f"sample-{people}", lambda: _some(choice, people))
+    return list(User.objects.filter(id__in=ids))
+
+
 def rendering(template: text.Template, person: User) -> Rendering:
-    body = text.render(template, values_of(person)).strip()
+    body = _body(template, person)
     return Rendering(person, body, text.measure(body))
+
+
+def _body(template: text.Template, person: User) -> str:
+    return text.render(template, values_of(person)).strip()
 
 
 def _taken(each: Rendering) -> tuple[int, int]:
@@ -171,6 +188,7 @@ def _remembered(choice: Choice, what: str, find: Callable[[], list[int]]) -> lis
     key = choice.key(what)
     found: list[int] | None = cache.get(key)
     if found is None:
-        found = find()
+        with over_everybody(choice.patience):
+            found = find()
         cache.set(key, found, REMEMBERED)
     return found

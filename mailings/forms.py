@@ -1,21 +1,21 @@
-"""The form of a draft, the search of a list, and whom a test goes to."""
+"""The form of a draft."""
 
 from typing import Any, ClassVar
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from users import phones, segments
+from users import segments
 from users.models import Group, Segment
 
 from . import audience, link_options, links, text
 from .links import Wrapping
 from .models import Mailing
 from .values import needs_of, parsed
+from .when_form import WhenForm
 
 
-class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class DraftForm(WhenForm):
     """A mailing before its launch. Without a connected service there is no text to write."""
 
     recipients = forms.ChoiceField(
@@ -42,6 +42,7 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         fields = (
             *("name", "text", "wrap_links", "links_sign_in"),
             *("recipients", "groups", "segment", "only_confirmed"),
+            *WhenForm.Meta.fields,
         )
         labels: ClassVar = {
             "name": _("Name"),
@@ -179,22 +180,6 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
     def written(self) -> str:
         """The text as it stands in the field, right or wrong."""
         return str(self["text"].value() or "") if "text" in self.fields else ""
-
-
-class TestForm(forms.Form):
-    """Whom a test message goes to: oneself, or another number."""
-
-    phone = forms.CharField(
-        label=_("Phone"),
-        max_length=64,
-        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel"}),
-    )
-
-    def clean_phone(self) -> str:
-        try:
-            return phones.normalize(self.cleaned_data["phone"], settings.DEFAULT_COUNTRY)
-        except phones.BadPhone as bad:
-            raise forms.ValidationError(bad.complaint.label) from bad
 
 
 def _whom(draft: Mailing) -> str:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from . import bulk
-from .models import Counters, Message
+from .models import Click, Counters, Message
 
 Status = Message.Status
 CENT = Decimal("0.0001")  # as the columns keep it: unrounded, rows and counters would drift apart
@@ -108,6 +108,32 @@ def move(
     for mailing_id in sorted(differences):
         _count(mailing_id, differences[mailing_id])
     return moved
+
+
+def count_clicks(mailing_id: int, *, clicks: int, clicked: int, robots: int) -> bool:
+    """Clicks of a batch, as click_folding.py has added them up. Whoever has counted holds the counters
+    until the end of the transaction. False: there are no counters.
+    """
+    _in_transaction()
+    changed = Counters.objects.filter(mailing_id=mailing_id).update(
+        clicks=F("clicks") + clicks, clicked=F("clicked") + clicked, robots=F("robots") + robots
+    )
+    return changed > 0
+
+
+def count_clicks_anew(mailing_id: int) -> None:
+    """From the rows. The counters are locked first, so that what others add comes on top."""
+    _in_transaction()
+    counters = Counters.objects.select_for_update().filter(mailing_id=mailing_id).first()
+    if counters is None:
+        return
+    folded = Click.objects.filter(mailing_id=mailing_id, folded_at__isnull=False)
+    of_people = Count("pk", filter=Q(kind=Click.Kind.PERSON))
+    sums = folded.aggregate(clicks=of_people, all=Count("pk"))
+    counters.clicks, counters.robots = sums["clicks"], sums["all"] - sums["clicks"]
+    clicked = Message.objects.filter(mailing_id=mailing_id, first_click_at__isnull=False)
+    counters.clicked = clicked.count()
+    counters.save(update_fields=["clicks", "clicked", "robots"])
 
 
 def _price(held: bulk.Held, each: Move) -> Decimal | None:

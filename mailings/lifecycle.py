@@ -1,8 +1,9 @@
-"""The life of a mailing: launch, pause, resume, cancel, settle. Every change of state is one
-conditional update that must hit its row: a second click hits none.
+"""The life of a mailing: launch, take back, pause, resume, stop watching, cancel, settle. Every change
+of state is one conditional update that must hit its row: a second click hits none.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -15,7 +16,7 @@ from smsmail.clock import nudge
 from users import segments
 from users.models import User, audit
 
-from . import addresses, audience, ledger, text, values
+from . import addresses, audience, departures, ledger, second_person, starting, text, values
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 
@@ -38,49 +39,94 @@ class Split:
 
     stopped: int
     gone: int
+    kept: int = 0  # of those gone: the service keeps them until their time
 
 
-def launch(mailing: Mailing, by: User) -> None:
-    """From draft to preparing, once. Raises CannotLaunch."""
+def launch(
+    mailing: Mailing, by: User, *, confirms: datetime | None = None, countdown: int | None = None
+) -> None:
+    """From draft to scheduled, once; starting.py goes on from there. A big one first waits for a
+    second person, who says which asked launch they confirm. countdown: seconds until its list is
+    formed; None: as the policy says. Raises CannotLaunch.
+    """
     with transaction.atomic():
-        launched = Mailing.objects.filter(id=mailing.id, state=State.DRAFT).update(
-            state=State.PREPARING,
-            launched_at=timezone.now(),
-            launched_by=by,
-            cursor=0,
-            ceiling=audience.newest(),
+        open_ = Mailing.objects.filter(second_person.open_to(by, confirms), id=mailing.id)
+        launched = open_.update(
+            state=State.SCHEDULED, launched_at=timezone.now(), launched_by=by, cursor=0, ceiling=0
         )
         if not launched:
-            raise CannotLaunch(_("This mailing has been launched already."))
+            raise CannotLaunch(second_person.why_closed(mailing, by))
         # As it is written now, which nobody can change any more; not as the caller read it.
         written = Mailing.objects.select_related("segment").get(id=mailing.id)
-        _check_ready(written)
-        addresses.write_down(written)
-        if written.segment is not None:
+        people = _check_ready(written)
+        if written.starts_at and written.starts_at <= timezone.now():
+            raise CannotLaunch(_("The time set has passed. Choose another one."))
+        # As it was when the launch was asked for, where it was: that is what is confirmed.
+        if written.segment is not None and written.rule is None:
             rule = segments.written_out(segments.read(written.segment.rule))
             Mailing.objects.filter(id=mailing.id).update(rule=rule)
+        if second_person.must_confirm(people, confirms):
+            second_person.ask(mailing, by)
+            return
+        addresses.write_down(written)
         Counters.objects.create(mailing=mailing)
         audit(by, "launched", f"mailing {mailing.id}")
-        nudge("prepare")
+        if written.urgent:
+            audit(by, "launched_urgent", f"mailing {mailing.id}")
+        starting.schedule(written, countdown)
+    mailing.refresh_from_db()
+
+
+def take_back(mailing: Mailing, by: User) -> None:
+    """To a draft again, while its list is not formed: as if it had not been launched."""
+    with transaction.atomic():
+        _change(mailing, {State.SCHEDULED}, State.DRAFT, by, "taken_back")
+        Counters.objects.filter(mailing=mailing).delete()
+        mailing.links.all().delete()  # its text may change again
+        Mailing.objects.filter(id=mailing.id).update(
+            launched_at=None, launched_by=None, leaves_at=None, rule=None
+        )
     mailing.refresh_from_db()
 
 
 def pause(mailing: Mailing, by: User) -> None:
     """Nothing more is handed over until resume(). What has gone has gone."""
-    _change(mailing, Mailing.RUNNING, State.PAUSED, by, "paused")
+    _change(mailing, Mailing.PAUSABLE, State.PAUSED, by, "paused")
 
 
 def resume(mailing: Mailing, by: User) -> None:
-    on = State.SENDING if mailing.prepared_at else State.PREPARING
-    _change(mailing, {State.PAUSED}, on, by, "resumed")
-    nudge("prepare")
-    nudge("hand_over")
+    """On from where it stopped, whatever it stopped for: a time missed, errors of the first wave."""
+    with transaction.atomic():
+        stopped = Mailing.objects.select_for_update(no_key=True).get(id=mailing.id)
+        _change(mailing, {State.PAUSED}, _where_it_was(stopped), by, "resumed")
+        starting.go_on(stopped)
+        nudge("start")
+        nudge("prepare")
+        nudge("hand_over")
+    mailing.refresh_from_db()
+
+
+def stop_watching(mailing: Mailing, by: User) -> None:
+    """Nobody new is taken; what is in it goes on to its end. A paused one stays paused."""
+    with transaction.atomic():
+        held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
+        if not held.watches:
+            raise WrongState(_("It watches no more. Look at the page again."))
+        on = State.PAUSED if held.state == State.PAUSED else State.SENDING
+        _change(mailing, {State.WATCHING, State.PAUSED}, on, by, "watching_stopped")
+        _complete(mailing)
+        nudge("settle")
 
 
 def cancel(mailing: Mailing, by: User) -> Split:
     """Stop for good everything not yet handed over. The rows follow within moments (settle_due)."""
     with transaction.atomic():
         _change(mailing, Mailing.STOPPABLE, State.CANCELLED, by, "cancelled")
+        if not mailing.ceiling and mailing.when == Mailing.When.AT_LAUNCH:
+            # Whom it would have reached is written down, as for any other.
+            mailing.ceiling = audience.newest()
+            mailing.save(update_fields=["ceiling"])
+        _complete(mailing)
         stopped_and_gone = split(mailing)
         nudge("settle")
     return stopped_and_gone
@@ -92,7 +138,11 @@ def split(mailing: Mailing) -> Split:
     in_hand = mailing.dispatches.filter(state=Dispatch.State.HANDING)
     leaving = Message.objects.filter(dispatch__in=in_hand, status=Status.WAITING).count()
     to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
-    return Split(stopped=max(counters.waiting - leaving, 0) + to_come, gone=counters.gone + leaving)
+    return Split(
+        stopped=max(counters.waiting - leaving, 0) + to_come,
+        gone=counters.gone + leaving,
+        kept=departures.kept(mailing),
+    )
 
 
 def delete_draft(mailing: Mailing, by: User) -> None:
@@ -125,7 +175,8 @@ def settle_due() -> bool:
     return _sweep_cancelled()
 
 
-def _check_ready(mailing: Mailing) -> None:
+def _check_ready(mailing: Mailing) -> int:
+    """How many would get it now."""
     if router.current() is None:
         raise CannotLaunch(_("No SMS service is connected. Ask the owner to connect one."))
     if not mailing.text.strip():
@@ -137,8 +188,20 @@ def _check_ready(mailing: Mailing) -> None:
     funnel = audience.funnel(mailing)
     if funnel.trouble:
         raise CannotLaunch(funnel.trouble)
-    if funnel.will_receive == 0:
+    # One that watches may well begin with nobody.
+    if funnel.will_receive == 0 and mailing.when != Mailing.When.ON_ENTRY:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
+    return funnel.will_receive
+
+
+def _where_it_was(stopped: Mailing) -> Mailing.State:
+    """What a paused mailing goes on with."""
+    if stopped.prepared_at:
+        return State.SENDING
+    if stopped.watching_since:
+        return State.WATCHING
+    # Due or not, starting.py begins with it.
+    return State.PREPARING if stopped.ceiling else State.SCHEDULED
 
 
 def _change(
@@ -159,6 +222,13 @@ def _change(
                 % {"state": mailing.get_state_display()}
             )
         audit(by, what, f"mailing {mailing.id}")
+
+
+def _complete(mailing: Mailing) -> None:
+    """A mailing that watched has everybody whom it will ever have: there is no list to finish."""
+    if mailing.when == Mailing.When.ON_ENTRY and mailing.prepared_at is None:
+        mailing.prepared_at = timezone.now()
+        Mailing.objects.filter(id=mailing.id).update(prepared_at=mailing.prepared_at)
 
 
 def _counts(**conditions: int) -> Q:

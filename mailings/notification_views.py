@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import event_preview, events, notifications, reports
+from . import click_reports, event_preview, events, notifications, reports
 from .composing import fixed
 from .event_preview import EventPreview
 from .lifecycle import WrongState
@@ -40,6 +40,7 @@ def notification(request: SignedIn, pk: int) -> HttpResponse:
         "code": row.event == events.PHONE_CODE,
         "preview": event_preview.preview_of(row, request.user),
         "history": reports.history(row),
+        "clicks": click_reports.of(row),
         **progress(row),
     }
     return render(request, "mailings/notification.html", context)

@@ -119,23 +119,33 @@ class NotSent(Exception):
     """Why nothing goes to this person, in words."""
 
 
-def send_test(mailing: Mailing, to: User, by: User, phone: str = "") -> Message:
-    """The mailing's text as this person would get it, now; to another phone (E.164) if given.
+def send_test(
+    mailing: Mailing, to: User, by: User, phone: str = "", whose: User | None = None
+) -> Message:
+    """The mailing's text as this person would get it, now; to another phone (E.164) if given; with
+    the values of somebody else if given, whose own ban does not matter then.
 
     Raises NotSent. Counts in none of the mailing's figures; its short links lead where the mailing's
     do, by the mailing's number in the key.
     """
-    return _test(mailing, to, by, phone or to.phone, values_of(to))
+    return _test(mailing, to, by, phone or to.phone, whose or to)
 
 
 def try_event(
     notification: Mailing, to: User, by: User, values: Mapping[str, str] = NOTHING
 ) -> Message:
     """The same for a notification, on or off, with made-up values of its event."""
-    return _test(notification, to, by, to.phone, values_of(to) | dict(values))
+    return _test(notification, to, by, to.phone, to, values)
 
 
-def _test(mailing: Mailing, to: User, by: User, phone: str, values: Mapping[str, str]) -> Message:
+def _test(
+    mailing: Mailing,
+    to: User,
+    by: User,
+    phone: str,
+    whose: User,
+    values: Mapping[str, str] = NOTHING,
+) -> Message:
     try:
         parsed(mailing.text, mailing.wrapping, mailing.event_values)
     except text.BadText as error:
@@ -145,9 +155,11 @@ def _test(mailing: Mailing, to: User, by: User, phone: str, values: Mapping[str,
         to,
         key=f"test:{mailing.id}:{secrets.token_hex(8)}",
         phone=phone,
-        body=text.render(as_launched(mailing.text, mailing.wrapping), values),
+        body=text.render(
+            as_launched(mailing.text, mailing.wrapping), values_of(whose) | dict(values)
+        ),
     )
-    audit(by, "test_sent", f"mailing {mailing.id}", person=to.id)
+    audit(by, "test_sent", f"mailing {mailing.id}", person=whose.id)
     return message
 
 

@@ -15,6 +15,7 @@ from smsmail.clock import nudge
 from users.segments import BadRule
 
 from . import audience, bulk, cap, ledger, marks, text
+from .departures import Departure, Plan
 from .models import Dispatch, Mailing, Message
 from .values import as_launched, values_of
 
@@ -62,7 +63,7 @@ def prepare_some(mailing_id: int) -> bool:
                 mailing.state = Mailing.State.SENDING
             mailing.save(update_fields=["prepared_at", "state"])
             return False
-        _enter(mailing, chosen)
+        enter(mailing, chosen)
         mailing.cursor = chosen[-1].id
         mailing.save(update_fields=["cursor"])
     nudge("hand_over")
@@ -86,12 +87,15 @@ class _Fit(NamedTuple):
 
     person: audience.Candidate
     text: str
+    departure: Departure
 
 
-def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
+def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
+    """Messages of these people, in this transaction, under the lock of the mailing."""
     now = timezone.now()
     template = as_launched(mailing.text, mailing.wrapping)
     taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])
+    plan = Plan(mailing, now)
     skipped: list[bulk.Entry] = []
     fit: list[_Fit] = []
     for each in chosen:
@@ -99,11 +103,13 @@ def _enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
         # A service would refuse it, and the whole lot with it: "{first_name}" for the nameless.
         why_not = each.why_not or ("" if body else Reason.EMPTY_TEXT)
         why_not = why_not or (Reason.SAME_PHONE if each.phone in taken else "")
-        if why_not:
+        departure = None if why_not else plan.of(each)
+        if departure is None or departure.too_late:
+            why_not = why_not or Reason.TOO_LATE
             skipped.append(_left_out(mailing.id, each, why_not, now))
         else:
             taken.add(each.phone)
-            fit.append(_Fit(each, body))
+            fit.append(_Fit(each, body, departure))
     ledger.enter(mailing.id, [*skipped, *_messages(mailing, fit, now)])
 
 
@@ -130,12 +136,12 @@ def _left_out(mailing_id: int, each: audience.Candidate, why_not: str, now: date
 
 def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk.Entry]:
     cancelled = mailing.state == Mailing.State.CANCELLED
-    size = lot_size()
-    lots = [fit[start : start + size] for start in range(0, len(fit), size)]
-    dispatches = [] if cancelled else new_lots(mailing.id, [len(lot) for lot in lots])
+    lots = _lots(fit)
+    departures = [lot[0].departure for lot in lots]
+    dispatches = [] if cancelled else new_lots(mailing.id, [len(lot) for lot in lots], departures)
     for number, lot in enumerate(lots):
         dispatch_id = None if cancelled else dispatches[number].id
-        for person, body in lot:
+        for person, body, _departure in lot:
             yield bulk.Entry(
                 mailing_id=mailing.id,
                 key=person.phone,
@@ -150,16 +156,36 @@ def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk
             )
 
 
-def new_lots(mailing_id: int, sizes: list[int]) -> list[Dispatch]:
-    """Waiting lots with references of their own, in one statement."""
+def _lots(fit: list[_Fit]) -> list[list[_Fit]]:
+    """Who leaves together: at one time, and in one wave."""
+    groups: dict[Departure, list[_Fit]] = {}
+    for each in fit:
+        groups.setdefault(each.departure, []).append(each)
+    size = lot_size()
+    return [
+        group[start : start + size]
+        for group in groups.values()
+        for start in range(0, len(group), size)
+    ]
+
+
+def new_lots(
+    mailing_id: int, sizes: list[int], departures: list[Departure] | None = None
+) -> list[Dispatch]:
+    """Waiting lots with references of their own, in one statement; None: they may leave now."""
+    at_once = Departure(timezone.now())
     return Dispatch.objects.bulk_create(
         Dispatch(
             mailing_id=mailing_id,
             reference=Dispatch.new_reference(),
             size=size,
-            not_before=timezone.now(),
+            not_before=departure.not_before,
+            send_at=departure.send_at,
+            expires_at=departure.expires_at,
+            zone=departure.zone,
+            wave=departure.wave,
         )
-        for size in sizes
+        for size, departure in zip(sizes, departures or [at_once] * len(sizes), strict=True)
     )
 
 

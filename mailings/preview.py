@@ -2,22 +2,26 @@
 people and money; what would make it cheaper; and which service would carry it. Reads only.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from integrations import router
 from integrations.standing import title_of
+from users.counting import AT_ONCE, TakesLong, over_everybody
 from users.models import User
 
 from . import alphabet, audience, bare_links, extremes, links, text
 from .extremes import Parts, Rendering
+from .forms import place_of
 from .links import Place, Wrapping
 from .models import Mailing
 from .values import parsed
 
 LOOKS = ("person", "longest", "shortest")
+_OPEN = re.compile(r"\{[^{}\n]*$")  # a variable that is being typed just now
 NOT_WORTH = 40  # characters: nobody cuts more out of a text to save a part
 
 
@@ -47,7 +51,8 @@ class Cheaper:
 
 class Preview:
     """A text and a choice of people, for templates. body is what the person would get; where the text
-    cannot be understood, as it was typed.
+    cannot be understood, as it was typed. Where counting takes longer than the choice has patience,
+    the funnel is None, the reader stands in for the person, and nothing is said about all.
     """
 
     def __init__(
@@ -62,19 +67,45 @@ class Preview:
         self.wrapping = wrapping
         self.choice = choice
         self.look = look
-        self.funnel = self._count()
         account = router.current()
         self.part_price = account.price if account else Decimal(0)
+        self.complaint = ""
         try:
             self.template: text.Template | None = self._parsed(written)
-        except text.BadText:
+        except text.BadText as error:
             self.template = None
+            if _OPEN.search(written) is None:
+                self.complaint = place_of(written, error)
         self.found = True  # whoever was looked for
-        self.person = self._person(reader)
+        self.funnel: audience.Funnel | None = None
+        self.person = reader
+        try:
+            with over_everybody(choice.patience):
+                self._count(reader)
+        except TakesLong:
+            self.funnel = None
         self.body = written
         if self.template is not None:
             self.body = self._rendering(self.template, self.person).body
         self.measure = text.measure(self.body)
+
+    def _count(self, reader: User) -> None:
+        """What is asked of all people: here, within the choice's patience, and not by a template."""
+        self.funnel = audience.recent_funnel(self.choice)
+        if self.people:
+            self.person = self._person(reader)
+            _asked = self.extremes, self.parts
+        elif self.look.q:
+            self.found = False
+
+    @property
+    def people(self) -> int:
+        return self.funnel.will_receive if self.funnel else 0
+
+    @property
+    def in_a_moment(self) -> bool:
+        """Not counted yet, and the page may ask once more, with more patience."""
+        return self.funnel is None and self.choice.patience == AT_ONCE
 
     @property
     def understood(self) -> bool:
@@ -84,9 +115,16 @@ class Preview:
     def unicode(self) -> bool:
         return self.measure.encoding is text.Encoding.UCS2
 
-    @property
+    @cached_property
     def pieces(self) -> list[alphabet.Piece]:
+        if self.template is None:
+            return alphabet.written_pieces(self.body)
         return alphabet.pieces(self.body)
+
+    @property
+    def written_pieces(self) -> list[alphabet.Piece]:
+        """The same marks for the text as it is typed, with the line breaks of its field."""
+        return alphabet.written_pieces(self.written.replace("\r\n", "\n"))
 
     @property
     def marked(self) -> set[str]:
@@ -94,7 +132,9 @@ class Preview:
 
     @cached_property
     def extremes(self) -> extremes.Extremes | None:
-        return extremes.extremes(self.choice, self.template) if self.template else None
+        if self.template is None or not self.people:
+            return None
+        return extremes.extremes(self.choice, self.template)
 
     @property
     def longest(self) -> Rendering | None:
@@ -106,10 +146,9 @@ class Preview:
     @cached_property
     def parts(self) -> Parts:
         """Of all messages together."""
-        people = self.funnel.will_receive
         if self.template is None:
-            return Parts(self.measure.parts * people, exact=False)
-        return extremes.parts(self.choice, self.template, people)
+            return Parts(text.parts_of(self.written) * self.people, exact=False)
+        return self._parts(self.template)
 
     @property
     def price(self) -> Decimal:
@@ -117,7 +156,7 @@ class Preview:
         return self.part_price * self.parts.total
 
     # --- what would make it cheaper ---------------------------------------------------------------
-    @property
+    @cached_property
     def signs(self) -> list[alphabet.Sign]:
         return alphabet.signs(self.written)
 
@@ -141,8 +180,7 @@ class Preview:
             return None
         for cut in range(1, NOT_WORTH + 1):
             if text.parts_of(self.body[:-cut]) < parts:
-                people = self.funnel.will_receive
-                others = extremes.parts(self.choice, self.template, people, cut=cut)
+                others = self._parts(self.template, cut)
                 return Cheaper(parts - 1, self._saved(others), cut)
         return None
 
@@ -159,10 +197,6 @@ class Preview:
         return bare_links.bare_links(self.written)
 
     # --- what a notification does otherwise (event_preview.py) --------------------------------------
-    def _count(self) -> audience.Funnel:
-        of = audience.recent_funnel if self.choice.typed else audience.funnel
-        return of(self.choice)
-
     def _parsed(self, written: str) -> text.Template:
         return parsed(written, self.wrapping)
 
@@ -180,8 +214,16 @@ class Preview:
         measure = self._rendering(template, self.person).measure
         if measure.parts >= self.measure.parts and (measure.culprits or not self.unicode):
             return None
-        others = extremes.parts(self.choice, template, self.funnel.will_receive)
+        others = self._parts(template)
         return Cheaper(measure.parts, self._saved(others))
+
+    def _parts(self, template: text.Template, cut: int = 0) -> Parts:
+        some = self._some if self.people and template.slots else None
+        return extremes.parts(self.choice, template, self.people, cut=cut, some=some)
+
+    @cached_property
+    def _some(self) -> list[User]:
+        return extremes.sample(self.choice, self.people)
 
     def _saved(self, others: Parts) -> Decimal:
         return max(self.parts.total - others.total, 0) * self.part_price
@@ -206,10 +248,14 @@ def preview_of(
     reader: User,
     look: Look | None = None,
     wrapping: Wrapping | None = None,
+    *,
+    patience: float | None = None,
 ) -> Preview:
+    """patience: seconds that one question about all people may take; None: as long as it takes."""
     if isinstance(choice, Mailing):
         wrapping = choice.wrapping
         choice = audience.Choice.of(choice)
+    choice = replace(choice, patience=patience)
     return Preview(written, choice, reader, look or Look(), wrapping or Wrapping())
 
 

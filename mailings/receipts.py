@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
 from django.conf import settings
@@ -228,7 +229,8 @@ def _move(message: int, report: Report, dispatch: int | None) -> Move:
         reason=_reason(to, report),
         raw_code=report.raw,
         provider_id=report.provider_id,
-        price=report.price,
+        # What is taken back costs nothing, whatever its hand-over was to cost.
+        price=Decimal(0) if to == Status.CANCELLED else report.price,
         dispatch=dispatch,
     )
 
@@ -236,7 +238,7 @@ def _move(message: int, report: Report, dispatch: int | None) -> Move:
 def _reason(to: str, report: Report) -> str:
     if to in (Status.ACCEPTED, Status.DELIVERED):
         return ""
-    default = {Status.EXPIRED: Reason.EXPIRED, Status.CANCELLED: Reason.CANCELLED}
+    default = {Status.EXPIRED: Reason.EXPIRED, Status.CANCELLED: Reason.TAKEN_BACK}
     return report.reason or default.get(Status(to), Reason.OTHER)
 
 

@@ -12,17 +12,17 @@ from operator import or_
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from integrations.reasons import About, Reason
-from users import phones
+from users import phones, segments
 from users.models import AuditEvent, User
 
-from .models import Counters, Mailing, Message
+from .models import Click, Counters, Mailing, Message
 
 PAGE = 50
 Status = Message.Status
@@ -167,7 +167,8 @@ def month() -> Month:
 
 # --- lists ------------------------------------------------------------------------------------
 def mailings(named: str = "") -> QuerySet[Mailing]:
-    rows = Mailing.objects.filter(kind=Mailing.Kind.MAILING).select_related("counters")
+    mailings = Mailing.objects.filter(kind=Mailing.Kind.MAILING)
+    rows = mailings.select_related("counters", "asked_by")
     if not named:
         return rows
     # SQLite folds the case of ASCII only; these are the cases in which names are written.
@@ -178,16 +179,20 @@ def mailings(named: str = "") -> QuerySet[Mailing]:
 def with_statistics() -> QuerySet[Mailing]:
     """Mailings that have left the desk, and notifications: they share the pages behind figures."""
     rows = Mailing.objects.filter(kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION])
-    return rows.exclude(state=Mailing.State.DRAFT).select_related("counters")
+    return rows.exclude(state__in=Mailing.BEFORE_LAUNCH).select_related("counters")
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which recipients the address asks for: ?status= or ?category=error, ?reason=, ?q=phone."""
+    """Which recipients the address asks for: ?status= or ?category=error, ?reason=, ?q=phone, ?clicked=1
+    and ?link=position (who clicked this one).
+    """
 
     part: Part | None
     reason: str
     q: str
+    clicked: bool = False
+    link: int | None = None
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> "Selection":
@@ -198,7 +203,15 @@ class Selection:
         elif status in set(Status):
             part = next((each for each in PARTS if each.statuses == (status,)), None)
             part = part or _alone(Status(status))
-        return cls(part, reason if reason in set(Reason) else "", query.get("q", "").strip())
+        link = query.get("link", "")
+        position = int(link) if link.isascii() and link.isdecimal() and len(link) < 3 else None
+        return cls(
+            part,
+            reason if reason in set(Reason) else "",
+            query.get("q", "").strip(),
+            clicked=query.get("clicked") == "1" or position is not None,
+            link=position,
+        )
 
     def of(self, mailing: Mailing) -> QuerySet[Message]:
         # A person may have been deleted since: the message stays, its user is then None.
@@ -207,6 +220,12 @@ class Selection:
             rows = rows.filter(status__in=self.part.statuses)
         if self.reason:
             rows = rows.filter(reason=self.reason).exclude(reason="")  # the partial index
+        if self.clicked:
+            rows = rows.filter(first_click_at__isnull=False)  # the partial index
+        if self.link is not None:
+            by_people = Click.objects.filter(message=OuterRef("pk"), position=self.link)
+            by_people = by_people.filter(kind=Click.Kind.PERSON, folded_at__isnull=False)
+            rows = rows.filter(Exists(by_people))
         if self.q:
             rows = rows.filter(_phone_like(self.q))
         return rows
@@ -251,7 +270,11 @@ def reasons(mailing: Mailing, part: Part) -> list[ReasonCount]:
 HISTORY: dict[str, Promise] = {
     "written": _("Draft written"),
     "changed": _("Draft changed"),
+    "asked": _("Launch asked for: a second person must confirm it"),
+    "taken_back": _("Taken back: a draft again"),
+    "sent_back": _("Not confirmed: sent back to the drafts"),
     "launched": _("Launched"),
+    "launched_urgent": _("Launched as urgent: quiet hours do not hold it"),
     "event_added": _("Notification added"),
     "text_changed": _("Notification changed"),
     "switched_on": _("Switched on"),
@@ -259,6 +282,8 @@ HISTORY: dict[str, Promise] = {
     "paused": _("Paused"),
     "resumed": _("Resumed"),
     "cancelled": _("Cancelled"),
+    "recalled": _("The service was asked to give back what it kept"),
+    "watching_stopped": _("Watching stopped: nobody new is taken"),
     "links_revoked": _("Sign-in links revoked"),
     "test_sent": _("Test message sent"),
     "let_be": _("Messages of unknown fate let be"),
@@ -276,6 +301,14 @@ class Event:
 def history(mailing: Mailing) -> list[Event]:
     """What people did to it, newest first."""
     rows = AuditEvent.objects.filter(target=f"mailing {mailing.pk}").select_related("by")
-    return [
-        Event(row.at, HISTORY.get(row.what, row.what), row.by) for row in rows.order_by("-id")[:20]
-    ]
+    return [Event(row.at, _words(row), row.by) for row in rows.order_by("-id")[:20]]
+
+
+def _words(row: AuditEvent) -> str | Promise:
+    if row.what != "rule_changed":
+        return HISTORY.get(row.what, row.what)
+    try:
+        rule = segments.sentence(segments.read(row.details.get("now")))
+    except segments.BadRule:  # what it named is gone since
+        return gettext("The rule was changed")
+    return gettext("The rule was changed, and counts from then on: %(rule)s") % {"rule": rule}

@@ -68,7 +68,7 @@ def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.ACCOUNT)
 def revoke_links(request: SignedIn) -> HttpResponse:
-    back = reverse("me")
+    back = reverse("sending-settings")
     if request.method != "POST":
         return render(request, "mailings/sign_in_revoke_all.html", {"back": back})
     revoke_all(request.user)

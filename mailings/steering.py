@@ -1,5 +1,6 @@
-"""What a manager does to a mailing: launch, pause, resume, cancel, delete, send a test, decide about
-messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in figures, on a page that the dialog shows too.
+"""What a manager does to a mailing: launch, take back, pause, resume, cancel, delete, decide about
+messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in
+figures, on a page that the dialog shows too. Sending a test is in sending_tests.py.
 """
 
 from collections.abc import Callable
@@ -18,25 +19,50 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import lifecycle, notifications, reports, unresolved
-from .forms import TestForm
+from . import lifecycle, reports, second_person, unresolved
 from .models import Mailing
 from .preview import preview_of, service
+from .repeats import sent_lately
+from .schedule import schedule_of
 
 
 @needs(Right.SEND_MAILINGS)
 def launch(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings(), pk=pk)
     if request.method != "POST":
-        preview = preview_of(row.text, row, request.user)
-        return _ask(request, row, "launch", preview=preview, **service())
+        return _ask_launch(request, row)
+    confirms = second_person.which(row, request.POST.get("confirms", ""))
     try:
-        lifecycle.launch(row, request.user)
+        lifecycle.launch(row, request.user, confirms=confirms)
     except lifecycle.CannotLaunch as refusal:
         messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    if row.state == Mailing.State.AWAITING:
+        words = _("Asked for. It goes as soon as somebody else has confirmed it.")
     else:
-        messages.success(request, _("Launched. You can close this page: it goes on by itself."))
+        words = _("Launched. You can close this page: it goes on by itself.")
+    messages.success(request, words)
     return redirect("mailing", pk=pk)
+
+
+def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
+    """In figures; whoever confirms another's launch reads real messages too."""
+    confirms = row.state == Mailing.State.AWAITING
+    if confirms and not second_person.may_confirm(row, request.user):
+        messages.error(request, second_person.why_closed(row, request.user))
+        return redirect("mailing", pk=row.pk)
+    preview = preview_of(row.text, row, request.user)
+    people = preview.people
+    context = {
+        "preview": preview,
+        "schedule": schedule_of(row, preview),
+        "repeats": sent_lately(row),
+        "samples": second_person.samples(row) if confirms else [],
+        "two_people": second_person.must_confirm(people, row.asked_at),
+        "others": [each for each in second_person.launchers() if each != request.user],
+        **service(),
+    }
+    return _ask(request, row, "launch", **context)
 
 
 @needs(Right.SEND_MAILINGS)
@@ -53,7 +79,7 @@ def resume(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def cancel(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings().exclude(state=Mailing.State.DRAFT), pk=pk)
+    row = get_object_or_404(reports.mailings().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "cancel", split=lifecycle.split(row))
     try:
@@ -113,22 +139,6 @@ def delete(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailings")
 
 
-@needs(Right.SEND_MAILINGS)
-def test(request: SignedIn, pk: int) -> HttpResponse:
-    """The draft's text as the reader would get it, to their phone or another."""
-    row = get_object_or_404(reports.mailings(), pk=pk)
-    form = TestForm(request.POST or None, initial={"phone": request.user.phone})
-    if request.method != "POST" or not form.is_valid():
-        return _ask(request, row, "test", form=form)
-    try:
-        phone = form.cleaned_data["phone"]
-        message = notifications.send_test(row, request.user, request.user, phone)
-    except notifications.NotSent as refusal:
-        messages.error(request, str(refusal))
-        return redirect("mailing", pk=pk)
-    return redirect("message", pk=message.pk)
-
-
 def _said(split: lifecycle.Split) -> str:
     if not split.gone:  # while the list is drawn up, how many would have followed is not known
         return _("Cancelled: nothing had gone yet.")
@@ -137,7 +147,11 @@ def _said(split: lifecycle.Split) -> str:
         "Cancelled: %(stopped)s messages stopped, %(gone)s had already gone.",
         split.stopped,
     )
-    return words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
+    said = words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
+    if not split.kept:
+        return said
+    kept = _("Of these the service keeps %(kept)s until the time set.")
+    return f"{said} {kept % {'kept': localize(split.kept)}}"
 
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:

@@ -104,4 +104,7 @@ def _questions(mailing: Mailing) -> QuerySet[Message]:
     unknown = Message.objects.filter(mailing=mailing, status=Status.UNKNOWN).exclude(
         reason=""  # the partial index: an unknown message always says why
     )
+    # What the service keeps until a time set may still be told of.
+    long_enough = now - timedelta(seconds=settings.LOOK_UP_AFTER)
+    unknown = unknown.exclude(dispatch__send_at__gt=long_enough)
     return unknown.filter(asked_long | (waited & ~Q(dispatch__account__in=can_be_asked)))

@@ -21,7 +21,7 @@ from users.models import OwnField
 
 from . import links, marks, text
 from .links import Wrapping
-from .models import Mailing
+from .models import Mailing, SavedText
 
 # What a variable is made of, where it is not an own field.
 COLUMNS = {
@@ -122,14 +122,24 @@ def columns_of(name: str) -> list[Any]:
 
 
 def drafts_with(name: str) -> list[str]:
-    """Names of mailings not yet written out whose text has this variable, and of notifications."""
+    """Names of mailings not yet written out whose text has this variable, of notifications, and of
+    saved texts.
+    """
     over = Q(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
     open_ones = Mailing.objects.filter(
         Q(kind=Mailing.Kind.MAILING) & ~over | Q(kind=Mailing.Kind.NOTIFICATION),
         prepared_at__isnull=True,
         text__contains=name,
     )
-    return [each.name for each in open_ones if _names(each.text, name)]
+    saved = SavedText.objects.filter(text__contains=name)
+    return [
+        *(each.name for each in open_ones if _names(each.text, name)),
+        *(
+            _("saved text “%(name)s”") % {"name": each.name}
+            for each in saved
+            if _names(each.text, name)
+        ),
+    ]
 
 
 def _names(written: str, name: str) -> bool:

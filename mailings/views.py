@@ -10,17 +10,21 @@ from django_htmx.http import HttpResponseStopPolling
 
 from integrations import router
 from integrations.reasons import Reason
+from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports, unresolved
+from . import arrivals, click_reports, reports, second_person, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
+from .repeats import sent_lately
+from .schedule import clock_of, schedule_of
 
 State = Mailing.State
 # Filters of the list: what the address says -> states.
 SHELVES = {
     "draft": frozenset({State.DRAFT}),
+    "awaiting": frozenset({State.AWAITING}),
     "running": Mailing.STOPPABLE | {State.SETTLING},
     "over": frozenset({State.DONE, State.CANCELLED}),
 }
@@ -31,10 +35,12 @@ def dashboard(request: SignedIn) -> HttpResponse:
     if not request.user.may(Right.SEE_MAILINGS):
         return redirect("me")
     rows = reports.mailings()
+    above = SHELVES["running"] | SHELVES["awaiting"]
     context = {
         **service(),
+        "awaiting": rows.filter(state__in=SHELVES["awaiting"]).order_by("asked_at")[:10],
         "running": rows.filter(state__in=SHELVES["running"]).order_by("-id")[:10],
-        "recent": rows.exclude(state__in=SHELVES["running"]).order_by("-id")[:6],
+        "recent": rows.exclude(state__in=above).order_by("-id")[:6],
         "month": reports.month(),
     }
     return render(request, "mailings/dashboard.html", context)
@@ -57,14 +63,22 @@ def mailings(request: SignedIn) -> HttpResponse:
 
 @needs(Right.SEE_MAILINGS)
 def mailing(request: SignedIn, pk: int) -> HttpResponse:
-    """A draft before its launch, or the story of what came of it."""
+    """A draft before its launch, its second person included, or the story of what came of it."""
     if Mailing.objects.filter(pk=pk, kind=Mailing.Kind.NOTIFICATION).exists():
         return redirect("notification", pk=pk)  # the pages behind its figures lead back here
     row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": reports.history(row)}
-    if row.state == State.DRAFT:
-        context |= {"preview": preview_of(row.text, row, request.user), **service()}
+    if row.state in Mailing.BEFORE_LAUNCH:
+        preview = preview_of(row.text, row, request.user, patience=patience(request))
+        context |= {
+            "preview": preview,
+            "schedule": schedule_of(row, preview),
+            "repeats": sent_lately(row),
+            "may_confirm": second_person.may_confirm(row, request.user),
+            **service(),
+        }
         return render(request, "mailings/draft.html", context)
+    context["clicks"] = click_reports.of(row)
     return render(request, "mailings/mailing.html", context | progress(row))
 
 
@@ -94,6 +108,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
         "reason": Reason(chosen.reason).about if chosen.reason else None,
         "page": reports.page_of(chosen.of(row), request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
+        "links": row.links.order_by("position"),
     }
     if chosen.part is not None and chosen.part.slug in {"error", "skipped"}:
         context["reasons"] = reports.reasons(row, chosen.part)
@@ -133,7 +148,9 @@ def progress(row: Mailing) -> dict[str, Any]:
         "figures": reports.figures(counters),
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),
-        "trouble": Reason(row.trouble).about if row.trouble in set(Reason) else None,
+        "trouble": row.trouble_about,
+        "watching": arrivals.watching(row) if row.watches else None,
+        "clock": clock_of(row),
         **_why(row),
         **service(),
     }

@@ -40,11 +40,16 @@ class Job:
 
 
 JOBS = (
+    Job("start", "mailings.starting.start_due", 1),
     Job("prepare", "mailings.prepare.prepare_due", 1),
+    Job("watch", "mailings.watch.watch_due", 2),
     Job("hand_over", "mailings.dispatch.hand_over_due", 1, network=True),
     Job("notify", "mailings.dispatch.notify_due", 1, network=True, lane=True),
     Job("fold_receipts", "mailings.receipts.fold_due", 1),
+    Job("fold_clicks", "mailings.click_folding.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),
+    Job("judge_waves", "mailings.waves.judge_due", 5),
+    Job("recall", "mailings.recall.recall_due", 5, network=True),
     Job("recover", "mailings.dispatch.recover_due", 5),
     Job("enquire", "mailings.enquiry.enquire_due", 5, network=True),
     Job("simulate", "integrations.providers.simulator.report_due", 1),

@@ -122,6 +122,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "smsmail.middleware.SecurityHeadersMiddleware",
+    "mailings.clicks.ShortLinkMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -181,6 +182,8 @@ else:
         )
     DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
     DATABASES["default"]["CONN_MAX_AGE"] = 60
+    # A server that does not answer at all: seconds, or a click on a link would wait for minutes.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -222,6 +225,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for subdomains: they are somebody else's
     "security.W008",  # see SECURE_SSL_REDIRECT
     "security.W021",  # HSTS preload: the domain's owner decides that
+    "models.W040",  # SQLite leaves out the columns that an index only carries along
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 # Named as Django 6 names it; smsmail.middleware sends it until then.

@@ -11,12 +11,36 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
+from mailings import whereabouts
+from mailings.models import Policy
 from tests import people
 from users.models import User
 
 pytest_plugins = ["tests.emulators.fixtures"]
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+# Their processes open a database themselves, by the environment.
+ON_THEIR_OWN = {"crash", "test_worker.py"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database-only", action="store_true", help="leave out tests that never open the database"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the second database, what does not touch it has nothing new to say."""
+    if not config.getoption("--database-only"):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if not _opens_the_database(item)])
+    items[:] = filter(_opens_the_database, items)
+
+
+def _opens_the_database(item: pytest.Item) -> bool:
+    asked = {"db", "transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
+    own = ON_THEIR_OWN & set(item.path.parts)
+    return bool(asked or own or item.get_closest_marker("django_db"))
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +51,9 @@ def quick_passwords(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """The cache is the process's, and outlives the rows of a test."""
+    """The cache is the process's, and outlives the rows of a test; so is what short links know."""
     cache.clear()
+    whereabouts.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +67,12 @@ def no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_countdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launch begins at once, where a test does not save a Policy that says otherwise."""
+    monkeypatch.setattr(Policy._meta.get_field("countdown"), "_get_default", lambda: 0)
 
 
 @pytest.fixture

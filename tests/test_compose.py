@@ -36,7 +36,7 @@ from mailings import lifecycle
 from mailings.models import Mailing
 from users.models import User
 mailing = Mailing.objects.create(name="Made up", text="Webinar at 19:00", everyone=True)
-lifecycle.launch(mailing, User.objects.get(role="owner"))
+lifecycle.launch(mailing, User.objects.get(role="owner"), countdown=0)
 """
 FIGURES = """
 import json

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from integrations.models import Account
-from mailings.models import Counters, Mailing, Message
+from mailings.models import Counters, Mailing, Message, SavedText
 from tests import people
 from users.models import Group, OwnField, Segment, User
 from users.rights import Right, Role
@@ -111,17 +111,30 @@ TABLE = [
     Line("mailing-autosave", STAFF, "post"),
     Line("mailing-edit", STAFF),
     Line("mailing-live", STAFF),
+    Line("mailing-clicks", STAFF),
     Line("mailing-recipients", STAFF),
     Line("mailing-audience", STAFF),
     Line("mailing-reasons", STAFF),
     Line("mailing-launch", STAFF),
+    Line("mailing-take-back", STAFF, "post", 302),
+    Line("mailing-recall", STAFF),
     Line("mailing-pause", STAFF, "post", 302),
     Line("mailing-resume", STAFF, "post", 302),
     Line("mailing-cancel", STAFF),
+    Line("mailing-stop-watching", STAFF),
+    Line("mailing-foresight", STAFF),
+    Line("mailing-would-get", STAFF),
+    Line("mailing-calendar", STAFF),
     Line("mailing-let-be", STAFF),
     Line("mailing-send-again", STAFF),
     Line("mailing-delete", STAFF),
     Line("mailing-test", STAFF),
+    Line("mailing-copy", STAFF, "post", 302),
+    Line("saved-texts", STAFF),
+    Line("saved-text-new", STAFF),
+    Line("saved-text", STAFF),
+    Line("saved-text-delete", STAFF),
+    Line("sending-settings", RESPONSIBLE),
     Line("notifications", STAFF),
     Line("notification", STAFF),
     Line("notification-new", STAFF),
@@ -135,6 +148,8 @@ TABLE = [
     Line("my-messages", EVERYBODY),
     Line("mailing-revoke-links", STAFF),
     Line("revoke-links", RESPONSIBLE),
+    Line("sign-in-by-link", EVERYBODY, status=410, public=True),
+    Line("short-link", EVERYBODY, status=404, public=True),
 ]
 
 
@@ -171,8 +186,10 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "mailing-delete": {"pk": draft.pk},
         "notification": {"pk": notification.pk},
         "message": {"pk": message.pk},
+        "saved-text": {"pk": SavedText.objects.create(name="Webinar", text="Hello").pk},
         "integration": {"slug": "simulator"},
         "echo": {"challenge": "abc"},
+        "short-link": {"token": "abc"},
         "receipt-door": {"slug": "simulator", "key": account.receipt_key},
     }
 

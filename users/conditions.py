@@ -12,7 +12,7 @@ from operator import or_
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
@@ -52,6 +52,8 @@ class Operator:
     label: Words
     kind: Kind
     q: Callable[[Any], Q]  # from the value as clean() gives it
+    # Since when it holds for those for whom it does: an expression over User. None: no date tells.
+    since: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,18 +220,23 @@ def days_ago(days: int) -> datetime:
     return timezone.now() - timedelta(days=days)
 
 
-def _cased(lookup: str, typed: str) -> Q:
-    """In the casings in which words are written: SQLite folds the case of ASCII only, and an index
-    on the column serves all of them.
+def _cases(typed: str) -> list[str]:
+    """The casings in which words are written: SQLite folds the case of ASCII only, and an index on
+    the column serves all of them.
     """
-    cases = {typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()}
-    return reduce(or_, (Q(**{lookup: each}) for each in sorted(cases)))
+    return sorted({typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()})
+
+
+def _cased(lookup: str, typed: str) -> Q:
+    return reduce(or_, (Q(**{lookup: each}) for each in _cases(typed)))
 
 
 def _texts(column: str) -> dict[str, Operator]:
     return {
-        "is": Operator(gettext_lazy("is"), Kind.TEXT, lambda v: _cased(column, v)),
-        "is_not": Operator(gettext_lazy("is not"), Kind.TEXT, lambda v: ~_cased(column, v)),
+        "is": Operator(gettext_lazy("is"), Kind.TEXT, lambda v: Q(**{f"{column}__in": _cases(v)})),
+        "is_not": Operator(
+            gettext_lazy("is not"), Kind.TEXT, lambda v: ~Q(**{f"{column}__in": _cases(v)})
+        ),
         "contains": Operator(
             gettext_lazy("contains"), Kind.TEXT, lambda v: _cased(f"{column}__contains", v)
         ),
@@ -238,29 +245,40 @@ def _texts(column: str) -> dict[str, Operator]:
     }
 
 
-def _moments(column: str) -> dict[str, Operator]:
-    """For a moment that may be missing; what is missing is neither before nor after."""
+def _moments(column: str, *, once: bool) -> dict[str, Operator]:
+    """For a moment that may be missing; what is missing is neither before nor after. once: it never
+    changes, so that it also says since when it is so.
+    """
 
     def q(lookup: str, moment: datetime) -> Q:
         return Q(**{f"{column}__isnull": False, f"{column}__{lookup}": moment})
 
+    since = (lambda v: F(column)) if once else None
     return {
         "between": Operator(
             gettext_lazy("between"),
             Kind.TWO_DATES,
             lambda v: q("gte", midnight(v[0])) & q("lt", midnight(v[1], after=1)),
+            since,
         ),
-        "since": Operator(gettext_lazy("since"), Kind.DATE, lambda v: q("gte", midnight(v))),
-        "before": Operator(gettext_lazy("before"), Kind.DATE, lambda v: q("lt", midnight(v))),
+        "since": Operator(gettext_lazy("since"), Kind.DATE, lambda v: q("gte", midnight(v)), since),
+        "before": Operator(
+            gettext_lazy("before"), Kind.DATE, lambda v: q("lt", midnight(v)), since
+        ),
         "in_days": Operator(
-            gettext_lazy("in the last"), Kind.DAYS, lambda v: q("gte", days_ago(v))
+            gettext_lazy("in the last"), Kind.DAYS, lambda v: q("gte", days_ago(v)), since
         ),
         "not_in_days": Operator(
             gettext_lazy("not in the last"),
             Kind.DAYS,
             lambda v: Q(**{f"{column}__isnull": True}) | q("lt", days_ago(v)),
+            lambda v: days_after(F(column), v),
         ),
     }
+
+
+def days_after(moment: Any, days: int) -> Any:
+    return ExpressionWrapper(moment + timedelta(days=days), output_field=DateTimeField())
 
 
 def _one_of(column: str) -> dict[str, Operator]:
@@ -281,25 +299,35 @@ def _in_group(group: str, **added: datetime) -> Q:
     )
 
 
+def _added(group: str) -> Subquery:
+    membership = Membership.objects.filter(user_id=OuterRef("id"), group_id=int(group))
+    return Subquery(membership.values("added_at"))
+
+
 _GROUP = {
-    "in": Operator(gettext_lazy("is in"), Kind.CHOICE, _in_group),
+    "in": Operator(gettext_lazy("is in"), Kind.CHOICE, _in_group, _added),
     "not_in": Operator(gettext_lazy("is not in"), Kind.CHOICE, lambda v: ~_in_group(v)),
     "since": Operator(
         gettext_lazy("is in, added since"),
         Kind.CHOICE_AND_DATE,
         lambda v: _in_group(v[0], added_at__gte=midnight(v[1])),
+        lambda v: _added(v[0]),
     ),
     "before": Operator(
         gettext_lazy("is in, added before"),
         Kind.CHOICE_AND_DATE,
         lambda v: _in_group(v[0], added_at__lt=midnight(v[1])),
+        lambda v: _added(v[0]),
     ),
 }
 _PHONE = {
     "present": _state(gettext_lazy("is there"), ~Q(phone="")),
     "absent": _state(gettext_lazy("is missing"), Q(phone="")),
-    "confirmed": _state(
-        gettext_lazy("is confirmed"), Q(phone_confirmed_at__isnull=False) & ~Q(phone="")
+    "confirmed": Operator(
+        gettext_lazy("is confirmed"),
+        Kind.NONE,
+        lambda v: Q(phone_confirmed_at__isnull=False) & ~Q(phone=""),
+        lambda v: F("phone_confirmed_at"),
     ),
     "unconfirmed": _state(
         gettext_lazy("is not confirmed"), Q(phone_confirmed_at__isnull=True) & ~Q(phone="")
@@ -330,8 +358,8 @@ _STANDARD = (
     Field("last_name", gettext_lazy("Last name"), PERSON, _texts("last_name")),
     Field("email", gettext_lazy("E-mail"), PERSON, _texts("email")),
     Field("role", gettext_lazy("Type"), PERSON, _one_of("role"), lambda: list(Role.choices)),
-    Field("registered", gettext_lazy("Registered"), PERSON, _moments("date_joined")),
-    Field("seen", gettext_lazy("Last seen"), PERSON, _moments("last_seen_at")),
+    Field("registered", gettext_lazy("Registered"), PERSON, _moments("date_joined", once=True)),
+    Field("seen", gettext_lazy("Last seen"), PERSON, _moments("last_seen_at", once=False)),
     Field("language", gettext_lazy("Language"), PERSON, _one_of("language"), _languages),
     Field("time_zone", gettext_lazy("Time zone"), PERSON, _texts("time_zone")),
     Field("phone", gettext_lazy("Phone"), PHONE, _PHONE),
@@ -348,8 +376,7 @@ def _own(own: OwnField) -> Field:
         return Q(**{f"fields__{own.slug}__{lookup}": value})
 
     def cased(lookup: str, typed: str) -> Q:
-        cases = {typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()}
-        return reduce(or_, (compared(lookup, each) for each in sorted(cases)))
+        return reduce(or_, (compared(lookup, each) for each in _cases(typed)))
 
     def typed(label: Promise, kind: Kind, lookup: str) -> Operator:
         return Operator(label, kind, lambda value: compared(lookup, value))
@@ -357,7 +384,7 @@ def _own(own: OwnField) -> Field:
     filled = Q(fields__has_key=own.slug) & ~compared("exact", "")
     by_kind = {
         OwnField.Kind.TEXT: {
-            "is": Operator(gettext_lazy("is"), Kind.TEXT, lambda v: cased("exact", v)),
+            "is": Operator(gettext_lazy("is"), Kind.TEXT, lambda v: compared("in", _cases(v))),
             "contains": Operator(
                 gettext_lazy("contains"), Kind.TEXT, lambda v: cased("icontains", v)
             ),

@@ -5,9 +5,10 @@ token is read, the room that sends it knows; the session it makes is link_sessio
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpRequest
+
+from smsmail.tries import tries
 
 from . import link_sessions
 from .models import LinkSignIn, User
@@ -38,8 +39,8 @@ def person_of(ticket: Ticket) -> User | None:
 
 def too_many(ticket: Ticket) -> bool:
     """Counted per link and per network, in the cache: one more try is written down here."""
-    of_link = _count(f"link-sign-in:{ticket.message}", LINK_SECONDS)
-    of_network = _count(f"link-sign-in:{ticket.network}", NETWORK_SECONDS)
+    of_link = tries(f"link-sign-in:{ticket.message}", LINK_SECONDS)
+    of_network = tries(f"link-sign-in:{ticket.network}", NETWORK_SECONDS)
     return of_link > PER_LINK or of_network > PER_NETWORK
 
 
@@ -72,11 +73,3 @@ def _judge(person: User, ticket: Ticket) -> Outcome:
     if link_sessions.revoked(person, ticket.source, ticket.handed_at):
         return Outcome.REVOKED
     return Outcome.STAFF if person.is_staff else Outcome.SIGNED_IN
-
-
-def _count(key: str, seconds: int) -> int:
-    cache.add(key, 0, seconds)
-    try:
-        return cache.incr(key)
-    except ValueError:  # it ended between the two
-        return 1

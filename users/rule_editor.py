@@ -121,8 +121,9 @@ class Editor:
             return False
         return True
 
-    def count(self) -> int | None:
-        return segments.count(self.rule) if self.rule else None
+    def count(self, seconds: float) -> int | None:
+        """Raises TakesLong."""
+        return segments.recent_count(self.rule, seconds) if self.rule else None
 
 
 def stored(raw: object, *, of: int | None = None) -> Editor:

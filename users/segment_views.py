@@ -1,6 +1,7 @@
 """Pages of segments: the list, one with its people, the editor of its rule with a live count."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from . import rule_editor, segments
+from .counting import AT_ONCE, WAITED_FOR, TakesLong, over_everybody, patience
 from .finding import PAGE
 from .forms import SegmentForm
 from .models import Segment, User, audit
@@ -44,13 +46,22 @@ def segment(request: SignedIn, pk: int) -> HttpResponse:
     before = request.GET.get("before", "")
     rows: list[User] = []
     words, trouble = _told(shown)
+    in_time = True
     if not trouble:
-        shown.counted = segments.recount(shown)
-        people = segments.people(segments.read(shown.rule, of=pk)).order_by("-id")
-        if before.isascii() and before.isdecimal() and len(before) < 19:
-            people = people.filter(id__lt=int(before))
-        rows = list(people.prefetch_related("groups")[: PAGE + 1])
+        try:
+            with over_everybody(patience(request)):
+                if not before or shown.counted is None:
+                    shown.counted = segments.recount(shown)
+                people = segments.people(segments.read(shown.rule, of=pk)).order_by("-id")
+                if before.isascii() and before.isdecimal() and len(before) < 19:
+                    people = people.filter(id__lt=int(before))
+                rows = list(people.prefetch_related("groups")[: PAGE + 1])
+        except TakesLong:
+            in_time = False
     context = {
+        "in_time": in_time,
+        "in_a_moment": not in_time and patience(request) == AT_ONCE,
+        "again": urlencode({"before": before, "count": 1}),
         "segment": shown,
         "sentence": words,
         "trouble": trouble,
@@ -98,7 +109,8 @@ def segment_rule(request: SignedIn) -> HttpResponse:
 @require_POST
 def segment_count(request: SignedIn) -> HttpResponse:
     """How many people the rule has as it stands."""
-    context = _shown(request, rule_editor.posted(_data(request)), typed=True)
+    editor = rule_editor.posted(_data(request))
+    context = _shown(request, editor, typed=True, seconds=WAITED_FOR)
     return render(request, "users/rule_count.html", context)
 
 
@@ -136,12 +148,27 @@ def _data(request: SignedIn) -> dict[str, str]:
     return {name: str(value) for name, value in request.POST.items()}
 
 
-def _shown(request: SignedIn, editor: rule_editor.Editor, *, typed: bool = False) -> dict[str, Any]:
-    """For templates. Complaints about rows are shown once they were typed, not while one chooses."""
+def _shown(
+    request: SignedIn,
+    editor: rule_editor.Editor,
+    *,
+    typed: bool = False,
+    seconds: float = AT_ONCE,
+) -> dict[str, Any]:
+    """For templates. Complaints about rows are shown once they were typed, not while one chooses. A
+    count that takes longer comes by itself afterwards.
+    """
     number = request.POST.get("segment", "")
     of = int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else None
-    counted = editor.count() if editor.check(of=of) else None
+    counted, in_time = None, True
+    if editor.check(of=of):
+        try:
+            counted = editor.count(seconds)
+        except TakesLong:
+            in_time = False
     return {
+        "in_time": in_time,
+        "in_a_moment": not in_time and seconds == AT_ONCE,
         "editor": editor,
         "matches": rule_editor.MATCHES,
         "counted": counted,

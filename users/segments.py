@@ -2,22 +2,43 @@
 sentence. Everything goes through a whitelist; what cannot be read is a BadRule in words.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from hashlib import sha256
+from operator import and_, or_
 from typing import Any
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
-from django.db.models.lookups import Exact
+from django.core.cache import cache
+from django.core.exceptions import EmptyResultSet, FullResultSet
+from django.db.models import (
+    BooleanField,
+    Case,
+    DateTimeField,
+    Exists,
+    Func,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce, Greatest, Least, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .conditions import BadValue, Field, Operator, fields
+from .counting import over_everybody
 from .models import Segment, User
 
 VERSION = 1
+RECENT = 30  # seconds for which recent_count() remembers
 DEEPEST = 6
 MOST = 100  # conditions and groups in one rule, segments inside it included
 SEGMENT = "segment"
+_NEVER = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
+_FAR = Value(datetime(2970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 Path = tuple[int, ...]  # places of the groups that lead to a condition
 
 
@@ -78,18 +99,44 @@ def read(raw: object, *, of: int | None = None) -> Rule:
 
 def condition(rule: Rule) -> Q:
     """Over User. Nothing joins: a person comes once, whatever the rule."""
+    return _condition(rule, holds=True)
+
+
+def since(rule: Rule) -> Any | None:
+    """Since when the rule holds for those who are under it, as an expression over User: the latest of
+    the dates that its conditions carry (of the parts of "or", the earliest that holds). NULL for
+    whom there is none; None when no condition carries any.
+    """
     match rule:
         case Test():
-            return rule.op.q(rule.value)
+            return rule.op.since(rule.value) if rule.op.since else None
         case Inside():
-            return condition(rule.rule)
+            return since(rule.rule)
         case Not():
-            return _surely_not(condition(rule.part))
+            return None
+        case Join(how="all"):
+            dates = [date for part in rule.parts if (date := since(part)) is not None]
+            return _ends(Greatest, dates, _NEVER) if dates else None
         case Join():
-            joined = Q()
-            for part in rule.parts:
-                joined = joined & condition(part) if rule.how == "all" else joined | condition(part)
-            return joined
+            # A part that carries none may have held for ever: it says nothing.
+            held = [
+                Case(When(condition(part), then=date), output_field=DateTimeField())
+                for part in rule.parts
+                if (date := since(part)) is not None
+            ]
+            return _ends(Least, held, _FAR) if held else None
+
+
+def missing(rule: Rule, person: User) -> list[str]:
+    """What keeps the person from being under the rule, as sentences; [] when nothing does."""
+    if User.objects.filter(condition(rule), pk=person.pk).exists():
+        return []
+    match rule:
+        case Inside():
+            return missing(rule.rule, person)
+        case Join(how="all"):
+            return [each for part in rule.parts for each in missing(part, person)]
+    return [sentence(rule)]
 
 
 def people(rule: Rule) -> QuerySet[User]:
@@ -97,13 +144,26 @@ def people(rule: Rule) -> QuerySet[User]:
     return User.objects.filter(condition(rule), is_active=True)
 
 
-def count(rule: Rule) -> int:
-    return people(rule).count()
+def count(rule: Rule, seconds: float | None = None) -> int:
+    """Raises TakesLong when it takes longer than so many seconds."""
+    with over_everybody(seconds):
+        return people(rule).count()
 
 
-def recount(segment: Segment) -> int:
-    """Count now, and remember it for the list. Raises BadRule."""
-    found = count(read(segment.rule, of=segment.pk))
+def recent_count(rule: Rule, seconds: float | None = None) -> int:
+    """As count(), but maybe half a minute old: for what is asked with every key typed."""
+    written = json.dumps(written_out(rule), sort_keys=True)
+    key = f"rule-{sha256(written.encode()).hexdigest()}"
+    found: int | None = cache.get(key)
+    if found is None:
+        found = count(rule, seconds)
+        cache.set(key, found, RECENT)
+    return found
+
+
+def recount(segment: Segment, seconds: float | None = None) -> int:
+    """Count now, and remember it for the list. Raises BadRule, and TakesLong as count()."""
+    found = count(read(segment.rule, of=segment.pk), seconds)
     Segment.objects.filter(pk=segment.pk).update(counted=found, counted_at=timezone.now())
     return found
 
@@ -123,6 +183,11 @@ def uses(segment_id: int) -> list[Segment]:
     """Segments in whose rule this one stands."""
     others = Segment.objects.exclude(pk=segment_id)
     return [each for each in others if segment_id in set(_named(each.rule))]
+
+
+def inside(segment: Segment) -> set[int]:
+    """It and the segments in its rule, however deep. Raises BadRule."""
+    return {segment.pk, *_insides(read(segment.rule, of=segment.pk))}
 
 
 class _Reader:
@@ -193,10 +258,49 @@ class _Reader:
         return Inside(segment.pk, segment.name, found)
 
 
-def _surely_not(q: Q) -> Q:
+def _ends(of: type[Greatest] | type[Least], dates: list[Any], none: Value) -> Any:
+    """The latest or the earliest. The databases differ about NULL among them: it does not count."""
+    if len(dates) == 1:
+        return dates[0]
+    filled = [Coalesce(date, none, output_field=DateTimeField()) for date in dates]
+    return NullIf(of(*filled, output_field=DateTimeField()), none)
+
+
+def _condition(rule: Rule, *, holds: bool) -> Q:
+    """That the rule holds, or that it does not. A "not" goes down to the single conditions, because a
+    database looks for "in no such row" all at once, and for "not (in such a row or ...)" one by one.
+    """
+    match rule:
+        case Test():
+            q = rule.op.q(rule.value)
+            return q if holds else _not_so(q)
+        case Inside():
+            return _condition(rule.rule, holds=holds)
+        case Not():
+            return _condition(rule.part, holds=not holds)
+        case Join():
+            every = (rule.how == "all") == holds
+            parts = (_condition(part, holds=holds) for part in rule.parts)
+            return reduce(and_ if every else or_, parts)
+
+
+def _not_so(q: Q) -> Q:
+    if len(q.children) == 1 and isinstance(q.children[0], Exists):
+        return ~q
+    return Q(_NotTrue(q))
+
+
+class _NotTrue(Func):
     """What cannot be said (a value is missing) is not so: NOT NULL would be neither."""
-    holds = Case(When(q, then=Value(1)), default=Value(0), output_field=IntegerField())
-    return Q(Exact(holds, Value(0)))
+
+    template = "(%(expressions)s) IS NOT TRUE"
+    output_field = BooleanField()
+
+    def as_sql(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().as_sql(*args, **kwargs)
+        except EmptyResultSet:  # nobody, as Django sees without asking
+            raise FullResultSet from None
 
 
 def _said(rule: Rule) -> str:
@@ -231,6 +335,18 @@ def _json(rule: Rule) -> dict[str, Any]:
             return {"not": _json(rule.part)}
         case Join():
             return {rule.how: [_json(part) for part in rule.parts]}
+
+
+def _insides(rule: Rule) -> Iterator[int]:
+    match rule:
+        case Inside():
+            yield rule.segment
+            yield from _insides(rule.rule)
+        case Not():
+            yield from _insides(rule.part)
+        case Join():
+            for part in rule.parts:
+                yield from _insides(part)
 
 
 def _named(raw: object) -> Iterator[int]:

@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from integrations.http import clock
 from integrations.models import Account, Receipt, SimulatedSms
 from integrations.provider import (
+    Asked,
     Balance,
     Enquiry,
     Note,
@@ -71,6 +72,7 @@ class Simulator(Provider):
     lot = 500
     parallel = 4
     can_look_up = True
+    can_cancel = True
     pretends = True
     has_balance = True
 
@@ -89,6 +91,9 @@ class Simulator(Provider):
             ]
         return [_verdict(sms) for sms in messages]
 
+    def can_schedule(self, at: datetime) -> bool:
+        return at > timezone.now()
+
     def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
         with _own_connection():
             books = {
@@ -103,6 +108,15 @@ class Simulator(Provider):
             for enquiry in enquiries
             for phone in enquiry.phones
         ]
+
+    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
+        """Tears the pages out of its books."""
+        phones = [each.phone for each in asked]
+        kept = SimulatedSms.objects.filter(reference=reference, at__gt=timezone.now())
+        with _own_connection(), transaction.atomic():
+            rows = list(kept.filter(phone__in=phones).values_list("id", "phone"))
+            SimulatedSms.objects.filter(id__in=[key for key, _phone in rows]).delete()
+        return [Report(reference, phone, ReportStatus.CANCELLED) for _key, phone in rows]
 
     def check_note(self, note: Note) -> bool:
         """There is nothing to check: report_due() writes the notes itself."""
@@ -150,11 +164,13 @@ def _refused(phone: str) -> bool:
 
 def _row(reference: str, sms: Sms) -> SimulatedSms:
     spread = secrets.SystemRandom().uniform(SOONEST, LATEST)
+    at = sms.at or timezone.now()
     return SimulatedSms(
         reference=reference,
         phone=sms.phone,
         text=sms.text,
-        report_at=timezone.now() + timedelta(seconds=spread),
+        at=at,
+        report_at=at + timedelta(seconds=spread),
         reported=fate(sms.phone).status is None,  # nothing will ever be told
     )
 

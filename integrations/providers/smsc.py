@@ -107,6 +107,9 @@ class Smsc(Provider):
     parallel = 4  # it wants fewer than 5 calls at once for one login
     settle_seconds = 180
     can_look_up = True
+    can_cancel = True
+    cancel_pause = 60  # one request about several messages a minute, and no more
+    validity = (60, 24 * 60)
     has_balance = True
 
     @classmethod
@@ -126,8 +129,8 @@ class Smsc(Provider):
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         verdicts: list[Verdict] = []
-        # One request has one time.
-        for _at, same_time in groupby(messages, key=lambda sms: sms.at):
+        # One request has one time and one lifetime.
+        for _at, same_time in groupby(messages, key=lambda sms: (sms.at, sms.valid_until)):
             together = list(same_time)
             for start in range(0, len(together), self.lot):
                 some = together[start : start + self.lot]
@@ -151,6 +154,7 @@ class Smsc(Provider):
                 **({"sender": self.credentials.sender} if self.credentials.sender else {}),
                 # "0" and a Unix time: the one form that needs no time zone.
                 **({"time": f"0{int(at.timestamp())}"} if (at := messages[0].at) else {}),
+                **_valid(messages[0]),
             },
             deadline=deadline,
         )
@@ -264,6 +268,8 @@ class Smsc(Provider):
             deadline=http.clock() + settings.LOT_DEADLINE,
         )
         data = parsed(answer)
+        if answer.error or data is None or error_code(data) in (1, 2, 4, 9):
+            raise trouble_of(answer, data)
         rows = rows_of(data)
         if isinstance(data, dict) and len(phones) == 1:
             rows = [data | {"phone": phones[0]}]
@@ -337,6 +343,18 @@ class Smsc(Provider):
         if "mes" not in fields or not (phone := digits(fields.get("phone"))):
             return []
         return [Reply(f"+{phone}", fields["mes"], moment(fields.get("ts")))]
+
+
+def _valid(sms: Sms) -> dict[str, str]:
+    """hh:mm from its sending on. What is shorter or longer than it takes is made to fit: less than an
+    hour may be taken for nonsense, and then nobody would get anything.
+    """
+    minutes = sms.minutes_valid(timezone.now())
+    if minutes is None:
+        return {}
+    least, most = Smsc.validity
+    hours, rest = divmod(round(min(max(minutes, least), most)), 60)
+    return {"valid": f"{hours:02}:{rest:02}"}
 
 
 def _goes_back(rows: Sequence[Row], before: str) -> bool:

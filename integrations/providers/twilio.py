@@ -116,6 +116,8 @@ class Twilio(Provider):
     parallel = 2
     settle_seconds = 180
     can_look_up = True
+    can_cancel = True
+    validity = (1, 600)
     has_balance = True
 
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
@@ -183,6 +185,7 @@ class Twilio(Provider):
             "StatusCallback": callback,
             "ScheduleType": "fixed" if sms.at else "",
             "SendAt": f"{sms.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if sms.at else "",
+            "ValidityPeriod": _seconds_valid(sms),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -277,13 +280,16 @@ class Twilio(Provider):
         began = time.monotonic()
         deadline = http.clock() + settings.LOT_DEADLINE
 
-        def cancel_one(each: Asked) -> bool:
+        def cancel_one(each: Asked) -> http.Answer:
             path = f"Messages/{quote(each.provider_id, safe='')}"
-            answer = self._post(path, {"Status": "canceled"}, deadline=deadline)
-            return answer.status == 200 and parsed(answer).get("status") == "canceled"
+            return self._post(path, {"Status": "canceled"}, deadline=deadline)
 
         known = [each for each in asked if each.provider_id]
-        gone = [each for each, done in zip(known, _burst(cancel_one, known), strict=True) if done]
+        answers = _burst(cancel_one, known)
+        gone = [each for each, answer in zip(known, answers, strict=True) if _canceled(answer)]
+        unheard = [answer for answer in answers if answer.error or answer.status >= 500]
+        if unheard and not gone:
+            raise trouble_of(unheard[0], parsed(unheard[0]))
         _log("cancel", reference, ["cancelled" for _each in gone], began)
         return [
             Report(reference, each.phone, ReportStatus.CANCELLED, provider_id=each.provider_id)
@@ -320,6 +326,19 @@ class Twilio(Provider):
     def read_replies(self, note: Note) -> list[Reply]:
         reply = reply_from_call(note)
         return [reply] if reply else []
+
+
+def _canceled(answer: http.Answer) -> bool:
+    return answer.status == 200 and parsed(answer).get("status") == "canceled"
+
+
+def _seconds_valid(sms: Sms) -> str:
+    """ "" leaves it to Twilio: ten hours, which is the most there is."""
+    minutes = sms.minutes_valid(timezone.now())
+    if minutes is None:
+        return ""
+    least, most = (60 * each for each in Twilio.validity)
+    return str(round(min(max(60 * minutes, least), most)))
 
 
 def _burst(do: Callable[[T], R], what: Sequence[T]) -> list[R]:

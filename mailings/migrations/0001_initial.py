@@ -35,10 +35,12 @@ class Migration(migrations.Migration):
                 ('sign_in_revoked_at', models.DateTimeField(blank=True, null=True)),
                 ('when', models.CharField(choices=[('at_launch', 'Right after launch'), ('on_entry', 'After a user comes under the rule')], default='at_launch', max_length=16, verbose_name='when to send')),
                 ('starts_at', models.DateTimeField(blank=True, null=True, verbose_name='scheduled time')),
+                ('present_too', models.BooleanField(default=True)),
                 ('hand_over', models.CharField(choices=[('early', 'Hand over beforehand; the service sends at the minute'), ('hold', 'Hold here until the minute')], default='early', max_length=8)),
                 ('valid_minutes', models.PositiveIntegerField(blank=True, null=True, verbose_name='lifetime, minutes')),
                 ('urgent', models.BooleanField(default=False, verbose_name='urgent: also in quiet hours')),
                 ('first_wave', models.PositiveIntegerField(default=0, verbose_name='first wave')),
+                ('first_percent', models.PositiveSmallIntegerField(default=0)),
                 ('error_limit', models.PositiveSmallIntegerField(default=5, verbose_name='errors allowed, %')),
                 ('state', models.CharField(choices=[('draft', 'Draft'), ('awaiting', 'Waiting for a second person'), ('scheduled', 'Scheduled'), ('watching', 'Watching the rule'), ('preparing', 'Preparing'), ('sending', 'Sending'), ('paused', 'Paused'), ('settling', 'Waiting for receipts'), ('done', 'Done'), ('cancelled', 'Cancelled')], default='draft', max_length=16)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
@@ -49,6 +51,8 @@ class Migration(migrations.Migration):
                 ('cursor', models.BigIntegerField(default=0)),
                 ('ceiling', models.BigIntegerField(default=0)),
                 ('prepared_at', models.DateTimeField(blank=True, null=True)),
+                ('watching_since', models.DateTimeField(blank=True, null=True)),
+                ('watched_at', models.DateTimeField(blank=True, null=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
                 ('trouble', models.CharField(blank=True, max_length=32)),
                 ('trouble_raw', models.CharField(blank=True, max_length=64)),
@@ -58,6 +62,19 @@ class Migration(migrations.Migration):
                 ('launched_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('segment', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.segment', verbose_name='segment')),
             ],
+        ),
+        migrations.CreateModel(
+            name='Arrival',
+            fields=[
+                ('pk', models.CompositePrimaryKey('mailing_id', 'user_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('at', models.DateTimeField()),
+                ('before', models.BooleanField(default=False)),
+                ('mailing', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='arrivals', to='mailings.mailing')),
+                ('user', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('before', False)), fields=['mailing', 'at'], name='arrival_at')],
+            },
         ),
         migrations.CreateModel(
             name='ClickHour',
@@ -79,11 +96,13 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('send_at', models.DateTimeField(blank=True, null=True)),
                 ('wave', models.PositiveSmallIntegerField(default=0)),
+                ('zone', models.CharField(blank=True, max_length=64)),
                 ('reference', models.CharField(max_length=40, unique=True)),
                 ('claimed_at', models.DateTimeField(blank=True, null=True)),
                 ('answered_at', models.DateTimeField(blank=True, null=True)),
                 ('look_up_at', models.DateTimeField(blank=True, null=True)),
                 ('look_ups', models.PositiveSmallIntegerField(default=0)),
+                ('recall_at', models.DateTimeField(blank=True, null=True)),
                 ('account', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='integrations.account')),
                 ('mailing', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='dispatches', to='mailings.mailing')),
             ],
@@ -220,6 +239,10 @@ class Migration(migrations.Migration):
             model_name='dispatch',
             index=models.Index(condition=models.Q(('look_up_at__isnull', False)), fields=['look_up_at'], name='dispatch_look_up'),
         ),
+        migrations.AddIndex(
+            model_name='dispatch',
+            index=models.Index(condition=models.Q(('recall_at__isnull', False)), fields=['recall_at'], name='dispatch_recall'),
+        ),
         migrations.AddConstraint(
             model_name='link',
             constraint=models.UniqueConstraint(fields=('mailing', 'position'), name='one_link_per_position'),
@@ -238,11 +261,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='message',
+            index=models.Index(fields=['user', 'mailing'], name='message_user'),
+        ),
+        migrations.AddIndex(
+            model_name='message',
             index=models.Index(condition=models.Q(('reason', ''), _negated=True), fields=['mailing', 'reason', 'id'], name='message_reason'),
         ),
         migrations.AddIndex(
             model_name='message',
-            index=models.Index(condition=models.Q(('first_click_at__isnull', False)), fields=['mailing', 'id'], name='message_clicked'),
+            index=models.Index(condition=models.Q(('first_click_at__isnull', False)), fields=['mailing', 'id'], include=('user',), name='message_clicked'),
         ),
         migrations.AddConstraint(
             model_name='message',

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from integrations.models import Account
+from integrations.reasons import About, Reason
 from mailings.links import Wrapping
 from users.models import Group, Segment
 
@@ -51,8 +52,10 @@ class Mailing(models.Model):
         EARLY = "early", _("Hand over beforehand; the service sends at the minute")
         HOLD = "hold", _("Hold here until the minute")
 
-    RUNNING = frozenset({State.PREPARING, State.SENDING})
-    STOPPABLE = frozenset({State.PREPARING, State.SENDING, State.PAUSED})
+    BEFORE_LAUNCH = frozenset({State.DRAFT, State.AWAITING})  # no counters, no messages yet
+    RUNNING = frozenset({State.PREPARING, State.SENDING, State.WATCHING})
+    PAUSABLE = RUNNING | {State.SCHEDULED}
+    STOPPABLE = PAUSABLE | {State.PAUSED}
 
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
     name = models.CharField(_("name"), max_length=120)
@@ -71,7 +74,8 @@ class Mailing(models.Model):
         related_name="+",
     )
     # The segment's rule at launch, segments inside it written out: later changes do not reach a
-    # mailing that is being prepared. null before the launch, and for everyone and groups.
+    # mailing that is being prepared. null before the launch, and for everyone and groups. One that
+    # watches goes by the segment as it is; here stands the rule of its last look.
     rule = models.JSONField(null=True, blank=True)
     only_confirmed = models.BooleanField(_("only confirmed numbers"), default=False)
 
@@ -84,10 +88,14 @@ class Mailing(models.Model):
     # When
     when = models.CharField(_("when to send"), max_length=16, choices=When, default=When.AT_LAUNCH)
     starts_at = models.DateTimeField(_("scheduled time"), null=True, blank=True)
+    # On entry: do those get it who are under the rule when the watching begins?
+    present_too = models.BooleanField(default=True)
     hand_over = models.CharField(max_length=8, choices=HandOver, default=HandOver.EARLY)
     valid_minutes = models.PositiveIntegerField(_("lifetime, minutes"), null=True, blank=True)
     urgent = models.BooleanField(_("urgent: also in quiet hours"), default=False)
     first_wave = models.PositiveIntegerField(_("first wave"), default=0)  # messages; 0: no waves
+    # Or so many percent: the launch makes messages of them.
+    first_percent = models.PositiveSmallIntegerField(default=0)
     error_limit = models.PositiveSmallIntegerField(_("errors allowed, %"), default=5)
     state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
 
@@ -104,13 +112,19 @@ class Mailing(models.Model):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    # The countdown after the launch: nothing is handed over before.
+    # When the list is formed: the countdown after the launch, or the hours before the time set. Until
+    # then everything can be taken back. A resumption long after that moment makes it anew.
     leaves_at = models.DateTimeField(null=True, blank=True)
     wave_passed_at = models.DateTimeField(null=True, blank=True)
-    # Preparation walks people by id: cursor is the last one done, ceiling the newest at launch.
+    # Preparation walks people by id: cursor is the last one done, ceiling the newest when the
+    # list began to be formed (0: not yet). Looks for new people walk them too: 0 between two looks.
     cursor = models.BigIntegerField(default=0)
     ceiling = models.BigIntegerField(default=0)
+    # Nobody comes into it any more: the list is complete, or the watching was stopped.
     prepared_at = models.DateTimeField(null=True, blank=True)
+    # A watching one: when its first look and its last look began.
+    watching_since = models.DateTimeField(null=True, blank=True)
+    watched_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     # Why the system itself has paused it (a Reason), and the service's own code; '' otherwise.
     trouble = models.CharField(max_length=32, blank=True)
@@ -137,6 +151,17 @@ class Mailing(models.Model):
             known = dict(self.links.values_list("url", "position"))
         return Wrapping.chosen(clicks=self.wrap_links, sign_in=self.links_sign_in, known=known)
 
+    @property
+    def trouble_about(self) -> About | None:
+        """Why the system has paused it, in words."""
+        return Reason(self.trouble).about if self.trouble in set(Reason) else None
+
+    @property
+    def watches(self) -> bool:
+        """Whoever comes under the rule is taken in, now or after a pause."""
+        on_entry = self.when == self.When.ON_ENTRY and self.prepared_at is None
+        return on_entry and self.state in (self.State.WATCHING, self.State.PAUSED)
+
 
 class Dispatch(models.Model):
     """One lot of messages that one request, or one burst of requests, hands to one account.
@@ -161,6 +186,7 @@ class Dispatch(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     send_at = models.DateTimeField(null=True, blank=True)
     wave = models.PositiveSmallIntegerField(default=0)  # 0 may go at once; 1 waits for the verdict
+    zone = models.CharField(max_length=64, blank=True)  # whose quiet hours matter; '': none do
     account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
     # Ours, random, and known before anything leaves: receipts and look-ups are matched by it.
     reference = models.CharField(max_length=40, unique=True)
@@ -169,6 +195,8 @@ class Dispatch(models.Model):
     # When to ask the provider about messages that are still open; null: nothing to ask.
     look_up_at = models.DateTimeField(null=True, blank=True)
     look_ups = models.PositiveSmallIntegerField(default=0)
+    # When to ask the provider to give its messages back; null: nobody wants them back.
+    recall_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -186,6 +214,9 @@ class Dispatch(models.Model):
                 fields=["look_up_at"],
                 name="dispatch_look_up",
                 condition=Q(look_up_at__isnull=False),
+            ),
+            models.Index(
+                fields=["recall_at"], name="dispatch_recall", condition=Q(recall_at__isnull=False)
             ),
         ]
 

@@ -25,6 +25,16 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (requestConfig.verb === "get") location.reload();
 });
 
+// What somebody has opened stays open when the part around it comes anew.
+let opened = [];
+document.addEventListener("htmx:beforeSwap", () => {
+  opened = [...document.querySelectorAll("details[data-stays-open][open]")].map((each) => each.id);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  opened.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+  opened = [];
+});
+
 // One submit is enough: a second click on the button does nothing.
 document.addEventListener("submit", (event) => {
   const form = event.target;

@@ -1,5 +1,5 @@
-// The page on which a draft is written: variables offered at "{", replacements at one click, a draft
-// that saves itself, and nothing typed that is lost. What a text comes to is counted by the server.
+// The page on which a draft is written: variables offered at "{", dear signs marked and replaced at one
+// click, a draft that saves itself, and nothing typed that is lost. The server counts and marks.
 
 const form = document.getElementById("draft");
 const field = document.getElementById("id_text");
@@ -8,8 +8,15 @@ const line = document.getElementById("saved");
 // --- variables ------------------------------------------------------------------------------------
 const list = document.getElementById("completion");
 const options = list ? [...list.children] : [];
-const OPEN = /\{\s*([^{}|\s]*)$/;
+// Other services write two braces: taken for one as soon as a letter follows.
+const OPEN = /(\{\s*|\{\{\s*(?=[^{}|\s]))([^{}|\s]*)$/;
 let chosen = null;
+
+function opened() {
+  if (field.selectionStart !== field.selectionEnd) return null;
+  const open = OPEN.exec(field.value.slice(0, field.selectionStart));
+  return open && open[1] === "{" && field.value[open.index - 1] === "{" ? null : open;
+}
 
 function offered() {
   return options.filter((option) => !option.hidden);
@@ -18,34 +25,43 @@ function offered() {
 function choose(option) {
   options.forEach((each) => each.setAttribute("aria-selected", each === option ? "true" : "false"));
   chosen = option;
-  field.setAttribute("aria-activedescendant", option ? option.id : "");
+  if (option) field.setAttribute("aria-activedescendant", option.id);
+  else field.removeAttribute("aria-activedescendant");
   if (option) option.scrollIntoView({ block: "nearest" });
 }
 
 function offer() {
-  const open = field.selectionStart === field.selectionEnd && OPEN.exec(field.value.slice(0, field.selectionStart));
-  const typed = open ? open[1].toLowerCase() : "";
+  const open = opened();
+  const typed = open ? open[2].toLowerCase() : "";
   options.forEach((option) => {
     const words = `${option.dataset.name} ${option.querySelector("span").textContent.toLowerCase()}`;
-    option.hidden = !words.split(" ").some((word) => word.startsWith(typed));
+    option.hidden = !words.split(/[\s_]/).some((word) => word.startsWith(typed)) && !words.startsWith(typed);
   });
   list.hidden = !open || offered().length === 0;
   choose(list.hidden ? null : offered()[0]);
 }
 
 function complete(option) {
-  const end = field.selectionStart;
-  const start = field.value.lastIndexOf("{", end - 1);
-  const closes = field.value[end] === "}" ? end + 1 : end;
-  field.setRangeText(`{${option.dataset.name}}`, start, closes, "end");
+  const open = opened();
+  if (!open) return close();
+  let end = field.selectionStart;
+  if (field.value[end] === "}") end += 1;
+  write(`{${option.dataset.name}}`, open.index, end);
   close();
-  field.focus();
-  field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 function close() {
   list.hidden = true;
   choose(null);
+}
+
+// As if typed: the browser can undo it.
+function write(text, start, end) {
+  field.focus();
+  field.setSelectionRange(start, end);
+  if (document.execCommand("insertText", false, text)) return;
+  field.setRangeText(text, start, end, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 if (field && list) {
@@ -54,7 +70,7 @@ if (field && list) {
   field.addEventListener("input", offer);
   field.addEventListener("blur", () => setTimeout(close, 200));
   field.addEventListener("keydown", (event) => {
-    if (list.hidden) return;
+    if (list.hidden || event.isComposing) return;
     const rows = offered();
     const at = rows.indexOf(chosen);
     const keys = {
@@ -64,7 +80,7 @@ if (field && list) {
       Tab: () => complete(chosen),
       Escape: close,
     };
-    if (!keys[event.key]) return;
+    if (!keys[event.key] || event.shiftKey) return;
     event.preventDefault();
     keys[event.key]();
   });
@@ -73,19 +89,49 @@ if (field && list) {
     event.preventDefault(); // the cursor stays in the text
     if (option) complete(option);
   });
-  // A text that was refused: the cursor where the trouble begins.
-  if (field.dataset.wrongAt) {
-    field.focus();
-    field.setSelectionRange(Number(field.dataset.wrongAt), Number(field.dataset.wrongAt) + 1);
-  }
 }
 
-// --- replacements ---------------------------------------------------------------------------------
-let before = null;
+// A text that was refused: the cursor where the trouble begins. The server counts characters, the
+// browser halves of them.
+if (field && field.dataset.wrongAt) {
+  const at = [...field.value].slice(0, Number(field.dataset.wrongAt)).join("").length;
+  field.focus();
+  field.setSelectionRange(at, at + 1);
+}
+
+// --- marks behind the text, and replacements ------------------------------------------------------
+const marks = document.getElementById("marks");
+let before = null; // the text as it was before a replacement
+let replacing = false;
+
+function mark() {
+  const now = document.getElementById("marks-now");
+  const fits = now && now.textContent === field.value;
+  marks.replaceChildren(...(fits ? now.cloneNode(true).childNodes : []));
+  marks.scrollTop = field.scrollTop;
+}
 
 function setText(text) {
+  replacing = true;
   field.value = text;
   field.dispatchEvent(new Event("input", { bubbles: true }));
+  replacing = false;
+}
+
+if (field) {
+  field.addEventListener("scroll", () => (marks.scrollTop = field.scrollTop));
+  field.addEventListener("input", () => {
+    mark();
+    if (!replacing) before = null; // what one has typed since would go with it
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    mark();
+    const undo = document.querySelector("#cheaper .undo");
+    if (!undo || before === null) return;
+    undo.hidden = false;
+    if (document.activeElement === document.body) undo.querySelector("button").focus({ preventScroll: true });
+  });
+  mark();
 }
 
 document.addEventListener("click", async (event) => {
@@ -97,25 +143,26 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[name=fix]");
   if (!button || !field) return;
   event.preventDefault();
+  const was = field.value;
   const data = new FormData(form);
   data.set("fix", button.value);
-  const answer = await fetch(form.dataset.fix, { method: "POST", body: data });
-  if (!answer.ok || answer.redirected) return say(form.dataset.signedOut, true);
-  before = field.value;
-  setText(await answer.text());
-});
-document.addEventListener("htmx:afterSettle", () => {
-  const undo = document.querySelector("#cheaper .undo");
-  if (undo) undo.hidden = before === null;
+  const answer = await post(form.dataset.fix, data);
+  if (!answer || field.value !== was) return;
+  const text = await answer.text();
+  before = text === was ? null : was;
+  setText(text);
 });
 
 // --- a draft that saves itself --------------------------------------------------------------------
 const PAUSE = 3000;
+const AGAIN = 15000;
 let timer = null;
 let under = null; // the save that is on its way
 let unsaved = false;
 let refused = false; // somebody else has changed it: saving goes by hand from here
+let signedOut = false;
 let leaving = false;
+let token = cookie();
 
 function kept() {
   return `draft ${location.pathname}`;
@@ -127,20 +174,19 @@ function say(words, bad = false) {
 }
 
 function typed() {
-  const data = [...new FormData(form)].filter(([name]) => !["csrfmiddlewaretoken", "version"].includes(name));
-  return JSON.stringify(data);
+  const ours = ["csrfmiddlewaretoken", "version", "look", "look_q"];
+  return JSON.stringify([...new FormData(form)].filter(([name]) => !ours.includes(name)));
 }
 
 function keep() {
   try {
-    sessionStorage.setItem(kept(), typed());
+    sessionStorage.setItem(kept(), JSON.stringify({ version: form.elements.version.value, fields: typed() }));
   } catch {
     // A browser without storage: the page itself still holds what was typed.
   }
 }
 
-function changed(event) {
-  if (event.target.name === "look" || event.target.name === "look_q") return;
+function changed() {
   unsaved = true;
   keep();
   clearTimeout(timer);
@@ -149,70 +195,133 @@ function changed(event) {
 }
 
 async function save() {
-  if (under) return under;
+  clearTimeout(timer);
+  if (under || leaving) return; // a page that is being sent must not make a second draft
   const was = typed();
   under = store(was);
-  await under;
+  const stored = await under;
   under = null;
-  if (unsaved && !refused && typed() !== was) timer = setTimeout(save, PAUSE);
+  if (!unsaved || refused || signedOut) return;
+  if (!stored || typed() !== was) timer = setTimeout(save, stored ? PAUSE : AGAIN);
 }
 
 async function store(was) {
-  let answer;
-  try {
-    answer = await fetch(form.dataset.autosave, { method: "POST", body: new FormData(form) });
-  } catch {
-    return say(form.dataset.notSaved, true);
-  }
-  if (answer.redirected || answer.status === 403) return say(form.dataset.signedOut, true);
-  if (!answer.ok) return say(form.dataset.notSaved, true);
+  const answer = await post(form.dataset.autosave, new FormData(form));
+  if (!answer) return false;
   const said = await answer.json();
   say(said.words, !said.saved);
-  if (!said.saved) {
-    refused = true;
-    return;
-  }
+  refused = !said.saved;
+  if (refused) return false;
   form.elements.version.value = said.version;
   form.dataset.autosave = said.autosave;
   sessionStorage.removeItem(kept());
   if (location.pathname !== said.address) history.replaceState(null, "", said.address);
   if (typed() === was) unsaved = false;
+  else keep();
+  return true;
+}
+
+// An answer that is what was asked for; else null, and it is said why.
+async function post(address, data) {
+  try {
+    if (cookie() !== token) await renew();
+    data.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
+    const answer = await fetch(address, { method: "POST", body: data });
+    signedOut = answer.redirected;
+    if (answer.ok && !signedOut) return answer;
+  } catch {
+    // No network: the words below.
+  }
+  say(signedOut ? form.dataset.signedOut : form.dataset.notSaved, true);
+  return null;
+}
+
+// Signing in again, in another tab, makes the secret of this page's forms worthless: the page as it
+// would be now has one that holds.
+function cookie() {
+  return (/(?:^|; )csrftoken=([^;]*)/.exec(document.cookie) || [])[1];
+}
+
+async function renew() {
+  token = cookie();
+  const answer = await fetch(location.href);
+  if (!answer.ok || answer.redirected) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("#draft [name=csrfmiddlewaretoken]");
+  if (!fresh) return;
+  document.querySelectorAll("[name=csrfmiddlewaretoken]").forEach((each) => (each.value = fresh.value));
+  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": fresh.value }));
 }
 
 // What was typed in this tab and never reached the server, after a sign-in, say.
 function bringBack() {
-  const stored = sessionStorage.getItem(kept());
-  if (!stored || stored === typed() || form.querySelector(".field-error")) return;
+  const stored = JSON.parse(sessionStorage.getItem(kept()) || "{}");
+  if (!stored.fields || stored.fields === typed()) return;
   for (const box of form.querySelectorAll("input[type=checkbox]")) box.checked = false;
-  for (const [name, value] of JSON.parse(stored)) {
+  for (const [name, value] of JSON.parse(stored.fields)) {
     for (const each of form.querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
       if (each.type === "checkbox" || each.type === "radio") each.checked ||= each.value === value;
       else if (each.type !== "hidden") each.value = value;
     }
   }
+  // Of the draft as it was then: whoever has changed it since is not overwritten.
+  form.elements.version.value = stored.version;
   say(form.dataset.back);
-  unsaved = true;
-  form.dispatchEvent(new Event("change", { bubbles: true }));
+  form.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// Typed before this script was there, or filled in by the browser.
+function touched() {
+  return [...form.elements].some((each) => {
+    if (["checkbox", "radio"].includes(each.type)) return each.checked !== each.defaultChecked;
+    return ["text", "textarea"].includes(each.type) && each.value !== each.defaultValue;
+  });
+}
+
+async function submitted(event) {
+  clearTimeout(timer);
+  if (under || cookie() !== token) {
+    // The draft's version comes back with it: without it we would be in our own way.
+    event.preventDefault();
+    await under;
+    if (cookie() !== token) await renew().catch(() => null);
+    form.requestSubmit(event.submitter);
+    return;
+  }
+  leaving = true;
+  sessionStorage.setItem("sent", kept()); // app.js forgets it on the page that follows
 }
 
 if (form) {
   form.addEventListener("input", changed);
   form.addEventListener("change", changed);
-  form.addEventListener("submit", async (event) => {
-    clearTimeout(timer);
-    if (under) {
-      // The draft's version comes back with it: without it we would be in our own way.
-      event.preventDefault();
-      await under;
-      form.requestSubmit();
-      return;
-    }
+  form.addEventListener("submit", submitted);
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-forget]")) return;
+    sessionStorage.removeItem(kept());
     leaving = true;
-    sessionStorage.setItem("sent", kept()); // app.js forgets it on the page that follows
+  });
+  document.addEventListener("htmx:confirm", (event) => {
+    if (cookie() === token) return;
+    event.preventDefault();
+    renew()
+      .catch(() => null)
+      .then(() => event.detail.issueRequest());
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (unsaved && !refused && (document.hidden || signedOut)) save();
   });
   window.addEventListener("beforeunload", (event) => {
     if (unsaved && !leaving) event.preventDefault();
   });
   window.addEventListener("pageshow", () => (leaving = false));
-  bringBack();
+  refused = "conflict" in form.dataset;
+  if ("returned" in form.dataset) {
+    // With errors: what stands here is not stored.
+    unsaved = true;
+    keep();
+  } else {
+    bringBack();
+    if (touched()) form.dispatchEvent(new Event("input", { bubbles: true }));
+  }
 }

@@ -1,6 +1,7 @@
 """Every page, light and dark, on a phone and on a wide screen: axe finds nothing, nothing sticks out."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,27 +13,37 @@ from playwright.sync_api import Page
 from integrations import router
 from integrations.reasons import Reason
 from mailings import demo_school, events, notifications, recount
-from mailings.models import Mailing, Message
+from mailings.models import Dispatch, Mailing, Message, SavedText
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
 from users import consent
-from users.models import Group, Reply, Segment, User
+from users.models import Group, OwnField, Reply, Segment, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 # Without preload: axe would fetch imported style sheets once more, from beside the page.
 AXE = {"resultTypes": ["violations"], "preload": False}
 # Addresses that answer a GET with something else than a page of its own.
-NO_PAGES = {"health", "receipt-door", "mailing-live", "prove", "echo"}
+NO_PAGES = {
+    "health",
+    "receipt-door",
+    "mailing-live",
+    "prove",
+    "echo",
+    "sign-in-by-link",
+    "short-link",
+    "mailing-clicks",
+}
 PUBLIC = ["sign-in"]
 STUDENT = ["me", "me-phone", "my-messages", "password"]
 MANAGER = [
-    *("dashboard", "mailings", "mailing-new", "me", "password", "simulator"),
+    *("dashboard", "mailings", "mailing-calendar", "mailing-new", "me", "password", "simulator"),
     *("people", "person-new", "person", "person-edit", "groups", "group-new", "group"),
     "person-revoke-links",
     *("own-fields", "own-field", "own-field-delete"),
     *("segments", "segment-new", "segment", "segment-edit", "segment-delete"),
+    *("saved-texts", "saved-text-new", "saved-text", "saved-text-delete"),
     *("group-delete", "mailing", "mailing-recipients", "mailing-reasons", "message"),
 ]
 DRAFT = [
@@ -42,16 +53,21 @@ DRAFT = [
     "mailing-launch",
     "mailing-delete",
     "mailing-test",
+    *("mailing-foresight", "mailing-would-get"),
 ]
 RUNNING = [
     *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
-    "mailing-revoke-links",
+    *("mailing-revoke-links", "mailing-recall", "mailing-stop-watching"),
 ]
 NOTIFICATIONS = [
     *("notifications", "notification", "notification-new", "notification-edit"),
     *("notification-try", "notification-delete"),
 ]
-OWNER = ["integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"]
+OWNER = [
+    *("integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"),
+    "sending-settings",
+]
+AWAITING = ["dashboard", "mailings", "mailing", "mailing-launch", "mailing-test"]
 CONNECTED = ["integration", "integration-disconnect"]
 
 
@@ -107,10 +123,15 @@ def addresses(names: list[str], **things: int | str) -> list[str]:
 
     def kwargs(name: str) -> dict[str, int | str] | None:
         thing = things.get(name.split("-")[0])
-        alone = {"mailings", "mailing-new", "people", "person-new", "groups", "group-new"}
-        alone |= {"segments", "segment-new", "notifications", "notification-new"}
+        alone = {
+            *("mailings", "mailing-new", "mailing-calendar"),
+            *("people", "person-new", "groups", "group-new"),
+            *("segments", "segment-new", "notifications", "notification-new"),
+        }
         if name.startswith("own-field-") or name == "own-field":
             return {"pk": things["own_field"]}
+        if name in {"saved-text", "saved-text-delete"}:
+            return {"pk": things["saved_text"]}
         if thing is None or name in alone:
             return None
         return {"slug" if name.startswith("integration") else "pk": thing}
@@ -129,6 +150,8 @@ def things(transactional_db: None) -> dict[str, int | str]:
         "person": User.objects.filter(role="student")[5].pk,
         "group": Group.objects.all()[0].pk,
         "segment": _segment().pk,
+        "own_field": OwnField.objects.create(slug="course", label="Course").pk,
+        "saved_text": SavedText.objects.create(name="Reminder", text="At six, {name}! " * 20).pk,
         "integration": "smsc",
     }
 
@@ -175,6 +198,27 @@ def test_for_a_manager_with_a_draft_and_one_under_way(
     )
 
 
+def test_for_the_second_person_of_a_large_launch(
+    look: Callable[..., None], things: dict[str, Any]
+) -> None:
+    """The text goes out a second time, and the one who looks may confirm it."""
+    done = Mailing.objects.get(pk=things["mailing"])
+    asked = Mailing.objects.get(state=Mailing.State.DRAFT)
+    Mailing.objects.filter(pk=asked.pk).update(
+        state=Mailing.State.AWAITING,
+        text=done.text,
+        everyone=True,
+        asked_at=timezone.now(),
+        asked_by=User.objects.get(email=demo_school.SIGN_INS[0]),
+    )
+    Mailing.objects.filter(pk=done.pk).update(
+        everyone=True, segment=None, launched_at=timezone.now()
+    )
+    pages = addresses(AWAITING, mailing=asked.pk)
+    look(demo_school.SIGN_INS[1], pages)
+    look(demo_school.SIGN_INS[1], pages, "ru")
+
+
 def test_for_a_manager_with_notifications(
     look: Callable[..., None], things: dict[str, Any]
 ) -> None:
@@ -205,6 +249,49 @@ def test_for_a_manager_with_notifications(
             ],
             language,
         )
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_for_a_manager_with_one_that_watches_and_much_planned(
+    look: Callable[..., None], things: dict[str, Any], language: str
+) -> None:
+    now = timezone.now()
+    draft = Mailing.objects.get(state=Mailing.State.DRAFT)
+    Mailing.objects.filter(pk=draft.pk).update(when=Mailing.When.ON_ENTRY)
+    done = list(Mailing.objects.filter(state=Mailing.State.DONE).order_by("-pk"))
+    watching, paused, scheduled, awaiting = (
+        done[0],
+        done[1],
+        *(
+            Mailing.objects.create(
+                name=f"Open lesson {n}", text="Hello", everyone=True, state=state
+            )
+            for n, state in enumerate([Mailing.State.SCHEDULED, Mailing.State.AWAITING])
+        ),
+    )
+    on_entry = {"when": Mailing.When.ON_ENTRY, "prepared_at": None, "watching_since": now}
+    Mailing.objects.filter(pk=watching.pk).update(
+        state=Mailing.State.WATCHING, watched_at=now, present_too=False, **on_entry
+    )
+    Mailing.objects.filter(pk=paused.pk).update(
+        state=Mailing.State.PAUSED, trouble=Reason.BAD_RULE, **on_entry
+    )
+    Mailing.objects.filter(pk=scheduled.pk).update(starts_at=now + timedelta(days=1))
+    Mailing.objects.filter(pk=awaiting.pk).update(asked_at=now, starts_at=now + timedelta(days=1))
+    lot = {"not_before": now + timedelta(hours=9), "size": 1200}
+    Dispatch.objects.create(mailing=watching, reference=Dispatch.new_reference(), **lot)
+
+    look(
+        demo_school.SIGN_INS[1],
+        [
+            *("/", "/mailings/", "/mailings/calendar/"),
+            *addresses(["mailing", "mailing-foresight", "mailing-launch"], mailing=draft.pk),
+            f"/mailings/{draft.pk}/would-get/?q=a",
+            *addresses(["mailing", "mailing-stop-watching", "mailing-cancel"], mailing=watching.pk),
+            *addresses(["mailing"], mailing=paused.pk),
+        ],
+        language,
+    )
 
 
 def test_for_a_manager_in_russian(look: Callable[..., None], things: dict[str, Any]) -> None:

@@ -20,6 +20,9 @@ class Standing:
     rows: dict[str, int]
     counters: dict[str, int]
     unfolded: int
+    clicks: dict[str, int]
+    messages: list[int]  # the first and the last
+    differences: int  # that recount finds
 
 
 def main() -> None:
@@ -44,8 +47,13 @@ def launch(count: int, service: str) -> None:
     accounts = {"smsc": people.smsc, "twilio": people.twilio, "seventech": people.seventech}
     accounts[service](receipt_key="made-up-key")
     assert Account.objects.count() == 1
-    mailing = Mailing.objects.create(name="Crash", text="Hello, {first_name}", everyone=True)
-    lifecycle.launch(mailing, people.olga())
+    mailing = Mailing.objects.create(
+        name="Crash",
+        text="Hello, {first_name}: https://school.ru/",
+        everyone=True,
+        wrap_links=True,
+    )
+    lifecycle.launch(mailing, people.olga(), countdown=0)
 
 
 def let_be() -> None:
@@ -57,10 +65,11 @@ def let_be() -> None:
 
 
 def look() -> Standing:
-    from django.db.models import Count
+    from django.db.models import Count, Max, Min
 
     from integrations.models import Receipt
-    from mailings.models import Mailing, Message
+    from mailings import recount
+    from mailings.models import Click, Mailing, Message
 
     mailing = Mailing.objects.select_related("counters").get()
     rows = Message.objects.values_list("status").annotate(Count("id"))
@@ -70,6 +79,14 @@ def look() -> Standing:
         rows=dict(rows),
         counters={status: count for status, count in counters.items() if count},
         unfolded=Receipt.objects.filter(folded_at__isnull=True).count(),
+        clicks={
+            "rows": Click.objects.count(),
+            "unfolded": Click.objects.filter(folded_at__isnull=True).count(),
+            "counted": mailing.counters.clicks,
+            "clicked": mailing.counters.clicked,
+        },
+        messages=[*Message.objects.aggregate(Min("id"), Max("id")).values()],
+        differences=len(recount.compare()),
     )
 
 

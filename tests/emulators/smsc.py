@@ -153,6 +153,10 @@ class SmscEmulator(Emulator):
         recipients = list(recipients_of(fields))
         if not recipients or not re.fullmatch(r"[\w.-]{0,40}", fields.get("id", "")):
             raise SmscError(1)
+        if not re.fullmatch(r"(0[1-9]|1\d|2[0-3]):[0-5]\d|24:00|", fields.get("valid", "")):
+            raise SmscError(1)
+        if not re.fullmatch(r"(0\d{10})?", fields.get("time", "")):  # of its forms, the one we use
+            raise SmscError(5)
         good = [(phone, text) for phone, text in recipients if dialable(phone)]
         if not good and len(recipients) == 1:
             raise SmscError(7, id=fields.get("id", "1"))
@@ -177,6 +181,8 @@ class SmscEmulator(Emulator):
                 "id": fields.get("id") or str(next(self._numbers)),
                 "at": time.time(),
                 "sender": fields.get("sender", ""),
+                "time": int(fields.get("time") or 0),
+                "valid": fields.get("valid", ""),
                 "messages": good,
             }
             rows = self._remember(entry)
@@ -202,6 +208,7 @@ class SmscEmulator(Emulator):
     def _remember(self, entry: dict[str, Any]) -> list[Row]:
         """Into the books. An id given twice for a phone hides the first, as at the real one."""
         rows = []
+        sent_at = max(entry["at"], entry["time"]) if "messages" in entry else 0
         for phone, text in entry.get("messages", ()):
             later = self.manner.delay + self._dice.random() * self.manner.jitter
             row = Row(
@@ -210,8 +217,8 @@ class SmscEmulator(Emulator):
                 phone=phone,
                 text=text,
                 sender=entry["sender"],
-                sent_at=entry["at"],
-                final_at=entry["at"] + later,
+                sent_at=sent_at,
+                final_at=sent_at + later,
                 parts=parts_of(text),
             )
             self._rows.append(row)
@@ -294,7 +301,7 @@ class SmscEmulator(Emulator):
         known = {"id": id_, "phone": phone}
         with self._lock:
             row = self._book.get((id_, digits(phone)))
-            if row is None or row.state(time.time())[0] != 0:
+            if row is None or row.state(time.time())[0] not in {-1, 0}:
                 return known | {"error": "cannot be deleted", "error_code": 5}
             del self._book[id_, row.phone]
         self.journal.write({"deleted": [[id_, row.phone]]})

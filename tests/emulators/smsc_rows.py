@@ -20,7 +20,13 @@ FATES = {
     "07": (25, 11),
 }
 NOTHING = ("last_date", "last_timestamp", "send_date", "send_timestamp", "status_name")
-NAMES = {-3: "Сообщение не найдено", 0: "Передано оператору", 1: "Доставлено", 3: "Просрочено"}
+NAMES = {
+    -3: "Сообщение не найдено",
+    -1: "Ожидает отправки",
+    0: "Передано оператору",
+    1: "Доставлено",
+    3: "Просрочено",
+}
 
 
 @dataclass(slots=True)
@@ -41,13 +47,15 @@ class Row:
         return FATES.get(self.phone[-2:], (1, 0))
 
     def state(self, now: float) -> tuple[int, int]:
+        if now < self.sent_at:
+            return -1, 0
         return (0, 0) if now < self.final_at or self.phone.endswith(SILENT) else self.fate
 
 
 def told(row: Row) -> dict[str, Any]:
     now = time.time()
     status, err = row.state(now)
-    changed = row.final_at if status else row.sent_at
+    changed = row.final_at if status > 0 else row.sent_at
     return {
         "id": row.id,
         "int_id": str(row.int_id),

@@ -183,7 +183,8 @@ class TwilioEmulator(Emulator):
                 "service": fields.get("MessagingServiceSid", ""),
                 "body": fields["Body"],
                 "callback": fields.get("StatusCallback", ""),
-                "scheduled": "SendAt" in fields,
+                "send_at": fields.get("SendAt", ""),
+                "validity": fields.get("ValidityPeriod", ""),
             }
             row = self._remember(entry)
         self.journal.write(entry)
@@ -196,6 +197,8 @@ class TwilioEmulator(Emulator):
             row = self._rows[entry["canceled"]]
             row.canceled = True
             return row
+        scheduled = bool(entry["send_at"])
+        at = datetime.fromisoformat(entry["send_at"]).timestamp() if scheduled else entry["at"]
         row = Row(
             sid=entry["sid"],
             to=entry["to"],
@@ -204,9 +207,10 @@ class TwilioEmulator(Emulator):
             body=entry["body"],
             callback=entry["callback"],
             created_at=entry["at"],
-            final_at=entry["at"] + self.manner.delay + self._dice.random() * self.manner.jitter,
+            sent_at=at,
+            final_at=at + self.manner.delay + self._dice.random() * self.manner.jitter,
             parts=parts_of(entry["body"]),
-            scheduled=entry["scheduled"],
+            scheduled=scheduled,
         )
         self._rows[row.sid] = row
         self._to[row.to].append(row)

@@ -39,6 +39,7 @@ class Row:
     body: str
     callback: str
     created_at: float
+    sent_at: float  # not before, when it is scheduled
     final_at: float
     parts: int
     scheduled: bool = False
@@ -56,8 +57,9 @@ class Row:
     def state(self, now: float) -> tuple[str, int | None]:
         if self.canceled:
             return "canceled", None
-        if self.scheduled or now < self.created_at + (self.final_at - self.created_at) / 2:
-            return self.first, None
+        if now < self.sent_at + (self.final_at - self.sent_at) / 2:
+            waits = not self.scheduled or now < self.sent_at
+            return self.first if waits else "queued", None
         if now < self.final_at or self.to.endswith(SILENT):
             return "sent", None
         return self.fate

@@ -480,7 +480,8 @@ def test_it_says_why_there_is_no_balance(twilio_emulator: TwilioEmulator) -> Non
 def test_it_takes_back_what_is_only_scheduled(twilio_emulator: TwilioEmulator) -> None:
     twilio_emulator.manner.delay = 3600
     sids = [verdict.provider_id for verdict in send(*PHONES[:2])]
-    twilio_emulator._rows[sids[1]].scheduled = True
+    kept = twilio_emulator._rows[sids[1]]
+    kept.scheduled, kept.sent_at = True, kept.created_at + 3600
     rows = [Asked(PHONES[0], "", sids[0]), Asked(PHONES[1], "", sids[1]), Asked(PHONES[2])]
     assert twilio().cancel("ref1", rows) == [
         Report("ref1", PHONES[1], ReportStatus.CANCELLED, provider_id=sids[1])

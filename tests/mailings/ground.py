@@ -5,11 +5,12 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
 
 from integrations.provider import Outcome, Report, ReportStatus, Verdict
 from mailings import dispatch, lifecycle, prepare, receipts
 from mailings.models import Counters, Dispatch, Mailing, Message
-from users.models import User
+from users.models import Group, Membership, User
 
 
 def draft(**fields: Any) -> Mailing:
@@ -31,6 +32,29 @@ def prepared(by: User, **fields: Any) -> Mailing:
         pass
     mailing.refresh_from_db()
     return mailing
+
+
+def watching(*groups: Group, **fields: Any) -> Mailing:
+    """A mailing on entry as the launch leaves it when its time has come."""
+    fields.setdefault("everyone", False)
+    mailing = draft(
+        when=Mailing.When.ON_ENTRY,
+        state=Mailing.State.WATCHING,
+        launched_at=timezone.now(),
+        **fields,
+    )
+    mailing.groups.set(groups)
+    Counters.objects.create(mailing=mailing)
+    return mailing
+
+
+def join(group: Group, *people: User) -> None:
+    for person in people:
+        Membership.objects.get_or_create(user=person, group=group)
+
+
+def leave(group: Group, *people: User) -> None:
+    Membership.objects.filter(group=group, user__in=people).delete()
 
 
 def statuses(mailing: Mailing) -> dict[str, int]:

@@ -176,6 +176,8 @@ def test_of_two_at_one_draft_neither_loses_their_words(
 
     assert by_itself.json()["saved"] is False
     assert "Olga has changed this draft meanwhile" in by_hand.content.decode()
+    assert "By Olga" in by_hand.content.decode()
+    assert "data-conflict" in by_hand.content.decode()  # the page must not save it by itself
     assert by_hand.context["form"]["text"].value() == "By Maria"
     draft.refresh_from_db()
     assert draft.text == "By Olga"
@@ -183,6 +185,67 @@ def test_of_two_at_one_draft_neither_loses_their_words(
     as_(maria).post(edit, typed(text="By Maria", version=by_hand.context["version"]))
     draft.refresh_from_db()
     assert draft.text == "By Maria"
+
+
+def test_ones_own_second_window_is_called_so(as_: As, maria: User, account: Account) -> None:
+    draft = Mailing.objects.create(name="Lesson", text="A", everyone=True)
+    edit, version = f"/mailings/{draft.pk}/edit/", drafts.version_of(draft)
+    as_(maria).post(edit, typed(text="First window", version=version))
+
+    page = as_(maria).post(edit, typed(text="Second window", version=version))
+
+    assert "You have changed this draft in another window" in page.content.decode()
+
+
+def test_of_a_deleted_draft_the_words_are_left(
+    as_: As, maria: User, olga: User, account: Account
+) -> None:
+    draft = Mailing.objects.create(name="Lesson", text="A", everyone=True)
+    edit, version = f"/mailings/{draft.pk}/edit/", drafts.version_of(draft)
+    as_(olga).post(f"/mailings/{draft.pk}/delete/")
+
+    mine = typed(text="By Maria", version=version)
+    said = as_(maria).post(f"/mailings/{draft.pk}/autosave/", mine).json()
+    page = as_(maria).post(edit, mine)
+
+    assert not said["saved"]
+    assert "deleted meanwhile" in said["words"]
+    assert "deleted meanwhile" in page.content.decode()
+    assert page.context["form"]["text"].value() == "By Maria"
+    assert 'action="/mailings/new/"' in page.content.decode()
+    assert as_(maria).get(edit).status_code == 404
+    as_(maria).post("/mailings/new/", mine | {"version": ""})
+    assert Mailing.objects.get().text == "By Maria"
+
+
+def test_an_unknown_name_is_refused_with_its_place_while_one_types(
+    as_: As, maria: User, account: Account
+) -> None:
+    def meter(text: str) -> str:
+        return as_(maria).post("/mailings/meter/", typed(text=text)).content.decode()
+
+    wrong = meter("Hi\r\nDear {fist_name}!")
+    assert "Did you mean {first_name}?" in wrong
+    assert "Line 2: “{fist_name}!”" in wrong
+    assert "There is no variable" not in meter("Dear {fi")  # not finished yet
+    # Braces of a name are not sent: nothing there counts twice.
+    assert '<mark class="double">' not in wrong
+
+
+def test_marks_stand_for_the_field_too(as_: As, maria: User, account: Account) -> None:
+    page = as_(maria).post("/mailings/meter/", typed(text="«Hi»\r\n{name}")).content.decode()
+    marks = page.partition('id="marks-now" hidden>')[2].partition("</div>")[0]
+    assert marks == '<mark class="unicode">«</mark>Hi<mark class="unicode">»</mark>\n{name}'
+
+
+def test_signs_that_count_twice_are_replaced_too(as_: As, maria: User, account: Account) -> None:
+    people.students(2)
+    preview = (
+        as_(maria).post("/mailings/meter/", typed(text="[" + "x" * 158 + "]")).context["preview"]
+    )
+    assert preview.measure.parts == 2
+    assert [(sign.sign, sign.equal) for sign in preview.signs] == [("[", "("), ("]", ")")]
+    assert (preview.plain.parts, preview.plain.saved) == (1, 4)
 
 
 def test_a_mistake_in_the_form_does_not_make_one_forget_the_others(

@@ -139,3 +139,20 @@ def test_it_fails_when_the_counters_do_not_equal_the_rows() -> None:
     ends = dict.fromkeys(Message.Status.values, 0)
     with pytest.raises(CommandError, match="1 messages are not final"):
         demo.complain(1, ends | {"accepted": 1}, ends | {"accepted": 1})
+
+
+@pytest.mark.django_db
+def test_some_of_its_mailings_were_clicked() -> None:
+    demo_school.build()
+    clicked = Mailing.objects.filter(counters__clicked__gt=0)
+    assert clicked.count() >= 4
+    for mailing in clicked:
+        counters = mailing.counters
+        assert counters.clicked < counters.clicks
+        assert counters.robots > 0
+        assert counters.clicked < counters.delivered / 2
+        assert mailing.links.get(position=0).clicked == counters.clicked
+    assert (
+        not Message.objects.filter(text__contains="https://").filter(mailing__in=clicked).exists()
+    )
+    assert recount.compare() == []

@@ -134,30 +134,88 @@ def test_what_is_left_is_left(body: str) -> None:
 @pytest.mark.parametrize(
     ("written", "plain", "latin"),
     [
-        ("«Да» — и…", '"Да" - и...', '"Da" - i...'),
-        ("Привет, {first_name|друг}!", "Привет, {first_name|друг}!", "Privet, {first_name|drug}!"),
-        ("{ city }", "{ city }", "{ city }"),
+        ("«Yes» — and…", '"Yes" - and...', None),
+        ("“It’s” 5\u202f000 №5", '"It\'s" 5 000 No5', None),
+        ("{first_name|«friend»} «{city}»", '{first_name|"friend"} "{city}"', None),
+        ("https://a.example/«in» ok…", 'https://a.example/"in" ok...', None),
+        ("see https://a.example/in—out", "see https://a.example/in—out", None),
+        ("a\u00a0b\u200bc\u00ad\u200e", "a bc", None),
+        ("çaïô Łódź", "caio Łodz", None),
+        ("e\u0301te\u0301", "été", None),
+        # Letters that look Latin and are Cyrillic, in a Latin word and in one of their own.
+        ("Sаlе till Moscow", "Sale till Moscow", None),
         (
-            "https://a.example/«вход» ok",
-            'https://a.example/"вход" ok',
-            'https://a.example/"vkhod" ok',
+            "Hello Анна, how are you there",
+            "Hello Анна, how are you there",
+            "Hello Anna, how are you there",
         ),
+        # Pictures go with a space; a digit in a box is the digit.
+        ("👍 ok", "ok", None),
+        ("ok 👍🏽!", "ok!", None),
+        (f"a {FAMILY} b 🇰🇿", "a b", None),
+        ("a 👍👎👍. b", "a. b", None),
+        ("1\ufe0f\u20e3 a ❗\ufe0f", "1 a !", None),
+        # Two units each in GSM-7; braces of variables stay.
+        ("[a] {{b}} ~ {city|c|d}", "(a) (b) - {city|c/d}", None),
+        ("5 €", "5 €", None),
+        # In Cyrillic a quote costs no more than any sign: only what takes less is offered.
+        ("«Да» — и…", "«Да» — и…", '"Da" - i...'),
+        (
+            "Привет, {first_name|друг} 👍!",
+            "Привет, {first_name|друг}!",
+            "Privet, {first_name|drug}!",
+        ),
+        ("и\u0306од\u200b", "йод", "yod"),
+        ("{ city }", "{ city }", "{ city }"),
+        ("{{город}} {{{city}}}", "{{город}} {{{city}}}", "(gorod) ({city})"),
+        ("https://a.example/«вход» ok", None, 'https://a.example/"vkhod" ok'),
         ("см. https://a.example/вход—да", None, "sm. https://a.example/вход—да"),
-        ("Қазақстан, їжак, ўзбек", "Қазақстан, їжак, ўзбек", "Kazakstan, yizhak, uzbek"),
-        ("çaïô", "çaïô", "caio"),
-        ("👍 ok", "👍 ok", "👍 ok"),
-        ("a\u00a0b\u200bc\u00ad", "a bc", "a bc"),
-        ("Щука №5", "Щука No5", "Schuka No5"),
+        ("Қазақстан, їжак, ЇЖАК, ўзбек", None, "Kazakstan, yizhak, YIZHAK, uzbek"),
+        ("Щука №5 ЮЛИЯ ШКОЛА Яна я", None, "Schuka No5 YULIYA SHKOLA Yana ya"),
+        ("Юбилей школы, объём, подъезд", None, "Yubiley shkoly, obyom, podyezd"),
+        ("日本", "日本", "日本"),
     ],
 )
-def test_it_replaces(written: str, plain: str | None, latin: str) -> None:
-    assert alphabet.plain(written) == (written if plain is None else plain)
-    assert alphabet.latin(written) == latin
+def test_it_replaces(written: str, plain: str | None, latin: str | None) -> None:
+    plain = written if plain is None else plain
+    assert alphabet.plain(written) == plain
+    assert alphabet.latin(written) == (plain if latin is None else latin)
+    assert alphabet.plain(plain) == plain
 
 
 def test_it_replaces_one_sign_alone() -> None:
     assert alphabet.plain("«a» — b", only="—") == "«a» - b"
     assert alphabet.plain("«a» я", only="я") == "«a» я"
+
+
+WRITTEN = st.lists(
+    st.sampled_from([*"ab {}|[]~«»…№ Яйсo\u0301\u00a0👍🏽🇰\u200d\ufe0f1", "{city}", "{city|"]),
+    max_size=40,
+).map("".join)
+
+
+@given(WRITTEN)
+def test_a_replacement_costs_nothing_and_touches_no_variable(written: str) -> None:
+    def names(each: str) -> object:
+        try:
+            return text.parse(each).names
+        except text.BadText:
+            return None
+
+    plain = alphabet.plain(written)
+
+    assert measure(plain).parts <= measure(written).parts
+    if names(written) is not None:
+        assert names(plain) == names(written)
+        assert names(alphabet.latin(written)) == names(written)
+
+
+@given(WRITTEN)
+def test_each_sign_offered_goes_at_its_click(written: str) -> None:
+    for each in alphabet.signs(written):
+        left = {sign.sign for sign in alphabet.signs(alphabet.plain(written, only=each.sign))}
+        assert each.sign not in left
+        assert each.times > 0
 
 
 def test_every_equal_is_in_the_alphabet_of_gsm() -> None:
@@ -181,3 +239,16 @@ def test_it_marks_what_is_dear() -> None:
     ]
     assert alphabet.pieces("5€ ~") == [("5", ""), ("€", "double"), (" ", ""), ("~", "double")]
     assert alphabet.pieces("Привет «мир» 👍") == [("Привет «мир» ", ""), ("👍", "double")]
+
+
+def test_it_marks_a_text_as_it_is_typed() -> None:
+    """Braces of variables are not sent; those that are, written twice, cost twice."""
+    found = alphabet.written_pieces("{name|«you»} {{5€}}")
+    assert [piece for piece in found if piece.why] == [("«", "unicode"), ("»", "unicode")]
+    found = alphabet.written_pieces("{name|[you]} {{5€}}")
+    assert "".join(piece.text for piece in found if piece.why) == "[]{{€}}"
+    assert "".join(piece.text for piece in found) == "{name|[you]} {{5€}}"
+
+
+def test_a_picture_is_marked_whole() -> None:
+    assert alphabet.pieces(f"Семья {FAMILY}") == [("Семья ", ""), (FAMILY, "double")]

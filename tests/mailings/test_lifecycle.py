@@ -154,9 +154,9 @@ def test_two_launches_at_the_same_moment_are_one() -> None:
 
 # --- from each state -------------------------------------------------------------------------
 ALLOWED: dict[str, dict[str, State]] = {
-    "pause": {State.PREPARING: State.PAUSED, State.SENDING: State.PAUSED},
+    "pause": dict.fromkeys(Mailing.PAUSABLE, State.PAUSED),
     "resume": {State.PAUSED: State.SENDING},
-    "cancel": dict.fromkeys([State.PREPARING, State.SENDING, State.PAUSED], State.CANCELLED),
+    "cancel": dict.fromkeys(Mailing.STOPPABLE, State.CANCELLED),
 }
 
 

@@ -82,12 +82,12 @@ def test_it_makes_counters_where_there_are_none() -> None:
 
 
 @pytest.mark.django_db
-def test_it_asks_one_question_however_many_mailings_there_are(
+def test_it_asks_the_same_questions_however_many_mailings_there_are(
     django_assert_num_queries: Any,
 ) -> None:
     for _ in range(5):
         mailing_with(*ROWS)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(4):
         assert len({each.mailing for each in recount.compare()}) == 5
 
 

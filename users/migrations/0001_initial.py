@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, verbose_name='may sign in')),
                 ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='registered')),
                 ('last_seen_at', models.DateTimeField(blank=True, null=True, verbose_name='last seen')),
-                ('phone', models.CharField(blank=True, db_index=True, max_length=16, verbose_name='phone')),
+                ('phone', models.CharField(blank=True, max_length=16, verbose_name='phone')),
                 ('phone_confirmed_at', models.DateTimeField(blank=True, null=True)),
                 ('time_zone', models.CharField(blank=True, max_length=64, verbose_name='time zone')),
                 ('language', models.CharField(blank=True, max_length=8, verbose_name='language')),
@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('added_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='users.group')),
+                ('group', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='users.group')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
             ],
         ),
@@ -181,11 +181,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='membership',
-            constraint=models.UniqueConstraint(fields=('user', 'group'), name='one_membership'),
+            constraint=models.UniqueConstraint(fields=('group', 'user'), name='one_membership'),
         ),
         migrations.AddIndex(
             model_name='user',
             index=models.Index(fields=['role', 'id'], name='user_role'),
+        ),
+        migrations.AddIndex(
+            model_name='user',
+            index=models.Index(fields=['phone', 'id'], include=('is_active', 'sms_forbidden', 'phone_confirmed_at'), name='user_phone'),
         ),
         migrations.AddIndex(
             model_name='reply',

@@ -1,0 +1,312 @@
+"""How long it takes to say who gets a mailing, among so many people: every condition of a rule alone,
+rules as people make them, the funnel, the lists behind its lines, and the pages, from the address to
+the last byte. Each beside one count of all people, taken in the same run.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from django.core.cache import cache
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+
+from integrations.models import Account
+from integrations.reasons import Reason
+from mailings import audience, extremes
+from mailings.models import Mailing, Policy
+from mailings.values import parsed
+from users import conditions, segments
+from users.conditions import Field, Kind, Operator
+from users.models import Group, Segment, User
+
+from . import school
+
+TIMES = 3  # the best of
+TODAY = timezone.now().date()
+DAYS_AGO = (TODAY - timedelta(days=30)).isoformat()
+TYPED = {"city": "Казань", "own:course": "Python", "own:age": 30, "own:born": "1990-01-01"}
+Rule = dict[str, Any]
+
+
+def fill_and_print(*, people: int) -> None:
+    call_command("migrate", verbosity=0, skip_checks=True)
+    began = time.perf_counter()
+    owner = school.fill(people)
+    print(f"{people:,} people and their messages written in {time.perf_counter() - began:.0f} s")
+    print_all(owner)
+
+
+def print_all(owner: User) -> None:
+    print(f"Load {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores. ms: the best of {TIMES};")
+    print("ratio: to a count of all people taken just before, which is the last column.")
+    for title, lines in (
+        ("One condition, counted", alone()),
+        ("Rules as people make them, counted", rules()),
+        ("Who gets a mailing", choices()),
+        ("Pages, for the first time and again", pages(owner)),
+    ):
+        print(f"\n{title:64}{'ms':>8}{'ratio':>8}{'count':>8}")
+        for name, do in lines:
+            unit = best(User.objects.filter(is_active=True).count)
+            taken = best(do)
+            ratio = taken / unit
+            print(f"{name[:63]:64}{taken * 1000:8.0f}{ratio:8.2f}{unit * 1000:8.0f}", flush=True)
+
+
+def best(do: Callable[[], object]) -> float:
+    taken = []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        do()
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+Lines = Iterator[tuple[str, Callable[[], object]]]
+
+
+# --- rules ------------------------------------------------------------------------------------
+def alone() -> Lines:
+    """Every operator of every field there is: what is added later is measured too."""
+    for field in conditions.fields().values():
+        for slug, op in field.operators.items():
+            name = f"{field.slug} {slug}"
+            yield name, counting({"all": [asks(field.slug, slug, value_for(field, op))]})
+
+
+def value_for(field: Field, op: Operator) -> Any:
+    choice = str(next(iter(field.choices()))[0]) if field.choices else ""
+    match op.kind:
+        case Kind.NONE:
+            return None
+        case Kind.TWO_DATES:
+            return [DAYS_AGO, TODAY.isoformat()]
+        case Kind.CHOICE:
+            return choice
+        case Kind.CHOICE_AND_DATE:
+            return [choice, DAYS_AGO]
+        case Kind.DATE:
+            return TYPED.get(field.slug, DAYS_AGO)
+        case Kind.DAYS:
+            return 30
+        case _:
+            return TYPED.get(field.slug, "Анна")
+
+
+def rules() -> Lines:
+    group, other = (str(each.pk) for each in Group.objects.all()[:2])
+
+    autumn, lately = map(str, Mailing.objects.order_by("id").values_list("id", flat=True)[:2])
+    inside = Segment.objects.get(name="Known phones").pk
+    confirmed = asks("phone", "confirmed")
+    made: dict[str, Rule] = {
+        "of a city, phone confirmed, registered in a year": {
+            "all": [asks("city", "is", "Казань"), confirmed, asks("registered", "in_days", 365)]
+        },
+        "in a group or of two cities, not opted out, confirmed": {
+            "all": [
+                {
+                    "any": [
+                        asks("group", "in", group),
+                        asks("city", "is", "Казань"),
+                        asks("city", "is", "Самара"),
+                    ]
+                },
+                {"not": asks("sms", "opted_out")},
+                confirmed,
+            ]
+        },
+        "got one mailing and did not click, no SMS in two days": {
+            "all": [
+                asks("mailing", "received", autumn),
+                asks("mailing", "not_clicked", autumn),
+                asks("lately", "had_none", 2),
+            ]
+        },
+        "clicked one of two mailings, in a group, not in another": {
+            "all": [
+                {
+                    "any": [
+                        asks("mailing", "clicked", autumn),
+                        asks("mailing", "clicked", lately),
+                    ]
+                },
+                asks("group", "in", group),
+                asks("group", "not_in", other),
+            ]
+        },
+        "a segment inside, of a course, over 18, not seen for a month": {
+            "all": [
+                {"segment": inside},
+                asks("own:course", "is", "Python"),
+                asks("own:age", "above", 18),
+                asks("seen", "not_in_days", 30),
+            ]
+        },
+        "none of: a group, a click, an SMS lately, forbidden": {
+            "not": {
+                "any": [
+                    asks("group", "in", group),
+                    asks("mailing", "clicked", autumn),
+                    asks("lately", "had", 10),
+                    asks("sms", "forbidden"),
+                ]
+            }
+        },
+        "six at once, two of them by any": {
+            "all": [
+                {"any": [asks("group", "in", group), asks("mailing", "received", lately)]},
+                asks("language", "is", "ru"),
+                asks("registered", "since", "2024-01-01"),
+                {"not": asks("city", "contains", "бург")},
+                asks("phone", "present"),
+            ]
+        },
+    }
+    for name, rule in made.items():
+        yield name, counting(rule)
+
+
+def asks(field: str, op: str, value: Any = None) -> Rule:
+    return {"field": field, "op": op, "value": value}
+
+
+def counting(rule: Rule) -> Callable[[], object]:
+    return lambda: segments.count(segments.read({"version": segments.VERSION, **rule}))
+
+
+# --- mailings ---------------------------------------------------------------------------------
+def drafts() -> dict[str, Mailing]:
+    """By whom they go to."""
+    everyone = Mailing(name="To everyone", everyone=True)
+    group = Mailing(name="To a group")
+    segment = Mailing(name="To a segment", segment=Segment.objects.get(name="Known phones"))
+    needy = Mailing(name="To everyone, {course} and no more", everyone=True)
+    made = {each.name.lower(): each for each in (everyone, group, segment, needy)}
+    for each in made.values():
+        each.text = school.TEXT
+        each.save()
+    needy.text = "{course}"
+    needy.save()
+    group.groups.set(Group.objects.all()[:1])
+    return made
+
+
+def choices() -> Lines:
+    made = drafts()
+    template = parsed(school.TEXT)
+    for name, draft in made.items():
+        yield f"funnel {name}", partial(audience.funnel, draft)
+    everyone, segment = made["to everyone"], made["to a segment"]
+    capped = Policy(id=1, cap_messages=1, cap_days=7)
+    twice = Policy(id=1, cap_messages=2, cap_days=60)
+    for name, policy in (("1 in 7 days", capped), ("2 in 60 days", twice)):
+        policy.save()
+        yield f"funnel to everyone, no more than {name}", lambda: audience.funnel(everyone)
+        yield f"list of those who had {name}", page_of(everyone, Reason.HAD_LATELY)
+        yield f"list of receivers, no more than {name}", page_of(everyone)
+        yield "the same list deep", page_of(everyone, before=deep())
+    policy.delete()
+    for draft in (everyone, segment):
+        of = draft.name.lower()
+        yield f"list of receivers {of}", page_of(draft)
+        yield "the same list deep", page_of(draft, before=deep())
+        for reason in (
+            Reason.NO_PHONE,
+            Reason.BAD_PHONE,
+            Reason.FORBIDDEN,
+            Reason.OPTED_OUT,
+            Reason.SAME_PHONE,
+            Reason.EMPTY_TEXT,
+        ):
+            yield f"list of {reason.value} {of}", page_of(draft, reason)
+        choice = audience.Choice.of(draft)
+        yield f"one person {of}", partial(audience.sample, draft)
+        yield f"one person by name {of}", partial(audience.sample, draft, "Лазарева")
+        yield "one person by phone", partial(audience.sample, draft, "79980123456")
+        yield f"extremes {of}", forgetful(partial(extremes.extremes, choice, template))
+        yield (
+            f"parts of all {of}",
+            forgetful(partial(extremes.parts, choice, template, 900_000)),
+        )
+
+
+def page_of(draft: Mailing, reason: Reason | None = None, before: int = 0) -> Callable[[], object]:
+    def page() -> object:
+        rows = audience.left_out(draft, reason) if reason else audience.receivers(draft)
+        if before:
+            rows = rows.filter(id__lt=before)
+        return list(rows.order_by("-id")[:51])
+
+    return page
+
+
+def deep() -> int:
+    return audience.newest() // 2
+
+
+def forgetful(do: Callable[[], object]) -> Callable[[], object]:
+    def anew() -> object:
+        cache.clear()
+        return do()
+
+    return anew
+
+
+# --- pages ------------------------------------------------------------------------------------
+def pages(owner: User) -> Lines:
+    Account.objects.create(
+        provider="simulator", credentials={"on": "yes"}, price=Decimal("3"), parallel=4
+    )
+    client = Client(headers={"host": "localhost"}, raise_request_exception=True)
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    everyone = Mailing.objects.get(name="To everyone")
+    segment = Mailing.objects.get(name="To a segment")
+    known = Segment.objects.get(name="Known phones")
+    group = Group.objects.earliest("id")
+    form = {"name": "x", "text": school.TEXT, "recipients": "everyone"}
+    to_segment = form | {"recipients": "segment", "segment": known.pk, "only_confirmed": "on"}
+    for name, ask in (
+        ("meter, everyone", lambda: client.post("/mailings/meter/", form)),
+        ("meter, a segment", lambda: client.post("/mailings/meter/", to_segment)),
+        ("compose, everyone", lambda: client.get(f"/mailings/{everyone.pk}/edit/")),
+        ("draft, everyone", lambda: client.get(f"/mailings/{everyone.pk}/")),
+        ("draft, a segment", lambda: client.get(f"/mailings/{segment.pk}/")),
+        ("launch question", lambda: client.get(f"/mailings/{everyone.pk}/launch/")),
+        ("who gets it", lambda: client.get(f"/mailings/{everyone.pk}/audience/")),
+        (
+            "who does not",
+            lambda: client.get(f"/mailings/{everyone.pk}/audience/?reason=opted_out"),
+        ),
+        ("segment", lambda: client.get(f"/segments/{known.pk}/")),
+        ("segment editor", lambda: client.get(f"/segments/{known.pk}/edit/")),
+        ("people", lambda: client.get("/people/")),
+        ("people deep", lambda: client.get(f"/people/?before={deep()}")),
+        ("people of a group", lambda: client.get(f"/people/?group={group.pk}")),
+        ("people without a phone", lambda: client.get("/people/?only=no-phone")),
+        ("people by surname", lambda: client.get("/people/?q=лазарева")),
+        ("people by rare word", lambda: client.get("/people/?q=person123456")),
+        ("people by phone", lambda: client.get("/people/?q=%2B7998012345")),
+        ("people by last digits", lambda: client.get("/people/?q=12345")),
+        ("people nobody is", lambda: client.get("/people/?q=ъъъъ")),
+        ("groups", lambda: client.get("/people/groups/")),
+        ("recipients of a former one", lambda: client.get("/mailings/1/recipients/")),
+        ("dashboard", lambda: client.get("/")),
+    ):
+        yield f"{name}, first", forgetful(good(ask))
+        yield f"{name}, again", good(ask)
+
+
+def good(ask: Callable[[], Any]) -> Callable[[], object]:
+    def asked() -> object:
+        answer = ask()
+        assert answer.status_code == 200, answer
+        return answer
+
+    return asked

@@ -1,0 +1,23 @@
+"""The page of what is going to be sent."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from .upcoming import upcoming
+
+
+@needs(Right.SEE_MAILINGS)
+def calendar(request: SignedIn) -> HttpResponse:
+    today = timezone.localdate(timezone=timezone.get_default_timezone())
+    zone = timezone.get_default_timezone_name()
+    offset = timezone.localtime(timezone=timezone.get_default_timezone()).strftime("%z")
+    context = {
+        "upcoming": upcoming(),
+        "today": today,
+        "zone": f"{zone}, UTC{offset[:3]}:{offset[3:]}",
+    }
+    return render(request, "mailings/calendar.html", context)

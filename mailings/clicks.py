@@ -1,0 +1,144 @@
+"""Short links: from a click on SHORT_URL/r/<token> to where it leads. It redirects in any case, also
+when the click cannot be written down. No session, no cookie. Counting is click_folding.py's.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+
+from integrations.http import clock
+from integrations.short_links import PATH
+from smsmail.network import network_of
+from smsmail.tries import tried, tries
+from users.models import User
+
+from . import bulk, hits, links, sign_in, tokens, whereabouts
+from .models import Message
+from .tokens import Purpose, Token
+from .values import values_of
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 200  # milliseconds for writing a click down
+AWAY = 2.0  # seconds for which a database that could not be reached is left alone
+# Tokens that are nobody's, from one network (a /24: many phones), before it must wait.
+WRONG, WRONG_SECONDS = 60, 60
+
+_away_until = 0.0
+
+
+class ShortLinkMiddleware:
+    """Answers short links before sessions, languages and people are looked at: those ask the database,
+    and a link must lead on without it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(PATH):
+            return follow(request, request.path_info.removeprefix(PATH))
+        return self.get_response(request)
+
+
+@login_not_required
+def short_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Names the address; the middleware has answered before."""
+    return follow(request, token)
+
+
+def follow(request: HttpRequest, token: str) -> HttpResponse:
+    """To where the link leads; a neutral page for whatever is no link of ours."""
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    network = network_of(request)
+    if tried(f"wrong-link:{network}") >= WRONG:
+        return _page(request, "too_many", 429)
+    read = tokens.read(token)
+    try:
+        found = whereabouts.find(read) if read else None
+    except (DatabaseError, InterfaceError):
+        return _page(request, "away", 503)
+    if read is None or found is None:
+        tries(f"wrong-link:{network}", WRONG_SECONDS)
+        return _page(request, "unknown", 404)
+    hit = _hit(request, read, found.mailing, network)
+    write_down(hit)
+    target = links.target(found.url, _values(read, found.url))
+    if read.purpose == Purpose.SIGN_IN:
+        return sign_in.enter(request, hit, target)
+    return _private(HttpResponse(status=302, headers={"Location": target}))
+
+
+def write_down(hit: bulk.Hit) -> bool:
+    """False when it could not be done in PATIENCE: then nobody waits for it."""
+    global _away_until
+    if clock() < _away_until:
+        return False
+    try:
+        bulk.insert_click(hit, PATIENCE)
+    except (DatabaseError, InterfaceError) as error:
+        if connection.connection is None:  # not even reached: the next ones need not try at once
+            _away_until = clock() + AWAY
+        logger.warning("a click is not written down: %s", type(error).__name__)
+        return False
+    return True
+
+
+def _hit(request: HttpRequest, token: Token, mailing: int, network: str) -> bulk.Hit:
+    agent = request.headers.get("User-Agent", "").replace("\0", "")[:300]
+    signs = hits.signs(request.headers)
+    method = request.method or ""
+    return bulk.Hit(
+        message_id=token.message,
+        mailing_id=mailing,
+        position=token.position,
+        at=timezone.now(),
+        kind=hits.kind_of(method, agent, signs).value,
+        method=method,
+        user_agent=agent,
+        signs=signs,
+        network=network,
+    )
+
+
+def _values(token: Token, url: str) -> dict[str, str]:
+    """Of the person as they are now; the words in place of them when nobody can be asked."""
+    if "{" not in url:
+        return {}
+    try:
+        reader = Message.objects.filter(id=token.message).values("user_id")
+        person = User.objects.filter(id__in=reader).first()
+    except (DatabaseError, InterfaceError):
+        return {}
+    return values_of(person) if person else {}
+
+
+def _page(request: HttpRequest, what: str, status: int) -> HttpResponse:
+    language = translation.get_language_from_request(request)
+    answer = _private(HttpResponse(_words(what, language), status=status))
+    if status in {429, 503}:
+        answer["Retry-After"] = "60"
+    # Django would write the address into its log, and with it a token.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
+
+
+@lru_cache(maxsize=16)
+def _words(what: str, language: str) -> str:
+    """Without a request: nothing is asked, no cookie is set."""
+    with translation.override(language):
+        return render_to_string("mailings/link_said.html", {"what": what})
+
+
+def _private(answer: HttpResponse) -> HttpResponse:
+    answer["Cache-Control"] = "no-store"
+    answer["Referrer-Policy"] = "no-referrer"
+    answer["X-Robots-Tag"] = "noindex"
+    return answer

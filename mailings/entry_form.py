@@ -1,0 +1,22 @@
+"""On the form of a draft: whether a mailing on entry is also for those who are under the rule when it
+begins. A part of the section "When to send" (templates/mailings/compose_entry.html).
+"""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+
+def present_too_field() -> forms.TypedChoiceField:
+    """For a form of Mailing with "present_too" among its fields; left out of a request: yes."""
+    return forms.TypedChoiceField(
+        label=_("Who is under the rule when it begins"),
+        choices=[
+            ("True", _("Gets it too")),
+            ("False", _("Does not get it: only those who come from then on")),
+        ],
+        coerce=lambda value: value == "True",
+        empty_value=True,  # type: ignore[arg-type]  # the stubs know texts only
+        required=False,
+        initial="True",
+        widget=forms.RadioSelect,
+    )

@@ -1,0 +1,128 @@
+"""Before a mailing on entry is launched: whom it would have reached in the last 30 days. Reads only.
+
+When somebody came under a rule nobody wrote down. It is reckoned from the dates that there are, for
+those who are under it now: when they registered, were put into the group, clicked (segments.since).
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Subquery, When
+from django.db.models.functions import Coalesce, Greatest, TruncDate
+from django.utils import timezone
+
+from users import segments
+from users.conditions import midnight
+from users.models import Membership
+from users.segments import BadRule
+
+from . import audience
+from .audience import Choice
+
+DAYS = 30
+REMEMBERED = 60  # seconds
+HEIGHT = 100  # of the chart, in its own units
+STEP = 10  # from one day to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How many came on it; and its bar in the chart, in the chart's units."""
+
+    day: date
+    count: int
+    x: int
+    height: int
+
+    @property
+    def y(self) -> int:
+        return HEIGHT - self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """now = came in these days + came earlier + nobody knows when: people who would get an SMS."""
+
+    now: int
+    unknown: int
+    days: list[Day]
+    trouble: str = ""  # why the rule cannot be read, in words
+
+    @property
+    def came(self) -> int:
+        return sum(each.count for each in self.days)
+
+    @property
+    def most(self) -> int:
+        return max((each.count for each in self.days), default=0)
+
+    @property
+    def chart(self) -> str:
+        """viewBox"""
+        return f"0 0 {DAYS * STEP} {HEIGHT}"
+
+
+def foresight(choice: Choice) -> Foresight:
+    """Maybe a minute old."""
+    today = timezone.localdate(timezone=timezone.get_default_timezone())
+    key = choice.key(f"foresight-{today}")
+    found: Foresight | None = cache.get(key)
+    if found is None:
+        try:
+            found = _reckoned(choice, today)
+        except BadRule as bad:
+            return Foresight(0, 0, [], trouble=bad.message)
+        cache.set(key, found, REMEMBERED)
+    return found
+
+
+def _reckoned(choice: Choice, today: date) -> Foresight:
+    zone = timezone.get_default_timezone()
+    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    rows = (
+        audience.receivers(choice)
+        .order_by()
+        .annotate(day=TruncDate(_moment(choice, days[0]), tzinfo=zone))
+        .values("day")
+        .annotate(people=Count("id"))
+        .values_list("day", "people")
+    )
+    by_day: dict[date | None, int] = dict(rows)
+    most = max(by_day.get(day, 0) for day in days)
+    return Foresight(
+        now=sum(by_day.values()),
+        unknown=by_day.get(None, 0),
+        days=[_day(day, by_day.get(day, 0), place, most) for place, day in enumerate(days)],
+    )
+
+
+def _day(day: date, count: int, place: int, most: int) -> Day:
+    return Day(day, count, place * STEP, max(round(HEIGHT * count / most), 2) if count else 0)
+
+
+def _moment(choice: Choice, first: date) -> Any:
+    """When a person came under the rule. Where no condition says: nobody comes before they register,
+    so that those who did in these days came in these days; of the others it is not known.
+    """
+    known, joined = _known(choice), F("date_joined")
+    recent = Greatest(Coalesce(known, joined), joined) if known is not None else joined
+    return Case(
+        When(date_joined__gte=midnight(first.isoformat()), then=recent),
+        default=known,
+        output_field=DateTimeField(),
+    )
+
+
+def _known(choice: Choice) -> Any | None:
+    """As segments.since(), for groups and everyone too."""
+    if choice.everyone:
+        return F("date_joined")
+    if choice.rule is not None:
+        return segments.since(segments.read(choice.rule))
+    added = Membership.objects.filter(
+        user_id=OuterRef("id"), group_id__in=choice.groups.values("id")
+    )
+    first = added.order_by().values("user_id").annotate(first=Min("added_at"))
+    return Subquery(first.values("first"))

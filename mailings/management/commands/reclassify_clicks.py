@@ -1,0 +1,25 @@
+"""`manage.py reclassify_clicks`: who clicked, judged anew by today's rules, and every figure with it."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from mailings import click_folding
+from mailings.models import Click
+
+
+class Command(BaseCommand):
+    help = (
+        "Judges all clicks that are counted already by what is stored of them: person, preview or robot."
+        " One mailing after the other; ended in between, it may simply be started again."
+    )
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        mailings = Click.objects.order_by("mailing").values_list("mailing", flat=True).distinct()
+        changed = 0
+        for mailing in mailings:
+            of_mailing = click_folding.reclassify(mailing)
+            if of_mailing:
+                self.stdout.write(f"mailing {mailing}: {of_mailing} clicks of another class")
+            changed += of_mailing
+        self.stdout.write(f"Clicks of another class: {changed}.")

@@ -1,0 +1,98 @@
+"""From the launch to the moment at which a mailing's list is formed: the countdown, the time set, and
+what happens when that time was missed. Until then nothing of it is prepared.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.reasons import Reason
+from smsmail.clock import nudge
+
+from . import audience
+from .models import Dispatch, Mailing, Policy
+from .timing import forms_at
+
+State = Mailing.State
+
+
+def schedule(mailing: Mailing, countdown: int | None = None) -> None:
+    """Set when its list is formed; at once, if that is now. In the transaction of the launch."""
+    policy = Policy.current()
+    now = timezone.now()
+    seconds = policy.countdown if countdown is None else countdown
+    early = timedelta(hours=policy.early_hours)
+    mailing.leaves_at = forms_at(now, timedelta(seconds=seconds), mailing.starts_at, early)
+    mailing.first_wave = first_wave(mailing)
+    mailing.wave_passed_at = None
+    mailing.save(update_fields=["leaves_at", "first_wave", "wave_passed_at"])
+    if mailing.leaves_at <= now:
+        _start(mailing, policy, now)
+
+
+def first_wave(mailing: Mailing) -> int:
+    """In messages: one in a hundred of those who get it, and one at least."""
+    if not mailing.first_percent:
+        return mailing.first_wave
+    people = audience.recent_funnel(mailing).will_receive
+    return max(1, people * mailing.first_percent // 100)
+
+
+def start_due() -> bool:
+    """Clock job: begin with mailings whose moment has come."""
+    now = timezone.now()
+    due = list(Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=now))
+    if due:
+        policy = Policy.current()
+        for mailing in due:
+            with transaction.atomic():
+                _start(mailing, policy, now)
+    return False
+
+
+def go_on(stopped: Mailing) -> None:
+    """A person has resumed it: go now, missed or not, and with the rest of the waves if it was their
+    errors that stopped it.
+    """
+    now = timezone.now()
+    changed = []
+    if stopped.leaves_at and stopped.leaves_at < now and missed(stopped, stopped.leaves_at, now):
+        stopped.leaves_at = now
+        changed.append("leaves_at")
+    if stopped.trouble == Reason.WAVE_ERRORS:
+        stopped.wave_passed_at = now
+        changed.append("wave_passed_at")
+    if changed:
+        stopped.save(update_fields=changed)
+
+
+def missed(mailing: Mailing, planned: datetime, now: datetime) -> bool:
+    """Is a time set longer ago than mailings may be late? planned: when this of it was to leave, at
+    the soonest."""
+    if mailing.starts_at is None:
+        return False
+    planned = max(planned, mailing.starts_at, mailing.leaves_at or planned)
+    late = now - planned
+    if late <= timedelta(0):
+        return False
+    return late > timedelta(minutes=Policy.current().grace_minutes)
+
+
+def hold_missed(mailing_id: int) -> bool:
+    """Pause it, if nothing of it has been handed over; what has begun is brought to its end."""
+    if Dispatch.objects.filter(mailing=mailing_id, claimed_at__isnull=False).exists():
+        return False
+    paused = Mailing.objects.filter(id=mailing_id, state__in=Mailing.RUNNING)
+    return bool(paused.update(state=State.PAUSED, trouble=Reason.MISSED_TIME))
+
+
+def _start(mailing: Mailing, policy: Policy, now: datetime) -> None:
+    """One conditional update: whoever takes it back a moment earlier or later wins or loses whole."""
+    due = Mailing.objects.filter(id=mailing.id, state=State.SCHEDULED, leaves_at__lte=now)
+    if missed(mailing, mailing.leaves_at or now, now):
+        due.update(state=State.PAUSED, trouble=Reason.MISSED_TIME)
+    elif mailing.when == Mailing.When.ON_ENTRY:
+        due.update(state=State.WATCHING)
+    elif due.update(state=State.PREPARING, ceiling=audience.newest()):
+        nudge("prepare")

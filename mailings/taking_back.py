@@ -1,0 +1,56 @@
+"""The ways back, as pages: to a draft while nothing is prepared (for whatever it waits), and asking a service for what it keeps
+until a time set. What they do is lifecycle.take_back and recall.recall.
+"""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import lifecycle, recall, reports, second_person
+from .models import Mailing
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def take_back(request: SignedIn, pk: int) -> HttpResponse:
+    """A launch that waits for a second person, or for its time, becomes a draft again."""
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    try:
+        if row.state == Mailing.State.AWAITING:
+            second_person.take_back(row, request.user)
+        else:
+            lifecycle.take_back(row, request.user)
+    except (lifecycle.WrongState, second_person.NotAwaiting) as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("Taken back: nothing had gone. It is a draft again."))
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def recall_page(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(reports.mailings().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk)
+    if request.method != "POST":
+        back = reverse("mailing", args=[pk])
+        context = {"mailing": row, "back": back, "split": lifecycle.split(row)}
+        return render(request, "mailings/ask_recall.html", context)
+    try:
+        asked = recall.recall(row, request.user)
+    except lifecycle.WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    words = ngettext(
+        "The service is asked to give back %(n)s message.",
+        "The service is asked to give back %(n)s messages.",
+        asked,
+    )
+    messages.success(request, words % {"n": localize(asked)})
+    return redirect("mailing", pk=pk)

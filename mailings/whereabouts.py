@@ -1,0 +1,92 @@
+"""What this process remembers of messages and links, so that a short link leads on while the database
+is locked or away. Filled by the clicks that came before; asks the database about what is new.
+"""
+
+import threading
+from array import array
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from . import addresses
+from .models import Link, Mailing, Message
+from .tokens import Token
+
+BLOCK = 4096  # neighbouring messages, looked up at once: ids of one mailing mostly stand together
+BLOCKS = 512  # kept: 2 million messages, 16 MB
+MAILINGS = 1000
+
+_lock = threading.Lock()
+_blocks: "OrderedDict[int, array[int]]" = OrderedDict()
+_links: OrderedDict[int, dict[int, str]] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Whose message a link stands in, and where it leads, as written."""
+
+    mailing: int
+    url: str
+
+
+def find(token: Token) -> Whereabouts | None:
+    """None for a message or a link that is gone. Raises DatabaseError for what is not remembered
+    while nobody can be asked.
+    """
+    mailing = _mailing_of(token.message)
+    if mailing is None:
+        return None
+    url = _links_of(mailing, token.message).get(token.position)
+    return Whereabouts(mailing, url) if url is not None else None
+
+
+def forget() -> None:
+    with _lock:
+        _blocks.clear()
+        _links.clear()
+
+
+def _mailing_of(message: int) -> int | None:
+    """Exact for each message: the rows of two mailings may stand between each other."""
+    number, place = divmod(message, BLOCK)
+    with _lock:
+        block = _blocks.get(number)
+        if block is not None and block[place]:
+            _blocks.move_to_end(number)
+            return block[place]
+    # Not asked yet, or written since.
+    first = number * BLOCK
+    rows = Message.objects.filter(id__gte=first, id__lt=first + BLOCK)
+    block = array("q", bytes(8 * BLOCK))
+    for each, mailing in rows.values_list("id", "mailing_id"):
+        block[each - first] = mailing
+    with _lock:
+        _blocks[number] = block
+        _blocks.move_to_end(number)
+        while len(_blocks) > BLOCKS:
+            _blocks.popitem(last=False)
+    return block[place] or None
+
+
+def _links_of(mailing: int, message: int) -> dict[int, str]:
+    with _lock:
+        found = _links.get(mailing)
+        if found is not None:
+            return found
+    written = dict(Link.objects.filter(mailing_id=mailing).values_list("position", "url"))
+    if not written:
+        return _links_of_test(message)
+    with _lock:
+        _links[mailing] = written
+        while len(_links) > MAILINGS:
+            _links.popitem(last=False)
+    return written
+
+
+def _links_of_test(message: int) -> dict[int, str]:
+    """A test message leads where its mailing does, whose number stands in its key; asked each time,
+    because a draft changes.
+    """
+    tests = Message.objects.filter(mailing__kind=Mailing.Kind.TEST)
+    key = tests.filter(id=message).values_list("key", flat=True).first()
+    number = (key or "").split(":")[1:2]
+    return addresses.of(int(number[0])) if number and number[0].isdecimal() else {}

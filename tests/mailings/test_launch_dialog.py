@@ -1,0 +1,85 @@
+"""What the question before a launch says: the figures of the composer, and that it went out lately."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations.models import Account
+from mailings.models import Mailing
+from tests import people
+from tests.mailings import ground
+from users.models import User
+
+As = Callable[[User], Client]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture(autouse=True)
+def account(db: None) -> Account:
+    return people.simulator(price=Decimal("2.5"))
+
+
+def text_of(response: Any) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+def dialog(client: Client, draft: Mailing) -> str:
+    return text_of(client.get(reverse("mailing-launch", args=[draft.pk])))
+
+
+TEXTS = ["Short", "x" * 150 + "{first_name}", "Привет, {first_name}! " + "о" * 60, "{last_name|x}"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("count", [3, 1500])
+def test_the_figures_are_those_of_the_composer(as_: As, maria: User, text: str, count: int) -> None:
+    """Also where they are reckoned from a sample."""
+    people.students(count)
+    people.person("max", first_name="M" * 40, phone="+79980900000")
+    typed = {"name": "Lesson", "text": text, "recipients": "everyone"}
+    composed = as_(maria).post("/mailings/meter/", typed)
+    draft = ground.draft(text=text)
+    asks = as_(maria).get(reverse("mailing-launch", args=[draft.pk]))
+    figures = [page.context["preview"] for page in (composed, asks)]
+    assert figures[0].parts == figures[1].parts
+    assert figures[0].price == figures[1].price
+    assert figures[0].funnel.will_receive == figures[1].funnel.will_receive == count + 1
+    line = re.search(r"SMS parts for everybody (?:about )?[\d,]+", text_of(composed))
+    assert line is not None
+    assert line[0] in text_of(asks)
+
+
+def test_it_names_the_longest_and_the_parts_of_all(as_: As, maria: User) -> None:
+    people.students(3)
+    people.person("max", first_name="M" * 40, phone="+79980900000")
+    asks = dialog(as_(maria), ground.draft(text="x" * 130 + "{first_name}"))
+    assert f"The longest, for {'M' * 40} 2 parts" in asks
+    assert "SMS parts for everybody 5" in asks
+    assert "Price, about 12.50 ₽" in asks
+    assert "each" not in asks
+
+
+def test_the_same_text_lately_is_pointed_out_where_one_decides(as_: As, maria: User) -> None:
+    people.students(2)
+    first = ground.launched(maria, name="Yesterday's", text="At six")
+    draft = ground.draft(text="At  six")
+    at = f"{timezone.localtime(first.launched_at):%m/%d/%Y}"
+    for name in ("mailing", "mailing-launch"):
+        page = as_(maria).get(reverse(name, args=[draft.pk]))
+        assert "The same text went to the same people lately" in text_of(page), name
+        assert f"Yesterday&#x27;s , {at}" in text_of(page), name
+        assert f'href="{reverse("mailing", args=[first.pk])}"' in page.content.decode()
+    other = ground.draft(text="At seven")
+    assert "lately" not in dialog(as_(maria), other)
+    assert "lately" not in text_of(as_(maria).get(reverse("mailing", args=[other.pk])))

@@ -1,0 +1,140 @@
+"""Would this person get it? Yes, or what is against it."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from integrations.reasons import Reason
+from mailings import audience, watch
+from mailings.audience import Choice
+from mailings.models import Mailing, Policy
+from mailings.verdict import REASONS, Verdict, verdict
+from tests import people
+from tests.mailings import ground
+from users.consent import opt_out_all
+from users.models import Group, OptOut, Segment, User
+from users.segments import BadRule
+
+pytestmark = pytest.mark.django_db
+CITY = {"field": "city", "op": "is", "value": "Kazan"}
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+    people.simulator()
+
+
+def vera(**fields: Any) -> User:
+    return people.person("vera", **{"phone": "+79980000011", "city": "Kazan"} | fields)
+
+
+def segmented(*conditions: dict[str, Any], how: str = "all") -> Mailing:
+    rule = {"version": 1, how: list(conditions)}
+    return ground.draft(everyone=False, segment=Segment.objects.create(name="Rule", rule=rule))
+
+
+def test_yes() -> None:
+    person = vera()
+    assert verdict(segmented(CITY), person) == Verdict(person, yes=True)
+
+
+def test_the_conditions_that_do_not_hold_are_named_and_the_others_are_not() -> None:
+    group = Group.objects.create(name="Course")
+    in_group = {"field": "group", "op": "in", "value": str(group.pk)}
+    phone = {"field": "phone", "op": "confirmed"}
+    said = verdict(segmented(CITY, in_group, {"not": CITY}, phone), vera())
+    assert not said.yes
+    assert said.missing == [
+        "Group is in “Course”",
+        "Not (City is “Kazan”)",
+        "Phone is confirmed",
+    ]
+
+
+def test_of_an_or_the_whole_is_named() -> None:
+    other = {"field": "city", "op": "is", "value": "Omsk"}
+    said = verdict(segmented(CITY, other, how="any"), vera(city="Perm"))
+    assert said.missing == ["City is “Kazan” or City is “Omsk”"]
+
+
+def test_inside_another_segment_its_condition_is_named() -> None:
+    inner = Segment.objects.create(name="Inner", rule={"version": 1, "all": [CITY]})
+    said = verdict(segmented({"segment": inner.pk}), vera(city="Perm"))
+    assert said.missing == ["City is “Kazan”"]
+
+
+def test_groups_are_named() -> None:
+    draft = ground.draft(everyone=False)
+    draft.groups.set([Group.objects.create(name=name) for name in ("A", "B")])
+    assert verdict(draft, vera()).missing == ["Is in one of the groups: A, B"]
+
+
+def test_where_nobody_is_chosen_there_is_nothing_to_say() -> None:
+    with pytest.raises(BadRule):
+        verdict(ground.draft(everyone=False), vera())
+
+
+def test_who_may_not_sign_in_is_in_no_mailing() -> None:
+    assert "May not sign in" in verdict(ground.draft(), vera(is_active=False)).words
+
+
+CASES: dict[Reason, dict[str, Any]] = {
+    Reason.NO_PHONE: {"phone": ""},
+    Reason.BAD_PHONE: {"phone": "112"},
+    Reason.NOT_CONFIRMED: {},
+    Reason.FORBIDDEN: {"sms_forbidden": True, "phone_confirmed_at": timezone.now()},
+    Reason.OPTED_OUT: {"phone_confirmed_at": timezone.now()},
+    Reason.HAD_LATELY: {"phone_confirmed_at": timezone.now()},
+    Reason.EMPTY_TEXT: {"phone_confirmed_at": timezone.now(), "first_name": ""},
+    Reason.SAME_PHONE: {"phone_confirmed_at": timezone.now()},
+}
+
+
+@pytest.mark.parametrize("reason", list(CASES))
+def test_the_first_reason_of_the_funnel(reason: Reason, olga: User) -> None:
+    if reason is Reason.SAME_PHONE:
+        people.person("first", phone="+79980000011", phone_confirmed_at=timezone.now())
+    person = vera(**CASES[reason])
+    if reason is Reason.OPTED_OUT:
+        opt_out_all([person.phone], OptOut.Source.PERSON)
+    if reason is Reason.HAD_LATELY:
+        Policy.objects.create(id=1, cap_messages=1)
+        ground.prepared(olga)
+        ground.sent()
+    draft = ground.draft(only_confirmed=True, text="{first_name}")
+    assert verdict(draft, person).reason == reason
+    assert audience.funnel(draft).excluded[reason] >= 1
+
+
+def test_no_reason_of_the_funnel_is_forgotten() -> None:
+    """Those that the funnel knows: whatever else there is, is not about a person before the launch."""
+    choice = Choice.of(ground.draft(text="{first_name}", only_confirmed=True))
+    Policy.objects.create(id=1, cap_messages=1)
+    known = {each.reason for each in audience._reasons(choice)} | {Reason.SAME_PHONE}
+    assert known == set(REASONS)
+
+
+def test_who_has_come_already_is_not_considered_again() -> None:
+    person = vera()
+    mailing = ground.watching(everyone=True)
+    assert verdict(mailing, person).yes
+    while watch.watch_due():
+        pass
+    said = verdict(mailing, person)
+    assert (said.yes, said.message) == (False, mailing.messages.get())
+    assert "already" in said.words
+
+
+def test_who_was_there_before_does_not_get_what_is_for_those_who_come_later() -> None:
+    person = vera()
+    mailing = ground.watching(everyone=True, present_too=False)
+    assert "after the launch" in verdict(mailing, person).words
+    while watch.watch_due():
+        pass
+    said = verdict(mailing, person)
+    assert "when the watching began" in said.words
+    assert (said.yes, said.message) == (False, None)
+    mailing.refresh_from_db()
+    assert verdict(mailing, people.person("late", phone="+79980000012")).yes
