@@ -15,7 +15,17 @@ from integrations import router
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import dispatch, events, lifecycle, notifications, recount, sealed, text, values
+from mailings import (
+    dispatch,
+    enquiry,
+    events,
+    lifecycle,
+    notifications,
+    recount,
+    sealed,
+    text,
+    values,
+)
 from mailings.lifecycle import WrongState
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy
 from mailings.notifications import Became, raise_event
@@ -355,6 +365,23 @@ def test_a_code_has_a_lifetime_and_other_notifications_have_none(paid: Mailing, 
     assert lot.expires_at == lot.not_before + timedelta(minutes=10)
     raise_event("paid", ivan, key="1")
     assert Dispatch.objects.filter(expires_at=None).count() == 1
+
+
+def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
+    account: Account, ivan: User
+) -> None:
+    """Whoever died with it took nothing along: it is worked out anew."""
+    notifications.send_code(ivan, NONCE)
+    lot = ground.sent(Outcome.UNKNOWN)
+    dispatch_row = Dispatch.objects.get(id=lot.dispatch_id)
+    (asked,) = enquiry._open_messages(dispatch_row)
+    assert asked.text == lot.messages[0].text
+    with transaction.atomic():
+        dispatch.send_again(dispatch_row, [lot.messages[0].key])
+    Account.objects.update(failures=0, resting_until=None)
+    again = ground.claimed()
+    assert again.messages[0].text == lot.messages[0].text
+    assert Dispatch.objects.get(id=again.dispatch_id).expires_at == dispatch_row.expires_at
 
 
 def test_a_code_that_waited_longer_than_it_holds_is_not_sent(account: Account, ivan: User) -> None:
