@@ -7,15 +7,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 
 @contextmanager
-def emulator() -> Iterator[str]:
+def emulator(journal: str = "", plan: str = "{}") -> Iterator[str]:
     """SMSC on loopback, with its journal on disk; yields its address."""
     with tempfile.TemporaryDirectory() as folder:
-        journal = os.path.join(folder, "journal")
+        journal = journal or os.path.join(folder, "journal")
         command = [sys.executable, "-m", "tests.emulators.smsc", "--journal", journal]
+        command += ["--plan", plan]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with _ended(process):
             assert process.stdout is not None
@@ -44,6 +45,35 @@ def plain_worker(processes: int) -> Iterator[None]:
     options = ["--concurrency", str(processes), "--loglevel", "ERROR", "--without-mingle"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
     with _ended(process):
+        yield
+
+
+@contextmanager
+def embedded_worker() -> Iterator[None]:
+    """One process with a thread for every job: `manage.py runworker`."""
+    with _ours([[sys.executable, "manage.py", "runworker"]]):
+        yield
+
+
+@contextmanager
+def celery_workers() -> Iterator[None]:
+    """As docker-compose.yml has them, one of each."""
+    celery = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "smsmail"]
+    workers = {"rows": "4", "network": "4", "lane": "2"}
+    commands = [
+        [*celery, "worker", "-Q", queue, "--concurrency", count, "--hostname", f"{queue}@here"]
+        for queue, count in workers.items()
+    ]
+    with _ours([*commands, [*celery, "beat"]]):
+        yield
+
+
+@contextmanager
+def _ours(commands: list[list[str]]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for command in commands:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            stack.enter_context(_ended(process))
         yield
 
 

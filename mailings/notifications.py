@@ -87,8 +87,11 @@ def raise_event(
         try:
             with transaction.atomic():
                 message = _write(notification, person, key, person.phone, body, why_not)
-        except IntegrityError:  # somebody else raised it at the same moment
-            return Raised(Became.REPEATED, notification.messages.get(key=key))
+        except IntegrityError:
+            earlier = notification.messages.filter(key=key).first()
+            if earlier is None:
+                raise
+            return Raised(Became.REPEATED, earlier)  # somebody else's, of this same moment
     return Raised(Became.LEFT_OUT if why_not else Became.SENT, message)
 
 

@@ -7,7 +7,6 @@ Somebody who came by a link may confirm too: it needs the phone itself, which is
 and a session by link cannot write down another phone.
 """
 
-import ipaddress
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
@@ -61,7 +60,7 @@ def code_of(nonce: str) -> str:
     return f"{int.from_bytes(digest[:8]) % 10**DIGITS:0{DIGITS}}"
 
 
-def send(person: User, address: str = "") -> None:
+def send(person: User, network: str = "") -> None:
     """A new code to the person's phone; an earlier one holds no more. Raises NoCode."""
     with transaction.atomic():
         fresh = _locked(person)
@@ -70,7 +69,6 @@ def send(person: User, address: str = "") -> None:
             raise NoCode(_("There is no phone here. Write it down first."))
         if fresh.phone_confirmed_at:
             raise NoCode(_("The number is confirmed already."))
-        network = network_of(address)
         _check_limits(person, phone, network)
         # Written down in any case: what is refused counts as well.
         forget(person)
@@ -112,15 +110,6 @@ def confirm(person: User, typed: str) -> None:
 def forget(person: User) -> None:
     """No code sent so far confirms anything any more: the phone has changed, or a new code comes."""
     PhoneCode.objects.filter(user=person, closed=False).update(closed=True)
-
-
-def network_of(address: str) -> str:
-    """/24 or /48: never the whole address."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False))
 
 
 def _send(person: User, code: PhoneCode) -> str:

@@ -7,6 +7,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
+from smsmail.network import network_of
+
 from . import confirmation
 from .forms import CodeForm
 from .models import OptOut, User
@@ -39,7 +41,7 @@ def me_phone(request: SignedIn) -> HttpResponse:
 @require_POST
 def me_phone_send(request: SignedIn) -> HttpResponse:
     try:
-        confirmation.send(request.user, request.META.get("REMOTE_ADDR", ""))
+        confirmation.send(request.user, network_of(request))
     except confirmation.NoCode as words:
         messages.error(request, str(words))
     else:

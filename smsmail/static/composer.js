@@ -190,13 +190,13 @@ function changed() {
   unsaved = true;
   keep();
   clearTimeout(timer);
-  // A text that is in use is saved by hand only.
-  if (!refused && form.dataset.autosave) timer = setTimeout(save, PAUSE);
+  if (!refused) timer = setTimeout(save, PAUSE);
 }
 
 async function save() {
   clearTimeout(timer);
   if (under || leaving) return; // a page that is being sent must not make a second draft
+  if (!form.dataset.autosave) return; // a text that is in use is saved by hand
   const was = typed();
   under = store(was);
   const stored = await under;

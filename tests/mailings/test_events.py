@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import translation
@@ -14,9 +15,19 @@ from integrations import router
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import dispatch, events, lifecycle, notifications, recount, sealed, text, values
+from mailings import (
+    dispatch,
+    enquiry,
+    events,
+    lifecycle,
+    notifications,
+    recount,
+    sealed,
+    text,
+    values,
+)
 from mailings.lifecycle import WrongState
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Counters, Dispatch, Mailing, Message, Policy
 from mailings.notifications import Became, raise_event
 from tests import people
 from tests.mailings import ground
@@ -25,6 +36,7 @@ from users.confirmation import code_of
 from users.models import AuditEvent, OptOut, OwnField, User
 
 NONCE = "0123456789abcdef"
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -353,6 +365,46 @@ def test_a_code_has_a_lifetime_and_other_notifications_have_none(paid: Mailing, 
     assert lot.expires_at == lot.not_before + timedelta(minutes=10)
     raise_event("paid", ivan, key="1")
     assert Dispatch.objects.filter(expires_at=None).count() == 1
+
+
+def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
+    account: Account, ivan: User
+) -> None:
+    """Whoever died with it took nothing along: it is worked out anew."""
+    notifications.send_code(ivan, NONCE)
+    lot = ground.sent(Outcome.UNKNOWN)
+    dispatch_row = Dispatch.objects.get(id=lot.dispatch_id)
+    (asked,) = enquiry._open_messages(dispatch_row)
+    assert asked.text == lot.messages[0].text
+    with transaction.atomic():
+        dispatch.send_again(dispatch_row, [lot.messages[0].key])
+    Account.objects.update(failures=0, resting_until=None)
+    again = ground.claimed()
+    assert again.messages[0].text == lot.messages[0].text
+    assert Dispatch.objects.get(id=again.dispatch_id).expires_at == dispatch_row.expires_at
+
+
+def test_a_code_that_waited_longer_than_it_holds_is_not_sent(account: Account, ivan: User) -> None:
+    """The service was down, say."""
+    with time_machine.travel(NOON, tick=False) as clock:
+        notifications.send_code(ivan, NONCE)
+        clock.shift(timedelta(minutes=10))
+        assert ground.claimed().messages == ()
+    message = Message.objects.get()
+    assert (message.status, message.reason) == ("skipped", Reason.TOO_LATE)
+    ground.assert_counters_equal_rows(message.mailing)
+
+
+def test_a_notification_leaves_in_quiet_hours_and_through_the_cap(
+    paid: Mailing, ivan: User
+) -> None:
+    Policy.objects.create(
+        id=1, quiet_from=time(0), quiet_until=time(23, 59), cap_messages=1, countdown=60
+    )
+    with time_machine.travel(NOON, tick=False):
+        for key in ("1", "2"):
+            assert raise_event("paid", ivan, key=key).became == Became.SENT
+            assert len(ground.claimed().messages) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from integrations.provider import Outcome
 from integrations.reasons import Reason
@@ -14,6 +15,7 @@ from mailings.models import Counters, Link, Mailing, Message
 from mailings.notifications import raise_event
 from tests import people
 from tests.mailings import ground
+from tests.test_rights import patterns
 from users import consent
 from users.confirmation import code_of
 from users.models import AuditEvent, OwnField, User
@@ -273,13 +275,30 @@ def test_a_mailing_is_no_notification(as_: As, maria: User, what: str) -> None:
     assert client.post(f"/notifications/{mailing.pk}/{what}").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "what", ["edit/", "launch/", "pause/", "resume/", "cancel/", "delete/", "test/", "audience/"]
+SHARED = {
+    *("mailing", "mailing-live", "mailing-recipients", "mailing-reasons", "mailing-revoke-links"),
+    *("mailing-let-be", "mailing-send-again", "mailing-clicks"),
+}
+OF_MAILINGS = sorted(
+    str(each.name)
+    for each in patterns()
+    if str(each.name).startswith("mailing") and list(each.pattern.converters) == ["pk"]
 )
-def test_a_notification_is_no_mailing(as_: As, maria: User, paid: Mailing, what: str) -> None:
-    assert as_(maria).post(f"/mailings/{paid.pk}/{what}").status_code == 404
+
+
+@pytest.mark.parametrize("name", [name for name in OF_MAILINGS if name not in SHARED])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_notification_is_no_mailing(
+    as_: As, olga: User, paid: Mailing, name: str, method: str
+) -> None:
+    answer = getattr(as_(olga), method)(reverse(name, args=[paid.pk]))
+    if name == "mailing-autosave" and method == "post":  # says so in its own way
+        assert answer.json()["saved"] is False
+    else:
+        assert answer.status_code in {404, 405}
     paid.refresh_from_db()
     assert events.is_on(paid)
+    assert Mailing.objects.filter(event=None).count() == 0
 
 
 # --- figures ------------------------------------------------------------------------------------

@@ -1,0 +1,221 @@
+"""`python -m benchmarks.lane`: how long a notification takes from its event to the SMS service, alone and
+while a mailing runs (goal G13: p99 within 2 s), with real worker processes on a PostgreSQL database of
+its own. The service is the SMSC emulator, whose journal tells when each message came in.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+
+from .__main__ import own_database
+from .processes import celery_workers, embedded_worker, emulator, redis
+
+GAP = 1.0  # seconds between two events, at most: an idle worker looks once a second
+ANSWER = 0.3  # seconds that the service takes to answer a request
+GOAL = 2.0
+WARM_UP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    name: str
+    workers: Callable[[], AbstractContextManager[None]]
+    broker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str
+    seconds: list[float]
+    rate: float  # messages of the mailing a second meanwhile
+    over: bool  # the mailing ended too early
+
+
+WAYS = (
+    Way("one process (runworker)", embedded_worker, broker=False),
+    Way("Celery: workers, beat, Redis", celery_workers, broker=True),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="How soon a notification leaves")
+    parser.add_argument("--people", type=int, default=200_000, help="recipients of the mailing")
+    parser.add_argument("--events", type=int, default=100, help="notifications raised each time")
+    given = parser.parse_args()
+    server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("DATABASE_URL", "")
+    if urlsplit(server).scheme not in {"postgres", "postgresql"}:
+        print("Set BENCH_DATABASE_URL=postgres://... : a server where a database may be made.")
+        return 2
+    slow = json.dumps({"share": 1.0, "among": ["slow-after"], "slow": ANSWER})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        own_database(server) as address,
+        emulator(f"{folder}/journal", slow) as smsc,
+        redis() as broker,
+    ):
+        os.environ |= {
+            "DATABASE_URL": address,
+            "SMSC_URL": smsc,
+            "REDIS_URL": broker,
+            "SECRET_KEY": "made-up",
+            "FIELD_KEYS": Fernet.generate_key().decode(),
+            "LOG_LEVEL": "ERROR",
+            "DJANGO_SETTINGS_MODULE": "smsmail.settings",
+        }
+        import django
+
+        django.setup()
+        bench = Bench(Path(folder) / "journal", given.people, given.events)
+        for way in WAYS:
+            bench.run(way, broker if way.broker else "")
+        return bench.told()
+
+
+class Bench:
+    """The database's contents, the figures found, and how they are printed."""
+
+    def __init__(self, journal: Path, people: int, events: int) -> None:
+        from django.core.management import call_command
+
+        from integrations.models import Account
+        from mailings import events as notifications
+        from mailings.models import Mailing, Policy
+
+        from .pipeline import make_people
+
+        call_command("migrate", verbosity=0, skip_checks=True)
+        self.journal, self.people, self.events = journal, people, events
+        self.figures: list[Figure] = []
+        self.dice = random.Random(1)
+        self.numbers = 0
+        self.owner = make_people(people)
+        Policy.objects.update_or_create(id=1, defaults={"countdown": 0})
+        Account.objects.create(
+            provider="smsc", credentials={"login": "school", "password": "made-up"}, parallel=4
+        )
+        paid = Mailing(name="Paid", event="paid", text="Paid: {number}.", event_values=["number"])
+        notifications.add(paid, self.owner)
+        notifications.switch(paid, self.owner, on=True)
+
+    def run(self, way: Way, broker: str) -> None:
+        from django.conf import settings
+
+        os.environ["REDIS_URL"] = settings.REDIS_URL = broker
+        with way.workers():
+            self._wait_until_they_work()
+            self._measure(f"{way.name}, alone", None)
+            self._measure(f"{way.name}, a mailing running", self._launched())
+
+    def told(self) -> int:
+        print(f"\n{self.events} notifications, {GAP / 2} s apart on the average; the mailing:")
+        print(f"{self.people} recipients; the service answers after {ANSWER} s.")
+        print("Seconds from the event to the service:\n")
+        print(f"{'':48}{'p50':>8}{'p99':>8}{'most':>8}{'goal':>8}{'mailing/s':>12}")
+        for each in self.figures:
+            p50, p99 = percentile(each.seconds, 50), percentile(each.seconds, 99)
+            rate = f"{each.rate:,.0f}" if each.rate else "-"
+            line = f"{each.name:48}{p50:8.2f}{p99:8.2f}{max(each.seconds):8.2f}"
+            print(f"{line}{f'<= {GOAL:g}':>8}{rate:>12}")
+            if each.over:
+                print("  the mailing was over before the last event: give it more --people")
+        print(f"\nLoad on the machine: {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores.")
+        return int(any(percentile(each.seconds, 99) > GOAL for each in self.figures))
+
+    def _wait_until_they_work(self) -> None:
+        for _ in range(WARM_UP):
+            self._arrivals({self._raise(): time.time()}, patience=60)
+
+    def _launched(self) -> Any:
+        """A mailing of which the first lots have gone; its list is still being drawn up."""
+        from mailings import lifecycle
+        from mailings.models import Counters, Mailing
+
+        from .pipeline import TEXT
+
+        mailing = Mailing.objects.create(name="Benchmark", text=TEXT, everyone=True)
+        lifecycle.launch(mailing, by=self.owner)
+        until = time.time() + 120
+        while not Counters.objects.get(mailing=mailing).gone:
+            if time.time() > until:
+                raise RuntimeError("the mailing does not begin")
+            time.sleep(0.1)
+        return mailing
+
+    def _measure(self, name: str, mailing: Any) -> None:
+        from mailings import lifecycle
+        from mailings.models import Counters
+
+        def gone() -> int:
+            return Counters.objects.get(mailing=mailing).gone if mailing else 0
+
+        before = gone()
+        raised: dict[str, float] = {}
+        began = time.time()
+        for _ in range(self.events):
+            time.sleep(self.dice.uniform(0, GAP))
+            moment = time.time()
+            raised[self._raise()] = moment
+        rate = (gone() - before) / (time.time() - began)
+        arrived = self._arrivals(raised, patience=120)
+        left = -1
+        if mailing:
+            counters = Counters.objects.get(mailing=mailing)
+            mailing.refresh_from_db()
+            left = counters.waiting + (0 if mailing.prepared_at else 1)
+            if left:
+                lifecycle.cancel(mailing, self.owner)
+        seconds = [arrived[each] - raised[each] for each in raised]
+        self.figures.append(Figure(name, seconds, rate, over=left == 0))
+
+    def _raise(self) -> str:
+        """One event; the text by which it is found again."""
+        from mailings.notifications import Became, raise_event
+
+        self.numbers += 1
+        number = str(self.numbers)
+        raised = raise_event("paid", self.owner, key=number, values={"number": number})
+        assert raised.became == Became.SENT, raised.words
+        return f"Paid: {number}."
+
+    def _arrivals(self, raised: dict[str, float], patience: float) -> dict[str, float]:
+        """When each came in, by the journal; each exactly once."""
+        until = time.time() + patience
+        while True:
+            found: dict[str, float] = {}
+            for entry in small_entries(self.journal):
+                for _phone, text in entry["messages"]:
+                    if text in raised:
+                        assert text not in found, "twice"
+                        found[text] = entry["at"]
+            if len(found) == len(raised):
+                return found
+            if time.time() > until:
+                raise RuntimeError(f"{len(raised) - len(found)} notifications did not arrive")
+            time.sleep(0.5)
+
+
+def small_entries(journal: Path) -> list[dict[str, Any]]:
+    """Of single messages; a line of a lot is long, and is not read."""
+    lines = journal.read_bytes().splitlines() if journal.exists() else []
+    return [json.loads(line) for line in lines if len(line) < 1000 and line.endswith(b"}")]
+
+
+def percentile(seconds: list[float], of: int) -> float:
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, round(len(ordered) * of / 100))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
