@@ -6,7 +6,7 @@ BENCH_DATABASE_URL or DATABASE_URL names a server where that is allowed.
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -22,6 +22,18 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=50_000, help="recipients of our mailing")
     parser.add_argument("--plain", type=int, default=2_000, help="recipients sent to the plain way")
     given = parser.parse_args()
+
+    def everything() -> None:
+        from . import redirect, table
+
+        table.fill_and_print(people=given.people, plain_people=given.plain)
+        redirect.fill_and_print(seconds=5)
+
+    return alone(everything)
+
+
+def alone(run: Callable[[], None]) -> int:
+    """With a database, an emulator and a broker of its own, which are gone afterwards."""
     server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("DATABASE_URL", "")
     if urlsplit(server).scheme not in {"postgres", "postgresql"}:
         print("Set BENCH_DATABASE_URL=postgres://... : a server where a database may be made.")
@@ -41,9 +53,10 @@ def main() -> int:
         import django
 
         django.setup()
-        from . import table
+        from django.core.management import call_command
 
-        table.fill_and_print(people=given.people, plain_people=given.plain)
+        call_command("migrate", verbosity=0, skip_checks=True)
+        run()
     return 0
 
 
