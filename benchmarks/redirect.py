@@ -69,10 +69,14 @@ def fill_and_print(seconds: float) -> None:
 
 
 def made_links() -> list[str]:
+    from django.utils import timezone
+
     from mailings import tokens
     from mailings.models import Counters, Link, Mailing, Message
 
-    mailing = Mailing.objects.create(name="Links", state=Mailing.State.DONE, wrap_links=True)
+    mailing = Mailing.objects.create(
+        name="Links", state=Mailing.State.DONE, wrap_links=True, launched_at=timezone.now()
+    )
     Counters.objects.create(mailing=mailing)
     Link.objects.create(mailing=mailing, position=0, url="https://school.example.com/open")
     rows = Message.objects.bulk_create(

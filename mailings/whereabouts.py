@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from . import addresses
-from .models import Link, Mailing, Message
+from .models import Mailing, Message
 from .tokens import Token
 
 BLOCK = 4096  # neighbouring messages, looked up at once: ids of one mailing mostly stand together
@@ -72,21 +72,24 @@ def _links_of(mailing: int, message: int) -> dict[int, str]:
         found = _links.get(mailing)
         if found is not None:
             return found
-    written = dict(Link.objects.filter(mailing_id=mailing).values_list("position", "url"))
-    if not written:
-        return _links_of_test(message)
-    with _lock:
-        _links[mailing] = written
-        while len(_links) > MAILINGS:
-            _links.popitem(last=False)
+    row = Mailing.objects.filter(id=mailing).first()
+    if row is not None and row.kind == Mailing.Kind.TEST:
+        row = _tried_out(message)
+    if row is None:
+        return {}
+    written = addresses.of(row)
+    if row.launched_at is not None:  # until then it may change
+        with _lock:
+            _links[row.id] = written
+            while len(_links) > MAILINGS:
+                _links.popitem(last=False)
     return written
 
 
-def _links_of_test(message: int) -> dict[int, str]:
-    """A test message leads where its mailing does, whose number stands in its key; asked each time,
-    because a draft changes.
-    """
-    tests = Message.objects.filter(mailing__kind=Mailing.Kind.TEST)
-    key = tests.filter(id=message).values_list("key", flat=True).first()
+def _tried_out(message: int) -> Mailing | None:
+    """The mailing of a test message: its number stands in the key."""
+    key = Message.objects.filter(id=message).values_list("key", flat=True).first()
     number = (key or "").split(":")[1:2]
-    return addresses.of(int(number[0])) if number and number[0].isdecimal() else {}
+    return (
+        Mailing.objects.filter(id=number[0]).first() if number and number[0].isdecimal() else None
+    )

@@ -35,7 +35,9 @@ def here(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def mailing(db: None) -> Mailing:
-    made = Mailing.objects.create(name="Webinar", state=Mailing.State.DONE, wrap_links=True)
+    made = Mailing.objects.create(
+        name="Webinar", state=Mailing.State.DONE, wrap_links=True, launched_at=timezone.now()
+    )
     for position, url in enumerate(
         ["https://school.ru/a?b=c#d", "https://school.ru/?u={email|nobody}", f"{OURS}/me/"]
     ):

@@ -156,7 +156,7 @@ def test_a_test_message_has_links_that_lead_where_those_of_the_draft_do(school: 
     assert sign_in == Token(message.id, 1, Purpose.SIGN_IN)
     assert message.parts == text.measure(sms.text).parts
     assert not Link.objects.exists()
-    assert addresses.of(draft.id) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
+    assert addresses.of(draft) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
 
 
 # --- pages ------------------------------------------------------------------------------------
