@@ -28,14 +28,16 @@ class Whereabouts:
     url: str
 
 
-def find(token: Token) -> Whereabouts | None:
-    """None for a message or a link that is gone. Raises DatabaseError for what is not remembered
-    while nobody can be asked.
-    """
-    mailing = _mailing_of(token.message)
+class NotRemembered(Exception):
+    """It is not known here, and the database shall not be asked."""
+
+
+def find(token: Token, *, ask: bool = True) -> Whereabouts | None:
+    """None for a message or a link that is gone. Raises DatabaseError, and without ask NotRemembered."""
+    mailing = _mailing_of(token.message, ask)
     if mailing is None:
         return None
-    url = _links_of(mailing, token.message).get(token.position)
+    url = _links_of(mailing, token.message, ask).get(token.position)
     return Whereabouts(mailing, url) if url is not None else None
 
 
@@ -45,7 +47,7 @@ def forget() -> None:
         _links.clear()
 
 
-def _mailing_of(message: int) -> int | None:
+def _mailing_of(message: int, ask: bool) -> int | None:
     """Exact for each message: the rows of two mailings may stand between each other."""
     number, place = divmod(message, BLOCK)
     with _lock:
@@ -53,6 +55,8 @@ def _mailing_of(message: int) -> int | None:
         if block is not None and block[place]:
             _blocks.move_to_end(number)
             return block[place]
+    if not ask:
+        raise NotRemembered
     # Not asked yet, or written since.
     first = number * BLOCK
     rows = Message.objects.filter(id__gte=first, id__lt=first + BLOCK)
@@ -67,11 +71,13 @@ def _mailing_of(message: int) -> int | None:
     return block[place] or None
 
 
-def _links_of(mailing: int, message: int) -> dict[int, str]:
+def _links_of(mailing: int, message: int, ask: bool) -> dict[int, str]:
     with _lock:
         found = _links.get(mailing)
         if found is not None:
             return found
+    if not ask:
+        raise NotRemembered
     row = Mailing.objects.filter(id=mailing).first()
     if row is not None and row.kind == Mailing.Kind.TEST:
         row = _tried_out(message)

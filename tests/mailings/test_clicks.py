@@ -295,6 +295,11 @@ def test_after_a_lock_the_database_is_as_patient_as_before(
 def test_what_is_not_remembered_asks_to_come_again(client: Client, message: Message) -> None:
     with away():
         answer = client.get(link(message), **PHONE)
+        until = clicks._away_until
+        for _ in range(5):  # nobody waits for it anew
+            assert client.get(link(message), **PHONE).status_code == 503
+        assert clicks._away_until == until > 0
+    clicks._away_until = 0.0
     assert answer.status_code == 503
     assert "Follow the link again in a minute" in answer.content.decode()
     assert client.get(link(message), **PHONE).status_code == 302
