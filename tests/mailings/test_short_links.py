@@ -242,6 +242,15 @@ def test_the_form_says_which_link_does_what(
     assert ours in said[f"{OURS}/me/"]
 
 
+def test_the_form_says_when_nobody_would_be_signed_in(as_: As, school: User) -> None:
+    client, words = as_(school), f"Nobody will be signed in: no link begins with {OURS}/"
+    fields = typed(text="Look: https://school.ru", links_sign_in="on")
+    assert words in client.post("/mailings/meter/", fields).content.decode()
+    assert words in client.post("/mailings/meter/", fields | {"text": "Look"}).content.decode()
+    for fine in ({"text": f"Look: {OURS}/me/"}, {"links_sign_in": ""}):
+        assert words not in client.post("/mailings/meter/", fields | fine).content.decode()
+
+
 def test_without_either_choice_the_form_says_nothing(as_: As, school: User) -> None:
     page = as_(school).post("/mailings/meter/", typed()).content.decode()
     assert "What becomes of the links" not in page
