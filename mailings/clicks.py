@@ -56,7 +56,7 @@ def short_link(request: HttpRequest, token: str) -> HttpResponse:
 def follow(request: HttpRequest, token: str) -> HttpResponse:
     """To where the link leads; a neutral page for whatever is no link of ours."""
     if request.method not in {"GET", "HEAD"}:
-        return HttpResponseNotAllowed(["GET", "HEAD"])
+        return _not_logged(HttpResponseNotAllowed(["GET", "HEAD"]))
     network = network_of(request)
     if tried(f"wrong-link:{network}") >= WRONG:
         return _page(request, "too_many", 429)
@@ -136,9 +136,7 @@ def _page(request: HttpRequest, what: str, status: int) -> HttpResponse:
     answer = _private(HttpResponse(_words(what, language), status=status))
     if status in {429, 503}:
         answer["Retry-After"] = "60"
-    # Django would write the address into its log, and with it a token.
-    answer._has_been_logged = True  # type: ignore[attr-defined]
-    return answer
+    return _not_logged(answer)
 
 
 @lru_cache(maxsize=16)
@@ -146,6 +144,12 @@ def _words(what: str, language: str) -> str:
     """Without a request: nothing is asked, no cookie is set."""
     with translation.override(language):
         return render_to_string("mailings/link_said.html", {"what": what})
+
+
+def _not_logged(answer: HttpResponse) -> HttpResponse:
+    """Django would write the address into its log, and with it a token."""
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
 
 
 def _private(answer: HttpResponse) -> HttpResponse:

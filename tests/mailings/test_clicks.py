@@ -118,8 +118,12 @@ def test_everybody_is_answered_and_classed(
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete", "options", "patch"])
-def test_only_looking_is_allowed(client: Client, message: Message, method: str) -> None:
-    assert getattr(client, method)(link(message)).status_code == 405
+def test_only_looking_is_allowed(
+    client: Client, message: Message, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        assert getattr(client, method)(link(message)).status_code == 405
+    assert "/r/" not in caplog.text
     assert not Click.objects.exists()
 
 
