@@ -23,6 +23,7 @@ VARIABLES: dict[str, Promise] = {
     "phone": gettext_lazy("phone"),
     "city": gettext_lazy("city"),
 }
+LONGEST = 1000  # characters: SMSC takes no more
 VALUE_LIMIT = 100  # characters: a name of a whole page must not become twenty SMS
 
 
@@ -72,7 +73,11 @@ def parse(text: str, own: Collection[str] = ()) -> Template:
 
     Raises BadText; its position counts a line break as one character, as a text area does.
     """
-    return cut(clean(text), own)
+    text = clean(text)
+    if len(text) > LONGEST:
+        message = _("The text is too long: %(length)d characters. Services take at most %(most)d.")
+        raise BadText(message % {"length": len(text), "most": LONGEST}, LONGEST)
+    return cut(text, own)
 
 
 def clean(text: str) -> str:

@@ -2,6 +2,7 @@
 The words themselves are text.py's.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterable
 from functools import cache, reduce
@@ -14,6 +15,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Trim
 from django.db.models.lookups import Exact
 from django.utils import translation
+from django.utils.formats import get_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
@@ -122,18 +124,23 @@ def columns_of(name: str) -> list[Any]:
 
 
 def drafts_with(name: str) -> list[str]:
-    """Names of mailings not yet written out whose text has this variable, of notifications, and of
-    saved texts.
+    """Names of mailings not yet written out that have this variable in their text, or ask about it
+    in the rule they were launched with; of notifications, and of saved texts.
     """
+    asked = json.dumps(f"own:{name}")
     over = Q(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
     open_ones = Mailing.objects.filter(
+        Q(text__contains=name) | Q(rule__isnull=False),
         Q(kind=Mailing.Kind.MAILING) & ~over | Q(kind=Mailing.Kind.NOTIFICATION),
         prepared_at__isnull=True,
-        text__contains=name,
     )
     saved = SavedText.objects.filter(text__contains=name)
     return [
-        *(each.name for each in open_ones if _names(each.text, name)),
+        *(
+            each.name
+            for each in open_ones.order_by("id")
+            if _names(each.text, name) or (each.rule and asked in json.dumps(each.rule))
+        ),
         *(
             _("saved text “%(name)s”") % {"name": each.name}
             for each in saved
@@ -158,7 +165,14 @@ def _shown(value: Any) -> str:
         return _DAY.sub(r"\3.\2.\1", value) if _DAY.fullmatch(value) else value
     if isinstance(value, bool):
         return _yes_no(value)
+    if isinstance(value, float):
+        return str(value).replace(".", _point())
     return "" if value is None else str(value)
+
+
+@cache
+def _point() -> str:
+    return str(get_format("DECIMAL_SEPARATOR", settings.LANGUAGE_CODE))
 
 
 @cache

@@ -22,7 +22,8 @@ def own_fields(request: SignedIn) -> HttpResponse:
             audit(request.user, "field_added", f"field {made.slug}")
         messages.success(request, _("The field is there: fill it in on people's pages."))
         return redirect("own-fields")
-    context = {"form": form, "own_fields": OwnField.objects.all()}
+    rows = [(each, uses(each)) for each in OwnField.objects.all()]
+    context = {"form": form, "rows": rows}
     return render(request, "users/own_fields.html", context)
 
 

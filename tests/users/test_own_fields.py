@@ -152,13 +152,21 @@ def test_it_is_not_deleted_while_something_uses_it(as_: As, maria: User) -> None
     rule = {"version": 1, "all": [{"field": "own:course", "op": "filled"}]}
     segment = Segment.objects.create(name="Learners", rule=rule)
     draft = Mailing.objects.create(name="Sale", text="{ course | you}, hello")
-    assert own_fields.uses(field) == ["Learners", "Sale"]
+    launched = Mailing.objects.create(name="News", text="Hi", rule=rule, state="watching")
+    assert own_fields.uses(field) == ["Learners", "Sale", "News"]
+    listed = as_(maria).get("/people/fields/").content.decode()
+    assert "Learners, Sale, News" in listed
 
-    as_(maria).post(f"/people/fields/{field.pk}/delete/")
+    asked = as_(maria).get(f"/people/fields/{field.pk}/delete/").content.decode()
+    assert "used by Learners, Sale, News" in asked
+    assert "<form" not in asked.partition("<main")[2].partition("</main>")[0]
+    refused = as_(maria).post(f"/people/fields/{field.pk}/delete/", follow=True)
+    assert "used by: Learners, Sale, News" in refused.content.decode()
     assert OwnField.objects.filter(pk=field.pk).exists()
 
     segment.delete()
     draft.delete()
+    launched.delete()
     as_(maria).post(f"/people/fields/{field.pk}/delete/")
     assert not OwnField.objects.filter(pk=field.pk).exists()
 
