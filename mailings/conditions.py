@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
-from users.conditions import Field, Kind, Operator, Words, days_after, days_ago, register
+from users.conditions import Among, Field, Kind, Operator, Words, days_after, days_ago, register
 
 from .models import Dispatch, Mailing, Message
 
@@ -38,25 +38,25 @@ def _launched() -> QuerySet[Mailing]:
 
 
 def _messages(mailing: str) -> QuerySet[Message]:
-    return Message.objects.filter(mailing_id=int(mailing), user_id=OuterRef("id"))
+    return Message.objects.filter(mailing_id=int(mailing))
 
 
 def received(mailing: str) -> Q:
-    return Q(Exists(_messages(mailing).filter(status=Message.Status.DELIVERED)))
+    return Q(Among(_messages(mailing).filter(status=Message.Status.DELIVERED)))
 
 
 def sent(mailing: str) -> Q:
-    return Q(Exists(_messages(mailing).filter(status__in=Message.TAKEN)))
+    return Q(Among(_messages(mailing).filter(status__in=Message.TAKEN)))
 
 
 def clicked(mailing: str) -> Q:
-    return Q(Exists(_messages(mailing).filter(first_click_at__isnull=False)))
+    return Q(Among(_messages(mailing).filter(first_click_at__isnull=False)))
 
 
 def not_clicked(mailing: str) -> Q:
     """It was sent to them, and they clicked nothing."""
     rows = _messages(mailing).filter(status__in=Message.TAKEN, first_click_at__isnull=True)
-    return Q(Exists(rows))
+    return Q(Among(rows))
 
 
 def had_sms(days: int) -> Q:

@@ -28,6 +28,13 @@ def patience(request: HttpRequest) -> float:
     return WAITED_FOR if "count" in request.GET else AT_ONCE
 
 
+def there_is_room() -> bool:
+    """Does a list of all people's ids fit into memory here? Elsewhere it may not, and a database that
+    cannot keep one looks through it again for each person.
+    """
+    return _inside.get()
+
+
 class TakesLong(Exception):
     """It was not counted within the time given."""
 

@@ -9,10 +9,11 @@ from django.http import QueryDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from .models import User
+from .models import Membership, User
 from .rights import Role
 
 PAGE = 50
+MOST_COUNTED = 1000  # people whom a search finds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class Wanted:
     @property
     def narrows(self) -> bool:
         return bool(self.q or self.group or self.role or self.only)
+
+    @property
+    def only_group(self) -> bool:
+        return bool(self.group) and not (self.q or self.role or self.only)
 
     def address(self, **changes: str | int | None) -> str:
         """The same list with other filters, from its first page on."""
@@ -96,6 +101,16 @@ def find(wanted: Wanted) -> QuerySet[User]:
         case "unconfirmed":
             people = people.exclude(phone="").filter(phone_confirmed_at=None)
     return people
+
+
+def total(wanted: Wanted) -> tuple[int, bool]:
+    """How many, and whether there are still more: words that many have are not counted to the end."""
+    if wanted.q:
+        counted = find(wanted)[: MOST_COUNTED + 1].count()
+        return min(counted, MOST_COUNTED), counted > MOST_COUNTED
+    if wanted.only_group:
+        return Membership.objects.filter(group=wanted.group).count(), False
+    return find(wanted).count(), False
 
 
 def page(wanted: Wanted) -> tuple[list[User], int | None]:

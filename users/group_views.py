@@ -14,7 +14,7 @@ from .rights import Right, needs
 from .signed_in import SignedIn
 
 # Ordered by hand: counting drops the order of the model.
-GROUPS = Group.objects.annotate(size=Count("people")).order_by("name")
+GROUPS = Group.objects.annotate(size=Count("memberships")).order_by("name")
 
 
 @needs(Right.SEE_PEOPLE)

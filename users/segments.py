@@ -28,8 +28,8 @@ from django.db.models.functions import Coalesce, Greatest, Least, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .conditions import BadValue, Field, Operator, fields
-from .counting import over_everybody
+from .conditions import Among, BadValue, Field, Operator, fields
+from .counting import over_everybody, there_is_room
 from .models import Segment, User
 
 VERSION = 1
@@ -280,8 +280,18 @@ def _condition(rule: Rule, *, holds: bool) -> Q:
             return _condition(rule.part, holds=not holds)
         case Join():
             every = (rule.how == "all") == holds
-            parts = (_condition(part, holds=holds) for part in rule.parts)
-            return reduce(and_ if every else or_, parts)
+            parts = [_condition(part, holds=holds) for part in rule.parts]
+            if every:
+                return reduce(and_, parts)
+            return reduce(or_, [_listed(part) for part in parts] if there_is_room() else parts)
+
+
+def _listed(q: Q) -> Q:
+    children: list[Any] = [] if q.negated else list(q.children)
+    match children:
+        case [Among() as one]:
+            return one.listed()
+    return q
 
 
 def _not_so(q: Q) -> Q:

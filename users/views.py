@@ -28,11 +28,13 @@ HISTORY = 20  # lines of the consent book on a person's page
 def people(request: SignedIn) -> HttpResponse:
     wanted = finding.Wanted.from_address(request.GET)
     rows, older = finding.page(wanted)
+    total, more = finding.total(wanted)
     context = {
         "wanted": wanted,
         "rows": rows,
         "older": older,
-        "total": finding.find(wanted).count(),
+        "total": total,
+        "more": more,
         "filters": finding.filters(wanted),
         "groups": Group.objects.all(),
     }

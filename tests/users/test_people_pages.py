@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests import people
-from users import consent
-from users.models import AuditEvent, ConsentEvent, Group, OptOut, User
+from users import consent, finding
+from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, User
 from users.rights import Right, Role
 
 As = Callable[[User], Client]
@@ -232,3 +232,15 @@ def test_it_keeps_groups(as_: As, maria: User, ivan: User) -> None:
     client.post(f"/people/groups/{group.id}/delete/")
     assert not Group.objects.exists()
     assert User.objects.filter(pk=ivan.pk).exists()
+
+
+def test_a_word_that_many_have_is_not_counted_to_its_end(
+    as_: As, maria: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MOST_COUNTED", 3)
+    students = people.students(5)
+    Membership.objects.create(user=students[0], group=Group.objects.create(name="Art"))
+    client = as_(maria)
+    assert "More than 3 people found" in client.get("/people/?q=student").text
+    assert "1 person found" in client.get("/people/?q=student4").text
+    assert "1 person found" in client.get(f"/people/?group={Group.objects.get().pk}").text
