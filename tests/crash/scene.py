@@ -1,8 +1,9 @@
 """Run in a process of its own against the stage's database: set the scene, then look at it.
 
 `python -m tests.crash.scene launch N SERVICE` makes N students, an account at the emulated service
-and a launched mailing; `... let_be` decides about messages that nobody can be asked about. Each
-prints at its end how the mailing stands, as JSON.
+and a launched mailing; `... watch` the same with one that watches; `... stop` ends that; `... let_be`
+decides about messages that nobody can be asked about. Each prints at its end how the mailing stands,
+as JSON.
 """
 
 import json
@@ -29,24 +30,21 @@ def main() -> None:
     django.setup()
     if sys.argv[1] == "launch":
         launch(int(sys.argv[2]), sys.argv[3])
+    elif sys.argv[1] == "watch":
+        watch(int(sys.argv[2]), sys.argv[3])
+    elif sys.argv[1] == "stop":
+        stop()
     elif sys.argv[1] == "let_be":
         let_be()
     print(json.dumps(asdict(look())))  # noqa: T201 - whoever started us reads it
 
 
 def launch(count: int, service: str) -> None:
-    from django.core.management import call_command
-
-    from integrations.models import Account
     from mailings import lifecycle
     from mailings.models import Mailing
     from tests import people
 
-    call_command("migrate", verbosity=0)
-    people.students(count)
-    accounts = {"smsc": people.smsc, "twilio": people.twilio, "seventech": people.seventech}
-    accounts[service](receipt_key="made-up-key")
-    assert Account.objects.count() == 1
+    school(count, service)
     mailing = Mailing.objects.create(
         name="Crash",
         text="Hello, {first_name}: https://school.ru/",
@@ -54,6 +52,36 @@ def launch(count: int, service: str) -> None:
         wrap_links=True,
     )
     lifecycle.launch(mailing, people.olga(), countdown=0)
+
+
+def watch(count: int, service: str) -> None:
+    from tests import people
+    from tests.mailings import ground
+
+    school(count, service)
+    people.olga()
+    ground.watching(name="Crash", text="Hello, {first_name}", everyone=True)
+
+
+def school(count: int, service: str) -> None:
+    from django.core.management import call_command
+
+    from integrations.models import Account
+    from tests import people
+
+    call_command("migrate", verbosity=0)
+    people.students(count)
+    accounts = {"smsc": people.smsc, "twilio": people.twilio, "seventech": people.seventech}
+    accounts[service](receipt_key="made-up-key")
+    assert Account.objects.count() == 1
+
+
+def stop() -> None:
+    from mailings import lifecycle
+    from mailings.models import Mailing
+    from users.models import User
+
+    lifecycle.stop_watching(Mailing.objects.get(), User.objects.get(email="olga@example.com"))
 
 
 def let_be() -> None:

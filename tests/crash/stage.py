@@ -134,6 +134,12 @@ class Stage:
     def launch(self) -> None:
         self._scene("launch", str(self.people), self.service)
 
+    def watch(self) -> None:
+        self._scene("watch", str(self.people), self.service)
+
+    def stop_watching(self) -> None:
+        self._scene("stop")
+
     def let_be(self) -> None:
         """The person's word about messages that nobody can be asked about."""
         self._scene("let_be")

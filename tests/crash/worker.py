@@ -7,6 +7,7 @@ The function is the real one; the wrapper only counts down to SIGKILL.
 import os
 import signal
 import sys
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -17,11 +18,12 @@ from django.core.management import call_command
 def main() -> None:
     django.setup()
     from integrations.providers import REGISTRY
-    from mailings import prepare
+    from mailings import prepare, watch
 
     for provider in REGISTRY:
         provider.lot = int(os.environ["CRASH_LOT"])
-    prepare.CHUNK = int(os.environ["CRASH_CHUNK"])
+    prepare.CHUNK = watch.CHUNK = int(os.environ["CRASH_CHUNK"])
+    watch.EVERY = timedelta(seconds=1)
     if at := os.environ.get("CRASH_AT"):
         lay_mine(*at.split(":"))
     if sys.argv[1:]:  # a Celery worker of these queues
