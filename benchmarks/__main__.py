@@ -1,5 +1,6 @@
-"""`python -m benchmarks`: makes a PostgreSQL database of its own, runs everything, drops it.
-`python -m benchmarks audience`: the same for the questions about a million people.
+"""`python -m benchmarks WHAT`: makes a PostgreSQL database of its own, measures, drops it. WHAT is
+pipeline (messages through a batch service, and clicks), redirect (clicks alone) or audience (questions
+about a million people). lane and watching are programs of their own: `python -m benchmarks.lane`.
 
 BENCH_DATABASE_URL or DATABASE_URL names a server where that is allowed.
 """
@@ -21,7 +22,9 @@ from .processes import emulator, redis
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="smsmail's speed, as ratios inside one run")
-    parser.add_argument("what", nargs="?", choices=["pipeline", "audience"], default="pipeline")
+    parser.add_argument(
+        "what", nargs="?", choices=["pipeline", "redirect", "audience"], default="pipeline"
+    )
     parser.add_argument("--people", type=int, help="50,000 recipients, or an audience of 1,000,000")
     parser.add_argument("--plain", type=int, default=2_000, help="recipients sent to the plain way")
     parser.add_argument("--sqlite", action="store_true", help="the audience, in an SQLite file")
@@ -39,9 +42,14 @@ def main() -> int:
     with own_database(server) as address, emulator() as smsc, redis() as broker:
         # Before Django reads its settings; the processes that we start inherit it.
         set_up(DATABASE_URL=address, BENCH_BROKER=broker, SMSC_URL=smsc)
-        from . import table
+        from django.core.management import call_command
 
-        table.fill_and_print(people=given.people or 50_000, plain_people=given.plain)
+        from . import redirect, table
+
+        call_command("migrate", verbosity=0, skip_checks=True)
+        if given.what == "pipeline":
+            table.fill_and_print(people=given.people or 50_000, plain_people=given.plain)
+        redirect.fill_and_print(seconds=5)
     return 0
 
 

@@ -2,14 +2,11 @@
 
 import os
 
-from django.core.management import call_command
-
 from . import bare, pipeline, plain
 from .timing import Step
 
 
 def fill_and_print(*, people: int, plain_people: int) -> None:
-    call_command("migrate", verbosity=0, skip_checks=True)
     ours = pipeline.run(people)
     copied, updated = bare.run()
     sent, received = plain.run(plain_people, pipeline.TEXT)

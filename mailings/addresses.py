@@ -1,5 +1,5 @@
-"""Where the short links of a mailing lead: rows written at the launch, or the text of a draft, to which
-the links of test messages lead. Who clicked is clicks.py's.
+"""Where the short links of a mailing lead: as its text says, and the rows written at the launch, which
+count their clicks. Who clicked is clicks.py's.
 """
 
 from . import links, text
@@ -18,16 +18,13 @@ def write_down(mailing: Mailing) -> None:
     )
 
 
-def of(mailing_id: int) -> dict[int, str]:
-    """Position -> address as written. Those of a draft change with its text."""
-    written = dict(Link.objects.filter(mailing_id=mailing_id).values_list("position", "url"))
-    if written:
-        return written
-    draft = Mailing.objects.filter(id=mailing_id).first()
-    if draft is None:
-        return {}
+def of(mailing: Mailing) -> dict[int, str]:
+    """Position -> address as written. Those of a draft change with its text; the rows of the launch
+    stay as they are.
+    """
     try:
-        places = links.wrap(draft.text, draft.wrapping).places
+        places = links.wrap(mailing.text, mailing.wrapping).places
     except text.BadText:
-        return {}
-    return {place.position: place.url for place in places}
+        places = ()
+    written = mailing.links.values_list("position", "url")
+    return {place.position: place.url for place in places} | dict(written)

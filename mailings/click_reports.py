@@ -21,6 +21,7 @@ HEIGHT = 96  # of the chart, px
 LIVELY = timedelta(days=7)  # after the launch: the page goes on asking for clicks
 # Up to so many bars of a kind; then the next kind.
 HOURS, DAYS = 48, 62
+FEWEST = 12  # places in the chart: a single bar need not fill it
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _bars(mailing: Mailing) -> list[Bar]:
         sums[_begin(kind, at)][0] += people
         sums[_begin(kind, at)][1] += robots
     most = max(sum(pair) for pair in sums.values()) or 1
-    step = 100 / len(sums)
+    step = 100 / max(len(sums), FEWEST)
     bars = []
     for place, (begin, (people, robots)) in enumerate(sums.items()):
         height, above = (round(HEIGHT * n / most) for n in (people, robots))

@@ -26,7 +26,7 @@ from .values import values_of
 logger = logging.getLogger(__name__)
 
 PATIENCE = 200  # milliseconds for writing a click down
-AWAY = 2.0  # seconds for which a database that could not be reached is left alone
+AWAY = 5.0  # seconds for which a database that could not be reached is left alone
 # Tokens that are nobody's, from one network (a /24: many phones), before it must wait.
 WRONG, WRONG_SECONDS = 60, 60
 
@@ -56,14 +56,15 @@ def short_link(request: HttpRequest, token: str) -> HttpResponse:
 def follow(request: HttpRequest, token: str) -> HttpResponse:
     """To where the link leads; a neutral page for whatever is no link of ours."""
     if request.method not in {"GET", "HEAD"}:
-        return HttpResponseNotAllowed(["GET", "HEAD"])
+        return _not_logged(HttpResponseNotAllowed(["GET", "HEAD"]))
     network = network_of(request)
     if tried(f"wrong-link:{network}") >= WRONG:
         return _page(request, "too_many", 429)
     read = tokens.read(token)
     try:
-        found = whereabouts.find(read) if read else None
-    except (DatabaseError, InterfaceError):
+        found = whereabouts.find(read, ask=not _is_away()) if read else None
+    except (DatabaseError, InterfaceError, whereabouts.NotRemembered):
+        _note_if_away()
         return _page(request, "away", 503)
     if read is None or found is None:
         tries(f"wrong-link:{network}", WRONG_SECONDS)
@@ -78,17 +79,26 @@ def follow(request: HttpRequest, token: str) -> HttpResponse:
 
 def write_down(hit: bulk.Hit) -> bool:
     """False when it could not be done in PATIENCE: then nobody waits for it."""
-    global _away_until
-    if clock() < _away_until:
+    if _is_away():
         return False
     try:
         bulk.insert_click(hit, PATIENCE)
     except (DatabaseError, InterfaceError) as error:
-        if connection.connection is None:  # not even reached: the next ones need not try at once
-            _away_until = clock() + AWAY
+        _note_if_away()
         logger.warning("a click is not written down: %s", type(error).__name__)
         return False
     return True
+
+
+def _is_away() -> bool:
+    return clock() < _away_until
+
+
+def _note_if_away() -> None:
+    """Not even reached: the next ones need not wait for it too."""
+    global _away_until
+    if connection.connection is None and not _is_away():
+        _away_until = clock() + AWAY
 
 
 def _hit(request: HttpRequest, token: Token, mailing: int, network: str) -> bulk.Hit:
@@ -110,12 +120,13 @@ def _hit(request: HttpRequest, token: Token, mailing: int, network: str) -> bulk
 
 def _values(token: Token, url: str) -> dict[str, str]:
     """Of the person as they are now; the words in place of them when nobody can be asked."""
-    if "{" not in url:
+    if "{" not in url or _is_away():
         return {}
     try:
         reader = Message.objects.filter(id=token.message).values("user_id")
         person = User.objects.filter(id__in=reader).first()
     except (DatabaseError, InterfaceError):
+        _note_if_away()
         return {}
     return values_of(person) if person else {}
 
@@ -125,9 +136,7 @@ def _page(request: HttpRequest, what: str, status: int) -> HttpResponse:
     answer = _private(HttpResponse(_words(what, language), status=status))
     if status in {429, 503}:
         answer["Retry-After"] = "60"
-    # Django would write the address into its log, and with it a token.
-    answer._has_been_logged = True  # type: ignore[attr-defined]
-    return answer
+    return _not_logged(answer)
 
 
 @lru_cache(maxsize=16)
@@ -135,6 +144,12 @@ def _words(what: str, language: str) -> str:
     """Without a request: nothing is asked, no cookie is set."""
     with translation.override(language):
         return render_to_string("mailings/link_said.html", {"what": what})
+
+
+def _not_logged(answer: HttpResponse) -> HttpResponse:
+    """Django would write the address into its log, and with it a token."""
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
 
 
 def _private(answer: HttpResponse) -> HttpResponse:

@@ -18,7 +18,8 @@ from .models import Mailing
 
 COPIED = (
     *("text", "everyone", "segment", "only_confirmed", "wrap_links", "links_sign_in"),
-    *("when", "hand_over", "valid_minutes", "urgent", "first_wave", "error_limit"),
+    *("when", "present_too", "hand_over", "valid_minutes", "urgent"),
+    *("first_wave", "first_percent", "error_limit"),
 )
 
 

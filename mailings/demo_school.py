@@ -213,7 +213,7 @@ def _mailing(school: School, story: Story, at: datetime) -> Mailing:
         name=story.name,
         text=story.text.replace("HOME", settings.PUBLIC_URL),
         wrap_links=story.wrapped,
-        links_sign_in=story.wrapped,
+        links_sign_in="HOME" in story.text,
         everyone=not story.group,
         only_confirmed=story.only_confirmed,
         created_at=at,

@@ -71,7 +71,7 @@ class Story(NamedTuple):
     group: str
     text: str
     only_confirmed: bool = False
-    wrapped: bool = False  # its links count clicks; those to this site sign in
+    wrapped: bool = False  # its links count clicks; HOME signs in
 
 
 STORIES = (

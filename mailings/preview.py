@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
+
 from integrations import router
 from integrations.standing import title_of
 from users.counting import AT_ONCE, TakesLong, over_everybody
@@ -18,6 +20,7 @@ from .extremes import Parts, Rendering
 from .forms import place_of
 from .links import Place, Wrapping
 from .models import Mailing
+from .tokens import Purpose
 from .values import parsed
 
 LOOKS = ("person", "longest", "shortest")
@@ -191,6 +194,13 @@ class Preview:
             return links.wrap(self.written, self.wrapping).places if self.wrapping else ()
         except text.BadText:
             return ()
+
+    @property
+    def signs_nobody_in(self) -> str:
+        """Links shall sign in, and none leads here: how one begins that would; '' when all is well."""
+        purposes = {place.purpose for place in self.links}
+        wanted = self.wrapping.sign_in and Purpose.SIGN_IN not in purposes
+        return f"{settings.PUBLIC_URL}/" if wanted else ""
 
     @property
     def bare_links(self) -> list[str]:

@@ -16,7 +16,7 @@ from integrations.models import Account
 from integrations.provider import Asked, Report, Trouble
 from integrations.reasons import Reason
 from smsmail.clock import nudge
-from users.models import User, audit
+from users.models import AuditEvent, User, audit
 
 from . import lifecycle, receipts
 from .models import Dispatch, Mailing, Message
@@ -30,14 +30,16 @@ AGAIN = timedelta(seconds=60)  # when it could not be asked
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far taking back has come."""
+    """How far taking back has come, in messages."""
 
-    to_ask: int  # messages about which the service is still to be asked
-    taken_back: int
+    wanted: int = 0
+    to_ask: int = 0  # about which the service is still to be asked
+    taken_back: int = 0
 
     @property
-    def began(self) -> bool:
-        return bool(self.to_ask or self.taken_back)
+    def kept(self) -> int:
+        """Asked for in vain: sent meanwhile, or the service does not give them back."""
+        return max(self.wanted - self.to_ask - self.taken_back, 0)
 
 
 def can_recall(mailing: Mailing) -> bool:
@@ -79,10 +81,15 @@ def recall(mailing: Mailing, by: User) -> int:
 
 
 def standing(mailing: Mailing) -> Standing:
+    asked = AuditEvent.objects.filter(target=f"mailing {mailing.pk}", what="recalled")
+    wanted = sum(each.get("messages", 0) for each in asked.values_list("details", flat=True))
+    if not wanted:
+        return Standing()
     lots = mailing.dispatches.filter(recall_at__isnull=False).values("id")
     open_ = [Status.ACCEPTED, Status.UNKNOWN]
     rows = Message.objects.filter(mailing=mailing)
     return Standing(
+        wanted,
         to_ask=Message.objects.filter(dispatch__in=lots, status__in=open_).count(),
         taken_back=rows.filter(reason=Reason.TAKEN_BACK).exclude(reason="").count(),
     )

@@ -5,6 +5,7 @@ can be stopped and what is kept where. Reads only.
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.conf import settings
 from django.core.cache import cache
@@ -69,7 +70,9 @@ class Schedule:
         self.keeps = _keeps(mailing, provider, self.now)
         self.validity = provider.validity if provider else None
         self.quiet = self._quiet(choice, will_receive)
-        self.receivers = will_receive - (self.quiet.too_late if self.quiet else 0)
+        # Whoever shares a phone with people in other zones may still get it: about.
+        self.receivers = max(will_receive - (self.quiet.too_late if self.quiet else 0), 0)
+        self.price = Decimal(0)  # for them; schedule_of() knows it
 
     @property
     def watches(self) -> bool:
@@ -138,7 +141,11 @@ class Schedule:
 
 def schedule_of(mailing: Mailing, preview: Preview) -> Schedule:
     """Of the people whom the preview is about."""
-    return Schedule(mailing, preview.choice, preview.people)
+    schedule = Schedule(mailing, preview.choice, preview.people)
+    schedule.price = preview.price
+    if schedule.receivers < preview.people:  # whom it would reach too late costs nothing
+        schedule.price *= Decimal(schedule.receivers) / preview.people
+    return schedule
 
 
 def people_by_zone(choice: audience.Choice) -> dict[str, int]:
@@ -242,7 +249,7 @@ def clock_of(mailing: Mailing) -> Clock:
         here=here,
         there=there,
         service=title_of(account) if account else "",
-        recall=recall.standing(mailing) if kept else recall.Standing(0, 0),
+        recall=recall.standing(mailing) if kept else recall.Standing(),
         can_recall=bool(there.messages) and recall.can_recall(mailing),
         wave=_waits_for_wave(mailing),
         funnel=audience.recent_funnel(mailing) if scheduled else None,

@@ -87,7 +87,10 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
     """The moving part of a mailing's page. Another state than the page was drawn for (?state=)
     means other buttons: the browser then loads the page anew.
     """
-    row = get_object_or_404(reports.with_statistics(), pk=pk)
+    rows = Mailing.objects.exclude(kind=Mailing.Kind.TEST).select_related("counters")
+    row = get_object_or_404(rows, pk=pk)
+    if row.state in Mailing.BEFORE_LAUNCH:  # somebody has taken it back
+        return HttpResponse(headers={"HX-Refresh": "true"})
     context = {"mailing": row, **progress(row)}
     response = render(request, "mailings/live.html", context)
     if context["over"]:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from . import addresses
-from .models import Link, Mailing, Message
+from .models import Mailing, Message
 from .tokens import Token
 
 BLOCK = 4096  # neighbouring messages, looked up at once: ids of one mailing mostly stand together
@@ -28,14 +28,16 @@ class Whereabouts:
     url: str
 
 
-def find(token: Token) -> Whereabouts | None:
-    """None for a message or a link that is gone. Raises DatabaseError for what is not remembered
-    while nobody can be asked.
-    """
-    mailing = _mailing_of(token.message)
+class NotRemembered(Exception):
+    """It is not known here, and the database shall not be asked."""
+
+
+def find(token: Token, *, ask: bool = True) -> Whereabouts | None:
+    """None for a message or a link that is gone. Raises DatabaseError, and without ask NotRemembered."""
+    mailing = _mailing_of(token.message, ask)
     if mailing is None:
         return None
-    url = _links_of(mailing, token.message).get(token.position)
+    url = _links_of(mailing, token.message, ask).get(token.position)
     return Whereabouts(mailing, url) if url is not None else None
 
 
@@ -45,7 +47,7 @@ def forget() -> None:
         _links.clear()
 
 
-def _mailing_of(message: int) -> int | None:
+def _mailing_of(message: int, ask: bool) -> int | None:
     """Exact for each message: the rows of two mailings may stand between each other."""
     number, place = divmod(message, BLOCK)
     with _lock:
@@ -53,6 +55,8 @@ def _mailing_of(message: int) -> int | None:
         if block is not None and block[place]:
             _blocks.move_to_end(number)
             return block[place]
+    if not ask:
+        raise NotRemembered
     # Not asked yet, or written since.
     first = number * BLOCK
     rows = Message.objects.filter(id__gte=first, id__lt=first + BLOCK)
@@ -67,26 +71,31 @@ def _mailing_of(message: int) -> int | None:
     return block[place] or None
 
 
-def _links_of(mailing: int, message: int) -> dict[int, str]:
+def _links_of(mailing: int, message: int, ask: bool) -> dict[int, str]:
     with _lock:
         found = _links.get(mailing)
         if found is not None:
             return found
-    written = dict(Link.objects.filter(mailing_id=mailing).values_list("position", "url"))
-    if not written:
-        return _links_of_test(message)
-    with _lock:
-        _links[mailing] = written
-        while len(_links) > MAILINGS:
-            _links.popitem(last=False)
+    if not ask:
+        raise NotRemembered
+    row = Mailing.objects.filter(id=mailing).first()
+    if row is not None and row.kind == Mailing.Kind.TEST:
+        row = _tried_out(message)
+    if row is None:
+        return {}
+    written = addresses.of(row)
+    if row.launched_at is not None:  # until then it may change
+        with _lock:
+            _links[row.id] = written
+            while len(_links) > MAILINGS:
+                _links.popitem(last=False)
     return written
 
 
-def _links_of_test(message: int) -> dict[int, str]:
-    """A test message leads where its mailing does, whose number stands in its key; asked each time,
-    because a draft changes.
-    """
-    tests = Message.objects.filter(mailing__kind=Mailing.Kind.TEST)
-    key = tests.filter(id=message).values_list("key", flat=True).first()
+def _tried_out(message: int) -> Mailing | None:
+    """The mailing of a test message: its number stands in the key."""
+    key = Message.objects.filter(id=message).values_list("key", flat=True).first()
     number = (key or "").split(":")[1:2]
-    return addresses.of(int(number[0])) if number and number[0].isdecimal() else {}
+    return (
+        Mailing.objects.filter(id=number[0]).first() if number and number[0].isdecimal() else None
+    )

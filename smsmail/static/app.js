@@ -4,7 +4,10 @@
 // its href opens the same question as a page.
 const dialog = document.getElementById("dialog");
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target === dialog && !dialog.open) dialog.showModal();
+  if (event.detail.target === dialog && !dialog.open) {
+    dialog.showModal();
+    dialog.scrollTop = 0; // its first button has the focus: a long question would begin at its end
+  }
 });
 document.addEventListener("click", (event) => {
   if (event.target === dialog || event.target.closest("[data-close]")) {

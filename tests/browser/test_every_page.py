@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.core import signing
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
 from integrations import router
 from integrations.reasons import Reason
-from mailings import demo_school, events, notifications, recount
+from mailings import demo_school, events, notifications, recount, sign_in
 from mailings.models import Dispatch, Mailing, Message, SavedText
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
@@ -173,11 +174,15 @@ def test_before_signing_in(look: Callable[..., None]) -> None:
 
 
 def test_for_a_student(look: Callable[..., None], things: dict[str, Any]) -> None:
-    look(demo_school.SIGN_INS[2], addresses(STUDENT))
+    message = Message.objects.exclude(user__email=demo_school.SIGN_INS[2])[0]
+    ticket = signing.dumps([message.pk, "/me/"], salt=sign_in.SALT)  # of somebody else
+    look(demo_school.SIGN_INS[2], [*addresses(STUDENT), f"/in/?ticket={ticket}"])
 
 
 def test_for_a_manager(look: Callable[..., None], things: dict[str, Any]) -> None:
-    look(demo_school.SIGN_INS[1], addresses(MANAGER, **things))
+    clicked = Mailing.objects.filter(counters__clicked__gt=0)[0].pk
+    pages = addresses(["mailing", "mailing-recipients"], mailing=clicked)
+    look(demo_school.SIGN_INS[1], [*addresses(MANAGER, **things), *pages, f"{pages[1]}?clicked=1"])
 
 
 def test_for_a_manager_with_a_draft_and_one_under_way(

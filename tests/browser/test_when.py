@@ -87,6 +87,7 @@ def test_a_time_set_shows_what_is_kept_and_is_taken_back_from_the_service(page: 
     page.get_by_label("Schedule the sending time").check()
     page.get_by_label("Date").fill(f"{at:%Y-%m-%d}")
     page.get_by_label("Time", exact=True).fill(f"{at:%H:%M}")
+    page.get_by_label("Time", exact=True).blur()
     meter = page.locator("#meter")
     expect(meter).to_contain_text("Less than 3 hours are left")
     page.wait_for_load_state(

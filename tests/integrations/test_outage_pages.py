@@ -134,7 +134,7 @@ def test_it_costs_one_query_and_nothing_for_others(as_: As, olga: User, ivan: Us
     def accounts_asked(person: User) -> int:
         client = as_(person)
         with CaptureQueriesContext(connection) as asked:
-            client.get("/me/")
+            client.get("/me/messages/")
         return sum("integrations_account" in each["sql"] for each in asked)
 
     assert accounts_asked(olga) == 1

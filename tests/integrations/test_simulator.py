@@ -160,3 +160,33 @@ def test_it_does_not_read_what_it_has_not_written() -> None:
 
 def test_it_has_a_balance() -> None:
     assert simulator.balance().amount == Decimal(10_000)
+
+
+@pytest.mark.django_db
+def test_it_keeps_a_message_until_its_time_and_gives_it_back_before() -> None:
+    at = timezone.now() + timedelta(hours=2)
+    assert simulator.can_schedule(at)
+    assert not simulator.can_schedule(timezone.now() - timedelta(seconds=1))
+    later = [Sms(1, "+79980000112", "Later", at), Sms(2, "+79980000113", "Later", at)]
+    assert {verdict.outcome for verdict in simulator.send("ref1", later, clock() + 60)} == {
+        Outcome.TAKEN
+    }
+    send("+79980000114")
+    assert SimulatedSms.objects.get(phone="+79980000112").report_at > at
+    asked = [Asked(phone) for phone in ("+79980000112", "+79980000114", "+79980000115")]
+    (gone,) = simulator.cancel("ref1", asked)
+    assert (gone.phone, gone.status) == ("+79980000112", ReportStatus.CANCELLED)
+    phones = set(SimulatedSms.objects.values_list("phone", flat=True))
+    assert phones == {"+79980000113", "+79980000114"}
+
+
+@pytest.mark.django_db
+def test_its_phone_shows_what_has_arrived_only(client: Any) -> None:
+    people.simulator()
+    later = [Sms(1, "+79980000112", "Not yet", timezone.now() + timedelta(hours=2))]
+    simulator.send("ref1", later, clock() + 60)
+    client.force_login(people.olga(), backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get("/simulator/?phone=%2B79980000112").content.decode()
+    assert "Not yet" not in page
+    SimulatedSms.objects.update(at=timezone.now())
+    assert "Not yet" in client.get("/simulator/?phone=%2B79980000112").content.decode()

@@ -567,3 +567,35 @@ def test_it_takes_a_time_up_to_a_week_ahead() -> None:
     assert smsc().can_schedule(now + timedelta(hours=3))
     assert not smsc().can_schedule(now)
     assert not smsc().can_schedule(now + timedelta(days=8))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "ahead", "valid"),
+    [
+        (90, 0, "01:30"),
+        (90, 60, "01:30"),  # counted from the time set
+        (24 * 60, 0, "24:00"),
+        (7 * 24 * 60, 0, "24:00"),  # no longer than it takes
+        (30, 0, "01:00"),  # and no shorter
+    ],
+)
+def test_a_lifetime_is_told_as_it_takes_it(
+    smsc_emulator: SmscEmulator, minutes: int, ahead: int, valid: str
+) -> None:
+    now = datetime.now(UTC)
+    at = now + timedelta(minutes=ahead) if ahead else None
+    until = (at or now) + timedelta(minutes=minutes, seconds=10)
+    (verdict,) = smsc().send("ref1", [Sms(1, PHONES[0], "Hello", at, until)], clock() + 60)
+    assert verdict.outcome == Outcome.TAKEN
+    assert smsc_emulator.journal.entries[-1]["valid"] == valid
+
+
+@pytest.mark.parametrize("wrong", ["error-9", "error-2", "503", "garbage"])
+def test_a_cancellation_that_was_not_heard_is_no_answer(
+    smsc_emulator: SmscEmulator, wrong: str
+) -> None:
+    send(*PHONES[:2])
+    smsc_emulator.plan.commands = frozenset({"status"})
+    smsc_emulator.plan.next.append(wrong)
+    with pytest.raises(Trouble):
+        smsc().cancel("ref1", [Asked(phone) for phone in PHONES[:2]])

@@ -489,6 +489,25 @@ def test_it_takes_back_what_is_only_scheduled(twilio_emulator: TwilioEmulator) -
     assert twilio_emulator._rows[sids[1]].canceled
 
 
+def test_a_cancellation_that_was_not_heard_is_no_answer(twilio_emulator: TwilioEmulator) -> None:
+    twilio_emulator.plan.commands = frozenset({"cancel"})
+    twilio_emulator.plan.next.append("503")
+    with pytest.raises(Trouble):
+        twilio().cancel("ref1", [Asked(PHONES[0], "", "SM1")])
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds"), [(90, 5400), (0.2, 60), (7 * 24 * 60, 36000)], ids=str
+)
+def test_a_lifetime_is_told_as_it_takes_it(
+    twilio_emulator: TwilioEmulator, minutes: float, seconds: int
+) -> None:
+    until = datetime.now(UTC) + timedelta(minutes=minutes)
+    twilio().send("ref1", [Sms(1, PHONES[0], "Hello", None, until)], clock() + 60)
+    told = int(twilio_emulator.journal.entries[-1]["validity"])
+    assert seconds - 5 <= told <= seconds
+
+
 def test_with_a_messaging_service_it_schedules_and_takes_back(
     twilio_emulator: TwilioEmulator,
 ) -> None:

@@ -69,9 +69,7 @@ def test_scheduled_mailings_stand_by_day_and_time(as_: As, maria: User) -> None:
         ("2026-03-02", [tomorrow]),
     ]
     page = text_of(as_(maria).get(ADDRESS))
-    assert (
-        page.index("Today, Sunday, 1 March") < page.index("First") < page.index("Monday, 2 March")
-    )
+    assert page.index("Today, 1 March") < page.index("First") < page.index("Monday, 2 March")
     assert "11:59 p.m." in page or "23:59" in page
     assert "The whole mailing" in page
 

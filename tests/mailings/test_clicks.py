@@ -35,7 +35,9 @@ def here(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def mailing(db: None) -> Mailing:
-    made = Mailing.objects.create(name="Webinar", state=Mailing.State.DONE, wrap_links=True)
+    made = Mailing.objects.create(
+        name="Webinar", state=Mailing.State.DONE, wrap_links=True, launched_at=timezone.now()
+    )
     for position, url in enumerate(
         ["https://school.ru/a?b=c#d", "https://school.ru/?u={email|nobody}", f"{OURS}/me/"]
     ):
@@ -116,8 +118,12 @@ def test_everybody_is_answered_and_classed(
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete", "options", "patch"])
-def test_only_looking_is_allowed(client: Client, message: Message, method: str) -> None:
-    assert getattr(client, method)(link(message)).status_code == 405
+def test_only_looking_is_allowed(
+    client: Client, message: Message, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        assert getattr(client, method)(link(message)).status_code == 405
+    assert "/r/" not in caplog.text
     assert not Click.objects.exists()
 
 
@@ -293,6 +299,11 @@ def test_after_a_lock_the_database_is_as_patient_as_before(
 def test_what_is_not_remembered_asks_to_come_again(client: Client, message: Message) -> None:
     with away():
         answer = client.get(link(message), **PHONE)
+        until = clicks._away_until
+        for _ in range(5):  # nobody waits for it anew
+            assert client.get(link(message), **PHONE).status_code == 503
+        assert clicks._away_until == until > 0
+    clicks._away_until = 0.0
     assert answer.status_code == 503
     assert "Follow the link again in a minute" in answer.content.decode()
     assert client.get(link(message), **PHONE).status_code == 302

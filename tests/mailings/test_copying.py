@@ -22,7 +22,7 @@ ITS_OWN = {
     *("id", "kind", "name", "state", "rule", "sign_in_revoked_at", "starts_at"),
     *("created_at", "created_by", "launched_at", "launched_by", "asked_at", "asked_by"),
     *("leaves_at", "wave_passed_at", "cursor", "ceiling", "prepared_at", "finished_at"),
-    *("trouble", "trouble_raw"),
+    *("trouble", "trouble_raw", "event", "event_values", "watching_since", "watched_at"),
 }
 
 

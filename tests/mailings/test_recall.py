@@ -65,10 +65,10 @@ def test_smsc_gives_back_what_it_has_not_sent(clock: Any, smsc_emulator: SmscEmu
     assert recall.recall(mailing, olga) == 4
     assert mailing.state == State.CANCELLED
     assert AuditEvent.objects.last().what == "recalled"  # type: ignore[union-attr]
-    assert recall.standing(mailing) == recall.Standing(to_ask=4, taken_back=0)
+    assert recall.standing(mailing) == recall.Standing(wanted=4, to_ask=4)
 
     assert asked_back(mailing) == {"cancelled": 4, "skipped": 1}
-    assert recall.standing(mailing) == recall.Standing(to_ask=0, taken_back=4)
+    assert recall.standing(mailing) == recall.Standing(wanted=4, taken_back=4)
     reasons = set(mailing.messages.filter(status="cancelled").values_list("reason", flat=True))
     assert reasons == {Reason.TAKEN_BACK}
     counters.refresh_from_db()
@@ -120,7 +120,8 @@ def test_twilio_gives_back_one_by_one(clock: Any, twilio_emulator: TwilioEmulato
     one = next(iter(twilio_emulator._rows.values()))
     one.sent_at = 0  # this one has left meanwhile
     assert asked_back(mailing) == {"cancelled": 3, "accepted": 1, "skipped": 1}
-    assert recall.standing(mailing) == recall.Standing(to_ask=0, taken_back=3)
+    assert recall.standing(mailing) == recall.Standing(wanted=4, taken_back=3)
+    assert recall.standing(mailing).kept == 1
     assert Counters.objects.get(mailing=mailing).price == Decimal("0.5")
     assert mailing.state == State.CANCELLED
 

@@ -156,7 +156,7 @@ def test_a_test_message_has_links_that_lead_where_those_of_the_draft_do(school: 
     assert sign_in == Token(message.id, 1, Purpose.SIGN_IN)
     assert message.parts == text.measure(sms.text).parts
     assert not Link.objects.exists()
-    assert addresses.of(draft.id) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
+    assert addresses.of(draft) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
 
 
 # --- pages ------------------------------------------------------------------------------------
@@ -240,6 +240,15 @@ def test_the_form_says_which_link_does_what(
     said = dict(re.findall(r'<li><code>(.*?)</code> <span class="soft">(.*?)</span>', page))
     assert others in said["https://school.ru/a?u={email}"]
     assert ours in said[f"{OURS}/me/"]
+
+
+def test_the_form_says_when_nobody_would_be_signed_in(as_: As, school: User) -> None:
+    client, words = as_(school), f"Nobody will be signed in: no link begins with {OURS}/"
+    fields = typed(text="Look: https://school.ru", links_sign_in="on")
+    assert words in client.post("/mailings/meter/", fields).content.decode()
+    assert words in client.post("/mailings/meter/", fields | {"text": "Look"}).content.decode()
+    for fine in ({"text": f"Look: {OURS}/me/"}, {"links_sign_in": ""}):
+        assert words not in client.post("/mailings/meter/", fields | fine).content.decode()
 
 
 def test_without_either_choice_the_form_says_nothing(as_: As, school: User) -> None:

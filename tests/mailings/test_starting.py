@@ -2,12 +2,14 @@
 missed, and the ways back.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone, translation
 
 from integrations.provider import Outcome
@@ -116,6 +118,51 @@ def test_what_has_begun_can_no_longer_be_taken_back(school: User, clock: Any) ->
         lifecycle.take_back(mailing, school)
     assert state_of(mailing) == State.PREPARING
     assert Counters.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("button", [lifecycle.take_back, lifecycle.cancel, lifecycle.pause])
+def test_a_click_at_the_very_moment_wins_or_loses_whole(button: Callable[..., Any]) -> None:
+    people.simulator()
+    people.students(3)
+    olga = people.olga()
+    for _ in range(5):
+        mailing = ground.draft()
+        lifecycle.launch(mailing, olga, countdown=60)
+        Mailing.objects.filter(id=mailing.id).update(leaves_at=timezone.now())
+        result = clicked_while_it_starts(mailing, olga, button)
+        mailing.refresh_from_db()
+        counters = Counters.objects.filter(mailing=mailing).count()
+        if button is lifecycle.take_back:
+            begun = (State.PREPARING, 1) if result == "too late" else (State.DRAFT, 0)
+            assert (mailing.state, counters) == begun
+        else:
+            assert result == "done"
+            assert mailing.state in {State.CANCELLED, State.PAUSED}
+            assert counters == 1
+
+
+def clicked_while_it_starts(mailing: Mailing, by: User, button: Callable[..., Any]) -> str:
+    both = threading.Barrier(2, timeout=20)
+    results: list[str] = []
+
+    def click() -> None:
+        try:
+            mine = Mailing.objects.get(id=mailing.id)
+            both.wait()
+            button(mine, by)
+            results.append("done")
+        except WrongState:
+            results.append("too late")
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=click)
+    thread.start()
+    both.wait()
+    starting.start_due()
+    thread.join()
+    return results[0]
 
 
 def test_it_can_be_paused_and_cancelled_during_the_countdown(school: User, clock: Any) -> None:
