@@ -51,9 +51,11 @@ def tell(people: Sequence[User], manager: User, account: Account, dice: random.R
         if notification is None:
             continue
         events.switch(notification, manager, on=True)
+        # Nobody without a phone asks for a code.
+        chosen = [each for each in people if each.phone or past.event != events.PHONE_CODE]
         ago = sorted((DAYS * dice.random() for _ in range(past.times)), reverse=True)
         for number, days in enumerate(ago):
-            message = _message(notification, dice.choice(people), past.values(dice), refused)
+            message = _message(notification, dice.choice(chosen), past.values(dice), refused)
             message.key = f"demo:{number}"
             _happen(message, timezone.now() - timedelta(days=days, hours=1), account, dice)
         recount.repair(notification.pk)
