@@ -8,7 +8,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -17,20 +16,19 @@ from django.utils import timezone
 
 from integrations import router
 from integrations.models import Account
-from integrations.provider import ReportStatus
 from integrations.providers import simulator
 from integrations.reasons import Reason
 from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, User
 from users.rights import Right, Role
 
-from . import audience, demo_clicks, demo_words, recount, text
+from . import audience, demo_clicks, demo_fates, demo_notifications, demo_words, recount, text
+from .demo_fates import PRICE
 from .demo_words import Story
 from .models import Dispatch, Mailing, Message
 from .values import as_launched, values_of
 
 Status = Message.Status
 PEOPLE = 420
-PRICE = Decimal("2.5")
 PASSWORD = "made-up-password"  # noqa: S105 - known to everybody, as the people are made up
 SIGN_INS = ("owner@example.com", "manager@example.com", "student@example.com")
 MANAGER_RIGHTS = [
@@ -42,7 +40,6 @@ MANAGER_RIGHTS = [
     Right.SEND_MAILINGS,
 ]
 LOT = 100
-BAD_DAYS = (Reason.UNREACHABLE, Reason.NUMBER_BLOCKED, Reason.SIM_REPLACED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,7 @@ def build() -> bool:
     for story in sorted(past, key=lambda story: -story.days_ago):
         _tell(school, story, stopped=story is demo_words.STOPPED)
     _mailing(school, demo_words.DRAFT, now - timedelta(hours=20))
+    demo_notifications.tell(people[1:], manager, account, dice)
     return True
 
 
@@ -239,10 +237,12 @@ def _tell(school: School, story: Story, *, stopped: bool = False) -> None:
     if stopped:
         going, left = going[:LOT], going[LOT:]
         for message in left:
-            _end(message, Status.CANCELLED, launched + timedelta(seconds=20), Reason.CANCELLED)
+            demo_fates.end(
+                message, Status.CANCELLED, launched + timedelta(seconds=20), Reason.CANCELLED
+            )
     _hand_over(mailing, school.account, going, launched)
     for message in going:
-        _meet_fate(message, dice)
+        demo_fates.meet(message, dice)
     clicks = demo_clicks.clicks(mailing, messages, dice)
     Message.objects.bulk_create(messages)
     demo_clicks.write_down(mailing, clicks)
@@ -271,7 +271,7 @@ def _messages(
         why_not = each.why_not or (Reason.SAME_PHONE if each.phone in phones else "")
         if why_not:
             message.key = f"user:{each.id}"
-            _end(message, Status.SKIPPED, launched, why_not)
+            demo_fates.end(message, Status.SKIPPED, launched, why_not)
         else:
             phones.add(each.phone)
             values = values_of(each)
@@ -304,31 +304,3 @@ def _hand_over(
         for message in lot:
             message.dispatch = dispatch
             message.handed_at = dispatch.answered_at
-
-
-def _meet_fate(message: Message, dice: random.Random) -> None:
-    """What the simulator does to this phone; the other phones have a bad day now and then."""
-    fate = simulator.fate(message.phone)
-    handed = message.handed_at or timezone.now()
-    soon = handed + timedelta(seconds=dice.lognormvariate(2.2, 1.1))
-    message.price = PRICE * message.parts
-    if fate.status is None and fate.reason is not None:
-        message.price = None
-        _end(message, Status.REFUSED, handed, fate.reason)
-    elif fate.status is None:
-        wait = timedelta(seconds=settings.RECEIPT_WAIT)
-        _end(message, Status.NO_RECEIPT, handed + wait, Reason.NO_RECEIPT)
-    elif fate.status != ReportStatus.DELIVERED:
-        _end(message, Status(fate.status.value), soon, fate.reason or Reason.OTHER)
-    elif dice.random() < 0.025:
-        _end(message, Status.EXPIRED, handed + timedelta(hours=24), Reason.EXPIRED)
-    elif dice.random() < 0.02:
-        _end(message, Status.UNDELIVERED, soon, dice.choice(BAD_DAYS))
-    else:
-        _end(message, Status.DELIVERED, soon, "")
-
-
-def _end(message: Message, status: Status, at: datetime, reason: str) -> None:
-    message.status = status
-    message.reason = reason
-    message.final_at = at

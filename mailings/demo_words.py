@@ -91,3 +91,15 @@ STORIES = (
 )  # fmt: skip
 STOPPED = Story(26, "Приглашение со старой датой", MARATHON, "{first_name|Здравствуйте}, встречаемся в эту среду в 18:00!")  # fmt: skip
 DRAFT = Story(1, "Интенсив на неделю", MARATHON, "{first_name|Здравствуйте}, интенсив начинается в понедельник в 19:00 мск. Ваше место закреплено за {email}. Кабинет: HOME/me/", wrapped=True)  # fmt: skip
+
+
+class Event(NamedTuple):
+    """A notification that the school has added."""
+
+    event: str
+    name: str
+    text: str
+    values: tuple[str, ...]
+
+
+PAID = Event("order_paid", "Оплата получена", "{first_name|Здравствуйте}, заказ {number} оплачен. Спасибо!", ("number",))  # fmt: skip

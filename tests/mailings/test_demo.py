@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.db.models import Count
 
 from integrations import router
-from mailings import demo_school, recount
+from mailings import demo_school, events, recount
 from mailings.management.commands import demo
 from mailings.models import Mailing, Message
 from tests import people
@@ -69,16 +69,30 @@ def test_its_history_is_like_what_the_product_writes() -> None:
     assert not Message.objects.filter(final_at=None).exists()
     assert not Message.objects.filter(status__in=Message.TAKEN, price=None).exists()
     skipped = Message.objects.filter(status=Message.Status.SKIPPED)
-    assert not skipped.exclude(key__startswith="user:").exists()
+    of_mailings = skipped.filter(mailing__kind=Mailing.Kind.MAILING)
+    assert not of_mailings.exclude(key__startswith="user:").exists()
     assert not skipped.filter(reason="").exists()
     assert not Message.objects.filter(status="delivered").exclude(reason="").exists()
     assert not Message.objects.filter(text__contains="{").exists()
-    for mailing in Mailing.objects.exclude(state=State.DRAFT):
+    launched = Mailing.objects.filter(kind=Mailing.Kind.MAILING).exclude(state=State.DRAFT)
+    for mailing in launched:
         assert mailing.launched_at is not None
         assert mailing.created_at < mailing.launched_at
         assert mailing.finished_at is not None
         lots = sum(lot.size for lot in mailing.dispatches.all())
         assert lots == gone.filter(mailing=mailing).count()
+
+
+@pytest.mark.django_db
+def test_its_notifications_have_had_events() -> None:
+    demo_school.build()
+    for each in events.every():
+        assert events.is_on(each)
+        assert each.counters.delivered > 10
+        assert each.counters.failed + each.counters.skipped > 0
+    code = Message.objects.filter(mailing__event=events.PHONE_CODE).exclude(text="")[0]
+    assert "••••••" in code.shown
+    assert recount.compare() == []
 
 
 @pytest.mark.django_db
