@@ -59,13 +59,12 @@ def launch(mailing: Mailing, by: User, confirms: datetime | None = None) -> None
         # As it is written now, which nobody can change any more; not as the caller read it.
         written = Mailing.objects.select_related("segment").get(id=mailing.id)
         people = _check_ready(written)
-        # As it was when the launch was asked for, where it was: that is what is confirmed.
-        if written.segment is not None and written.rule is None:
-            rule = segments.written_out(segments.read(written.segment.rule))
-            Mailing.objects.filter(id=mailing.id).update(rule=rule)
         if second_person.must_confirm(people, confirms):
             second_person.ask(mailing, by)
             return
+        if written.segment is not None and written.rule is None:  # else as it was asked for
+            rule = segments.written_out(segments.read(written.segment.rule))
+            Mailing.objects.filter(id=mailing.id).update(rule=rule)
         Counters.objects.create(mailing=mailing)
         audit(by, "launched", f"mailing {mailing.id}")
         nudge("prepare")

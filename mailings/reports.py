@@ -252,7 +252,7 @@ HISTORY: dict[str, Promise] = {
     "written": _("Draft written"),
     "changed": _("Draft changed"),
     "asked": _("Launch asked for: a second person must confirm it"),
-    "taken_back": _("Launch taken back: a draft again"),
+    "withdrawn": _("Launch taken back: a draft again"),
     "sent_back": _("Not confirmed: sent back to the drafts"),
     "launched": _("Launched"),
     "paused": _("Paused"),

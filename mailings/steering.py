@@ -1,4 +1,4 @@
-"""What a manager does to a mailing: launch, take back, pause, resume, cancel, delete, decide about
+"""What a manager does to a mailing: launch, send back, pause, resume, cancel, delete, decide about
 messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in
 figures, on a page that the dialog shows too. Sending a test is in sending_tests.py.
 """
@@ -56,7 +56,7 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
         "preview": preview,
         "repeats": sent_lately(row),
         "samples": second_person.samples(row) if confirms else [],
-        "two_people": second_person.must_confirm(people, row.asked_at),
+        "two_people": not confirms and second_person.must_confirm(people, None),
         "others": [each for each in second_person.launchers() if each != request.user],
         **service(),
     }
@@ -65,11 +65,11 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 @require_POST
-def take_back(request: SignedIn, pk: int) -> HttpResponse:
+def send_back(request: SignedIn, pk: int) -> HttpResponse:
     """A launch that waits for a second person becomes a draft again."""
     row = get_object_or_404(reports.mailings(), pk=pk)
     try:
-        second_person.take_back(row, request.user)
+        second_person.send_back(row, request.user)
     except second_person.NotAwaiting as refusal:
         messages.error(request, str(refusal))
     else:
