@@ -61,13 +61,12 @@ def launch(
         people = _check_ready(written)
         if written.starts_at and written.starts_at <= timezone.now():
             raise CannotLaunch(_("The time set has passed. Choose another one."))
-        # As it was when the launch was asked for, where it was: that is what is confirmed.
-        if written.segment is not None and written.rule is None:
-            rule = segments.written_out(segments.read(written.segment.rule))
-            Mailing.objects.filter(id=mailing.id).update(rule=rule)
         if second_person.must_confirm(people, confirms):
             second_person.ask(mailing, by)
             return
+        if written.segment is not None and written.rule is None:  # else as it was asked for
+            rule = segments.written_out(segments.read(written.segment.rule))
+            Mailing.objects.filter(id=mailing.id).update(rule=rule)
         addresses.write_down(written)
         Counters.objects.create(mailing=mailing)
         audit(by, "launched", f"mailing {mailing.id}")

@@ -272,6 +272,7 @@ HISTORY: dict[str, Promise] = {
     "changed": _("Draft changed"),
     "asked": _("Launch asked for: a second person must confirm it"),
     "taken_back": _("Taken back: a draft again"),
+    "withdrawn": _("Launch taken back: a draft again"),
     "sent_back": _("Not confirmed: sent back to the drafts"),
     "launched": _("Launched"),
     "launched_urgent": _("Launched as urgent: quiet hours do not hold it"),

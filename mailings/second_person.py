@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from users import segments
 from users.models import User, audit
 from users.rights import STAFF, Right
 from users.segments import BadRule
@@ -61,8 +62,14 @@ def must_confirm(people: int, confirms: datetime | None) -> bool:
 
 def ask(mailing: Mailing, by: User) -> None:
     """In the transaction of a launch that holds the mailing: it waits, and nothing is prepared."""
+    stored = Mailing.objects.select_related("segment").get(id=mailing.id)
+    rule = None
+    if stored.segment is not None:
+        # As it is now: what is confirmed later is what was asked for.
+        rule = segments.written_out(segments.read(stored.segment.rule))
     Mailing.objects.filter(id=mailing.id).update(
         state=State.AWAITING,
+        rule=rule,
         asked_at=timezone.now(),
         asked_by=by,
         launched_at=None,
@@ -75,7 +82,7 @@ def ask(mailing: Mailing, by: User) -> None:
     mailing.refresh_from_db()
 
 
-def take_back(mailing: Mailing, by: User) -> None:
+def send_back(mailing: Mailing, by: User) -> None:
     """A draft again: by whoever asked, or by whoever would not confirm. Raises NotAwaiting."""
     with transaction.atomic():
         waiting = Mailing.objects.select_for_update(of=("self",), no_key=True)
@@ -86,7 +93,7 @@ def take_back(mailing: Mailing, by: User) -> None:
         Mailing.objects.filter(id=row.id).update(
             state=State.DRAFT, asked_at=None, asked_by=None, rule=None
         )
-        audit(by, "taken_back" if by_asker else "sent_back", f"mailing {row.id}")
+        audit(by, "withdrawn" if by_asker else "sent_back", f"mailing {row.id}")
     mailing.refresh_from_db()
 
 

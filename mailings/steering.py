@@ -1,4 +1,4 @@
-"""What a manager does to a mailing: launch, take back, pause, resume, cancel, delete, decide about
+"""What a manager does to a mailing: launch, send back, pause, resume, cancel, delete, decide about
 messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in
 figures, on a page that the dialog shows too. Sending a test is in sending_tests.py.
 """
@@ -58,11 +58,25 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
         "schedule": schedule_of(row, preview),
         "repeats": sent_lately(row),
         "samples": second_person.samples(row) if confirms else [],
-        "two_people": second_person.must_confirm(people, row.asked_at),
+        "two_people": not confirms and second_person.must_confirm(people, None),
         "others": [each for each in second_person.launchers() if each != request.user],
         **service(),
     }
     return _ask(request, row, "launch", **context)
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def send_back(request: SignedIn, pk: int) -> HttpResponse:
+    """A launch that waits for a second person becomes a draft again."""
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    try:
+        second_person.send_back(row, request.user)
+    except second_person.NotAwaiting as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("It is a draft again, and can be changed."))
+    return redirect("mailing", pk=pk)
 
 
 @needs(Right.SEND_MAILINGS)

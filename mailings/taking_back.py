@@ -1,4 +1,4 @@
-"""The ways back, as pages: to a draft while nothing is prepared (for whatever it waits), and asking a service for what it keeps
+"""The ways back, as pages: to a draft while nothing is prepared, and asking a service for what it keeps
 until a time set. What they do is lifecycle.take_back and recall.recall.
 """
 
@@ -14,21 +14,17 @@ from django.views.decorators.http import require_POST
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import lifecycle, recall, reports, second_person
+from . import lifecycle, recall, reports
 from .models import Mailing
 
 
 @needs(Right.SEND_MAILINGS)
 @require_POST
 def take_back(request: SignedIn, pk: int) -> HttpResponse:
-    """A launch that waits for a second person, or for its time, becomes a draft again."""
     row = get_object_or_404(reports.mailings(), pk=pk)
     try:
-        if row.state == Mailing.State.AWAITING:
-            second_person.take_back(row, request.user)
-        else:
-            lifecycle.take_back(row, request.user)
-    except (lifecycle.WrongState, second_person.NotAwaiting) as refusal:
+        lifecycle.take_back(row, request.user)
+    except lifecycle.WrongState as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, _("Taken back: nothing had gone. It is a draft again."))

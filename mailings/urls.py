@@ -48,6 +48,7 @@ urlpatterns = [
     path("mailings/<int:pk>/launch/", steering.launch, name="mailing-launch"),
     path("mailings/<int:pk>/take-back/", taking_back.take_back, name="mailing-take-back"),
     path("mailings/<int:pk>/recall/", taking_back.recall_page, name="mailing-recall"),
+    path("mailings/<int:pk>/send-back/", steering.send_back, name="mailing-send-back"),
     path("mailings/<int:pk>/pause/", steering.pause, name="mailing-pause"),
     path("mailings/<int:pk>/resume/", steering.resume, name="mailing-resume"),
     path(

@@ -130,6 +130,7 @@ TABLE = [
     Line("mailing-delete", STAFF),
     Line("mailing-test", STAFF),
     Line("mailing-copy", STAFF, "post", 302),
+    Line("mailing-send-back", STAFF, "post", 302),
     Line("saved-texts", STAFF),
     Line("saved-text-new", STAFF),
     Line("saved-text", STAFF),

@@ -156,7 +156,7 @@ def test_what_was_taken_back_and_asked_for_again_is_confirmed_anew(
 ) -> None:
     """Olga has read a text that is no longer the text."""
     read = asked.asked_at
-    second_person.take_back(asked, maria)
+    second_person.send_back(asked, maria)
     Mailing.objects.update(text="Another")
     lifecycle.launch(asked, maria)
     with pytest.raises(CannotLaunch, match="Look at it once more"):
@@ -169,7 +169,7 @@ def test_what_was_taken_back_and_asked_for_again_is_confirmed_anew(
 
 def test_a_confirmation_of_a_draft_is_none(asked: Mailing, maria: User, olga: User) -> None:
     read = asked.asked_at
-    second_person.take_back(asked, maria)
+    second_person.send_back(asked, maria)
     with pytest.raises(CannotLaunch, match="taken back"):
         lifecycle.launch(asked, olga, confirms=read)
 
@@ -207,24 +207,39 @@ def test_a_draft_again_it_follows_its_segment(five: list[User], maria: User) -> 
     segment = Segment.objects.create(name="With a phone", rule=rule)
     mailing = ground.launched(maria, everyone=False, segment=segment)
     assert mailing.rule is not None
-    second_person.take_back(mailing, maria)
+    second_person.send_back(mailing, maria)
     assert mailing.rule is None
 
 
 # --- taking back ------------------------------------------------------------------------------
-@pytest.mark.parametrize(("who", "what"), [("maria", "taken_back"), ("olga", "sent_back")])
+@pytest.mark.parametrize(("who", "what"), [("maria", "withdrawn"), ("olga", "sent_back")])
 def test_it_becomes_a_draft_again(
     asked: Mailing, maria: User, olga: User, who: str, what: str
 ) -> None:
-    second_person.take_back(asked, {"maria": maria, "olga": olga}[who])
+    second_person.send_back(asked, {"maria": maria, "olga": olga}[who])
     assert (asked.state, asked.asked_at, asked.asked_by) == (State.DRAFT, None, None)
     assert whats(asked) == ["asked", what]
     with pytest.raises(NotAwaiting):
-        second_person.take_back(asked, maria)
+        second_person.send_back(asked, maria)
     lifecycle.launch(asked, olga)  # the other may ask now
     assert (asked.state, asked.asked_by) == (State.AWAITING, olga)
     confirm(asked, maria)
     assert asked.launched_by == maria
+
+
+def test_one_confirmed_and_made_a_draft_again_is_asked_for_anew(
+    as_: As, asked: Mailing, maria: User, olga: User
+) -> None:
+    """Who asked the first time is still written there: it lets nobody through."""
+    confirm(asked, olga)
+    Counters.objects.all().delete()
+    Mailing.objects.update(state=State.DRAFT, launched_at=None, launched_by=None, rule=None)
+    with pytest.raises(CannotLaunch):
+        confirm(asked, olga)
+    question = as_(olga).get(reverse("mailing-launch", args=[asked.pk]))
+    assert "Ask for the launch" in text_of(question)
+    lifecycle.launch(asked, olga)
+    assert (asked.state, asked.asked_by) == (State.AWAITING, olga)
 
 
 # --- at once ----------------------------------------------------------------------------------
@@ -301,7 +316,7 @@ def test_a_confirmation_and_a_taking_back_at_once_are_one_of_them() -> None:
     lifecycle.launch(asked, maria)
 
     def take_back() -> None:
-        second_person.take_back(Mailing.objects.get(id=asked.id), maria)
+        second_person.send_back(Mailing.objects.get(id=asked.id), maria)
 
     assert at_once(launching(asked, olga, asked.asked_at), take_back) == ["done", "refused"]
     asked.refresh_from_db()
@@ -370,12 +385,12 @@ def test_one_click_sends_it_back_and_it_can_be_changed_again(
 ) -> None:
     edit = reverse("mailing-edit", args=[asked.pk])
     assert edit not in as_(olga).get(reverse("mailing", args=[asked.pk])).content.decode()
-    page = text_of(as_(olga).post(reverse("mailing-take-back", args=[asked.pk]), follow=True))
+    page = text_of(as_(olga).post(reverse("mailing-send-back", args=[asked.pk]), follow=True))
     assert "It is a draft again" in page
     assert "Not confirmed: sent back to the drafts" in page
     assert as_(olga).get(edit).status_code == 200
-    again = text_of(as_(olga).post(reverse("mailing-take-back", args=[asked.pk]), follow=True))
-    assert "is “Draft” meanwhile" in again
+    again = text_of(as_(olga).post(reverse("mailing-send-back", args=[asked.pk]), follow=True))
+    assert "no longer waits" in again
 
 
 def test_while_it_waits_nothing_of_it_changes(as_: As, asked: Mailing, maria: User) -> None:
@@ -437,7 +452,7 @@ def test_whoever_may_only_write_sees_it_and_does_nothing(
     egor.rights = [str(Right.SEE_MAILINGS), str(Right.EDIT_MAILINGS)]
     egor.save()
     page = as_(egor).get(reverse("mailing", args=[asked.pk])).content.decode()
-    for name in ("mailing-launch", "mailing-take-back"):
+    for name in ("mailing-launch", "mailing-send-back"):
         address = reverse(name, args=[asked.pk])
         assert address not in page
         assert as_(egor).post(address).status_code == 403
