@@ -232,16 +232,20 @@ def first_clicks_anew(messages: Sequence[int]) -> None:
         )
 
 
-def judge_clicks(mailing_id: int, rows: Sequence[Judged]) -> int:
-    """Another kind for the folded clicks of a mailing; how many."""
+def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
+    """Another kind for the folded clicks on these messages; how many."""
+    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE mailings_click AS c SET kind = d.becomes FROM {_table(_JUDGED_TYPES)}
             WHERE c.method = d.method AND c.user_agent = d.user_agent AND c.signs = d.signs
-                AND c.kind = d.kind AND c.folded_at IS NOT NULL AND c.mailing_id = %s
+                AND c.kind = d.kind AND c.folded_at IS NOT NULL AND c.message_id {chosen}
             """,  # noqa: S608 - our own names
-            [*_columns(rows, len(_JUDGED_TYPES)), mailing_id],
+            [
+                *_columns(rows, len(_JUDGED_TYPES)),
+                list(messages) if _postgres() else json.dumps(list(messages)),
+            ],
         )
         return int(cursor.rowcount)
 
