@@ -7,17 +7,19 @@ class MailingsConfig(AppConfig):
     name = "mailings"
 
     def ready(self) -> None:
-        from users import arrivals, confirmation, link_sessions, own_fields
+        from users import arrivals, confirmation, link_sessions, own_fields, segments
 
         from . import checks  # noqa: F401 - registers the check of the lease order
         from .notifications import can_send_codes, send_code, welcome
         from .revocation import is_revoked
         from .values import drafts_with
+        from .watch import names_of_watchers
 
         link_sessions.ask_about_revocation(is_revoked)
         own_fields.ask_about_uses(drafts_with)
         confirmation.send_with(can_send_codes, send_code)
         arrivals.tell(welcome)
+        segments.ask_about_watchers(names_of_watchers)
         from .conditions import register_conditions
 
         register_conditions()

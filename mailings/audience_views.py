@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from integrations.reasons import Reason
+from users.counting import over_everybody
 from users.rights import Right, needs
 from users.segments import BadRule
 from users.signed_in import SignedIn
@@ -44,7 +45,8 @@ def _page(mailing: Mailing, reason: Reason | None, before: str) -> reports.Page:
         rows = audience.left_out(mailing, reason) if reason else audience.receivers(mailing)
     except BadRule:
         return reports.Page([], None)
-    return reports.page_of(rows.prefetch_related("groups"), before)
+    with over_everybody():
+        return reports.page_of(rows.prefetch_related("groups"), before)
 
 
 def _afterwards(mailing: Mailing, reason: Reason | None) -> str:

@@ -4,7 +4,7 @@ json_each on SQLite. Nowhere else does code ask which database it runs on. No ru
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -232,16 +232,20 @@ def first_clicks_anew(messages: Sequence[int]) -> None:
         )
 
 
-def judge_clicks(mailing_id: int, rows: Sequence[Judged]) -> int:
-    """Another kind for the folded clicks of a mailing; how many."""
+def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
+    """Another kind for the folded clicks on these messages; how many."""
+    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE mailings_click AS c SET kind = d.becomes FROM {_table(_JUDGED_TYPES)}
             WHERE c.method = d.method AND c.user_agent = d.user_agent AND c.signs = d.signs
-                AND c.kind = d.kind AND c.folded_at IS NOT NULL AND c.mailing_id = %s
+                AND c.kind = d.kind AND c.folded_at IS NOT NULL AND c.message_id {chosen}
             """,  # noqa: S608 - our own names
-            [*_columns(rows, len(_JUDGED_TYPES)), mailing_id],
+            [
+                *_columns(rows, len(_JUDGED_TYPES)),
+                list(messages) if _postgres() else json.dumps(list(messages)),
+            ],
         )
         return int(cursor.rowcount)
 
@@ -274,6 +278,22 @@ def keys_taken(mailing_id: int, keys: Sequence[str]) -> set[str]:
             [mailing_id, list(keys) if _postgres() else json.dumps(list(keys))],
         )
         return {key for (key,) in cursor.fetchall()}
+
+
+def count_by_day(days: "QuerySet[Any, Any]") -> dict[date | None, int]:
+    """How many rows of a query whose one column is `day`, a date or NULL. For queries that group by something
+    else already, which Django cannot count once more.
+    """
+    query, values = days.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT found.day, count(*) FROM ({query}) AS found GROUP BY found.day",  # noqa: S608 - Django's own SQL
+            values,
+        )
+        return {
+            date.fromisoformat(day) if isinstance(day, str) else day: count
+            for day, count in cursor.fetchall()
+        }
 
 
 _FIRST_CLICK_TYPES = {"id": "bigint", "at": "timestamptz"}

@@ -81,7 +81,8 @@ def reclassify(mailing_id: int) -> int:
             return 0
         messages = sorted(set(clicks.values_list("message_id", flat=True)))
         bulk.lock_messages(messages)
-        changed = bulk.judge_clicks(mailing_id, changes)
+        # Only theirs: on others, folded meanwhile, they would change under somebody's hands.
+        changed = bulk.judge_clicks(messages, changes)
         bulk.first_clicks_anew(messages)
         ledger.count_clicks_anew(mailing_id)
         _count_links_and_hours_anew(mailing_id)

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Subquery, When
+from django.db.models import Case, DateTimeField, F, Min, OuterRef, Subquery, When
 from django.db.models.functions import Coalesce, Greatest, TruncDate
 from django.utils import timezone
 
@@ -18,7 +18,7 @@ from users.conditions import midnight
 from users.models import Membership
 from users.segments import BadRule
 
-from . import audience
+from . import audience, bulk
 from .audience import Choice
 
 DAYS = 30
@@ -81,15 +81,10 @@ def foresight(choice: Choice) -> Foresight:
 def _reckoned(choice: Choice, today: date) -> Foresight:
     zone = timezone.get_default_timezone()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    rows = (
-        audience.receivers(choice)
-        .order_by()
-        .annotate(day=TruncDate(_moment(choice, days[0]), tzinfo=zone))
-        .values("day")
-        .annotate(people=Count("id"))
-        .values_list("day", "people")
-    )
-    by_day: dict[date | None, int] = dict(rows)
+    # By phone: one SMS for each, when the first of its people came.
+    came = Min(_moment(choice, days[0]))
+    phones = audience.fit(choice).order_by().values("phone")
+    by_day = bulk.count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
     most = max(by_day.get(day, 0) for day in days)
     return Foresight(
         now=sum(by_day.values()),

@@ -64,10 +64,15 @@ def upcoming() -> Upcoming:
     rows = mailings().order_by("id")
     return Upcoming(
         days=_by_day([*_to_begin(rows), *_lots()]),
-        watching=list(rows.filter(state=State.WATCHING)[:LIMIT]),
+        watching=list(_with_people(rows.filter(state=State.WATCHING))[:LIMIT]),
         awaiting=list(rows.filter(state=State.AWAITING).select_related("asked_by")[:LIMIT]),
         paused=[_held(each) for each in rows.filter(state=State.PAUSED)[:LIMIT]],
     )
+
+
+def _with_people(rows: QuerySet[Mailing]) -> QuerySet[Mailing]:
+    """With what to_whom.html asks them."""
+    return rows.select_related("segment").prefetch_related("groups")
 
 
 def _to_begin(rows: QuerySet[Mailing]) -> Iterable[Line]:

@@ -64,6 +64,18 @@ def rule_now(mailing: Mailing) -> dict[str, object] | None:
     return None
 
 
+def names_of_watchers(segment_ids: set[int]) -> list[str]:
+    """Of mailings that go by these segments as they are, now or when their time has come."""
+    waiting = [State.AWAITING, State.SCHEDULED, State.WATCHING, State.PAUSED]
+    rows = Mailing.objects.filter(
+        when=Mailing.When.ON_ENTRY,
+        segment__in=segment_ids,
+        state__in=waiting,
+        prepared_at__isnull=True,
+    )
+    return list(rows.order_by("id").values_list("name", flat=True))
+
+
 def _due() -> QuerySet[Mailing]:
     minute_over = Q(watched_at=None) | Q(watched_at__lte=timezone.now() - EVERY) | Q(cursor__gt=0)
     return Mailing.objects.filter(minute_over, state=State.WATCHING)

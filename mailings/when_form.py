@@ -9,7 +9,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .models import Mailing
+from .models import Mailing, Policy
 from .timing import NoSuchTime, moment, zone_words
 
 LONGEST_LIFE = 7 * 24 * 60  # minutes
@@ -137,6 +137,10 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         """In which the time is read: that of all times on this person's pages."""
         at: datetime = self.instance.starts_at or timezone.now()
         return zone_words(at, timezone.get_current_timezone())
+
+    @property
+    def early_hours(self) -> int:
+        return Policy.current().early_hours
 
     @property
     def shows_more(self) -> bool:

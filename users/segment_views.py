@@ -125,7 +125,12 @@ def _edit(request: SignedIn, row: Segment) -> HttpResponse:
         messages.success(request, _("Saved."))
         return redirect("segment", pk=form.instance.pk)
     typed = posted and "do" not in request.POST
-    context = {"form": form, "segment": row, **_shown(request, editor, typed=typed)}
+    context = {
+        "form": form,
+        "segment": row,
+        "watchers": segments.watchers(row.pk) if row.pk else [],
+        **_shown(request, editor, typed=typed),
+    }
     return render(request, "users/segment_form.html", context)
 
 

@@ -3,7 +3,7 @@ sentence. Everything goes through a whitelist; what cannot be read is a BadRule 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -183,6 +183,25 @@ def uses(segment_id: int) -> list[Segment]:
     """Segments in whose rule this one stands."""
     others = Segment.objects.exclude(pk=segment_id)
     return [each for each in others if segment_id in set(_named(each.rule))]
+
+
+_watchers: list[Callable[[set[int]], list[str]]] = []
+
+
+def ask_about_watchers(names: Callable[[set[int]], list[str]]) -> None:
+    """The room of mailings says at start how to ask it: which of its mailings go by these segments as
+    they are, so that whoever comes under a changed rule gets them.
+    """
+    _watchers[:] = [names]
+
+
+def watchers(segment_id: int) -> list[str]:
+    """Names of the mailings that follow a change of this segment, also from one in which it stands."""
+    found, new = {segment_id}, {segment_id}
+    while new:
+        new = {each.pk for known in new for each in uses(known)} - found
+        found |= new
+    return [name for ask in _watchers for name in ask(found)]
 
 
 def inside(segment: Segment) -> set[int]:

@@ -1,5 +1,6 @@
 """The page of what is going to be sent."""
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from mailings.upcoming import Line, upcoming
 from tests import people
 from tests.mailings import ground
 from tests.mailings.test_pages import text_of
-from users.models import User
+from users.models import Group, Segment, User
 
 As = Callable[[User], Client]
 State = Mailing.State
@@ -156,6 +157,7 @@ def test_what_has_no_time_stands_below(as_: As, maria: User) -> None:
 
 def test_it_takes_as_many_queries_for_any_number(as_: As, maria: User) -> None:
     client = as_(maria)
+    names = map(str, itertools.count())
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -167,7 +169,10 @@ def test_it_takes_as_many_queries_for_any_number(as_: As, maria: User) -> None:
         mailing(State.SCHEDULED, starts_at=at)
         mailing(State.AWAITING, asked_at=NOON, asked_by=maria)
         mailing(State.PAUSED)
-        mailing(State.WATCHING, when=Mailing.When.ON_ENTRY)
+        on_entry: dict[str, Any] = {"when": Mailing.When.ON_ENTRY, "everyone": False}
+        mailing(State.WATCHING, **on_entry).groups.add(Group.objects.create(name=next(names)))
+        rule = Segment.objects.create(name=next(names))
+        mailing(State.WATCHING, segment=rule, **on_entry)
         lot(mailing(State.SENDING), 5, not_before=at)
         lot(mailing(State.SENDING), 5, send_at=at, state=Dispatch.State.ANSWERED)
 

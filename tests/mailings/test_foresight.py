@@ -87,10 +87,16 @@ def test_a_day_begins_at_midnight_of_the_account() -> None:
 def test_who_could_not_get_it_does_not_count(group: Group) -> None:
     student(1, ago(1), sms_forbidden=True)
     student(2, ago(1))
-    people.person("twin", phone="+79980000002", date_joined=ago(2))
     people.person("mute", phone="", date_joined=ago(2))
     found = foresight(Choice.of(ground.draft()))
     assert (by_day(found), found.now) == ({1: 1}, 1)
+
+
+def test_a_phone_gets_one_sms_when_the_first_of_its_people_came() -> None:
+    student(1, ago(2))
+    people.person("twin", phone="+79980000001", date_joined=ago(4))
+    found = foresight(Choice.of(ground.draft()))
+    assert (by_day(found), found.now) == ({4: 1}, 1)
 
 
 def test_members_of_groups_came_when_they_were_put_into_the_first(group: Group) -> None:

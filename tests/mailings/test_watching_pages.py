@@ -178,6 +178,27 @@ def test_the_page_of_one_that_watches_asks_every_ten_seconds(as_: As, maria: Use
     assert 'hx-trigger="every 10s"' in as_(maria).get(f"/mailings/{mailing.pk}/").content.decode()
 
 
+def test_who_changes_a_segment_is_told_which_mailings_follow(
+    as_: As, maria: User, olga: User
+) -> None:
+    rule = {"version": 1, "all": [{"field": "city", "op": "is", "value": "Kazan"}]}
+    inner = Segment.objects.create(name="Inner", rule=rule)
+    around = Segment.objects.create(
+        name="Around", rule={"version": 1, "all": [{"segment": inner.pk}]}
+    )
+    client = as_(maria)
+    ground.draft(segment=around, everyone=False, when=Mailing.When.ON_ENTRY)
+    ground.draft(segment=inner, everyone=False, state=State.SENDING)
+    assert "this segment" not in text_of(client.get(f"/segments/{inner.pk}/edit/"))
+    mailing = ground.watching(name="Welcome", segment=around)
+    for segment in (inner, around):
+        page = text_of(client.get(f"/segments/{segment.pk}/edit/"))
+        assert "A mailing watches this segment Welcome: within a minute" in page
+    lifecycle.stop_watching(mailing, olga)
+    assert "this segment" not in text_of(client.get(f"/segments/{inner.pk}/edit/"))
+    assert client.get("/segments/new/").status_code == 200
+
+
 # --- its end --------------------------------------------------------------------------------------
 def test_stopping_asks_first_and_then_it_takes_nobody_new(as_: As, maria: User) -> None:
     people.students(2)
