@@ -30,6 +30,7 @@ WARM_UP = 5
 
 @dataclass(frozen=True, slots=True)
 class Way:
+    word: str
     name: str
     workers: Callable[[], AbstractContextManager[None]]
     broker: bool
@@ -41,11 +42,12 @@ class Figure:
     seconds: list[float]
     rate: float  # messages of the mailing a second meanwhile
     over: bool  # the mailing ended too early
+    slowest: tuple[float, float]  # of the slowest: when it was written, and when it was claimed
 
 
 WAYS = (
-    Way("one process (runworker)", embedded_worker, broker=False),
-    Way("Celery: workers, beat, Redis", celery_workers, broker=True),
+    Way("process", "one process (runworker)", embedded_worker, broker=False),
+    Way("celery", "Celery: workers, beat, Redis", celery_workers, broker=True),
 )
 
 
@@ -53,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="How soon a notification leaves")
     parser.add_argument("--people", type=int, default=200_000, help="recipients of the mailing")
     parser.add_argument("--events", type=int, default=100, help="notifications raised each time")
+    parser.add_argument("--only", choices=[way.word for way in WAYS], help="of the two ways")
     given = parser.parse_args()
     server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("DATABASE_URL", "")
     if urlsplit(server).scheme not in {"postgres", "postgresql"}:
@@ -79,6 +82,8 @@ def main() -> int:
         django.setup()
         bench = Bench(Path(folder) / "journal", given.people, given.events)
         for way in WAYS:
+            if given.only not in {None, way.word}:
+                continue
             bench.run(way, broker if way.broker else "")
         return bench.told()
 
@@ -128,6 +133,8 @@ class Bench:
             rate = f"{each.rate:,.0f}" if each.rate else "-"
             line = f"{each.name:48}{p50:8.2f}{p99:8.2f}{max(each.seconds):8.2f}"
             print(f"{line}{f'<= {GOAL:g}':>8}{rate:>12}")
+            written, claimed = each.slowest
+            print(f"  the slowest was written after {written:.2f} s, claimed after {claimed:.2f} s")
             if each.over:
                 print("  the mailing was over before the last event: give it more --people")
         print(f"\nLoad on the machine: {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores.")
@@ -155,18 +162,20 @@ class Bench:
 
     def _measure(self, name: str, mailing: Any) -> None:
         from mailings import lifecycle
-        from mailings.models import Counters
+        from mailings.models import Counters, Message
 
         def gone() -> int:
             return Counters.objects.get(mailing=mailing).gone if mailing else 0
 
         before = gone()
         raised: dict[str, float] = {}
+        written: dict[str, float] = {}
         began = time.time()
         for _ in range(self.events):
             time.sleep(self.dice.uniform(0, GAP))
             moment = time.time()
-            raised[self._raise()] = moment
+            text = self._raise()
+            raised[text], written[text] = moment, time.time()
         rate = (gone() - before) / (time.time() - began)
         arrived = self._arrivals(raised, patience=120)
         left = -1
@@ -176,8 +185,15 @@ class Bench:
             left = counters.waiting + (0 if mailing.prepared_at else 1)
             if left:
                 lifecycle.cancel(mailing, self.owner)
-        seconds = [arrived[each] - raised[each] for each in raised]
-        self.figures.append(Figure(name, seconds, rate, over=left == 0))
+        taken = {each: arrived[each] - raised[each] for each in raised}
+        slowest = max(taken, key=lambda each: taken[each])
+        claimed = Message.objects.get(text=slowest, mailing__event="paid").dispatch
+        assert claimed is not None
+        assert claimed.claimed_at is not None
+        of_it = (written[slowest], claimed.claimed_at.timestamp())
+        at = tuple(moment - raised[slowest] for moment in of_it)
+        figure = Figure(name, list(taken.values()), rate, left == 0, (at[0], at[1]))
+        self.figures.append(figure)
 
     def _raise(self) -> str:
         """One event; the text by which it is found again."""
