@@ -27,7 +27,7 @@ from django.utils import timezone
 
 from integrations.reasons import Reason
 from users import consent, finding, segments
-from users.counting import over_everybody
+from users.counting import a_few_of_many, over_everybody
 from users.models import Group, Membership, User
 from users.segments import BadRule
 
@@ -225,7 +225,8 @@ def _not_considered(mailing: Mailing) -> Q:
 
 
 def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
-    found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)]
+    with a_few_of_many():
+        found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)]
     cap = cap_of(mailing)
     if cap is None:
         return found
@@ -322,10 +323,10 @@ def _chosen(choice: Choice) -> "QuerySet[User]":
         return people
     if choice.rule is not None:
         return people.filter(segments.condition(segments.read(choice.rule)))
-    # A semi-join, so that a person in two of the groups comes once.
-    members = Membership.objects.filter(
-        group_id__in=choice.groups.values("id"), user_id=OuterRef("id")
-    )
+    # A semi-join, so that a person in two of the groups comes once. By their ids: a database knows
+    # how large these groups are, and not how large some groups are.
+    ids = list(choice.groups.values_list("id", flat=True))
+    members = Membership.objects.filter(group_id__in=ids, user_id=OuterRef("id"))
     return people.filter(Exists(members))
 
 

@@ -28,6 +28,22 @@ def patience(request: HttpRequest) -> float:
     return WAITED_FOR if "count" in request.GET else AT_ONCE
 
 
+@contextmanager
+def a_few_of_many() -> Iterator[None]:
+    """For the next people by id under a rule: each is looked up by an index. Joining whole tables, a
+    database reads them from their beginning for every chunk: 860 ms where this takes 60.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_mergejoin = off; SET LOCAL enable_hashjoin = off")
+        yield
+        cursor.execute(
+            "SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_hashjoin TO DEFAULT"
+        )
+
+
 def there_is_room() -> bool:
     """Does a list of all people's ids fit into memory here? Elsewhere it may not, and a database that
     cannot keep one looks through it again for each person.
