@@ -129,6 +129,8 @@ def test_it_works_on_a_phone(page: Page) -> None:
     page.locator("#id_text").press_sequentially(" {fi")
     expect(page.locator("#completion")).to_be_visible()
     assert problems(page) == []
+    page.locator("#id_text").press("Control+End")  # looking at it took the focus away
+    page.locator("#id_text").press_sequentially("r")
     page.locator("#completion [role=option]:visible").first.click()
     expect(page.locator("#id_text")).to_have_value("«Привет» 👍 https://school.ru € {first_name}")
     page.set_viewport_size(NARROW)
