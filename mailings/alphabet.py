@@ -107,6 +107,11 @@ class Sign:
     name: str  # of Unicode, for signs one cannot see
     times: int
 
+    @property
+    def alike(self) -> bool:
+        """One cannot see the difference."""
+        return _ALIKE.get(self.sign) == self.equal
+
 
 class _Swap(NamedTuple):
     at: int

@@ -82,7 +82,7 @@ def _deleted(request: SignedIn, pk: int | None = None) -> HttpResponse:
 @require_POST
 def meter(request: SignedIn) -> HttpResponse:
     """What the form would come to as it stands, complete or not."""
-    form = _form(request, Mailing())
+    form = _form(request, Mailing(), fixing=False)  # htmx goes on to send the button pressed last
     return render(request, "mailings/meter.html", _metered(request, form, patience=WAITED_FOR))
 
 
@@ -101,7 +101,7 @@ def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
     draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
     if draft is None:
         return JsonResponse({"saved": False, "words": drafts.deleted_words()})
-    form = _form(request, draft)
+    form = _form(request, draft, fixing=False)
     try:
         saved = drafts.save_what_fits(form, request.user, request.POST.get("version"))
     except (drafts.NoDraft, drafts.ChangedMeanwhile) as words:
@@ -118,9 +118,9 @@ def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
     )
 
 
-def _form(request: SignedIn, draft: Mailing) -> DraftForm:
+def _form(request: SignedIn, draft: Mailing, *, fixing: bool = True) -> DraftForm:
     data = request.POST.copy() if request.method == "POST" else None
-    if data is not None and "fix" in data and "text" in data:
+    if fixing and data is not None and "fix" in data and "text" in data:
         data["text"] = fixed(str(data["text"]), str(data["fix"]))
     initial: dict[str, Any] = {}
     asked = request.GET.get("segment", "")
@@ -130,7 +130,8 @@ def _form(request: SignedIn, draft: Mailing) -> DraftForm:
     saved = saved_texts.asked_for(request.GET.get("saved", "")) if not draft.pk else None
     if saved is not None:
         initial["text"] = saved.text
-    with_text = router.current() is not None
+    # Disconnected while somebody was writing: what is there already is kept.
+    with_text = router.current() is not None or "text" in request.POST
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 
 

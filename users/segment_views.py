@@ -108,9 +108,9 @@ def segment_rule(request: SignedIn) -> HttpResponse:
 @needs(Right.EDIT_PEOPLE)
 @require_POST
 def segment_count(request: SignedIn) -> HttpResponse:
-    """How many people the rule has as it stands."""
-    editor = rule_editor.posted(_data(request))
-    context = _shown(request, editor, typed=True, seconds=WAITED_FOR)
+    """How many people the rule has as it stands. htmx goes on to send the button pressed last."""
+    data = {name: value for name, value in _data(request).items() if name != "do"}
+    context = _shown(request, rule_editor.posted(data), typed=True, seconds=WAITED_FOR)
     return render(request, "users/rule_count.html", context)
 
 

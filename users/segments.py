@@ -243,6 +243,8 @@ class _Reader:
 
     def test(self, raw: dict[str, Any], path: Path) -> Test:
         field = self.known.get(raw["field"]) if isinstance(raw["field"], str) else None
+        if raw["field"] == "":
+            raise BadRule(_("Choose what is asked about."), path)
         if field is None:
             raise BadRule(_("This field is no longer there. Choose another."), path)
         op = field.operators.get(raw["op"]) if isinstance(raw["op"], str) else None

@@ -11,6 +11,7 @@ from playwright.sync_api import Dialog, Locator, Page, expect
 from mailings.models import Mailing
 from tests import people
 from tests.browser.conftest import NARROW
+from tests.browser.test_every_page import problems
 from users.models import OwnField
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -126,8 +127,13 @@ def test_it_works_on_a_phone(page: Page) -> None:
     page.get_by_role("button", name="Add https://").click()
     expect(page.locator("#id_text")).to_have_value("«Привет» 👍 https://school.ru €")
     page.locator("#id_text").press_sequentially(" {fi")
+    expect(page.locator("#completion")).to_be_visible()
+    assert problems(page) == []
+    page.locator("#id_text").press("Control+End")  # looking at it took the focus away
+    page.locator("#id_text").press_sequentially("r")
     page.locator("#completion [role=option]:visible").first.click()
     expect(page.locator("#id_text")).to_have_value("«Привет» 👍 https://school.ru € {first_name}")
+    page.set_viewport_size(NARROW)
     small = """[...document.querySelectorAll("main button, main a.button, main input:not([type=hidden]), main textarea")]
         .filter((e) => e.checkVisibility() && !["radio", "checkbox"].includes(e.type))
         .filter((e) => e.getBoundingClientRect().height < 40).map((e) => e.outerHTML)"""
@@ -211,6 +217,7 @@ def test_a_second_tab_does_not_overwrite_the_first(page: Page) -> None:
     other.get_by_role("button", name="Save and look it over").click()
     expect(other.locator(".conflict .bubble")).to_have_text("First")
     expect(other.locator("#id_text")).to_have_value("Second")
+    assert problems(other) == []
     # Nothing is replaced by a page that saves itself: only by whoever has read what there is.
     other.locator("#id_text").press("Control+End")
     other.locator("#id_text").press_sequentially("!")

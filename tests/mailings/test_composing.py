@@ -187,6 +187,20 @@ def test_of_two_at_one_draft_neither_loses_their_words(
     assert draft.text == "By Maria"
 
 
+def test_a_service_disconnected_meanwhile_takes_no_word_away(
+    as_: As, maria: User, account: Account
+) -> None:
+    account.delete()
+
+    page = as_(maria).post("/mailings/new/", typed(name="", text="Hello"))
+    said = as_(maria).post("/mailings/autosave/", typed(text="Hello")).json()
+
+    assert page.context["form"]["text"].value() == "Hello"
+    assert said["saved"]
+    assert Mailing.objects.get().text == "Hello"
+    assert "text" not in as_(maria).get("/mailings/new/").context["form"].fields
+
+
 def test_ones_own_second_window_is_called_so(as_: As, maria: User, account: Account) -> None:
     draft = Mailing.objects.create(name="Lesson", text="A", everyone=True)
     edit, version = f"/mailings/{draft.pk}/edit/", drafts.version_of(draft)

@@ -129,7 +129,14 @@ def test_the_ticket_lives_for_minutes_and_the_link_for_ever(
 @pytest.mark.parametrize(
     "ticket",
     ["", "x", "\0", "a:b:c", signing.dumps([1, "/me/"]), signing.dumps([1], salt="another")],
-    ids=["empty", "letter", "nul", "colons", "no-salt", "other-salt"],  # a signature tells the second
+    ids=[
+        "empty",
+        "letter",
+        "nul",
+        "colons",
+        "no-salt",
+        "other-salt",
+    ],  # a signature tells the second
 )
 def test_it_takes_no_ticket_of_others(client: Client, message: Message, ticket: str) -> None:
     for answer in (client.get("/in/", {"ticket": ticket}), client.post("/in/", {"ticket": ticket})):

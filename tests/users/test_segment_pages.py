@@ -54,6 +54,20 @@ def test_a_nested_rule_is_made_saved_and_shown(client: Client) -> None:
     assert again.json == segment.rule
 
 
+def test_the_count_adds_no_row_whatever_button_was_pressed_last(client: Client) -> None:
+    people.person("anna", city="Kazan")
+    data = {"n-match": "all", "n-size": "1", **row("n-0", "city", "is", "Kazan")}
+    counted = client.post("/segments/count/", data | {"do": "add-row n"})
+    assert '<p class="rule-number">1</p>' in counted.content.decode()
+
+
+def test_a_row_without_a_field_asks_for_one(client: Client) -> None:
+    data = {"name": "Half", "n-match": "all", "n-size": "1", **row("n-0", "")}
+    page = client.post("/segments/new/", data).content.decode()
+    assert "Choose what is asked about." in page
+    assert "no longer there" not in page
+
+
 def test_adding_and_removing_keep_what_was_typed(client: Client) -> None:
     data = {"name": "Half", "n-match": "any", "n-size": "1", **row("n-0", "city", "is", "Ка")}
     page = client.post("/segments/new/", data | {"do": "add-group n"}).content.decode()
