@@ -77,6 +77,7 @@ def test_the_launch_says_who_gets_it_at_once(as_: As, maria: User, settings: Any
     assert "Begin to watch the rule? 3 people are under the rule already and get it too." in page
     page = text_of(client.get(f"/mailings/{later.pk}/launch/"))
     assert "Begin to watch the rule? Who is under the rule already does not get it." in page
+    assert "Recipients" not in page
     page = text_of(client.get(f"/mailings/{ground.draft().pk}/launch/"))
     assert "Send to 3 people?" in page
     assert "under the rule" not in page
