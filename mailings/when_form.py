@@ -9,6 +9,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .entry_form import present_too_field
 from .models import Mailing, Policy
 from .timing import NoSuchTime, moment, zone_words
 
@@ -25,6 +26,7 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         widget=forms.RadioSelect,
         required=False,
     )
+    present_too = present_too_field()
     planned = forms.BooleanField(label=_("Schedule the sending time"), required=False)
     starts_on = forms.DateField(
         label=_("Date"),
@@ -76,7 +78,7 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
     class Meta:
         model = Mailing
         fields: ClassVar[tuple[str, ...]] = (
-            *("when", "hand_over", "valid_minutes", "error_limit", "urgent"),
+            *("when", "present_too", "hand_over", "valid_minutes", "error_limit", "urgent"),
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
