@@ -17,7 +17,7 @@ from mailings.models import Mailing, Message
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
-from users.models import Group, Reply, Segment, User
+from users.models import Group, OwnField, Reply, Segment, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -133,6 +133,7 @@ def things(transactional_db: None) -> dict[str, int | str]:
         "person": User.objects.filter(role="student")[5].pk,
         "group": Group.objects.all()[0].pk,
         "segment": _segment().pk,
+        "own_field": OwnField.objects.create(slug="course", label="Course").pk,
         "integration": "smsc",
     }
 
