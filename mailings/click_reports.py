@@ -17,7 +17,7 @@ from . import reports
 from .models import ClickHour, Link, Mailing
 
 Begin = datetime | date  # of an hour, a day or a month
-HEIGHT = 96  # of the chart, px
+HEIGHT, LEAST = 96, 2  # of the chart, and of a bar, px
 LIVELY = timedelta(days=7)  # after the launch: the page goes on asking for clicks
 # Up to so many bars of a kind; then the next kind.
 HOURS, DAYS = 48, 62
@@ -98,7 +98,9 @@ def _bars(mailing: Mailing) -> list[Bar]:
     step = 100 / max(len(sums), FEWEST)
     bars = []
     for place, (begin, (people, robots)) in enumerate(sums.items()):
-        height, above = (round(HEIGHT * n / most) for n in (people, robots))
+        # A single click is seen too.
+        scale = (HEIGHT - 2 * LEAST) / most
+        height, above = (max(LEAST, round(scale * n)) if n else 0 for n in (people, robots))
         bars.append(
             Bar(
                 label=_label(kind, begin),
@@ -108,7 +110,7 @@ def _bars(mailing: Mailing) -> list[Bar]:
                 width=f"{step * 0.8:.3f}%",
                 y=HEIGHT - height,
                 height=height,
-                robots_y=max(HEIGHT - height - above, 0),
+                robots_y=HEIGHT - height - above,
                 robots_height=above,
             )
         )

@@ -81,8 +81,16 @@ def write_down(hit: bulk.Hit) -> bool:
     """False when it could not be done in PATIENCE: then nobody waits for it."""
     if _is_away():
         return False
+    # Tried, instead of asking the connection first whether it lives: one statement a click, not two.
+    connection.health_check_done = True  # type: ignore[attr-defined]
     try:
-        bulk.insert_click(hit, PATIENCE)
+        try:
+            bulk.insert_click(hit, PATIENCE)
+        except (DatabaseError, InterfaceError):
+            if connection.connection is None or connection.is_usable():
+                raise
+            connection.close()  # the server had ended it since the click before
+            bulk.insert_click(hit, PATIENCE)
     except (DatabaseError, InterfaceError) as error:
         _note_if_away()
         logger.warning("a click is not written down: %s", type(error).__name__)

@@ -137,8 +137,17 @@ def test_bars_stand_on_the_ground_and_within_the_chart(mailing: Mailing) -> None
     for bar in found.bars:
         assert bar.y + bar.height == click_reports.HEIGHT
         assert bar.robots_y >= 0
-        assert bar.robots_y + bar.robots_height <= bar.y + 1
-    assert max(bar.height + bar.robots_height for bar in found.bars) >= click_reports.HEIGHT - 1
+        assert bar.robots_y + bar.robots_height == bar.y
+        assert (bar.height > 0, bar.robots_height > 0) == (bar.clicks > 0, bar.robots > 0)
+    highest = max(bar.height + bar.robots_height for bar in found.bars)
+    assert highest >= click_reports.HEIGHT - 3 * click_reports.LEAST
+
+
+def test_a_single_click_beside_thousands_is_seen(mailing: Mailing) -> None:
+    hours(mailing, (0, 50_000, 0), (1, 1, 1))
+    found = click_reports.of(mailing)
+    assert found
+    assert found.bars[1].height == found.bars[1].robots_height == click_reports.LEAST
 
 
 def test_bars_keep_their_day_where_the_clock_is_put_back(mailing: Mailing) -> None:

@@ -221,18 +221,17 @@ def test_a_network_that_guesses_must_wait_and_others_need_not(
 
 
 # --- without the database ---------------------------------------------------------------------
+def their_own() -> dict[str, Any]:
+    """For a connection to the same PostgreSQL beside ours."""
+    given = connection.get_connection_params()
+    return {name: given[name] for name in ("host", "port", "dbname", "user") if given.get(name)}
+
+
 @contextmanager
 def locked() -> Iterator[None]:
     """Somebody else holds the table of clicks, and does not let go."""
     if connection.vendor == "postgresql":
-        settings = connection.get_connection_params()
-        with psycopg.connect(
-            host=settings["host"],
-            port=settings.get("port", 5432),
-            dbname=settings["dbname"],
-            user=settings.get("user"),
-            password=settings.get("password"),
-        ) as other:
+        with psycopg.connect(**their_own()) as other:
             other.execute("LOCK TABLE mailings_click IN ACCESS EXCLUSIVE MODE")
             yield
             other.rollback()
@@ -279,6 +278,21 @@ def test_a_link_leads_on_without_the_database(
     clicks._away_until = 0.0
     assert client.get(link(message), **PHONE).status_code == 302
     assert Click.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_has_ended_loses_no_click(
+    client: Client, message: Message
+) -> None:
+    client.get(link(message), **PHONE)
+    if connection.vendor == "postgresql":
+        pid = connection.connection.info.backend_pid
+        with psycopg.connect(**their_own(), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    else:
+        connection.close()
+    assert client.get(link(message), **PHONE).status_code == 302
+    assert Click.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
