@@ -175,6 +175,9 @@ class Provider:
     parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
     settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
     can_look_up: ClassVar[bool] = False
+    # Do its books surely show what it keeps until a time set? Else that they do not know a message
+    # proves nothing before that time.
+    books_show_kept: ClassVar[bool] = False
     can_cancel: ClassVar[bool] = False  # gives back what it keeps until a time set
     cancel_pause: ClassVar[float] = 0  # seconds that it wants between two requests of cancel()
     # Minutes of lifetime that it takes, at least and at most; None: it takes none, and only what has not

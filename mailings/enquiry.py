@@ -103,7 +103,8 @@ def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
     """Act on what the books do not know, and set the time of the next look.
 
     NOT_FOUND must be heard twice with a pause between: books may lag, and sending again what did
-    arrive is the one thing that must not happen. So only looks count that told of every message.
+    arrive is the one thing that must not happen. So only looks count that told of every message, and
+    none before the time for which a message was handed over, unless the books show what is kept.
     """
     with transaction.atomic(durable=True):
         dispatch = (
@@ -112,18 +113,29 @@ def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
             .get(id=dispatch_id)
         )
         waited = timezone.now() - _since(dispatch)
+        books_tell = _books_tell(dispatch)
         unknown = dispatch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
-        never_had = list(unknown.values_list("id", flat=True)) if dispatch.look_ups else []
+        twice = books_tell and dispatch.look_ups
+        never_had = list(unknown.values_list("id", flat=True)) if twice else []
         # One move in one transaction (the order of locks): the rest at the next look, which is near.
         if never_had:
             send_again(dispatch, never_had)
         elif waited.total_seconds() >= settings.RECEIPT_WAIT:
             silent = dispatch.messages.filter(status=Status.ACCEPTED).values_list("id", flat=True)
             ledger.move([Move(each, Status.NO_RECEIPT, Reason.NO_RECEIPT) for each in silent])
-        if answered:
+        if answered and books_tell:
             dispatch.look_ups += 1
         dispatch.look_up_at = _next_look(dispatch, answered=answered)
         dispatch.save(update_fields=["look_ups", "look_up_at"])
+
+
+def _books_tell(dispatch: Dispatch) -> bool:
+    """Would its books know of a message that it has?"""
+    if dispatch.send_at is None or dispatch.account is None:
+        return True
+    provider = router.provider_class(dispatch.account.provider)
+    settled = dispatch.send_at + timedelta(seconds=provider.settle_seconds)
+    return provider.books_show_kept or timezone.now() >= settled
 
 
 def _since(dispatch: Dispatch) -> datetime:
@@ -142,6 +154,9 @@ def _next_look(dispatch: Dispatch, *, answered: bool) -> datetime | None:
         return None
     now = timezone.now()
     since = _since(dispatch)
+    if dispatch.account is not None and not _books_tell(dispatch):
+        settles = router.provider_class(dispatch.account.provider).settle_seconds
+        return since + timedelta(seconds=settles)
     ends = timedelta(seconds=settings.RECEIPT_WAIT)
     if Status.UNKNOWN in open_ or not answered:
         pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))

@@ -72,6 +72,7 @@ class Simulator(Provider):
     lot = 500
     parallel = 4
     can_look_up = True
+    books_show_kept = True
     can_cancel = True
     pretends = True
     has_balance = True

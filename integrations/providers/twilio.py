@@ -116,6 +116,7 @@ class Twilio(Provider):
     parallel = 2
     settle_seconds = 180
     can_look_up = True
+    books_show_kept = True
     can_cancel = True
     validity = (1, 600)
     has_balance = True

@@ -65,6 +65,7 @@ class SmscEmulator(Emulator):
         self.balance = balance
         self.repeats = repeats  # seconds in which an equal request gets error 9; 60 at the real one
         self.parallel = parallel  # requests at once before error 9; 15 at the real one
+        self.hides_kept = False  # its history does not show what waits for its time
         self.requests: list[tuple[str, dict[str, str]]] = []  # the last hundred
         self.caller = Caller()
         self._lock = threading.Lock()
@@ -324,6 +325,8 @@ class SmscEmulator(Emulator):
             row = self._rows[at]
             if row.sent_at < start:
                 return
+            if self.hides_kept and time.time() < row.sent_at:
+                continue
             if row.sent_at < end and phone in {"", row.phone} and (row.id, row.phone) in self._book:
                 yield row
 

@@ -223,6 +223,60 @@ def test_receipts_are_waited_for_from_the_time_set(clock: Any, olga: User) -> No
     assert ground.statuses(mailing) == {"no_receipt": 2, "skipped": 1}
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("lost", "again"), [("cut-after", False), ("unread", True)])
+def test_before_its_time_the_books_prove_nothing_and_nobody_gets_it_twice(
+    clock: Any, smsc_emulator: SmscEmulator, settings: Any, lost: str, again: bool
+) -> None:
+    """The answer to a hand-over for later is lost, and the history does not show what is kept."""
+    settings.READ_TIMEOUT = 1
+    people.smsc()
+    people.students(3, start=10)
+    at = NOON + 2 * HOUR
+    mailing = ground.prepared(people.olga(), starts_at=at)
+    smsc_emulator.hides_kept = True
+    smsc_emulator.plan.next.append(lost)
+    handed_over()
+    assert ground.statuses(mailing) == {"unknown": 3, "skipped": 1}
+    for minutes in range(5, 120, 5):
+        clock.move_to(NOON + minutes * MINUTE)
+        enquiry.enquire_due()
+        handed_over()
+    assert ground.statuses(mailing) == {"unknown": 3, "skipped": 1}
+    for minutes in range(0, 60, 5):
+        clock.move_to(at + minutes * MINUTE)
+        enquiry.enquire_due()
+        handed_over()
+    phones = [phone for _, phone, _ in smsc_emulator.accepted]
+    assert sorted(phones) == sorted(set(phones))
+    assert len(phones) == 3
+    assert "unknown" not in ground.statuses(mailing)
+    assert (mailing.dispatches.count() == 2) is again
+    ground.assert_counters_equal_rows(mailing)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_books_that_show_what_is_kept_are_believed_before_its_time(
+    clock: Any, twilio_emulator: TwilioEmulator, settings: Any
+) -> None:
+    settings.READ_TIMEOUT = 1
+    account = people.twilio()
+    service = {"messaging_service_sid": "MG" + "00112233445566778899aabbccddeeff"}
+    account.credentials = account.credentials | service
+    account.save()
+    people.students(1, start=10)
+    mailing = ground.prepared(people.olga(), starts_at=NOON + 2 * HOUR)
+    twilio_emulator.plan.next.append("unread")
+    handed_over()
+    assert ground.statuses(mailing)["unknown"] == 1
+    for minutes in range(5, 60, 5):
+        clock.move_to(NOON + minutes * MINUTE)
+        enquiry.enquire_due()
+        handed_over()
+    assert ground.statuses(mailing)["accepted"] == 1
+    assert len(twilio_emulator.accepted) == 1
+
+
 # --- quiet hours -----------------------------------------------------------------------------
 @pytest.fixture
 def abroad(olga: User) -> dict[str, User]:
