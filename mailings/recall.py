@@ -111,7 +111,8 @@ def _ask_next(account: Account) -> bool:
     if lot is None:
         return False
     open_ = lot.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
-    asked = tuple(Asked(*row) for row in open_.values_list("phone", "text", "provider_id"))
+    rows = open_.values_list("phone", "provider_id")
+    asked = tuple(Asked(phone, provider_id=provider_id) for phone, provider_id in rows)
     reports: list[Report] = []
     try:
         if asked and account.connected and provider.can_cancel:

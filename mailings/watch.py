@@ -10,7 +10,7 @@ left out for a reason.
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -30,7 +30,9 @@ State = Mailing.State
 
 def watch_due() -> bool:
     """Clock job: one chunk of every mailing whose minute is over; True while one of them has more."""
-    more = [watch_some(mailing_id) for mailing_id in _due().values_list("id", flat=True)]
+    # Who has waited longest first: one that fails time after time holds up none behind it.
+    due = _due().order_by(F("watched_at").asc(nulls_first=True), "id")
+    more = [watch_some(mailing_id) for mailing_id in due.values_list("id", flat=True)]
     return any(more)
 
 

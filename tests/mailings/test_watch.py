@@ -244,6 +244,30 @@ def test_refusals_for_the_text_pause_it(
     assert (mailing.state, mailing.trouble) == (State.PAUSED, Reason.TEXT_FORBIDDEN)
 
 
+def test_one_that_fails_half_way_holds_up_no_other(
+    group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = people.students(2)
+    join(group, second)
+    broken, sound = watching(group), watching(group)
+    Mailing.objects.filter(pk=broken.pk).update(cursor=first.pk)
+    Mailing.objects.update(watching_since=NOON, watched_at=NOON)
+    enter = prepare.enter
+
+    def fail(mailing: Mailing, chosen: Any) -> None:
+        if mailing.pk == broken.pk:
+            raise ZeroDivisionError
+        enter(mailing, chosen)
+
+    monkeypatch.setattr(prepare, "enter", fail)
+    clock.shift(MINUTE)
+    for _ in range(2):
+        clock.shift(timedelta(seconds=2))
+        with pytest.raises(ZeroDivisionError):
+            watch.watch_due()
+    assert got(sound) == ["Student1"]
+
+
 def test_others_are_not_touched(group: Group, clock: Any, olga: User) -> None:
     join(group, *people.students(1))
     draft = watching(group)
