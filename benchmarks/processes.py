@@ -16,7 +16,7 @@ def emulator(journal: str = "", plan: str = "{}") -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         journal = journal or os.path.join(folder, "journal")
         command = [sys.executable, "-m", "tests.emulators.smsc", "--journal", journal]
-        command += ["--plan", plan]
+        command += ["--plan", plan, "--balance", "1e12"]  # no benchmark ends for want of money
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with _ended(process):
             assert process.stdout is not None

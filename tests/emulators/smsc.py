@@ -344,6 +344,7 @@ def main() -> None:
     parser.add_argument("--plan", type=json.loads, default={}, help="JSON, as to /_control")
     parser.add_argument("--repeats", type=float, default=0)
     parser.add_argument("--parallel", type=int, default=0)
+    parser.add_argument("--balance", type=Decimal, default=Decimal(1_000_000))
     given = vars(parser.parse_args())
     plan, manner = given.pop("plan"), Manner(**given.pop("manner"))
     # Before any thread starts: one that did not block them would be the one they kill.
