@@ -207,6 +207,7 @@ def test_the_meter_says_it_while_one_types(as_: As, manager: User) -> None:
 
 
 def test_it_says_when_the_service_takes_no_time(as_: As, clock: Any, maria: User) -> None:
+    User.objects.update(language="en")
     people.seventech()
     draft = ground.draft(starts_at=NOON + 5 * HOUR, valid_minutes=30)
     page = text_of(as_(maria).get(f"/mailings/{draft.pk}/"))
@@ -217,6 +218,7 @@ def test_it_says_when_the_service_takes_no_time(as_: As, clock: Any, maria: User
 def test_it_says_when_the_service_takes_no_lifetime_as_short(
     as_: As, clock: Any, maria: User
 ) -> None:
+    User.objects.update(language="en")
     people.smsc()
     draft = ground.draft(valid_minutes=30)
     page = text_of(as_(maria).get(f"/mailings/{draft.pk}/"))
