@@ -46,6 +46,7 @@ def test_two_people_launch_what_began_with_a_saved_text(as_: Callable[[str, str]
     page.get_by_role("button", name="Undo the replacement").click()
     expect(text).to_have_value("Hello!")
     page.get_by_role("button", name="Reminder").click()
+    expect(text).to_have_value("Hello!\nAt six, {first_name}")
     page.locator("#id_name").press("Enter")  # saves, and puts no text in
 
     page.get_by_role("link", name="Launch…").click()
