@@ -83,7 +83,8 @@ def take_back(mailing: Mailing, by: User) -> None:
         Counters.objects.filter(mailing=mailing).delete()
         mailing.links.all().delete()  # its text may change again
         Mailing.objects.filter(id=mailing.id).update(
-            launched_at=None, launched_by=None, leaves_at=None, rule=None
+            rule=None,
+            **dict.fromkeys(["launched_at", "launched_by", "asked_at", "asked_by", "leaves_at"]),
         )
     mailing.refresh_from_db()
 
