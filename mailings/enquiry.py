@@ -17,9 +17,9 @@ from integrations.provider import Asked, Enquiry, Report, ReportStatus, Trouble
 from integrations.reasons import Reason
 
 from . import ledger, marks, receipts
-from .dispatch import send_again
 from .ledger import Move
 from .models import Dispatch, Message
+from .recording import send_again
 from .sealed import opened
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from integrations import router
 from smsmail.clock import nudge
 from users.models import User, audit
 
-from . import dispatch, ledger
+from . import ledger, recording
 from .ledger import Move
 from .lifecycle import WrongState
 from .models import Dispatch, Mailing, Message
@@ -77,7 +77,7 @@ def _send_lot_again(mailing: Mailing, lot_id: int) -> int:
         # Read under the lock: a second click finds none.
         again = list(_questions(mailing).filter(dispatch=lot).values_list("id", flat=True))
         if again:
-            dispatch.send_again(lot, again)
+            recording.send_again(lot, again)
     return len(again)
 
 

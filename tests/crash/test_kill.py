@@ -13,20 +13,20 @@ from tests.crash.stage import Stage, kill
 POINTS = (
     "mailings.ledger:enter:after",  # a chunk written, not committed
     "mailings.prepare:prepare_some:fruitful",  # committed
-    "mailings.dispatch:_fit_messages:fruitful",  # a lot claimed, not committed
-    "mailings.dispatch:claim:fruitful",  # committed, nothing sent
+    "mailings.claiming:_fit_messages:fruitful",  # a lot claimed, not committed
+    "mailings.claiming:claim:fruitful",  # committed, nothing sent
     "integrations.providers.smsc:Smsc.send:before",
     "integrations.providers.smsc:Smsc.send:after",  # the provider has it, nobody knows
-    "mailings.dispatch:record:before",
+    "mailings.recording:record:before",
     "mailings.ledger:move:fruitful",  # an answer written down, not committed
-    "mailings.dispatch:_judge_account:before",  # committed
+    "mailings.recording:_judge_account:before",  # committed
     "mailings.receipts:apply:after",  # receipts folded, not committed
     "mailings.receipts:fold_due:after",  # committed
     "mailings.dispatch:recover_due:fruitful",  # a dead worker's lot taken over
     "mailings.enquiry:_take:fruitful",  # about to ask the provider
     "mailings.enquiry:_ask:fruitful",  # the provider has told
     "mailings.enquiry:_conclude:before",
-    "mailings.dispatch:send_again:after",  # what the provider never had, not committed
+    "mailings.recording:send_again:after",  # what the provider never had, not committed
     "mailings.lifecycle:settle_due:after",
 )
 

@@ -8,7 +8,7 @@ from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from integrations.provider import Outcome, Report, ReportStatus, Verdict
-from mailings import dispatch, lifecycle, prepare, receipts
+from mailings import claiming, lifecycle, prepare, receipts, recording
 from mailings.models import Counters, Dispatch, Mailing, Message
 from users.models import Group, Membership, User
 
@@ -75,22 +75,22 @@ def assert_counters_equal_rows(mailing: Mailing) -> None:
     assert counters.price == sums["price"]
 
 
-def verdicts(lot: dispatch.Lot, outcome: Outcome, **fields: Any) -> list[Verdict]:
+def verdicts(lot: claiming.Lot, outcome: Outcome, **fields: Any) -> list[Verdict]:
     """The same answer for every message of the lot."""
     return [Verdict(sms.key, outcome, **fields) for sms in lot.messages]
 
 
-def claimed() -> dispatch.Lot:
+def claimed() -> claiming.Lot:
     """A lot that must be there."""
-    lot = dispatch.claim()
+    lot = claiming.claim()
     assert lot is not None
     return lot
 
 
-def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> dispatch.Lot:
+def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> claiming.Lot:
     """Claim a lot and record the same answer for all of it."""
     lot = claimed()
-    dispatch.record(lot, verdicts(lot, outcome, **fields))
+    recording.record(lot, verdicts(lot, outcome, **fields))
     return lot
 
 
@@ -108,7 +108,7 @@ def grown_older(**time: float) -> None:
     )
 
 
-def reported(lot: dispatch.Lot, status: str, **fields: Any) -> receipts.Folded:
+def reported(lot: claiming.Lot, status: str, **fields: Any) -> receipts.Folded:
     """The provider reports the same about every message of the lot."""
     status_ = ReportStatus(status)
     with transaction.atomic():

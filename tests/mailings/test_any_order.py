@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus, Verdict
 from integrations.providers.simulator import Simulator
-from mailings import dispatch, enquiry, lifecycle, prepare, receipts
+from mailings import claiming, dispatch, enquiry, lifecycle, prepare, receipts, recording
 from mailings.models import Counters, Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -61,7 +61,7 @@ class World:
 
     mailing: Mailing
     by: User
-    lots: list[dispatch.Lot] = field(default_factory=list)  # claimed, not answered
+    lots: list[claiming.Lot] = field(default_factory=list)  # claimed, not answered
     arrived: list[tuple[str, str]] = field(default_factory=list)  # (reference, phone)
     last: dict[int, str] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ class World:
         prepare.prepare_some(self.mailing.id)
 
     def claim(self) -> None:
-        lot = dispatch.claim()
+        lot = claiming.claim()
         if lot is not None:
             self.lots.append(lot)
 
@@ -86,7 +86,7 @@ class World:
             verdicts.append(Verdict(sms.key, outcome, raw=f"made up {came}"))
             if outcome == Outcome.TAKEN or (outcome == Outcome.UNKNOWN and came):
                 self.arrived.append((lot.reference, sms.phone))
-        dispatch.record(lot, verdicts)
+        recording.record(lot, verdicts)
 
     def die(self, which: int, came: bool) -> None:
         """The worker is killed after or before the request."""

@@ -13,7 +13,16 @@ from django.conf import settings as django_settings
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import dispatch, enquiry, lifecycle, notifications, prepare, starting
+from mailings import (
+    claiming,
+    dispatch,
+    enquiry,
+    lifecycle,
+    notifications,
+    prepare,
+    recording,
+    starting,
+)
 from mailings.models import Dispatch, Mailing, Message, Policy
 from tests import people
 from tests.emulators.seventech import SevenTechEmulator
@@ -67,7 +76,7 @@ def test_held_here_it_leaves_at_the_minute(clock: Any, olga: User) -> None:
     people.students(3)
     ground.prepared(olga, starts_at=NOON + 2 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR - SECOND)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     clock.move_to(NOON + 2 * HOUR)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
 
@@ -76,7 +85,7 @@ def test_a_service_that_takes_no_time_gets_it_at_the_minute(clock: Any, olga: Us
     people.seventech()
     people.students(3)
     mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     assert mailing.dispatches.get().not_before == NOON + 2 * HOUR
     clock.move_to(NOON + 2 * HOUR)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
@@ -88,7 +97,7 @@ def test_too_near_for_the_service_it_is_held_and_never_comes_too_early(
     people.smsc()
     people.students(3)
     mailing = ground.prepared(olga, starts_at=NOON + 30 * SECOND)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     assert mailing.dispatches.get().not_before == NOON + 30 * SECOND
     clock.move_to(NOON + 30 * SECOND)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
@@ -311,7 +320,7 @@ def test_each_sleeps_in_their_own_zone(
     zones = set(mailing.dispatches.values_list("zone", flat=True))
     assert zones == {"Europe/London", "Asia/Yekaterinburg", "Europe/Moscow"}
     assert len(ground.claimed().messages) == 1
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
 
 
 def test_a_time_set_in_the_night_is_shifted_for_those_who_sleep_then(
@@ -351,7 +360,7 @@ def test_people_who_fell_asleep_meanwhile_are_left_in_peace(
     clock.move_to(EVENING)
     lifecycle.resume(mailing, olga)
     assert [sms.phone for sms in ground.claimed().messages] == ["+79980000011"]
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     assert leaving(mailing)[LAND_LINE] == datetime(2026, 11, 21, 4, tzinfo=UTC)
     clock.move_to(datetime(2026, 11, 21, 6, tzinfo=UTC))
     woken = {sms.phone for _ in range(2) for sms in ground.sent().messages}
@@ -372,7 +381,7 @@ def test_all_lots_of_a_sleeping_zone_are_held_in_one_go(
     clock.move_to(EVENING)
     Mailing.objects.update(starts_at=None)
     with django_assert_max_num_queries(20):
-        assert dispatch.claim() is None
+        assert claiming.claim() is None
     moments = set(mailing.dispatches.values_list("not_before", flat=True))
     assert moments == {datetime(2026, 11, 21, 6, tzinfo=UTC)}
 
@@ -405,7 +414,7 @@ def test_who_waited_longer_than_the_lifetime_gets_nothing_and_it_is_said(
     lifecycle.resume(mailing, olga)
     lot = ground.claimed()
     assert lot.messages == ()
-    dispatch.record(lot, dispatch.hand_over(lot))
+    recording.record(lot, dispatch.hand_over(lot))
     rows = Message.objects.filter(mailing=mailing, reason=Reason.TOO_LATE)
     assert rows.count() == 3
     assert ground.statuses(mailing) == {"skipped": 4}

@@ -18,7 +18,7 @@ from integrations.models import Account
 from integrations.provider import Outcome, Sms, Verdict
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import dispatch, lifecycle, notifications
+from mailings import claiming, dispatch, lifecycle, notifications, recording
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -52,14 +52,14 @@ def awake() -> None:
     Account.objects.update(failures=0, resting_until=None)
 
 
-def phones_of(lot: dispatch.Lot) -> list[str]:
+def phones_of(lot: claiming.Lot) -> list[str]:
     return [sms.phone[-4:] for sms in lot.messages]
 
 
 # --- claiming --------------------------------------------------------------------------------
 def test_a_lot_is_claimed_once_with_all_it_needs(mailing: Mailing, account: Account) -> None:
     lots = [ground.claimed() for _ in range(3)]
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     assert [phones_of(lot) for lot in lots] == [
         ["0000", "0001"],
         ["0002", "0003"],
@@ -92,8 +92,8 @@ def test_no_more_lots_are_in_hand_than_the_account_takes(mailing: Mailing) -> No
     Account.objects.update(parallel=3)
     one = ground.claimed()
     ground.claimed()
-    assert dispatch.claim() is None
-    dispatch.record(one, ground.verdicts(one, Outcome.TAKEN))
+    assert claiming.claim() is None
+    recording.record(one, ground.verdicts(one, Outcome.TAKEN))
     ground.claimed()
 
 
@@ -101,7 +101,7 @@ def test_a_dead_lot_gives_its_place_back_before_the_lease(mailing: Mailing, sett
     Account.objects.update(parallel=1)
     ground.claimed()
     ground.grown_older(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT - 5)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     ground.grown_older(seconds=10)
     assert not dispatch.recover_due()
     ground.claimed()
@@ -109,14 +109,14 @@ def test_a_dead_lot_gives_its_place_back_before_the_lease(mailing: Mailing, sett
 
 def test_a_resting_account_claims_nothing_until_it_has_rested(mailing: Mailing) -> None:
     Account.objects.update(resting_until=timezone.now() + timedelta(seconds=30))
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
     ground.claimed()
 
 
 def test_nothing_connected_claims_nothing(mailing: Mailing, account: Account, olga: User) -> None:
     router.disconnect(account, olga)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     assert ground.statuses(mailing)["waiting"] == 6
 
 
@@ -126,7 +126,7 @@ def test_an_account_disconnected_while_we_waited_for_its_lock_claims_nothing(
     stale = Account.objects.get(id=account.id)
     router.disconnect(account, None)
     monkeypatch.setattr(router, "sender", lambda: stale)  # as read the moment before
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
 
 
 def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
@@ -135,18 +135,18 @@ def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
     stale = Account.objects.get(id=account.id)
     router.rest(account.id, Reason.UNAVAILABLE, "")
     monkeypatch.setattr(router, "sender", lambda: stale)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
 
 
 @pytest.mark.parametrize("stop", [lifecycle.pause, lifecycle.cancel])
 def test_a_stopped_mailing_claims_nothing(mailing: Mailing, olga: User, stop: Any) -> None:
     stop(mailing, olga)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
 
 
 def test_a_lot_for_later_is_not_claimed_now(mailing: Mailing) -> None:
     Dispatch.objects.update(not_before=timezone.now() + timedelta(minutes=1))
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
 
 
 def test_who_refused_after_the_preparation_is_left_out(mailing: Mailing, olga: User) -> None:
@@ -170,7 +170,7 @@ def test_a_lot_of_nobody_is_over_at_once_and_holds_no_place(mailing: Mailing) ->
     assert empty.messages == ()
     assert Dispatch.objects.get(id=empty.dispatch_id).state == Dispatch.State.ANSWERED
     assert phones_of(ground.claimed()) == ["0002", "0003"]
-    dispatch.record(empty, dispatch.hand_over(empty))
+    recording.record(empty, dispatch.hand_over(empty))
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -180,13 +180,13 @@ def test_a_claim_and_an_answer_take_the_same_queries_for_any_size(
     def queries_of(count: int, start: int) -> tuple[int, int]:
         people.students(count, start=start)
         mailing = ground.prepared(olga)
-        with CaptureQueriesContext(connection) as claiming:
+        with CaptureQueriesContext(connection) as to_claim:
             lot = ground.claimed()
         assert len(lot.messages) == start + count
-        with CaptureQueriesContext(connection) as recording:
-            dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+        with CaptureQueriesContext(connection) as to_record:
+            recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
         ground.assert_counters_equal_rows(mailing)
-        return len(claiming), len(recording)
+        return len(to_claim), len(to_record)
 
     assert queries_of(2, 0) == queries_of(100, 2)
 
@@ -203,7 +203,7 @@ def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None
         Verdict(unsent, Outcome.UNSENT, reason=Reason.UNAVAILABLE),
         Verdict(unknown, Outcome.UNKNOWN),
     ]
-    dispatch.record(lot, answers)
+    recording.record(lot, answers)
     rows = Message.objects.in_bulk([taken, refused, unsent, unknown])
     assert [
         (row.status, row.reason, row.raw_code, row.provider_id, row.price) for row in rows.values()
@@ -236,7 +236,7 @@ def test_what_a_cancelled_mailing_did_not_send_is_cancelled(mailing: Mailing, ol
     lot = ground.claimed()
     lifecycle.cancel(mailing, olga)
     one, other = lot.messages
-    dispatch.record(lot, [Verdict(one.key, Outcome.UNSENT), Verdict(other.key, Outcome.TAKEN)])
+    recording.record(lot, [Verdict(one.key, Outcome.UNSENT), Verdict(other.key, Outcome.TAKEN)])
     assert Message.objects.get(id=one.key).status == Status.CANCELLED
     assert Message.objects.get(id=one.key).reason == Reason.CANCELLED
     assert Message.objects.get(id=other.key).status == Status.ACCEPTED
@@ -250,7 +250,7 @@ def test_what_was_reported_meanwhile_is_neither_cancelled_nor_sent_again(
     lot = ground.claimed()
     ground.reported(lot, "accepted")
     lifecycle.cancel(mailing, olga)
-    dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 2, "waiting": 4}
 
 
@@ -263,7 +263,7 @@ def test_one_text_refused_as_a_whole_pauses_the_mailing_and_says_why(mailing: Ma
         "made-up 6",
     )
     assert ground.statuses(mailing)["waiting"] == 6  # a person decides
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -297,8 +297,8 @@ def test_a_lot_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mailin
     ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7")
     mailing.refresh_from_db()
     assert mailing.state == State.SENDING
-    while (lot := dispatch.claim()) is not None:
-        dispatch.record(lot, ground.verdicts(lot, Outcome.REFUSED, reason=Reason.BAD_PHONE))
+    while (lot := claiming.claim()) is not None:
+        recording.record(lot, ground.verdicts(lot, Outcome.REFUSED, reason=Reason.BAD_PHONE))
     assert ground.statuses(mailing) == {"skipped": 1, "refused": 6}
     ground.assert_counters_equal_rows(mailing)
 
@@ -306,7 +306,7 @@ def test_a_lot_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mailin
 def test_refused_for_different_reasons_each_is_refused(mailing: Mailing) -> None:
     lot = ground.claimed()
     one, other = lot.messages
-    dispatch.record(
+    recording.record(
         lot,
         [
             Verdict(one.key, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
@@ -340,11 +340,11 @@ def test_who_has_opted_out_at_the_service_gets_no_later_mailing(
         Verdict(one.key, Outcome.REFUSED, reason=Reason.OPTED_OUT, raw="made-up 21610"),
         Verdict(other.key, Outcome.TAKEN),
     ]
-    dispatch.record(lot, verdicts)
+    recording.record(lot, verdicts)
     opt_out = OptOut.objects.get()
     assert (opt_out.phone, opt_out.source) == (one.phone, OptOut.Source.PROVIDER)
     assert [event.phone for event in ConsentEvent.objects.all()] == [one.phone]
-    dispatch.record(lot, verdicts)  # heard twice, written once
+    recording.record(lot, verdicts)  # heard twice, written once
     assert ConsentEvent.objects.count() == 1
 
 
@@ -362,9 +362,9 @@ def test_the_answer_of_a_lot_repeated_changes_nothing(mailing: Mailing) -> None:
         Verdict(one.key, Outcome.TAKEN, price=Decimal(3)),
         Verdict(other.key, Outcome.UNSENT),
     ]
-    dispatch.record(lot, answers)
+    recording.record(lot, answers)
     before = list(Message.objects.order_by("id").values("id", "status", "dispatch", "price"))
-    dispatch.record(lot, answers)
+    recording.record(lot, answers)
     assert (
         list(Message.objects.order_by("id").values("id", "status", "dispatch", "price")) == before
     )
@@ -383,7 +383,7 @@ def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
         assert account.resting_until is not None
         rests.append(round((account.resting_until - before).total_seconds()))
         assert (account.rest_reason, account.rest_raw) == (Reason.NO_MONEY, "made-up 3")
-        assert dispatch.claim() is None
+        assert claiming.claim() is None
         Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
     assert rests == [30, 60, 120, 300, 300]
     ground.sent(Outcome.TAKEN)
@@ -396,7 +396,7 @@ def test_lots_that_fail_at_the_same_moment_are_one_trouble(
 ) -> None:
     lots = [ground.claimed() for _ in range(3)]
     for lot in lots:
-        dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+        recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     account.refresh_from_db()
     assert account.failures == 1
     assert account.rest_reason == Reason.UNAVAILABLE
@@ -431,7 +431,7 @@ def test_what_a_provider_does_not_answer_is_unknown(
     people.students(2)
     mailing = ground.prepared(olga)
     lot = ground.claimed()
-    dispatch.record(lot, dispatch.hand_over(lot))
+    recording.record(lot, dispatch.hand_over(lot))
     assert ground.statuses(mailing) == {"skipped": 1, **statuses}
     ground.assert_counters_equal_rows(mailing)
 
@@ -474,7 +474,7 @@ def test_an_answer_recorded_after_the_recovery_still_counts(
     lot = ground.claimed()
     ground.grown_older(seconds=settings.LEASE + 5)
     dispatch.recover_due()
-    dispatch.record(lot, ground.verdicts(lot, outcome))
+    recording.record(lot, ground.verdicts(lot, outcome))
     assert ground.statuses(mailing) == {"skipped": 1, **becomes}
     silent = Dispatch.objects.get(id=lot.dispatch_id)
     assert silent.state == Dispatch.State.SILENT  # nobody recorded an answer before the lease ended
@@ -485,15 +485,15 @@ def test_an_answer_about_messages_that_go_again_already_leaves_them_alone(
     mailing: Mailing, settings: Any
 ) -> None:
     lot = ground.claimed()
-    dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
-    dispatch.record(lot, ground.verdicts(lot, Outcome.REFUSED, raw="late"))
+    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    recording.record(lot, ground.verdicts(lot, Outcome.REFUSED, raw="late"))
     assert ground.statuses(mailing)["waiting"] == 6
 
 
 def test_own_texts_refused_one_after_the_other_pause_the_mailing_after_a_while(
     account: Account, olga: User, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(dispatch, "BRAKE", 3)
+    monkeypatch.setattr(recording, "BRAKE", 3)
     people.students(6)
     monkeypatch.setattr(Simulator, "lot", 1)
     mailing = ground.prepared(olga, text="{first_name}, a word")
@@ -509,7 +509,7 @@ def test_own_texts_refused_one_after_the_other_pause_the_mailing_after_a_while(
 def test_bad_numbers_or_one_message_taken_hold_the_brake_off(
     account: Account, olga: User, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(dispatch, "BRAKE", 2)
+    monkeypatch.setattr(recording, "BRAKE", 2)
     people.students(8)
     monkeypatch.setattr(Simulator, "lot", 1)
     mailing = ground.prepared(olga, text="{first_name}, a word")
@@ -525,7 +525,7 @@ def test_bad_numbers_or_one_message_taken_hold_the_brake_off(
 def test_refused_tests_do_not_stop_later_tests(
     account: Account, olga: User, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(dispatch, "BRAKE", 1)
+    monkeypatch.setattr(recording, "BRAKE", 1)
     draft = ground.draft()
     for _ in range(2):
         notifications.send_test(draft, olga, olga, "+79980000009")
@@ -542,7 +542,7 @@ def test_a_service_that_took_some_and_wants_no_more_rests(
     lot = ground.claimed()
     one, other = lot.messages
     unsent = Verdict(other.key, Outcome.UNSENT, reason=reason)
-    dispatch.record(lot, [Verdict(one.key, Outcome.TAKEN), unsent])
+    recording.record(lot, [Verdict(one.key, Outcome.TAKEN), unsent])
     account.refresh_from_db()
     assert router.rests(account) is rests
     ground.assert_counters_equal_rows(mailing)

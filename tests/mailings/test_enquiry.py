@@ -13,7 +13,7 @@ from integrations.models import Account, SimulatedSms
 from integrations.provider import Asked, Enquiry, Outcome, Report, ReportStatus, Trouble
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import dispatch, enquiry, lifecycle
+from mailings import dispatch, enquiry, lifecycle, recording
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -259,7 +259,7 @@ def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
     mailing = ground.prepared(olga)
     first, second = ground.claimed(), ground.claimed()
     for lot in (first, second):
-        dispatch.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
+        recording.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
     Dispatch.objects.filter(id=first.dispatch_id).update(account=troubled)
     Account.objects.update(credentials={"on": "yes"})
     say(ReportStatus.DELIVERED)
@@ -362,6 +362,6 @@ def test_a_dead_workers_lot_ends_well_whether_it_went_or_not(
     assert statuses(mailing) == {"waiting": 2, "accepted": 2}
     again = ground.claimed()
     assert {sms.key for sms in again.messages} == {sms.key for sms in dead.messages}
-    dispatch.record(again, dispatch.hand_over(again))
+    recording.record(again, dispatch.hand_over(again))
     assert statuses(mailing) == {"accepted": 4}
     assert SimulatedSms.objects.count() == 4

@@ -16,11 +16,12 @@ from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
 from mailings import (
-    dispatch,
+    claiming,
     enquiry,
     events,
     lifecycle,
     notifications,
+    recording,
     recount,
     sealed,
     text,
@@ -231,13 +232,13 @@ def test_switching_off_stops_what_has_not_gone(paid: Mailing, ivan: User, maria:
     lot = ground.claimed()
     raise_event("paid", ivan, key="2")
     events.switch(paid, maria, on=False)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     ground.settle()
-    dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
     assert ground.statuses(paid) == {"accepted": 1, "cancelled": 1}
     ground.assert_counters_equal_rows(paid)
     events.switch(paid, maria, on=True)
-    assert dispatch.claim() is None, "hours later nobody wants the code of this morning"
+    assert claiming.claim() is None, "hours later nobody wants the code of this morning"
 
 
 def test_it_is_never_done(paid: Mailing, ivan: User) -> None:
@@ -377,7 +378,7 @@ def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
     (asked,) = enquiry._open_messages(dispatch_row)
     assert asked.text == lot.messages[0].text
     with transaction.atomic():
-        dispatch.send_again(dispatch_row, [lot.messages[0].key])
+        recording.send_again(dispatch_row, [lot.messages[0].key])
     Account.objects.update(failures=0, resting_until=None)
     again = ground.claimed()
     assert again.messages[0].text == lot.messages[0].text

@@ -16,7 +16,7 @@ from integrations.models import Account, SimulatedSms
 from integrations.provider import Outcome, Sms, Verdict
 from integrations.providers import simulator
 from integrations.providers.simulator import Simulator
-from mailings import dispatch, enquiry, ledger, lifecycle, receipts
+from mailings import claiming, dispatch, enquiry, ledger, lifecycle, receipts, recording
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -194,7 +194,7 @@ def test_an_answer_of_two_kinds_and_a_receipt_do_not_wait_for_each_other(mailing
 
     def record() -> None:
         locked.wait(10)
-        dispatch.record(lot, verdicts)
+        recording.record(lot, verdicts)
 
     in_threads(lambda: fold_slowly(unsent.key, locked), record)
     assert Message.objects.get(id=unsent.key).status == Message.Status.DELIVERED
@@ -208,7 +208,7 @@ def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
     *taken, unknown = lot.messages
     verdicts = [Verdict(sms.key, Outcome.TAKEN) for sms in taken]
     verdicts.append(Verdict(unknown.key, Outcome.UNKNOWN))
-    dispatch.record(lot, verdicts)
+    recording.record(lot, verdicts)
     ground.grown_older(seconds=settings.RECEIPT_WAIT)
     Dispatch.objects.update(look_ups=1)
     locked = threading.Event()
@@ -225,7 +225,7 @@ def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
 def test_a_lot_that_somebody_else_has_in_work_is_not_claimed(mailing: Mailing) -> None:
     """The sweep of a cancelled mailing has locked the lots; the claim saw it still sending."""
     locked = threading.Event()
-    claimed: list[dispatch.Lot | None] = []
+    claimed: list[claiming.Lot | None] = []
 
     def sweep_slowly() -> None:
         with transaction.atomic():
@@ -236,7 +236,7 @@ def test_a_lot_that_somebody_else_has_in_work_is_not_claimed(mailing: Mailing) -
 
     def claim() -> None:
         locked.wait(10)
-        claimed.append(dispatch.claim())
+        claimed.append(claiming.claim())
 
     in_threads(sweep_slowly, claim)
     assert claimed == [None]
@@ -311,16 +311,16 @@ def test_it_gives_up_in_time_for_the_lease(
 def test_an_error_about_one_lot_does_not_lose_the_answers_of_the_others(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = dispatch.record
+    right = recording.record
     broken: list[int] = []
 
-    def record(lot: dispatch.Lot, verdicts: Sequence[Verdict]) -> None:
+    def record(lot: claiming.Lot, verdicts: Sequence[Verdict]) -> None:
         if not broken:
             broken.append(lot.dispatch_id)
             raise ZeroDivisionError
         right(lot, verdicts)
 
-    monkeypatch.setattr(dispatch, "record", record)
+    monkeypatch.setattr(recording, "record", record)
     with pytest.raises(ZeroDivisionError):
         dispatch.hand_over_due()
     in_hand = Dispatch.objects.filter(state=Dispatch.State.HANDING)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.provider import Outcome
-from mailings import dispatch, events, prepare
+from mailings import claiming, dispatch, events, prepare, recording
 from mailings.models import Dispatch, Mailing
 from mailings.notifications import raise_event
 from tests import people
@@ -71,11 +71,11 @@ def running() -> Iterator[Callable[[Callable[[], object]], None]]:
 def test_a_place_is_kept_free_of_mailings(mailing: Mailing, welcome: Mailing, ivan: User) -> None:
     for _ in range(3):
         assert ground.claimed().mailing_id == mailing.id
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     raise_event("welcome", ivan, key="1")
     assert ground.claimed().mailing_id == welcome.id
     raise_event("welcome", ivan, key="2")
-    assert dispatch.claim() is None, "the account takes four"
+    assert claiming.claim() is None, "the account takes four"
 
 
 def test_where_there_is_one_place_mailings_use_it(mailing: Mailing) -> None:
@@ -84,9 +84,9 @@ def test_where_there_is_one_place_mailings_use_it(mailing: Mailing) -> None:
 
 
 def test_the_lane_takes_no_mailing(mailing: Mailing, welcome: Mailing, ivan: User) -> None:
-    assert dispatch.claim(lane=True) is None
+    assert claiming.claim(lane=True) is None
     raise_event("welcome", ivan, key="1")
-    lot = dispatch.claim(lane=True)
+    lot = claiming.claim(lane=True)
     assert lot is not None
     assert lot.mailing_id == welcome.id
 
@@ -144,8 +144,8 @@ def test_by_the_pace_a_notification_goes_before_the_next_lot(
     Account.objects.update(per_second=10)
     assert ground.claimed().mailing_id == mailing.id
     raise_event("welcome", ivan, key="1")
-    assert dispatch.claim() is None
-    assert dispatch.claim(lane=True) is None
+    assert claiming.claim() is None
+    assert claiming.claim(lane=True) is None
     Account.objects.update(next_free_at=timezone.now())
     assert ground.claimed().mailing_id == welcome.id
 
@@ -156,8 +156,8 @@ def test_it_does_not_wait_for_the_pace_of_a_lot_written_before_there_was_one(
     Account.objects.update(per_second=1)
     assert ground.claimed().mailing_id == mailing.id  # ten messages: ten seconds
     raise_event("welcome", ivan, key="1")
-    assert dispatch.claim() is None
-    lot = dispatch.claim(lane=True)
+    assert claiming.claim() is None
+    lot = claiming.claim(lane=True)
     assert lot is not None
     assert lot.mailing_id == welcome.id
     free = Account.objects.get().next_free_at
@@ -170,8 +170,8 @@ def test_what_the_lane_was_told_was_not_sent_goes_again(
 ) -> None:
     people.smsc()
     raise_event("welcome", ivan, key="1")
-    lot = dispatch.claim(lane=True)
+    lot = claiming.claim(lane=True)
     assert lot is not None
-    dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     Account.objects.update(failures=0, resting_until=None)
-    assert dispatch.claim(lane=True) is not None
+    assert claiming.claim(lane=True) is not None

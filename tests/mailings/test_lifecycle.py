@@ -13,7 +13,7 @@ from integrations.models import Account
 from integrations.provider import Outcome, Verdict
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import dispatch, lifecycle, prepare
+from mailings import claiming, lifecycle, prepare, recording
 from mailings.lifecycle import CannotLaunch, Split, WrongState
 from mailings.models import Counters, Dispatch, Mailing, Message
 from tests import people
@@ -263,7 +263,7 @@ def test_a_cancelled_mailing_is_over_when_the_lots_in_hand_are(
     assert statuses(mailing) == {"waiting": 2, "cancelled": 4}
     assert state_of(mailing) == State.CANCELLED
     assert mailing.finished_at is None
-    dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
     ground.reported(lot, "delivered")
     ground.settle()
     mailing.refresh_from_db()
@@ -299,7 +299,7 @@ def test_one_message_left_keeps_a_mailing_from_being_done(mailing: Mailing, left
         verdicts = [Verdict(sms.key, Outcome.REFUSED, raw=sms.phone) for sms in rest]
         if number == 0:
             verdicts.append(Verdict(lot.messages[0].key, answers[left]))
-        dispatch.record(lot, verdicts)
+        recording.record(lot, verdicts)
     ground.settle()
     assert statuses(mailing) == {left: 1, "refused": 5}
     assert state_of(mailing) != State.DONE
@@ -324,7 +324,7 @@ def test_a_message_that_waits_again_brings_the_mailing_back_to_sending(mailing: 
     lifecycle.settle_due()
     assert state_of(mailing) == State.SETTLING
     send_again(lot)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     lifecycle.settle_due()
     assert state_of(mailing) == State.SENDING
     Account.objects.update(failures=0, resting_until=None)
@@ -333,10 +333,10 @@ def test_a_message_that_waits_again_brings_the_mailing_back_to_sending(mailing: 
     assert state_of(mailing) == State.DONE
 
 
-def send_again(lot: dispatch.Lot) -> None:
+def send_again(lot: claiming.Lot) -> None:
     with transaction.atomic():
         known = Dispatch.objects.select_related("mailing").get(id=lot.dispatch_id)
-        dispatch.send_again(known, [sms.key for sms in lot.messages])
+        recording.send_again(known, [sms.key for sms in lot.messages])
 
 
 def test_a_paused_mailing_stays_paused_though_an_unknown_message_waits_again(
@@ -379,8 +379,8 @@ def test_settling_takes_the_same_queries_for_any_number_of_mailings(
     for_one = queries()
     for _ in range(4):
         ground.prepared(olga)
-    while (lot := dispatch.claim()) is not None:
-        dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    while (lot := claiming.claim()) is not None:
+        recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
     assert queries() == for_one
     assert set(Mailing.objects.values_list("state", flat=True)) == {State.SETTLING}
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import dispatch, events, notifications, recount
+from mailings import dispatch, events, notifications, recording, recount
 from mailings.models import Counters, Link, Mailing, Message
 from mailings.notifications import raise_event
 from tests import people
@@ -331,7 +331,7 @@ def test_its_figures_open_the_recipients_the_reasons_and_the_messages(
 
 def test_no_page_of_staff_shows_a_code(as_: As, olga: User, ivan: User) -> None:
     notifications.send_code(ivan, NONCE)
-    dispatch.record(lot := ground.claimed(), dispatch.hand_over(lot))
+    recording.record(lot := ground.claimed(), dispatch.hand_over(lot))
     code = events.named(events.PHONE_CODE)
     message = Message.objects.get()
     assert code is not None

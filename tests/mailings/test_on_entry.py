@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from mailings import dispatch, lifecycle, prepare, starting, watch
+from mailings import claiming, lifecycle, prepare, starting, watch
 from mailings.models import Mailing, Message
 from mailings.upcoming import Line, upcoming
 from tests import people
@@ -172,4 +172,4 @@ def test_taken_back_it_is_a_draft_as_before(group: Group, olga: User, clock: Any
     lifecycle.launch(mailing, olga)
     pass_time(mailing)
     assert mailing.state == State.WATCHING
-    assert dispatch.claim() is None
+    assert claiming.claim() is None

@@ -11,7 +11,7 @@ from django.utils import timezone
 from integrations.models import Account, SimulatedSms
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
-from mailings import dispatch, prepare
+from mailings import claiming, dispatch, prepare, recording
 from mailings.models import Mailing
 from tests import people
 from tests.mailings import ground
@@ -39,7 +39,7 @@ def paced(per_second: int) -> Account:
     return Account.objects.get()
 
 
-def in_threads(count: int, work: "list[dispatch.Lot | None] | None" = None) -> list[float]:
+def in_threads(count: int, work: "list[claiming.Lot | None] | None" = None) -> list[float]:
     """So many workers at the same moment; when each had done its share."""
     ready = threading.Barrier(count)
     ended: list[float] = []
@@ -50,7 +50,7 @@ def in_threads(count: int, work: "list[dispatch.Lot | None] | None" = None) -> l
             if work is None:
                 dispatch.hand_over_due()
             else:
-                work.append(dispatch.claim())
+                work.append(claiming.claim())
             ended.append(time.monotonic())
         finally:
             connection.close()
@@ -78,7 +78,7 @@ def test_a_lot_takes_the_time_that_its_messages_take(mailing: Mailing) -> None:
     free = Account.objects.get().next_free_at
     assert free is not None
     assert before + timedelta(seconds=0.5) <= free <= timezone.now() + timedelta(seconds=0.5)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     Account.objects.update(next_free_at=timezone.now())
     ground.claimed()
 
@@ -87,7 +87,7 @@ def test_time_that_was_not_used_is_not_saved_up(mailing: Mailing) -> None:
     paced(20)
     Account.objects.update(next_free_at=timezone.now() - timedelta(hours=1))
     ground.claimed()
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
 
 
 def test_a_lot_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None:
@@ -100,7 +100,7 @@ def test_a_lot_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None:
 
 def test_the_pace_is_that_of_all_workers_together(mailing: Mailing) -> None:
     paced(1)
-    claimed: list[dispatch.Lot | None] = []
+    claimed: list[claiming.Lot | None] = []
     in_threads(6, claimed)
     assert len(claimed) == 6
     assert len([lot for lot in claimed if lot is not None]) == 1
@@ -131,5 +131,5 @@ def test_an_answer_does_not_change_the_pace(mailing: Mailing) -> None:
     paced(5)
     lot = ground.claimed()
     reserved = Account.objects.get().next_free_at
-    dispatch.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     assert Account.objects.get().next_free_at == reserved

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from integrations.models import Account
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import dispatch, lifecycle, prepare, text
+from mailings import claiming, lifecycle, prepare, text
 from mailings.lifecycle import CannotLaunch
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
@@ -148,7 +148,7 @@ def test_a_mailing_cancelled_meanwhile_keeps_everybody_as_cancelled(
     lifecycle.cancel(mailing, olga)
     prepare_all(mailing)
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": 3, "cancelled": 7}
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     ground.settle()
     assert ground.statuses(mailing) == {"skipped": 1, "cancelled": 10}
     assert state_of(mailing) == State.CANCELLED

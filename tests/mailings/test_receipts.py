@@ -11,7 +11,7 @@ from integrations.models import Account, Receipt
 from integrations.provider import Note, Outcome, Report, ReportStatus
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import dispatch, enquiry, lifecycle, notifications, receipts
+from mailings import claiming, enquiry, lifecycle, notifications, receipts, recording
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -54,7 +54,7 @@ def came(*told: dict[str, str], body: str = "") -> Receipt:
     return Receipt.objects.create(account=Account.objects.get(), body=body or json.dumps(told))
 
 
-def news(lot: dispatch.Lot, status: str, which: int = 0, **more: str) -> dict[str, str]:
+def news(lot: claiming.Lot, status: str, which: int = 0, **more: str) -> dict[str, str]:
     return {
         "reference": lot.reference,
         "phone": lot.messages[which].phone,
@@ -67,7 +67,7 @@ def outcomes() -> list[str]:
     return list(Receipt.objects.order_by("id").values_list("outcome", flat=True))
 
 
-def status_of(lot: dispatch.Lot, which: int = 0) -> str:
+def status_of(lot: claiming.Lot, which: int = 0) -> str:
     return Message.objects.get(id=lot.messages[which].key).status
 
 
@@ -117,7 +117,7 @@ def test_a_receipt_before_the_answer_is_believed(mailing: Mailing, status: str) 
     receipts.fold_due()
     assert status_of(lot) == status
     assert status_of(lot, 1) == Status.WAITING
-    dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
+    recording.record(lot, ground.verdicts(lot, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
     early = Message.objects.get(id=lot.messages[0].key)
     assert (early.status, early.price, early.provider_id) == (status, Decimal(2), "9")
     ground.assert_counters_equal_rows(mailing)
@@ -203,7 +203,7 @@ def test_a_service_that_is_not_there_any_more_leaves_its_receipts_unreadable(
 
 # --- a message that has moved to another lot since --------------------------------------------
 @pytest.fixture
-def moved(mailing: Mailing) -> dispatch.Lot:
+def moved(mailing: Mailing) -> claiming.Lot:
     """A lot of which we were told that it was not sent; its messages wait in another."""
     lot = ground.sent(Outcome.UNSENT)
     Account.objects.update(failures=0, resting_until=None)
@@ -211,7 +211,7 @@ def moved(mailing: Mailing) -> dispatch.Lot:
 
 
 def test_a_receipt_for_the_first_lot_stops_the_second_sending(
-    mailing: Mailing, moved: dispatch.Lot
+    mailing: Mailing, moved: claiming.Lot
 ) -> None:
     came(news(moved, "delivered"))
     receipts.fold_due()
@@ -221,7 +221,7 @@ def test_a_receipt_for_the_first_lot_stops_the_second_sending(
 
 
 def test_the_message_returns_to_the_lot_that_it_went_with(
-    mailing: Mailing, moved: dispatch.Lot, olga: User
+    mailing: Mailing, moved: claiming.Lot, olga: User
 ) -> None:
     """Else nobody would ever ask about it: the lot that it waited in is never handed over."""
     enquiry._conclude(moved.dispatch_id, set(), answered=True)
@@ -241,7 +241,7 @@ def test_the_message_returns_to_the_lot_that_it_went_with(
     assert ground.statuses(mailing) == {"skipped": 1, "cancelled": 1, "no_receipt": 1}
 
 
-def test_both_lots_reported_are_one_message(mailing: Mailing, moved: dispatch.Lot) -> None:
+def test_both_lots_reported_are_one_message(mailing: Mailing, moved: claiming.Lot) -> None:
     """The service lied and it went twice: the books still hold."""
     second = ground.sent()
     came(news(moved, "accepted"), news(second, "delivered"), news(moved, "undelivered"))

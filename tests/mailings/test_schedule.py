@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import audience, dispatch, lifecycle, prepare, recall, schedule, starting
+from mailings import audience, claiming, lifecycle, prepare, recall, schedule, starting
 from mailings.models import Mailing, Policy
 from tests import people
 from tests.mailings import ground
@@ -399,7 +399,7 @@ def test_a_time_missed_is_told_on_the_page_and_the_dashboard(
     assert "Its time was missed" in text_of(as_(manager).get("/"))
     as_(manager).post(f"/mailings/{mailing.pk}/resume/")
     formed(mailing)
-    assert dispatch.claim() is not None
+    assert claiming.claim() is not None
 
 
 def test_the_split_of_a_cancellation_names_what_waits_at_the_service(

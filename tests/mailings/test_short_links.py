@@ -15,7 +15,18 @@ from django.urls import reverse
 from integrations.models import SimulatedSms
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import addresses, dispatch, enquiry, lifecycle, notifications, prepare, text, tokens
+from mailings import (
+    addresses,
+    claiming,
+    dispatch,
+    enquiry,
+    lifecycle,
+    notifications,
+    prepare,
+    recording,
+    text,
+    tokens,
+)
 from mailings.models import Counters, Link, Mailing, Message
 from mailings.preview import preview_of
 from mailings.tokens import Purpose, Token
@@ -119,7 +130,7 @@ def test_filling_tokens_in_asks_the_database_nothing(school: User) -> None:
     def claim(**fields: bool) -> int:
         ground.prepared(school, text=TEXT, **fields)
         with CaptureQueriesContext(connection) as queries:
-            assert dispatch.claim()
+            assert claiming.claim()
         return len(queries)
 
     assert claim(wrap_links=True, links_sign_in=True) == claim()
@@ -142,7 +153,7 @@ def test_one_text_refused_for_all_is_one_text_also_with_links_of_their_own(schoo
     lot = ground.claimed()
     assert len({sms.text for sms in lot.messages}) == 3
     refused = ground.verdicts(lot, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
-    assert dispatch._no_way_out(lot, refused[0])
+    assert recording._no_way_out(lot, refused[0])
 
 
 # --- test messages ----------------------------------------------------------------------------
@@ -185,7 +196,7 @@ def test_the_phone_on_the_screen_opens_links_only_while_nothing_real_sends(
 ) -> None:
     ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
     lot = ground.claimed()
-    dispatch.record(lot, dispatch.hand_over(lot))
+    recording.record(lot, dispatch.hand_over(lot))
     assert SimulatedSms.objects.filter(phone=ivan.phone).exists()
     client, address = as_(school), reverse("simulator") + "?phone=%2B79980000001"
     page = client.get(address).content.decode()

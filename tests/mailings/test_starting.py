@@ -14,7 +14,7 @@ from django.utils import timezone, translation
 
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import dispatch, lifecycle, prepare, starting
+from mailings import claiming, lifecycle, prepare, starting
 from mailings.lifecycle import CannotLaunch, Split, WrongState
 from mailings.models import Counters, Dispatch, Mailing, Policy
 from tests import people
@@ -261,7 +261,7 @@ def test_prepared_in_time_and_not_handed_over_it_is_held_by_the_claim_itself(
     starting.start_due()
     prepare_all(mailing)
     clock.move_to(NOON + 6 * HOUR + SECOND)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     assert (state_of(mailing), mailing.trouble) == (State.PAUSED, Reason.MISSED_TIME)
     assert ground.statuses(mailing) == {"waiting": 6, "skipped": 1}
     lifecycle.resume(mailing, school)

@@ -12,7 +12,7 @@ from integrations import router
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.providers.seventech import SevenTech
-from mailings import dispatch, enquiry, receipts, unresolved
+from mailings import dispatch, enquiry, receipts, recording, unresolved
 from mailings.models import Mailing, Message
 from tests import people
 from tests.emulators.seventech import LOGIN, PASSWORD, SevenTechEmulator
@@ -111,7 +111,7 @@ def test_trouble_with_the_service_makes_messages_wait_and_nothing_unknown(
     lot = ground.claimed()
     verdicts = dispatch.hand_over(lot)
     assert {verdict.outcome for verdict in verdicts} == {Outcome.UNSENT}
-    dispatch.record(lot, verdicts)
+    recording.record(lot, verdicts)
     account.refresh_from_db()
     assert (router.rests(account), account.rest_reason) == (True, "busy")
     assert statuses(mailing) == {"waiting": MANY}

@@ -15,7 +15,7 @@ from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus
 from integrations.providers.seventech import SevenTech
 from integrations.reasons import Reason
-from mailings import dispatch, enquiry, lifecycle, receipts, unresolved
+from mailings import claiming, enquiry, lifecycle, receipts, unresolved
 from mailings.lifecycle import WrongState
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
@@ -206,9 +206,9 @@ def test_of_a_paused_mailing_they_wait_for_it_to_go_on(mailing: Mailing, maria: 
     Mailing.objects.filter(id=mailing.id).update(state=State.PAUSED)
     mailing.refresh_from_db()
     assert unresolved.send_again(mailing, maria) == 4
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     lifecycle.resume(mailing, maria)
-    assert dispatch.claim() is not None
+    assert claiming.claim() is not None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import audience, dispatch, lifecycle, prepare, reports, watch
+from mailings import audience, claiming, lifecycle, prepare, recording, reports, watch
 from mailings.lifecycle import WrongState
 from mailings.models import Arrival, Counters, Dispatch, Mailing, Message, Policy
 from tests import people
@@ -235,7 +235,7 @@ def test_what_is_taken_in_goes_out_while_it_watches_on(group: Group, clock: Any)
 def test_refusals_for_the_text_pause_it(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "BRAKE", 1)
+    monkeypatch.setattr(recording, "BRAKE", 1)
     mailing = watching(group)
     join(group, *people.students(1))
     look()
@@ -380,7 +380,7 @@ def test_paused_it_takes_nobody_and_after_that_those_who_came_meanwhile(
     join(group, *people.students(1))
     a_minute_later(clock)
     assert got(mailing) == []
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     lifecycle.resume(mailing, olga)
     assert mailing.state == State.WATCHING
     a_minute_later(clock)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from integrations.models import Account
 from integrations.provider import Outcome
-from mailings import dispatch, watch
+from mailings import claiming, recording, watch
 from mailings.models import Arrival, Counters, Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -75,9 +75,9 @@ class World:
         Mailing.objects.update(state=Mailing.State.WATCHING)
 
     def send(self) -> None:
-        lot = dispatch.claim()
+        lot = claiming.claim()
         if lot is not None:
-            dispatch.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+            recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
 
     def look_for_a_chunk(self) -> None:
         self.clock.shift(watch.EVERY)

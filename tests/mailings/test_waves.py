@@ -11,7 +11,7 @@ import time_machine
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import dispatch, lifecycle, starting, waves
+from mailings import claiming, lifecycle, starting, waves
 from mailings.models import Dispatch, Mailing
 from tests import people
 from tests.mailings import ground
@@ -43,9 +43,9 @@ def judged(mailing: Mailing) -> tuple[str, bool]:
     return mailing.state, mailing.wave_passed_at is not None
 
 
-def first_wave_sent() -> list[dispatch.Lot]:
+def first_wave_sent() -> list[claiming.Lot]:
     lots = [ground.sent(), ground.sent()]
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     return lots
 
 
@@ -53,7 +53,7 @@ def test_only_the_first_wave_leaves_at_first(mailing: Mailing) -> None:
     first_wave_sent()
     assert ground.statuses(mailing) == {"accepted": 4, "waiting": 8, "skipped": 1}
     assert judged(mailing) == (State.SENDING, False)
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
 
 
 def test_enough_of_it_delivered_the_rest_goes(mailing: Mailing) -> None:
@@ -71,7 +71,7 @@ def test_too_many_errors_hold_the_rest_and_a_person_lets_it_go(
     # Two of four are too many, whatever becomes of the others.
     assert judged(mailing) == (State.PAUSED, False)
     assert mailing.trouble == Reason.WAVE_ERRORS
-    assert dispatch.claim() is None
+    assert claiming.claim() is None
     ground.reported(other, "delivered")
     lifecycle.resume(mailing, olga)
     assert (mailing.state, mailing.wave_passed_at) == (State.SENDING, NOON)

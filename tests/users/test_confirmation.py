@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from integrations.models import SimulatedSms
-from mailings import dispatch, events
+from mailings import claiming, dispatch, events, recording
 from mailings.models import Dispatch, Message
 from tests import people
 from users import confirmation, consent, link_sessions
@@ -72,15 +72,15 @@ def test_the_right_code_confirms_the_phone_and_is_written_down(ivan: User, spell
 
 def test_the_code_that_leaves_is_the_code_that_confirms(ivan: User) -> None:
     confirmation.send(ivan)
-    dispatch.record(lot := _claimed(), dispatch.hand_over(lot))
+    recording.record(lot := _claimed(), dispatch.hand_over(lot))
     (code,) = re.findall(r"\d{6}", SimulatedSms.objects.get(phone=ivan.phone).text)
     confirmation.confirm(ivan, code)
     ivan.refresh_from_db()
     assert ivan.phone_confirmed_at
 
 
-def _claimed() -> dispatch.Lot:
-    lot = dispatch.claim(lane=True)
+def _claimed() -> claiming.Lot:
+    lot = claiming.claim(lane=True)
     assert lot is not None
     return lot
 
