@@ -12,9 +12,9 @@ EMBEDDED := DATABASE_URL= DATABASE_URL_FILE= REDIS_URL= REDIS_URL_FILE= PUBLIC_U
 run: .venv/.run
 	@exec .venv/bin/python manage.py serve
 
-# Two processes: the tests wait for disks and sockets as often as they compute.
+# Three processes: the tests wait for disks, sockets and processes that they kill as often as they compute.
 test: .venv/.dev
-	@$(EMBEDDED) .venv/bin/pytest -n 2 --dist worksteal -m "not browser and not broker and not slow" $(ARGS)
+	@$(EMBEDDED) .venv/bin/pytest -n 3 --dist worksteal -m "not browser and not broker and not slow" $(ARGS)
 
 lint: .venv/.dev
 	@.venv/bin/ruff check .
