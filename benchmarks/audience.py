@@ -21,7 +21,7 @@ from integrations.reasons import Reason
 from mailings import audience, extremes
 from mailings.models import Mailing, Policy
 from mailings.values import parsed
-from users import conditions, segments
+from users import person_conditions, segments
 from users.conditions import Field, Kind, Operator
 from users.counting import over_everybody
 from users.models import Group, Segment, User
@@ -75,7 +75,7 @@ Lines = Iterator[tuple[str, Callable[[], object]]]
 # --- rules ------------------------------------------------------------------------------------
 def alone() -> Lines:
     """Every operator of every field there is: what is added later is measured too."""
-    for field in conditions.fields().values():
+    for field in person_conditions.fields().values():
         for slug, op in field.operators.items():
             name = f"{field.slug} {slug}"
             yield name, counting({"all": [asks(field.slug, slug, value_for(field, op))]})

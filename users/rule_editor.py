@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import conditions, segments
+from . import conditions, person_conditions, segments
 from .conditions import Field, Kind, Operator, Words
 from .models import Segment
 
@@ -162,19 +162,19 @@ def _known(of: int | None) -> dict[str, Field]:
     inside = Field(
         INSIDE,
         _("Segment"),
-        conditions.PERSON,
+        person_conditions.PERSON,
         {
             "in": Operator(gettext_lazy("is in"), Kind.CHOICE, nobody),
             "not_in": Operator(gettext_lazy("is not in"), Kind.CHOICE, nobody),
         },
         others,
     )
-    found = {INSIDE: inside} | conditions.fields()
+    found = {INSIDE: inside} | person_conditions.fields()
     return dict(sorted(found.items(), key=lambda each: list(_order()).index(str(each[1].heading))))
 
 
 def _order() -> list[str]:
-    return [str(each) for each in conditions.headings()]
+    return [str(each) for each in person_conditions.headings()]
 
 
 # --- from JSON --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The rule of a segment: JSON of all / any / not over conditions.py -> a condition of a query, or a
+"""The rule of a segment: JSON of all / any / not over conditions -> a condition of a query, or a
 sentence. Everything goes through a whitelist; what cannot be read is a BadRule in words.
 """
 
@@ -28,9 +28,10 @@ from django.db.models.functions import Coalesce, Greatest, Least, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .conditions import Among, BadValue, Field, Operator, fields
+from .conditions import Among, BadValue, Field, Operator
 from .counting import over_everybody, there_is_room
 from .models import Segment, User
+from .person_conditions import fields
 
 VERSION = 1
 RECENT = 30  # seconds for which recent_count() remembers
