@@ -20,7 +20,7 @@ pytest_plugins = ["tests.emulators.fixtures"]
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 # Their processes open a database themselves, by the environment.
-ON_THEIR_OWN = {"crash", "test_worker.py"}
+ON_THEIR_OWN = {"crash", "test_compose.py", "test_worker.py"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
