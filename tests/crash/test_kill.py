@@ -56,7 +56,7 @@ MISBEHAVIOUR = [
 def test_workers_killed_at_random_while_the_service_misbehaves(
     tmp_path: Path, service: str
 ) -> None:
-    with Stage(tmp_path, people=1200, lot=20, service=service) as stage:
+    with Stage(tmp_path, people=900, lot=20, service=service) as stage:
         stage.emulate(plan={"share": 0.1, "among": MISBEHAVIOUR})
         stage.launch()
         stage.serve()
