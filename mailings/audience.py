@@ -159,13 +159,14 @@ def _counted(choice: Choice) -> Funnel:
     as sets of phones: asking for each person would cost several times as much.
     """
     excluded: Counter[Reason] = Counter()
-    fit = 0
-    asked = _with_reasons(choice, _about_person(choice)).order_by().values("why_not")
-    for why_not, n in asked.annotate(n=Count("id")).values_list("why_not", "n"):
-        if why_not:
-            excluded[Reason(why_not)] += n
-        else:
-            fit = n
+    reasons = _about_person(choice)
+    # Not grouped by why_not: a database expects as many groups as phones, and sorts for them.
+    found = _with_reasons(choice, reasons).aggregate(
+        fit=Count("id", filter=Q(why_not="")),
+        **{each.reason.value: Count("id", filter=Q(why_not=each.reason)) for each in reasons},
+    )
+    fit = found.pop("fit")
+    excluded.update({Reason(reason): n for reason, n in found.items()})
     # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
     left = _chosen(choice).filter(*[each.others for each in _about_person(choice)]).order_by()
     speaking, phones = _people_and_phones(choice, left)

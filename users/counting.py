@@ -3,7 +3,8 @@ PostgreSQL, whose usual settings are made for small questions; SQLite has neithe
 
 Measured with 1,000,000 people: in the usual 4 MB a list of 300,000 ids does not fit, so that "in
 group A or in B" looks each person up; with 64 MB such rules took a third less time. Compiling the
-question to machine code first (JIT) gained nothing.
+question to machine code first (JIT) gained nothing. Where pages cost what a turning disk's do, an
+index that has all that is asked is read past: 1.5 s for a funnel that takes 0.7 by it.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest
 
 MEMORY = "64MB"  # for each list or sort of one question
-USUAL = ("work_mem", "jit", "statement_timeout")
+NO_DISK = 1.1  # what a page somewhere costs beside the next one: the usual 4 is a turning disk's
+USUAL = ("work_mem", "jit", "random_page_cost", "statement_timeout")
 QUERY_CANCELED = "57014"
 # Seconds for one question. A page comes without its figures rather than later; then somebody waits
 # for them, and sees that they are being counted.
@@ -68,9 +70,10 @@ def over_everybody(seconds: float | None = None) -> Iterator[None]:
         with transaction.atomic(), connection.cursor() as cursor:
             limit = max(int(seconds * 1000), 1) if seconds else 0
             settings = (
-                "SET LOCAL work_mem = %s; SET LOCAL jit = off; SET LOCAL statement_timeout = %s"
+                "SET LOCAL work_mem = %s; SET LOCAL jit = off; "
+                "SET LOCAL random_page_cost = %s; SET LOCAL statement_timeout = %s"
             )
-            cursor.execute(settings, [MEMORY, limit])
+            cursor.execute(settings, [MEMORY, NO_DISK, limit])
             yield
             # Inside somebody else's transaction they would hold until its end.
             cursor.execute("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in USUAL))
