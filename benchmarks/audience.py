@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.reasons import Reason
-from mailings import audience, extremes
+from mailings import audience, extremes, funnel
 from mailings.models import Mailing, Policy
 from mailings.values import parsed
 from users import person_conditions, segments
@@ -203,13 +203,13 @@ def choices() -> Lines:
     made = drafts()
     template = parsed(school.TEXT)
     for name, draft in made.items():
-        yield f"funnel {name}", partial(audience.funnel, draft)
+        yield f"funnel {name}", partial(funnel.count, draft)
     everyone, segment = made["to everyone"], made["to a segment"]
     capped = Policy(id=1, cap_messages=1, cap_days=7)
     twice = Policy(id=1, cap_messages=2, cap_days=60)
     for name, policy in (("1 in 7 days", capped), ("2 in 60 days", twice)):
         policy.save()
-        yield f"funnel to everyone, no more than {name}", lambda: audience.funnel(everyone)
+        yield f"funnel to everyone, no more than {name}", lambda: funnel.count(everyone)
         yield f"list of those who had {name}", page_of(everyone, Reason.HAD_LATELY)
         yield f"list of receivers, no more than {name}", page_of(everyone)
         yield "the same list deep", page_of(everyone, before=deep())

@@ -1,33 +1,26 @@
-"""The funnel: who gets a mailing, who does not and why. The same conditions serve the count before
-the launch, the lists under its lines and the preparation, so they cannot disagree. Reads only.
+"""Who gets a mailing, who does not and why. The same conditions serve the count before the launch
+(funnel.py), the lists under its lines and the preparation, so they cannot disagree. Reads only.
 """
 
 import json
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass
 from hashlib import sha256
-from time import perf_counter
 from typing import Any, NamedTuple
 
-from django.core.cache import cache
 from django.db.models import (
     Case,
     CharField,
-    Count,
     Exists,
     OuterRef,
     Q,
     QuerySet,
-    Sum,
     Value,
     When,
 )
-from django.utils import timezone
 
 from integrations.reasons import Reason
 from users import consent, finding, segments
-from users.counting import a_few_of_many, over_everybody
+from users.counting import a_few_of_many
 from users.models import Group, Membership, User
 from users.segments import BadRule
 
@@ -35,8 +28,6 @@ from .cap import cap_of
 from .models import Arrival, Mailing, Message
 from .values import needs_of, no_value
 
-RECENT = 30  # seconds for which recent_funnel() remembers
-SLOW = 0.1  # seconds: what is counted quicker is counted anew on every page
 OPTED_OUT = Q(consent.opted_out("phone"))
 
 
@@ -101,21 +92,6 @@ class Choice:
         return f"audience-{sha256(written.encode()).hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Funnel:
-    """total = everybody under the rule = excluded, each for one reason, + will_receive."""
-
-    total: int
-    excluded: dict[Reason, int]
-    will_receive: int
-    trouble: str = ""  # why the rule cannot be read, in words; nobody is under it then
-    at: datetime | None = field(default=None, compare=False)  # when, where it was not just now
-
-    @property
-    def left_out(self) -> int:
-        return self.total - self.will_receive
-
-
 class Because(NamedTuple):
     """A reason, the condition for it, and what others meet. holds finds many phones at once, others
     goes with few: databases join with IN, never with NOT IN.
@@ -124,77 +100,6 @@ class Because(NamedTuple):
     reason: Reason
     holds: Q
     others: Q
-
-
-def funnel(mailing: Mailing | Choice) -> Funnel:
-    """Counted now: a few queries, whatever the number of people. Raises TakesLong when one of them
-    takes longer than the choice has patience.
-    """
-    choice = _choice(mailing)
-    try:
-        with over_everybody(choice.patience):
-            return _counted(choice)
-    except BadRule as bad:
-        return Funnel(0, {}, 0, trouble=str(bad))
-
-
-def recent_funnel(mailing: Mailing | Choice) -> Funnel:
-    """As funnel(), but maybe half a minute old where it is asked with every key typed, or took long
-    to count.
-    """
-    key = (choice := _choice(mailing)).key("funnel")
-    found: tuple[Funnel, float] | None = cache.get(key)
-    if found is not None and (choice.typed or found[1] > SLOW):
-        return found[0]
-    began = perf_counter()
-    counted = funnel(choice)
-    took = perf_counter() - began
-    older = replace(counted, at=timezone.now()) if took > SLOW else counted
-    cache.set(key, (older, took), RECENT)
-    return counted
-
-
-def _counted(choice: Choice) -> Funnel:
-    """One pass over the people; who has opted out or has no room under the cap is then taken off
-    as sets of phones: asking for each person would cost several times as much.
-    """
-    excluded: Counter[Reason] = Counter()
-    reasons = _about_person(choice)
-    # Not grouped by why_not: a database expects as many groups as phones, and sorts for them.
-    found = _with_reasons(choice, reasons).aggregate(
-        fit=Count("id", filter=Q(why_not="")),
-        **{each.reason.value: Count("id", filter=Q(why_not=each.reason)) for each in reasons},
-    )
-    fit = found.pop("fit")
-    excluded.update({Reason(reason): n for reason, n in found.items()})
-    # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
-    left = _chosen(choice).filter(*[each.others for each in _about_person(choice)]).order_by()
-    speaking, phones = _people_and_phones(choice, left)
-    # Somebody may be written down between two questions.
-    mute = max(fit - speaking, 0) if choice.needs else 0
-    for each in _about_phone(choice):
-        of_them = left.filter(each.holds)
-        people = of_them.count() if choice.needs else 0
-        said, theirs = _people_and_phones(choice, of_them)
-        people = people or said
-        excluded[each.reason] += people
-        mute -= people - said
-        speaking -= said
-        phones -= theirs
-        left = left.filter(each.others)
-    excluded[Reason.EMPTY_TEXT] = mute
-    excluded[Reason.SAME_PHONE] = speaking - phones
-    told = {reason: excluded[reason] for reason in Reason if excluded[reason]}
-    return Funnel(sum(told.values()) + phones, told, phones)
-
-
-def _people_and_phones(choice: Choice, people: "QuerySet[User]") -> tuple[int, int]:
-    """Of those to whom the text says something."""
-    if choice.needs:
-        people = people.exclude(_nothing_to_say(choice))
-    by_phone = people.values("phone").annotate(n=Count("id"))
-    sums = by_phone.aggregate(people=Sum("n"), phones=Count("phone"))
-    return sums["people"] or 0, sums["phones"]
 
 
 # --- people -----------------------------------------------------------------------------------
@@ -244,12 +149,12 @@ def people(mailing: Mailing) -> "QuerySet[Any]":
     """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
     choice = Choice.of(mailing)
     opted_out = Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
-    return _with_reasons(choice, [*_about_person(choice), opted_out])
+    return with_reasons(choice, [*about_person(choice), opted_out])
 
 
 def under(mailing: Mailing | Choice) -> "QuerySet[User]":
     """Everybody under the rule, whether they can get an SMS or not. Raises BadRule."""
-    return _chosen(_choice(mailing))
+    return _chosen(choice_of(mailing))
 
 
 def to_come(mailing: Mailing) -> int:
@@ -270,13 +175,13 @@ def to_come(mailing: Mailing) -> int:
 
 def receivers(mailing: Mailing | Choice) -> "QuerySet[User]":
     """Who gets it: of those with one phone the one who was written down first. Raises BadRule."""
-    choice = _choice(mailing)
+    choice = choice_of(mailing)
     return fit(choice).filter(~Exists(_before(choice)))
 
 
 def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
     """The people behind a line of the funnel: whose first reason this is. Raises BadRule."""
-    choice = _choice(mailing)
+    choice = choice_of(mailing)
     if reason is Reason.SAME_PHONE:
         return fit(choice).filter(Exists(_before(choice)))
     rows = _chosen(choice)
@@ -289,7 +194,7 @@ def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
 
 def fit(mailing: Mailing | Choice) -> "QuerySet[User]":
     """Nothing is wrong with them; several may share a phone. Raises BadRule."""
-    choice = _choice(mailing)
+    choice = choice_of(mailing)
     return _chosen(choice).filter(*[each.others for each in _reasons(choice)])
 
 
@@ -297,7 +202,7 @@ def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
     """A real person who would get it: the first, or the first whose name, e-mail or phone is q.
     None: there is nobody, or the rule cannot be read.
     """
-    choice = _choice(mailing)
+    choice = choice_of(mailing)
     q = q.replace("\0", "").strip()[:100]
     try:
         if not q:
@@ -313,7 +218,7 @@ def newest() -> int:
     return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 
-def _choice(mailing: Mailing | Choice) -> Choice:
+def choice_of(mailing: Mailing | Choice) -> Choice:
     return mailing if isinstance(mailing, Choice) else Choice.of(mailing)
 
 
@@ -335,7 +240,7 @@ def _before(choice: Choice) -> "QuerySet[User]":
     """Whoever gets it instead of a person: the same phone and a lower id. What holds for a phone
     holds for both.
     """
-    about = [*_about_person(choice), _about_text(choice)]
+    about = [*about_person(choice), _about_text(choice)]
     rows = _chosen(choice).filter(*[each.others for each in about])
     return rows.filter(phone=OuterRef("phone"), id__lt=OuterRef("id"))
 
@@ -343,10 +248,10 @@ def _before(choice: Choice) -> "QuerySet[User]":
 # --- reasons ----------------------------------------------------------------------------------
 def _reasons(choice: Choice) -> list[Because]:
     """In the order of the funnel; all but the shared phone, which takes two people."""
-    return [*_about_person(choice), *_about_phone(choice), _about_text(choice)]
+    return [*about_person(choice), *about_phone(choice), _about_text(choice)]
 
 
-def _about_person(choice: Choice) -> list[Because]:
+def about_person(choice: Choice) -> list[Because]:
     """What the row of a person says by itself."""
     conditions = {Reason.NO_PHONE: Q(phone=""), Reason.BAD_PHONE: ~Q(phone__startswith="+")}
     if choice.only_confirmed:
@@ -355,7 +260,7 @@ def _about_person(choice: Choice) -> list[Because]:
     return [Because(reason, holds, ~holds) for reason, holds in conditions.items()]
 
 
-def _about_phone(choice: Choice) -> list[Because]:
+def about_phone(choice: Choice) -> list[Because]:
     """What holds for a phone, whoever has it."""
     found = [Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
     cap = cap_of(choice.mailing)
@@ -366,15 +271,15 @@ def _about_phone(choice: Choice) -> list[Because]:
 
 
 def _about_text(choice: Choice) -> Because:
-    nothing = _nothing_to_say(choice)
+    nothing = nothing_to_say(choice)
     return Because(Reason.EMPTY_TEXT, nothing, ~nothing)
 
 
-def _nothing_to_say(choice: Choice) -> Q:
+def nothing_to_say(choice: Choice) -> Q:
     return no_value(choice.needs) if choice.needs else Q(pk__in=())
 
 
-def _with_reasons(choice: Choice, reasons: list[Because]) -> "QuerySet[Any]":
+def with_reasons(choice: Choice, reasons: list[Because]) -> "QuerySet[Any]":
     whens = [When(each.holds, then=Value(each.reason.value)) for each in reasons]
     why_not = Case(*whens, default=Value(""), output_field=CharField())
     return _chosen(choice).annotate(why_not=why_not)

@@ -14,7 +14,7 @@ from users.rights import Right, needs
 from users.segments import BadRule
 from users.signed_in import SignedIn
 
-from . import audience, reports
+from . import audience, funnel, reports
 from .models import Mailing, Message
 
 State = Mailing.State
@@ -32,7 +32,7 @@ def audience_list(request: SignedIn, pk: int) -> HttpResponse:
         return redirect(_afterwards(mailing, reason))
     context = {
         "mailing": mailing,
-        "funnel": audience.recent_funnel(mailing),
+        "funnel": funnel.recent(mailing),
         "reason": reason,
         "page": _page(mailing, reason, request.GET.get("before", "")),
         "at_start": "before" not in request.GET,

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from users.models import Group, User
 
 from . import events, text
-from .audience import Choice, Funnel
+from .audience import Choice
 from .extremes import Parts, Rendering
+from .funnel import Funnel
 from .links import Wrapping
 from .models import Mailing
 from .preview import Look, Preview

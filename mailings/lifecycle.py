@@ -16,7 +16,7 @@ from smsmail.clock import nudge
 from users import segments
 from users.models import User, audit
 
-from . import addresses, audience, departures, ledger, second_person, starting, text, values
+from . import addresses, audience, departures, funnel, ledger, second_person, starting, text, values
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 
@@ -185,13 +185,13 @@ def _check_ready(mailing: Mailing) -> int:
         values.parsed(mailing.text, mailing.wrapping)
     except text.BadText as error:
         raise CannotLaunch(str(error)) from error
-    funnel = audience.funnel(mailing)
-    if funnel.trouble:
-        raise CannotLaunch(funnel.trouble)
+    counted = funnel.count(mailing)
+    if counted.trouble:
+        raise CannotLaunch(counted.trouble)
     # One that watches may well begin with nobody.
-    if funnel.will_receive == 0 and mailing.when != Mailing.When.ON_ENTRY:
+    if counted.will_receive == 0 and mailing.when != Mailing.When.ON_ENTRY:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
-    return funnel.will_receive
+    return counted.will_receive
 
 
 def _where_it_was(stopped: Mailing) -> Mailing.State:

@@ -15,7 +15,7 @@ from integrations.standing import title_of
 from users.counting import AT_ONCE, TakesLong, over_everybody
 from users.models import User
 
-from . import alphabet, audience, bare_links, extremes, links, text
+from . import alphabet, audience, bare_links, extremes, funnel, links, text
 from .extremes import Parts, Rendering
 from .forms import place_of
 from .links import Place, Wrapping
@@ -80,7 +80,7 @@ class Preview:
             if _OPEN.search(written) is None:
                 self.complaint = place_of(written, error)
         self.found = True  # whoever was looked for
-        self.funnel: audience.Funnel | None = None
+        self.funnel: funnel.Funnel | None = None
         self.person = reader
         try:
             with over_everybody(choice.patience):
@@ -94,7 +94,7 @@ class Preview:
 
     def _count(self, reader: User) -> None:
         """What is asked of all people: here, within the choice's patience, and not by a template."""
-        self.funnel = audience.recent_funnel(self.choice)
+        self.funnel = funnel.recent(self.choice)
         if self.people:
             self.person = self._person(reader)
             _asked = self.extremes, self.parts

@@ -20,8 +20,9 @@ from users.counting import TakesLong, over_everybody
 from users.phone_zones import LONGEST, SHORTEST, tells, zone_of
 from users.segments import BadRule
 
-from . import audience, departures, recall
+from . import audience, departures, funnel, recall
 from .departures import Waiting
+from .funnel import Funnel
 from .models import Dispatch, Mailing, Policy
 from .preview import Preview
 from .timing import QuietHours, forms_at, zone_named, zone_words
@@ -209,7 +210,7 @@ class Clock:
     recall: recall.Standing
     can_recall: bool
     wave: bool  # the rest waits for what becomes of the first
-    funnel: audience.Funnel | None  # while there are no messages
+    funnel: Funnel | None  # while there are no messages
 
     @property
     def seconds_left(self) -> int | None:
@@ -252,7 +253,7 @@ def clock_of(mailing: Mailing) -> Clock:
         recall=recall.standing(mailing) if kept else recall.Standing(),
         can_recall=bool(there.messages) and recall.can_recall(mailing),
         wave=_waits_for_wave(mailing),
-        funnel=audience.recent_funnel(mailing) if scheduled else None,
+        funnel=funnel.recent(mailing) if scheduled else None,
     )
 
 

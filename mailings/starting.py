@@ -10,7 +10,7 @@ from django.utils import timezone
 from integrations.reasons import Reason
 from smsmail.clock import nudge
 
-from . import audience
+from . import audience, funnel
 from .models import Dispatch, Mailing, Policy
 from .timing import forms_at
 
@@ -35,7 +35,7 @@ def first_wave(mailing: Mailing) -> int:
     """In messages: one in a hundred of those who get it, and one at least."""
     if not mailing.first_percent:
         return mailing.first_wave
-    people = audience.recent_funnel(mailing).will_receive
+    people = funnel.recent(mailing).will_receive
     return max(1, people * mailing.first_percent // 100)
 
 

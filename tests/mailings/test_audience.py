@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.reasons import Reason
-from mailings import audience, prepare
-from mailings.audience import Choice, Funnel, funnel
+from mailings import audience, funnel, prepare
+from mailings.audience import Choice
+from mailings.funnel import Funnel
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy
 from tests import people
 from tests.mailings import ground
@@ -60,32 +61,32 @@ def someone(name: str, *wrong: Reason) -> User:
 @pytest.mark.parametrize("reason", list(WRONG))
 def test_each_reason_alone_leaves_a_person_out(db: None, reason: Reason) -> None:
     someone("vera", reason)
-    assert funnel(ground.draft(only_confirmed=True)) == Funnel(1, {reason: 1}, 0)
+    assert funnel.count(ground.draft(only_confirmed=True)) == Funnel(1, {reason: 1}, 0)
 
 
 @pytest.mark.parametrize("first", list(WRONG))
 def test_of_several_reasons_the_first_one_is_told(db: None, first: Reason) -> None:
     order = list(WRONG)
     someone("vera", *order[order.index(first) :])
-    assert funnel(ground.draft(only_confirmed=True)) == Funnel(1, {first: 1}, 0)
+    assert funnel.count(ground.draft(only_confirmed=True)) == Funnel(1, {first: 1}, 0)
 
 
 def test_nothing_wrong_gets_it(mailing: Mailing) -> None:
     someone("vera")
-    assert funnel(mailing) == Funnel(1, {}, 1)
+    assert funnel.count(mailing) == Funnel(1, {}, 1)
 
 
 def test_an_unconfirmed_phone_is_good_enough_unless_asked_otherwise(mailing: Mailing) -> None:
     someone("vera", Reason.NOT_CONFIRMED)
-    assert funnel(mailing).will_receive == 1
+    assert funnel.count(mailing).will_receive == 1
     mailing.only_confirmed = True
-    assert funnel(mailing).will_receive == 0
+    assert funnel.count(mailing).will_receive == 0
 
 
 def test_one_phone_gets_one_sms(mailing: Mailing) -> None:
     for name in ("vera", "pavel", "zoya"):
         someone(name)
-    assert funnel(mailing) == Funnel(3, {Reason.SAME_PHONE: 2}, 1)
+    assert funnel.count(mailing) == Funnel(3, {Reason.SAME_PHONE: 2}, 1)
 
 
 def test_a_forbidden_person_does_not_take_the_place_of_another_with_the_same_phone(
@@ -93,18 +94,18 @@ def test_a_forbidden_person_does_not_take_the_place_of_another_with_the_same_pho
 ) -> None:
     someone("vera", Reason.FORBIDDEN)
     someone("pavel")
-    assert funnel(mailing) == Funnel(3, {Reason.NO_PHONE: 1, Reason.FORBIDDEN: 1}, 1)
+    assert funnel.count(mailing) == Funnel(3, {Reason.NO_PHONE: 1, Reason.FORBIDDEN: 1}, 1)
 
 
 def test_an_opt_out_is_the_phones_whoever_has_it(mailing: Mailing) -> None:
     someone("vera", Reason.OPTED_OUT)
     someone("pavel")
-    assert funnel(mailing) == Funnel(2, {Reason.OPTED_OUT: 2}, 0)
+    assert funnel.count(mailing) == Funnel(2, {Reason.OPTED_OUT: 2}, 0)
 
 
 def test_a_person_who_may_not_sign_in_is_not_even_counted(mailing: Mailing) -> None:
     people.person("vera", phone="+79980000011", is_active=False)
-    assert funnel(mailing) == Funnel(0, {}, 0)
+    assert funnel.count(mailing) == Funnel(0, {}, 0)
 
 
 def test_somebody_in_two_of_the_groups_is_counted_once(db: None) -> None:
@@ -115,23 +116,23 @@ def test_somebody_in_two_of_the_groups_is_counted_once(db: None) -> None:
     zoya.groups.add(other)
     mailing = ground.draft(everyone=False)
     mailing.groups.add(evening, morning)
-    assert funnel(mailing) == Funnel(2, {}, 2)
-    assert funnel(Choice(False, Group.objects.filter(name="o"), False)) == Funnel(1, {}, 1)
+    assert funnel.count(mailing) == Funnel(2, {}, 2)
+    assert funnel.count(Choice(False, Group.objects.filter(name="o"), False)) == Funnel(1, {}, 1)
 
 
 def test_no_groups_is_nobody_and_everyone_does_not_ask_for_groups(db: None) -> None:
     people.students(2)
     mailing = ground.draft(everyone=False)
-    assert funnel(mailing) == Funnel(0, {}, 0)
+    assert funnel.count(mailing) == Funnel(0, {}, 0)
     mailing.everyone = True
     mailing.groups.add(Group.objects.create(name="Empty"))
-    assert funnel(mailing) == Funnel(2, {}, 2)
+    assert funnel.count(mailing) == Funnel(2, {}, 2)
 
 
 def test_the_funnel_asks_the_same_for_any_number_of_people(mailing: Mailing) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            funnel(mailing)
+            funnel.count(mailing)
         return sum(each["sql"].startswith("SELECT") for each in captured)
 
     people.students(1)
@@ -157,13 +158,15 @@ def test_a_text_of_variables_alone_is_nothing_for_who_has_none(db: None) -> None
     people.person("vera", phone="+79980000011", first_name=" ")
     people.person("pavel", phone="+79980000012")
     mute = {Reason.EMPTY_TEXT: 1}
-    assert funnel(ground.draft(text=" {first_name}\n")) == Funnel(2, mute, 1)
-    assert funnel(ground.draft(text="{first_name}!")) == Funnel(2, {}, 2)
-    assert funnel(ground.draft(text="{first_name|friend}")) == Funnel(2, {}, 2)
-    assert funnel(ground.draft(text="{first_name}{email}")) == Funnel(2, {}, 2)
-    assert funnel(ground.draft(text="{first_name")) == Funnel(2, {}, 2)  # cannot be launched so
+    assert funnel.count(ground.draft(text=" {first_name}\n")) == Funnel(2, mute, 1)
+    assert funnel.count(ground.draft(text="{first_name}!")) == Funnel(2, {}, 2)
+    assert funnel.count(ground.draft(text="{first_name|friend}")) == Funnel(2, {}, 2)
+    assert funnel.count(ground.draft(text="{first_name}{email}")) == Funnel(2, {}, 2)
+    assert funnel.count(ground.draft(text="{first_name")) == Funnel(
+        2, {}, 2
+    )  # cannot be launched so
     choice = Choice(True, Group.objects.none(), False, needs=frozenset({"first_name"}))
-    assert funnel(choice) == Funnel(2, mute, 1)
+    assert funnel.count(choice) == Funnel(2, mute, 1)
 
 
 def test_a_person_without_a_text_does_not_take_the_place_of_another(db: None) -> None:
@@ -171,7 +174,7 @@ def test_a_person_without_a_text_does_not_take_the_place_of_another(db: None) ->
     people.person("vera", phone="+79980000011", first_name="")
     pavel = people.person("pavel", phone="+79980000011")
     mailing = ground.draft(text="{first_name}")
-    assert funnel(mailing) == Funnel(2, {Reason.EMPTY_TEXT: 1}, 1)
+    assert funnel.count(mailing) == Funnel(2, {Reason.EMPTY_TEXT: 1}, 1)
     assert list(audience.receivers(mailing)) == [pavel]
 
 
@@ -179,7 +182,7 @@ def test_a_segment_is_asked_by_its_rule(db: None) -> None:
     people.person("vera", phone="+79980000011", city="Kazan")
     people.person("pavel", phone="+79980000012", city="Tver")
     mailing = ground.draft(everyone=False, segment=Segment.objects.create(name="K", rule=KAZAN))
-    assert funnel(mailing) == Funnel(1, {}, 1)
+    assert funnel.count(mailing) == Funnel(1, {}, 1)
     mailing.rule = {**KAZAN, "all": [{"field": "city", "op": "is", "value": "Tver"}]}
     assert [each.first_name for each in audience.receivers(mailing)] == ["Pavel"]
 
@@ -194,36 +197,36 @@ def test_a_rule_that_cannot_be_read_is_nobody_and_says_why(db: None) -> None:
         {"version": 1, "all": [{"segment": 9}]},
     )
     for rule in rules:
-        said = funnel(Choice(False, Group.objects.none(), False, rule=rule))
+        said = funnel.count(Choice(False, Group.objects.none(), False, rule=rule))
         assert (said.total, said.will_receive) == (0, 0)
         assert said.trouble
     bad = Choice(False, Group.objects.none(), False, rule={"version": 99})
     assert audience.sample(bad) is None
-    assert audience.recent_funnel(bad).trouble
+    assert funnel.recent(bad).trouble
 
 
 def test_a_recent_funnel_is_remembered_for_these_people_only(db: None) -> None:
     people.students(2)
     choice = Choice(everyone=True, groups=Group.objects.none(), only_confirmed=False, typed=True)
-    assert audience.recent_funnel(choice).will_receive == 2
+    assert funnel.recent(choice).will_receive == 2
     User.objects.all().delete()
-    assert audience.recent_funnel(choice).will_receive == 2
-    assert audience.recent_funnel(replace(choice, only_confirmed=True)).will_receive == 0
-    assert funnel(choice).will_receive == 0
+    assert funnel.recent(choice).will_receive == 2
+    assert funnel.recent(replace(choice, only_confirmed=True)).will_receive == 0
+    assert funnel.count(choice).will_receive == 0
 
 
 def test_on_a_page_only_what_took_long_is_remembered_and_says_since_when(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.students(2)
-    assert audience.recent_funnel(mailing).at is None
+    assert funnel.recent(mailing).at is None
     User.objects.filter(email="student0@example.com").delete()
-    assert audience.recent_funnel(mailing).will_receive == 1
-    monkeypatch.setattr(audience, "SLOW", 0)
+    assert funnel.recent(mailing).will_receive == 1
+    monkeypatch.setattr(funnel, "SLOW", 0)
     cache.clear()
-    assert audience.recent_funnel(mailing).at is None
+    assert funnel.recent(mailing).at is None
     User.objects.all().delete()
-    again = audience.recent_funnel(mailing)
+    again = funnel.recent(mailing)
     assert again.will_receive == 1
     assert again.at is not None
 
@@ -317,7 +320,7 @@ def test_the_funnel_adds_up_and_preparation_does_what_it_says(
     everybody: list[Anyone], out: str, plan: Plan, chunk: int
 ) -> None:
     mailing = _world(everybody, out, plan)
-    said = funnel(mailing)
+    said = funnel.count(mailing)
     assert said.total == sum(said.excluded.values()) + said.will_receive
     assert said.total == sum(each.active and _is_meant(each, plan) for each in everybody)
     lists = {reason.value: set(audience.left_out(mailing, reason)) for reason in LINES}

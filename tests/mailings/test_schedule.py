@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import audience, claiming, lifecycle, prepare, recall, schedule, starting
+from mailings import audience, claiming, funnel, lifecycle, prepare, recall, schedule, starting
 from mailings.models import Mailing, Policy
 from tests import people
 from tests.mailings import ground
@@ -256,7 +256,7 @@ def test_who_would_get_it_too_late_is_not_counted_among_those_who_do(as_: As, as
 def test_the_preview_agrees_with_what_preparation_does(asleep: User) -> None:
     draft = ground.draft(valid_minutes=9 * 60)
     choice = audience.Choice.of(draft)
-    told = schedule.Schedule(draft, choice, audience.funnel(draft).will_receive)
+    told = schedule.Schedule(draft, choice, funnel.count(draft).will_receive)
     lifecycle.launch(draft, asleep, countdown=0)
     while prepare.prepare_some(draft.id):
         pass

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from integrations.models import Account
-from mailings import audience, lifecycle, prepare, second_person
+from mailings import audience, funnel, lifecycle, prepare, second_person
 from mailings.lifecycle import CannotLaunch
 from mailings.models import Counters, Mailing, Message, Policy
 from mailings.second_person import NotAwaiting
@@ -192,7 +192,7 @@ def test_the_rule_is_the_one_that_was_asked_for(five: list[User], maria: User, o
     Segment.objects.update(rule=rule("Tver"))
     people.students(1, start=90, city="Tver")
     mailing = Mailing.objects.get()
-    assert audience.funnel(mailing).will_receive == 5
+    assert funnel.count(mailing).will_receive == 5
 
     confirm(mailing, olga)
 
