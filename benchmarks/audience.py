@@ -21,7 +21,7 @@ from integrations.reasons import Reason
 from mailings import audience, extremes, funnel
 from mailings.models import Mailing, Policy
 from mailings.values import parsed
-from users import person_conditions, segments
+from users import person_conditions, rules, segments
 from users.conditions import Field, Kind, Operator
 from users.counting import over_everybody
 from users.models import Group, Segment, User
@@ -48,7 +48,7 @@ def print_all(owner: User) -> None:
     print("ratio: to a count of all people taken just before, which is the last column.")
     for title, lines in (
         ("One condition, counted", alone()),
-        ("Rules as people make them, counted", rules()),
+        ("Rules as people make them, counted", nested()),
         ("Who gets a mailing", choices()),
         ("Pages, for the first time and again", pages(owner)),
     ):
@@ -100,7 +100,7 @@ def value_for(field: Field, op: Operator) -> Any:
             return TYPED.get(field.slug, "Анна")
 
 
-def rules() -> Lines:
+def nested() -> Lines:
     group, other = (str(each.pk) for each in Group.objects.all()[:2])
 
     autumn, lately = map(str, Mailing.objects.order_by("id").values_list("id", flat=True)[:2])
@@ -179,7 +179,7 @@ def asks(field: str, op: str, value: Any = None) -> Rule:
 
 
 def counting(rule: Rule) -> Callable[[], object]:
-    return lambda: segments.count(segments.read({"version": segments.VERSION, **rule}))
+    return lambda: segments.count(rules.read({"version": rules.VERSION, **rule}))
 
 
 # --- mailings ---------------------------------------------------------------------------------

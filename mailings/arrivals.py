@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from users.segments import BadRule
+from users.rules import BadRule
 
 from . import watch
 from .models import Arrival, Mailing

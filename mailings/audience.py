@@ -19,10 +19,10 @@ from django.db.models import (
 )
 
 from integrations.reasons import Reason
-from users import consent, finding, segments
+from users import consent, finding, rules, segments
 from users.counting import a_few_of_many
 from users.models import Group, Membership, User
-from users.segments import BadRule
+from users.rules import BadRule
 
 from .cap import cap_of
 from .models import Arrival, Mailing, Message
@@ -228,7 +228,7 @@ def _chosen(choice: Choice) -> "QuerySet[User]":
     if choice.everyone:
         return people
     if choice.rule is not None:
-        return people.filter(segments.condition(segments.read(choice.rule)))
+        return people.filter(segments.condition(rules.read(choice.rule)))
     # A semi-join, so that a person in two of the groups comes once. By their ids: a database knows
     # how large these groups are, and not how large some groups are.
     ids = list(choice.groups.values_list("id", flat=True))

@@ -11,7 +11,7 @@ from django.urls import reverse
 from integrations.reasons import Reason
 from users.counting import over_everybody
 from users.rights import Right, needs
-from users.segments import BadRule
+from users.rules import BadRule
 from users.signed_in import SignedIn
 
 from . import audience, funnel, reports

@@ -19,7 +19,7 @@ from django.db.models.lookups import Regex
 
 from users.counting import over_everybody
 from users.models import User
-from users.segments import BadRule
+from users.rules import BadRule
 
 from . import audience, text
 from .audience import Choice

@@ -13,10 +13,10 @@ from django.db.models import Case, DateTimeField, F, Min, OuterRef, Subquery, Wh
 from django.db.models.functions import Coalesce, Greatest, TruncDate
 from django.utils import timezone
 
-from users import segments
+from users import rules, segments
 from users.conditions import midnight
 from users.models import Membership
-from users.segments import BadRule
+from users.rules import BadRule
 
 from . import audience, bulk
 from .audience import Choice
@@ -115,7 +115,7 @@ def _known(choice: Choice) -> Any | None:
     if choice.everyone:
         return F("date_joined")
     if choice.rule is not None:
-        return segments.since(segments.read(choice.rule))
+        return segments.since(rules.read(choice.rule))
     added = Membership.objects.filter(
         user_id=OuterRef("id"), group_id__in=choice.groups.values("id")
     )

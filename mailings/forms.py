@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from users import segments
+from users import rules
 from users.models import Group, Segment
 
 from . import audience, link_options, links, text
@@ -104,8 +104,8 @@ class DraftForm(WhenForm):
                 self.add_error("segment", _("Choose a segment."))
             return
         try:
-            segments.read(chosen.rule, of=chosen.pk)
-        except segments.BadRule as bad:
+            rules.read(chosen.rule, of=chosen.pk)
+        except rules.BadRule as bad:
             self.add_error("segment", bad.message)
 
     def save(self, commit: bool = True) -> Mailing:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from integrations.reasons import Reason
 from users.counting import over_everybody
 from users.models import User
-from users.segments import BadRule
+from users.rules import BadRule
 
 from .audience import (
     Choice,

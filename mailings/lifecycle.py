@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from integrations import router
 from integrations.reasons import Reason
 from smsmail.clock import nudge
-from users import segments
+from users import rules
 from users.models import User, audit
 
 from . import addresses, audience, departures, funnel, ledger, second_person, starting, text, values
@@ -65,7 +65,7 @@ def launch(
             second_person.ask(mailing, by)
             return
         if written.segment is not None and written.rule is None:  # else as it was asked for
-            rule = segments.written_out(segments.read(written.segment.rule))
+            rule = rules.written_out(rules.read(written.segment.rule))
             Mailing.objects.filter(id=mailing.id).update(rule=rule)
         addresses.write_down(written)
         Counters.objects.create(mailing=mailing)

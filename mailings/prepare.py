@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations import router
 from integrations.reasons import Reason
 from smsmail.clock import nudge
-from users.segments import BadRule
+from users.rules import BadRule
 
 from . import audience, bulk, cap, ledger, marks, text
 from .departures import Departure, Plan

@@ -19,7 +19,7 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from integrations.reasons import About, Reason
-from users import phones, segments
+from users import phones, rules
 from users.models import AuditEvent, User
 
 from .models import Click, Counters, Mailing, Message
@@ -309,7 +309,7 @@ def _words(row: AuditEvent) -> str | Promise:
     if row.what != "rule_changed":
         return HISTORY.get(row.what, row.what)
     try:
-        rule = segments.sentence(segments.read(row.details.get("now")))
-    except segments.BadRule:  # what it named is gone since
+        rule = rules.sentence(rules.read(row.details.get("now")))
+    except rules.BadRule:  # what it named is gone since
         return gettext("The rule was changed")
     return gettext("The rule was changed, and counts from then on: %(rule)s") % {"rule": rule}

@@ -18,7 +18,7 @@ from integrations.provider import Provider
 from integrations.standing import title_of
 from users.counting import TakesLong, over_everybody
 from users.phone_zones import LONGEST, SHORTEST, tells, zone_of
-from users.segments import BadRule
+from users.rules import BadRule
 
 from . import audience, departures, funnel, recall
 from .departures import Waiting

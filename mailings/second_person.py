@@ -11,10 +11,10 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from users import segments
+from users import rules
 from users.models import User, audit
 from users.rights import STAFF, Right
-from users.segments import BadRule
+from users.rules import BadRule
 
 from . import audience, text
 from .extremes import Rendering, rendering
@@ -66,7 +66,7 @@ def ask(mailing: Mailing, by: User) -> None:
     rule = None
     if stored.segment is not None:
         # As it is now: what is confirmed later is what was asked for.
-        rule = segments.written_out(segments.read(stored.segment.rule))
+        rule = rules.written_out(rules.read(stored.segment.rule))
     Mailing.objects.filter(id=mailing.id).update(
         state=State.AWAITING,
         rule=rule,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
-from users import segments
+from users import rules, segments
 from users.models import User
-from users.segments import BadRule
+from users.rules import BadRule
 
 from . import audience
 from .audience import Choice
@@ -65,7 +65,7 @@ def verdict(mailing: Mailing, person: User) -> Verdict:
 
 def _missing(choice: Choice, person: User) -> list[str]:
     if choice.rule is not None:
-        return segments.missing(segments.read(choice.rule), person)
+        return segments.missing(rules.read(choice.rule), person)
     names = ", ".join(choice.groups.values_list("name", flat=True))
     if not names:
         raise BadRule(_("Nobody is chosen yet."))

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
 from smsmail.clock import nudge
-from users import segments
+from users import rules, segments
 from users.models import AuditEvent
-from users.segments import BadRule
+from users.rules import BadRule
 
 from . import audience, bulk, cap, prepare
 from .models import Arrival, Mailing
@@ -60,7 +60,7 @@ def rule_now(mailing: Mailing) -> dict[str, object] | None:
     if mailing.everyone:
         return None
     if mailing.segment is not None:
-        return segments.written_out(segments.read(mailing.segment.rule, of=mailing.segment.pk))
+        return rules.written_out(rules.read(mailing.segment.rule, of=mailing.segment.pk))
     if not mailing.groups.exists():
         raise BadRule(_("The groups that it went to are no longer there."))
     return None

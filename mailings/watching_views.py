@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from users import finding
 from users.rights import Right, needs
-from users.segments import BadRule
+from users.rules import BadRule
 from users.signed_in import SignedIn
 
 from . import lifecycle, reports, verdict

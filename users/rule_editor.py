@@ -1,5 +1,5 @@
 """The rows of a rule on a page: from what is stored or posted to rows, and back to JSON. Nothing that
-was chosen or typed is lost, right or wrong; segments.read() says what is wrong.
+was chosen or typed is lost, right or wrong; rules.read() says what is wrong.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import conditions, person_conditions, segments
+from . import conditions, person_conditions, rules, segments
 from .conditions import Field, Kind, Operator, Words
 from .models import Segment
 
@@ -94,16 +94,16 @@ class Editor:
 
     root: RuleGroup
     known: dict[str, Field]
-    rule: segments.Rule | None = None
+    rule: rules.Rule | None = None
     error: str = ""
 
     @property
     def json(self) -> dict[str, Any]:
-        return {"version": segments.VERSION, **self.root.as_json()}
+        return {"version": rules.VERSION, **self.root.as_json()}
 
     @property
     def sentence(self) -> str:
-        return segments.sentence(self.rule) if self.rule else ""
+        return rules.sentence(self.rule) if self.rule else ""
 
     @property
     def headings(self) -> list[tuple[Words, list[Field]]]:
@@ -114,8 +114,8 @@ class Editor:
     def check(self, *, of: int | None = None) -> bool:
         """Can the rule be used? The complaint is put where it belongs."""
         try:
-            self.rule = segments.read(self.json, of=of)
-        except segments.BadRule as bad:
+            self.rule = rules.read(self.json, of=of)
+        except rules.BadRule as bad:
             _place(self.root, bad)
             self.error = bad.message
             return False
@@ -179,7 +179,7 @@ def _order() -> list[str]:
 
 # --- from JSON --------------------------------------------------------------------------------
 def _item(raw: object, path: str, depth: int) -> "Row | RuleGroup":
-    if not isinstance(raw, dict) or len(raw) == 0 or depth > segments.DEEPEST:
+    if not isinstance(raw, dict) or len(raw) == 0 or depth > rules.DEEPEST:
         return Row(path)
     if "not" in raw:
         return _negated(raw["not"], path, depth)
@@ -212,7 +212,7 @@ def _posted_group(data: Mapping[str, str], path: str, depth: int) -> RuleGroup:
     match, size = data.get(f"{path}-match", "all"), data.get(f"{path}-size", "0")
     size_ = min(int(size), LONGEST_POST) if size.isdecimal() and len(size) < 4 else 0
     items: list[Row | RuleGroup] = []
-    for n in range(size_ if depth < segments.DEEPEST else 0):
+    for n in range(size_ if depth < rules.DEEPEST else 0):
         at = f"{path}-{n}"
         if f"{at}-match" in data:
             items.append(_posted_group(data, at, depth + 1))
@@ -257,7 +257,7 @@ def _settle(group: RuleGroup, path: str, known: dict[str, Field]) -> None:
             item.operator = item.known.operators[item.op]
 
 
-def _place(group: RuleGroup, bad: segments.BadRule) -> None:
+def _place(group: RuleGroup, bad: rules.BadRule) -> None:
     """The complaint beside the row it is about; on the group where there is no such row."""
     here: Row | RuleGroup = group
     for step in bad.path:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from . import rule_editor, segments
+from . import rule_editor, rules, segments
 from .counting import AT_ONCE, WAITED_FOR, TakesLong, over_everybody, patience
 from .finding import PAGE
 from .forms import SegmentForm
@@ -52,7 +52,7 @@ def segment(request: SignedIn, pk: int) -> HttpResponse:
             with over_everybody(patience(request)):
                 if not before or shown.counted is None:
                     shown.counted = segments.recount(shown)
-                people = segments.people(segments.read(shown.rule, of=pk)).order_by("-id")
+                people = segments.people(rules.read(shown.rule, of=pk)).order_by("-id")
                 if before.isascii() and before.isdecimal() and len(before) < 19:
                     people = people.filter(id__lt=int(before))
                 rows = list(people.prefetch_related("groups")[: PAGE + 1])
@@ -184,6 +184,6 @@ def _shown(
 def _told(row: Segment) -> tuple[str, str]:
     """The rule as a sentence, or why it cannot be read."""
     try:
-        return segments.sentence(segments.read(row.rule, of=row.pk)), ""
-    except segments.BadRule as bad:
+        return rules.sentence(rules.read(row.rule, of=row.pk)), ""
+    except rules.BadRule as bad:
         return "", bad.message

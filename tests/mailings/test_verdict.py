@@ -14,7 +14,7 @@ from tests import people
 from tests.mailings import ground
 from users.consent import opt_out_all
 from users.models import Group, OptOut, Segment, User
-from users.segments import BadRule
+from users.rules import BadRule
 
 pytestmark = pytest.mark.django_db
 CITY = {"field": "city", "op": "is", "value": "Kazan"}

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from tests import people
-from users import segments
+from users import rules, segments
 from users.counting import TakesLong, over_everybody
 from users.models import User
 
@@ -58,11 +58,11 @@ def test_the_settings_are_as_before_afterwards() -> None:
 
 
 def test_a_count_is_remembered_for_a_moment_by_its_rule(db: None) -> None:
-    rule = segments.read(WITH_PHONE)
+    rule = rules.read(WITH_PHONE)
     people.students(2)
     assert segments.recent_count(rule) == 2
     people.students(1, start=2)
     assert segments.recent_count(rule) == 2
     assert segments.count(rule) == 3
-    other = segments.read({"version": 1, "not": WITH_PHONE["all"][0]})  # type: ignore[index]
+    other = rules.read({"version": 1, "not": WITH_PHONE["all"][0]})  # type: ignore[index]
     assert segments.recent_count(other) == 0

@@ -10,7 +10,7 @@ from mailings import prepare, values
 from mailings.models import Mailing, Message
 from tests import people
 from tests.mailings import ground
-from users import own_fields, segments
+from users import own_fields, rules, segments
 from users.models import OwnField, Segment, User
 
 As = Callable[[User], Client]
@@ -109,11 +109,11 @@ def test_what_is_emptied_is_gone_for_rules_too(as_: As, maria: User) -> None:
     made("course")
     petr = people.person("petr", fields={"course": "Python"})
     rule = {"version": 1, "all": [{"field": "own:course", "op": "filled"}]}
-    assert segments.count(segments.read(rule)) == 1
+    assert segments.count(rules.read(rule)) == 1
 
     as_(maria).post(f"/people/{petr.pk}/edit/", {"email": petr.email, "own_course": ""})
 
-    assert segments.count(segments.read(rule)) == 0
+    assert segments.count(rules.read(rule)) == 0
 
 
 def test_texts_name_it(olga: User) -> None:

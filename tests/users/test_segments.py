@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailings import conditions
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
-from users import segments
+from users import rules, segments
 from users.counting import over_everybody
 from users.models import Group, Membership, OptOut, OwnField, Segment, User
 
@@ -34,9 +34,9 @@ def asks(field: str, op: str, value: Any = None) -> dict[str, Any]:
 
 
 def found(raw: object) -> set[str]:
-    names = segments.people(segments.read(raw)).values_list("email", flat=True)
+    names = segments.people(rules.read(raw)).values_list("email", flat=True)
     with over_everybody():  # where the same is asked in other words
-        within = segments.people(segments.read(raw)).values_list("email", flat=True)
+        within = segments.people(rules.read(raw)).values_list("email", flat=True)
         assert sorted(names) == sorted(within)
     return {each.partition("@")[0] for each in names}
 
@@ -145,23 +145,23 @@ def test_a_rule_keeps_a_mailing_that_the_list_no_longer_offers(
     )
     monkeypatch.setattr(conditions, "OFFERED", 1)
     assert [name for _number, name in conditions.mailings()] == ["New"]
-    read = segments.read(rule(asks("mailing", "sent", str(old.pk))))
-    assert segments.sentence(read) == "Mailing was sent: “Old”"
+    read = rules.read(rule(asks("mailing", "sent", str(old.pk))))
+    assert rules.sentence(read) == "Mailing was sent: “Old”"
 
 
 def test_a_segment_inside_a_segment(school: dict[str, User]) -> None:
     kazan = Segment.objects.create(name="Kazan", rule=rule(asks("city", "is", "Казань")))
     outer = rule({"segment": kazan.pk}, asks("phone", "present"))
     assert found(outer) == {"anna"}
-    assert segments.sentence(segments.read(outer)) == "In the segment “Kazan” and Phone is there"
-    assert segments.written_out(segments.read(outer)) == rule(
+    assert rules.sentence(rules.read(outer)) == "In the segment “Kazan” and Phone is there"
+    assert rules.written_out(rules.read(outer)) == rule(
         {"all": [asks("city", "is", "Казань")]}, asks("phone", "present")
     )
     kazan.rule = outer
     kazan.save()
     assert segments.uses(kazan.pk) == []
-    with pytest.raises(segments.BadRule, match="inside itself"):
-        segments.read(kazan.rule, of=kazan.pk)
+    with pytest.raises(rules.BadRule, match="inside itself"):
+        rules.read(kazan.rule, of=kazan.pk)
 
 
 def test_it_reads_as_a_sentence() -> None:
@@ -175,7 +175,7 @@ def test_it_reads_as_a_sentence() -> None:
             ]
         },
     )
-    assert segments.sentence(segments.read(raw)) == (
+    assert rules.sentence(rules.read(raw)) == (
         "City is “Kazan” and (Group is in, added since “Evening”, March 1, 2026 or "
         "not (Phone is missing))"
     )
@@ -201,8 +201,8 @@ def test_it_reads_as_a_sentence() -> None:
     ],
 )  # fmt: skip
 def test_it_refuses_with_words(raw: object) -> None:
-    with pytest.raises(segments.BadRule) as refused:
-        segments.read(raw)
+    with pytest.raises(rules.BadRule) as refused:
+        rules.read(raw)
     assert refused.value.message.endswith(".")
 
 
@@ -226,8 +226,8 @@ junk = st.recursive(
 )
 def test_any_json_is_read_or_refused(raw: object) -> None:
     try:
-        read = segments.read({"version": 1, **raw} if isinstance(raw, dict) else raw)
-    except segments.BadRule:
+        read = rules.read({"version": 1, **raw} if isinstance(raw, dict) else raw)
+    except rules.BadRule:
         return
     assert segments.count(read) == 0
 
@@ -285,5 +285,5 @@ def test_the_database_finds_whom_plain_python_finds(
     expected = {each.first_name.lower() for each in everybody if Oracle(each).holds(tree)}
     try:
         assert found(rule(tree)) == expected
-    except segments.BadRule as bad:
+    except rules.BadRule as bad:
         assert "too large" in bad.message  # noqa: PT017 - a tree of hypothesis may be deeper than we read
