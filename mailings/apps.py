@@ -7,9 +7,10 @@ class MailingsConfig(AppConfig):
     name = "mailings"
 
     def ready(self) -> None:
-        from users import arrivals, confirmation, link_sessions, own_fields, segments
+        from users import arrivals, confirmation, groups, link_sessions, own_fields, segments
 
         from . import checks  # noqa: F401 - registers the check of the lease order
+        from .audience import going_by
         from .notifications import can_send_codes, send_code, welcome
         from .revocation import is_revoked
         from .values import drafts_with
@@ -17,6 +18,7 @@ class MailingsConfig(AppConfig):
 
         link_sessions.ask_about_revocation(is_revoked)
         own_fields.ask_about_uses(drafts_with)
+        groups.ask_about_uses(going_by)
         confirmation.send_with(can_send_codes, send_code)
         arrivals.tell(welcome)
         segments.ask_about_watchers(names_of_watchers)

@@ -17,9 +17,10 @@ from django.db.models import (
     Value,
     When,
 )
+from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
-from users import consent, finding, rules, segments
+from users import consent, finding, groups, rules, segments
 from users.counting import a_few_of_many
 from users.models import Group, Membership, User
 from users.rules import BadRule
@@ -211,6 +212,20 @@ def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
         return receivers(choice).filter(id__in=like).order_by("id").first()
     except BadRule:
         return None
+
+
+def going_by(group: Group) -> list[str]:
+    """Mailings that were launched, or wait for a second person, and still have to look who is in the
+    group; in words.
+    """
+    over = [Mailing.State.DRAFT, Mailing.State.DONE, Mailing.State.CANCELLED]
+    unwritten = Mailing.objects.filter(prepared_at=None, kind=Mailing.Kind.MAILING)
+    asked = unwritten.exclude(state__in=over).order_by("id").prefetch_related("groups")
+    return [
+        _("mailing “%(name)s”") % {"name": each.name}
+        for each in asked
+        if group in each.groups.all() or groups.asks_about(each.rule, group)
+    ]
 
 
 def newest() -> int:

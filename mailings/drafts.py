@@ -52,6 +52,15 @@ def version_of(draft: Mailing) -> str:
     return sha256(json.dumps([values, stored.everyone, groups]).encode()).hexdigest()[:16]
 
 
+def seen_of(draft: Mailing) -> str:
+    """Of all that somebody has looked over who launches it: the question carries it along. With the
+    rule as it is, or as another has asked for the launch.
+    """
+    rule = draft.rule or (draft.segment and draft.segment.rule)
+    written = json.dumps([version_of(draft), rule], sort_keys=True)
+    return sha256(written.encode()).hexdigest()[:16]
+
+
 def save(form: DraftForm, by: User, version: str | None) -> Saved:
     """A valid form. Raises NoDraft, ChangedMeanwhile."""
     with transaction.atomic():

@@ -16,7 +16,18 @@ from smsmail.clock import nudge
 from users import rules
 from users.models import User, audit
 
-from . import addresses, audience, departures, funnel, ledger, second_person, starting, text, values
+from . import (
+    addresses,
+    audience,
+    departures,
+    drafts,
+    funnel,
+    ledger,
+    second_person,
+    starting,
+    text,
+    values,
+)
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 
@@ -43,11 +54,17 @@ class Split:
 
 
 def launch(
-    mailing: Mailing, by: User, *, confirms: datetime | None = None, countdown: int | None = None
+    mailing: Mailing,
+    by: User,
+    *,
+    confirms: datetime | None = None,
+    countdown: int | None = None,
+    seen: str | None = None,
 ) -> None:
     """From draft to scheduled, once; starting.py goes on from there. A big one first waits for a
     second person, who says which asked launch they confirm. countdown: seconds until its list is
-    formed; None: as the policy says. Raises CannotLaunch.
+    formed; None: as the policy says. seen: drafts.seen_of() what they have looked over. Raises
+    CannotLaunch.
     """
     with transaction.atomic():
         open_ = Mailing.objects.filter(second_person.open_to(by, confirms), id=mailing.id)
@@ -58,6 +75,10 @@ def launch(
             raise CannotLaunch(second_person.why_closed(mailing, by))
         # As it is written now, which nobody can change any more; not as the caller read it.
         written = Mailing.objects.select_related("segment").get(id=mailing.id)
+        # Until this is written down, none of its groups is deleted.
+        list(written.groups.select_for_update(no_key=True, of=("self",)))
+        if seen not in {None, drafts.seen_of(written)}:
+            raise CannotLaunch(_("It was changed after you had looked it over. Look once more."))
         people = _check_ready(written)
         if written.starts_at and written.starts_at <= timezone.now():
             raise CannotLaunch(_("The time set has passed. Choose another one."))

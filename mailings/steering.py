@@ -19,7 +19,7 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import lifecycle, reports, second_person, unresolved
+from . import drafts, lifecycle, reports, second_person, unresolved
 from .models import Mailing
 from .preview import preview_of, service
 from .repeats import sent_lately
@@ -33,7 +33,7 @@ def launch(request: SignedIn, pk: int) -> HttpResponse:
         return _ask_launch(request, row)
     confirms = second_person.which(row, request.POST.get("confirms", ""))
     try:
-        lifecycle.launch(row, request.user, confirms=confirms)
+        lifecycle.launch(row, request.user, confirms=confirms, seen=request.POST.get("seen"))
     except lifecycle.CannotLaunch as refusal:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
@@ -55,6 +55,7 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
     people = preview.people
     context = {
         "preview": preview,
+        "seen": drafts.seen_of(row),
         "schedule": schedule_of(row, preview),
         "repeats": sent_lately(row),
         "samples": second_person.samples(row) if confirms else [],

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from .forms import GroupForm
+from .groups import delete, uses
 from .models import Group, audit
 from .rights import Right, needs
 from .signed_in import SignedIn
@@ -50,13 +51,14 @@ def group(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.EDIT_PEOPLE)
 def group_delete(request: SignedIn, pk: int) -> HttpResponse:
-    """Asks first. The people stay."""
+    """Asks first. The people stay. Not while somebody goes by it."""
     gone = get_object_or_404(GROUPS, pk=pk)
+    back = reverse("group", args=[pk])
     if request.method != "POST":
-        context = {"group": gone, "back": reverse("group", args=[pk])}
+        context = {"group": gone, "in_use": uses(gone), "back": back}
         return render(request, "users/group_delete.html", context)
-    with transaction.atomic():
-        audit(request.user, "group_deleted", f"group {pk}", name=gone.name)
-        gone.delete()
+    if in_use := delete(gone, request.user):
+        messages.error(request, _("It is used by: %(names)s.") % {"names": ", ".join(in_use)})
+        return redirect(back)
     messages.success(request, _("The group %(name)s is deleted.") % {"name": gone.name})
     return redirect("groups")

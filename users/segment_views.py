@@ -77,13 +77,12 @@ def segment(request: SignedIn, pk: int) -> HttpResponse:
 def segment_delete(request: SignedIn, pk: int) -> HttpResponse:
     """Asks first. Not while a mailing or another segment needs it."""
     gone = get_object_or_404(Segment, pk=pk)
-    used_in = segments.uses(pk)
+    in_use = [_("segment “%(name)s”") % {"name": each.name} for each in segments.uses(pk)]
     if request.method != "POST":
-        context = {"segment": gone, "used_in": used_in, "back": reverse("segment", args=[pk])}
+        context = {"segment": gone, "in_use": in_use, "back": reverse("segment", args=[pk])}
         return render(request, "users/segment_delete.html", context)
-    if used_in:
-        names = ", ".join(each.name for each in used_in)
-        messages.error(request, _("It stands in other segments: %(names)s.") % {"names": names})
+    if in_use:
+        messages.error(request, _("It is used by: %(names)s.") % {"names": ", ".join(in_use)})
         return redirect("segment", pk=pk)
     try:
         with transaction.atomic():

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Account
-from mailings.models import Mailing
+from mailings.models import Mailing, Policy
 from tests import people
 from tests.mailings import ground
-from users.models import User
+from users.models import Group, Segment, User
 
 As = Callable[[User], Client]
 pytestmark = pytest.mark.django_db
@@ -83,3 +84,64 @@ def test_the_same_text_lately_is_pointed_out_where_one_decides(as_: As, maria: U
     other = ground.draft(text="At seven")
     assert "lately" not in dialog(as_(maria), other)
     assert "lately" not in text_of(as_(maria).get(reverse("mailing", args=[other.pk])))
+
+
+def seen(client: Client, draft: Mailing) -> dict[str, str]:
+    """What the question's form posts."""
+    page = client.get(reverse("mailing-launch", args=[draft.pk])).content.decode()
+    return dict(re.findall(r'<input type="hidden" name="(seen|confirms)" value="([^"]*)"', page))
+
+
+def omsk(city: str = "Omsk") -> dict[str, Any]:
+    return {"version": 1, "all": [{"field": "city", "op": "is", "value": city}]}
+
+
+@pytest.mark.parametrize("what", ["text", "groups", "rule", "time", "confirmed"])
+def test_what_changed_after_it_was_looked_at_does_not_leave(
+    as_: As, maria: User, what: str
+) -> None:
+    person = people.ivan(city="Omsk", phone_confirmed_at=timezone.now())
+    segment = Segment.objects.create(name="Omsk", rule=omsk())
+    draft = ground.draft(everyone=False, segment=segment if what == "rule" else None)
+    for name in ("Morning", "Evening"):
+        group = Group.objects.create(name=name)
+        ground.join(group, person)
+        draft.groups.add(group)
+    client = as_(maria)
+    form = seen(client, draft)
+    stored = Mailing.objects.filter(pk=draft.pk)
+    match what:
+        case "text":
+            stored.update(text="Something else")
+        case "groups":
+            group.delete()
+        case "rule":
+            Segment.objects.update(rule={"version": 1, "not": omsk("Tomsk")["all"][0]})
+        case "time":
+            stored.update(starts_at=timezone.now() + timedelta(days=1))
+        case "confirmed":
+            stored.update(only_confirmed=True)
+    address = reverse("mailing-launch", args=[draft.pk])
+    page = text_of(client.post(address, form, follow=True))
+    assert "It was changed after you had looked it over." in page
+    assert stored.get().state == Mailing.State.DRAFT
+    client.post(address, seen(client, draft))
+    assert stored.get().state != Mailing.State.DRAFT
+
+
+def test_a_second_person_confirms_what_was_asked_for_whatever_the_segment_says_now(
+    as_: As, maria: User, olga: User
+) -> None:
+    people.ivan(city="Omsk")
+    Policy.objects.create(id=1, two_people_above=0)
+    segment = Segment.objects.create(name="Omsk", rule=omsk())
+    draft = ground.draft(everyone=False, segment=segment)
+    address = reverse("mailing-launch", args=[draft.pk])
+    client = as_(maria)
+    client.post(address, seen(client, draft))
+    client = as_(olga)
+    form = seen(client, draft)
+    Segment.objects.update(rule=omsk("Tomsk"))
+    client.post(address, form)
+    draft.refresh_from_db()
+    assert (draft.state, draft.rule) == (Mailing.State.PREPARING, omsk())

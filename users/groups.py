@@ -1,0 +1,55 @@
+"""The end of a group: not while a segment asks about it or another room still needs its people, who
+would be missed in silence.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from .models import Group, Segment, User, audit
+
+# Asked before a group is deleted: what goes by it in other rooms, each in words.
+_users_elsewhere: list[Callable[[Group], Iterable[str]]] = []
+
+
+def ask_about_uses(uses: Callable[[Group], Iterable[str]]) -> None:
+    """The room of mailings says at start how to ask it; this one does not know it."""
+    _users_elsewhere[:] = [uses]
+
+
+def uses(group: Group) -> list[str]:
+    """What would reach fewer or other people without it, in words."""
+    segments = [each.name for each in Segment.objects.all() if asks_about(each.rule, group)]
+    return [
+        *(_("segment “%(name)s”") % {"name": name} for name in segments),
+        *(words for ask in _users_elsewhere for words in ask(group)),
+    ]
+
+
+def asks_about(rule: object, group: Group) -> bool:
+    """Does a stored rule, readable or not, name this group?"""
+    return str(group.pk) in _named(rule)
+
+
+def delete(group: Group, by: User) -> list[str]:
+    """The people stay. [] when it is gone, else its uses()."""
+    with transaction.atomic():
+        # A launch holds its groups until it is written down.
+        Group.objects.select_for_update().filter(pk=group.pk).first()
+        in_use = uses(group)
+        if not in_use:
+            audit(by, "group_deleted", f"group {group.pk}", name=group.name)
+            Group.objects.filter(pk=group.pk).delete()
+    return in_use
+
+
+def _named(rule: object) -> Iterator[str]:
+    if isinstance(rule, dict):
+        if rule.get("field") == "group":
+            value = rule.get("value")
+            yield str(value[0] if isinstance(value, list) and value else value)
+        rule = list(rule.values())
+    if isinstance(rule, list):
+        for each in rule:
+            yield from _named(each)
