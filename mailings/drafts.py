@@ -3,6 +3,7 @@ same one neither loses what they wrote. The pages are composing.py's.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -12,8 +13,11 @@ from django.forms import model_to_dict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from users import rules
 from users.models import AuditEvent, User, audit
+from users.rules import BadRule
 
+from .audience import Choice
 from .forms import DraftForm
 from .models import Mailing
 
@@ -54,9 +58,11 @@ def version_of(draft: Mailing) -> str:
 
 def seen_of(draft: Mailing) -> str:
     """Of all that somebody has looked over who launches it: the question carries it along. With the
-    rule as it is, or as another has asked for the launch.
+    rule it goes by, and the segments inside it.
     """
-    rule = draft.rule or (draft.segment and draft.segment.rule)
+    rule = Choice.of(draft).rule
+    with suppress(BadRule):
+        rule = rule and rules.written_out(rules.read(rule))
     written = json.dumps([version_of(draft), rule], sort_keys=True)
     return sha256(written.encode()).hexdigest()[:16]
 

@@ -96,13 +96,15 @@ def omsk(city: str = "Omsk") -> dict[str, Any]:
     return {"version": 1, "all": [{"field": "city", "op": "is", "value": city}]}
 
 
-@pytest.mark.parametrize("what", ["text", "groups", "rule", "time", "confirmed"])
+@pytest.mark.parametrize("what", ["text", "groups", "rule", "a rule inside", "time", "confirmed"])
 def test_what_changed_after_it_was_looked_at_does_not_leave(
     as_: As, maria: User, what: str
 ) -> None:
     person = people.ivan(city="Omsk", phone_confirmed_at=timezone.now())
     segment = Segment.objects.create(name="Omsk", rule=omsk())
-    draft = ground.draft(everyone=False, segment=segment if what == "rule" else None)
+    outer = Segment.objects.create(name="Inside", rule={"version": 1, "segment": segment.pk})
+    chosen = {"rule": segment, "a rule inside": outer}.get(what)
+    draft = ground.draft(everyone=False, segment=chosen)
     for name in ("Morning", "Evening"):
         group = Group.objects.create(name=name)
         ground.join(group, person)
@@ -115,8 +117,10 @@ def test_what_changed_after_it_was_looked_at_does_not_leave(
             stored.update(text="Something else")
         case "groups":
             group.delete()
-        case "rule":
-            Segment.objects.update(rule={"version": 1, "not": omsk("Tomsk")["all"][0]})
+        case "rule" | "a rule inside":
+            Segment.objects.filter(pk=segment.pk).update(
+                rule={"version": 1, "not": omsk("Tomsk")["all"][0]}
+            )
         case "time":
             stored.update(starts_at=timezone.now() + timedelta(days=1))
         case "confirmed":
