@@ -12,6 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 MANAGE = (sys.executable, "manage.py")
+# Before a command of Celery: started again whenever it ends, as docker-compose.yml has it. kombu 5.7
+# gives a worker up when Redis dies while it holds unacknowledged messages (AttributeError in
+# restore_unacked).
+AGAIN = ("sh", "-c", 'while true; do "$@"; sleep 1; done', "again")
 
 
 class Running:

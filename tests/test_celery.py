@@ -15,15 +15,12 @@ from mailings import lifecycle
 from mailings.models import Counters, Mailing, Message
 from tests import people
 from tests.crash.servers import Redis
-from tests.processes import running, wait_until
+from tests.processes import AGAIN, running, wait_until
 from users.models import User
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
 
 CELERY = (sys.executable, "-m", "celery", "-A", "smsmail")
-# Started again whenever it ends, as docker-compose.yml has it: kombu 5.7 gives a worker up
-# when Redis dies while it holds unacknowledged messages (AttributeError in restore_unacked).
-AGAIN = ("sh", "-c", 'while true; do "$@"; sleep 1; done', "again")
 WORKER = (*AGAIN, *CELERY, "worker", "--concurrency", "3", "--without-mingle", "--without-gossip")
 BEAT = (*AGAIN, *CELERY, "beat")
 PEOPLE = 3000

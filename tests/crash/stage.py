@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from django.conf import settings
 
 from tests.emulators import journal
 from tests.emulators.smsc_format import digits
-from tests.processes import ROOT, free_port, wait_until
+from tests.processes import AGAIN, ROOT, free_port, wait_until
 
 # Short, in the same order as in production; mailings.checks proves the order at every start.
 DEADLINES = {
@@ -112,14 +113,25 @@ class Stage:
         )
         wait_until(lambda: reachable(self.web_port), 30, "the web server")
 
-    def worker(self, at: str = "", *arguments: str) -> subprocess.Popen[str]:
-        return self.start("tests.crash.worker", *arguments, CRASH_AT=at)
+    def worker(self, at: str = "") -> subprocess.Popen[str]:
+        return self.start("tests.crash.worker", CRASH_AT=at)
+
+    def celery_worker(self, queue: str) -> subprocess.Popen[str]:
+        return self.start("tests.crash.worker", queue, before=AGAIN)
+
+    def celery_beat(self, schedule: str) -> None:
+        self.start("celery", "-A", "smsmail", "beat", f"--schedule={schedule}", before=AGAIN)
 
     def start(
-        self, module: str, *arguments: str, stdout: int | None = None, **environment: str
+        self,
+        module: str,
+        *arguments: str,
+        stdout: int | None = None,
+        before: Sequence[str] = (),
+        **environment: str,
     ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [*before, sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=self.environment | environment,
             stdout=stdout,

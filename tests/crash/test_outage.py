@@ -23,13 +23,13 @@ def test_redis_flushed_and_killed_and_postgresql_stopped_at_once_midway(tmp_path
         stage.launch()
         stage.serve()
         for number in (1, 2):  # two beats by mistake do no harm
-            stage.start("celery", "-A", "smsmail", "beat", f"--schedule={tmp_path}/beat{number}")
-        stage.worker("", "rows")
-        crew = [stage.worker("", "network") for _ in range(2)]
+            stage.celery_beat(f"{tmp_path}/beat{number}")
+        stage.celery_worker("rows")
+        crew = [stage.celery_worker("network") for _ in range(2)]
         wait_until(lambda: sum(stage.taken().values()) > 100, 30, "the first lots")
         redis.flush()
         kill(crew.pop())
-        stage.worker("", "network")
+        stage.celery_worker("network")
         wait_until(lambda: sum(stage.taken().values()) > 300, 30, "the next lots")
         postgres.stop()
         time.sleep(1)
