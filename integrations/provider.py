@@ -3,6 +3,7 @@
 A new provider is one file in providers/, one line in its registry, and recorded answers.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -149,7 +150,7 @@ class Trouble(Exception):
         self.raw = raw
 
 
-class Provider:
+class Provider(ABC):
     """One SMS service. Instances hold the credentials of one account, are made for one lot or one
     enquiry, may be used from several threads, and never touch the database (the simulator,
     whose table is its network, is the one exception).
@@ -202,12 +203,12 @@ class Provider:
         """What is wrong with the sender name by this provider's rules; '' when nothing is."""
         return ""
 
+    @abstractmethod
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         """Hand over; exactly one Verdict per message, whatever happens. Raises nothing for the
         network. No request starts after the deadline (http.clock() seconds): those are unsent.
         Phones within one call are distinct.
         """
-        raise NotImplementedError(self.slug)
 
     def can_schedule(self, at: datetime) -> bool:
         """Does it take a message now to send it at this time?"""
@@ -215,24 +216,25 @@ class Provider:
 
     def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
         """What the provider's books say. NOT_FOUND only where they were read completely; what
-        could not be learnt is left out. Raises Trouble when nothing could be read.
+        could not be learnt is left out. Raises Trouble when nothing could be read. Asked only of those
+        that can_look_up.
         """
         raise NotImplementedError(self.slug)
 
+    @abstractmethod
     def check_note(self, note: Note) -> bool:
         """Is this receipt really the provider's (signature or check value)? Constant time."""
-        raise NotImplementedError(self.slug)
 
+    @abstractmethod
     def read_receipts(self, note: Note) -> list[Report]:
         """Pure. [] when there is none; ValueError when it cannot be read."""
-        raise NotImplementedError(self.slug)
 
     def read_replies(self, note: Note) -> list[Reply]:
         """Pure. [] when there is none. Asked only of notes in which read_receipts finds none."""
         return []
 
     def balance(self) -> Balance:
-        """Raises Trouble."""
+        """Raises Trouble. Asked only of those that have one: has_balance."""
         raise NotImplementedError(self.slug)
 
     def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:

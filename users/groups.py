@@ -2,11 +2,12 @@
 would be missed in silence.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from . import rules
 from .models import Group, Segment, User, audit
 
 # Asked before a group is deleted: what goes by it in other rooms, each in words.
@@ -29,7 +30,9 @@ def uses(group: Group) -> list[str]:
 
 def asks_about(rule: object, group: Group) -> bool:
     """Does a stored rule, readable or not, name this group?"""
-    return str(group.pk) in _named(rule)
+    asked = (part.get("value") for part in rules.every_part(rule) if part.get("field") == "group")
+    named = (value[0] if isinstance(value, list) and value else value for value in asked)
+    return str(group.pk) in map(str, named)
 
 
 def delete(group: Group, by: User) -> list[str]:
@@ -42,14 +45,3 @@ def delete(group: Group, by: User) -> list[str]:
             audit(by, "group_deleted", f"group {group.pk}", name=group.name)
             Group.objects.filter(pk=group.pk).delete()
     return in_use
-
-
-def _named(rule: object) -> Iterator[str]:
-    if isinstance(rule, dict):
-        if rule.get("field") == "group":
-            value = rule.get("value")
-            yield str(value[0] if isinstance(value, list) and value else value)
-        rule = list(rule.values())
-    if isinstance(rule, list):
-        for each in rule:
-            yield from _named(each)

@@ -2,7 +2,7 @@
 sentence, written out again. What cannot be read is a BadRule in words. Whom it finds is in segments.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,16 @@ def read(raw: object, *, of: int | None = None) -> Rule:
         raise BadRule(_("This rule was not written by this version. Make it anew."))
     inside = {key: value for key, value in raw.items() if key != "version"}
     return _Reader(fields(), [] if of is None else [of]).node(inside, (), 1)
+
+
+def every_part(raw: object) -> Iterator[dict[str, Any]]:
+    """Everything that stands anywhere in a stored rule, readable or not."""
+    if isinstance(raw, dict):
+        yield raw
+        raw = list(raw.values())
+    if isinstance(raw, list):
+        for each in raw:
+            yield from every_part(each)
 
 
 def sentence(rule: Rule) -> str:

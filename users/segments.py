@@ -29,7 +29,7 @@ from django.utils import timezone
 from .conditions import Among
 from .counting import over_everybody, there_is_room
 from .models import Segment, User
-from .rules import SEGMENT, Inside, Join, Not, Rule, Test, read, sentence, written_out
+from .rules import SEGMENT, Inside, Join, Not, Rule, Test, every_part, read, sentence, written_out
 
 RECENT = 30  # seconds for which recent_count() remembers
 _NEVER = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
@@ -110,7 +110,11 @@ def recount(segment: Segment, seconds: float | None = None) -> int:
 def uses(segment_id: int) -> list[Segment]:
     """Segments in whose rule this one stands."""
     others = Segment.objects.exclude(pk=segment_id)
-    return [each for each in others if segment_id in set(_named(each.rule))]
+    return [
+        each
+        for each in others
+        if segment_id in (part.get(SEGMENT) for part in every_part(each.rule))
+    ]
 
 
 _watchers: list[Callable[[set[int]], list[str]]] = []
@@ -202,14 +206,3 @@ def _insides(rule: Rule) -> Iterator[int]:
         case Join():
             for part in rule.parts:
                 yield from _insides(part)
-
-
-def _named(raw: object) -> Iterator[int]:
-    """The segments named anywhere in a stored rule, readable or not."""
-    if isinstance(raw, dict):
-        if isinstance(raw.get(SEGMENT), int):
-            yield raw[SEGMENT]
-        raw = list(raw.values())
-    if isinstance(raw, list):
-        for each in raw:
-            yield from _named(each)

@@ -19,6 +19,7 @@ import socket
 import struct
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from email.message import Message
@@ -61,7 +62,7 @@ class Plan:
         return ""
 
 
-class Emulator:
+class Emulator(ABC):
     """One emulated provider on a port of its own: `with SmscEmulator() as smsc: smsc.url`."""
 
     def __init__(self, *, port: int = 0) -> None:
@@ -86,18 +87,20 @@ class Emulator:
             self.plan.slow = order.get("slow", self.plan.slow)
         return {"next": list(self.plan.next), "share": self.plan.share}
 
+    @abstractmethod
     def command(self, path: str) -> str:
         """The short name of what is asked."""
-        raise NotImplementedError
 
     def refusal(self, headers: Message) -> Reply | None:
         """The answer to a request whose headers name no login of ours; None lets it in."""
         return None
 
+    @abstractmethod
     def answer(self, command: str, query: str, body: bytes, content_type: str) -> Reply:
-        raise NotImplementedError
+        """To a request that was let in."""
 
     def error(self, number: int) -> Reply:
+        """The service's own way of saying no, with this number; a door that never goes wrong has none."""
         raise NotImplementedError
 
     def start(self) -> Self:
