@@ -53,7 +53,8 @@ class DraftForm(WhenForm):
         help_texts: ClassVar = {
             "name": _("For you and your colleagues. Recipients do not see it."),
             "only_confirmed": _(
-                "Leave out phones that were not confirmed by a code. Fewer errors, less money."
+                "Recommended: leaves out phones that were not confirmed by a code. "
+                "Fewer errors, less money."
             ),
             **link_options.HELP,
         }
