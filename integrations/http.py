@@ -12,7 +12,9 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache, partial
 from typing import Any
@@ -44,6 +46,8 @@ class Answer:
     body: str = ""
     failure: Failure | None = None
     error: str = ""  # the class of the error, never its text: that may hold an address or a phone
+    date: datetime | None = field(default=None, compare=False)  # the service's clock, when it says
+    retry_after: float | None = field(default=None, compare=False)  # seconds it wants us to wait
 
 
 class TooLate(Exception):
@@ -122,7 +126,13 @@ def _exchange(
                 timeout=(settings.CONNECT_TIMEOUT, line.seconds),
                 stream=True,
             ) as response:
-                return Answer(response.status_code, _read(response, line, cap))
+                date = _moment(response.headers.get("Date", ""))
+                return Answer(
+                    response.status_code,
+                    _read(response, line, cap),
+                    date=date,
+                    retry_after=_seconds(response.headers.get("Retry-After", ""), date),
+                )
     except Exception as error:  # noqa: BLE001  # whatever it is, the caller needs to know only one thing
         return _sorted(error, line)
     finally:
@@ -145,6 +155,28 @@ def _read(response: requests.Response, line: "_Line", cap: int) -> str:
     if line.was_cut:
         raise TooLong
     return held.decode("utf-8", "replace")
+
+
+def _moment(header: str) -> datetime | None:
+    """None for what is no date of HTTP (RFC 9110, 5.6.7): a service may write anything."""
+    try:
+        moment = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _seconds(header: str, date: datetime | None) -> float | None:
+    """Retry-After is a number of seconds or a date (RFC 9110, 10.2.3). A date is counted from the
+    service's own Date, since our clock may differ.
+    """
+    header = header.strip()
+    if header.isascii() and header.isdecimal():
+        return float(header[:9])
+    until = _moment(header)
+    if until is None:
+        return None
+    return max(0.0, (until - (date or datetime.now(UTC))).total_seconds())
 
 
 def _sorted(error: Exception, line: "_Line") -> Answer:

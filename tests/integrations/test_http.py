@@ -190,6 +190,35 @@ def test_it_reads_an_answer_that_ends_with_the_connection(peer: Peer) -> None:
     assert send(peer(answering(OK + b"\r\nfine"))) == Answer(200, "fine")
 
 
+@pytest.mark.parametrize(
+    ("headers", "date", "seconds"),
+    [
+        (
+            b"Date: Sat, 28 Nov 2026 11:00:00 GMT\r\nRetry-After: 90\r\n",
+            datetime(2026, 11, 28, 11, tzinfo=UTC),
+            90,
+        ),
+        (
+            b"Date: Sat, 28 Nov 2026 11:00:00 GMT\r\nRetry-After: Sat, 28 Nov 2026 11:02:00 GMT\r\n",
+            datetime(2026, 11, 28, 11, tzinfo=UTC),
+            120,
+        ),
+        (b"Date: yesterday\r\nRetry-After: soon\r\n", None, None),
+        (b"Retry-After: -5\r\n", None, None),
+        (b"Retry-After: Sat, 01 Jan 2000 00:00:00 GMT\r\n", None, 0),
+        (b"Date: Sat, 99 Nov 99999 11:00:00 GMT\r\n", None, None),
+        (b"", None, None),
+    ],
+)
+def test_it_tells_the_services_clock_and_how_long_it_wants_us_to_wait(
+    peer: Peer, headers: bytes, date: datetime | None, seconds: float | None
+) -> None:
+    start = b"HTTP/1.1 429 Too Many\r\nConnection: close\r\n"
+    answer = send(peer(answering(start + headers + b"\r\nlater")))
+    assert (answer.status, answer.body, answer.date) == (429, "later", date)
+    assert answer.retry_after == seconds
+
+
 def test_it_uses_no_proxy_of_the_environment(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert send(peer(answering(OK + b"Content-Length: 2\r\n\r\nok"))).status == 200
