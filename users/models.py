@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from . import refusals
 from .rights import STAFF, Right, Role, rights_of
 
 
@@ -298,6 +299,11 @@ class Reply(models.Model):
 
     def __str__(self) -> str:
         return f"reply {self.pk}"
+
+    @property
+    def may_refuse(self) -> bool:
+        """It looks like a refusal and was not obeyed: staff decides."""
+        return refusals.verdict_of(self.text) == refusals.Verdict.MAYBE
 
 
 class AuditEvent(models.Model):

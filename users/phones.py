@@ -1,95 +1,181 @@
-"""A phone as people type it -> E.164, or a named complaint. Pure: no database, no network.
+"""A phone as people type it -> E.164 with a verdict, or a named complaint. Pure: no database, no network.
 
 Whether the number answers is the SMS service's to say; here it only has to exist in a numbering plan.
 """
 
-import re
-import unicodedata
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+from typing import NamedTuple
 
 import phonenumbers
-from django.db.models import TextChoices
-from django.utils.translation import gettext_lazy as _
-from phonenumbers import PhoneNumberFormat, ValidationResult
+from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
 
+from .phone_typing import LONGEST_TYPED, BadPhone, Complaint, Digits, digits_of
 
-class Complaint(TextChoices):
-    """What is wrong with a phone, in words for whoever typed it."""
+__all__ = [
+    "LONGEST_TYPED",
+    "BadPhone",
+    "Complaint",
+    "Reading",
+    "Verdict",
+    "normalize",
+    "understand",
+]
 
-    EMPTY = "empty", _("There is no phone here.")
-    SEVERAL = "several", _("These are several phones. Write one.")
-    LETTERS = "letters", _("A phone has only digits. Remove the letters and other signs.")
-    TOO_SHORT = "too_short", _("Digits are missing.")
-    TOO_LONG = "too_long", _("There are too many digits.")
-    NO_SUCH_COUNTRY = "no_such_country", _("There is no country with this code.")
-    NO_SUCH_NUMBER = (
-        "no_such_number",
-        _("There are no such numbers in this country. Check every digit."),
-    )
-
-
-class BadPhone(ValueError):
-    """Not a phone. The complaint says why; the phone itself is not in the text, for the logs."""
-
-    def __init__(self, complaint: Complaint) -> None:
-        super().__init__(complaint.value)
-        self.complaint = complaint
-
-
-LONGEST_TYPED = 64
 LONGEST_E164 = 16  # the plus and 15 digits
-SEPARATORS = re.compile(r"[,;/\\|\n]")
-# What people put between digits: any space or dash, brackets, dots, and invisible marks from copying.
-DECORATION = re.compile(
-    r"[\s()\[\].·~_\-\u2010-\u2015\u2212\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)
+
+
+class Verdict(StrEnum):
+    """How sure it is that this phone was meant."""
+
+    UNDERSTOOD = "understood"
+    REPAIRED = "repaired"  # it can mean nothing else, but somebody may want to see it
+    AMBIGUOUS = (
+        "ambiguous"  # a phone of another country is written just so; the likelier one is taken
+    )
+    CUT_OFF = "cut_off"
+    SEVERAL = "several"
+    BAD = "bad"
+
+
+class Reading(NamedTuple):
+    """What was made of a typed phone: a phone, or a complaint."""
+
+    verdict: Verdict
+    phone: str = ""  # E.164
+    complaint: Complaint | None = None
+
+
+_UNUSABLE = {Complaint.CUT_OFF: Verdict.CUT_OFF, Complaint.SEVERAL: Verdict.SEVERAL}
+
+
+def understand(raw: str, country: str) -> Reading:
+    """country (two letters) is for phones written without one. Raises nothing."""
+    try:
+        return _understood(raw, country)
+    except BadPhone as bad:
+        return Reading(_UNUSABLE.get(bad.complaint, Verdict.BAD), complaint=bad.complaint)
 
 
 def normalize(raw: str, country: str) -> str:
-    """E.164 with '+'. country (two letters) is for phones written without one. Raises BadPhone.
+    """E.164 with '+', of whatever understand() finds one phone in. Raises BadPhone."""
+    return _understood(raw, country).phone
 
-    What is typed is tried as it stands, then with the repairs of usual slips: the plus lost
-    (380...), 00 for plus, the plus before the national 8 (+8 998...).
+
+def _understood(raw: str, country: str) -> Reading:
+    """What is typed is tried as it stands, then with the repairs of usual slips: the plus lost
+    (380...), 00 for plus, the plus before the national 8 (+8 998...), a prefix written twice.
     """
-    complaints = []
-    for text, region in _readings(*_digits(raw), country):
+    typed = digits_of(raw)
+    bad: list[BadPhone] = []
+    for reading in _readings(typed, country):
         try:
-            return _read(text, region)
-        except BadPhone as bad:
-            complaints.append(bad)
-    # The first reading is what was most likely meant, so its complaint helps most.
-    raise complaints[0]
+            phone = _read(reading.text, reading.region)
+        except BadPhone as met:
+            bad.append(met)
+        else:
+            if _is_ambiguous(typed, phone, country):
+                return Reading(Verdict.AMBIGUOUS, phone)
+            repaired = typed.repaired or reading.repaired
+            return Reading(Verdict.REPAIRED if repaired else Verdict.UNDERSTOOD, phone)
+    raise _most_helpful(bad, typed, country)
 
 
-def _readings(digits: str, plus: bool, country: str) -> list[tuple[str, str | None]]:
+class _Candidate(NamedTuple):
+    text: str
+    region: str | None
+    repaired: bool = False
+
+
+def _readings(typed: Digits, country: str) -> Iterator[_Candidate]:
     """What the digits may mean, likeliest first. A repair must never turn the mistyped phone of
     one country into the true phone of another: what starts with the national prefix is national.
     """
-    abroad, at_home = (f"+{digits}", None), (digits, country)
+    digits = typed.digits
+    abroad, at_home = _Candidate(f"+{digits}", None), _Candidate(digits, country)
+    if typed.plus:
+        yield abroad
+        if _is_national(digits, country):
+            yield at_home._replace(repaired=True)
+    elif digits.startswith("00"):
+        yield _Candidate(f"+{digits.lstrip('0')}", None)
+        yield at_home
+    elif _is_national(digits, country):
+        yield at_home
+    elif _has_own_code(digits, country):
+        yield from (abroad, at_home)
+    else:
+        yield from (at_home, abroad)
+    yield from _without_a_doubled_prefix(typed, country)
+
+
+def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_Candidate]:
+    """8 8 916..., 8 7 916..., +7 7 916..., +7 (0) 916...: right only without the first, or the zero."""
+    prefix, code = _prefix(country), _code(country)
+    digits = typed.digits
+    for first in filter(None, (prefix, code)):
+        rest = digits.removeprefix(first)
+        if rest != digits and rest.startswith(tuple(filter(None, (prefix, code)))):
+            yield _Candidate(f"+{code}{_national_part(rest, country)}", None, repaired=True)
+    if typed.plus and len(typed.groups) > 2 and typed.groups[1] == "0":
+        yield _Candidate(f"+{typed.groups[0]}{''.join(typed.groups[2:])}", None, repaired=True)
+
+
+def _national_part(digits: str, country: str) -> str:
+    prefix, code = _prefix(country), _code(country)
+    for first in filter(None, (prefix, code)):
+        if digits.startswith(first):
+            return digits.removeprefix(first)
+    return digits
+
+
+def _has_own_code(digits: str, country: str) -> bool:
+    """Typed without the national prefix, it begins with the country's own code: then the code is
+    likelier than the same digits of a land line (491512... is no number of the town 04915).
+    """
+    code = _code(country)
+    if not code or not digits.startswith(code):
+        return False
+    kind = _kind(digits, country)
+    return kind is None or (
+        kind != PhoneNumberType.MOBILE and _kind(f"+{digits}", None) is not None
+    )
+
+
+def _is_ambiguous(typed: Digits, phone: str, country: str) -> bool:
+    """Without a plus, it is read as a land line at home and would be a mobile phone abroad."""
+    if typed.plus or phone == f"+{typed.digits}":
+        return False
+    at_home = _kind(phone, None) == PhoneNumberType.FIXED_LINE
+    return at_home and _kind(f"+{typed.digits}", None) == PhoneNumberType.MOBILE
+
+
+def _kind(text: str, region: str | None) -> int | None:
+    """Its PhoneNumberType; None for what is no number there."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    valid = phonenumbers.is_valid_number(number)
+    return phonenumbers.number_type(number) if valid else None
+
+
+def _is_national(digits: str, country: str) -> bool:
+    prefix = _prefix(country)
+    return bool(prefix) and digits.startswith(prefix)
+
+
+@cache
+def _prefix(country: str) -> str:
+    """What is dialled before a number inside the country ('8' in Russia); '' where nothing is."""
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(country)
-    prefix = metadata and metadata.national_prefix
-    national = bool(prefix) and digits.startswith(prefix or "")
-    if plus:
-        return [abroad, at_home] if national else [abroad]
-    if digits.startswith("00"):
-        return [(f"+{digits.lstrip('0')}", None), at_home]
-    return [at_home] if national else [at_home, abroad]
+    return (metadata and metadata.national_prefix) or ""
 
 
-def _digits(raw: str) -> tuple[str, bool]:
-    """The digits alone, and whether a plus stood before them."""
-    text = unicodedata.normalize("NFKC", raw[: LONGEST_TYPED + 1]).strip()
-    bare = DECORATION.sub("", text)
-    if not bare.strip("+"):
-        raise BadPhone(Complaint.EMPTY)
-    if SEPARATORS.search(text) or "+" in bare[1:]:
-        raise BadPhone(Complaint.SEVERAL)
-    plus = bare.startswith("+")
-    digits = bare.removeprefix("+")
-    if not digits.isascii() or not digits.isdigit():
-        raise BadPhone(Complaint.LETTERS)
-    if len(raw) > LONGEST_TYPED:
-        raise BadPhone(Complaint.TOO_LONG)
-    return digits, plus
+@cache
+def _code(country: str) -> str:
+    return str(phonenumbers.country_code_for_region(country) or "")
 
 
 POSSIBLE = {
@@ -115,6 +201,30 @@ def _read(text: str, region: str | None) -> str:
             raise BadPhone(Complaint.TOO_LONG)
         return phone
     raise BadPhone(_complaint(number))
+
+
+def _most_helpful(bad: list[BadPhone], typed: Digits, country: str) -> BadPhone:
+    """The first reading is what was most likely meant, so its complaint helps most. But two phones are
+    not one with too many digits, nor is a number that has the right length in another reading.
+    """
+    first = bad[0]
+    if first.complaint != Complaint.TOO_LONG:
+        return first
+    if _is_two_phones(typed.groups, country):
+        return BadPhone(Complaint.SEVERAL)
+    return next((each for each in bad if each.complaint == Complaint.NO_SUCH_NUMBER), first)
+
+
+def _is_two_phones(groups: tuple[str, ...], country: str) -> bool:
+    for place in range(1, len(groups)):
+        halves = "".join(groups[:place]), "".join(groups[place:])
+        if all(len(half) >= 7 and _is_phone(half, country) for half in halves):
+            return True
+    return False
+
+
+def _is_phone(digits: str, country: str) -> bool:
+    return _kind(digits, country) is not None or _kind(f"+{digits}", None) is not None
 
 
 def _complaint(number: phonenumbers.PhoneNumber) -> Complaint:

@@ -9,21 +9,12 @@ from typing import NamedTuple
 
 from django.db.models import Min, Q
 
-from . import consent
+from . import consent, refusals
 from .models import OptOut, Reply, User
 
 SHOWN = 20  # on a person's page
 LONGEST = 2000  # characters that are kept; an SMS of 10 parts has 1,530
 E164 = re.compile(r"\+[0-9]{5,15}")
-
-# The whole answer, without case and punctuation: "we have got to STOP this bill" is no refusal.
-STOP_WORDS = frozenset(
-    {
-        *("стоп", "стоп смс", "отписка", "отписаться", "отпишите", "отпишите меня"),
-        *("stop", "stop sms", "stop all", "stopall"),
-        *("unsubscribe", "unsubscribe me", "opt out", "optout"),
-    }
-)
 
 
 class Written(NamedTuple):
@@ -71,8 +62,7 @@ def replies_of(person: User) -> list[Reply]:
 
 
 def is_stop(text: str) -> bool:
-    words = re.findall(r"\w+", text[:LONGEST].casefold())
-    return " ".join(words) in STOP_WORDS
+    return refusals.verdict_of(text) == refusals.Verdict.REFUSAL
 
 
 def _fresh(written: Sequence[Written]) -> list[Written]:
