@@ -47,6 +47,10 @@ class Account(models.Model):
     rest_raw = models.CharField(max_length=64, blank=True)
     rest_since = models.DateTimeField(null=True, blank=True)
 
+    # When the service first took these settings: a check, a test or a batch went well. Null: nothing has
+    # shown it since they were entered, or it has refused them.
+    proven_at = models.DateTimeField(null=True, blank=True)
+
     balance = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
     balance_currency = models.CharField(max_length=3, blank=True)  # the service's own
     balance_at = models.DateTimeField(null=True, blank=True)
@@ -65,6 +69,16 @@ class Account(models.Model):
         if not self.rest_reason:
             return None
         return (Reason(self.rest_reason) if self.rest_reason in set(Reason) else Reason.OTHER).about
+
+    @property
+    def is_refused(self) -> bool:
+        """It was tried, and the service did not take these settings."""
+        return self.proven_at is None and bool(self.rest_reason)
+
+    @property
+    def shown_currency(self) -> str:
+        """Of its balance: the service's own, where it names one."""
+        return self.balance_currency or self.currency
 
     @property
     def balance_is_low(self) -> bool:

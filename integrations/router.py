@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from users import consent
@@ -19,7 +20,7 @@ from . import providers
 from .http import clock
 from .models import Account, Receipt, Routing, SimulatedSms
 from .provider import Balance, Credentials, Outcome, Provider, Sms, Trouble, Verdict
-from .reasons import Reason
+from .reasons import Fault, Reason
 
 # How long an account rests after the first, second, ... trouble in a row, in settings.REST.
 RESTS = (1, 2, 4, 10)
@@ -145,6 +146,7 @@ def connect(
             "warn_below": warn_below,
             "balance": None,
             "balance_at": None,
+            "proven_at": timezone.now() if provider.pretends else None,
             **_AWAKE,
             **_NO_TROUBLE,
         },
@@ -169,7 +171,11 @@ def check(account: Account) -> Balance | None:
     An account that rested because of money or login wakes up when the check succeeds.
     """
     provider = provider_of(account)
-    balance = provider.balance() if provider.has_balance else None
+    try:
+        balance = provider.balance() if provider.has_balance else None
+    except Trouble as trouble:
+        _doubt(account, trouble.reason, trouble.raw)
+        raise
     if balance is not None:
         _write_down(account, balance)
     wake(account.id)
@@ -199,6 +205,8 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict
     )
     if verdict.outcome == Outcome.TAKEN:
         wake(account.id)
+    elif verdict.reason is not None:
+        _doubt(account, verdict.reason, verdict.raw)
     audit(by, "account_tried", f"account {account.provider}", outcome=verdict.outcome.value)
     return verdict
 
@@ -225,8 +233,22 @@ def rest(account_id: int, reason: Reason, raw: str) -> None:
 
 
 def wake(account_id: int) -> None:
-    """It works again. Writes nothing when nothing was wrong: this is asked after every lot."""
-    Account.objects.filter(id=account_id, failures__gt=0).update(**_AWAKE)
+    """It works. Writes nothing when that was known: this is asked after every lot."""
+    news = Q(failures__gt=0) | Q(proven_at__isnull=True)
+    Account.objects.filter(news, id=account_id).update(
+        **_AWAKE, proven_at=Coalesce("proven_at", timezone.now())
+    )
+
+
+def _doubt(account: Account, reason: Reason, raw: str) -> None:
+    """The service was asked by a person and did not take these settings: the page says so until it takes
+    them. It does not rest: only what waits for it may decide that.
+    """
+    if reason.about.fault != Fault.ACCOUNT:
+        return
+    Account.objects.filter(id=account.id).update(
+        proven_at=None, rest_reason=reason, rest_raw=raw[:64], rest_since=timezone.now()
+    )
 
 
 _AWAKE = {"failures": 0, "resting_until": None}

@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import formats
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
@@ -21,6 +20,7 @@ from .provider import Balance, Outcome, Trouble, Verdict
 from .providers import simulator
 from .reasons import Reason
 from .standing import Service, services
+from .templatetags.money import money
 
 
 def _find(slug: str) -> Service:
@@ -61,9 +61,11 @@ def integration(request: SignedIn, slug: str) -> HttpResponse:
             per_second=form.cleaned_data["per_second"] or 0,
             warn_below=form.cleaned_data.get("warn_below"),
         )
-        messages.success(
-            request, _("Saved. Press “Check” to see whether the service accepts the settings.")
-        )
+        if service.has_balance:
+            said = _("Saved. Press “Check” to see whether the service accepts the settings.")
+        else:
+            said = _("Saved. Send a test to see whether the service accepts the settings.")
+        messages.success(request, said)
         return redirect("integration", slug)
     return _settings(request, service, form, TryForm(initial={"phone": request.user.phone}))
 
@@ -100,11 +102,7 @@ def integration_check(request: SignedIn, slug: str) -> HttpResponse:
 def _held(balance: Balance | None) -> str:
     if balance is None:
         return ""
-    amount = formats.number_format(balance.amount, 2)
-    return _("Balance: %(amount)s %(currency)s.") % {
-        "amount": amount,
-        "currency": balance.currency,
-    }
+    return _("Balance: %(amount)s.") % {"amount": money(balance.amount, balance.currency)}
 
 
 @require_POST

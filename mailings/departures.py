@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Max, Min, Q, QuerySet, Sum
 from django.utils import timezone
 
+from integrations.models import Account
 from integrations.provider import Provider
 from users.phone_zones import zone_of
 
@@ -205,6 +206,12 @@ def kept(mailing: Mailing) -> int:
     lots = _kept_lots(mailing).values("id")
     open_ = [Message.Status.ACCEPTED, Message.Status.UNKNOWN]
     return Message.objects.filter(dispatch__in=lots, status__in=open_).count()
+
+
+def kept_at(account: Account) -> Waiting:
+    """What one service keeps until a time to come, of all mailings: as kept_there() has it."""
+    gone = Dispatch.objects.filter(account=account).exclude(state=Dispatch.State.WAITING)
+    return _waiting(gone.filter(send_at__gt=timezone.now()), "send_at")
 
 
 def _kept_lots(mailing: Mailing) -> QuerySet[Dispatch]:

@@ -50,7 +50,7 @@ class Split:
 
     stopped: int
     gone: int
-    kept: int = 0  # of those gone: the service keeps them until their time
+    kept: int = 0  # neither: the service has them, and keeps them until their time
 
 
 def launch(
@@ -159,10 +159,11 @@ def split(mailing: Mailing) -> Split:
     in_hand = mailing.dispatches.filter(state=Dispatch.State.HANDING)
     leaving = Message.objects.filter(dispatch__in=in_hand, status=Status.WAITING).count()
     to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
+    kept = departures.kept(mailing)
     return Split(
         stopped=max(counters.waiting - leaving, 0) + to_come,
-        gone=counters.gone + leaving,
-        kept=departures.kept(mailing),
+        gone=counters.gone + leaving - kept,
+        kept=kept,
     )
 
 

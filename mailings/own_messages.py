@@ -45,4 +45,4 @@ def _of(person: User, before: str) -> reports.Page:
         status__in=Message.TAKEN,
         mailing__kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
     )
-    return reports.page_of(rows, before)
+    return reports.page_of(rows.select_related("dispatch"), before)

@@ -4,7 +4,7 @@ Numbers of statuses come from Counters alone, never from counting messages.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -23,6 +23,7 @@ from users import phones, rules
 from users.models import AuditEvent, User
 
 from .models import Click, Counters, Mailing, Message
+from .models.message import AT_THE_SERVICE
 
 PAGE = 50
 Status = Message.Status
@@ -96,24 +97,33 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """What the last thirty days came to."""
+    """What the last thirty days came to: handed over = delivered + failed + open."""
 
     mailings: int
-    sent: int
+    handed_over: int
     delivered: int
     failed: int
     price: Decimal
 
     @property
+    def open(self) -> int:
+        """On the way, without a report, or of unknown fate."""
+        return self.handed_over - self.delivered - self.failed
+
+    @property
     def share(self) -> int:
-        return percent(self.delivered, self.delivered + self.failed)
+        return percent(self.delivered, self.handed_over)
 
 
 # --- figures ----------------------------------------------------------------------------------
-def figures(counters: Counters) -> list[Figure]:
-    """The four that are always shown, and those that are not zero."""
+def figures(counters: Counters, kept: int = 0) -> list[Figure]:
+    """The four that are always shown, and those that are not zero. kept: messages that the service keeps
+    until a time to come. When it has sent none of them yet, they are not on the way.
+    """
     shown = []
     for part in PARTS:
+        if part.slug == "sent" and 0 < counters.accepted <= kept:
+            part = replace(part, label=AT_THE_SERVICE)
         count = counters.of(*part.statuses)
         if count or part.slug in ALWAYS_SHOWN:
             of = 0 if part.slug == "skipped" else counters.to_send
@@ -153,12 +163,12 @@ def month() -> Month:
     counters = Counters.objects.filter(
         mailing__kind=Mailing.Kind.MAILING, mailing__launched_at__gte=since
     )
-    columns = [*(Message.TAKEN | Message.FAILED), "price"]
+    columns = [*Message.HANDED_OVER, "price"]
     sums = counters.aggregate(mailings=Count("pk"), **{each: Sum(each) for each in columns})
     found = {name: value or 0 for name, value in sums.items()}
     return Month(
         mailings=found["mailings"],
-        sent=sum(found[each] for each in Message.TAKEN),
+        handed_over=sum(found[each] for each in Message.HANDED_OVER),
         delivered=found[Status.DELIVERED],
         failed=sum(found[each] for each in Message.FAILED),
         price=Decimal(found["price"]),
@@ -215,7 +225,7 @@ class Selection:
 
     def of(self, mailing: Mailing) -> QuerySet[Message]:
         # A person may have been deleted since: the message stays, its user is then None.
-        rows = Message.objects.filter(mailing=mailing).select_related("user")
+        rows = Message.objects.filter(mailing=mailing).select_related("user", "dispatch")
         if self.part is not None:
             rows = rows.filter(status__in=self.part.statuses)
         if self.reason:

@@ -155,7 +155,9 @@ def delete(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _said(split: lifecycle.Split) -> str:
-    if not split.gone:  # while the list is drawn up, how many would have followed is not known
+    if (
+        not split.gone and not split.kept
+    ):  # while the list is drawn up, how many would have followed is not known
         return _("Cancelled: nothing had gone yet.")
     words = ngettext(
         "Cancelled: %(stopped)s message stopped, %(gone)s had already gone.",
@@ -165,7 +167,7 @@ def _said(split: lifecycle.Split) -> str:
     said = words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
     if not split.kept:
         return said
-    kept = _("Of these the service keeps %(kept)s until the time set.")
+    kept = _("The service keeps %(kept)s until the time set, and sends them then.")
     return f"{said} {kept % {'kept': localize(split.kept)}}"
 
 

@@ -14,7 +14,7 @@ from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import arrivals, click_reports, reports, second_person, unresolved
+from . import arrivals, click_reports, departures, reports, second_person, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
 from .repeats import sent_lately
@@ -106,7 +106,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
     chosen = reports.Selection.read(request.GET.dict())
     context = {
         "mailing": row,
-        "figures": reports.figures(row.counters),
+        "figures": reports.figures(row.counters, kept=departures.kept_there(row).messages),
         "chosen": chosen,
         "reason": Reason(chosen.reason).about if chosen.reason else None,
         "page": reports.page_of(chosen.of(row), request.GET.get("before", "")),
@@ -142,18 +142,18 @@ def message(request: SignedIn, pk: int) -> HttpResponse:
 
 def progress(row: Mailing) -> dict[str, Any]:
     """What the moving part of the page shows."""
-    counters = row.counters
+    counters, clock = row.counters, clock_of(row)
     questions = unresolved.open_questions(row) if counters.unknown else 0
     return {
         "counters": counters,
         "questions": questions,
         "asking": max(counters.unknown - questions, 0),
-        "figures": reports.figures(counters),
+        "figures": reports.figures(counters, kept=clock.there.messages),
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),
         "trouble": row.trouble_about,
         "watching": arrivals.watching(row) if row.watches else None,
-        "clock": clock_of(row),
+        "clock": clock,
         **_why(row),
         **service(),
     }

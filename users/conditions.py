@@ -195,7 +195,12 @@ _CLEAN: dict[Kind, Callable[[Field, Any], Any]] = {
 
 
 def _chosen(field: Field, value: str) -> str:
-    return f"“{field.called(value) or value}”"
+    return _quoted(field.called(value) or value)
+
+
+def _quoted(words: str) -> str:
+    """In the quotation marks of the reader's language."""
+    return _("“%(words)s”") % {"words": words}
 
 
 def _day(value: str) -> str:
@@ -204,7 +209,7 @@ def _day(value: str) -> str:
 
 _SAY: dict[Kind, Callable[[Field, Any], str]] = {
     Kind.NONE: lambda field, value: "",
-    Kind.TEXT: lambda field, value: f"“{value}”",
+    Kind.TEXT: lambda field, value: _quoted(value),
     Kind.NUMBER: lambda field, value: str(number_format(value)),
     Kind.DATE: lambda field, value: _day(value),
     Kind.TWO_DATES: lambda field, value: f"{_day(value[0])} – {_day(value[1])}",

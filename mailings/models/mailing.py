@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -222,6 +223,11 @@ class Dispatch(models.Model):
 
     def __str__(self) -> str:
         return f"dispatch {self.pk}"
+
+    @property
+    def is_kept(self) -> bool:
+        """The service keeps it until a time to come: what it has taken has not left yet."""
+        return self.send_at is not None and self.send_at > timezone.now()
 
     @staticmethod
     def new_reference() -> str:

@@ -17,6 +17,9 @@ from mailings.sealed import hidden
 
 from .mailing import Dispatch, Mailing
 
+# Taken by the service, which keeps it until a time set: it has not left yet.
+AT_THE_SERVICE = pgettext_lazy("message", "At the service, waits for its time")
+
 
 class Message(models.Model):
     """One recipient of one mailing: exactly one row. Its status is changed by ledger.move() only.
@@ -40,7 +43,7 @@ class Message(models.Model):
 
     class Status(models.TextChoices):
         WAITING = "waiting", pgettext_lazy("message", "Waiting")
-        ACCEPTED = "accepted", pgettext_lazy("message", "Sent")
+        ACCEPTED = "accepted", pgettext_lazy("message", "On the way")
         DELIVERED = "delivered", pgettext_lazy("message", "Delivered")
         UNDELIVERED = "undelivered", pgettext_lazy("message", "Not delivered")
         EXPIRED = "expired", pgettext_lazy("message", "Expired")
@@ -56,6 +59,8 @@ class Message(models.Model):
     )
     OPEN = frozenset({Status.WAITING, Status.ACCEPTED, Status.UNKNOWN})
     FINAL = frozenset(set(Status) - OPEN)
+    # A service has answered for them, or may have taken them.
+    HANDED_OVER = TAKEN | {Status.REFUSED, Status.UNKNOWN}
     # What the statistics call "Error": it should have arrived and did not.
     FAILED = frozenset({Status.UNDELIVERED, Status.EXPIRED, Status.REFUSED})
 
@@ -137,6 +142,8 @@ class Message(models.Model):
 
     @property
     def status_label(self) -> str | Promise:
+        if self.status == self.Status.ACCEPTED and self.dispatch and self.dispatch.is_kept:
+            return AT_THE_SERVICE
         return self.Status(self.status).label
 
 
@@ -208,7 +215,7 @@ class Counters(models.Model):
     @property
     def gone(self) -> int:
         """Handed over: taken by a provider, or refused by it, or unknown."""
-        return self.of(*Message.TAKEN, Message.Status.REFUSED, Message.Status.UNKNOWN)
+        return self.of(*Message.HANDED_OVER)
 
     @property
     def failed(self) -> int:

@@ -1,19 +1,22 @@
-"""How a mailing's states, a message's statuses and money look on a page."""
+"""How a mailing's states and a message's statuses look on a page."""
 
 import unicodedata
-from decimal import Decimal
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
-from django.conf import settings
-from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from integrations.models import Account
+from integrations.templatetags.money import money
+from mailings import departures
 from mailings.models import Counters, Mailing, Message
 from mailings.reports import spread
+from users.models import LinkSignIn
 
 register = template.Library()
+register.filter(money)
 
 State, Status = Mailing.State, Message.Status
 # value -> tone (colour) and icon
@@ -41,7 +44,6 @@ STATUSES: dict[str, tuple[str, str]] = {
     Status.CANCELLED: ("quiet", "stop"),
     Status.SKIPPED: ("quiet", "minus"),
 }
-SIGNS = {"RUB": "₽", "USD": "$", "EUR": "€", "KZT": "₸", "BYN": "Br", "UAH": "₴"}
 
 
 @register.inclusion_tag("components/badge.html")
@@ -49,6 +51,8 @@ def state_badge(mailing: Mailing) -> dict[str, Any]:
     if mailing.kind == Mailing.Kind.NOTIFICATION:
         on = mailing.state == State.SENDING
         return _badge(("good", "check") if on else ("quiet", "minus"), _("On") if on else _("Off"))
+    if mailing.state == State.SCHEDULED and mailing.starts_at is None:
+        return _badge(STATES[mailing.state], _("About to start"))  # the minute of the countdown
     return _badge(STATES[mailing.state], State(mailing.state).label)
 
 
@@ -68,14 +72,21 @@ def spread_bar(counters: Counters, thin: bool = False) -> dict[str, Any]:
     return {"slices": spread(counters), "thin": thin}
 
 
-@register.filter
-def money(amount: Decimal, currency: str = "") -> str:
-    """10,030.50 ₽: grouped as the reader writes numbers; no cents where there are none."""
-    currency = currency or settings.CURRENCY
-    amount = amount.quantize(Decimal("0.01"))
-    places = 0 if amount == amount.to_integral_value() else 2
-    number = number_format(amount, decimal_pos=places, force_grouping=True)
-    return f"{number}\u00a0{SIGNS.get(currency, currency)}"
+@register.simple_tag
+def kept_at(account: Account) -> departures.Waiting:
+    """What this service keeps until a time to come."""
+    return departures.kept_at(account)
+
+
+@register.simple_tag
+def mailings_of(sign_ins: Iterable[LinkSignIn]) -> list[tuple[LinkSignIn, Mailing | None]]:
+    """Each sign-in by a link with the mailing whose link it was: one query for all of them."""
+    listed = list(sign_ins)
+    numbers = {each.number for each in listed if each.number.isdecimal()}
+    found = Mailing.objects.in_bulk([int(number) for number in numbers])
+    return [
+        (each, found.get(int(each.number)) if each.number.isdecimal() else None) for each in listed
+    ]
 
 
 @register.filter

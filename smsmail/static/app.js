@@ -70,6 +70,20 @@ document.addEventListener("click", (event) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
+// A button with data-copy puts what stands in the field it names on the clipboard. It is hidden where that
+// is not allowed: without JavaScript, and over plain HTTP from another machine.
+if (navigator.clipboard) {
+  document.querySelectorAll("[data-copy]").forEach((button) => (button.hidden = false));
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const field = document.getElementById(button.dataset.copy);
+    await navigator.clipboard.writeText(field.value);
+    field.select();
+    button.querySelector("span").textContent = button.dataset.copied;
+  });
+}
+
 // A draft that has been sent off is no longer kept: this page is what followed it. Signed out on the
 // way, the page is the sign-in, and what was typed must still come back.
 const sent = sessionStorage.getItem("sent");

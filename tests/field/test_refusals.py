@@ -6,6 +6,7 @@ what Russian speakers write.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -198,8 +199,9 @@ def test_any_text_has_a_verdict(sign: str) -> None:
 
 @pytest.mark.django_db
 def test_one_that_may_refuse_is_shown_with_a_button(
-    as_: Callable[[User], Client], maria: User
+    as_: Callable[[User], Client], maria: User, settings: Any
 ) -> None:
+    settings.LANGUAGE_CODE = "en"
     anna = people.person("anna", phone="+79980000007")
     at = anna.date_joined
     replies.keep([replies.Written("1", anna.phone, "как отписаться?", at, "smsc")])

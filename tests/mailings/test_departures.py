@@ -210,7 +210,7 @@ class TestTheJournals:
         handed_over()
         clock.move_to(NOON + 2 * HOUR + SECOND)
         split = lifecycle.cancel(mailing, olga)
-        assert (split.stopped, split.gone, split.kept) == (0, 3, 3)
+        assert (split.stopped, split.gone, split.kept) == (0, 0, 3)
         assert len(smsc_emulator.accepted) == 3
 
 

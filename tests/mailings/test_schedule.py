@@ -359,7 +359,7 @@ def test_what_is_handed_over_is_said_and_can_be_asked_back(
     address = f"/mailings/{mailing.pk}/recall/"
     assert "The service keeps until their time 3" in text_of(as_(manager).get(address))
     cancel = text_of(as_(manager).get(f"/mailings/{mailing.pk}/cancel/"))
-    assert "Have already gone 3 of these the service keeps until their time 3" in cancel
+    assert "Have already gone 0 The service keeps until their time 3" in cancel
     answer = as_(manager).post(address, follow=True)
     assert "asked to give back 3 messages" in text_of(answer)
     assert "About 3 more it is still being asked." in text_of(answer)
@@ -410,5 +410,5 @@ def test_the_split_of_a_cancellation_names_what_waits_at_the_service(
     formed(mailing)
     ground.sent(Outcome.TAKEN)
     answer = text_of(as_(manager).post(f"/mailings/{mailing.pk}/cancel/", follow=True))
-    assert "0 messages stopped, 3 had already gone." in answer
-    assert "Of these the service keeps 3 until the time set." in answer
+    assert "0 messages stopped, 0 had already gone." in answer
+    assert "The service keeps 3 until the time set, and sends them then." in answer
