@@ -118,7 +118,7 @@ class Witness:
     earlier: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rival:
     """Another message of ours that may stand in the same place of the books: nobody told its id."""
 
