@@ -34,9 +34,9 @@ def is_current(account: Account, login: str) -> bool:
 def credentials_of(account: Account, login: str) -> dict[str, str]:
     """Of today or of before; {} when this login is not kept any more."""
     if is_current(account, login):
-        return account.credentials
+        return dict(account.credentials)
     former = FormerLogin.objects.filter(account=account, login=login).first()
-    return former.credentials if former else {}
+    return dict(former.credentials) if former else {}
 
 
 def provider_of(account: Account, login: str, receipt_url: str) -> Provider | None:

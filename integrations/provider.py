@@ -80,6 +80,8 @@ class Report:
     raw: str = ""
     provider_id: str = ""
     price: Decimal | None = None
+    # When the service took it, by its clock; only in what is looked up, and no part of the news.
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
