@@ -8,6 +8,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from .reasons import About, Reason
 from .secrets import EncryptedJSONField
@@ -71,6 +72,19 @@ class Account(models.Model):
         if not self.rest_reason:
             return None
         return (Reason(self.rest_reason) if self.rest_reason in set(Reason) else Reason.OTHER).about
+
+    @property
+    def clock_words(self) -> str:
+        """ "1 day, 2 hours", "3 minutes": how far our clock is from the service's."""
+        days, seconds = divmod(abs(self.clock_off or 0), 24 * 3600)
+        hours, minutes = divmod(round(seconds / 60), 60)
+        words = (
+            (days, ngettext("%(n)d day", "%(n)d days", days)),
+            (hours, ngettext("%(n)d hour", "%(n)d hours", hours)),
+            (minutes, ngettext("%(n)d minute", "%(n)d minutes", minutes)),
+        )
+        told = [word % {"n": number} for number, word in words if number]
+        return ", ".join(told[:2])
 
     @property
     def balance_is_low(self) -> bool:

@@ -53,7 +53,7 @@ def _enquire(account: Account) -> bool:
             doubt=heard.doubts.get(each.reference, ""),
             read_to=heard.read_to.get(each.reference, ""),
         )
-    return len(dispatches) == AT_ONCE or bool(heard.read_to)
+    return Dispatch.objects.filter(account=account, look_up_at__lte=timezone.now()).exists()
 
 
 def _take(account: Account) -> list[Dispatch]:

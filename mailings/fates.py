@@ -24,22 +24,23 @@ Doubt = Dispatch.Doubt
 
 WORDS: dict[str, Promise] = {
     "": gettext_lazy(
-        "We are asking %(service)s; nothing is sent a second time until its records prove that it never "
-        "had them."
+        "%(service)s gave no answer. We are asking it; nothing is sent a second time until its records "
+        "prove that it never had them."
     ),
     Doubt.READING: gettext_lazy(
-        "We are asking %(service)s. Its records are long and have not been read far enough back yet."
+        "%(service)s gave no answer. We are asking it: its records are long and have not been read far "
+        "enough back yet."
     ),
     Doubt.AWAY: gettext_lazy(
-        "We are asking %(service)s, but it does not answer the question now. We go on asking."
+        "%(service)s gave no answer, and does not answer our question about them now. We go on asking."
     ),
     Doubt.CLOCK: gettext_lazy(
         "The clock of this server and that of %(service)s differ. Until they agree, nothing is concluded "
         "from what its records do not show. Have the clock of the server set right."
     ),
     Doubt.PUT_OFF: gettext_lazy(
-        "We are asking %(service)s, but it may still keep them for later: what its records do not show "
-        "counts only after that time."
+        "%(service)s gave no answer and may keep them for later, until the morning or the time set: what "
+        "its records do not show counts only after that. Then we ask it again."
     ),
     Doubt.LOGIN: gettext_lazy(
         "They were handed over with another login of %(service)s, which is not kept here any more: the "
@@ -55,7 +56,8 @@ EARLY: Promise = gettext_lazy(
     "It is asked again."
 )
 READ_UNTIL: Promise = gettext_lazy(
-    "We are asking %(service)s. Its records are long and have been read back to %(at)s so far."
+    "%(service)s gave no answer. We are asking it: its records are long and have been read back to "
+    "%(at)s so far."
 )
 MUTE: Promise = gettext_lazy(
     "%(service)s cannot be asked about a message. If it still sends a receipt, it counts; otherwise only "
