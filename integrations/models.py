@@ -8,6 +8,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from .reasons import About, Reason
 from .secrets import EncryptedJSONField
@@ -56,6 +57,12 @@ class Account(models.Model):
     balance_at = models.DateTimeField(null=True, blank=True)
     warn_below = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
 
+    # How many seconds our clock is ahead of the service's; null: no more than CLOCK_TOLERANCE.
+    clock_off = models.IntegerField(null=True, blank=True)
+    # How much longer than usual to wait before its books are believed, and since when it was that slow.
+    slow = models.PositiveIntegerField(default=0)
+    slow_at = models.DateTimeField(null=True, blank=True)
+
     def __str__(self) -> str:
         return self.provider
 
@@ -81,10 +88,62 @@ class Account(models.Model):
         return self.balance_currency or self.currency
 
     @property
+    def clock_words(self) -> str:
+        """ "1 day, 2 hours", "3 minutes": how far our clock is from the service's."""
+        days, seconds = divmod(abs(self.clock_off or 0), 24 * 3600)
+        hours, minutes = divmod(round(seconds / 60), 60)
+        words = (
+            (days, ngettext("%(n)d day", "%(n)d days", days)),
+            (hours, ngettext("%(n)d hour", "%(n)d hours", hours)),
+            (minutes, ngettext("%(n)d minute", "%(n)d minutes", minutes)),
+        )
+        told = [word % {"n": number} for number, word in words if number]
+        return ", ".join(told[:2])
+
+    @property
     def balance_is_low(self) -> bool:
         if self.balance is None or self.warn_below is None:
             return False
         return self.balance < self.warn_below
+
+
+class FormerLogin(models.Model):
+    """Credentials that an account had before, kept while messages handed over with them are open: only
+    they can ask the service about those. Deleted when none is, and on disconnecting.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="former_logins")
+    login = models.CharField(max_length=32)  # logins.fingerprint
+    credentials = EncryptedJSONField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "login"], name="one_row_per_former_login")
+        ]
+
+    def __str__(self) -> str:
+        return f"former login of {self.account_id}"
+
+
+class Stray(models.Model):
+    """A message that may stand in a service's books and is no row of a mailing (any more): a test from
+    the settings page, or the first try of one that a person sent again. So that nobody takes it for
+    the proof of another message. Kept 90 days.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+", db_index=False)
+    phone = models.CharField(max_length=16)
+    provider_id = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["phone"], name="stray_phone"),
+            models.Index(fields=["at"], name="stray_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"stray {self.pk}"
 
 
 class Routing(models.Model):

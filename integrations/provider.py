@@ -12,9 +12,11 @@ from enum import StrEnum
 from typing import ClassVar
 
 from django import forms
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from .http import Answer
 from .reasons import Reason
 
 
@@ -78,6 +80,8 @@ class Report:
     raw: str = ""
     provider_id: str = ""
     price: Decimal | None = None
+    # When the service took it, by its clock; only in what is looked up, and no part of the news.
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,41 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """A message that the service is known to have taken with the same login. Books that do not show it
+    prove nothing about another one.
+    """
+
+    reference: str
+    phone: str
+    since: datetime
+    provider_id: str = ""
+    # Answered before the messages asked about were handed over, whatever the clocks said. Else it was
+    # taken later, and says nothing about how far back the books must be read.
+    earlier: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rival:
+    """Another message of ours that may stand in the same place of the books: nobody told its id."""
+
+    phone: str
+    since: datetime
+    text: str | None = None  # None: not known any more
+
+
+@dataclass(frozen=True, slots=True)
 class Enquiry:
     """A hand-over we ask about: its messages, and since when the provider may know of them."""
 
     reference: str
     asked: tuple[Asked, ...]
     since: datetime
+    witness: Witness | None = None  # a report on it shall be among the answers
+    read_to: str = ""  # where an earlier look stopped: Provider.read_to
+    # For services that know no reference of ours: what in their books is known to be another's.
+    taken: frozenset[str] = frozenset()
+    rivals: tuple[Rival, ...] = ()
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -176,6 +209,13 @@ class Provider(ABC):
     parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
     settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
     can_look_up: ClassVar[bool] = False
+    # Its books cannot be another login's, of other days or cut short: no witness is needed.
+    books_are_sure: ClassVar[bool] = False
+    # They know no reference of ours: a message is found there by phone, text and time.
+    books_by_text: ClassVar[bool] = False
+    # Hours of the recipients' time, from and until, in which it may put messages off by itself: what was
+    # handed over then may be missing in its books until they are over.
+    puts_off: ClassVar[tuple[int, int] | None] = None
     # Do its books surely show what it keeps until a time set? Else that they do not know a message
     # proves nothing before that time.
     books_show_kept: ClassVar[bool] = False
@@ -190,6 +230,25 @@ class Provider(ABC):
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
         self.credentials = credentials
         self.receipt_url = receipt_url
+        # Seconds that our clock is ahead of the service's, by its answers; None: it has not said.
+        self.clock_off: float | None = None
+        # Hand-overs (by reference) whose books are longer than this look: where the next goes on.
+        self.read_to: dict[str, str] = {}
+
+    def heard(self, answer: Answer) -> Answer:
+        """What each answer tells beside its words: the service's clock."""
+        if answer.date is not None:
+            off = (timezone.now() - answer.date).total_seconds()
+            if self.clock_off is None or abs(off) > abs(self.clock_off):
+                self.clock_off = off
+        return answer
+
+    @classmethod
+    def login(cls, values: Mapping[str, str]) -> str:
+        """What tells one login of the service from another: whose books it keeps. By default
+        everything, so that any change makes another login.
+        """
+        return "\0".join(f"{name}={values.get(name, '')}" for name in sorted(cls.fields))
 
     @classmethod
     def complaint(cls, values: Mapping[str, str]) -> str:
@@ -215,11 +274,17 @@ class Provider(ABC):
         return False
 
     def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
-        """What the provider's books say. NOT_FOUND only where they were read completely; what
-        could not be learnt is left out. Raises Trouble when nothing could be read. Asked only of those
-        that can_look_up.
+        """What the provider's books say, of each witness too. NOT_FOUND only where they were read
+        completely, back to an earlier witness; what could not be learnt is left out. What is too long
+        for one look goes on where read_to says. Raises Trouble when nothing could be read. Asked only
+        of those that can_look_up.
         """
         raise NotImplementedError(self.slug)
+
+    @classmethod
+    def read_until(cls, read_to: str) -> datetime | None:
+        """To which moment of its books a look came that stopped there; None: unknown."""
+        return None
 
     @abstractmethod
     def check_note(self, note: Note) -> bool:

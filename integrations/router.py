@@ -16,9 +16,9 @@ from django.utils import timezone
 from users import consent
 from users.models import User, audit
 
-from . import providers
+from . import logins, providers
 from .http import clock
-from .models import Account, Receipt, Routing, SimulatedSms
+from .models import Account, FormerLogin, Receipt, Routing, SimulatedSms, Stray
 from .provider import Balance, Credentials, Outcome, Provider, Sms, Trouble, Verdict
 from .reasons import Fault, Reason
 
@@ -26,6 +26,8 @@ from .reasons import Fault, Reason
 RESTS = (1, 2, 4, 10)
 BALANCE_AGE = timedelta(minutes=10)
 KEEP_RECEIPTS = timedelta(days=90)
+CLOCK_TOLERANCE = 60  # seconds that our clock and a service's may differ
+SLOW_FOR = timedelta(hours=1)  # for so long after the last sign of it a service counts as slow
 
 
 def provider_class(slug: str) -> type[Provider]:
@@ -131,8 +133,15 @@ def connect(
     per_second: int = 0,
     warn_below: Decimal | None = None,
 ) -> Account:
-    """Keep the settings; the account sends from now on if it has priority."""
+    """Keep the settings; the account sends from now on if it has priority. The credentials it had are kept
+    as long as only they can ask about something.
+    """
     provider = provider_class(slug)
+    before = Account.objects.select_for_update(no_key=True).filter(provider=slug).first()
+    if before is not None and logins.fingerprint(slug, credentials) != logins.fingerprint(
+        slug, before.credentials
+    ):
+        logins.keep(before)
     account, _ = Account.objects.update_or_create(
         provider=slug,
         defaults={
@@ -157,7 +166,10 @@ def connect(
 
 @transaction.atomic
 def disconnect(account: Account, by: User | None) -> None:
-    """Delete the credentials. What waits goes through the next connected service, if any."""
+    """Delete the credentials, former ones too. What waits goes through the next connected service, if
+    any; what may have gone can be asked about when the same login is connected again.
+    """
+    FormerLogin.objects.filter(account=account).delete()
     Account.objects.filter(id=account.id).update(
         credentials={}, sender="", balance=None, balance_at=None, **_AWAKE, **_NO_TROUBLE
     )
@@ -176,6 +188,7 @@ def check(account: Account) -> Balance | None:
     except Trouble as trouble:
         _doubt(account, trouble.reason, trouble.raw)
         raise
+    note_clock(account.id, provider)
     if balance is not None:
         _write_down(account, balance)
     wake(account.id)
@@ -199,10 +212,18 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict
     reference = f"try{secrets.token_hex(10)}"
     sms = Sms(key=0, phone=phone, text=text)
     deadline = clock() + settings.LOT_DEADLINE
+    provider = provider_of(account)
+    # Before it leaves: it is in the service's books then, and no proof of anything else.
+    stray = Stray.objects.create(account=account, phone=phone, at=timezone.now())
     verdict = next(
-        iter(provider_of(account).send(reference, [sms], deadline)),
+        iter(provider.send(reference, [sms], deadline)),
         Verdict(0, Outcome.UNKNOWN, reason=Reason.NO_ANSWER),
     )
+    if verdict.outcome == Outcome.UNSENT:
+        stray.delete()
+    elif verdict.provider_id:
+        Stray.objects.filter(id=stray.id).update(provider_id=verdict.provider_id)
+    note_clock(account.id, provider)
     if verdict.outcome == Outcome.TAKEN:
         wake(account.id)
     elif verdict.reason is not None:
@@ -251,6 +272,40 @@ def _doubt(account: Account, reason: Reason, raw: str) -> None:
     )
 
 
+def note_clock(account_id: int, provider: Provider) -> None:
+    """What the service's answers said of our clock. Writes nothing while both are right."""
+    off = provider.clock_off
+    if off is None:
+        return
+    account = Account.objects.filter(id=account_id)
+    if abs(off) > CLOCK_TOLERANCE:
+        account.update(clock_off=round(off))
+    else:
+        account.filter(clock_off__isnull=False).update(clock_off=None)
+
+
+def note_slow(account_id: int, seconds: float = 0) -> None:
+    """No answer, or a message that was so many seconds late in its books: whatever is missing there
+    may come later than usual, too. The more of it within an hour, the longer.
+    """
+    most = 10 * settings.LOOK_UP_PAUSE
+    with transaction.atomic():
+        account = Account.objects.select_for_update(no_key=True).get(id=account_id)
+        longer = slowness(account) + settings.LOOK_UP_PAUSE if _lately_slow(account) else 0
+        account.slow = round(min(max(longer, 4 * seconds), max(most, 4 * seconds)))
+        account.slow_at = timezone.now()
+        account.save(update_fields=["slow", "slow_at"])
+
+
+def slowness(account: Account) -> int:
+    """Seconds to wait longer than usual before what its books do not show is believed."""
+    return account.slow if _lately_slow(account) else 0
+
+
+def _lately_slow(account: Account) -> bool:
+    return account.slow_at is not None and account.slow_at > timezone.now() - SLOW_FOR
+
+
 _AWAKE = {"failures": 0, "resting_until": None}
 _NO_TROUBLE = {"rest_reason": "", "rest_raw": "", "rest_since": None}
 
@@ -266,6 +321,8 @@ def refresh_balances() -> bool:
             balance = provider.balance()
         except Trouble:
             continue  # sending itself puts the account to rest; a balance is only a figure
+        finally:
+            note_clock(account.id, provider)
         _write_down(account, balance)
     return False
 
@@ -281,6 +338,7 @@ def _write_down(account: Account, balance: Balance) -> None:
 def forget_old() -> bool:
     """Clock job: folded receipts and the simulator's books are kept 90 days. A slice at a time."""
     before = timezone.now() - KEEP_RECEIPTS
+    Stray.objects.filter(at__lt=before).delete()
     receipts = Receipt.objects.filter(received_at__lt=before, folded_at__isnull=False)
     old = list(receipts.order_by("received_at").values_list("id", flat=True)[:5000])
     Receipt.objects.filter(id__in=old).delete()

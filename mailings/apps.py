@@ -7,15 +7,18 @@ class MailingsConfig(AppConfig):
     name = "mailings"
 
     def ready(self) -> None:
+        from integrations import logins
         from users import arrivals, confirmation, groups, link_sessions, own_fields, segments
 
         from . import checks  # noqa: F401 - registers the check of the lease order
         from .audience import going_by
         from .notifications import can_send_codes, send_code, welcome
+        from .open_logins import needed
         from .revocation import is_revoked
         from .values import drafts_with
         from .watch import names_of_watchers
 
+        logins.ask_about_use(needed)
         link_sessions.ask_about_revocation(is_revoked)
         own_fields.ask_about_uses(drafts_with)
         groups.ask_about_uses(going_by)

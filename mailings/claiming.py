@@ -12,14 +12,14 @@ from django.db import transaction
 from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.utils import timezone
 
-from integrations import router
+from integrations import logins, router
 from integrations.http import clock
 from integrations.models import Account
 from integrations.provider import Provider, Sms
 from integrations.reasons import Reason
 from users import consent
 
-from . import ledger, marks, starting
+from . import ledger, marks, starting, witnesses
 from .departures import Departure, Leave, may_leave
 from .ledger import Move
 from .models import Dispatch, Mailing, Message
@@ -74,7 +74,11 @@ def claim(*, lane: bool = False) -> Lot | None:
         dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
         dispatch.account = account
         dispatch.claimed_at = now
-        dispatch.save(update_fields=["state", "account", "claimed_at", "send_at"])
+        dispatch.login = logins.fingerprint(account.provider, account.credentials)
+        dispatch.witness = witnesses.reference_for(account, dispatch.login)
+        dispatch.save(
+            update_fields=["state", "account", "claimed_at", "send_at", "login", "witness"]
+        )
         return Lot(
             dispatch_id=dispatch.id,
             mailing_id=dispatch.mailing_id,

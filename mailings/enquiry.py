@@ -1,22 +1,23 @@
 """Ask the provider what became of messages that are still open: the unknown ones first of all,
-and accepted ones whose receipt does not come. Decides nothing without the provider's word.
+and accepted ones whose receipt does not come. Decides nothing without the provider's word; what the
+word is worth, when it says that it never had a message, is heard.py's.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import router
+from integrations import logins, router
 from integrations.models import Account
-from integrations.provider import Asked, Enquiry, Report, ReportStatus, Trouble
+from integrations.provider import Asked, Enquiry, Provider, Report, Trouble
 from integrations.reasons import Reason
 
-from . import ledger, marks, receipts
+from . import ledger, marks, putting_off, receipts, witnesses
+from .heard import Doubt, Heard
 from .ledger import Move
 from .models import Dispatch, Message
 from .recording import send_again
@@ -25,6 +26,7 @@ from .sealed import opened
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
+OPEN = (Status.ACCEPTED, Status.UNKNOWN)
 AT_ONCE = 100  # lots in one enquiry: the provider's books are swept once for all of them
 # When to ask again about accepted messages, counted from the hand-over; the last look is
 # settings.RECEIPT_WAIT.
@@ -33,6 +35,7 @@ LATER = (timedelta(hours=1), timedelta(hours=6))
 
 def enquire_due() -> bool:
     """Clock job: one enquiry per account about the lots whose time has come."""
+    logins.forget_unneeded()
     more = [_enquire(account) for account in Account.objects.all()]
     return any(more)
 
@@ -41,70 +44,157 @@ def _enquire(account: Account) -> bool:
     dispatches = _take(account)
     if not dispatches:
         return False
-    asked = {
-        dispatch: Enquiry(
-            dispatch.reference, _open_messages(dispatch), dispatch.claimed_at or timezone.now()
+    heard = ask_about(account, dispatches)
+    for each in dispatches:
+        _conclude(
+            each.id,
+            heard.missing[each.reference],
+            answered=heard.answered(each.reference),
+            doubt=heard.doubts.get(each.reference, ""),
+            read_to=heard.read_to.get(each.reference, ""),
         )
-        for dispatch in dispatches
-    }
-    enquiries = [enquiry for enquiry in asked.values() if enquiry.asked]
-    reports = _ask(account, enquiries)
-    told: dict[str, set[str]] = defaultdict(set)
-    missing: dict[str, set[str]] = defaultdict(set)
-    for report in reports:
-        told[report.reference].add(report.phone)
-        if report.status == ReportStatus.NOT_FOUND:
-            missing[report.reference].add(report.phone)
-    with transaction.atomic(durable=True):
-        receipts.apply(reports)
-    for dispatch, enquiry in asked.items():
-        of_all = told[dispatch.reference].issuperset(enquiry.phones)
-        _conclude(dispatch.id, missing[dispatch.reference], answered=of_all)
-    return len(dispatches) == AT_ONCE
+    return Dispatch.objects.filter(account=account, look_up_at__lte=timezone.now()).exists()
 
 
 def _take(account: Account) -> list[Dispatch]:
-    """The lots due, put off by a lease so that nobody else asks meanwhile."""
+    """The lots due, put off by a lease so that nobody else asks meanwhile: all handed over with one
+    login, and whose books have been read back to the same place.
+    """
     with transaction.atomic(durable=True):
-        due = list(
+        due = (
             Dispatch.objects.select_for_update(skip_locked=True, no_key=True)
             .filter(account=account, look_up_at__lte=timezone.now())
-            .order_by("look_up_at")[:AT_ONCE]
+            .order_by("look_up_at")
         )
-        Dispatch.objects.filter(id__in=[each.id for each in due]).update(
+        first = due.first()
+        if first is None:
+            return []
+        lots = list(due.filter(login=first.login, read_to=first.read_to)[:AT_ONCE])
+        Dispatch.objects.filter(id__in=[each.id for each in lots]).update(
             look_up_at=timezone.now() + timedelta(seconds=settings.LEASE)
         )
-    return due
+    return lots
 
 
-def _open_messages(dispatch: Dispatch) -> tuple[Asked, ...]:
-    rows = dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
-    return tuple(
-        Asked(phone, marks.filled(opened(body), key), provider_id)
-        for key, phone, body, provider_id in rows.values_list("id", "phone", "text", "provider_id")
+# --- asking ----------------------------------------------------------------------------------
+def ask_about(
+    account: Account, lots: Sequence[Dispatch], statuses: Collection[str] = OPEN
+) -> Heard:
+    """One look at the books about lots of one login of an account. What it finds is written down; what
+    is missing is told, and nothing is done about it. No transaction is open.
+    """
+    messages = {lot.reference: _messages(lot, statuses) for lot in lots}
+    heard = Heard(
+        Enquiry(
+            lot.reference,
+            tuple(messages[lot.reference].values()),
+            min(lot.claimed_at or timezone.now(), timezone.now()),
+            read_to=lot.read_to,
+        )
+        for lot in lots
+        if messages[lot.reference]
     )
-
-
-def _ask(account: Account, enquiries: Sequence[Enquiry]) -> list[Report]:
-    """What the provider says: nothing when it cannot be asked (now). No transaction is open."""
-    if not enquiries:
-        return []
+    if not heard.enquiries:
+        return heard
     try:
-        provider = router.provider_of(account)
-        return provider.look_up(enquiries) if account.connected and provider.can_look_up else []
+        provider = logins.provider_of(account, lots[0].login, router.receipt_url(account))
+    except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
+        logger.error("%s cannot be asked: %s", account.provider, type(error).__name__)
+        heard.doubt(Doubt.AWAY)
+        return heard
+    if provider is None:
+        if account.connected:
+            heard.doubt(Doubt.LOGIN)
+    elif provider.can_look_up:
+        keys = {key for some in messages.values() for key in some}
+        _look(account, provider, heard, lots, keys)
+    return heard
+
+
+def _messages(lot: Dispatch, statuses: Collection[str]) -> dict[int, Asked]:
+    rows = lot.messages.filter(status__in=statuses)
+    return {
+        key: Asked(phone, marks.filled(opened(body), key), provider_id)
+        for key, phone, body, provider_id in rows.values_list("id", "phone", "text", "provider_id")
+    }
+
+
+def _look(
+    account: Account,
+    provider: Provider,
+    heard: Heard,
+    lots: Sequence[Dispatch],
+    keys: Collection[int],
+) -> None:
+    unknown = _with_unknown(lots)
+    if not provider.books_are_sure:
+        for lot in lots:
+            if lot.id in unknown and lot.reference in heard.enquiries:
+                heard.change(lot.reference, witness=witnesses.of(lot, provider))
+    phones = heard.phones_without_id if provider.books_by_text else ()
+    others = witnesses.others(account, phones, keys)
+    if phones:
+        heard.change_all(taken=others.ids, rivals=tuple(others.rivals.values()))
+    reports = _ask(account, provider, list(heard.enquiries.values()))
+    router.note_clock(account.id, provider)
+    if reports is None:
+        heard.doubt(Doubt.AWAY)
+        return
+    if phones:
+        reports = _of_nobody_else(reports, others, witnesses.others(account, phones, keys), heard)
+    heard.take(reports, provider)
+    with transaction.atomic(durable=True):
+        receipts.apply(reports)
+    at_once = {lot.reference for lot in lots if lot.id in unknown and lot.send_at is None}
+    late = heard.lateness(reports, at_once)
+    if late:
+        router.note_slow(account.id, late)
+
+
+def _with_unknown(lots: Sequence[Dispatch]) -> set[int | None]:
+    """Only what is unknown can be sent again: about others no proof is needed."""
+    unknown = Message.objects.filter(dispatch__in=[lot.id for lot in lots], status=Status.UNKNOWN)
+    return set(unknown.values_list("dispatch_id", flat=True).distinct())
+
+
+def _ask(account: Account, provider: Provider, enquiries: Sequence[Enquiry]) -> list[Report] | None:
+    """What the provider says; None when it cannot be asked now. No transaction is open."""
+    try:
+        return provider.look_up(enquiries)
     except Trouble as trouble:
         logger.warning("%s cannot be asked now: %s", account.provider, trouble)
     except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
         logger.error("%s cannot be asked: %s", account.provider, type(error).__name__)
-    return []
+    return None
 
 
-def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
+def _of_nobody_else(
+    reports: Sequence[Report],
+    before: witnesses.Others,
+    after: witnesses.Others,
+    heard: Heard,
+) -> list[Report]:
+    """Without what another message of ours has got, or may have, while the books were read."""
+    doubtful = after.came_since(before)
+    ours = heard.ids
+    return [
+        report
+        for report in reports
+        if not report.provider_id
+        or report.provider_id in ours
+        or (report.provider_id not in after.ids and report.phone not in doubtful)
+    ]
+
+
+# --- what follows ----------------------------------------------------------------------------
+def _conclude(
+    dispatch_id: int, missing: set[str], *, answered: bool, doubt: str = "", read_to: str = ""
+) -> None:
     """Act on what the books do not know, and set the time of the next look.
 
     NOT_FOUND must be heard twice with a pause between: books may lag, and sending again what did
     arrive is the one thing that must not happen. So only looks count that told of every message, and
-    none before the time for which a message was handed over, unless the books show what is kept.
+    none before the time from which an absence says anything.
     """
     with transaction.atomic(durable=True):
         dispatch = (
@@ -113,7 +203,8 @@ def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
             .get(id=dispatch_id)
         )
         waited = timezone.now() - _since(dispatch)
-        books_tell = _books_tell(dispatch)
+        not_before = _counts_from(dispatch, missing)
+        books_tell = not_before is None or timezone.now() >= not_before
         unknown = dispatch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
         twice = books_tell and dispatch.look_ups
         never_had = list(unknown.values_list("id", flat=True)) if twice else []
@@ -125,17 +216,24 @@ def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
             ledger.move([Move(each, Status.NO_RECEIPT, Reason.NO_RECEIPT) for each in silent])
         if answered and books_tell:
             dispatch.look_ups += 1
-        dispatch.look_up_at = _next_look(dispatch, answered=answered)
-        dispatch.save(update_fields=["look_ups", "look_up_at"])
+        dispatch.read_to = read_to
+        dispatch.doubt = doubt or ("" if books_tell else Doubt.PUT_OFF)
+        dispatch.look_up_at = _next_look(
+            dispatch, None if books_tell else not_before, answered=answered
+        )
+        dispatch.save(update_fields=["look_ups", "look_up_at", "read_to", "doubt"])
 
 
-def _books_tell(dispatch: Dispatch) -> bool:
-    """Would its books know of a message that it has?"""
-    if dispatch.send_at is None or dispatch.account is None:
-        return True
+def _counts_from(dispatch: Dispatch, missing: Collection[str]) -> datetime | None:
+    """From when its books would surely know of these messages; None: as soon as they are settled."""
+    if dispatch.account is None or not (dispatch.send_at or missing):
+        return None
     provider = router.provider_class(dispatch.account.provider)
-    settled = dispatch.send_at + timedelta(seconds=provider.settle_seconds)
-    return provider.books_show_kept or timezone.now() >= settled
+    later = []
+    if dispatch.send_at is not None and not provider.books_show_kept:
+        later.append(dispatch.send_at + timedelta(seconds=provider.settle_seconds))
+    put_off = putting_off.until(dispatch, _since(dispatch), provider, missing)
+    return max([*later, *([put_off] if put_off else [])], default=None)
 
 
 def _since(dispatch: Dispatch) -> datetime:
@@ -144,22 +242,25 @@ def _since(dispatch: Dispatch) -> datetime:
     return max(handed, dispatch.send_at or handed)
 
 
-def _next_look(dispatch: Dispatch, *, answered: bool) -> datetime | None:
+def _next_look(
+    dispatch: Dispatch, not_before: datetime | None, *, answered: bool
+) -> datetime | None:
     open_ = set(
-        dispatch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
-        .values_list("status", flat=True)
-        .distinct()
+        dispatch.messages.filter(status__in=OPEN).values_list("status", flat=True).distinct()
     )
     if not open_:
         return None
     now = timezone.now()
     since = _since(dispatch)
-    if dispatch.account is not None and not _books_tell(dispatch):
-        settles = router.provider_class(dispatch.account.provider).settle_seconds
-        return since + timedelta(seconds=settles)
+    if dispatch.read_to:
+        return now  # the rest of the books
+    if not_before is not None:
+        return not_before
     ends = timedelta(seconds=settings.RECEIPT_WAIT)
     if Status.UNKNOWN in open_ or not answered:
         pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))
+        # Whoever was slow to answer may be slow to write into the books, too.
+        pause += timedelta(seconds=router.slowness(dispatch.account) if dispatch.account else 0)
         again = now + max(pause, (now - since) / 4)  # the older, the rarer, answered or not
         return min(again, since + ends) if now < since + ends else again
     looks = [*(later for later in LATER if later < ends), ends]

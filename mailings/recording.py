@@ -60,6 +60,9 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         since = max(timezone.now(), kept_until or timezone.now())
         dispatch.look_up_at = since + timedelta(seconds=wait_for)
         dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
+    router.note_clock(lot.account_id, lot.provider)
+    if unknown:
+        router.note_slow(lot.account_id)
     _judge_account(lot.account_id, verdicts)
     _judge_mailing(lot.mailing_id, verdicts)
 

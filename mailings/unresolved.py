@@ -1,5 +1,5 @@
-"""Messages of which nobody will say whether they went: their service cannot be asked, or has not
-told for as long as receipts are waited for. A person decides, and it is written down who did;
+"""Messages of which nobody will say whether they went: their service cannot be asked, or was asked and
+cannot tell, or has not told for as long as receipts are waited for. A person decides, and it is written down who did;
 nothing here happens by itself.
 """
 
@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations import router
+from integrations.models import Stray
 from smsmail.clock import nudge
 from users.models import User, audit
 
@@ -23,6 +24,8 @@ from .models import Dispatch, Mailing, Message
 CHUNK = 5000  # messages in one transaction
 
 Status = Message.Status
+# The service was asked as far as it can be, and nothing came of it.
+IN_VAIN = (Dispatch.Doubt.LOGIN, Dispatch.Doubt.NO_PROOF)
 
 
 def open_questions(mailing: Mailing) -> int:
@@ -75,10 +78,20 @@ def _send_lot_again(mailing: Mailing, lot_id: int) -> int:
         if lot.mailing.state == Mailing.State.CANCELLED:  # meanwhile
             return 0
         # Read under the lock: a second click finds none.
+        asked = _questions(mailing).filter(dispatch=lot, provider_id="")
         again = list(_questions(mailing).filter(dispatch=lot).values_list("id", flat=True))
         if again:
+            _leave_a_trace(lot, list(asked.values_list("phone", flat=True)))
             recording.send_again(lot, again)
     return len(again)
+
+
+def _leave_a_trace(lot: Dispatch, phones: list[str]) -> None:
+    """The first try may stand in the service's books all the same, and is no proof of another one."""
+    since = lot.claimed_at or timezone.now()
+    if lot.account_id is not None:
+        traces = [Stray(account_id=lot.account_id, phone=phone, at=since) for phone in phones]
+        Stray.objects.bulk_create(traces, batch_size=500)
 
 
 def _write_down(mailing: Mailing, by: User, what: str) -> int:
@@ -90,21 +103,29 @@ def _write_down(mailing: Mailing, by: User, what: str) -> int:
 
 
 def _questions(mailing: Mailing) -> QuerySet[Message]:
-    """Unknown, and nobody is left to ask. Not at once: a receipt may come after all, and then there
-    is no question.
-    """
-    now = timezone.now()
-    can_be_asked = [
-        account.id
-        for account in router.connected()
-        if router.provider_class(account.provider).can_look_up
-    ]
-    asked_long = Q(dispatch__claimed_at__lt=now - timedelta(seconds=settings.RECEIPT_WAIT))
-    waited = Q(dispatch__claimed_at__lt=now - timedelta(seconds=settings.LOOK_UP_AFTER))
-    unknown = Message.objects.filter(mailing=mailing, status=Status.UNKNOWN).exclude(
+    return unknown(mailing).filter(decidable())
+
+
+def unknown(mailing: Mailing) -> QuerySet[Message]:
+    return Message.objects.filter(mailing=mailing, status=Status.UNKNOWN).exclude(
         reason=""  # the partial index: an unknown message always says why
     )
+
+
+def decidable() -> Q:
+    """Nobody is left to ask, or the service was asked and cannot tell. Of one that never can be asked at
+    once; else not before a receipt has had its time, since then there may be no question.
+    """
+    now = timezone.now()
+    waited = now - timedelta(seconds=settings.LOOK_UP_AFTER)
+    connected = router.connected()
+    can_tell = {
+        account.id: router.provider_class(account.provider).can_look_up for account in connected
+    }
+    asked = [key for key, tells in can_tell.items() if tells]
+    mute = Q(dispatch__account__in=[key for key, tells in can_tell.items() if not tells])
+    asked_long = Q(dispatch__claimed_at__lt=now - timedelta(seconds=settings.RECEIPT_WAIT))
+    in_vain = Q(dispatch__doubt__in=IN_VAIN) | ~Q(dispatch__account__in=asked)
     # What the service keeps until a time set may still be told of.
-    long_enough = now - timedelta(seconds=settings.LOOK_UP_AFTER)
-    unknown = unknown.exclude(dispatch__send_at__gt=long_enough)
-    return unknown.filter(asked_long | (waited & ~Q(dispatch__account__in=can_be_asked)))
+    kept = Q(dispatch__send_at__gt=waited)
+    return ~kept & (asked_long | mute | (Q(dispatch__claimed_at__lt=waited) & in_vain))

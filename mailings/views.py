@@ -14,7 +14,8 @@ from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import arrivals, click_reports, departures, reports, second_person, unresolved
+from . import arrivals, click_reports, departures, reports, second_person
+from .fates import fates
 from .models import Mailing, Message
 from .preview import preview_of, service
 from .repeats import sent_lately
@@ -143,11 +144,12 @@ def message(request: SignedIn, pk: int) -> HttpResponse:
 def progress(row: Mailing) -> dict[str, Any]:
     """What the moving part of the page shows."""
     counters, clock = row.counters, clock_of(row)
-    questions = unresolved.open_questions(row) if counters.unknown else 0
+    told = fates(row) if counters.unknown else []
     return {
         "counters": counters,
-        "questions": questions,
-        "asking": max(counters.unknown - questions, 0),
+        "questions": sum(fate.count for fate in told if fate.decide),
+        "asking": sum(fate.count for fate in told if not fate.decide),
+        "fates": told,
         "figures": reports.figures(counters, kept=clock.there.messages),
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),

@@ -73,6 +73,7 @@ class Simulator(Provider):
     parallel = 4
     can_look_up = True
     books_show_kept = True
+    books_are_sure = True
     can_cancel = True
     pretends = True
     has_balance = True

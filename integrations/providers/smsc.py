@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
@@ -45,16 +45,14 @@ from .smsc_answers import (
     line,
     moment,
     money,
-    number,
-    older,
     parsed,
     report_from_call,
-    report_of,
     rows_of,
     text_of,
     trouble_of,
     verdicts_of,
 )
+from .smsc_books import Page, Reading, by_phone, earliest, read_until
 from .smsc_codes import NOTHING_FOUND
 
 logger = logging.getLogger(__name__)
@@ -63,12 +61,9 @@ MOSCOW = ZoneInfo("Europe/Moscow")  # the dates of its history
 HOSTS = ("smsc.ru", "smsc.kz", "smsc.ua", "smscentre.com")
 
 PAGE = 1000  # rows of history in one answer: its maximum
-PAGES = 100  # then the look-up is given up; what was found until then counts
+PAGES = 100  # in one look; the next one goes on there
 PAGE_CAP = 16_000_000  # a page of long texts in \\uXXXX
 FEW = 3  # phones that are asked one by one instead of reading all the history
-# Its clock and ours may differ; rows a little older than our request are read all the same. Too
-# little here would take a message for never sent, and send it twice.
-CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 class Smsc(Provider):
@@ -108,6 +103,7 @@ class Smsc(Provider):
     settle_seconds = 180
     can_look_up = True
     can_cancel = True
+    puts_off = (21, 10)  # an hour more on both sides than it says
     cancel_pause = 60  # one request about several messages a minute, and no more
     validity = (60, 24 * 60)
     has_balance = True
@@ -117,6 +113,12 @@ class Smsc(Provider):
         if values.get("apikey") or (values.get("login") and values.get("password")):
             return ""
         return gettext("Enter the login and the password, or an API key.")
+
+    @classmethod
+    def login(cls, values: Mapping[str, str]) -> str:
+        """The sites have accounts of their own. A new password opens the same books."""
+        who = values.get("apikey") or values.get("login", "").strip().lower()
+        return f"{values.get('host') or HOSTS[0]} {who}"
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
@@ -166,70 +168,82 @@ class Smsc(Provider):
     # --- asking ------------------------------------------------------------------------------
 
     def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
-        """One sweep through the history, or one per phone when there are few of them."""
+        """One sweep through the history, or one per phone when there are few of them. A sweep that is
+        too long for one look goes on at the next one.
+        """
         deadline = http.clock() + settings.LOT_DEADLINE
-        wanted = {
-            (enquiry.reference, digits(phone)): phone
-            for enquiry in enquiries
-            for phone in enquiry.phones
-        }
-        if not wanted:
+        phones = {digits(phone) for enquiry in enquiries for phone in enquiry.phones}
+        if not phones:
             return []
-        since = min(enquiry.since for enquiry in enquiries) - CLOCKS_DIFFER
-        phones = sorted({number for _reference, number in wanted})
-        if len(phones) > FEW:
-            return self._sweep(wanted, since, deadline)
-        reports: list[Report] = []
+        since = min(earliest(enquiry) for enquiry in enquiries)
+        under_way = any(enquiry.read_to for enquiry in enquiries)
+        if len(phones) > FEW or under_way:
+            reading = Reading(enquiries)
+            reading.read(self._pages(since, deadline), PAGES)
+            self.read_to = reading.read_to
+            return reading.reports
+        return self._by_phone(enquiries, since, deadline)
+
+    def _by_phone(
+        self, enquiries: Sequence[Enquiry], since: datetime, deadline: float
+    ) -> list[Report]:
+        """The few phones, and those of the witnesses. Raises Trouble when nothing could be read."""
+        reports: dict[tuple[str, str], Report] = {}
         trouble = None
-        for one in phones:
-            some = {pair: phone for pair, phone in wanted.items() if pair[1] == one}
+        for phone, some in by_phone(enquiries, since).items():
             try:
-                reports += self._sweep(some, since, deadline, phone=one)
+                reading = Reading(some, alone=True)
+                reading.read(self._pages(since, deadline, phone=phone), PAGES)
             except Trouble as met:
                 trouble = met
+                continue
+            reports |= {(report.reference, report.phone): report for report in reading.reports}
         if trouble and not reports:
             raise trouble
-        return reports
-
-    def _sweep(
-        self, wanted: Mapping[tuple[str, str], str], since: datetime, deadline: float, **only: str
-    ) -> list[Report]:
-        """Read backwards from now to `since`. Raises Trouble when not even one page came."""
-        found: dict[tuple[str, str], Report] = {}
-        before = ""
-        complete = False
-        for _page in range(PAGES):
-            try:
-                rows = self._history(since, before, deadline, **only)
-            except Trouble:
-                if not before:
-                    raise
-                break
-            for row in rows:
-                pair = (str(row.get("id")), digits(row.get("phone")))
-                if pair in wanted and pair not in found:
-                    found[pair] = report_of(pair[0], wanted[pair], row)
-            if not _goes_back(rows, before):
-                break
-            # A short page proves nothing: its length may be bounded by less than we asked for.
-            complete = not rows or older(rows[-1], since) or len(found) == len(wanted)
-            if complete:
-                break
-            before = text_of(rows[-1]["int_id"])
-        never = wanted.keys() - found.keys() if complete else ()
+        asked = {(each.reference, phone) for each in enquiries for phone in each.phones}
         return [
-            *found.values(),
-            *(Report(pair[0], wanted[pair], ReportStatus.NOT_FOUND) for pair in never),
+            report
+            for pair, report in reports.items()
+            if pair in asked or report.status != ReportStatus.NOT_FOUND
         ]
 
-    def _history(self, since: datetime, before: str, deadline: float, **only: str) -> list[Row]:
+    @classmethod
+    def read_until(cls, read_to: str) -> datetime | None:
+        return read_until(read_to)
+
+    def _pages(self, since: datetime, deadline: float, **only: str) -> Page:
+        """The days are those of SMSC's clock, which its first answer tells: asked for tomorrow, a
+        history is empty.
+        """
+
+        def page(before: str) -> list[Row]:
+            asked = self._days(since)
+            rows = self._history(asked, before, deadline, **only)
+            days = self._days(since)
+            return rows if days == asked else self._history(days, before, deadline, **only)
+
+        return page
+
+    def _days(self, since: datetime) -> dict[str, str]:
+        """A day more on both sides."""
+        now = timezone.now()
+        theirs = now - timedelta(seconds=self.clock_off or 0)
+        first, last = min(since, now, theirs), max(now, theirs)
+        day = timedelta(days=1)
+        return {
+            "start": f"{(first - day).astimezone(MOSCOW):%d.%m.%Y}",
+            "end": f"{(last + day).astimezone(MOSCOW):%d.%m.%Y}",
+        }
+
+    def _history(
+        self, days: Mapping[str, str], before: str, deadline: float, **only: str
+    ) -> list[Row]:
         began = time.monotonic()
         answer = self._ask(
             "get",
             {
                 "get_messages": "1",
-                "start": f"{since.astimezone(MOSCOW):%d.%m.%Y}",
-                "end": f"{datetime.now(MOSCOW) + timedelta(days=1):%d.%m.%Y}",
+                **days,
                 "cnt": str(PAGE),
                 **({"prev_id": before} if before else {}),
                 **only,
@@ -302,7 +316,8 @@ class Smsc(Provider):
                 "psw": self.credentials.get("password"),
             }
         data = {**who, "fmt": "3", "charset": "utf-8", **fields}
-        return http.post(f"{self.address}/sys/{command}.php", data=data, deadline=deadline, cap=cap)
+        address = f"{self.address}/sys/{command}.php"
+        return self.heard(http.post(address, data=data, deadline=deadline, cap=cap))
 
     # --- what comes to our door --------------------------------------------------------------
 
@@ -355,17 +370,6 @@ def _valid(sms: Sms) -> dict[str, str]:
     least, most = Smsc.validity
     hours, rest = divmod(round(min(max(minutes, least), most)), 60)
     return {"valid": f"{hours:02}:{rest:02}"}
-
-
-def _goes_back(rows: Sequence[Row], before: str) -> bool:
-    """Newest first and all older than the page before? In any other order the end of the pages
-    would prove nothing, and a message could be taken for never sent.
-    """
-    chain = [number(row.get("int_id")) for row in rows]
-    if before:
-        chain.insert(0, number(before))
-    known = [int_id for int_id in chain if int_id is not None]
-    return len(known) == len(chain) and all(later > earlier for later, earlier in pairwise(known))
 
 
 def _log(

@@ -86,6 +86,7 @@ def report_of(reference: str, phone: str, row: Row) -> Report:
         reason,
         raw=_codes(status, err) if reason else "",
         price=money(row.get("cost")),
+        at=moment(row.get("send_timestamp")),
     )
 
 

@@ -8,7 +8,7 @@ for a message without an answer its books are asked by phone, text and time.
 import logging
 import re
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -53,7 +53,7 @@ from .twilio_answers import (
     verdict_of,
     word,
 )
-from .twilio_matching import Wanted, match
+from .twilio_matching import Search, Wanted
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +117,7 @@ class Twilio(Provider):
     settle_seconds = 180
     can_look_up = True
     books_show_kept = True
+    books_by_text = True
     can_cancel = True
     validity = (1, 600)
     has_balance = True
@@ -135,6 +136,11 @@ class Twilio(Provider):
         if not values.get("sender") and not values.get("messaging_service_sid"):
             return gettext("Enter a sender or the SID of a Messaging Service.")
         return ""
+
+    @classmethod
+    def login(cls, values: Mapping[str, str]) -> str:
+        """Tokens and keys change, and open the same books."""
+        return values.get("account_sid", "").lower()
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
@@ -198,39 +204,22 @@ class Twilio(Provider):
         """
         began = time.monotonic()
         deadline = http.clock() + settings.LOT_DEADLINE
-        wanted = [
-            Wanted(enquiry.reference, asked, enquiry.since)
-            for enquiry in enquiries
-            for asked in enquiry.asked
-        ]
-        known = [each for each in wanted if each.asked.provider_id]
-        by_phone: dict[str, list[Wanted]] = defaultdict(list)
-        for each in wanted:
-            if not each.asked.provider_id:
-                by_phone[each.asked.phone].append(each)
-        taken = {each.asked.provider_id for each in known}
+        search = Search.of(enquiries)
         troubles: list[Trouble] = []
 
-        def told(learn: Callable[[], list[Report]]) -> list[Report]:
+        def told(learn: Callable[[], T]) -> T | None:
             try:
                 return learn()
             except Trouble as trouble:
                 troubles.append(trouble)
-                return []
+                return None
 
-        found = _burst(
-            told,
-            [
-                *(lambda each=each: self._fetch(each, deadline) for each in known),
-                *(
-                    lambda phone=phone, some=some: match(
-                        some, self._rows(phone, deadline), taken, timezone.now()
-                    )
-                    for phone, some in by_phone.items()
-                ),
-            ],
-        )
-        reports = [report for some in found for report in some]
+        phones = search.phones
+        lists = _burst(lambda phone: told(lambda: self._rows(phone, deadline)), phones)
+        fates = _burst(lambda each: told(lambda: self._fetch(each, deadline)), search.known)
+        reports = [report for some in fates if some for report in some]
+        rows = {p: some for p, some in zip(phones, lists, strict=True) if some is not None}
+        reports += search.read(rows, timezone.now())
         _log("look-up", "", (str(report.status) for report in reports), began)
         if troubles and not reports:
             raise troubles[0]
@@ -261,8 +250,8 @@ class Twilio(Provider):
                 return rows
             if not word(following).startswith("/"):
                 break
-            answer = http.get(
-                self.address + following, deadline=deadline, auth=self.auth, cap=PAGE_CAP
+            answer = self.heard(
+                http.get(self.address + following, deadline=deadline, auth=self.auth, cap=PAGE_CAP)
             )
         raise trouble_of(answer, {})
 
@@ -306,11 +295,15 @@ class Twilio(Provider):
         return f"{self.address}/2010-04-01/Accounts/{account}/{path}.json"
 
     def _post(self, path: str, fields: Mapping[str, str], *, deadline: float) -> http.Answer:
-        return http.post(self._url(path), data=fields, deadline=deadline, auth=self.auth)
+        return self.heard(
+            http.post(self._url(path), data=fields, deadline=deadline, auth=self.auth)
+        )
 
     def _get(self, path: str, deadline: float, **params: str) -> http.Answer:
-        return http.get(
-            self._url(path), params=params, deadline=deadline, auth=self.auth, cap=PAGE_CAP
+        return self.heard(
+            http.get(
+                self._url(path), params=params, deadline=deadline, auth=self.auth, cap=PAGE_CAP
+            )
         )
 
     # --- what comes to our door --------------------------------------------------------------

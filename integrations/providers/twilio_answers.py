@@ -66,7 +66,8 @@ def report_of(reference: str, phone: str, row: Row) -> Report | None:
         return None
     status, reason = told
     raw = raw_of_code(code) if reason else ""
-    return Report(reference, phone, status, reason, raw, sid_of(row), price_of(row))
+    at = moment(row.get("date_created"))
+    return Report(reference, phone, status, reason, raw, sid_of(row), price_of(row), at)
 
 
 def trouble_of(answer: Answer, row: Row) -> Trouble:

@@ -1,5 +1,5 @@
 """The banners at the top of every page for those responsible for the account: a service that is down,
-a balance that runs out. What managers see of it is templates/mailings/service.html.
+a balance that runs out, a clock that is wrong. What managers see of it is templates/mailings/service.html.
 """
 
 from typing import Any
@@ -27,6 +27,7 @@ def account_notices(context: dict[str, Any], *, resting: bool = True) -> dict[st
     down = [each for each in accounts if router.rests(each)] if resting else []
     return {
         "down": [(title_of(each), each) for each in down],
+        "wrong_clock": [(title_of(each), each) for each in accounts if each.clock_off is not None],
         "low": [(title_of(each), each) for each in accounts if each.balance_is_low],
         "stands_in": title_of(sender) if sender and sender != accounts[0] else "",
         "first": accounts[0] if accounts else None,

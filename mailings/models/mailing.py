@@ -178,6 +178,16 @@ class Dispatch(models.Model):
         ANSWERED = "answered"
         SILENT = "silent"
 
+    class Doubt(models.TextChoices):
+        """Why the last look did not settle what is unknown. The words are in unresolved.py."""
+
+        READING = "reading"  # the books are longer than one look
+        AWAY = "away"  # no answer to our question
+        CLOCK = "clock"  # ours differs from the service's
+        PUT_OFF = "put_off"  # it may be kept until the morning
+        LOGIN = "login"  # handed over with a login that is not kept any more
+        NO_PROOF = "no_proof"  # read, and nothing shows that the books would tell
+
     mailing = models.ForeignKey(Mailing, on_delete=models.PROTECT, related_name="dispatches")
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     size = models.PositiveIntegerField()
@@ -193,9 +203,15 @@ class Dispatch(models.Model):
     reference = models.CharField(max_length=40, unique=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
+    # Which login of the account it was handed over with (integrations.logins), and the reference of a
+    # lot that this login had surely taken before: its books must show that one, or they prove nothing.
+    login = models.CharField(max_length=32, blank=True)
+    witness = models.CharField(max_length=40, blank=True)
     # When to ask the provider about messages that are still open; null: nothing to ask.
     look_up_at = models.DateTimeField(null=True, blank=True)
     look_ups = models.PositiveSmallIntegerField(default=0)
+    read_to = models.CharField(max_length=64, blank=True)  # how far back its books have been read
+    doubt = models.CharField(max_length=16, choices=Doubt, blank=True)
     # When to ask the provider to give its messages back; null: nobody wants them back.
     recall_at = models.DateTimeField(null=True, blank=True)
 
@@ -210,6 +226,11 @@ class Dispatch(models.Model):
                 fields=["account", "claimed_at"],
                 name="dispatch_handing",
                 condition=Q(state="handing"),
+            ),
+            models.Index(
+                fields=["account", "claimed_at"],
+                name="dispatch_claimed",
+                condition=Q(claimed_at__isnull=False),
             ),
             models.Index(
                 fields=["look_up_at"],

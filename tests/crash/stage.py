@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ class Stage:
             "FIELD_KEYS": ",".join(settings.FIELD_KEYS),
             "DJANGO_SETTINGS_MODULE": "smsmail.settings",
             "PUBLIC_URL": f"http://127.0.0.1:{self.web_port}",
+            "TIME_ZONE": _zone_at_noon(),
             "LOG_LEVEL": "WARNING",
             "CRASH_LOT": str(lot),
             "CRASH_CHUNK": str(lot * 5),
@@ -249,6 +251,12 @@ class Stage:
         with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
             server.execute(f'CREATE DATABASE "{self.database}"')
         return settings.DATABASE_URL.rsplit("/", 1)[0] + f"/{self.database}"
+
+
+def _zone_at_noon() -> str:
+    """A service that puts messages off at night is believed by day: now, wherever that is."""
+    ahead = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"
 
 
 def kill(process: subprocess.Popen[str]) -> None:

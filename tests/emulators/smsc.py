@@ -35,6 +35,7 @@ from .smsc_rows import NOTHING, PRICE, SILENT, Row, told, verdict
 from .web import Emulator, Reply
 
 LOGIN, PASSWORD, APIKEY = "school", "made-up", "made-up-key"
+OTHER = "other"  # a second account with the same password; its books are its own
 PAGE = 1000  # rows of history at once
 ENDINGS = {signal.SIGTERM, signal.SIGINT}
 
@@ -90,8 +91,8 @@ class SmscEmulator(Emulator):
 
     def reply_from(self, phone: str, text: str, to: str = "79980009999") -> None:
         """A person writes back."""
-        fields = {"phone": phone, "mes": text, "to": to, "ts": str(int(time.time()))}
-        self.caller.call_later([self._call(time.time(), fields, f"{phone}:{text}:{to}")])
+        fields = {"phone": phone, "mes": text, "to": to, "ts": str(int(self.now()))}
+        self.caller.call_later([self._call(self.now(), fields, f"{phone}:{text}:{to}")])
 
     def stop(self) -> None:
         self.caller.stop()
@@ -142,7 +143,7 @@ class SmscEmulator(Emulator):
         if self.parallel and self._under_way > self.parallel:
             raise SmscError(9)
         psw = {PASSWORD, hashlib.md5(PASSWORD.encode(), usedforsecurity=False).hexdigest()}
-        by_login = fields.get("login") == LOGIN and fields.get("psw") in psw
+        by_login = fields.get("login") in {LOGIN, OTHER} and fields.get("psw") in psw
         if not by_login and fields.get("apikey") != APIKEY:
             raise SmscError(2)
         if fields.get("fmt") != "3":
@@ -180,7 +181,8 @@ class SmscEmulator(Emulator):
             self.balance -= PRICE * parts
             entry = {
                 "id": fields.get("id") or str(next(self._numbers)),
-                "at": time.time(),
+                "at": self.now(),
+                "login": _whose(fields),
                 "sender": fields.get("sender", ""),
                 "time": int(fields.get("time") or 0),
                 "valid": fields.get("valid", ""),
@@ -221,6 +223,7 @@ class SmscEmulator(Emulator):
                 sent_at=sent_at,
                 final_at=sent_at + later,
                 parts=parts_of(text),
+                login=entry.get("login", LOGIN),
             )
             self._rows.append(row)
             self._book[row.id, phone] = row
@@ -274,7 +277,14 @@ class SmscEmulator(Emulator):
             body = urlencode(fields, encoding=charset)
             content_type = "application/x-www-form-urlencoded"
         number = next(self._numbers)
-        return Call(at, number, self.callback, body.encode(), content_type, self.manner.tries)
+        return Call(
+            at - self.clock_off,
+            number,
+            self.callback,
+            body.encode(),
+            content_type,
+            self.manner.tries,
+        )
 
     # --- status, cancel, history, balance ----------------------------------------------------
 
@@ -295,14 +305,14 @@ class SmscEmulator(Emulator):
         row = self._book.get((id_, digits(phone)))
         if row is None:
             return dict.fromkeys(NOTHING) | {"id": id_, "phone": phone, "status": -3, "err": 0}
-        return told(row)
+        return told(row, self.now())
 
     def _delete(self, id_: str, phone: str) -> dict[str, Any]:
         """Takes back what has no final status yet."""
         known = {"id": id_, "phone": phone}
         with self._lock:
             row = self._book.get((id_, digits(phone)))
-            if row is None or row.state(time.time())[0] not in {-1, 0}:
+            if row is None or row.state(self.now())[0] not in {-1, 0}:
                 return known | {"error": "cannot be deleted", "error_code": 5}
             del self._book[id_, row.phone]
         self.journal.write({"deleted": [[id_, row.phone]]})
@@ -312,7 +322,7 @@ class SmscEmulator(Emulator):
         if fields.get("get_messages") != "1":
             raise SmscError(3)  # no answers were ever received
         rows = islice(self._backwards(fields), min(int(fields.get("cnt") or PAGE), PAGE))
-        found = [told(row) for row in rows]
+        found = [told(row, self.now()) for row in rows]
         if not found:
             raise SmscError(3)
         return found
@@ -325,13 +335,18 @@ class SmscEmulator(Emulator):
             row = self._rows[at]
             if row.sent_at < start:
                 return
-            if self.hides_kept and time.time() < row.sent_at:
+            if row.login != _whose(fields) or (self.hides_kept and self.now() < row.sent_at):
                 continue
             if row.sent_at < end and phone in {"", row.phone} and (row.id, row.phone) in self._book:
                 yield row
 
     def _balance(self, fields: dict[str, str]) -> dict[str, Any]:
         return {"balance": str(self.balance)} | ({"currency": "RUR"} if "cur" in fields else {})
+
+
+def _whose(fields: dict[str, str]) -> str:
+    """An API key is of the first account."""
+    return fields.get("login") or LOGIN
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Messages in SMSC's books: their fate, and how its answers tell of them. Pure."""
 
-import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -41,6 +40,7 @@ class Row:
     sent_at: float
     final_at: float
     parts: int
+    login: str = ""  # whose books it stands in
 
     @property
     def fate(self) -> tuple[int, int]:
@@ -52,8 +52,7 @@ class Row:
         return (0, 0) if now < self.final_at or self.phone.endswith(SILENT) else self.fate
 
 
-def told(row: Row) -> dict[str, Any]:
-    now = time.time()
+def told(row: Row, now: float) -> dict[str, Any]:
     status, err = row.state(now)
     changed = row.final_at if status > 0 else row.sent_at
     return {

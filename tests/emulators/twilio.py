@@ -103,7 +103,7 @@ class TwilioEmulator(Emulator):
             "NumMedia": "0",
             **more,
         }
-        self.caller.call_later([self._call(time.time(), door, fields)])
+        self.caller.call_later([self._call(self.now(), door, fields)])
 
     def stop(self) -> None:
         self.caller.stop()
@@ -177,7 +177,7 @@ class TwilioEmulator(Emulator):
             self.balance -= PRICE * parts
             entry = {
                 "sid": _new_sid(),
-                "at": time.time(),
+                "at": self.now(),
                 "to": fields["To"],
                 "from": fields.get("From", ""),
                 "service": fields.get("MessagingServiceSid", ""),
@@ -256,7 +256,7 @@ class TwilioEmulator(Emulator):
         signed = url + "".join(name + fields[name] for name in sorted(fields))
         signature = base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(), "sha1")).decode()
         return Call(
-            at,
+            at - self.clock_off,
             next(self._numbers),
             url,
             urlencode(fields).encode(),
@@ -268,15 +268,15 @@ class TwilioEmulator(Emulator):
     # --- fetch, cancel, list, balance --------------------------------------------------------
 
     def _fetch(self, fields: dict[str, str]) -> Reply:
-        return as_json(told(self._row(), time.time()))
+        return as_json(told(self._row(), self.now()))
 
     def _cancel(self, fields: dict[str, str]) -> Reply:
         row = self._row()
-        if fields.get("Status") != "canceled" or row.state(time.time())[0] != "scheduled":
+        if fields.get("Status") != "canceled" or row.state(self.now())[0] != "scheduled":
             raise TwilioError(30409)
         row.canceled = True
         self.journal.write({"canceled": row.sid})
-        return as_json(told(row, time.time()))
+        return as_json(told(row, self.now()))
 
     def _row(self) -> Row:
         sid = self.asked.path.rsplit("/", 1)[-1].removesuffix(".json")
@@ -299,7 +299,7 @@ class TwilioEmulator(Emulator):
         here = {name: value for name, value in fields.items() if name != "PageToken"}
         number = int(fields.get("Page") or 0)
         later = here | {"Page": str(number + 1), "PageToken": f"PA{page[-1].sid}" if page else ""}
-        now = time.time()
+        now = self.now()
         return as_json(
             {
                 "end": start + len(page) - 1 if page else start,

@@ -19,6 +19,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
@@ -67,11 +68,16 @@ class Emulator(ABC):
 
     def __init__(self, *, port: int = 0) -> None:
         self.plan = Plan()
+        self.clock_off = 0.0  # seconds that its clock is ahead of ours
+        self.dates = True  # says the time with its answers
         self.stopping = threading.Event()
         self.asked = threading.local()  # .method of the request that this thread answers
         self.server = _Server(("127.0.0.1", port), _Handler)
         self.server.emulator = self
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def now(self) -> float:
+        return time.time() + self.clock_off
 
     def misbehave(self, *names: str) -> None:
         """The next requests, one each. '' lets one pass."""
@@ -85,6 +91,7 @@ class Emulator(ABC):
             self.plan.among = tuple(order.get("among", self.plan.among))
             self.plan.commands = frozenset(order.get("commands", self.plan.commands))
             self.plan.slow = order.get("slow", self.plan.slow)
+        self.clock_off = order.get("clock_off", self.clock_off)
         return {"next": list(self.plan.next), "share": self.plan.share}
 
     @abstractmethod
@@ -140,6 +147,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._serve()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(timestamp or self.server.emulator.now())
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword != "Date" or self.server.emulator.dates:
+            super().send_header(keyword, value)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silence: there are thousands of requests."""

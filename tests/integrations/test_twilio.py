@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,7 @@ from integrations.provider import (
     Sms,
     Trouble,
     Verdict,
+    Witness,
 )
 from integrations.providers import twilio_codes
 from integrations.providers.twilio import BURST, Twilio
@@ -333,12 +335,16 @@ def test_it_does_not_say_never_before_time_has_passed(
     assert set(statuses(asked(*rows, ago=610))) == {("ref1", PHONES[0]), ("ref1", PHONES[1])}
 
 
-def test_one_message_answers_for_one_only(twilio_emulator: TwilioEmulator) -> None:
-    """The same text to the same phone in two mailings, and only one of them arrived."""
+def test_one_message_answers_for_neither_of_two(twilio_emulator: TwilioEmulator) -> None:
+    """The same text to the same phone in two mailings, and only one of them arrived: nobody knows which."""
     send(PHONES[0])
     one, other = Asked(PHONES[0], "Hello"), Asked(PHONES[0], "Hello")
-    found = statuses(asked(one, reference="ref1"), asked(other, reference="ref2"))
-    assert sorted(found.values()) == [ReportStatus.ACCEPTED, ReportStatus.NOT_FOUND]
+    both = asked(one, reference="ref1"), asked(other, reference="ref2")
+    assert statuses(*both) == {}
+    send(PHONES[0])
+    assert set(statuses(*both).values()) == {ReportStatus.ACCEPTED}
+    sids = {report.provider_id for report in twilio().look_up(both)}
+    assert sids == {entry["sid"] for entry in twilio_emulator.journal.entries}
 
 
 def test_a_message_known_by_its_id_answers_for_no_other(twilio_emulator: TwilioEmulator) -> None:
@@ -350,15 +356,30 @@ def test_a_message_known_by_its_id_answers_for_no_other(twilio_emulator: TwilioE
     }
 
 
-@pytest.mark.parametrize(("minutes", "found"), [(5, True), (15, False)])
-def test_an_earlier_message_is_another_but_for_clocks_that_differ(
-    twilio_emulator: TwilioEmulator, minutes: int, found: bool
+@pytest.mark.parametrize(("minutes", "told"), [(5, [ReportStatus.DELIVERED]), (15, [])])
+def test_an_earlier_message_is_ours_but_for_clocks_that_differ(
+    twilio_emulator: TwilioEmulator, minutes: int, told: list[ReportStatus]
 ) -> None:
+    """And when they may differ by more, it proves nothing."""
     send(PHONES[0])
     for row in twilio_emulator._rows.values():
         row.created_at -= 3600 + minutes * 60
-    [status] = statuses(asked(Asked(PHONES[0], "Hello"))).values()
-    assert (status != ReportStatus.NOT_FOUND) is found
+        row.final_at -= 7200
+    assert list(statuses(asked(Asked(PHONES[0], "Hello"))).values()) == told
+
+
+def test_what_is_older_than_an_earlier_witness_is_another(twilio_emulator: TwilioEmulator) -> None:
+    send(PHONES[0])
+    for row in twilio_emulator._rows.values():
+        row.created_at -= 3600 + 15 * 60
+    [known] = send(PHONES[1])
+    before = datetime.now(UTC) - timedelta(hours=2)
+    witness = Witness("ref0", PHONES[1], before, known.provider_id)
+    enquiry = replace(asked(Asked(PHONES[0], "Hello")), witness=witness)
+    assert statuses(enquiry) == {
+        ("ref0", PHONES[1]): ReportStatus.ACCEPTED,
+        ("ref1", PHONES[0]): ReportStatus.NOT_FOUND,
+    }
 
 
 def test_what_others_sent_or_people_wrote_is_not_ours(

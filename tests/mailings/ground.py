@@ -7,10 +7,15 @@ from django.db import transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from integrations.provider import Outcome, Report, ReportStatus, Verdict
+from integrations import logins, router
+from integrations.http import clock
+from integrations.models import Account
+from integrations.provider import Outcome, Report, ReportStatus, Sms, Verdict
 from mailings import claiming, lifecycle, prepare, receipts, recording
 from mailings.models import Counters, Dispatch, Mailing, Message
 from users.models import Group, Membership, User
+
+WITNESS = "+79990000077"
 
 
 def draft(**fields: Any) -> Mailing:
@@ -92,6 +97,37 @@ def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> claiming.Lot:
     lot = claimed()
     recording.record(lot, verdicts(lot, outcome, **fields))
     return lot
+
+
+def taken_before(account: Account, *, phone: str = WITNESS, hours: float = 1) -> Message:
+    """A message that the service has had through this account's login: without such a one, that its books
+    do not show another proves nothing.
+    """
+    mailing = draft(name="Earlier", state=Mailing.State.DONE, launched_at=timezone.now())
+    Counters.objects.create(mailing=mailing, delivered=1, parts=1)
+    lot = Dispatch.objects.create(
+        mailing=mailing,
+        state=Dispatch.State.ANSWERED,
+        size=1,
+        account=account,
+        login=logins.fingerprint(account.provider, account.credentials),
+        reference=Dispatch.new_reference(),
+        claimed_at=timezone.now() - timedelta(hours=hours),
+        answered_at=timezone.now() - timedelta(hours=hours),
+    )
+    sms = Sms(1, phone, "Something else")
+    [verdict] = router.provider_of(account).send(lot.reference, [sms], clock() + 60)
+    assert verdict.outcome == Outcome.TAKEN
+    return Message.objects.create(
+        mailing=mailing,
+        key=phone,
+        phone=phone,
+        text=sms.text,
+        parts=1,
+        status=Message.Status.DELIVERED,
+        dispatch=lot,
+        provider_id=verdict.provider_id,
+    )
 
 
 def by_phone(mailing: Mailing) -> dict[str, str]:

@@ -92,10 +92,21 @@ def test_a_mailing_never_becomes_done_while_some_may_or_may_not_have_gone(
     assert unresolved.open_questions(mailing) == 4
 
 
-def test_it_is_no_question_while_a_receipt_may_still_come(maria: User, account: Account) -> None:
+def test_it_is_a_question_at_once_where_nobody_can_be_asked(maria: User, account: Account) -> None:
     people.students(2)
     mailing = ground.prepared(maria)
     unanswered()
+    assert unresolved.open_questions(mailing) == 2
+
+
+def test_asked_in_vain_it_is_no_question_while_a_receipt_may_still_come(
+    maria: User, account: Account
+) -> None:
+    Account.objects.filter(id=account.id).update(provider="smsc")
+    people.students(2)
+    mailing = ground.prepared(maria)
+    lot = ground.sent(Outcome.UNKNOWN)
+    Dispatch.objects.filter(id=lot.dispatch_id).update(doubt="no_proof")
     ground.grown_older(minutes=9)
     assert unresolved.open_questions(mailing) == 0
     assert unresolved.let_be(mailing, maria) == 0
