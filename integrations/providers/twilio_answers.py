@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
-from integrations.http import Answer, Failure
+from integrations.http import Answer, Failure, asked_to_wait
 from integrations.provider import Note, Outcome, Reply, Report, Sms, Trouble, Verdict
 from integrations.reasons import Reason
 
-from .twilio_codes import ERRORS, FAILED, INBOUND, STATUS_ERRORS, meaning
+from .twilio_codes import ERRORS, FAILED, INBOUND, SEND_TIMES, STATUS_ERRORS, UNCERTAIN, meaning
 
 Row = Mapping[str, Any]
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -32,7 +32,16 @@ def verdict_of(sms: Sms, answer: Answer) -> Verdict:
     if answer.status in (200, 201) and (sid := sid_of(row)):
         return _taken(sms, row, sid)
     outcome, reason = _refusal(answer, row)
-    return Verdict(sms.key, outcome, reason=reason, raw=raw_of(answer, row))
+    return Verdict(
+        sms.key,
+        outcome,
+        reason=reason,
+        raw=raw_of(answer, row),
+        retry_after=asked_to_wait(answer),
+        untimed=sms.at is not None
+        and outcome == Outcome.UNSENT
+        and number(row.get("code")) in SEND_TIMES,
+    )
 
 
 def _taken(sms: Sms, row: Row, sid: str) -> Verdict:
@@ -47,11 +56,15 @@ def _taken(sms: Sms, row: Row, sid: str) -> Verdict:
 def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
     if answer.failure == Failure.UNSENT:
         return Outcome.UNSENT, Reason.UNAVAILABLE
-    if answer.status in STATUS_ERRORS:
-        return STATUS_ERRORS[answer.status]
     code = number(row.get("code"))
+    if answer.status in STATUS_ERRORS:
+        known = ERRORS.get(code or 0, STATUS_ERRORS[answer.status])
+        return known if known[0] == Outcome.UNSENT else STATUS_ERRORS[answer.status]
     if not code or not 400 <= answer.status < 500:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
+    if answer.status in UNCERTAIN and code not in ERRORS:
+        return Outcome.UNKNOWN, Reason.NO_ANSWER
+    # When it meets a whole batch it is wrong for everybody (mailings.recording).
     return ERRORS.get(code, (Outcome.REFUSED, Reason.OTHER))
 
 
