@@ -17,7 +17,12 @@ from .provider import Note
 logger = logging.getLogger(__name__)
 
 LIMIT = 256 * 1024  # bytes of body and query together; the longest known receipt has 20 KB
-KEPT_HEADERS = ("content-type", "x-twilio-signature")  # what a provider's class may ask for
+# What a provider's class may ask for.
+KEPT_HEADERS = (
+    "content-type",
+    "x-twilio-signature",
+    "x-twilio-webhooks-signature-settings",
+)
 
 
 @csrf_exempt

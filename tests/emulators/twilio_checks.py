@@ -46,7 +46,7 @@ def check(fields: Mapping[str, str], ground: Ground) -> None:
         (not sender and not service, 21603),
         (bool(service) and service != SERVICE, 21701),
         (bool(sender) and to == sender, 21266),
-        (bool(sender), _about_sender(sender, ground)),
+        (bool(sender), _about_sender(sender, to, ground)),
         (not body and not fields.get("MediaUrl") and not fields.get("ContentSid"), 21619),
         (len(body) > 1600, 21617),
         (bool(callback) and not _public(callback, ground), 21609),
@@ -60,12 +60,14 @@ def check(fields: Mapping[str, str], ground: Ground) -> None:
             raise TwilioError(code)
 
 
-def _about_sender(sender: str, ground: Ground) -> int:
-    """0 when it may send."""
+def _about_sender(sender: str, to: str, ground: Ground) -> int:
+    """0 when it may send. Registered names begin with a # in Hong Kong."""
     if re.fullmatch(r"\+?[0-9]+", sender):
         if sender in ground.of_others:
             return 21660
         return 0 if sender in ground.numbers else 21659
+    if to.startswith("+852"):
+        sender = sender.removeprefix("#")
     letters = re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", sender)
     return 0 if letters else 21212
 
