@@ -93,7 +93,7 @@ def trouble_of(answer: Answer, row: Row) -> Trouble:
 
 
 def signed_by(token: str, shared_key: str, note: Note) -> bool:
-    """X-Twilio-Signature covers our address and every field; it may name the usual port or not. A body
+    """X-Twilio-Signature covers our address and every field; the address may name the usual port or not. A body
     that is no form is covered by its digest, which is in the address (bodySHA256).
 
     Where a Webhooks Rule of the account fits our address, a header names the algorithm, and the
