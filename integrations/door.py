@@ -5,10 +5,18 @@ means is found out later, in batches (mailings.receipts). Strangers get 404, wha
 import logging
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.db import DatabaseError, InterfaceError
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    UnreadablePostError,
+)
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
+
+from smsmail.outages import TRY_AGAIN, log_outage, unlogged
 
 from . import router
 from .models import Account, Receipt
@@ -17,13 +25,38 @@ from .provider import Note
 logger = logging.getLogger(__name__)
 
 LIMIT = 256 * 1024  # bytes of body and query together; the longest known receipt has 20 KB
-KEPT_HEADERS = ("content-type", "x-twilio-signature")  # what a provider's class may ask for
+METHODS = ("GET", "HEAD", "POST")
+# What a provider's class may ask for.
+KEPT_HEADERS = (
+    "content-type",
+    "x-twilio-signature",
+    "x-twilio-webhooks-signature-settings",
+)
 
 
 @csrf_exempt
 @login_not_required
-@require_http_methods(["GET", "HEAD", "POST"])
 def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """503 when it cannot be kept: services call again then. Whatever happens, one line in the log and
+    no address: that is the key.
+    """
+    if request.method not in METHODS:
+        return unlogged(HttpResponseNotAllowed(METHODS))
+    try:
+        return _receipt(request, slug, key)
+    except (DatabaseError, InterfaceError) as error:
+        log_outage("a receipt or reply", error, logger)
+        answer = _answer(503, "try again")
+        answer["Retry-After"] = str(TRY_AGAIN)
+        return answer
+    except Http404:
+        return _answer(404, "not found")
+    except Exception as error:  # noqa: BLE001 - Django would log the address with the traceback
+        logger.error("a receipt or reply cannot be kept: %s", type(error).__name__)
+        return _answer(500, "not kept")
+
+
+def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     account = _account(slug, key)
     try:
         note = _note(request, account)
@@ -63,10 +96,7 @@ def _genuine(account: Account, note: Note) -> bool:
 
 
 def _answer(status: int, words: str, content_type: str = "text/plain") -> HttpResponse:
-    response = HttpResponse(words, status=status, content_type=content_type)
-    # Django would write the address of every refusal into the log, and the address is the key.
-    response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark
-    return response
+    return unlogged(HttpResponse(words, status=status, content_type=content_type))
 
 
 def _registered(slug: str) -> bool:

@@ -50,6 +50,11 @@ class Answer:
     retry_after: float | None = field(default=None, compare=False)  # seconds it wants us to wait
 
 
+def asked_to_wait(answer: Answer) -> float | None:
+    """Seconds for which a service that is busy (429) or down (503) wants to be left alone."""
+    return answer.retry_after if answer.status in (429, 503) else None
+
+
 class TooLate(Exception):
     """The deadline passed before the first byte of the body left."""
 

@@ -56,6 +56,8 @@ class Verdict:
     price: Decimal | None = None
     reason: Reason | None = None
     raw: str = ""  # the provider's own code, e.g. "smsc:error 7"
+    retry_after: float | None = None  # seconds for which the service wants to be left alone
+    untimed: bool = False  # unsent for its time alone: without one the service takes it
 
 
 class ReportStatus(StrEnum):

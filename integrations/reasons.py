@@ -65,12 +65,16 @@ class Reason(StrEnum):
     BAD_LOGIN = "bad_login"
     NO_CONTRACT = "no_contract"
     LIMIT = "limit"
+    HOURS = "hours"
+    SETTINGS_FORBID = "settings_forbid"
+    FRAUD_GUARD = "fraud_guard"
     ADDRESS_BLOCKED = "address_blocked"
     # the service
     BUSY = "busy"
     UNAVAILABLE = "unavailable"
     NO_ANSWER = "no_answer"
     NO_RECEIPT = "no_receipt"
+    SERVICE_FAULT = "service_fault"
     OPERATOR_REFUSED = "operator_refused"
     BAD_REQUEST = "bad_request"
     OTHER = "other"
@@ -211,7 +215,9 @@ ABOUT: dict[Reason, About] = {
     ),
     Reason.NO_ROUTE: About(
         _("The service has no way to this operator or country"),
-        _("Ask the SMS service to open the direction."),
+        _(
+            "The country or the operator may be closed in the account of the SMS service. Open it there, or ask the service."
+        ),
         Fault.SERVICE,
     ),
     Reason.EXPIRED: About(
@@ -224,7 +230,7 @@ ABOUT: dict[Reason, About] = {
     Reason.TEXT_FORBIDDEN: About(
         _("The service or the operator refused the text"),
         _(
-            "The text was taken for spam or has no approved template. Change it or ask the SMS service."
+            "The text was taken for spam, is too long for the account, or has no approved template. Change it or ask the SMS service."
         ),
         Fault.TEXT,
     ),
@@ -254,12 +260,37 @@ ABOUT: dict[Reason, About] = {
     ),
     Reason.NO_CONTRACT: About(
         _("The SMS service asks for a contract"),
-        _("Mass messages need a signed contract. Ask the SMS service."),
+        _(
+            "Mass messages need a signed contract, and a trial account may not send them. It may also be a link in the text that the service forbids: short links of a new domain are often among them. Ask the SMS service."
+        ),
         Fault.ACCOUNT,
     ),
     Reason.LIMIT: About(
         _("A limit of the account or of the number is used up"),
         _("Try again tomorrow or raise the limit in the account of the SMS service."),
+        Fault.ACCOUNT,
+        passing=True,
+    ),
+    Reason.HOURS: About(
+        _("SMS may not leave at this hour"),
+        _(
+            "In the account of the SMS service it is set to send only between certain hours and to forbid other times (at SMSC: “Limits and restrictions”), or the law of the country sets such hours. Change it there, or send within the hours."
+        ),
+        Fault.ACCOUNT,
+        passing=True,
+    ),
+    Reason.SETTINGS_FORBID: About(
+        _("The settings of the account at the SMS service forbid it"),
+        _(
+            "The person has not refused SMS. Look into the account of the SMS service: it limits what mobile numbers get, or is in test mode (at SMSC: “Limits and restrictions”). Change it there, then send again."
+        ),
+        Fault.ACCOUNT,
+    ),
+    Reason.FRAUD_GUARD: About(
+        _("The SMS service held it back as possible fraud"),
+        _(
+            "It does so for some hours when many messages go to numbers of one range. Try again later, or loosen its protection in the account of the SMS service."
+        ),
         Fault.ACCOUNT,
         passing=True,
     ),
@@ -271,13 +302,15 @@ ABOUT: dict[Reason, About] = {
     ),
     Reason.BUSY: About(
         _("The SMS service asks to go slower"),
-        _("The messages wait and go by themselves."),
+        _("What waits goes by itself. What did not arrive can be sent again."),
         Fault.SERVICE,
         passing=True,
     ),
     Reason.UNAVAILABLE: About(
         _("The SMS service cannot be reached"),
-        _("The messages wait and go by themselves as soon as it answers."),
+        _(
+            "What waits goes by itself as soon as it answers. What did not arrive can be sent again."
+        ),
         Fault.SERVICE,
         passing=True,
     ),
@@ -296,7 +329,9 @@ ABOUT: dict[Reason, About] = {
     ),
     Reason.OPERATOR_REFUSED: About(
         _("The operator refused it without a reason"),
-        _("The person may have barred SMS of this kind at the operator. Write by other means."),
+        _(
+            "Since 1 August 2025 a subscriber in Russia may refuse mailings at the operator (law 126-FZ, article 44.1), and the operator then stops all SMS sent by machines, notices too. It is no mistake of yours. Write by other means."
+        ),
         Fault.NUMBER,
         charged=True,
     ),
@@ -305,9 +340,18 @@ ABOUT: dict[Reason, About] = {
         _("This is our mistake. Tell whoever looks after smsmail and name the code."),
         Fault.US,
     ),
+    Reason.SERVICE_FAULT: About(
+        _("The SMS service or the operator had a fault of its own"),
+        _("It usually passes: send again later. If it goes on, name the code to the SMS service."),
+        Fault.SERVICE,
+        passing=True,
+        charged=True,
+    ),
     Reason.OTHER: About(
-        _("The service gave a code that we do not know"),
-        _("Ask the SMS service what the code means."),
+        _("The service refused it with a code that smsmail has no words for"),
+        _(
+            "It may be a setting of the account or the sender, the text, or the number: when everybody gets the same code, it is the account or the sender. Look the code up in the documents of the SMS service, or ask the service and name the code."
+        ),
         Fault.SERVICE,
     ),
 }

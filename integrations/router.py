@@ -24,6 +24,7 @@ from .reasons import Fault, Reason
 
 # How long an account rests after the first, second, ... trouble in a row, in settings.REST.
 RESTS = (1, 2, 4, 10)
+LONGEST_REST = 600  # seconds, whatever a service asks for
 BALANCE_AGE = timedelta(minutes=10)
 KEEP_RECEIPTS = timedelta(days=90)
 CLOCK_TOLERANCE = 60  # seconds that our clock and a service's may differ
@@ -232,20 +233,26 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict
     return verdict
 
 
-def rest(account_id: int, reason: Reason, raw: str) -> None:
-    """Hand nothing over for a while: 30 s (settings.REST), then 1, 2 and 5 minutes.
+def rest(account_id: int, reason: Reason, raw: str, *, seconds: float | None = None) -> None:
+    """Hand nothing over for a while: as long as the service asks for (seconds), within LONGEST_REST;
+    else 30 s (settings.REST), then 1, 2 and 5 minutes.
 
     Several lots that fail at the same moment count as one trouble.
     """
     with transaction.atomic():
         account = Account.objects.select_for_update().get(id=account_id)
-        if rests(account):
+        pause: float = settings.REST * RESTS[min(account.failures, len(RESTS) - 1)]
+        if seconds is not None:
+            pause = min(max(seconds, 1), LONGEST_REST)
+        until = timezone.now() + timedelta(seconds=pause)
+        if account.resting_until is not None and rests(account):
+            if seconds is not None and account.resting_until < until:
+                Account.objects.filter(id=account_id).update(resting_until=until)
             return
-        pause = settings.REST * RESTS[min(account.failures, len(RESTS) - 1)]
         if not account.failures:
             account.rest_since = timezone.now()
         account.failures = F("failures") + 1
-        account.resting_until = timezone.now() + timedelta(seconds=pause)
+        account.resting_until = until
         account.rest_reason = reason
         account.rest_raw = raw[:64]
         account.save(

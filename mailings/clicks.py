@@ -15,6 +15,7 @@ from django.utils import timezone, translation
 from integrations.http import clock
 from integrations.short_links import PATH
 from smsmail.network import network_of
+from smsmail.outages import log_outage
 from smsmail.tries import tried, tries
 from users.models import User
 
@@ -93,7 +94,7 @@ def write_down(hit: bulk.Hit) -> bool:
             bulk.insert_click(hit, PATIENCE)
     except (DatabaseError, InterfaceError) as error:
         _note_if_away()
-        logger.warning("a click is not written down: %s", type(error).__name__)
+        log_outage("a click", error, logger)
         return False
     return True
 

@@ -8,7 +8,9 @@ from enum import Enum
 from typing import Protocol
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Max, Min, Q, QuerySet, Sum
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from integrations.models import Account
@@ -44,6 +46,11 @@ class Departure:
     def of(cls, lot: Dispatch) -> "Departure":
         """For the messages of a lot that go once more."""
         return cls(lot.not_before, lot.send_at, lot.expires_at, lot.zone, lot.wave)
+
+    @classmethod
+    def kept_here(cls, lot: Dispatch) -> "Departure":
+        """The same at the same time, without telling the service the time."""
+        return cls(cls.of(lot).arrives, None, lot.expires_at, lot.zone, lot.wave)
 
     @property
     def arrives(self) -> datetime:
@@ -145,6 +152,21 @@ def _hold(lot: Dispatch, now: datetime, until: datetime) -> None:
     locked = like_it.select_for_update(skip_locked=True, of=("self",), no_key=True).order_by("id")
     ids = {lot.id, *locked.values_list("id", flat=True)[:HELD_AT_ONCE]}
     Dispatch.objects.filter(id__in=ids).update(not_before=until)
+
+
+def keep_here(mailing_id: int) -> None:
+    """The service does not take their time: what still waits of the mailing is held here until then.
+    Not one by one, lot after lot; those that somebody else has in hand will meet it themselves.
+    """
+    timed = Dispatch.objects.filter(
+        mailing=mailing_id, state=Dispatch.State.WAITING, send_at__isnull=False
+    )
+    with transaction.atomic():
+        locked = timed.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        ids = list(locked.order_by("id").values_list("id", flat=True)[:HELD_AT_ONCE])
+        Dispatch.objects.filter(id__in=ids).update(
+            not_before=Greatest("not_before", "send_at"), send_at=None
+        )
 
 
 # --- quiet hours ------------------------------------------------------------------------------

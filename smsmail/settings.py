@@ -122,6 +122,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "smsmail.middleware.SecurityHeadersMiddleware",
+    "smsmail.outages.OutageMiddleware",
     "mailings.clicks.ShortLinkMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -279,12 +280,9 @@ REST = positive("REST", 30)  # of an account after trouble; longer while it goes
 LOOK_UP_AFTER = positive("LOOK_UP_AFTER", 600)  # a hand-over, when receipts are missing
 LOOK_UP_PAUSE = positive("LOOK_UP_PAUSE", 120)  # between two enquiries about one unknown lot
 HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
-# Other addresses than the providers' own: emulators on loopback. Never from the web interface.
-PROVIDER_URLS = {
-    "smsc": text("SMSC_URL"),
-    "twilio": text("TWILIO_URL"),
-    "seventech": text("SEVENTECH_URL"),
-}
+# Other addresses than the providers' own: emulators on loopback. Never from the web interface. For
+# every service of the registry, NAME_URL of the environment (integrations.apps).
+PROVIDER_URLS: dict[str, str] = {}
 
 # --- clock and broker -------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -6,6 +6,8 @@ from django.views.i18n import set_language
 
 from .health import health
 
+handler500 = "smsmail.outages.server_error"
+
 urlpatterns = [
     path("", include("mailings.urls")),
     path("", include("users.urls")),

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from mailings import whereabouts
 from mailings.models import Policy
+from smsmail import outages
 from tests import people
 from users.models import User
 
@@ -54,6 +55,7 @@ def nothing_remembered() -> None:
     """The cache is the process's, and outlives the rows of a test; so is what short links know."""
     cache.clear()
     whereabouts.forget()
+    outages.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Forbid, allow, opt out: each with its event in the consent book; and the conditions that ask."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from django.db import transaction
@@ -124,6 +124,46 @@ def opt_in_all(
                 source=source,
             )
             for phone in back
+        ]
+    )
+
+
+@transaction.atomic
+def take_back(phones: Collection[str]) -> int:
+    """Opt-outs that a service's code was wrongly read as. The book is append-only: a line corrects the
+    one that should not be there, of the same person. How many were taken back.
+    """
+    wrong = _by_provider(phones)
+    OptOut.objects.filter(phone__in=wrong, source=OptOut.Source.PROVIDER).delete()
+    _write_for(wrong, ConsentEvent.Kind.CORRECTED, OptOut.Source.PROVIDER)
+    return len(wrong)
+
+
+@transaction.atomic
+def opted_out_by_reply(phones: Collection[str]) -> int:
+    """The same of those who have written "stop" as well: they stay out, for their own reason."""
+    wrong = _by_provider(phones)
+    OptOut.objects.filter(phone__in=wrong).update(source=OptOut.Source.REPLY)
+    _write_for(wrong, ConsentEvent.Kind.CORRECTED, OptOut.Source.PROVIDER)
+    _write_for(wrong, ConsentEvent.Kind.OPTED_OUT, OptOut.Source.REPLY)
+    return len(wrong)
+
+
+def _by_provider(phones: Collection[str]) -> list[str]:
+    held = OptOut.objects.filter(phone__in=phones, source=OptOut.Source.PROVIDER)
+    return sorted(held.select_for_update().values_list("phone", flat=True))
+
+
+def _write_for(phones: Sequence[str], kind: ConsentEvent.Kind, source: OptOut.Source) -> None:
+    """With the person of the line that is corrected."""
+    lines = ConsentEvent.objects.filter(
+        phone__in=phones, kind=ConsentEvent.Kind.OPTED_OUT, source=OptOut.Source.PROVIDER
+    )
+    people = dict(lines.order_by("id").values_list("phone", "user_id"))
+    ConsentEvent.objects.bulk_create(
+        [
+            ConsentEvent(user_id=people.get(phone), phone=phone, kind=kind, source=source)
+            for phone in phones
         ]
     )
 

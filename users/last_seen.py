@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -39,5 +39,5 @@ def _note(person: User) -> None:
     try:
         with transaction.atomic():
             User.objects.filter(late, pk=person.pk).update(last_seen_at=now)
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         return  # a busy database must not turn an answer into an error

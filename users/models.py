@@ -243,6 +243,7 @@ class ConsentEvent(models.Model):
         OPTED_OUT = "opted_out", _("opted out")
         OPTED_IN = "opted_in", _("opted in again")
         CONFIRMED = "confirmed", _("phone confirmed")
+        CORRECTED = "corrected", _("opt-out taken back, it was a mistake of ours")
 
     user = models.ForeignKey(
         User, null=True, on_delete=models.SET_NULL, related_name="consent_events"

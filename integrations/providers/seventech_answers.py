@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-from integrations.http import Answer, Failure
+from integrations.http import Answer, Failure, asked_to_wait
 from integrations.provider import Note, Outcome, Reply, Report, ReportStatus, Sms, Verdict
 from integrations.reasons import Reason
 
@@ -42,7 +42,7 @@ def verdict_of(sms: Sms, answer: Answer) -> Verdict:
     raw = raw_of(answer)
     if outcome == Outcome.REFUSED:  # the only trace of what it did not like
         raw = f"{raw} {plain(answer.body)}".strip()[:64]
-    return _verdict(sms, outcome, reason, raw)
+    return _verdict(sms, outcome, reason, raw, asked_to_wait(answer))
 
 
 def _read(sms: Sms, answer: Answer) -> Verdict:
@@ -63,8 +63,10 @@ def _read(sms: Sms, answer: Answer) -> Verdict:
     return _verdict(sms, Outcome.REFUSED, reason or Reason.OTHER, raw_state(found[0]))
 
 
-def _verdict(sms: Sms, outcome: Outcome, reason: Reason, raw: str) -> Verdict:
-    return Verdict(sms.key, outcome, reason=reason, raw=raw)
+def _verdict(
+    sms: Sms, outcome: Outcome, reason: Reason, raw: str, retry_after: float | None = None
+) -> Verdict:
+    return Verdict(sms.key, outcome, reason=reason, raw=raw, retry_after=retry_after)
 
 
 # --- calls to our door -----------------------------------------------------------------------

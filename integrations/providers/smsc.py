@@ -76,7 +76,7 @@ class Smsc(Provider):
         "account's settings; with a secret word there, enter the same word here."
     )
     habit = _(
-        "SMSC itself puts off mass messages to between 9 and 22 o'clock of the recipient's time."
+        "SMSC itself puts off mass messages to between 9 and 22 o'clock of the recipient's time. An interval of your own under “Limits and restrictions” in its account switches that off."
     )
     callback_hint = "?charset=utf-8&md5=1"
     fields: ClassVar[Mapping[str, forms.Field]] = {
@@ -122,10 +122,14 @@ class Smsc(Provider):
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
-        """'' is the account's own default."""
-        if not sender or re.fullmatch(r"\+?\d{1,15}|[A-Za-z0-9 ._!&-]{1,11}", sender):
+        """'' is the account's own default. Operators allow letters, digits and ! ? - _ . ( ); SMSC was
+        seen to take a space and & besides: what it does not take, it refuses with error 6.
+        """
+        if not sender or re.fullmatch(r"\+?\d{1,15}|[A-Za-z0-9 ._!?&()-]{1,11}", sender):
             return ""
-        return gettext("Up to 11 Latin letters, digits, spaces and . _ ! & -, or up to 15 digits.")
+        return gettext(
+            "Up to 11 Latin letters, digits, spaces and . _ ! ? & ( ) -, or up to 15 digits."
+        )
 
     # --- sending -----------------------------------------------------------------------------
 

@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
-from integrations.http import Answer, Failure
+from integrations.http import Answer, Failure, asked_to_wait
 from integrations.provider import Note, Outcome, Report, Sms, Trouble, Verdict
 from integrations.reasons import Reason
 
-from .smsc_codes import ERRORS, LATER, STATUSES, meaning, reason_of
+from .smsc_codes import ERRORS, FOR_ALL, NO_TIME, STATUSES, meaning, reason_of
 
 Row = Mapping[str, Any]
 
@@ -35,18 +35,26 @@ def line(sms: Sms) -> str:
 def verdicts_of(messages: Sequence[Sms], answer: Answer) -> list[Verdict]:
     data = parsed(answer)
     if not isinstance(data, dict):
-        outcome, reason = _no_answer(answer)
-        return [Verdict(sms.key, outcome, reason=reason, raw=raw_of(answer)) for sms in messages]
+        return _same(
+            messages, *_no_answer(answer), raw_of(answer), retry_after=asked_to_wait(answer)
+        )
     if error_code(data) or data.get("error"):
         # A code that we do not know: it may be another kind of 9. The books will tell.
         outcome, reason = ERRORS.get(error_code(data), (Outcome.UNKNOWN, Reason.OTHER))
-        raw = raw_of(answer, data)
-        return [Verdict(sms.key, outcome, reason=reason, raw=raw) for sms in messages]
+        if error_code(data) == NO_TIME and messages[0].at:
+            return _same(messages, Outcome.UNSENT, reason, raw_of(answer, data), untimed=True)
+        return _same(messages, outcome, reason, raw_of(answer, data))
     rows = data.get("phones")
     told = {digits(row.get("phone")): row for row in rows_of(rows)}
     if rows is None and text_of(data.get("id")):
         told = {digits(sms.phone): {} for sms in messages}  # a yes to all, without particulars
     return [_verdict(sms, told.get(digits(sms.phone)), text_of(data.get("id"))) for sms in messages]
+
+
+def _same(
+    messages: Sequence[Sms], outcome: Outcome, reason: Reason, raw: str, **more: Any
+) -> list[Verdict]:
+    return [Verdict(sms.key, outcome, reason=reason, raw=raw, **more) for sms in messages]
 
 
 def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
@@ -66,7 +74,8 @@ def _verdict(sms: Sms, row: Row | None, provider_id: str) -> Verdict:
         return Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.OTHER, raw=_codes(status, err))
     reason = known[1] if status else reason_of(err)
     if reason is not None:
-        outcome = LATER.get(reason, Outcome.REFUSED)
+        passes = err in FOR_ALL or reason == Reason.NO_MONEY
+        outcome = Outcome.UNSENT if passes else Outcome.REFUSED
         return Verdict(sms.key, outcome, reason=reason, raw=_codes(status, err))
     price = money(row.get("cost"))
     return Verdict(sms.key, Outcome.TAKEN, provider_id=provider_id[:64], price=price)

@@ -18,7 +18,7 @@ ERRORS: dict[int, tuple[Outcome, Reason]] = {
     9: (Outcome.UNKNOWN, Reason.BUSY),
 }
 NOTHING_FOUND = 3  # what error 3 means to get.php: an empty history comes as an error
-LATER = {Reason.NO_MONEY: Outcome.UNSENT}  # a number left out for these may go another time
+NO_TIME = 5  # the error about the time to send at
 
 # `status` of a message; the reason is the nearest one when `err` does not say it better.
 # -3 (no such message) is missing: only the complete books prove that.
@@ -45,29 +45,34 @@ ERRS: dict[int, Reason] = {
     12: Reason.HANDSET,
     13: Reason.NUMBER_BLOCKED,
     21: Reason.NO_SMS,  # the handset does not support it
-    200: Reason.OTHER,  # test mode: not really sent
+    200: Reason.SETTINGS_FORBID,  # test mode: not really sent
     219: Reason.SIM_REPLACED,
     220: Reason.UNREACHABLE,  # the operator's queue for the number is full
-    237: Reason.OTHER,  # no answer (calls only, as 240 and 242)
+    237: Reason.UNREACHABLE,  # no answer (calls only, as 240 and 242)
     238: Reason.TEXT_FORBIDDEN,  # no approved template
     239: Reason.BAD_LOGIN,  # our address is not permitted
-    240: Reason.OTHER,
+    240: Reason.UNREACHABLE,
     241: Reason.BAD_REQUEST,  # conversion failed
-    242: Reason.OTHER,
+    242: Reason.UNREACHABLE,
     243: Reason.NO_CONTRACT,
-    244: Reason.NO_CONTRACT,  # bulk forbidden
+    244: Reason.NO_CONTRACT,  # bulk forbidden, or a link in the text
     245: Reason.NO_RECEIPT,
-    246: Reason.LIMIT,  # time of day
+    246: Reason.HOURS,  # "send only between" with "forbid other times" in the account
     247: Reason.LIMIT,  # of the account, a day
     248: Reason.NO_ROUTE,
     249: Reason.BAD_PHONE,
-    250: Reason.OPTED_OUT,  # on the stop list of the account
+    # A limit that the client has set for mobile numbers in the account. Not the stop list: who is on
+    # that one comes with status 23 alone.
+    250: Reason.SETTINGS_FORBID,
     251: Reason.LIMIT,  # of the number, a day
     252: Reason.OPERATOR_REFUSED,  # the number is forbidden
     253: Reason.TEXT_FORBIDDEN,  # spam filter
     254: Reason.SENDER_FORBIDDEN,
     255: Reason.OPERATOR_REFUSED,
 }
+# `err` of a number in the answer to send that is wrong for everybody: it passes by itself, or is put
+# right in the account. Whoever it met goes another time.
+FOR_ALL = frozenset({200, 239, 243, 244, 246, 247, 254})
 FAILED = frozenset({ReportStatus.UNDELIVERED, ReportStatus.EXPIRED})
 
 

@@ -89,7 +89,9 @@ class Twilio(Provider):
         "Enter the Account SID and the Auth Token from the Twilio Console. To send with an API key, "
         "enter it too: receipts are signed with the Auth Token all the same. Enter a sender, or the "
         "SID of a Messaging Service, which then chooses one. For replies, write the address for receipts "
-        "into the settings of the number or service at Twilio, as the webhook of incoming messages."
+        "into the settings of the number or service at Twilio, as the webhook of incoming messages. "
+        "Twilio signs with the primary Auth Token only: when you promote the secondary one in the Console, "
+        "enter it here at once, or receipts and replies are refused."
     )
     callback_is_sent = True
     thanks = ("<Response></Response>", "text/xml")  # plain text would be sent to who wrote to us
@@ -111,6 +113,15 @@ class Twilio(Provider):
             widget=forms.PasswordInput,
         ),
         "messaging_service_sid": _sid("MG", label=_("SID of a Messaging Service"), required=False),
+        "shared_key": forms.CharField(
+            label=_("Shared key of a Webhooks Rule"),
+            required=False,
+            max_length=200,
+            widget=forms.PasswordInput,
+            help_text=_(
+                "Only if you have made a Webhooks Rule with a shared key at Twilio that fits our address: Twilio signs receipts and replies with that key then, and without it they are refused. This part of Twilio is new (a public beta), and we could not try it with a real account: send yourself a message and see that it becomes “Delivered”."
+            ),
+        ),
     }
     lot = 100
     parallel = 2
@@ -144,13 +155,15 @@ class Twilio(Provider):
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
-        """'' lets the Messaging Service choose; a number, a short code, or letters."""
-        letters = r"(?=[0-9 ]*[A-Za-z])[A-Za-z0-9 ]{1,11}"
+        """'' lets the Messaging Service choose; a number, a short code, or letters. Registered names
+        of Hong Kong begin with a #.
+        """
+        letters = r"#?(?=[0-9 ]*[A-Za-z])[A-Za-z0-9 ]{1,11}"
         if not sender or re.fullmatch(rf"\+[1-9][0-9]{{6,14}}|[0-9]{{3,8}}|{letters}", sender):
             return ""
         return gettext(
             "A number like +14155550100, a short code, or up to 11 Latin letters, digits and spaces "
-            "with at least one letter."
+            "with at least one letter; for Hong Kong a # may stand before them."
         )
 
     # --- sending -----------------------------------------------------------------------------
@@ -311,7 +324,7 @@ class Twilio(Provider):
     def check_note(self, note: Note) -> bool:
         """A disconnected account has no token any more: the unguessable address is all there is."""
         token = self.credentials.get("auth_token")
-        return signed_by(token, note) if token else True
+        return signed_by(token, self.credentials.get("shared_key"), note) if token else True
 
     def read_receipts(self, note: Note) -> list[Report]:
         report = report_from_call(note)

@@ -14,14 +14,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
-from integrations.http import Answer, Failure
+from integrations.http import Answer, Failure, asked_to_wait
 from integrations.provider import Note, Outcome, Reply, Report, Sms, Trouble, Verdict
 from integrations.reasons import Reason
 
-from .twilio_codes import ERRORS, FAILED, INBOUND, STATUS_ERRORS, meaning
+from .twilio_codes import ERRORS, FAILED, INBOUND, SEND_TIMES, STATUS_ERRORS, UNCERTAIN, meaning
 
 Row = Mapping[str, Any]
 DEFAULT_PORTS = {"http": 80, "https": 443}
+FORM = "application/x-www-form-urlencoded"
+RULE_HEADER = "x-twilio-webhooks-signature-settings"
+ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 
 
 # --- the answer to a new message -------------------------------------------------------------
@@ -32,7 +35,16 @@ def verdict_of(sms: Sms, answer: Answer) -> Verdict:
     if answer.status in (200, 201) and (sid := sid_of(row)):
         return _taken(sms, row, sid)
     outcome, reason = _refusal(answer, row)
-    return Verdict(sms.key, outcome, reason=reason, raw=raw_of(answer, row))
+    return Verdict(
+        sms.key,
+        outcome,
+        reason=reason,
+        raw=raw_of(answer, row),
+        retry_after=asked_to_wait(answer),
+        untimed=sms.at is not None
+        and outcome == Outcome.UNSENT
+        and number(row.get("code")) in SEND_TIMES,
+    )
 
 
 def _taken(sms: Sms, row: Row, sid: str) -> Verdict:
@@ -47,11 +59,15 @@ def _taken(sms: Sms, row: Row, sid: str) -> Verdict:
 def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
     if answer.failure == Failure.UNSENT:
         return Outcome.UNSENT, Reason.UNAVAILABLE
-    if answer.status in STATUS_ERRORS:
-        return STATUS_ERRORS[answer.status]
     code = number(row.get("code"))
+    if answer.status in STATUS_ERRORS:
+        known = ERRORS.get(code or 0, STATUS_ERRORS[answer.status])
+        return known if known[0] == Outcome.UNSENT else STATUS_ERRORS[answer.status]
     if not code or not 400 <= answer.status < 500:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
+    if answer.status in UNCERTAIN and code not in ERRORS:
+        return Outcome.UNKNOWN, Reason.NO_ANSWER
+    # When it meets a whole batch it is wrong for everybody (mailings.recording).
     return ERRORS.get(code, (Outcome.REFUSED, Reason.OTHER))
 
 
@@ -77,21 +93,55 @@ def trouble_of(answer: Answer, row: Row) -> Trouble:
 # --- calls to our door -----------------------------------------------------------------------
 
 
-def signed_by(token: str, note: Note) -> bool:
-    """X-Twilio-Signature covers our address and every field. It may name the usual port or not.
-    Receipts as JSON are signed in another way; we never ask for them.
+def signed_by(token: str, shared_key: str, note: Note) -> bool:
+    """X-Twilio-Signature covers our address and every field; the address may name the usual port or not. A body
+    that is no form is covered by its digest, which is in the address (bodySHA256).
+
+    Where a Webhooks Rule of the account fits our address, a header names the algorithm, and the
+    key is the shared one of that rule instead of the Auth Token: so Twilio's own client checks it.
+    That header is not signed itself, but neither key can be guessed. An algorithm that nobody
+    has told us of is refused.
     """
-    said = "".join(
-        name + value for name, values in sorted(fields_of(note).items()) for value in values
+    named = note.headers.get(RULE_HEADER)
+    key = token if named is None else shared_key
+    algorithm = (
+        "sha1" if named is None else ALGORITHMS.get(_settings_of(named).get("algorithm", ""))
     )
+    if not key or algorithm is None:
+        return False
+    digest = _digest_of(note)
+    if digest and not hmac.compare_digest(
+        hashlib.sha256(note.body.encode()).hexdigest().encode(), digest.lower().encode()
+    ):
+        return False
+    said = "" if digest else _said(note)
     given = note.headers.get("x-twilio-signature", "").encode()
     return any(
-        hmac.compare_digest(given, _signature(token, url + said)) for url in _addresses(note.url)
+        hmac.compare_digest(given, _signature(key, url + said, algorithm))
+        for url in _addresses(note.url)
     )
 
 
-def _signature(token: str, text: str) -> bytes:
-    return base64.b64encode(hmac.digest(token.encode(), text.encode(), hashlib.sha1))
+def _settings_of(header: str) -> dict[str, str]:
+    """key=...,algorithm=HMAC_SHA256"""
+    pairs = (part.partition("=") for part in header.split(","))
+    return {name.strip().lower(): value.strip().upper() for name, _, value in pairs}
+
+
+def _digest_of(note: Note) -> str:
+    """ "" for a form: its fields are signed themselves."""
+    if note.headers.get("content-type", "").lower().startswith(FORM):
+        return ""
+    return parse_qs(urlsplit(note.url).query).get("bodySHA256", [""])[0]
+
+
+def _said(note: Note) -> str:
+    fields = sorted(fields_of(note).items())
+    return "".join(name + value for name, values in fields for value in values)
+
+
+def _signature(key: str, text: str, algorithm: str) -> bytes:
+    return base64.b64encode(hmac.digest(key.encode(), text.encode(), algorithm))
 
 
 def _addresses(url: str) -> set[str]:
@@ -134,6 +184,12 @@ def reply_from_call(note: Note) -> Reply | None:
 
 
 def _first(note: Note) -> dict[str, str]:
+    if note.body.lstrip().startswith("{"):  # we never ask for JSON, but a rule at Twilio may
+        try:
+            told = json.loads(note.body)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+        return {name: str(value) for name, value in told.items() if isinstance(value, str | int)}
     return {name: values[0] for name, values in fields_of(note).items()}
 
 

@@ -28,7 +28,9 @@ def seventech_emulator(settings: Any) -> Iterator[SevenTechEmulator]:
 
 @pytest.fixture
 def twilio_emulator(settings: Any) -> Iterator[TwilioEmulator]:
-    """Twilio on loopback; our adapter goes there. It reports to the address of each request."""
-    with TwilioEmulator() as emulator:
+    """Twilio on loopback; our adapter goes there. It reports to the address of each request, on this
+    machine too, which the real one refuses.
+    """
+    with TwilioEmulator(loopback=True) as emulator:
         settings.PROVIDER_URLS = settings.PROVIDER_URLS | {"twilio": emulator.url}
         yield emulator

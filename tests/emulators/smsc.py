@@ -1,6 +1,6 @@
 """SMSC as its documents describe it: send, status, history, balance, cancel, callbacks.
 
-JSON (fmt=3) only. Fates go by the last two digits of the phone (smsc_rows). In a test:
+In all forms of answer (smsc_writing). Fates go by the last two digits of the phone (smsc_rows). In a test:
 `with SmscEmulator() as smsc`, or the fixture; as a process: `python -m tests.emulators.smsc --help`.
 """
 
@@ -22,7 +22,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from .callbacks import Call, Caller, Manner
 from .journal import Journal
 from .smsc_format import (
-    as_json,
     dialable,
     digits,
     fields_of,
@@ -32,11 +31,13 @@ from .smsc_format import (
     recipients_of,
 )
 from .smsc_rows import NOTHING, PRICE, SILENT, Row, told, verdict
+from .smsc_writing import FORMS, written
 from .web import Emulator, Reply
 
 LOGIN, PASSWORD, APIKEY = "school", "made-up", "made-up-key"
 OTHER = "other"  # a second account with the same password; its books are its own
 PAGE = 1000  # rows of history at once
+LONGEST = 1000  # characters of a text
 ENDINGS = {signal.SIGTERM, signal.SIGINT}
 
 
@@ -119,16 +120,16 @@ class SmscEmulator(Emulator):
             if command not in asked:
                 return Reply(404, b"<html>404</html>", "text/html")
             self._check(fields)
-            return as_json(asked[command](fields), fields)
+            return written(command, asked[command](fields), fields)
         except SmscError as error:
-            return as_json(error.answer, fields)
+            return written(command, error.answer, fields)
         finally:
             with self._lock:
                 self._under_way -= 1
 
     def error(self, number: int) -> Reply:
         more = {"id": "1"} if number in {3, 6, 7, 8} else {}
-        return as_json(SmscError(number, **more).answer, {"charset": "utf-8"})
+        return written("send", SmscError(number, **more).answer, {"fmt": "3", "charset": "utf-8"})
 
     def control(self, order: dict[str, Any]) -> dict[str, Any]:
         self.callback = order.get("callback", self.callback)
@@ -146,7 +147,7 @@ class SmscEmulator(Emulator):
         by_login = fields.get("login") in {LOGIN, OTHER} and fields.get("psw") in psw
         if not by_login and fields.get("apikey") != APIKEY:
             raise SmscError(2)
-        if fields.get("fmt") != "3":
+        if fields.get("fmt", "0") not in FORMS:
             raise SmscError(1)
 
     # --- send ------------------------------------------------------------------------------
@@ -157,7 +158,12 @@ class SmscEmulator(Emulator):
             raise SmscError(1)
         if not re.fullmatch(r"(0[1-9]|1\d|2[0-3]):[0-5]\d|24:00|", fields.get("valid", "")):
             raise SmscError(1)
-        if not re.fullmatch(r"(0\d{10})?", fields.get("time", "")):  # of its forms, the one we use
+        if not re.fullmatch(r"\+?\d{0,15}|[\w .!?()&-]{1,11}", fields.get("sender", "")):
+            raise SmscError(6, id=fields.get("id") or "1")
+        if any(not 1 <= len(text) <= LONGEST for phone, text in recipients if phone):
+            raise SmscError(1)
+        # Of its forms, the one we use; 0 alone is now.
+        if not re.fullmatch(r"(0(\d{10})?)?", fields.get("time", "")):
             raise SmscError(5)
         good = [(phone, text) for phone, text in recipients if dialable(phone)]
         if not good and len(recipients) == 1:
@@ -179,8 +185,9 @@ class SmscEmulator(Emulator):
             if PRICE * parts > self.balance:
                 raise SmscError(3, id=fields.get("id", "1"))
             self.balance -= PRICE * parts
+            named = fields.get("id", "") not in {"", "0"}
             entry = {
-                "id": fields.get("id") or str(next(self._numbers)),
+                "id": fields["id"] if named else str(next(self._numbers)),
                 "at": self.now(),
                 "login": _whose(fields),
                 "sender": fields.get("sender", ""),

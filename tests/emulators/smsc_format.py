@@ -1,13 +1,10 @@
-"""How SMSC writes things down: fields, lists of messages, dates, JSON. Pure functions."""
+"""How SMSC writes things down: fields, lists of messages, dates. Pure functions."""
 
 import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any
 from urllib.parse import parse_qsl
-
-from .web import Reply
 
 MOSCOW = timezone(timedelta(hours=3))
 NOT_A_NUMBER = "00"  # phones that end so are refused, as if badly written
@@ -70,9 +67,3 @@ def midnight(day: str, days_later: int = 0) -> float:
     else:
         start = datetime.now(MOSCOW).replace(hour=0, minute=0, second=0, microsecond=0)
     return (start + timedelta(days=days_later)).timestamp()
-
-
-def as_json(value: Any, fields: dict[str, str]) -> Reply:
-    """JSON as PHP writes it: ASCII only, whatever the charset."""
-    charset = fields.get("charset", "windows-1251")
-    return Reply(200, json.dumps(value).encode(), f"application/json; charset={charset}")

@@ -1,4 +1,5 @@
-"""Twilio as its documents describe it: create, fetch, list, cancel, balance, signed callbacks.
+"""Twilio as its documents describe it: create, fetch, list, cancel, redact, delete, balance, signed
+callbacks. What it refuses stands in twilio_checks.py.
 
 Fates go by the last two digits of the phone (twilio_rows). In a test: `with TwilioEmulator() as
 twilio`, or the fixture; as a process: `python -m tests.emulators.twilio --help`.
@@ -13,9 +14,8 @@ import re
 import secrets
 import signal
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
 from email.message import Message
@@ -27,18 +27,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from .callbacks import Call, Caller, Manner
 from .journal import Journal
 from .smsc_format import digits, parts_of
-from .twilio_rows import (
-    ACCOUNT,
-    CURRENCY,
-    PRICE,
-    REFUSED,
-    SERVICE,
-    SILENT,
-    Row,
-    as_json,
-    error,
-    told,
-)
+from .twilio_checks import NUMBERS, OF_OTHERS, Ground, TwilioError, check, listed
+from .twilio_rows import ACCOUNT, CURRENCY, PRICE, SILENT, Row, as_json, error, told
 from .web import Emulator, Reply, login_of
 
 TOKEN = "made-up-token"
@@ -47,12 +37,6 @@ LOGINS = {(ACCOUNT, TOKEN), (KEY, KEY_SECRET)}
 PAGE = 50  # messages in one page of the list, unless PageSize says otherwise
 FORM = "application/x-www-form-urlencoded"
 ENDINGS = {signal.SIGTERM, signal.SIGINT}
-
-
-class TwilioError(Exception):
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class TwilioEmulator(Emulator):
@@ -64,8 +48,12 @@ class TwilioEmulator(Emulator):
         manner: Manner | None = None,
         balance: Decimal = Decimal(1_000_000),
         parallel: int = 0,
+        numbers: Collection[str] = NUMBERS,
+        of_others: Collection[str] = OF_OTHERS,
+        loopback: bool = False,
     ) -> None:
         super().__init__(port=port)
+        self.ground = Ground(numbers, of_others, loopback)
         self.manner = manner or Manner()
         self.balance = balance
         self.parallel = parallel  # requests at once before 429
@@ -114,7 +102,7 @@ class TwilioEmulator(Emulator):
 
     def command(self, path: str) -> str:
         self.asked.path = path
-        verb = "post" if self.asked.method == "POST" else "get"
+        verb = self.asked.method.lower()
         place = re.sub(r"^/2010-04-01/Accounts/[^/]+", "", path)
         place = re.sub(r"/Messages/[^/]+\.json", "/one", place)
         commands = {
@@ -122,6 +110,7 @@ class TwilioEmulator(Emulator):
             ("get", "/Messages.json"): "list",
             ("get", "/one"): "fetch",
             ("post", "/one"): "cancel",
+            ("delete", "/one"): "delete",
             ("get", "/Balance.json"): "balance",
         }
         return commands.get((verb, place), path)
@@ -130,13 +119,14 @@ class TwilioEmulator(Emulator):
         return None if login_of(headers) in LOGINS else error(20003)
 
     def answer(self, command: str, query: str, body: bytes, content_type: str) -> Reply:
-        raw = query if self.asked.method == "GET" else body.decode("ascii")
+        raw = body.decode("ascii") if self.asked.method == "POST" else query
         fields = dict(parse_qsl(raw, keep_blank_values=True))
         asked = {
             "send": self._send,
             "list": self._list,
             "fetch": self._fetch,
             "cancel": self._cancel,
+            "delete": self._delete,
             "balance": self._balance,
         }
         with self._lock:
@@ -169,8 +159,9 @@ class TwilioEmulator(Emulator):
     # --- create ----------------------------------------------------------------------------
 
     def _send(self, fields: dict[str, str]) -> Reply:
-        check(fields)
-        parts = parts_of(fields["Body"])
+        check(fields, self.ground)
+        body = fields.get("Body", "")
+        parts = parts_of(body)
         with self._lock:
             if PRICE * parts > self.balance:
                 raise TwilioError(20005)
@@ -181,7 +172,7 @@ class TwilioEmulator(Emulator):
                 "to": fields["To"],
                 "from": fields.get("From", ""),
                 "service": fields.get("MessagingServiceSid", ""),
-                "body": fields["Body"],
+                "body": body,
                 "callback": fields.get("StatusCallback", ""),
                 "send_at": fields.get("SendAt", ""),
                 "validity": fields.get("ValidityPeriod", ""),
@@ -196,6 +187,14 @@ class TwilioEmulator(Emulator):
         if "canceled" in entry:
             row = self._rows[entry["canceled"]]
             row.canceled = True
+            return row
+        if "redacted" in entry:
+            row = self._rows[entry["redacted"]]
+            row.body = ""
+            return row
+        if "deleted" in entry:
+            row = self._rows.pop(entry["deleted"])
+            self._to[row.to].remove(row)
             return row
         scheduled = bool(entry["send_at"])
         at = datetime.fromisoformat(entry["send_at"]).timestamp() if scheduled else entry["at"]
@@ -271,11 +270,22 @@ class TwilioEmulator(Emulator):
         return as_json(told(self._row(), self.now()))
 
     def _cancel(self, fields: dict[str, str]) -> Reply:
+        """Takes back what is scheduled, or takes the text out."""
         row = self._row()
+        if fields.get("Body") == "" and "Status" not in fields:
+            return self._changed(row, {"redacted": row.sid})
         if fields.get("Status") != "canceled" or row.state(self.now())[0] != "scheduled":
             raise TwilioError(30409)
-        row.canceled = True
-        self.journal.write({"canceled": row.sid})
+        return self._changed(row, {"canceled": row.sid})
+
+    def _delete(self, fields: dict[str, str]) -> Reply:
+        self._changed(row := self._row(), {"deleted": row.sid})
+        return Reply(204, b"")
+
+    def _changed(self, row: Row, entry: dict[str, Any]) -> Reply:
+        with self._lock:
+            self._remember(entry)
+        self.journal.write(entry)
         return as_json(told(row, self.now()))
 
     def _row(self) -> Row:
@@ -291,7 +301,8 @@ class TwilioEmulator(Emulator):
             raise TwilioError(20001)
         with self._lock:
             some = self._to[fields["To"]] if fields.get("To") else self._rows.values()
-            rows = list(some)[::-1]
+            now = self.now()
+            rows = [row for row in list(some)[::-1] if listed(row, fields, now)]
         after = fields.get("PageToken", "").removeprefix("PA")
         start = next((n for n, row in enumerate(rows, 1) if row.sid == after), 0)
         page, rest = rows[start : start + size], rows[start + size :]
@@ -299,7 +310,6 @@ class TwilioEmulator(Emulator):
         here = {name: value for name, value in fields.items() if name != "PageToken"}
         number = int(fields.get("Page") or 0)
         later = here | {"Page": str(number + 1), "PageToken": f"PA{page[-1].sid}" if page else ""}
-        now = self.now()
         return as_json(
             {
                 "end": start + len(page) - 1 if page else start,
@@ -319,32 +329,6 @@ class TwilioEmulator(Emulator):
         return as_json(balance)
 
 
-def check(fields: dict[str, str]) -> None:
-    """Refuses as the documents say, the recipient first."""
-    to, service = fields.get("To", ""), fields.get("MessagingServiceSid", "")
-    callback = fields.get("StatusCallback", "http://example.com")
-    for wrong, code in (
-        (not to, 21604),
-        (not re.fullmatch(r"\+[1-9][0-9]{6,14}", to), 21211),
-        (to[-2:] in REFUSED, REFUSED.get(to[-2:], 0)),
-        (not fields.get("From") and not service, 21603),
-        (bool(service) and service != SERVICE, 21701),
-        (not fields.get("Body"), 21602),
-        (len(fields.get("Body", "")) > 1600, 21617),
-        (not re.fullmatch(r"https?://[^_/]+(/\S*)?", callback), 21609),
-        (not 1 <= int(fields.get("ValidityPeriod", 36000)) <= 36000, 21624),
-        ("SendAt" in fields and not service, 35118),
-        ("SendAt" in fields and not _in_time(fields["SendAt"]), 35114),
-    ):
-        if wrong:
-            raise TwilioError(code)
-
-
-def _in_time(send_at: str) -> bool:
-    ahead = datetime.fromisoformat(send_at).timestamp() - time.time()
-    return 300 <= ahead <= 35 * 24 * 3600
-
-
 def reference_of(callback: str) -> str:
     return parse_qs(urlsplit(callback).query).get("ref", [""])[0]
 
@@ -360,6 +344,8 @@ def main() -> None:
     parser.add_argument("--manner", type=json.loads, default={}, help="JSON; see callbacks.Manner")
     parser.add_argument("--plan", type=json.loads, default={}, help="JSON, as to /_control")
     parser.add_argument("--parallel", type=int, default=0)
+    # A process of its own is started where our door is on loopback, too.
+    parser.add_argument("--loopback", action=argparse.BooleanOptionalAction, default=True)
     given = vars(parser.parse_args())
     plan, manner = given.pop("plan"), Manner(**given.pop("manner"))
     # Before any thread starts: one that did not block them would be the one they kill.

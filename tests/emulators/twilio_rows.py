@@ -54,6 +54,11 @@ class Row:
     def fate(self) -> tuple[str, int | None]:
         return FATES.get(self.to[-2:], ("delivered", None))
 
+    def date_sent(self, now: float) -> float | None:
+        """None while it waits."""
+        waits = self.state(now)[0] in {"accepted", "queued", "scheduled", "canceled"}
+        return None if waits else self.final_at
+
     def state(self, now: float) -> tuple[str, int | None]:
         if self.canceled:
             return "canceled", None
@@ -67,7 +72,7 @@ class Row:
 
 def told(row: Row, now: float) -> dict[str, Any]:
     status, code = row.state(now)
-    sent = status not in {"accepted", "queued", "scheduled", "canceled"}
+    sent = row.date_sent(now) is not None
     uri = f"/2010-04-01/Accounts/{ACCOUNT}/Messages/{row.sid}"
     return {
         "account_sid": ACCOUNT,

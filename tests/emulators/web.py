@@ -37,6 +37,7 @@ class Reply:
     status: int
     body: bytes
     content_type: str = "application/json; charset=utf-8"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Plan:
     among: tuple[str, ...] = ()
     commands: frozenset[str] = frozenset({"send"})
     slow: float = 2.0  # seconds
+    retry_after: str = ""  # the header, in what says no
     dice: random.Random = field(default_factory=lambda: random.Random(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -91,6 +93,7 @@ class Emulator(ABC):
             self.plan.among = tuple(order.get("among", self.plan.among))
             self.plan.commands = frozenset(order.get("commands", self.plan.commands))
             self.plan.slow = order.get("slow", self.plan.slow)
+            self.plan.retry_after = order.get("retry_after", self.plan.retry_after)
         self.clock_off = order.get("clock_off", self.clock_off)
         return {"next": list(self.plan.next), "share": self.plan.share}
 
@@ -155,6 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
         if keyword != "Date" or self.server.emulator.dates:
             super().send_header(keyword, value)
 
+    def do_DELETE(self) -> None:
+        self._serve()
+
     def log_message(self, format: str, *args: Any) -> None:
         """Silence: there are thousands of requests."""
 
@@ -186,9 +192,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _misbehave(self, name: str, reply: Reply) -> None:
         emulator = self.server.emulator
         if name.isdigit():
-            self._write(Reply(int(name), HTML, "text/html"))
+            self._refuse(Reply(int(name), HTML, "text/html"))
         elif name.startswith("error-"):
-            self._write(emulator.error(int(name.removeprefix("error-"))))
+            self._refuse(emulator.error(int(name.removeprefix("error-"))))
         elif name in {"garbage", "empty"}:
             self._write(Reply(200, b"\xff\xfe<not json" if name == "garbage" else b""))
         elif name == "slow":
@@ -199,6 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
         else:
             self._break_off(name, reply)
+
+    def _refuse(self, reply: Reply) -> None:
+        if self.server.emulator.plan.retry_after:
+            reply.headers["Retry-After"] = self.server.emulator.plan.retry_after
+        self._write(reply)
 
     def _break_off(self, name: str, reply: Reply) -> None:
         if name == "half":
@@ -222,6 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Content-Length", str(len(reply.body)))
+        for header, value in reply.headers.items():
+            self.send_header(header, value)
         self.end_headers()
         self.wfile.write(reply.body if body is None else body)
 

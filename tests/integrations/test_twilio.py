@@ -749,18 +749,8 @@ def test_it_refuses_to_read_what_is_no_receipt(came: Note) -> None:
 # --- its codes -------------------------------------------------------------------------------
 
 
-def test_it_knows_every_code_of_the_documents() -> None:
-    assert set(twilio_codes.ERRORS) == {
-        *(10001, 14107, 20003, 20005, 20008, 20404, 20429, 20500, 20503),
-        *(21211, 21212, 21217, 21401, 21408, 21601, 21602, 21603, 21604, 21606, 21607, 21608),
-        *(21609, 21610, 21611, 21612, 21614, 21617, 21619, 21624, 21657, *range(21701, 21706)),
-        *(21708, 21709, 35111, 35114, 35115, 35117, 35118, 35125, 35126, 63038),
-        *(90007, 90010, 90014),
-    }
-    assert set(twilio_codes.DELIVERY) == {
-        *(*range(30001, 30009), 30010, 30017, 30018, 30019, 30020, 30021, 30022, 30023, 30024),
-        *(30027, 30032, 30033, 30034, 30035, 30036, 30042, 30410, 30450),
-    }
+def test_it_knows_every_status_of_the_documents() -> None:
+    """Its codes, one by one: tests/field/test_provider_codes.py."""
     assert set(twilio_codes.STATUSES) | twilio_codes.INBOUND == {
         *("accepted", "queued", "scheduled", "sending", "sent", "delivered", "read"),
         *("partially_delivered", "undelivered", "failed", "canceled", "receiving", "received"),
@@ -779,8 +769,9 @@ def test_only_what_is_wrong_with_one_message_is_refused() -> None:
     """Else one bad setting would use up a mailing of a hundred thousand."""
     refused = {code for code, (out, _) in twilio_codes.ERRORS.items() if out == Outcome.REFUSED}
     assert refused == {
-        *(14107, 21211, 21217, 21401, 21408, 21602, 21604, 21608, 21610, 21612, 21614, 21617),
-        *(21619, 35111, 35114, 35115, 35117, 35118, 35125, 35126),
+        *(14107, 21211, 21214, 21217, 21219, 21265, 21266, 21268, 21401, 21408, 21602, 21604),
+        *(21605, 21608, 21610, 21612, 21614, 21617, 21618, 21619, 21635, 21658, 30014, 30044),
+        60410,
     }
 
 
