@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from integrations import router
 from integrations.models import Account
 from integrations.provider import Asked, Enquiry, Report, ReportStatus, Trouble
 from integrations.reasons import Reason
+from integrations.turns import Turns
 
 from . import ledger, marks, receipts
 from .ledger import Move
@@ -33,17 +35,20 @@ LATER = (timedelta(hours=1), timedelta(hours=6))
 
 def enquire_due() -> bool:
     """Clock job: one enquiry per account about the lots whose time has come."""
-    more = [_enquire(account) for account in Account.objects.all()]
-    return any(more)
+    due = Dispatch.objects.filter(account=OuterRef("pk"), look_up_at__lte=timezone.now())
+    return _turns.take(Account.objects.filter(Exists(due)))
 
 
 def _enquire(account: Account) -> bool:
+    """True when there may be more to ask at once."""
     dispatches = _take(account)
     if not dispatches:
         return False
     asked = {
         dispatch: Enquiry(
-            dispatch.reference, _open_messages(dispatch), dispatch.claimed_at or timezone.now()
+            dispatch.reference,
+            _open_messages(dispatch),
+            dispatch.books_since or dispatch.claimed_at or timezone.now(),
         )
         for dispatch in dispatches
     }
@@ -61,6 +66,9 @@ def _enquire(account: Account) -> bool:
         of_all = told[dispatch.reference].issuperset(enquiry.phones)
         _conclude(dispatch.id, missing[dispatch.reference], answered=of_all)
     return len(dispatches) == AT_ONCE
+
+
+_turns = Turns("enquire", _enquire)
 
 
 def _take(account: Account) -> list[Dispatch]:

@@ -17,7 +17,7 @@ from users import consent
 from users.models import OptOut
 
 from . import ledger
-from .claiming import Lot
+from .claiming import Lot, why_refused
 from .departures import Departure
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
@@ -25,6 +25,7 @@ from .prepare import new_lots
 
 Status = Message.Status
 _UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
+_NEVER_LEFT = frozenset({Outcome.UNSENT, Outcome.WITHHELD})
 BRAKE = 50  # refusals for the text or the sender, before anything was taken
 
 
@@ -41,9 +42,14 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         if hopeless:
             _halt(dispatch.mailing_id, verdicts[0])
         again = verdicts if whole else [v for v in verdicts if v.outcome == Outcome.UNSENT]
-        settled = [] if whole else [v for v in verdicts if v.outcome != Outcome.UNSENT]
+        settled = [] if whole else [v for v in verdicts if v.outcome not in _NEVER_LEFT]
         moves = [_move(verdict, lot.part_price) for verdict in settled]
-        moves += _back(dispatch, [v.key for v in again], one_by_one=whole and not hopeless)
+        refused = _refused_meanwhile(dispatch, verdicts)
+        moves += refused
+        stopped = {move.message for move in refused}
+        held = [v for v in verdicts if v.outcome == Outcome.WITHHELD and v.key not in stopped]
+        back = [v.key for v in [*again, *held]]
+        moves += _back(dispatch, back, one_by_one=whole and not hopeless)
         # One move for all: a second one would lock messages after the counters.
         ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
         consent.opt_out_all(_opted_out(lot, verdicts), OptOut.Source.PROVIDER)
@@ -60,8 +66,9 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         since = max(timezone.now(), kept_until or timezone.now())
         dispatch.look_up_at = since + timedelta(seconds=wait_for)
         dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
-    _judge_account(lot.account_id, verdicts)
-    _judge_mailing(lot.mailing_id, verdicts)
+    said = [verdict for verdict in verdicts if verdict.outcome != Outcome.WITHHELD]
+    _judge_account(lot.account_id, said)  # what we held back ourselves tells nothing of the service
+    _judge_mailing(lot.mailing_id, said)
 
 
 def send_again(dispatch: Dispatch, messages: Sequence[int]) -> None:
@@ -85,6 +92,20 @@ def _back(dispatch: Dispatch, messages: Sequence[int], *, one_by_one: bool = Fal
         Move(each, Status.WAITING, dispatch=new.id)
         for new, lot in zip(fresh, lots, strict=True)
         for each in lot
+    ]
+
+
+def _refused_meanwhile(dispatch: Dispatch, verdicts: Sequence[Verdict]) -> list[Move]:
+    """Of the messages held back at the last moment, those whose people refuse. The others were held back
+    with them, or because of their mailing: they go another time, if it does.
+    """
+    withheld = [verdict.key for verdict in verdicts if verdict.outcome == Outcome.WITHHELD]
+    if not withheld:
+        return []
+    rows = dispatch.messages.filter(id__in=withheld, status=Status.WAITING)
+    refused = rows.annotate(why_not=why_refused()).exclude(why_not="")
+    return [
+        Move(key, Status.SKIPPED, reason) for key, reason in refused.values_list("id", "why_not")
     ]
 
 

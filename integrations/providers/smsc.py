@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from typing import ClassVar
@@ -28,6 +28,7 @@ from integrations.provider import (
     Balance,
     Enquiry,
     Note,
+    Outcome,
     Provider,
     Reply,
     Report,
@@ -157,8 +158,12 @@ class Smsc(Provider):
                 **_valid(messages[0]),
             },
             deadline=deadline,
+            last_look=lambda: self.gate.passes(messages),
         )
-        verdicts = verdicts_of(messages, answer)
+        if answer.failure == http.Failure.WITHHELD:
+            verdicts = [Verdict(sms.key, Outcome.WITHHELD) for sms in messages]
+        else:
+            verdicts = verdicts_of(messages, answer)
         counts = Counter(str(verdict.outcome) for verdict in verdicts)
         _log("send", reference, len(messages), answer, began, dict(counts))
         return verdicts
@@ -293,6 +298,7 @@ class Smsc(Provider):
         *,
         deadline: float,
         cap: int = http.BODY_CAP,
+        last_look: Callable[[], bool] | None = None,
     ) -> http.Answer:
         """Always POST: what is in an address gets into logs on the way."""
         who = {"apikey": self.credentials.get("apikey")}
@@ -302,7 +308,13 @@ class Smsc(Provider):
                 "psw": self.credentials.get("password"),
             }
         data = {**who, "fmt": "3", "charset": "utf-8", **fields}
-        return http.post(f"{self.address}/sys/{command}.php", data=data, deadline=deadline, cap=cap)
+        return http.post(
+            f"{self.address}/sys/{command}.php",
+            data=data,
+            deadline=deadline,
+            cap=cap,
+            last_look=last_look,
+        )
 
     # --- what comes to our door --------------------------------------------------------------
 
