@@ -1,4 +1,4 @@
-"""The one door to the network: deadlines, and every failure sorted into "surely not sent" or
+"""The one door to the network: deadlines, a last look, and every failure sorted into "surely not sent" or
 "may have arrived". No retries, no redirects followed, no proxies from the environment, no logs.
 
 The sorting rests on one fact: whether the first byte of the body was handed to the socket. The
@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -34,6 +34,7 @@ class Failure(StrEnum):
 
     UNSENT = "unsent"  # nothing of the request can have been acted on
     UNKNOWN = "unknown"  # it may have been
+    WITHHELD = "withheld"  # unsent, because the last look said no
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,10 @@ def asked_to_wait(answer: Answer) -> float | None:
 
 class TooLate(Exception):
     """The deadline passed before the first byte of the body left."""
+
+
+class Withheld(Exception):
+    """The last look said no."""
 
 
 class TooLong(Exception):
@@ -96,15 +101,17 @@ def post(
     read_timeout: float | None = None,
     auth: tuple[str, str] | None = None,
     cap: int = BODY_CAP,
+    last_look: Callable[[], bool] | None = None,
 ) -> Answer:
     """POST a form (data) or JSON, over a connection of its own: a kept one that the server had
     closed meanwhile would fail after sending, and be unknown for nothing.
 
     The deadline (clock() seconds) is looked at before connecting and again when the body is about
-    to leave. The whole answer must be there read_timeout seconds after that, however it drips.
+    to leave; so is last_look, which may wait, and without whose yes nothing leaves. The whole answer
+    must be there read_timeout seconds after that, however it drips.
     """
     body, content_type = _encoded(data, json)
-    line = _Line(body, deadline, read_timeout or settings.READ_TIMEOUT)
+    line = _Line(body, deadline, read_timeout or settings.READ_TIMEOUT, last_look)
     return _exchange("POST", url, line, {"Content-Type": content_type}, auth, cap)
 
 
@@ -117,7 +124,7 @@ def _exchange(
     cap: int,
 ) -> Answer:
     try:
-        line.check_deadline()
+        line.check()
         with _Session() as session:
             session.trust_env = False
             session.mount("http://", line)
@@ -187,9 +194,10 @@ def _seconds(header: str, date: datetime | None) -> float | None:
 def _sorted(error: Exception, line: "_Line") -> Answer:
     inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     reason = getattr(inner, "reason", inner)
+    unsent = Failure.WITHHELD if line.withheld else Failure.UNSENT
     return Answer(
         status=0,
-        failure=Failure.UNKNOWN if line.begun else Failure.UNSENT,
+        failure=Failure.UNKNOWN if line.begun else unsent,
         error=type(reason).__name__,
     )
 
@@ -203,11 +211,19 @@ class _Session(requests.Session):
 class _Line(HTTPAdapter):
     """The connection of one request, and its body: iterating over it is the moment it leaves."""
 
-    def __init__(self, body: bytes, deadline: float, seconds: float) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        deadline: float,
+        seconds: float,
+        last_look: Callable[[], bool] | None = None,
+    ) -> None:
         super().__init__(max_retries=0)
         self.body = body
         self.deadline = deadline
         self.seconds = seconds
+        self.last_look = last_look
+        self.withheld = False
         self.begun = False
         self.was_cut = False
         self.connection: Any = None
@@ -245,7 +261,7 @@ class _Line(HTTPAdapter):
 
     def __iter__(self) -> Iterator[bytes]:
         """One piece, so that a peer who reads slowly is bounded by one timeout, not one each."""
-        self.check_deadline()
+        self.check()
         self.begun = True
         # Socket timeouts start anew with every byte that comes; this one does not.
         self.timer = threading.Timer(self.seconds, self._cut, [self.connection.sock])
@@ -253,7 +269,11 @@ class _Line(HTTPAdapter):
         self.timer.start()
         yield self.body
 
-    def check_deadline(self) -> None:
+    def check(self) -> None:
+        """Nothing may come between this and the body: what it says is true for a moment only."""
+        if self.last_look is not None and not self.last_look():
+            self.withheld = True
+            raise Withheld
         if clock() >= self.deadline:
             raise TooLate
 

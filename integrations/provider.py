@@ -21,12 +21,13 @@ from .reasons import Reason
 
 
 class Outcome(StrEnum):
-    """The four answers that carry the whole policy of sending."""
+    """The answers that carry the whole policy of sending."""
 
     TAKEN = "taken"  # the provider said yes
     UNSENT = "unsent"  # surely not sent: may go again, in a new Dispatch
     REFUSED = "refused"  # an answer: not this message
     UNKNOWN = "unknown"  # it may have arrived: never again until look_up says it had not
+    WITHHELD = "withheld"  # surely not sent, because the gate said no at the last moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,16 @@ class Trouble(Exception):
         self.raw = raw
 
 
+class Gate:
+    """The last look before a request: may these messages still go? This one lets everything pass."""
+
+    def passes(self, messages: Sequence[Sms]) -> bool:
+        """Asked from any thread just before each request leaves (http.post's last_look), and may wait.
+        No: none of these messages may leave in this hand-over any more, and they are WITHHELD.
+        """
+        return True
+
+
 class Provider(ABC):
     """One SMS service. Instances hold the credentials of one account, are made for one lot or one
     enquiry, may be used from several threads, and never touch the database (the simulator,
@@ -207,6 +218,7 @@ class Provider(ABC):
     # What our door says when it has kept a receipt or a reply, and the kind of text that it is.
     thanks: ClassVar[tuple[str, str]] = ("OK", "text/plain")
     lot: ClassVar[int]  # messages in one hand-over
+    at_once: ClassVar[int] = 0  # requests at once of a lot of many requests; 0: all of them
     one_request_per_lot: ClassVar[bool] = False  # so that one bad message may refuse all of them
     parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
     settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
@@ -236,6 +248,7 @@ class Provider(ABC):
         self.clock_off: float | None = None
         # Hand-overs (by reference) whose books are longer than this look: where the next goes on.
         self.read_to: dict[str, str] = {}
+        self.gate = Gate()
 
     def heard(self, answer: Answer) -> Answer:
         """What each answer tells beside its words: the service's clock."""
@@ -267,7 +280,8 @@ class Provider(ABC):
     @abstractmethod
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         """Hand over; exactly one Verdict per message, whatever happens. Raises nothing for the
-        network. No request starts after the deadline (http.clock() seconds): those are unsent.
+        network. No request starts after the deadline (http.clock() seconds): those are unsent. None
+        starts without a yes of self.gate: those are withheld.
         Phones within one call are distinct.
         """
 

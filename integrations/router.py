@@ -2,6 +2,7 @@
 wake it again.
 """
 
+import contextlib
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,6 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from smsmail import moments
 from users import consent
 from users.models import User, audit
 
@@ -21,10 +23,14 @@ from .http import clock
 from .models import Account, FormerLogin, Receipt, Routing, SimulatedSms, Stray
 from .provider import Balance, Credentials, Outcome, Provider, Sms, Trouble, Verdict
 from .reasons import Fault, Reason
+from .turns import Turns
 
 # How long an account rests after the first, second, ... trouble in a row, in settings.REST.
 RESTS = (1, 2, 4, 10)
 LONGEST_REST = 600  # seconds, whatever a service asks for
+# Between two hand-overs, more than their messages take by the pace: one that leaves a little late, and
+# the next in time, must not come into one second. A lot late by more than this share of a second may.
+SPREAD = 0.15
 BALANCE_AGE = timedelta(minutes=10)
 KEEP_RECEIPTS = timedelta(days=90)
 CLOCK_TOLERANCE = 60  # seconds that our clock and a service's may differ
@@ -84,14 +90,38 @@ def set_fallback(on: bool, by: User | None) -> None:
 
 
 def rests(account: Account) -> bool:
-    return account.resting_until is not None and account.resting_until > timezone.now()
+    now = timezone.now()
+    until = moments.believed(account.resting_until, longest_rest(), now)
+    return until is not None and until > now
+
+
+def longest_rest() -> timedelta:
+    return timedelta(seconds=settings.REST * RESTS[-1])
 
 
 def pause_of(account: Account) -> float:
     """Seconds until its pace allows the next lot; 0 when it does now."""
-    if not account.per_second or account.next_free_at is None:
+    now = timezone.now()
+    free = moments.believed(account.next_free_at, longest_pause(account), now)
+    if not account.per_second or free is None:
         return 0.0
-    return max(0.0, (account.next_free_at - timezone.now()).total_seconds())
+    return max(0.0, (free - now).total_seconds())
+
+
+def longest_pause(account: Account) -> timedelta:
+    """Of its pace: after the biggest lot that it takes."""
+    return seconds_of(account, provider_class(account.provider).lot)
+
+
+def seconds_of(account: Account, size: int) -> timedelta:
+    """How long the next lot waits after one of so many messages, so that no second, wherever it begins,
+    holds more than the pace. Only so many whole lots of this size fit into a second.
+    """
+    pace = account.per_second
+    if not pace:
+        return timedelta()
+    seconds = 1 / (pace // size) if size <= pace else size / pace
+    return timedelta(seconds=seconds * (1 + SPREAD))
 
 
 def reserve(account: Account, size: int) -> None:
@@ -99,8 +129,9 @@ def reserve(account: Account, size: int) -> None:
     account's pace. The caller holds the account's row, which makes the pace that of all workers.
     """
     if account.per_second and size:
-        began = max(timezone.now(), account.next_free_at or timezone.now())
-        account.next_free_at = began + timedelta(seconds=size / account.per_second)
+        now = timezone.now()
+        free = moments.believed(account.next_free_at, longest_pause(account), now)
+        account.next_free_at = max(now, free or now) + seconds_of(account, size)
         account.save(update_fields=["next_free_at"])
 
 
@@ -319,19 +350,23 @@ _NO_TROUBLE = {"rest_reason": "", "rest_raw": "", "rest_since": None}
 
 def refresh_balances() -> bool:
     """Clock job: ask every connected account that has not been asked lately."""
-    for account in connected():
-        fresh = account.balance_at and account.balance_at > timezone.now() - BALANCE_AGE
-        provider = provider_of(account)
-        if fresh or not provider.has_balance:
-            continue
-        try:
-            balance = provider.balance()
-        except Trouble:
-            continue  # sending itself puts the account to rest; a balance is only a figure
-        finally:
-            note_clock(account.id, provider)
-        _write_down(account, balance)
+    return _balances.take(connected())
+
+
+def _refresh_balance(account: Account) -> bool:
+    now = timezone.now()
+    asked_at = moments.believed(account.balance_at, timedelta(), now)
+    fresh = asked_at and asked_at > now - BALANCE_AGE
+    provider = provider_of(account)
+    if not fresh and provider.has_balance:
+        # Sending itself puts the account to rest; a balance is only a figure.
+        with contextlib.suppress(Trouble):
+            _write_down(account, provider.balance())
+        note_clock(account.id, provider)
     return False
+
+
+_balances = Turns("refresh_balances", _refresh_balance)
 
 
 def _write_down(account: Account, balance: Balance) -> None:

@@ -8,10 +8,19 @@ class MailingsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import logins
-        from users import arrivals, confirmation, groups, link_sessions, own_fields, segments
+        from users import (
+            arrivals,
+            confirmation,
+            consent,
+            groups,
+            link_sessions,
+            own_fields,
+            segments,
+        )
 
         from . import checks  # noqa: F401 - registers the check of the lease order
         from .audience import going_by
+        from .gates import hold, in_the_air
         from .notifications import can_send_codes, send_code, welcome
         from .open_logins import needed
         from .revocation import is_revoked
@@ -24,6 +33,7 @@ class MailingsConfig(AppConfig):
         groups.ask_about_uses(going_by)
         confirmation.send_with(can_send_codes, send_code)
         arrivals.tell(welcome)
+        consent.hold_with(hold, in_the_air)
         segments.ask_about_watchers(names_of_watchers)
         from .conditions import register_conditions
 

@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from .dispatch import SLICE
+
 ORDER = ("LEASE", "TASK_LIMIT", "LOT_DEADLINE", "READ_TIMEOUT")
 
 
@@ -16,10 +18,13 @@ def lease_outlives_every_request(**_kwargs: Any) -> list[CheckMessage]:
     for longer, shorter in pairwise(ORDER):
         if getattr(settings, longer) <= getattr(settings, shorter):
             problems.append(Error(f"{longer} must be longer than {shorter}", id="mailings.E001"))
-    if settings.TASK_LIMIT <= settings.LOT_DEADLINE + settings.READ_TIMEOUT:
+    # A task claims for SLICE seconds, and the last lot has all of its own time after that.
+    needed = SLICE + settings.LOT_DEADLINE + settings.READ_TIMEOUT
+    if needed >= settings.TASK_LIMIT:
         problems.append(
             Error(
-                "TASK_LIMIT must be longer than LOT_DEADLINE and READ_TIMEOUT together",
+                f"TASK_LIMIT must be longer than LOT_DEADLINE, READ_TIMEOUT and the {SLICE:g} s for which "
+                f"a task claims together: more than {needed:g}",
                 id="mailings.E002",
             )
         )

@@ -17,9 +17,11 @@ from integrations.http import clock
 from integrations.models import Account
 from integrations.provider import Provider, Sms
 from integrations.reasons import Reason
+from smsmail import steadiness
+from smsmail.moments import beyond
 from users import consent
 
-from . import ledger, marks, starting, witnesses
+from . import ledger, marks, mending, starting, witnesses
 from .departures import Departure, Leave, may_leave
 from .ledger import Move
 from .models import Dispatch, Mailing, Message
@@ -27,7 +29,7 @@ from .sealed import opened
 
 Status = Message.Status
 # A pause of the pace that is waited out; for a longer one the clock comes again soon enough.
-LONGEST_PAUSE = 1.0
+LONGEST_PAUSE = 1.2
 # A lot handed over this long ago can have no request under way: it holds no place any more,
 # though only the lease decides what became of it.
 BUSY = timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
@@ -107,10 +109,14 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
     paused = 0 < pause <= LONGEST_PAUSE if lane else pause > 0
     if router.rests(account) or not account.connected or paused:
         return None, 0
+    now = timezone.now()
     in_hand = Dispatch.objects.filter(
-        account=account, state=Dispatch.State.HANDING, claimed_at__gt=timezone.now() - BUSY
+        account=account, state=Dispatch.State.HANDING, claimed_at__gt=now - BUSY
     )
-    places = account.parallel - in_hand.count()
+    claimed = list(in_hand.values_list("claimed_at", flat=True))
+    if any(beyond(at, timedelta(), now) for at in claimed):
+        mending.mend_claims(in_hand, now)
+    places = account.parallel - len(claimed)
     return (account if places > 0 else None), places
 
 
@@ -122,6 +128,8 @@ def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool
     """
     now = timezone.now()
     waiting = Dispatch.objects.filter(state=Dispatch.State.WAITING, not_before__lte=now)
+    if not steadiness.holds():  # what no hour is set for goes on
+        waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
     of_it = waiting.filter(mailing=OuterRef("pk"))
     mailings = Mailing.objects.filter(
         # The second wave when the first has passed.
@@ -156,14 +164,7 @@ def _fit_messages(dispatch: Dispatch, *, too_late: bool) -> tuple[Sms, ...]:
     rows = list(
         dispatch.messages.filter(status=Status.WAITING)
         # In the same query: asked with lists of 500 ids and phones, this was half of a claim's time.
-        .annotate(
-            why_not=Case(
-                When(consent.forbidden("user_id"), then=Value(Reason.FORBIDDEN)),
-                When(consent.opted_out("phone"), then=Value(Reason.OPTED_OUT)),
-                default=Value(Reason.TOO_LATE.value if too_late else ""),
-                output_field=CharField(),
-            )
-        )
+        .annotate(why_not=why_refused(Reason.TOO_LATE.value if too_late else ""))
         .order_by("id")
         .values_list("id", "phone", "text", "why_not")
     )
@@ -174,4 +175,14 @@ def _fit_messages(dispatch: Dispatch, *, too_late: bool) -> tuple[Sms, ...]:
         Sms(key, phone, marks.filled(opened(body), key), at, until)
         for key, phone, body, why in rows
         if not why
+    )
+
+
+def why_refused(otherwise: str = "") -> Case:
+    """For queries over messages: why nothing may be sent to this person or phone now."""
+    return Case(
+        When(consent.forbidden("user_id"), then=Value(Reason.FORBIDDEN)),
+        When(consent.opted_out("phone"), then=Value(Reason.OPTED_OUT)),
+        default=Value(otherwise),
+        output_field=CharField(),
     )

@@ -15,12 +15,16 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.provider import Provider
+from smsmail.moments import beyond
 from users.phone_zones import zone_of
 
 from .models import Counters, Dispatch, Mailing, Message, Policy
 from .timing import QuietHours, zone_named
 
 HELD_AT_ONCE = 500  # lots
+LONGEST_NIGHT = timedelta(
+    hours=26
+)  # quiet hours are shorter than a day, also when the clocks change
 
 
 class Person(Protocol):
@@ -167,6 +171,20 @@ def keep_here(mailing_id: int) -> None:
         Dispatch.objects.filter(id__in=ids).update(
             not_before=Greatest("not_before", "send_at"), send_at=None
         )
+
+
+def plan_anew(lots: QuerySet[Dispatch], mailing: Mailing, now: datetime) -> None:
+    """Waiting lots of a mailing that are not to leave yet: no later than the time set and the quiet hours
+    of their zone say now. A wrong clock may have said more.
+    """
+    quiet = _quiet(Policy.current())
+    kinds = lots.order_by().values_list("zone", "send_at", "not_before").distinct()
+    for zone, send_at, not_before in list(kinds):
+        begins = max(now, mailing.starts_at or now, send_at or now)
+        latest = awake(begins, zone, quiet if zone else None)
+        if beyond(not_before, latest - now, now):
+            like_it = lots.filter(zone=zone, send_at=send_at, not_before=not_before)
+            like_it.update(not_before=latest)
 
 
 # --- quiet hours ------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """Hand lots over, and find those that nobody answered for.
 
 claim() and record() (claiming.py, recording.py) are transactions of their own; between them no
-transaction is open, and the request is made in a pool thread that never touches the database.
+transaction is open, and the request is made in a pool thread that never touches the database: what it
+must know at the last moment, this thread looks up for it (gates.py).
 """
 
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import cache
 
@@ -22,13 +23,16 @@ from integrations.reasons import Reason
 
 from . import claiming, ledger, recording
 from .claiming import LONGEST_PAUSE, Lot
+from .gates import Gatekeeper
 from .ledger import Move
 from .models import Dispatch, Message
 
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
-SLICE = 10  # seconds for which one call of the clock job goes on claiming
+# Seconds for which one call of the clock job goes on claiming: the last lot has all its time after that,
+# and the limit of a task must not come before (checks.py).
+SLICE = min(10.0, settings.LOT_DEADLINE / 6)
 # The lane of notifications looks for new ones so often while it waits for answers, and goes on for so
 # long; what it claims last is answered, or given up, in time for the limit of a task.
 LANE_LOOK = 0.3
@@ -50,41 +54,93 @@ def notify_due() -> bool:
 def _hand_over(*, lane: bool = False) -> bool:
     began = clock()
     until = began + SLICE
-    flying: dict[Future[list[Verdict]], Lot] = {}
+    air = _Air(began, lane=lane)
     more = True
     try:
-        while flying or (more and clock() < until):
-            if lane and flying:  # an answer that is long in coming keeps nobody waiting
+        while air.lots or (more and clock() < until):
+            if lane and air.lots:  # an answer that is long in coming keeps nobody waiting
                 until = began + LANE_SLICE
-            while more and len(flying) < settings.HAND_OVER_THREADS and clock() < until:
+            while more and len(air.lots) < settings.HAND_OVER_THREADS and clock() < until:
                 lot = claiming.claim(lane=lane)
                 more = lot is not None
                 if lot is not None:
-                    flying[_pool(lane=lane).submit(hand_over, lot)] = lot
+                    air.take(lot)
+                air.keeper.look()
             pause = 0.0 if more or clock() >= until else _pause()
-            if flying:
-                _land(flying, LANE_LOOK if lane else pause or None)
+            if air.lots:
+                air.land(LANE_LOOK if lane else pause or None)
                 more = True  # a place is free again
             elif 0 < pause < LONGEST_PAUSE:
                 time.sleep(pause)
                 more = True
     finally:
-        while flying:  # whatever broke, what is in the air must be written down
-            _land(flying)
+        air.land_all()  # whatever broke, what is in the air must be written down
     return more
+
+
+class _Air:
+    """The lots that one call of the clock job has in the air."""
+
+    def __init__(self, began: float, *, lane: bool) -> None:
+        self.began = began
+        self.pool = _pool(lane=lane)
+        self.keeper = Gatekeeper()
+        self.lots: dict[Future[list[Verdict]], Lot] = {}
+
+    def take(self, lot: Lot) -> None:
+        self.keeper.attend(lot)
+        future = self.pool.submit(hand_over, lot)
+        self.lots[future] = lot
+        future.add_done_callback(lambda _: self.keeper.bell.set())
+
+    def land(self, timeout: float | None = None) -> None:
+        """Wait for the next answers and record them; those who ask at a gate are answered meanwhile."""
+        end = None if timeout is None else clock() + timeout
+        while not (landed := [future for future in self.lots if future.done()]):
+            if end is not None and clock() >= end:
+                return
+            self.keeper.bell.wait(None if end is None else max(0.0, end - clock()))
+            self.keeper.bell.clear()
+            self.keeper.look()
+        self._record(landed)
+
+    def land_all(self) -> None:
+        """Raises the first error when each of them has had its turn."""
+        errors: list[Exception] = []
+        while self.lots:
+            try:
+                self.land()
+            except Exception as error:  # noqa: BLE001 - one lot's trouble must not lose the others' answers
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _record(self, landed: Sequence[Future[list[Verdict]]]) -> None:
+        errors: list[Exception] = []
+        for future in landed:
+            lot = self.lots.pop(future)
+            self.keeper.dismiss(lot)
+            try:
+                record_surely(lot, future.result(), until=_patience(lot, self.began))
+            except Exception as error:  # noqa: BLE001 - as in land_all()
+                logger.error("lot %s is not recorded: %s", lot.reference, type(error).__name__)
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+
+def _patience(lot: Lot, began: float) -> float:
+    """Until when an answer may wait for the database: as long as the lease, where nothing ends this
+    process before; Celery ends it with the limit of its task.
+    """
+    lease = lot.claimed + settings.LEASE - 5
+    return min(lease, began + settings.TASK_LIMIT - 5) if settings.REDIS_URL else lease
 
 
 def _pause() -> float:
     """Seconds until the pace of the account that sends allows the next lot."""
     sender = router.sender()
     return router.pause_of(sender) if sender else 0.0
-
-
-def _land(flying: dict[Future[list[Verdict]], Lot], timeout: float | None = None) -> None:
-    """Wait for the next answers and record them."""
-    landed, _ = wait(flying, timeout, return_when=FIRST_COMPLETED)
-    for future in landed:
-        record_surely(flying.pop(future), future.result())
 
 
 def hand_over(lot: Lot) -> list[Verdict]:
@@ -103,15 +159,16 @@ def hand_over(lot: Lot) -> list[Verdict]:
     ]
 
 
-def record_surely(lot: Lot, verdicts: Sequence[Verdict]) -> None:
+def record_surely(lot: Lot, verdicts: Sequence[Verdict], until: float | None = None) -> None:
     """recording.record(), again and again while the database is away, as long as the lease allows: what the
-    provider has said would otherwise have to be asked for.
+    provider has said would otherwise have to be asked for. until: http.clock() seconds.
     """
+    until = _patience(lot, lot.claimed) if until is None else until
     while True:
         try:
             recording.record(lot, verdicts)
         except (OperationalError, InterfaceError):
-            if clock() > lot.claimed + settings.TASK_LIMIT - 5:
+            if clock() > until:
                 raise
             connection.close()
             time.sleep(0.5)

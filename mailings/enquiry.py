@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from integrations import logins, router
 from integrations.models import Account
 from integrations.provider import Asked, Enquiry, Provider, Report, Trouble
 from integrations.reasons import Reason
+from integrations.turns import Turns
 
 from . import ledger, marks, putting_off, receipts, witnesses
 from .heard import Doubt, Heard
@@ -36,11 +38,12 @@ LATER = (timedelta(hours=1), timedelta(hours=6))
 def enquire_due() -> bool:
     """Clock job: one enquiry per account about the lots whose time has come."""
     logins.forget_unneeded()
-    more = [_enquire(account) for account in Account.objects.all()]
-    return any(more)
+    due = Dispatch.objects.filter(account=OuterRef("pk"), look_up_at__lte=timezone.now())
+    return _turns.take(Account.objects.filter(Exists(due)))
 
 
 def _enquire(account: Account) -> bool:
+    """True when there may be more to ask at once."""
     dispatches = _take(account)
     if not dispatches:
         return False
@@ -54,6 +57,9 @@ def _enquire(account: Account) -> bool:
             read_to=heard.read_to.get(each.reference, ""),
         )
     return Dispatch.objects.filter(account=account, look_up_at__lte=timezone.now()).exists()
+
+
+_turns = Turns("enquire", _enquire)
 
 
 def _take(account: Account) -> list[Dispatch]:
@@ -88,7 +94,7 @@ def ask_about(
         Enquiry(
             lot.reference,
             tuple(messages[lot.reference].values()),
-            min(lot.claimed_at or timezone.now(), timezone.now()),
+            min(lot.books_since or lot.claimed_at or timezone.now(), timezone.now()),
             read_to=lot.read_to,
         )
         for lot in lots

@@ -18,7 +18,7 @@ from smsmail.clock import nudge
 from users import confirmation
 from users.models import User, audit
 
-from . import addresses
+from . import addresses, gates
 from .lifecycle import WrongState
 from .models import Counters, Mailing, Message
 
@@ -133,6 +133,8 @@ def switch(notification: Mailing, by: User, *, on: bool) -> None:
         rows = Mailing.objects.filter(pk=notification.pk, kind=Kind.NOTIFICATION)
         if rows.exclude(state=state).update(state=state):
             audit(by, "switched_on" if on else "switched_off", f"mailing {notification.pk}")
+            if not on:
+                gates.hold_mailing(notification.pk)
             nudge("settle")
     notification.refresh_from_db()
 

@@ -2,7 +2,7 @@
 of state is one conditional update that must hit its row: a second click hits none.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
@@ -22,6 +22,7 @@ from . import (
     departures,
     drafts,
     funnel,
+    gates,
     ledger,
     second_person,
     starting,
@@ -46,11 +47,17 @@ class WrongState(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What a cancellation stops, and what had already gone."""
+    """What a cancellation stops, and what had already gone or was leaving."""
 
     stopped: int
     gone: int
     kept: int = 0  # neither: the service has them, and keeps them until their time
+    # Of those gone: in hand at this moment. Those of them that have not left yet are stopped too.
+    leaving: int = field(default=0, compare=False)
+
+    @property
+    def left(self) -> int:
+        return self.gone - self.leaving
 
 
 def launch(
@@ -113,6 +120,7 @@ def take_back(mailing: Mailing, by: User) -> None:
 def pause(mailing: Mailing, by: User) -> None:
     """Nothing more is handed over until resume(). What has gone has gone."""
     _change(mailing, Mailing.PAUSABLE, State.PAUSED, by, "paused")
+    gates.hold_mailing(mailing.id)
 
 
 def resume(mailing: Mailing, by: User) -> None:
@@ -143,6 +151,7 @@ def cancel(mailing: Mailing, by: User) -> Split:
     """Stop for good everything not yet handed over. The rows follow within moments (settle_due)."""
     with transaction.atomic():
         _change(mailing, Mailing.STOPPABLE, State.CANCELLED, by, "cancelled")
+        gates.hold_mailing(mailing.id)
         if not mailing.ceiling and mailing.when == Mailing.When.AT_LAUNCH:
             # Whom it would have reached is written down, as for any other.
             mailing.ceiling = audience.newest()
@@ -156,14 +165,14 @@ def cancel(mailing: Mailing, by: User) -> Split:
 def split(mailing: Mailing) -> Split:
     """What a cancellation now would stop: people not prepared yet too, lots in hand no more."""
     counters = Counters.objects.get(mailing=mailing)
-    in_hand = mailing.dispatches.filter(state=Dispatch.State.HANDING)
-    leaving = Message.objects.filter(dispatch__in=in_hand, status=Status.WAITING).count()
+    leaving = gates.leaving(mailing)
     to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
     kept = departures.kept(mailing)
     return Split(
         stopped=max(counters.waiting - leaving, 0) + to_come,
         gone=counters.gone + leaving - kept,
         kept=kept,
+        leaving=leaving,
     )
 
 

@@ -190,11 +190,13 @@ def new_lots(
 
 
 def lot_size() -> int:
-    """As the service takes them that sends now. With a pace, no more than it lets go in a second:
-    a lot leaves at once, and the pause comes after it.
+    """As the service takes them that sends now. With a pace, no more than it lets go in a quarter of a
+    second, and no more than leave at once: a lot leaves at once, and the pause comes after it.
     """
     account = router.sender() or router.current()
     if account is None:
         return LOT
-    lot = router.provider_class(account.provider).lot
-    return min(lot, account.per_second or lot)
+    provider = router.provider_class(account.provider)
+    if not account.per_second:
+        return provider.lot
+    return min(provider.lot, provider.at_once or provider.lot, max(1, account.per_second // 4))

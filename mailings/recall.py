@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,10 +16,11 @@ from integrations import router
 from integrations.models import Account
 from integrations.provider import Asked, Report, Trouble
 from integrations.reasons import Reason
+from integrations.turns import Turns
 from smsmail.clock import nudge
 from users.models import AuditEvent, User, audit
 
-from . import lifecycle, receipts
+from . import gates, lifecycle, receipts
 from .models import Dispatch, Mailing, Message
 
 logger = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ def recall(mailing: Mailing, by: User) -> int:
             state=State.CANCELLED, trouble="", trouble_raw=""
         )
         mailing.refresh_from_db()
+        gates.hold_mailing(mailing.id)
         Dispatch.objects.filter(id__in=kept).update(recall_at=timezone.now())
         open_ = [Status.ACCEPTED, Status.UNKNOWN]
         asked = Message.objects.filter(dispatch__in=kept, status__in=open_).count()
@@ -101,8 +104,8 @@ def recall_due() -> bool:
     if not marked.exists():
         return False
     marked.filter(send_at__lte=timezone.now()).update(recall_at=None)  # sent: nothing to ask for
-    more = [_ask_next(account) for account in Account.objects.all()]
-    return any(more)
+    due = marked.filter(account=OuterRef("pk"), recall_at__lte=timezone.now())
+    return _turns.take(Account.objects.filter(Exists(due)))
 
 
 def _ask_next(account: Account) -> bool:
@@ -128,6 +131,9 @@ def _ask_next(account: Account) -> bool:
     Dispatch.objects.filter(id=lot.id).update(recall_at=None)
     nudge("settle")
     return not provider.cancel_pause
+
+
+_turns = Turns("recall", _ask_next)
 
 
 def _take(account: Account, pause: timedelta) -> Dispatch | None:

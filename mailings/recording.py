@@ -18,7 +18,7 @@ from users import consent
 from users.models import OptOut
 
 from . import ledger
-from .claiming import Lot
+from .claiming import Lot, why_refused
 from .departures import Departure, keep_here
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
@@ -37,7 +37,9 @@ LATEST = 5  # lots of an account that show whether it works
 
 def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
     """Write the verdicts down: taken, refused and unknown by the ledger, unsent into a new lot."""
-    verdicts = _without_blame(lot, verdicts)
+    withheld = [verdict.key for verdict in verdicts if verdict.outcome == Outcome.WITHHELD]
+    # What we held back ourselves tells nothing of the service.
+    verdicts = _without_blame(lot, [v for v in verdicts if v.outcome != Outcome.WITHHELD])
     untimed = any(verdict.untimed for verdict in verdicts)
     with transaction.atomic(durable=True):
         dispatch = (
@@ -54,7 +56,10 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         again = verdicts if whole else [v for v in verdicts if v.outcome in back]
         settled = [] if whole else [v for v in verdicts if v.outcome not in back]
         moves = [_move(verdict, lot.part_price) for verdict in settled]
-        keys = [verdict.key for verdict in again]
+        stopped = _refused_meanwhile(dispatch, withheld)
+        moves += stopped
+        held = set(withheld) - {move.message for move in stopped}
+        keys = [*(verdict.key for verdict in again), *sorted(held)]
         moves += _back(dispatch, keys, one_by_one=whole and not hopeless, untimed=untimed)
         # One move for all: a second one would lock messages after the counters.
         moved = ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
@@ -112,6 +117,19 @@ def _back(
         Move(each, Status.WAITING, dispatch=new.id)
         for new, lot in zip(fresh, lots, strict=True)
         for each in lot
+    ]
+
+
+def _refused_meanwhile(dispatch: Dispatch, withheld: Sequence[int]) -> list[Move]:
+    """Of the messages held back at the last moment, those whose people refuse. The others were held back
+    with them, or because of their mailing: they go another time, if it does.
+    """
+    if not withheld:
+        return []
+    rows = dispatch.messages.filter(id__in=withheld, status=Status.WAITING)
+    refused = rows.annotate(why_not=why_refused()).exclude(why_not="")
+    return [
+        Move(key, Status.SKIPPED, reason) for key, reason in refused.values_list("id", "why_not")
     ]
 
 

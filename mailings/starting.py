@@ -9,12 +9,14 @@ from django.utils import timezone
 
 from integrations.reasons import Reason
 from smsmail.clock import nudge
+from smsmail.moments import SKEW, beyond
 
 from . import audience, funnel
 from .models import Dispatch, Mailing, Policy
 from .timing import forms_at
 
 State = Mailing.State
+LONGEST_COUNTDOWN = 600  # seconds, as the settings page has it
 
 
 def schedule(mailing: Mailing, countdown: int | None = None) -> None:
@@ -42,6 +44,7 @@ def first_wave(mailing: Mailing) -> int:
 def start_due() -> bool:
     """Clock job: begin with mailings whose moment has come."""
     now = timezone.now()
+    _mend(now)
     due = list(Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=now))
     if due:
         policy = Policy.current()
@@ -49,6 +52,21 @@ def start_due() -> bool:
             with transaction.atomic():
                 _start(mailing, policy, now)
     return False
+
+
+def _mend(now: datetime) -> None:
+    """Launched by a wrong clock: its countdown counts from now on. What was set for later stays so."""
+    later = Mailing.objects.filter(state=State.SCHEDULED, leaves_at__gt=now + SKEW)
+    for mailing in later:
+        longest = timedelta(seconds=LONGEST_COUNTDOWN)
+        if mailing.leaves_at and beyond(
+            mailing.leaves_at, forms_at(now, longest, mailing.starts_at, timedelta()) - now, now
+        ):
+            policy = Policy.current()
+            early = timedelta(hours=policy.early_hours)
+            countdown = timedelta(seconds=policy.countdown)
+            same = later.filter(id=mailing.id, leaves_at=mailing.leaves_at)
+            same.update(leaves_at=forms_at(now, countdown, mailing.starts_at, early))
 
 
 def go_on(stopped: Mailing) -> None:

@@ -19,7 +19,7 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import drafts, lifecycle, reports, second_person, unresolved
+from . import drafts, gates, lifecycle, reports, second_person, unresolved
 from .models import Mailing
 from .preview import preview_of, service
 from .repeats import sent_lately
@@ -83,7 +83,15 @@ def send_back(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Right.SEND_MAILINGS)
 @require_POST
 def pause(request: SignedIn, pk: int) -> HttpResponse:
-    return _change(request, pk, lifecycle.pause)
+    row = get_object_or_404(reports.mailings(), pk=pk)
+    try:
+        lifecycle.pause(row, request.user)
+    except lifecycle.WrongState as refusal:
+        messages.error(request, str(refusal))
+    else:
+        if leaving := gates.leaving(row):
+            messages.info(request, _said_of_leaving(leaving))
+    return redirect("mailing", pk=pk)
 
 
 @needs(Right.SEND_MAILINGS)
@@ -164,11 +172,23 @@ def _said(split: lifecycle.Split) -> str:
         "Cancelled: %(stopped)s messages stopped, %(gone)s had already gone.",
         split.stopped,
     )
-    said = words % {"stopped": localize(split.stopped), "gone": localize(split.gone)}
-    if not split.kept:
-        return said
-    kept = _("The service keeps %(kept)s until the time set, and sends them then.")
-    return f"{said} {kept % {'kept': localize(split.kept)}}"
+    said = [words % {"stopped": localize(split.stopped), "gone": localize(split.left)}]
+    if split.kept:
+        kept = _("The service keeps %(kept)s until the time set, and sends them then.")
+        said.append(kept % {"kept": localize(split.kept)})
+    if split.leaving:
+        said.append(_said_of_leaving(split.leaving))
+    return " ".join(said)
+
+
+def _said_of_leaving(count: int) -> str:
+    """No request has begun since; how many had begun is known when their answers are recorded."""
+    words = ngettext(
+        "%(n)s message was being handed over: if it had not left yet, it is stopped too.",
+        "%(n)s messages were being handed over: those that had not left yet are stopped too.",
+        count,
+    )
+    return words % {"n": localize(count)}
 
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:

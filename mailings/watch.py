@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
 from smsmail.clock import nudge
+from smsmail.moments import SKEW
 from users import rules, segments
 from users.models import AuditEvent
 from users.rules import BadRule
@@ -79,7 +80,14 @@ def names_of_watchers(segment_ids: set[int]) -> list[str]:
 
 
 def _due() -> QuerySet[Mailing]:
-    minute_over = Q(watched_at=None) | Q(watched_at__lte=timezone.now() - EVERY) | Q(cursor__gt=0)
+    now = timezone.now()
+    # A look at a time to come was one by a wrong clock.
+    minute_over = (
+        Q(watched_at=None)
+        | Q(watched_at__lte=now - EVERY)
+        | Q(watched_at__gt=now + SKEW)
+        | Q(cursor__gt=0)
+    )
     return Mailing.objects.filter(minute_over, state=State.WATCHING)
 
 

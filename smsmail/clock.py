@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
+from . import steadiness
+
 logger = logging.getLogger(__name__)
 
 
@@ -23,6 +25,7 @@ class Job:
     every: float  # seconds
     network: bool = False  # waits for a provider, so it must not stand in the others' way
     lane: bool = False  # nor may those stand in its way: a queue and workers of its own
+    by_the_hour: bool = False  # decides by the hour what cannot be undone (steadiness.py)
 
     @property
     def task(self) -> str:
@@ -36,25 +39,29 @@ class Job:
         return "network" if self.network else "rows"
 
     def run(self) -> bool:
+        steadiness.sample()
+        if self.by_the_hour and not steadiness.holds():
+            return False
         return cast(Callable[[], bool], import_string(self.path))()
 
 
 JOBS = (
-    Job("start", "mailings.starting.start_due", 1),
+    Job("mend", "mailings.mending.mend_due", 5),
+    Job("start", "mailings.starting.start_due", 1, by_the_hour=True),
     Job("prepare", "mailings.prepare.prepare_due", 1),
-    Job("watch", "mailings.watch.watch_due", 2),
+    Job("watch", "mailings.watch.watch_due", 2, by_the_hour=True),
     Job("hand_over", "mailings.dispatch.hand_over_due", 1, network=True),
     Job("notify", "mailings.dispatch.notify_due", 1, network=True, lane=True),
     Job("fold_receipts", "mailings.receipts.fold_due", 1),
     Job("fold_clicks", "mailings.click_folding.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),
-    Job("judge_waves", "mailings.waves.judge_due", 5),
-    Job("recall", "mailings.recall.recall_due", 5, network=True),
-    Job("recover", "mailings.dispatch.recover_due", 5),
-    Job("enquire", "mailings.enquiry.enquire_due", 5, network=True),
+    Job("judge_waves", "mailings.waves.judge_due", 5, by_the_hour=True),
+    Job("recall", "mailings.recall.recall_due", 5, network=True, by_the_hour=True),
+    Job("recover", "mailings.dispatch.recover_due", 5, by_the_hour=True),
+    Job("enquire", "mailings.enquiry.enquire_due", 5, network=True, by_the_hour=True),
     Job("simulate", "integrations.providers.simulator.report_due", 1),
     Job("refresh_balances", "integrations.router.refresh_balances", 600, network=True),
-    Job("forget", "integrations.router.forget_old", 3600),
+    Job("forget", "integrations.router.forget_old", 3600, by_the_hour=True),
 )
 BY_NAME = {job.name: job for job in JOBS}
 

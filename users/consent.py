@@ -1,7 +1,12 @@
-"""Forbid, allow, opt out: each with its event in the consent book; and the conditions that ask."""
+"""Forbid, allow, opt out: each with its event in the consent book; and the conditions that ask.
 
-from collections.abc import Collection, Mapping, Sequence
+Whoever has forbidden or opted out goes on only when nothing new leaves for that person or phone any
+more; the room that sends says at start how.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -10,6 +15,32 @@ from django.utils import timezone
 from .models import ConsentEvent, OptOut, User
 
 NOBODY: Mapping[str, int] = MappingProxyType({})
+
+
+class Sending(NamedTuple):
+    """How the room that sends is told and asked; it is not known here."""
+
+    hold: Callable[[Collection[str], Collection[int]], None]  # phones, ids of people
+    in_the_air: Callable[[User], int]  # messages that a refusal stops no more
+
+
+_sending: list[Sending] = []
+
+
+def hold_with(
+    hold: Callable[[Collection[str], Collection[int]], None], in_the_air: Callable[[User], int]
+) -> None:
+    _sending[:] = [Sending(hold, in_the_air)]
+
+
+def in_the_air(person: User) -> int:
+    """Messages to this person that had left, or were leaving, when they were refused."""
+    return sum(each.in_the_air(person) for each in _sending)
+
+
+def _hold(phones: Collection[str] = (), people: Collection[int] = ()) -> None:
+    for each in _sending:
+        each.hold(phones, people)
 
 
 def forbidden(user: str) -> Exists:
@@ -64,6 +95,8 @@ def _set_forbidden(user: User, by: User | None, *, forbidden: bool) -> None:
             by=by,
             source=OptOut.Source.STAFF if by != user else OptOut.Source.PERSON,
         )
+    if forbidden:
+        _hold(people=[user.id])
 
 
 @transaction.atomic
@@ -76,6 +109,7 @@ def opt_out(
         ConsentEvent.objects.create(
             user=user, phone=phone, kind=ConsentEvent.Kind.OPTED_OUT, by=by, source=source
         )
+    _hold(phones=[phone])
 
 
 @transaction.atomic
@@ -101,6 +135,8 @@ def opt_out_all(
             for phone in fresh
         ]
     )
+    if fresh:
+        _hold(phones=fresh)
 
 
 @transaction.atomic

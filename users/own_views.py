@@ -57,6 +57,7 @@ def me(request: SignedIn) -> HttpResponse:
         "form": form,
         "by_link": link_sessions.is_by_link(request),
         "opted_out": opted_out,
+        "in_the_air": consent.in_the_air(copy) if opted_out else 0,
         "may_confirm": not request.user.phone_confirmed_at and confirmation.can_send(),
         "may_switch_on": opted_out is not None and _may_switch_on(request.user),
     }

@@ -47,10 +47,13 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         User.objects.select_related("sms_forbidden_by").prefetch_related("groups"), pk=pk
     )
     by = request.user
+    opted_out = OptOut.objects.filter(phone=shown.phone).first() if shown.phone else None
+    refused = shown.sms_forbidden or opted_out is not None
     roles, rights = staff.roles_for(by, shown), staff.rights_for(by, shown)
     context = {
         "person": shown,
-        "opted_out": OptOut.objects.filter(phone=shown.phone).first() if shown.phone else None,
+        "opted_out": opted_out,
+        "in_the_air": consent.in_the_air(shown) if refused else 0,
         "own_fields": own_fields.of_person(shown),
         "replies": replies_of(shown),
         "consent_events": shown.consent_events.select_related("by").order_by("-id")[:HISTORY],

@@ -54,6 +54,7 @@ class SevenTech(Provider):
         ),
     }
     lot = 100
+    at_once = AT_ONCE
     parallel = 2  # forty requests at once, with AT_ONCE
     one_request_per_lot = False
     callback_is_sent = True
@@ -100,6 +101,7 @@ class SevenTech(Provider):
             auth=(self.credentials.get("login"), self.credentials.get("password")),
             deadline=deadline,
             cap=ANSWER_CAP,
+            last_look=lambda: self.gate.passes([sms]),
         )
 
     # --- what comes to our door --------------------------------------------------------------
@@ -129,6 +131,8 @@ class _Burst:
         if met is not None:
             return Verdict(sms.key, Outcome.UNSENT, reason=met.reason, raw=met.raw)
         answer = self.provider.ask(self.reference, sms, self.deadline)
+        if answer.failure == http.Failure.WITHHELD:
+            return Verdict(sms.key, Outcome.WITHHELD)
         verdict = verdict_of(sms, answer)
         if verdict.outcome == Outcome.UNSENT and verdict.reason in FOR_ALL:
             self.trouble = verdict

@@ -81,6 +81,8 @@ class Simulator(Provider):
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         if clock() >= deadline:
             return [Verdict(sms.key, Outcome.UNSENT, reason=Reason.UNAVAILABLE) for sms in messages]
+        if not self.gate.passes(messages):
+            return [Verdict(sms.key, Outcome.WITHHELD) for sms in messages]
         taken = [sms for sms in messages if not _refused(sms.phone)]
         try:
             with _own_connection(), transaction.atomic():

@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import ClassVar
@@ -28,6 +28,7 @@ from integrations.provider import (
     Balance,
     Enquiry,
     Note,
+    Outcome,
     Provider,
     Reply,
     Report,
@@ -163,8 +164,12 @@ class Smsc(Provider):
                 **_valid(messages[0]),
             },
             deadline=deadline,
+            last_look=lambda: self.gate.passes(messages),
         )
-        verdicts = verdicts_of(messages, answer)
+        if answer.failure == http.Failure.WITHHELD:
+            verdicts = [Verdict(sms.key, Outcome.WITHHELD) for sms in messages]
+        else:
+            verdicts = verdicts_of(messages, answer)
         counts = Counter(str(verdict.outcome) for verdict in verdicts)
         _log("send", reference, len(messages), answer, began, dict(counts))
         return verdicts
@@ -311,6 +316,7 @@ class Smsc(Provider):
         *,
         deadline: float,
         cap: int = http.BODY_CAP,
+        last_look: Callable[[], bool] | None = None,
     ) -> http.Answer:
         """Always POST: what is in an address gets into logs on the way."""
         who = {"apikey": self.credentials.get("apikey")}
@@ -321,7 +327,8 @@ class Smsc(Provider):
             }
         data = {**who, "fmt": "3", "charset": "utf-8", **fields}
         address = f"{self.address}/sys/{command}.php"
-        return self.heard(http.post(address, data=data, deadline=deadline, cap=cap))
+        answer = http.post(address, data=data, deadline=deadline, cap=cap, last_look=last_look)
+        return self.heard(answer)
 
     # --- what comes to our door --------------------------------------------------------------
 

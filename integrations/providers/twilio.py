@@ -124,6 +124,7 @@ class Twilio(Provider):
         ),
     }
     lot = 100
+    at_once = BURST
     parallel = 2
     settle_seconds = 180
     can_look_up = True
@@ -179,7 +180,12 @@ class Twilio(Provider):
             if stop:
                 return Verdict(sms.key, Outcome.UNSENT, reason=stop[0].reason, raw=stop[0].raw)
             fields = self._fields(reference, sms)
-            verdict = verdict_of(sms, self._post("Messages", fields, deadline=deadline))
+            answer = self._post(
+                "Messages", fields, deadline=deadline, last_look=lambda: self.gate.passes([sms])
+            )
+            if answer.failure == http.Failure.WITHHELD:
+                return Verdict(sms.key, Outcome.WITHHELD)
+            verdict = verdict_of(sms, answer)
             if verdict.outcome == Outcome.UNSENT:
                 stop.append(verdict)
             return verdict
@@ -307,9 +313,17 @@ class Twilio(Provider):
         account = quote(self.credentials.get("account_sid"), safe="")
         return f"{self.address}/2010-04-01/Accounts/{account}/{path}.json"
 
-    def _post(self, path: str, fields: Mapping[str, str], *, deadline: float) -> http.Answer:
+    def _post(
+        self,
+        path: str,
+        fields: Mapping[str, str],
+        *,
+        deadline: float,
+        last_look: Callable[[], bool] | None = None,
+    ) -> http.Answer:
+        url = self._url(path)
         return self.heard(
-            http.post(self._url(path), data=fields, deadline=deadline, auth=self.auth)
+            http.post(url, data=fields, deadline=deadline, auth=self.auth, last_look=last_look)
         )
 
     def _get(self, path: str, deadline: float, **params: str) -> http.Answer:

@@ -6,8 +6,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
+        ("mailings", "0002_room_for_updates"),
         ('integrations', '0002_former_logins_and_strays'),
-        ('mailings', '0002_room_for_updates'),
     ]
 
     operations = [

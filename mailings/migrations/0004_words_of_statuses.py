@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mailings', '0003_proof_of_absence'),
+        ("mailings", "0003_proof_of_absence"),
     ]
 
     operations = [

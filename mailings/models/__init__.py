@@ -4,12 +4,13 @@ from .arrival import Arrival
 from .links import Click, ClickHour, Link
 from .mailing import Dispatch, Mailing
 from .message import Counters, Message
-from .policy import Policy, SavedText
+from .policy import ClockReading, Policy, SavedText
 
 __all__ = [
     "Arrival",
     "Click",
     "ClickHour",
+    "ClockReading",
     "Counters",
     "Dispatch",
     "Link",

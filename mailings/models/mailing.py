@@ -202,6 +202,8 @@ class Dispatch(models.Model):
     # Ours, random, and known before anything leaves: receipts and look-ups are matched by it.
     reference = models.CharField(max_length=40, unique=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
+    # From when the service may know of it, where claimed_at was written by a wrong clock (mending.py).
+    books_since = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
     # Which login of the account it was handed over with (integrations.logins), and the reference of a
     # lot that this login had surely taken before: its books must show that one, or they prove nothing.

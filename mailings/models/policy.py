@@ -41,6 +41,23 @@ class Policy(models.Model):
         return cls.objects.filter(id=1).first() or cls(id=1)
 
 
+class ClockReading(models.Model):
+    """The latest moment that any worker's clock has shown: one row. A clock that shows less has been set
+    back, or that one was wrong (mending.py).
+    """
+
+    ONLY = 1
+    latest = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="one_clock_reading", condition=Q(id=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.latest}"
+
+
 class SavedText(models.Model):
     """A text to begin a mailing with."""
 

@@ -7,6 +7,7 @@ as JSON.
 """
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 
@@ -72,7 +73,8 @@ def school(count: int, service: str) -> None:
     call_command("migrate", verbosity=0)
     people.students(count)
     accounts = {"smsc": people.smsc, "twilio": people.twilio, "seventech": people.seventech}
-    accounts[service](receipt_key="made-up-key")
+    pace = int(os.environ.get("CRASH_PACE", "0"))  # messages a second
+    accounts[service](receipt_key="made-up-key", per_second=pace)
     assert Account.objects.count() == 1
 
 

@@ -302,7 +302,7 @@ def test_it_gives_up_in_time_for_the_lease(
     mailing: Mailing, cut_off: Callable[[], None], settings: Any
 ) -> None:
     lot = ground.claimed()
-    settings.TASK_LIMIT = 5  # as if it had passed since the claim
+    settings.LEASE = 5  # as if it had passed since the claim
     cut_off()
     with pytest.raises(DatabaseError):
         dispatch.record_surely(lot, ground.verdicts(lot, Outcome.TAKEN))
