@@ -15,6 +15,6 @@ RUN DATA_DIR=/tmp/build python manage.py collectstatic --no-input && rm -rf /tmp
 
 USER smsmail
 EXPOSE 8000
-# Eight threads in each of two processes: pages wait for the database, not for the processor.
-CMD ["granian", "--interface", "wsgi", "--no-ws", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--blocking-threads", "8", "smsmail.wsgi:application"]
+# Two processes, each with WEB_THREADS threads: pages wait for the database, not for the processor.
+CMD ["granian", "--interface", "asginl", "--http", "1", "--no-ws", "--host", "0.0.0.0", "--port", "8000", \
+     "--workers", "2", "smsmail.asgi:application"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 from django.http import HttpRequest
 
-from smsmail.tries import tries
+from smsmail.tries import named, tries
 
 from . import link_sessions
 from .models import LinkSignIn, User
@@ -38,9 +38,9 @@ def person_of(ticket: Ticket) -> User | None:
 
 
 def too_many(ticket: Ticket) -> bool:
-    """Counted per link and per network, in the cache: one more try is written down here."""
-    of_link = tries(f"link-sign-in:{ticket.message}", LINK_SECONDS)
-    of_network = tries(f"link-sign-in:{ticket.network}", NETWORK_SECONDS)
+    """Counted per link and per network, over all processes: one more try is written down here."""
+    of_link = tries(named("link-sign-in", str(ticket.message)), LINK_SECONDS)
+    of_network = tries(named("link-sign-in-from", ticket.network), NETWORK_SECONDS)
     return of_link > PER_LINK or of_network > PER_NETWORK
 
 

@@ -213,11 +213,16 @@ def test_a_network_that_guesses_must_wait_and_others_need_not(
 ) -> None:
     for n in range(clicks.WRONG):
         assert client.get(f"/r/{n:012}", REMOTE_ADDR="192.0.2.1").status_code == 404
-    for path in ("/r/abc", link(message)):  # or a right guess would be told from a wrong one
-        answer = client.get(path, REMOTE_ADDR="192.0.2.99")
-        assert answer.status_code == 429
-        assert answer["Retry-After"]
-    assert client.get(link(message), REMOTE_ADDR="198.51.100.1").status_code == 302
+    answer = client.get("/r/abc", REMOTE_ADDR="192.0.2.99")
+    assert answer.status_code == 429
+    assert answer["Retry-After"]
+    assert client.get("/r/abc", REMOTE_ADDR="198.51.100.1").status_code == 404
+    for address in (
+        "192.0.2.1",
+        "192.0.2.99",
+        "198.51.100.1",
+    ):  # thousands of phones share a network
+        assert client.get(link(message), REMOTE_ADDR=address).status_code == 302
 
 
 # --- without the database ---------------------------------------------------------------------
