@@ -73,6 +73,8 @@ def follow(request: HttpRequest, token: str) -> HttpResponse:
         return _page(request, "away", 503)
     if found is None:  # genuine, but its message or its mailing is gone
         return _page(request, "unknown", 404)
+    if read.purpose == Purpose.SIGN_IN and (there := sign_in.elsewhere(request, token)):
+        return _private(HttpResponse(status=302, headers={"Location": there}))  # counted there
     hit = _hit(request, read, found.mailing, network)
     write_down(hit)
     target = links.target(found.url, _values(read, found.url))
