@@ -4,8 +4,8 @@ FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STATIC_ROOT=/srv/static
 WORKDIR /srv/smsmail
 
-COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+COPY requirements-run.txt .
+RUN pip install --no-cache-dir -r requirements-run.txt
 
 COPY . .
 # With an empty environment settings.py makes keys beside an SQLite file; they go with the folder.

@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from .environment import flag, positive, secret, text, words
+from .private import private
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")  # what the environment already says wins
@@ -37,6 +38,7 @@ def kept_key(name: str, make: Callable[[], str]) -> str:
             pass  # theirs, then
         finally:
             draft.unlink()
+    private(path)
     return path.read_text().strip()
 
 
@@ -166,7 +168,7 @@ TEMPLATES = [
 if EMBEDDED:
     DATABASES: dict[str, dict[str, Any]] = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "smsmail.sqlite",
             "NAME": DATA_DIR / "smsmail.sqlite3",
             # Without IMMEDIATE, 165 of 600 parallel transactions failed with "database is locked".
             "OPTIONS": {

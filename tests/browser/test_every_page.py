@@ -76,7 +76,7 @@ OWNER = [
     "sending-settings",
 ]
 AWAITING = ["dashboard", "mailings", "mailing", "mailing-launch", "mailing-test"]
-CONNECTED = ["integration", "integration-disconnect"]
+CONNECTED = ["integration", "integration-disconnect", "integration-address"]
 
 
 def test_no_page_is_forgotten() -> None:

@@ -95,7 +95,7 @@ def test_drops_do_not_keep_it_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then is no body either; a slow line that moves is let finish."""
     monkeypatch.setattr(front, "PATIENCE", 0.2)
     assert asyncio.run(asked([b"x"] * 50, pause=0.02))["status"] == 408
-    steady = [b"x" * 4096] * 10
+    steady: list[bytes | None] = [b"x" * 4096] * 10
     answer = asyncio.run(asked(steady, pause=0.05))
     assert (answer["status"], answer["body"]) == (200, b"40960")
 
