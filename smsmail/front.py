@@ -29,6 +29,7 @@ LONGEST = 3_000_000  # bytes; settings.DATA_UPLOAD_MAX_MEMORY_SIZE refuses earli
 # Unfinished at the same time. For the next one, the one that has waited longest is let go: a phone on
 # a bad line has long ended before it would be its turn, a flood only pushes itself out.
 UNFINISHED = 200
+_OF_A_BODY = {b"content-length", b"transfer-encoding"}
 
 
 class Refused(Exception):
@@ -65,7 +66,10 @@ class Front:
         await _send(send, *answer)
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
-        if _announced(scope) > LONGEST:
+        announced = _announced(scope)
+        if announced is None:
+            return b""  # most requests: nothing is to come, and nothing is waited for
+        if announced > LONGEST:
             raise Refused(413)
         began, parts, size = time.monotonic(), [], 0
         while True:
@@ -159,8 +163,12 @@ def _path(scope: Scope) -> bytes:
     return unquote_to_bytes(raw.partition(b"?")[0]) if raw else scope["path"].encode()
 
 
-def _announced(scope: Scope) -> int:
-    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+def _announced(scope: Scope) -> int | None:
+    """Bytes of the body; 0 when it comes in chunks, None when there is none."""
+    said = {name: value for name, value in scope["headers"] if name in _OF_A_BODY}
+    length = said.get(b"content-length", b"")
+    if not said or length == b"0":
+        return None
     return int(length) if length.isdigit() and len(length) < 19 else 0
 
 
