@@ -4,8 +4,8 @@ FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STATIC_ROOT=/srv/static
 WORKDIR /srv/smsmail
 
-COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+COPY requirements-run.txt .
+RUN pip install --no-cache-dir -r requirements-run.txt
 
 COPY . .
 # With an empty environment settings.py makes keys beside an SQLite file; they go with the folder.
@@ -15,6 +15,6 @@ RUN DATA_DIR=/tmp/build python manage.py collectstatic --no-input && rm -rf /tmp
 
 USER smsmail
 EXPOSE 8000
-# Eight threads in each of two processes: pages wait for the database, not for the processor.
-CMD ["granian", "--interface", "wsgi", "--no-ws", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--blocking-threads", "8", "smsmail.wsgi:application"]
+# Two processes, each with WEB_THREADS threads: pages wait for the database, not for the processor.
+CMD ["granian", "--interface", "asginl", "--http", "1", "--no-ws", "--host", "0.0.0.0", "--port", "8000", \
+     "--workers", "2", "smsmail.asgi:application"]

@@ -40,9 +40,9 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # Stamps: a second start finds them newer than the lists and installs nothing.
-.venv/.run: requirements.txt | .venv/bin/python
+.venv/.run: requirements-run.txt | .venv/bin/python
 	@echo "Installing packages (about half a minute) ..."
-	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements-run.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt | .venv/bin/python

@@ -13,12 +13,11 @@ from django.http import (
     HttpResponseNotAllowed,
     UnreadablePostError,
 )
-from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 
 from smsmail.outages import TRY_AGAIN, log_outage, unlogged
 
-from . import router
+from . import receipt_keys, router
 from .models import Account, Receipt
 from .provider import Note
 
@@ -59,7 +58,7 @@ def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
 def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     account = _account(slug, key)
     try:
-        note = _note(request, account)
+        note = _note(request, account, key)
     except UnreadablePostError:
         return _answer(400, "cut off")
     if note is None:
@@ -79,8 +78,7 @@ def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
 
 def _account(slug: str, key: str) -> Account:
     account = Account.objects.filter(provider=slug).first()
-    # Compared even when there is none, so that time does not tell which services are connected.
-    right = constant_time_compare(key, account.receipt_key if account else "")
+    right = receipt_keys.is_right(account, key)
     # A disconnected account still learns what became of the messages it had sent.
     if not account or not right or not _registered(slug):
         raise Http404
@@ -107,7 +105,7 @@ def _registered(slug: str) -> bool:
     return True
 
 
-def _note(request: HttpRequest, account: Account) -> Note | None:
+def _note(request: HttpRequest, account: Account, key: str) -> Note | None:
     """What was said, as text that any database takes; None when it is too long.
 
     Read as a stream: request.body would answer 400 above a limit of its own, request.POST would
@@ -126,7 +124,7 @@ def _note(request: HttpRequest, account: Account) -> Note | None:
         headers=headers,
         query=_storable(query),
         body=_storable(body.decode("utf-8", errors="replace")),
-        url=router.called_url(account, query),
+        url=router.called_url(account, query, key=key),
     )
 
 

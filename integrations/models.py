@@ -35,6 +35,9 @@ class Account(models.Model):
     receipt_key = models.CharField(
         max_length=64, default=new_receipt_key
     )  # in the callback address
+    # The key before, and until when it is believed too: messages under way carry its address.
+    old_receipt_key = models.CharField(max_length=64, blank=True)
+    old_receipt_key_until = models.DateTimeField(null=True, blank=True)
     # Pace, over all workers: hand-overs at once, and messages a second (0: as fast as it takes).
     parallel = models.PositiveSmallIntegerField(default=1)
     per_second = models.PositiveIntegerField(default=0)

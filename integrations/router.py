@@ -147,9 +147,11 @@ def receipt_url(account: Account) -> str:
     return called_url(account) + provider_class(account.provider).callback_hint
 
 
-def called_url(account: Account, query: str = "") -> str:
-    """Our receipt door as the provider called it, whatever proxies made of the address since."""
-    door = f"{settings.PUBLIC_URL}/hooks/{account.provider}/{account.receipt_key}/"
+def called_url(account: Account, query: str = "", key: str = "") -> str:
+    """Our receipt door as the provider called it, whatever proxies made of the address since. key: the
+    one it was called with, where that may be the one before.
+    """
+    door = f"{settings.PUBLIC_URL}/hooks/{account.provider}/{key or account.receipt_key}/"
     return f"{door}?{query}" if query else door
 
 

@@ -55,5 +55,18 @@ class EncryptedJSONField(models.Field):  # type: ignore[type-arg]  # not generic
         return IsNull
 
 
+def keys() -> list[Fernet]:
+    return [Fernet(key) for key in settings.FIELD_KEYS]
+
+
+def first_key_reads(written: str) -> bool:
+    """Of a value as it stands in the database."""
+    try:
+        keys()[0].decrypt(written.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
 def _box() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.FIELD_KEYS])
+    return MultiFernet(keys())

@@ -4,7 +4,9 @@ Which one sends is decided in router.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
@@ -30,6 +32,12 @@ class Service:
     @property
     def rests(self) -> bool:
         return self.account is not None and router.rests(self.account)
+
+    @property
+    def old_address_until(self) -> datetime | None:
+        """Until when reports to the address before this one are taken; None when they are not."""
+        until = self.account.old_receipt_key_until if self.account else None
+        return until if until is not None and until > timezone.now() else None
 
     @property
     def callback(self) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import door, short_domain, simulator_views, views
+from . import door, receipt_keys, short_domain, simulator_views, views
 
 urlpatterns = [
     path("settings/integrations/", views.integrations, name="integrations"),
@@ -18,6 +18,16 @@ urlpatterns = [
         "settings/integrations/<slug:slug>/disconnect/",
         views.integration_disconnect,
         name="integration-disconnect",
+    ),
+    path(
+        "settings/integrations/<slug:slug>/address/",
+        receipt_keys.receipt_key_new,
+        name="integration-address",
+    ),
+    path(
+        "settings/integrations/<slug:slug>/address/end/",
+        receipt_keys.receipt_key_end,
+        name="integration-address-end",
     ),
     path("hooks/<slug:slug>/<str:key>/", door.receipt, name="receipt-door"),
     path("settings/short-domain/", short_domain.short_domain, name="short-domain"),

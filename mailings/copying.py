@@ -17,7 +17,8 @@ from . import reports
 from .models import Mailing
 
 COPIED = (
-    *("text", "everyone", "segment", "only_confirmed", "wrap_links", "links_sign_in"),
+    *("text", "everyone", "segment", "only_confirmed", "wrap_links"),
+    *("links_sign_in", "sign_in_days"),
     *("when", "present_too", "hand_over", "valid_minutes", "urgent"),
     *("first_wave", "first_percent", "error_limit"),
 )

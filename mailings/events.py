@@ -25,7 +25,14 @@ from .models import Counters, Mailing, Message
 if TYPE_CHECKING:
     from .notification_forms import NotificationForm
 
-FIELDS = ("name", "text", "event_values", "wrap_links", "links_sign_in")  # that a form changes
+FIELDS = (
+    "name",
+    "text",
+    "event_values",
+    "wrap_links",
+    "links_sign_in",
+    "sign_in_days",
+)  # that a form changes
 Kind, State = Mailing.Kind, Mailing.State
 
 

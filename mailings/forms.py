@@ -37,10 +37,12 @@ class DraftForm(WhenForm):
         empty_label=_("Choose…"),
     )
 
+    sign_in_days = link_options.lifetime_field()
+
     class Meta:
         model = Mailing
         fields = (
-            *("name", "text", "wrap_links", "links_sign_in"),
+            *("name", "text", "wrap_links", "links_sign_in", "sign_in_days"),
             *("recipients", "groups", "segment", "only_confirmed"),
             *WhenForm.Meta.fields,
         )

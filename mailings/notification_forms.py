@@ -33,9 +33,11 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
+    sign_in_days = link_options.lifetime_field()
+
     class Meta:
         model = Mailing
-        fields = ("name", "event", "brought", "text", "wrap_links", "links_sign_in")
+        fields = ("name", "event", "brought", "text", *link_options.LABELS)
         labels: ClassVar = {
             "name": gettext_lazy("Name"),
             "event": gettext_lazy("Event"),

@@ -112,6 +112,15 @@ class RulesForm(forms.Form):
         widget=_number(),
     )
 
+    one_tap = forms.BooleanField(
+        label=gettext_lazy("Sign-in links always ask for one tap"),
+        help_text=gettext_lazy(
+            "Otherwise the page opens by itself on a phone that is being looked at. Everywhere else it"
+            " always takes one tap, so that a program that checks links is not signed in."
+        ),
+        required=False,
+    )
+
     # Two fields of one matter stand beside each other, under a help for both.
     parts: ClassVar = [
         Part("launch", pgettext_lazy("settings", "Launch"), ["two_people_above", "countdown"]),
@@ -134,6 +143,7 @@ class RulesForm(forms.Form):
                 " no quiet hours."
             ),
         ),
+        Part("tap", gettext_lazy("Sign-in links"), ["one_tap"]),
         Part("time", gettext_lazy("A time set"), ["early_hours", "grace_minutes"]),
     ]
 

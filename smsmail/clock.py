@@ -62,6 +62,7 @@ JOBS = (
     Job("simulate", "integrations.providers.simulator.report_due", 1),
     Job("refresh_balances", "integrations.router.refresh_balances", 600, network=True),
     Job("forget", "integrations.router.forget_old", 3600, by_the_hour=True),
+    Job("forget_sessions", "smsmail.forgetting.forget_due", 600, by_the_hour=True),
 )
 BY_NAME = {job.name: job for job in JOBS}
 

@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from .environment import flag, positive, secret, text, words
+from .private import private
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")  # what the environment already says wins
@@ -37,6 +38,7 @@ def kept_key(name: str, make: Callable[[], str]) -> str:
             pass  # theirs, then
         finally:
             draft.unlink()
+    private(path)
     return path.read_text().strip()
 
 
@@ -48,6 +50,8 @@ EMBEDDED = not DATABASE_URL
 if REDIS_URL and urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
     raise ImproperlyConfigured("REDIS_URL must look like redis://127.0.0.1:6379/0, or be empty")
 
+# Of a web process: whole requests answered at the same time (front.py).
+WEB_THREADS = positive("WEB_THREADS", 12)
 # Where `manage.py serve` listens.
 HOST = text("HOST", "127.0.0.1")
 PORT = positive("PORT", 8000)
@@ -65,6 +69,8 @@ for _name, _url, _parts in (("PUBLIC_URL", PUBLIC_URL, _public), ("SHORT_URL", S
     if _parts.scheme not in {"http", "https"} or not _parts.hostname or _parts.path:
         raise ImproperlyConfigured(f"{_name}={_url} must look like https://sms.example.com")
 SECURE = _public.scheme == "https"
+# Whom somebody tells who has found a hole: an e-mail or an address (security.txt).
+SECURITY_CONTACT = text("SECURITY_CONTACT")
 
 DEBUG = flag("DEBUG")
 ALLOWED_HOSTS = [
@@ -73,7 +79,7 @@ ALLOWED_HOSTS = [
     *("localhost", "127.0.0.1", "[::1]"),
 ]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
-# Addresses or networks whose X-Forwarded-For and -Proto are believed (wsgi.py).
+# Addresses or networks whose X-Forwarded-For and -Proto are believed (forwarded.py).
 TRUSTED_PROXIES = words("TRUSTED_PROXIES")
 for _proxy in TRUSTED_PROXIES:
     try:
@@ -113,7 +119,6 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.forms",
     "django_htmx",
-    "axes",
     "smsmail",
     "integrations",
     "users",
@@ -131,13 +136,14 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "users.link_sessions.LinkSessionMiddleware",
+    "users.session_ages.SessionAgeMiddleware",
     "smsmail.middleware.PersonalMiddleware",
     "users.last_seen.LastSeenMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "axes.middleware.AxesMiddleware",
+    "users.waiting.WaitMiddleware",
 ]
 ROOT_URLCONF = "smsmail.urls"
 WSGI_APPLICATION = "smsmail.wsgi.application"
@@ -163,7 +169,7 @@ TEMPLATES = [
 if EMBEDDED:
     DATABASES: dict[str, dict[str, Any]] = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "smsmail.sqlite",
             "NAME": DATA_DIR / "smsmail.sqlite3",
             # Without IMMEDIATE, 165 of 600 parallel transactions failed with "database is locked".
             "OPTIONS": {
@@ -189,16 +195,30 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Counts and figures that anybody can do without. Without Redis, what all processes must know together
+# is counted in a table instead (tries.py).
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+if REDIS_URL:
+    CACHES["default"] = {
+        "BACKEND": "smsmail.cache.Redis",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "smsmail",
+        "OPTIONS": {
+            "serializer": "smsmail.cache.Plain",
+            "socket_connect_timeout": 1,
+            "socket_timeout": 1,
+        },
+    }
+
 # --- people and sessions ----------------------------------------------------------------------
 AUTH_USER_MODEL = "users.User"
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "users.sign_in_limits.PasswordBackend",
+    "django.contrib.auth.backends.ModelBackend",  # of sessions that no password began
 ]
-PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.ScryptPasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
+PASSWORD_HASHERS = ["users.hashing.Scrypt", "users.hashing.PBKDF2"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -211,15 +231,15 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "sign-in"
-AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = 0.25  # hours
-# As the sign-in form names it. Axes would look for "email": failures would be nobody's, none locked.
-AXES_USERNAME_FORM_FIELD = "username"
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+# A browser takes a cookie of such a name from this very host only, and only over TLS: a sister host
+# cannot plant one.
+_only_ours = "__Host-" if SECURE else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_only_ours}sessionid", f"{_only_ours}csrftoken"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = positive("SESSION_DAYS", 14) * 86400
+STAFF_SESSION_DAYS = positive("STAFF_SESSION_DAYS", 7)  # then the password is asked for in any case
+STAFF_IDLE_HOURS = positive("STAFF_IDLE_HOURS", 12)  # unused for so long, a session of staff ends
 SECURE_SSL_REDIRECT = False  # the proxy in front does it; health checks come in plain
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_REFERRER_POLICY = "same-origin"
@@ -231,7 +251,13 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 # Named as Django 6 names it; smsmail.middleware sends it until then.
-SECURE_CSP = {"default-src": ["'self'"], "frame-ancestors": ["'none'"], "base-uri": ["'none'"]}
+SECURE_CSP = {
+    "default-src": ["'self'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+    "base-uri": ["'none'"],
+    "object-src": ["'none'"],
+}
 
 # --- language, time, money --------------------------------------------------------------------
 LANGUAGES = [("ru", _("Russian")), ("en", _("English"))]
@@ -319,7 +345,6 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": text("LOG_LEVEL", "INFO")},
     "loggers": {
         "django": {"handlers": [], "propagate": True},  # not Django's own formatter
-        "axes": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},
         # Else several lines for every job and second: received, succeeded, due.
         "celery.worker.strategy": {"level": "WARNING"},

@@ -1,10 +1,11 @@
-"""All addresses: one file per room, the health check, and Django's own choice of a language."""
+"""All addresses: one file per room, what machines ask for, and Django's own choice of a language."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
 from .health import health
+from .well_known import robots, security
 
 handler500 = "smsmail.outages.server_error"
 
@@ -14,4 +15,6 @@ urlpatterns = [
     path("", include("integrations.urls")),
     path("language/", login_not_required(set_language), name="set_language"),
     path("health/", health, name="health"),
+    path("robots.txt", robots, name="robots"),
+    path(".well-known/security.txt", security, name="security"),
 ]

@@ -1,13 +1,12 @@
-"""WSGI entry point for granian."""
+"""The application itself. `smsmail.asgi` puts the reading of bodies in front; that is what is served."""
 
 import os
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from granian.utils.proxies import wrap_wsgi_with_proxy_headers
+
+from .forwarded import Forwarded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smsmail.settings")
-application = get_wsgi_application()
-if settings.TRUSTED_PROXIES:
-    # The person's own address (axes counts wrong passwords by it) and https, as the proxy saw them.
-    application = wrap_wsgi_with_proxy_headers(application, settings.TRUSTED_PROXIES)
+# The person's own address (wrong passwords are counted by its networks) and https, as the proxy saw.
+application = Forwarded(get_wsgi_application(), settings.TRUSTED_PROXIES)

@@ -54,6 +54,8 @@ class Line:
 TABLE = [
     # smsmail
     Line("health", EVERYBODY, public=True),
+    Line("robots", EVERYBODY, public=True),
+    Line("security", EVERYBODY, public=True),
     Line("set_language", EVERYBODY, "post", 302, {"language": "en"}, public=True),
     # users
     Line("sign-in", EVERYBODY, status=302, public=True),
@@ -95,6 +97,8 @@ TABLE = [
     Line("integration-check", RESPONSIBLE, "post", 302),
     Line("integration-try", RESPONSIBLE, "post"),
     Line("integration-disconnect", RESPONSIBLE),
+    Line("integration-address", RESPONSIBLE),
+    Line("integration-address-end", RESPONSIBLE, "post", 302),
     Line("fallback", RESPONSIBLE, "post", 302, {"on": "yes"}),
     Line("short-domain", RESPONSIBLE),
     Line("echo", EVERYBODY, public=True),
@@ -149,7 +153,7 @@ TABLE = [
     Line("my-messages", EVERYBODY),
     Line("mailing-revoke-links", STAFF),
     Line("revoke-links", RESPONSIBLE),
-    Line("sign-in-by-link", EVERYBODY, status=410, public=True),
+    Line("sign-in-by-link", EVERYBODY, status=302, public=True),  # no ticket: to one's own page
     Line("short-link", EVERYBODY, status=404, public=True),
 ]
 

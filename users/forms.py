@@ -12,8 +12,17 @@ from . import confirmation, own_fields, phones
 from .models import Group, Segment, User
 from .rights import Right, Role
 
+LONGEST_PASSWORD = 4096  # characters, as Django's own field of a new one
+
 
 class SignInForm(AuthenticationForm):
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        max_length=LONGEST_PASSWORD,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
     def clean_username(self) -> str:
         """In lower case before failures are counted: else every spelling has its own five tries."""
         return str(self.cleaned_data["username"]).strip().lower()
@@ -30,7 +39,7 @@ class ProofForm(forms.Form):
     password = forms.CharField(
         label=_("Password"),
         strip=False,
-        max_length=4096,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
-from smsmail.tries import tries
+from smsmail.tries import named, tries
 
 from . import link_sessions
 from .models import LinkSignIn, User
@@ -30,6 +31,12 @@ class Ticket:
     handed_at: datetime | None
     network: str
     user_agent: str
+    number: str  # of this visit: good once
+    until: datetime | None = None  # the link's own lifetime; None: for ever
+
+
+class Used(Exception):
+    """This visit has signed somebody in already, or was told why not."""
 
 
 def person_of(ticket: Ticket) -> User | None:
@@ -38,15 +45,15 @@ def person_of(ticket: Ticket) -> User | None:
 
 
 def too_many(ticket: Ticket) -> bool:
-    """Counted per link and per network, in the cache: one more try is written down here."""
-    of_link = tries(f"link-sign-in:{ticket.message}", LINK_SECONDS)
-    of_network = tries(f"link-sign-in:{ticket.network}", NETWORK_SECONDS)
+    """Counted per link and per network, over all processes: one more try is written down here."""
+    of_link = tries(named("link-sign-in", str(ticket.message)), LINK_SECONDS)
+    of_network = tries(named("link-sign-in-from", ticket.network), NETWORK_SECONDS)
     return of_link > PER_LINK or of_network > PER_NETWORK
 
 
 def enter(request: HttpRequest, ticket: Ticket) -> Outcome:
     """Sign the person in if they are a student as of now and the link is not revoked; logged in any
-    case, but for people who are no longer there.
+    case, but for people who are no longer there. Raises Used.
     """
     with transaction.atomic():
         # Locked: a revocation at the same moment either comes first, or ends this session after.
@@ -54,11 +61,14 @@ def enter(request: HttpRequest, ticket: Ticket) -> Outcome:
         person = people.filter(pk=ticket.person).first() if ticket.person else None
         if person is None:
             return Outcome.BLOCKED
+        if LinkSignIn.objects.filter(ticket=ticket.number).exists():
+            raise Used
         outcome = _judge(person, ticket)
         LinkSignIn.objects.create(
             user=person,
             source=ticket.source,
             outcome=outcome,
+            ticket=ticket.number,
             network=ticket.network,
             user_agent=ticket.user_agent[:300],
         )
@@ -72,4 +82,6 @@ def _judge(person: User, ticket: Ticket) -> Outcome:
         return Outcome.BLOCKED
     if link_sessions.revoked(person, ticket.source, ticket.handed_at):
         return Outcome.REVOKED
+    if ticket.until is not None and ticket.until < timezone.now():
+        return Outcome.EXPIRED
     return Outcome.STAFF if person.is_staff else Outcome.SIGNED_IN

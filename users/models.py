@@ -197,10 +197,13 @@ class LinkSignIn(models.Model):
         STAFF = "staff", _("staff: asked for the password")
         REVOKED = "revoked", _("the link is revoked")
         BLOCKED = "blocked", _("the person may not sign in")
+        EXPIRED = "expired", _("the link's time was over")
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="link_sign_ins")
     source = models.CharField(max_length=40)  # "mailing 5"
     outcome = models.CharField(max_length=16, choices=Outcome)
+    # Of the visit: each is good once, whatever a cache forgets. null in rows from before there were any.
+    ticket = models.CharField(max_length=32, null=True, unique=True)  # noqa: DJ001
     at = models.DateTimeField(db_default=Now())
     network = models.CharField(max_length=48, blank=True)  # /24 or /48
     user_agent = models.CharField(max_length=300, blank=True)

@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth import authenticate
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from . import confirmation, consent, link_sessions
+from . import confirmation, consent, link_sessions, session_ages, sign_in_limits
 from .forms import ProfileForm, ProofForm, SignInForm
 from .models import ConsentEvent, OptOut, User
 from .signed_in import SignedIn
@@ -22,6 +22,13 @@ from .signed_in import SignedIn
 class SignIn(LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        answer = super().form_valid(form)
+        person = form.get_user()
+        session_ages.begin(self.request, person)
+        sign_in_limits.remember_device(self.request, answer, person)
+        return answer
 
     def get_default_redirect_url(self) -> str:
         """Students have no work here: they land on their own page."""
@@ -96,7 +103,9 @@ def prove(request: SignedIn) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if _proven(request, form.cleaned_data["password"]):
             link_sessions.prove(request)
-            return redirect(back)
+            answer = redirect(back)
+            sign_in_limits.remember_device(request, answer, request.user)
+            return answer
         form.add_error("password", _("The password is wrong. Try again."))
     return render(request, "users/prove.html", {"form": form})
 

@@ -83,6 +83,10 @@ class Mailing(models.Model):
     # Links: short and personal, so that clicks are counted; or a sign-in for students as well.
     wrap_links = models.BooleanField(_("wrap links to count clicks"), default=False)
     links_sign_in = models.BooleanField(_("wrap links to sign in"), default=False)
+    # So many days after its message was handed over a link signs in; null: for ever.
+    sign_in_days = models.PositiveSmallIntegerField(
+        _("sign-in links work for"), null=True, blank=True
+    )
     # Sign-in links handed over before this moment no longer sign in.
     sign_in_revoked_at = models.DateTimeField(null=True, blank=True)
 

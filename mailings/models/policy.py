@@ -26,6 +26,8 @@ class Policy(models.Model):
     grace_minutes = models.PositiveSmallIntegerField(default=60)
     # Sign-in links handed over before this moment no longer sign in, whatever the mailing.
     sign_in_revoked_at = models.DateTimeField(null=True, blank=True)
+    # The page behind a sign-in link never posts itself, not even on a phone in a hand.
+    one_tap = models.BooleanField(default=False)
 
     class Meta:
         constraints: ClassVar = [

@@ -239,7 +239,7 @@ async function post(address, data) {
 // Signing in again, in another tab, makes the secret of this page's forms worthless: the page as it
 // would be now has one that holds.
 function cookie() {
-  return (/(?:^|; )csrftoken=([^;]*)/.exec(document.cookie) || [])[1];
+  return (/(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie) || [])[1];
 }
 
 async function renew() {

@@ -6,14 +6,13 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from django.core import signing
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
 from integrations import router
 from integrations.reasons import Reason
-from mailings import demo_school, events, notifications, recount, sign_in
+from mailings import demo_school, events, notifications, recount, tokens
 from mailings.models import Dispatch, Mailing, Message, SavedText
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
@@ -77,7 +76,7 @@ OWNER = [
     "sending-settings",
 ]
 AWAITING = ["dashboard", "mailings", "mailing", "mailing-launch", "mailing-test"]
-CONNECTED = ["integration", "integration-disconnect"]
+CONNECTED = ["integration", "integration-disconnect", "integration-address"]
 
 
 def test_no_page_is_forgotten() -> None:
@@ -188,8 +187,8 @@ def test_before_signing_in(look: Callable[..., None]) -> None:
 
 def test_for_a_student(look: Callable[..., None], things: dict[str, Any]) -> None:
     message = Message.objects.exclude(user__email=demo_school.SIGN_INS[2])[0]
-    ticket = signing.dumps([message.pk, "/me/"], salt=sign_in.SALT)  # of somebody else
-    look(demo_school.SIGN_INS[2], [*addresses(STUDENT), f"/in/?ticket={ticket}"])
+    link = f"/r/{tokens.make(message.pk, 0, tokens.Purpose.SIGN_IN)}"  # of somebody else
+    look(demo_school.SIGN_INS[2], [*addresses(STUDENT), link])
 
 
 def test_for_a_manager(look: Callable[..., None], things: dict[str, Any]) -> None:

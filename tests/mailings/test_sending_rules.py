@@ -65,6 +65,7 @@ def test_before_anything_is_saved_the_defaults_stand_there(as_: As, olga: User) 
         "quiet_until": None,
         "early_hours": 3,
         "grace_minutes": 60,
+        "one_tap": False,
     }
 
 

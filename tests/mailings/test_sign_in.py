@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
@@ -53,22 +52,23 @@ def to(person: User | None, mailing: Mailing, **fields: Any) -> Message:
     return Message.objects.create(mailing=mailing, user=person, key=phone, phone=phone, **fields)
 
 
-def clicked(message: Message, target: str = f"{OURS}/me/") -> str:
-    """The page that a click leads to, within this site."""
+def clicked(client: Client, message: Message, target: str = f"{OURS}/me/") -> str:
+    """The page that a click leads this browser to; the ticket is in a cookie."""
     answer = sign_in.enter(RequestFactory().get("/r/abc"), Hit(message.pk), target)
-    assert answer.status_code == 302
-    assert answer["Location"].startswith(f"{OURS}/in/?ticket=")
-    return answer["Location"].removeprefix(OURS)
+    assert (answer.status_code, answer["Location"]) == (302, "/in/")
+    client.cookies[sign_in.COOKIE] = answer.cookies[sign_in.COOKIE].value
+    return answer["Location"]
 
 
 def posted(client: Client, page: str, **more: str) -> Any:
     """What the page posts, by itself or by a tap."""
-    (ticket,) = parse_qs(urlsplit(page).query)["ticket"]
-    return client.post("/in/", {"ticket": ticket, **more})
+    shown = client.get(page)
+    visit = shown.context["visit"] if shown.context and "visit" in shown.context else ""
+    return client.post(page, {"visit": visit, **more})
 
 
 def test_a_student_lands_where_the_link_leads(client: Client, message: Message) -> None:
-    page = clicked(message, f"{OURS}/me/messages/?before=5#end")
+    page = clicked(client, message, f"{OURS}/me/messages/?before=5#end")
     assert posted(client, page)["Location"] == "/me/messages/?before=5#end"
     assert client.get("/me/").status_code == 200
     log = LinkSignIn.objects.get()
@@ -84,7 +84,7 @@ def test_a_student_lands_where_the_link_leads(client: Client, message: Message) 
 def test_a_look_signs_nobody_in_and_says_no_name(
     client: Client, message: Message, method: str
 ) -> None:
-    answer = getattr(client, method)(clicked(message))
+    answer = getattr(client, method)(clicked(client, message))
     assert answer.status_code == 200
     assert "sessionid" not in answer.cookies
     assert "Ivan" not in answer.content.decode()
@@ -95,40 +95,42 @@ def test_a_look_signs_nobody_in_and_says_no_name(
 
 def test_it_takes_no_post_without_a_token_of_the_page(message: Message) -> None:
     client = Client(enforce_csrf_checks=True)
-    page = clicked(message)
+    page = clicked(client, message)
     assert posted(client, page).status_code == 403
     token = client.get(page).context["csrf_token"]
     assert posted(client, page, csrfmiddlewaretoken=str(token)).status_code == 302
 
 
-@pytest.mark.parametrize("kind", [Click.Kind.PREVIEW, Click.Kind.ROBOT])
-def test_previews_and_robots_get_a_page_without_anything(message: Message, kind: str) -> None:
+@pytest.mark.parametrize("kind", list(Click.Kind))
+def test_what_a_click_is_taken_for_decides_nothing(
+    client: Client, message: Message, kind: str
+) -> None:
+    """A phone that is taken for a robot (texts-phones-links.md, F1) has the button too."""
     answer = sign_in.enter(RequestFactory().get("/r/abc"), Hit(message.pk, kind), f"{OURS}/me/")
-    assert answer.status_code == 200
-    assert not answer.cookies
-    page = answer.content.decode()
-    assert "A personal link" in page
-    assert "ticket" not in page
-    assert "<form" not in page
+    assert answer["Location"] == "/in/"
+    client.cookies[sign_in.COOKIE] = answer.cookies[sign_in.COOKIE].value
+    assert "Open my page" in client.get("/in/").content.decode()
+    assert not LinkSignIn.objects.exists()
+    assert posted(client, "/in/")["Location"] == "/me/"
 
 
 def test_the_ticket_lives_for_minutes_and_the_link_for_ever(
     client: Client, message: Message
 ) -> None:
-    page = clicked(message)
+    page = clicked(client, message)
     with time_machine.travel(timezone.now() + timedelta(minutes=11)):
         old = posted(client, page)
         assert old.status_code == 410
         assert "follow its link again" in old.content.decode()
     with time_machine.travel(timezone.now() + timedelta(days=3650)):
         for _ in range(3):
-            assert posted(client, clicked(message))["Location"] == "/me/"
+            assert posted(client, clicked(client, message))["Location"] == "/me/"
             client.logout()
 
 
 @pytest.mark.parametrize(
     "ticket",
-    ["", "x", "\0", "a:b:c", signing.dumps([1, "/me/"]), signing.dumps([1], salt="another")],
+    ["", "x", "\0", "a:b:c", signing.dumps([1, "/me/", "n"]), signing.dumps([1], salt="another")],
     ids=[
         "empty",
         "letter",
@@ -139,9 +141,20 @@ def test_the_ticket_lives_for_minutes_and_the_link_for_ever(
     ],  # a signature tells the second
 )
 def test_it_takes_no_ticket_of_others(client: Client, message: Message, ticket: str) -> None:
-    for answer in (client.get("/in/", {"ticket": ticket}), client.post("/in/", {"ticket": ticket})):
-        assert answer.status_code == 410
+    client.cookies[sign_in.COOKIE] = ticket
+    for answer in (client.get("/in/"), client.post("/in/", {"visit": "n"})):
+        assert answer.status_code in {200, 410}
+        assert "Open my page" not in answer.content.decode()
         assert "sessionid" not in answer.cookies
+
+
+def test_without_a_ticket_it_says_what_the_page_is(client: Client, as_: As, maria: User) -> None:
+    """For programs, and for browsers that keep no cookies."""
+    page = client.get("/in/")
+    assert page.status_code == 200
+    assert "A personal link" in page.content.decode()
+    assert client.post("/in/").status_code == 410
+    assert as_(maria).get("/in/")["Location"] == "/me/"  # the way back after a sign-in
 
 
 @pytest.mark.parametrize(
@@ -169,7 +182,7 @@ def test_it_leads_nowhere_else(target: str, path: str) -> None:
 def test_staff_is_asked_for_the_password(client: Client, message: Message, role: Role) -> None:
     """The role as it is now, not as it was when the SMS went."""
     User.objects.update(role=role)
-    answer = posted(client, clicked(message))
+    answer = posted(client, clicked(client, message))
     assert answer["Location"] == "/sign-in/?next=%2Fme%2F"
     assert client.get("/me/").status_code == 302
     assert LinkSignIn.objects.get().outcome == "staff"
@@ -179,7 +192,7 @@ def test_a_revoked_link_says_so_and_leads_to_the_password(
     client: Client, message: Message, mailing: Mailing, olga: User
 ) -> None:
     revocation.revoke_mailing(mailing, olga)
-    answer = posted(client, clicked(message))
+    answer = posted(client, clicked(client, message))
     assert answer.status_code == 403
     assert "This link no longer signs in" in answer.content.decode()
     assert 'href="/sign-in/?next=%2Fme%2F"' in answer.content.decode()
@@ -194,26 +207,27 @@ def test_a_message_of_unknown_fate_is_as_old_as_its_lot(
     )
     unsure = to(ivan, mailing, handed_at=None, status="unknown", dispatch=lot)
     revocation.revoke_all(olga)
-    assert posted(client, clicked(unsure)).status_code == 403
+    assert posted(client, clicked(client, unsure)).status_code == 403
     Dispatch.objects.update(claimed_at=timezone.now())
-    assert posted(client, clicked(unsure)).status_code == 302
+    assert posted(client, clicked(client, unsure)).status_code == 302
 
 
 def test_it_opens_nothing_for_people_who_may_not_sign_in_or_are_gone(
     client: Client, message: Message, mailing: Mailing, ivan: User
 ) -> None:
     User.objects.update(is_active=False)
-    assert "does not open an account" in posted(client, clicked(message)).content.decode()
+    assert "does not open an account" in posted(client, clicked(client, message)).content.decode()
     ivan.delete()
-    assert posted(client, clicked(message)).status_code == 403
-    assert posted(client, clicked(to(None, mailing))).status_code == 403
+    assert posted(client, clicked(client, message)).status_code == 403
+    assert posted(client, clicked(client, to(None, mailing))).status_code == 403
     assert client.get("/me/").status_code == 302
 
 
 def test_whoever_is_signed_in_already_goes_straight_on(
     as_: As, message: Message, ivan: User
 ) -> None:
-    answer = as_(ivan).get(clicked(message))
+    client = as_(ivan)
+    answer = client.get(clicked(client, message))
     assert answer["Location"] == "/me/"
     assert not LinkSignIn.objects.exists()
 
@@ -222,7 +236,7 @@ def test_another_account_opens_only_by_a_tap_that_knows_it(
     as_: As, message: Message, maria: User
 ) -> None:
     client = as_(maria)
-    page = clicked(message)
+    page = clicked(client, message)
     for answer in (client.get(page), posted(client, page)):  # one that posts itself knows nothing
         words = answer.content.decode()
         assert "You are signed in here as Maria." in words
@@ -239,16 +253,16 @@ def test_a_link_of_staff_does_not_leave_another_account_open(
     """The password page would take whoever is signed in for the one who is asked."""
     anton = people.anton(phone="+79980000002")
     client = as_(ivan)
-    answer = posted(client, clicked(to(anton, mailing)), switch="yes")
+    answer = posted(client, clicked(client, to(anton, mailing)), switch="yes")
     assert answer["Location"] == "/sign-in/?next=%2Fme%2F"
     assert client.get("/sign-in/").status_code == 200
 
 
 def test_a_machine_that_holds_a_link_is_slowed_down(client: Client, message: Message) -> None:
     for _ in range(link_sign_in.PER_LINK):
-        posted(client, clicked(message))
+        posted(client, clicked(client, message))
         client.logout()
-    answer = posted(client, clicked(message))
+    answer = posted(client, clicked(client, message))
     assert answer.status_code == 429
     assert client.get("/me/").status_code == 302
 

@@ -1,5 +1,6 @@
 """Whom a link of an SMS lets in, and the session that it makes."""
 
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -41,6 +42,7 @@ def ticket(person: User | None, mailing: Mailing | None = None, **fields: Any) -
         "handed_at": timezone.now() - timedelta(days=400),  # permanent
         "network": "192.0.2.0/24",
         "user_agent": "Made-up phone",
+        "number": secrets.token_urlsafe(12),
     } | fields
     return Ticket(**fields)
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('users', '0002_search_in_pieces'),
+        ("users", "0002_search_in_pieces"),
     ]
 
     operations = [

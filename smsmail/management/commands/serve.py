@@ -23,16 +23,8 @@ from mailings.demo_school import PASSWORD, SIGN_INS
 from users.models import User
 
 WEB = (
-    *(
-        sys.executable,
-        "-m",
-        "granian",
-        "--interface",
-        "wsgi",
-        "--no-ws",
-        "smsmail.wsgi:application",
-    ),
-    *("--host", settings.HOST, "--port", str(settings.PORT), "--blocking-threads", "4"),
+    *(sys.executable, "-m", "granian", "--interface", "asginl", "--http", "1", "--no-ws"),
+    *("--host", settings.HOST, "--port", str(settings.PORT), "smsmail.asgi:application"),
 )
 WORKER = (sys.executable, "manage.py", "runworker")
 # The worker may wait for a lot under way (runworker.py).

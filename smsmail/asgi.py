@@ -1,0 +1,8 @@
+"""What granian serves, in both shapes: whole requests only reach the application's threads."""
+
+from django.conf import settings
+
+from .front import Front
+from .wsgi import application as wsgi_application
+
+application = Front(wsgi_application, settings.WEB_THREADS)

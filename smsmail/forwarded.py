@@ -1,0 +1,54 @@
+"""Whom the proxy in front speaks for: X-Forwarded-For and -Proto, believed of TRUSTED_PROXIES alone.
+Anything may stand in them, as clients write the beginning of the list themselves.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .network import Address, address
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+LONGEST = 2000  # characters of the list, from its end: where our own proxies write
+HOPS = 20
+
+
+class Forwarded:
+    """A WSGI application that sees the client's own address (REMOTE_ADDR) and scheme."""
+
+    def __init__(self, application: Application, proxies: Sequence[str]) -> None:
+        self.application = application
+        self.trusted = [ipaddress.ip_network(proxy) for proxy in proxies]
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        peer = address(environ.get("REMOTE_ADDR", ""))
+        if peer is not None:
+            if self.is_trusted(peer):
+                peer = self.client(peer, environ.get("HTTP_X_FORWARDED_FOR", ""))
+                scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2]
+                if scheme.strip().lower() in {"http", "https"}:
+                    environ["wsgi.url_scheme"] = scheme.strip().lower()
+            environ["REMOTE_ADDR"] = str(peer)
+        return self.application(environ, start_response)
+
+    def client(self, peer: Address, header: str) -> Address:
+        """The nearest hop that is not one of ours. A hop that is no address says nothing, and whoever
+        stands before it is not believed either: then it is the last one that was understood.
+        """
+        hops = [hop for hop in header[-LONGEST:].split(",") if hop.strip()]
+        if len(header) > LONGEST:
+            hops = hops[1:]  # its beginning is cut off
+        found = peer
+        for hop in reversed(hops[-HOPS:]):
+            named = address(hop)
+            if named is None:
+                break
+            found = named
+            if not self.is_trusted(named):
+                break
+        return found
+
+    def is_trusted(self, peer: Address) -> bool:
+        return any(peer in network for network in self.trusted)  # of the other version: not in it

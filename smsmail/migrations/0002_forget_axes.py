@@ -1,0 +1,19 @@
+"""The tables of django-axes, which counted wrong passwords before: whole addresses stand in them."""
+
+from django.db import migrations
+
+TABLES = ("accessattemptexpiration", "accessattempt", "accessfailurelog", "accesslog")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("smsmail", "0001_counts")]
+
+    operations = [
+        migrations.RunSQL(
+            [
+                *(f"DROP TABLE IF EXISTS axes_{table}" for table in TABLES),
+                "DELETE FROM django_migrations WHERE app = 'axes'",
+            ],
+            migrations.RunSQL.noop,
+        )
+    ]
