@@ -42,6 +42,7 @@ class Line:
     start: int
     end: int
     written: str
+    url: str = ""  # as links.py finds it; none: it became no link
     to: str = ""
     decoded: str = ""
     faults: tuple[str, ...] = ()
@@ -127,7 +128,7 @@ def _of_link(written: str, found: links.Found, wrapping: Wrapping) -> Line:
     right = _certain(stands) if faults else ""
     if right == stands or _still_wrong(right):
         right = ""
-    return Line(found.start, end, stands, to, decoded, tuple(faults), right)
+    return Line(found.start, end, stands, found.url, to, decoded, tuple(faults), right)
 
 
 def _still_wrong(right: str) -> bool:
@@ -217,7 +218,7 @@ def _certain(stands: str) -> str:
     right = unseen.without(stands).replace("&amp;", "&")
     scheme, colon, rest = right.partition("://")
     site, tail = re.match(r"([^/?#]*)(.*)", rest, re.S).groups("")  # type: ignore[union-attr]
-    site = re.sub(r"\s*[.,](?:\s*[.,])*(?=[^\W_])|\s+(?=\.)", ".", site).rstrip(".")
+    site = re.sub(r"\s*[.,](?:\s*[.,])*\s*(?=[^\W_])|\s+(?=\.)", ".", site).rstrip(".")
     site = ".".join(_latin(label) for label in site.split("."))
     glued = _GLUED.search(site)
     if glued and not tail and bare_links.is_known(glued["right"]):

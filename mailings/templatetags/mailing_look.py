@@ -1,6 +1,5 @@
 """How a mailing's states, a message's statuses and money look on a page."""
 
-import unicodedata
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from mailings import unseen
 from mailings.models import Counters, Mailing, Message
 from mailings.reports import spread
 
@@ -81,6 +81,13 @@ def money(amount: Decimal, currency: str = "") -> str:
 @register.filter
 def visible(sign: str) -> str:
     """A sign as one can see it: spaces and what takes no room by their names."""
-    if not sign or unicodedata.category(sign[0]) == "Cf":
+    if not sign or unseen.places(sign):
         return _("nothing")
     return _("space") if sign.isspace() else sign
+
+
+@register.filter
+def with_unseen(link: str) -> str:
+    """A link in which a sign that nobody sees is shown by its number."""
+    hidden = set(unseen.places(link))
+    return "".join(f"⟨U+{ord(c):04X}⟩" if at in hidden else c for at, c in enumerate(link))
