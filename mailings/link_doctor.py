@@ -17,7 +17,7 @@ from .plain_signs import ALIKE
 _NO_WRAPPING = Wrapping()
 # What was meant as a link and became none. A word follows where only the beginning is one.
 _MEANT = re.compile(
-    r"(?<![^\W_])(?:https?(?=\s?[:;：/\\])|www(?=\s?[.,]\s?\w))(?:[^\s\w]*\s+(?=[\w.]))?[^\s<>\"«»“”]*",
+    r"(?<![^\W_])(?:https?(?=\s?[:;：/\\])|www(?=\s?[.,]\s?\w))(?:[^\s\w]*\s+(?=[\w-]*[.,]\w))?[^\s<>\"«»“”]*",
     re.I,
 )
 # Behind a link that has no path: the rest of its name, which a slip has cut off.

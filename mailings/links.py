@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     r"(?P<brace>\{\{|\}\})|\{(?P<inside>[^{}\n]*)\}|(?<![0-9A-Za-z+])(?P<link>https?://)", re.I
 )
 _VARIABLE = r"\{(?!\{)[^{}\n]*\}"
-_LABEL = rf"(?:[^\W_]|_|{_VARIABLE})(?:[\w-]|{_VARIABLE})*"
+_LABEL = rf"(?:[^\W_]|_|{_VARIABLE})(?:(?!{unseen.KEYCAP})[\w-]|{_VARIABLE})*"
 _AUTHORITY = re.compile(
     rf"(?:[\w.~!$&'*+;=%:-]*@)?(?P<host>\[[0-9a-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?P<port>:\d+)?",
     re.I,
@@ -33,7 +33,7 @@ _REST = re.compile(
     |(?!{unseen.PICTURE}|[,;]https?://|\]\(https?://)[^\s{{}}<>"«»“”„‹›`|\\\x00-\x1f\x7f{_ENDS}])*""",
     re.I | re.X,
 )
-_FINAL = ".,:;!?…'’—–"  # punctuation of the sentence, not of the link
+_FINAL = ".,:;!?…'’—–*"  # punctuation of the sentence, not of the link; a star of a footnote
 _CLOSING = {")": "(", "]": "[", "}}": "{{"}
 _EMPHASIS = "*_~"  # as in *bold*: it ends where it began, behind the link
 # "https://school.ru.Ждём": a full stop without its space; names of hosts are not written like this.

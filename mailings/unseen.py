@@ -8,7 +8,8 @@ import re
 PAINT = "[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*"
 _SHAPES = "\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\U0001f000-\U0001faff"
 _SHAPE = f"[{_SHAPES}]{PAINT}"
-PICTURE = f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_SHAPE}(?:\u200d{_SHAPE})*"
+KEYCAP = "[0-9#*]\ufe0f?\u20e3"
+PICTURE = f"[\U0001f1e6-\U0001f1ff]{{2}}|{KEYCAP}|{_SHAPE}(?:\u200d{_SHAPE})*"
 
 # Pictures and other symbols: arrows, bullets, boxes, what stands for a word. As a class of a pattern.
 SYMBOLS = (
