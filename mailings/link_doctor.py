@@ -125,16 +125,17 @@ def _of_link(written: str, found: links.Found, wrapping: Wrapping) -> Line:
     if hidden and not wrapping.purpose_of(found.url):
         faults.append(_("There is a sign in it that nobody sees."))
     to, decoded = _site(found.url)
-    right = _certain(stands) if faults else ""
-    if right == stands or _still_wrong(right):
+    right = _certain(stands)
+    if right == stands or _faults_left(right, wrapping) >= len(faults):
         right = ""
     return Line(found.start, end, stands, found.url, to, decoded, tuple(faults), right)
 
 
-def _still_wrong(right: str) -> bool:
+def _faults_left(right: str, wrapping: Wrapping) -> int:
     """A word that was glued to a link stands behind it now."""
-    link, _space, _words = right.partition(" ")
-    return faulty_alone(link)
+    found = links.find(right)
+    whole = len(found) == 1 and (right + " ").startswith(found[0].url + " ")
+    return len(_faults(found[0].url, wrapping)) if whole else len(right)
 
 
 def _cut_off(written: str, found: links.Found) -> str:
