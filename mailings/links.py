@@ -3,6 +3,7 @@ where a short one leads for one person. Pure. Their tokens: tokens.py; their row
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -231,10 +232,15 @@ def _trimmed(link: str, emphasis: str) -> str:
         last = "}}" if link.endswith("}}") else link[-1]
         opened = _CLOSING.get(last)
         unopened = opened is not None and link.count(last) > link.count(opened)
-        if last not in _FINAL and not unopened and last not in emphasis:
+        if not (last in _FINAL or unopened or last in emphasis or _is_no_letter(last)):
             break
         link = link[: -len(last)]
     return link
+
+
+def _is_no_letter(sign: str) -> bool:
+    """A symbol or a mark of another script: in an address it would stand in percents."""
+    return not sign.isascii() and unicodedata.category(sign[0])[0] in "SPZ"
 
 
 def _refuse_in_fallbacks(written: str) -> None:

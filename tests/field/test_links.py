@@ -5,16 +5,17 @@ a row of its log.
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
-from mailings import links, marks, text
+from mailings import links, marks, text, tokens
 from mailings.link_doctor import faulty, lines, mended
 from mailings.links import Wrapping
-from mailings.models import Mailing
+from mailings.models import Link, Mailing, Message
 from mailings.tokens import Purpose
 from tests import people
 from tests.mailings import ground
@@ -268,6 +269,26 @@ def english(settings: Any) -> None:
 
 def shown(response: Any) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("behind", ["👇", "❤️", "\u200b", "→ да", "»"])
+def test_a_short_link_leads_on_with_a_picture_behind_it(
+    client: Client, maria: User, behind: str
+) -> None:
+    """Android takes it for a part of the address."""
+    person = people.ivan()
+    mailing = Mailing.objects.create(
+        name="Webinar", state=Mailing.State.DONE, wrap_links=True, launched_at=timezone.now()
+    )
+    Link.objects.create(mailing=mailing, position=0, url=LINK)
+    message = Message.objects.create(
+        mailing=mailing, user=person, key="1", phone=person.phone, status="delivered"
+    )
+    token = tokens.make(message.pk, 0, Purpose.CLICK)
+    answer = client.get(f"/r/{token}{quote(behind)}")
+    assert answer.status_code == 302
+    assert answer["Location"] == LINK
 
 
 @pytest.mark.django_db
