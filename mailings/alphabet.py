@@ -11,83 +11,29 @@ from typing import NamedTuple
 
 import iuliia
 
-from . import text
+from . import links, plain_signs, text, unseen
+from .plain_signs import ALIKE, OTHER_LETTERS, SHORTER
+from .unseen import PAINT, PICTURE
 
 SLIP = 0.3  # more of the letters than this outside GSM-7: a text in another script, not a slip
 
-# What has an equal in GSM-7 that says the same.
-EQUALS = {
-    **dict.fromkeys("«»„“”‟″〝〞＂", '"'),
-    **dict.fromkeys("‘’‚‛′‹›`´ʼ", "'"),
-    **dict.fromkeys("‐‑‒–—―−⁃", "-"),
-    **dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006", " "),
-    **dict.fromkeys("\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " "),
-    **dict.fromkeys("\u2028\u2029", "\n"),
-    # Seen by nobody, paid for by everybody. The joiners of emoji are not among them.
-    **dict.fromkeys("\u00ad\u200b\u200e\u200f\u2060\ufeff", ""),
-    **dict.fromkeys("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""),
-    **dict.fromkeys("•·●▪‣◦", "-"),
-    **dict.fromkeys("★☆✱", "*"),
-    "…": "...",
-    "×": "x",
-    "÷": "/",
-    "№": "No",
-    "©": "(c)",
-    "®": "(r)",
-    "™": "(tm)",
-    "₽": "rub",
-    "→": "->",
-    "←": "<-",
-    "≥": ">=",
-    "≤": "<=",
-    "❗": "!",
-    "❓": "?",
-    "‼": "!!",
-    "⁉": "!?",
-}
-# Two units each in GSM-7, one for their equals. The euro has none that is shorter.
-SHORTER = {"[": "(", "]": ")", "{{": "(", "}}": ")", "~": "-", "\\": "/", "|": "/"}
-# Letters of Cyrillic that a slip of the keyboard leaves in a Latin word, where nobody sees them.
-_ALIKE = dict(zip("аеорсухкіѕјАВЕКМНОРСТУХІЅЈ", "aeopcyxkisjABEKMHOPCTYXISJ", strict=True))
-# Letters that iuliia's Russian scheme does not know: Ukrainian, Belarusian, Kazakh.
-_LETTERS = {
-    "і": "i",
-    "ї": "yi",
-    "є": "ye",
-    "ґ": "g",
-    "ў": "u",
-    "ә": "a",
-    "ғ": "g",
-    "қ": "k",
-    "ң": "n",
-    "ө": "o",
-    "ұ": "u",
-    "ү": "u",
-    "һ": "h",
-}
-_LETTERS |= {small.upper(): latin.capitalize() for small, latin in _LETTERS.items()}
-_OTHER_LETTERS = {ord(letter): latin for letter, latin in _LETTERS.items()}
+EQUALS = plain_signs.EQUALS
 
 # What a text is made of, as text.parse() reads it. Left as they are: names of variables (not their
 # fallbacks), and links.
 _PARTS = re.compile(
     r"\{\{|\}\}"
     r"|(?P<name>\{\s*\w+\s*\|?)(?P<fallback>(?<=\|)[^{}\n]*)?\}"
-    r"|https?://[^\s{}«»“”…]+"
 )
+_NEARLY_LINK = re.compile(r"https?://[^\s{}«»“”…]+")
 _LINK = re.compile(r"https?://\S+")
-# One picture: a flag, or signs joined to one, with the colour of skin and the like.
-_PAINT = "[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*"
-_SHAPE = (
-    f"[\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\U0001f000-\U0001faff]{_PAINT}"
-)
-_PICTURE = f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_SHAPE}(?:\u200d{_SHAPE})*"
-_ONE_PICTURE = re.compile(_PICTURE)
-_PICTURES = re.compile(f"(?:{_PICTURE})+")
-_JOINS = re.compile(_PAINT[:-1] + "|\u200d")
+_ONE_PICTURE = re.compile(PICTURE)
+_PICTURES = re.compile(f"(?:{PICTURE})+")
+_JOINS = re.compile(PAINT[:-1] + "|\u200d")
 _SIGN = re.compile(
-    rf"\{{\{{|\}}\}}|(?P<picture>{_PICTURE})|[^\W_][\u0300-\u036f]+|[^\s]|\s", re.DOTALL
+    rf"\{{\{{|\}}\}}|(?P<picture>{PICTURE})|[^\W_][\u0300-\u036f]+|[^\s]|\s", re.DOTALL
 )
+_STRUCK = "\u0338"  # no accent: it says the contrary
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -110,7 +56,7 @@ class Sign:
     @property
     def alike(self) -> bool:
         """One cannot see the difference."""
-        return _ALIKE.get(self.sign) == self.equal
+        return ALIKE.get(self.sign) == self.equal
 
 
 class _Swap(NamedTuple):
@@ -197,28 +143,43 @@ def _latin(run: str) -> str:
 
 
 def _word(word: str) -> str:
-    changed: str = iuliia.MOSMETRO.translate(word.translate(_OTHER_LETTERS))
+    changed: str = iuliia.MOSMETRO.translate(word.translate(OTHER_LETTERS))
     return changed.upper() if len(word) > 1 and word.isupper() else changed
 
 
 def _swaps(written: str) -> list[_Swap]:
     """What can be replaced and takes less then, by place."""
     runs = _runs(written)
-    body = "".join(run for _at, run in runs)
+    hidden = unseen.places(written)  # inside of links too: nobody has meant them
+    body = "".join([*(run for _at, run in runs), *(written[at] for at in hidden)])
     culprits = text.measure(body).culprits
     equal_of: Callable[[str], str | None] = SHORTER.get
     if culprits:
         equal_of = _for_unicode if in_another_script(body) else _for_gsm
-    found = []
+    found = [_Swap(at, written[at], written[at], "") for at in hidden]
     for start, run in runs:
         alike = _places_alike(run)
         for sign in _SIGN.finditer(run):
+            if start + sign.start() in hidden:
+                continue
             equal = equal_of(sign[0])
             if sign.start() in alike:
-                equal = _ALIKE.get(sign[0], equal)
+                equal = ALIKE.get(sign[0], equal)
             if equal is not None and equal != sign[0]:
+                equal = _apart(run[: sign.start()], sign[0], equal)
                 found.append(_cut(written, start + sign.start(), sign[0], equal))
-    return found
+    return sorted(found)
+
+
+def _apart(before: str, sign: str, equal: str) -> str:
+    """2½ is not 21/2, and 10² is not 102."""
+    if before[-1:].isdigit() and len(sign) == 1:
+        spelt = unicodedata.decomposition(sign)
+        if spelt.startswith("<fraction>"):
+            return " " + equal
+        if spelt.startswith("<super>") and equal.isdigit():
+            return "^" + equal
+    return equal
 
 
 def _for_gsm(sign: str) -> str | None:
@@ -245,8 +206,17 @@ def _is_picture(sign: str) -> bool:
 
 
 def _instead(picture: str) -> str:
-    """A digit in a box is the digit; most pictures have nothing to say that stands for them."""
-    return picture[0] if picture[0].isascii() else EQUALS.get(picture.rstrip("\ufe0e\ufe0f"), "")
+    """A digit or letter in a box or a circle is what it is; most pictures have nothing to say that
+    stands for them.
+    """
+    if picture[0].isascii():
+        return picture[0]
+    bare = picture.rstrip("\ufe0e\ufe0f")
+    if bare in EQUALS or len(bare) != 1:
+        return EQUALS.get(bare, "")
+    number = unicodedata.numeric(bare, None)
+    said = f"{number:.0f}" if number is not None else unicodedata.normalize("NFKC", bare)
+    return "" if text.measure(said).culprits else said
 
 
 def _units(sign: str) -> int:
@@ -258,7 +228,10 @@ def _bare(sign: str) -> str:
     whole = unicodedata.normalize("NFC", sign)
     if not text.measure(whole).culprits:
         return whole
-    return "".join(c for c in unicodedata.normalize("NFKD", whole) if not unicodedata.combining(c))
+    spelt = unicodedata.normalize("NFKD", whole)
+    if _STRUCK in spelt and not spelt[0].isalpha():
+        return whole
+    return "".join(EQUALS.get(c, c) for c in spelt if not unicodedata.combining(c))
 
 
 def _places_alike(run: str) -> set[int]:
@@ -266,7 +239,7 @@ def _places_alike(run: str) -> set[int]:
     places: set[int] = set()
     for word in _WORD.finditer(run):
         odd = [place for place, char in enumerate(word[0]) if not char.isascii()]
-        if len(odd) * 2 <= len(word[0]) and all(word[0][place] in _ALIKE for place in odd):
+        if len(odd) * 2 <= len(word[0]) and all(word[0][place] in ALIKE for place in odd):
             places |= {word.start() + place for place in odd}
     return places
 
@@ -286,14 +259,27 @@ def _cut(written: str, at: int, sign: str, equal: str) -> _Swap:
 def _runs(written: str) -> list[tuple[int, str]]:
     """Where a text may be changed."""
     runs, done = [], 0
-    for part in _PARTS.finditer(written):
-        if part[0] in {"{{", "}}"}:
-            continue  # a brace like any sign
-        runs.append((done, written[done : part.start()]))
-        if part["fallback"]:
-            runs.append((part.start("fallback"), part["fallback"]))
-        done = part.end()
+    for start, end, fallback in _kept(written):
+        runs.append((done, written[done:start]))
+        if fallback is not None:
+            runs.append(fallback)
+        done = end
     return [*runs, (done, written[done:])]
+
+
+def _kept(written: str) -> list[tuple[int, int, tuple[int, str] | None]]:
+    """Links and variables: from where, to where, and the fallback inside, which may be changed."""
+    kept: list[tuple[int, int, tuple[int, str] | None]] = []
+    kept += [(each.start, each.end, None) for each in links.find(written)]
+    parts = [
+        part for part in _PARTS.finditer(written) if part["name"]
+    ]  # else a brace like any sign
+    for part in [*parts, *_NEARLY_LINK.finditer(written)]:
+        if not any(start < part.end() and part.start() < end for start, end, _ in kept):
+            fallback = part["fallback"] if part.re is _PARTS else None
+            inside = (part.start("fallback"), fallback) if fallback else None
+            kept.append((part.start(), part.end(), inside))
+    return sorted(kept, key=lambda each: each[0])
 
 
 def _name(sign: str) -> str:

@@ -3,6 +3,7 @@ when the click cannot be written down. No session, no cookie. Counting is click_
 """
 
 import logging
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -36,6 +37,8 @@ AWAY = 5.0  # seconds for which a database that could not be reached is left alo
 # one forged click of one message, and 1,700 years for one sign-in, limits or none.
 WRONG, WRONG_SECONDS = 60, 60
 
+_BEHIND = re.compile(r"(?<=[0-9A-Za-z])[^\x00-\x7f].*", re.DOTALL)
+
 _away_until = 0.0
 
 
@@ -49,7 +52,9 @@ class ShortLinkMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(PATH):
-            return follow(request, request.path_info.removeprefix(PATH))
+            token = request.path_info.removeprefix(PATH)
+            # Some phones take a picture or an unseen sign behind a link for a part of it.
+            return follow(request, _BEHIND.sub("", token))
         return self.get_response(request)
 
 

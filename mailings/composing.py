@@ -17,7 +17,7 @@ from users.models import Segment
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import alphabet, bare_links, drafts, reports, saved_texts
+from . import alphabet, bare_links, drafts, link_doctor, reports, saved_texts
 from .forms import DraftForm
 from .models import Mailing, SavedText
 from .preview import Look, preview_of, service
@@ -136,7 +136,9 @@ def _form(request: SignedIn, draft: Mailing, *, fixing: bool = True) -> DraftFor
 
 
 def fixed(written: str, how: str) -> str:
-    """ "signs", "sign:«", "latin", "links" or "saved:5"; anything else leaves the text as it is."""
+    """ "signs", "sign:«", "latin", "links", "mend:htp://a.ru" or "saved:5"; anything else leaves the
+    text as it is.
+    """
     what, _colon, which = how.partition(":")
     match what:
         case "signs":
@@ -147,6 +149,8 @@ def fixed(written: str, how: str) -> str:
             return alphabet.latin(written)
         case "links":
             return bare_links.repaired(written)
+        case "mend" if which:
+            return link_doctor.mended(written, which)
         case "saved":
             return saved_texts.added_to(written, which)
         case _:

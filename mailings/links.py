@@ -3,6 +3,7 @@ where a short one leads for one person. Pure. Their tokens: tokens.py; their row
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,7 +13,7 @@ import idna
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from . import marks, text
+from . import marks, text, unseen
 from .tokens import POSITIONS, Purpose
 
 # Read from left to right, so that braces mean here what they mean in text.parse().
@@ -20,18 +21,22 @@ _TOKEN = re.compile(
     r"(?P<brace>\{\{|\}\})|\{(?P<inside>[^{}\n]*)\}|(?<![0-9A-Za-z+])(?P<link>https?://)", re.I
 )
 _VARIABLE = r"\{(?!\{)[^{}\n]*\}"
-_LABEL = rf"(?:[^\W_]|_|{_VARIABLE})(?:[\w-]|{_VARIABLE})*"
+_LABEL = rf"(?:[^\W_]|_|{_VARIABLE})(?:(?!{unseen.KEYCAP})[\w-]|{_VARIABLE})*"
 _AUTHORITY = re.compile(
-    rf"(?:[\w.~!$&'*+;=%:-]*@)?(?P<host>\[[0-9a-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?P<port>:\d{{1,5}})?",
+    rf"(?:[\w.~!$&'*+;=%:-]*@)?(?P<host>\[[0-9a-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?P<port>:\d+)?",
     re.I,
 )
-# A path, query and fragment. A comma or semicolon before the next link ends this one.
+# A path, query and fragment. A comma or semicolon before the next link ends this one, and so does a
+# picture or a bar, unless the path goes on behind it.
+_ENDS = f"{unseen.SYMBOLS}\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 _REST = re.compile(
-    rf"""[/?#](?:\{{\{{|\}}\}}|{_VARIABLE}|(?![,;]https?://)[^\s{{}}<>"«»“”„`\\\x00-\x1f\x7f])*""",
-    re.I,
+    rf"""(?!{unseen.PICTURE})[/?#](?:\{{\{{|\}}\}}|{_VARIABLE}|(?:{unseen.PICTURE})+(?=[/?#&=_%-])
+    |(?!{unseen.PICTURE}|[,;]https?://|\]\(https?://)[^\s{{}}<>"«»“”„‹›`|\\\x00-\x1f\x7f{_ENDS}])*""",
+    re.I | re.X,
 )
-_FINAL = ".,:;!?…'’—–"  # punctuation of the sentence, not of the link
-_CLOSING = {")": "(", "]": "["}
+_FINAL = ".,:;!?…'’—–*"  # punctuation of the sentence, not of the link; a star of a footnote
+_CLOSING = {")": "(", "]": "[", "}}": "{{"}
+_EMPHASIS = "*_~"  # as in *bold*: it ends where it began, behind the link
 # "https://school.ru.Ждём": a full stop without its space; names of hosts are not written like this.
 _NEXT_SENTENCE = re.compile(r"\.[^\W\d_][^\W\d_]+$")
 _LOCAL = {"localhost"}
@@ -127,16 +132,43 @@ def wrap(written: str, how: Wrapping) -> Wrapped:
 
 
 def find(written: str) -> list[Found]:
-    """Every http(s) link. Those inside braces, in place of a missing value, are none."""
+    """Every http(s) link. Those inside braces, in place of a missing value, are none. Signs that
+    nobody sees are no part of an address: inside a link they are taken out of it.
+    """
+    hidden = unseen.places(written)
+    if not hidden:
+        return _find(written)
+    seen, at = _without(written, hidden)
+    return [Found(at[each.start], at[each.end - 1] + 1, each.url) for each in _find(seen)]
+
+
+def _find(written: str) -> list[Found]:
     found, start = [], 0
     while token := _TOKEN.search(written, start):
         start = token.end()
         if token["link"]:
-            end = _end(written, token.end())
+            end = _end(written, token.start(), token.end())
             if end is not None:
                 found.append(Found(token.start(), end, written[token.start() : end]))
                 start = end
     return found
+
+
+def _without(written: str, hidden: list[int]) -> tuple[str, list[int]]:
+    """A text without these signs, and where each character of it stood. Where one of them parts
+    Latin letters from others, it parts an address from a word.
+    """
+    gone = set(hidden)
+    kept: list[str] = []
+    at: list[int] = []
+    for place, char in enumerate(written):
+        if place not in gone:
+            if place - 1 in gone and kept and kept[-1].isascii() and not char.isascii():
+                kept.append("\n")
+                at.append(place - 1)
+            kept.append(char)
+            at.append(place)
+    return "".join(kept), at
 
 
 def host_of(url: str) -> str:
@@ -150,6 +182,7 @@ def host_of(url: str) -> str:
 
 def target(url: str, values: Mapping[str, str]) -> str:
     """Where it leads for this person: values stay inside the part of the address they stand in."""
+    url = unseen.without(url)
     template = text.parse(url, text.names_in(url))
     pieces = []
     for slot in template.slots:
@@ -162,8 +195,8 @@ def target(url: str, values: Mapping[str, str]) -> str:
     return f"{scheme}://{_ascii_host(url, host)}{rest[len(host) :]}"
 
 
-def _end(written: str, start: int) -> int | None:
-    """Where the link ends whose host begins here; None when it is none."""
+def _end(written: str, begin: int, start: int) -> int | None:
+    """Where the link ends that begins here, and whose host starts there; None when it is none."""
     authority = _AUTHORITY.match(written, start)
     if authority is None:
         return None
@@ -173,10 +206,17 @@ def _end(written: str, start: int) -> int | None:
         end = rest.end()
     elif not authority["port"]:
         end = _without_next_sentence(written, authority)
-    end = start + len(_trimmed(written[start:end]))
-    host = authority["host"].lower()
+    end = start + len(_trimmed(written[start:end], _opened(written, begin)))
+    host = written[authority.start("host") : min(authority.end("host"), end)].lower()
     known = "." in host.strip(".") or "{" in host or host in _LOCAL or host.startswith("[")
     return end if known or authority["port"] else None
+
+
+def _opened(written: str, begin: int) -> str:
+    """The emphasis that is open where a link begins: *like this: https://...*"""
+    line = written[written.rfind("\n", 0, begin) + 1 : begin]
+    runs = re.findall(r"\*+|~+|(?<![^\W_])_+|_+(?![^\W_])", line)
+    return "".join(mark for mark in _EMPHASIS if sum(mark in run for run in runs) % 2)
 
 
 def _without_next_sentence(written: str, authority: re.Match[str]) -> int:
@@ -186,16 +226,21 @@ def _without_next_sentence(written: str, authority: re.Match[str]) -> int:
     return authority.end()
 
 
-def _trimmed(link: str) -> str:
-    """Without the punctuation after it, and without a bracket that was opened before it."""
+def _trimmed(link: str, emphasis: str) -> str:
+    """Without the punctuation after it, and without what was opened before it."""
     while link:
-        last = link[-1]
+        last = "}}" if link.endswith("}}") else link[-1]
         opened = _CLOSING.get(last)
         unopened = opened is not None and link.count(last) > link.count(opened)
-        if last not in _FINAL and not unopened:
+        if not (last in _FINAL or unopened or last in emphasis or _is_no_letter(last)):
             break
-        link = link[:-1]
+        link = link[: -len(last)]
     return link
+
+
+def _is_no_letter(sign: str) -> bool:
+    """A symbol or a mark of another script: in an address it would stand in percents."""
+    return not sign.isascii() and unicodedata.category(sign[0])[0] in "SPZ"
 
 
 def _refuse_in_fallbacks(written: str) -> None:

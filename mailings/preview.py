@@ -15,7 +15,7 @@ from integrations.standing import title_of
 from users.counting import AT_ONCE, TakesLong, over_everybody
 from users.models import User
 
-from . import alphabet, audience, bare_links, extremes, funnel, links, text
+from . import alphabet, audience, bare_links, extremes, funnel, link_doctor, links, text
 from .extremes import Parts, Rendering
 from .forms import place_of
 from .links import Place, Wrapping
@@ -202,9 +202,22 @@ class Preview:
         wanted = self.wrapping.sign_in and Purpose.SIGN_IN not in purposes
         return f"{settings.PUBLIC_URL}/" if wanted else ""
 
+    @cached_property
+    def link_lines(self) -> list[tuple[link_doctor.Line, Place | None]]:
+        """Where each link leads, or why it cannot, and what becomes of it."""
+        places = {place.url: place for place in self.links}
+        lines = link_doctor.lines(self.written, self.wrapping)
+        return [(line, places.get(line.url)) for line in lines]
+
+    @property
+    def dead_links(self) -> list[link_doctor.Line]:
+        return [line for line, _place in self.link_lines if line.faults]
+
     @property
     def bare_links(self) -> list[str]:
-        return bare_links.bare_links(self.written)
+        """Those that are not said to be mistyped."""
+        said = {line.written for line in self.dead_links}
+        return [each for each in bare_links.bare_links(self.written) if each not in said]
 
     # --- what a notification does otherwise (event_preview.py) --------------------------------------
     def _parsed(self, written: str) -> text.Template:

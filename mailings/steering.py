@@ -19,7 +19,7 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import drafts, gates, lifecycle, reports, second_person, unresolved
+from . import drafts, gates, lifecycle, link_doctor, reports, second_person, unresolved
 from .models import Mailing
 from .preview import preview_of, service
 from .repeats import sent_lately
@@ -32,6 +32,11 @@ def launch(request: SignedIn, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _ask_launch(request, row)
     confirms = second_person.which(row, request.POST.get("confirms", ""))
+    if link_doctor.faulty(row.text, row.wrapping) and request.POST.get("dead_links") != "anyway":
+        messages.error(
+            request, _("A link cannot work. Mend it, or say that it shall be sent all the same.")
+        )
+        return redirect("mailing", pk=pk)
     try:
         lifecycle.launch(row, request.user, confirms=confirms, seen=request.POST.get("seen"))
     except lifecycle.CannotLaunch as refusal:

@@ -81,8 +81,11 @@ def parse(text: str, own: Collection[str] = ()) -> Template:
 
 
 def clean(text: str) -> str:
-    """Without what no phone can show. Marks of links (marks.py) are such: nobody can write one."""
-    return _NEVER_SENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Without what no phone can show, and each letter in one piece. Marks of links (marks.py) are such
+    signs: nobody can write one.
+    """
+    shown = _NEVER_SENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return unicodedata.normalize("NFC", shown)
 
 
 def cut(text: str, own: Collection[str] = ()) -> Template:
@@ -156,7 +159,10 @@ def _lone_brace(brace: str) -> str:
 
 
 def _clean(value: str) -> str:
-    """A value on one line, without control characters (bidi overrides too), not too long."""
+    """A value on one line, without control characters (bidi overrides too), not too long; its letters
+    in one piece: some systems spell й in two, which costs a unit more.
+    """
+    value = unicodedata.normalize("NFC", value)
     if value.isalpha() and len(value) <= VALUE_LIMIT:
         return value  # nearly every name
     if not value.isprintable():

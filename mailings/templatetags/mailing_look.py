@@ -1,6 +1,5 @@
 """How a mailing's states and a message's statuses look on a page."""
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from integrations.models import Account
 from integrations.templatetags.money import money
-from mailings import departures
+from mailings import departures, unseen
 from mailings.models import Counters, Mailing, Message
 from mailings.reports import spread
 from users.models import LinkSignIn
@@ -92,6 +91,13 @@ def mailings_of(sign_ins: Iterable[LinkSignIn]) -> list[tuple[LinkSignIn, Mailin
 @register.filter
 def visible(sign: str) -> str:
     """A sign as one can see it: spaces and what takes no room by their names."""
-    if not sign or unicodedata.category(sign[0]) == "Cf":
+    if not sign or unseen.places(sign):
         return _("nothing")
     return _("space") if sign.isspace() else sign
+
+
+@register.filter
+def with_unseen(link: str) -> str:
+    """A link in which a sign that nobody sees is shown by its number."""
+    hidden = set(unseen.places(link))
+    return "".join(f"⟨U+{ord(c):04X}⟩" if at in hidden else c for at, c in enumerate(link))

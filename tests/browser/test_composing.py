@@ -260,3 +260,21 @@ def test_without_a_script_it_is_written_all_the_same(open_page: Callable[..., Pa
     expect(page.locator("#id_text")).to_have_value('"Sale" {first_name} https://school.ru')
     page.get_by_role("button", name="Save and look it over").click()
     assert Mailing.objects.get().text == '"Sale" {first_name} https://school.ru'
+
+
+def test_a_link_that_cannot_work_is_red_and_mended_at_one_click(page: Page) -> None:
+    page.locator("#id_text").fill("Go: https://shcool,ru/a or https://school.ry 👇")
+    become = page.get_by_role("region", name="Where the links lead")
+    expect(become).to_contain_text("There is a comma where a dot belongs.")
+    expect(become).to_contain_text("No site ends in .ry.")
+    become.get_by_role("button", name="→ https://shcool.ru/a").click()
+    expect(page.locator("#id_text")).to_have_value(
+        "Go: https://shcool.ru/a or https://school.ry 👇"
+    )
+    expect(become).to_contain_text("leads to shcool.ru")
+    page.get_by_role("button", name="Undo the replacement").click()
+    expect(page.locator("#id_text")).to_have_value(
+        "Go: https://shcool,ru/a or https://school.ry 👇"
+    )
+    page.set_viewport_size(NARROW)
+    assert problems(page) == []

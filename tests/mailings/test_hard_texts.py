@@ -140,7 +140,7 @@ def test_what_is_left_is_left(body: str) -> None:
         ("https://a.example/«in» ok…", 'https://a.example/"in" ok...', None),
         ("see https://a.example/in—out", "see https://a.example/in—out", None),
         ("a\u00a0b\u200bc\u00ad\u200e", "a bc", None),
-        ("çaïô Łódź", "caio Łodz", None),
+        ("çaïô Łódź", "caio Lodz", None),
         ("e\u0301te\u0301", "été", None),
         # Letters that look Latin and are Cyrillic, in a Latin word and in one of their own.
         ("Sаlе till Moscow", "Sale till Moscow", None),

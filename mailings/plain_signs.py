@@ -1,0 +1,107 @@
+"""What stands for signs that make an SMS dearer, sign by sign. Whatever carries a meaning keeps one: a part
+that only a picture would say is not invented.
+"""
+
+# What has an equal in GSM-7 that says the same.
+EQUALS = {
+    **dict.fromkeys("«»„“”‟″〝〞＂ʺˮ❝❞❠‶", '"'),
+    **dict.fromkeys("‘’‚‛′‹›`´ʼʻʽˈʹˊˋ❛❜❟＇‵ꞌʾʿ՚", "'"),
+    **dict.fromkeys("‐‑‒–—―−⁃﹣－˗⎼⎽⁻₋➖‾ˉ⸺⸻·‧", "-"),
+    **dict.fromkeys("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006", " "),
+    **dict.fromkeys("\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " "),
+    **dict.fromkeys("\u2028\u2029\u0085\u000b", "\n"),
+    # Seen by nobody, paid for by everybody. The joiners of emoji are not among them.
+    **dict.fromkeys("\u00ad\u200b\u200e\u200f\u2060\ufeff\u180e", ""),
+    **dict.fromkeys("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""),
+    **dict.fromkeys("•●▪‣◦■◆▶►▸➢➤⁌⁍∙", "-"),
+    **dict.fromkeys("★☆✱✲✳✴✵✶✷✸✹✺✻✼✽✢✣✤✥✦✧❃❇❈❉❊❋⁎∗⊛⧆﹡＊⁕※", "*"),
+    **dict.fromkeys("❨❪⁽₍﹙（⟮⦅❲〔〈《「『【❬❮❰⟨⟪❴﹛｛⦃", "("),
+    **dict.fromkeys("❩❫⁾₎﹚）⟯⦆❳〕〉》」』】❭❯❱⟩⟫❵﹜｝⦄", ")"),
+    **dict.fromkeys("［⟦", "["),
+    **dict.fromkeys("］⟧", "]"),
+    **dict.fromkeys("÷⁄∕⧸／╱➗", "/"),
+    **dict.fromkeys("⧹⧵﹨＼╲∖", "\\"),
+    **dict.fromkeys("∣｜⎸⎹⏐⎜⎟│┃❘❙❚¦ǀ", "|"),
+    **dict.fromkeys("＿‗﹍﹎﹏", "_"),
+    **dict.fromkeys("﹫＠", "@"),
+    **dict.fromkeys("﹩＄", "$"),
+    **dict.fromkeys("ǃ︕﹗！❕❗❢❣", "!"),
+    **dict.fromkeys("﹟＃", "#"),
+    **dict.fromkeys("﹪％٪", "%"),
+    **dict.fromkeys("﹠＆", "&"),
+    **dict.fromkeys("﹐、﹑，､︐︑،", ","),
+    **dict.fromkeys("˖﹢＋⁺₊➕", "+"),
+    **dict.fromkeys("。﹒．｡․", "."),
+    **dict.fromkeys("ː˸⦂꞉︓：∶﹕", ":"),
+    **dict.fromkeys("⁏︔﹔；؛", ";"),
+    **dict.fromkeys("﹤＜˂", "<"),
+    **dict.fromkeys("﹥＞˃", ">"),
+    **dict.fromkeys("꞊﹦＝⁼₌", "="),
+    **dict.fromkeys("︖﹖？❓❔؟", "?"),
+    **dict.fromkeys("ˆ＾", "^"),
+    **dict.fromkeys("˜˷∼～〜≈∽", "~"),
+    **dict.fromkeys("→➔➙➛➜➝➞➟➠➡➨➲➳⇒⇨⟶⟹▷", "->"),
+    **dict.fromkeys("←⇐⇦⬅⟵⟸◁◀◄", "<-"),
+    **dict.fromkeys("↔⇔⬌⟷⟺", "<->"),
+    **dict.fromkeys("✖✕✗✘×⨯", "x"),
+    **dict.fromkeys("✓✔☑", "+"),
+    **dict.fromkeys("≥⩾≧", ">="),
+    **dict.fromkeys("≤⩽≦", "<="),
+    "≠": "!=",
+    "±": "+/-",
+    "…": "...",
+    "‥": "..",
+    "⋯": "...",
+    "№": "No",
+    "©": "(c)",
+    "®": "(r)",
+    "℗": "(p)",
+    "™": "(tm)",
+    "℠": "(sm)",
+    "₽": "rub",
+    "₸": "tg",
+    "₴": "uah",
+    "¢": "c",
+    "µ": "u",
+    "‼": "!!",
+    "⁇": "??",
+    "⁈": "?!",
+    "⁉": "!?",
+    "‽": "?!",
+    # Letters that are not one with an accent.
+    **dict(zip("ŁłĐđĦħıĸŦŧƒƏəȷĿŀƗɨŊŋ", "LlDdHhikTtfEejLlIiNn", strict=True)),
+    "Œ": "OE",
+    "œ": "oe",
+    "Þ": "Th",
+    "þ": "th",
+    "Ð": "D",
+    "ð": "d",
+    "ẞ": "SS",
+    "ŉ": "'n",
+    # Small capitals.
+    **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "ABCDEFGHIJKLMNOPRSTUVWYZ", strict=True)),
+    # Greek capitals that GSM-7 has as Latin ones.
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)),
+}
+# Two units each in GSM-7, one for their equals. The euro has none that is shorter.
+SHORTER = {"[": "(", "]": ")", "{{": "(", "}}": ")", "~": "-", "\\": "/", "|": "/"}
+# Letters of Cyrillic that a slip of the keyboard leaves in a Latin word, where nobody sees them.
+ALIKE = dict(zip("аеорсухкіѕјАВЕКМНОРСТУХІЅЈ", "aeopcyxkisjABEKMHOPCTYXISJ", strict=True))
+# Letters that iuliia's Russian scheme does not know: Ukrainian, Belarusian, Kazakh.
+_LETTERS = {
+    "і": "i",
+    "ї": "yi",
+    "є": "ye",
+    "ґ": "g",
+    "ў": "u",
+    "ә": "a",
+    "ғ": "g",
+    "қ": "k",
+    "ң": "n",
+    "ө": "o",
+    "ұ": "u",
+    "ү": "u",
+    "һ": "h",
+}
+_LETTERS |= {small.upper(): latin.capitalize() for small, latin in _LETTERS.items()}
+OTHER_LETTERS = {ord(letter): latin for letter, latin in _LETTERS.items()}
