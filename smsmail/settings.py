@@ -131,6 +131,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "users.link_sessions.LinkSessionMiddleware",
     "smsmail.middleware.PersonalMiddleware",
+    "users.password_views.MustChangePasswordMiddleware",
     "users.last_seen.LastSeenMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
