@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +24,11 @@ class Policy(models.Model):
     quiet_until = models.TimeField(null=True, blank=True)
     # So late a set time is still sent at; later the mailing is held and asks.
     grace_minutes = models.PositiveSmallIntegerField(default=60)
+    # Where SMS and codes go: two letters each; empty: every country (reach.py).
+    sms_countries = models.JSONField(default=list, blank=True, db_default=Value([], models.JSONField()))
+    sms_landlines = models.BooleanField(default=True, db_default=True)
+    # Codes that confirm a phone: no more than so many in 24 hours.
+    codes_a_day = models.PositiveIntegerField(default=500, db_default=500)
     # Sign-in links handed over before this moment no longer sign in, whatever the mailing.
     sign_in_revoked_at = models.DateTimeField(null=True, blank=True)
 
