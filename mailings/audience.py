@@ -96,7 +96,7 @@ class Choice:
             sorted(self.needs),
             self.mailing.pk if self.mailing else None,
             [cap.messages, cap.days] if cap else None,
-            [policy.sms_countries, policy.sms_landlines],
+            [policy.sms_countries, policy.mobile_only],
         ]
         written = json.dumps(asked, sort_keys=True)
         return f"audience-{sha256(written.encode()).hexdigest()}"
@@ -204,9 +204,7 @@ def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
     """The people behind a line of the funnel: whose first reason this is. Raises BadRule."""
     choice = choice_of(mailing)
     if reason is Reason.SAME_PHONE:
-        return _without_reason(choice).filter(
-            phone_owners.claim() | Q(Exists(_before(choice)))
-        )
+        return _without_reason(choice).filter(phone_owners.claim() | Q(Exists(_before(choice))))
     rows = _chosen(choice)
     for each in _reasons(choice):
         if each.reason is reason:

@@ -31,7 +31,7 @@ def not_served(policy: Policy | None = None) -> Q:
     if policy.sms_countries:
         return ~Q(phone_class__in=["", *_classes(policy)])
     barred = Q(phone_class__startswith=phones.BARRED)
-    if not policy.sms_landlines:
+    if policy.mobile_only:
         barred |= Q(phone_class__startswith=phones.LANDLINE)
     return barred
 
@@ -43,12 +43,12 @@ def serves(phone: str) -> bool:
         return not found
     if policy.sms_countries:
         return found in _classes(policy)
-    return policy.sms_landlines or not found.startswith(phones.LANDLINE)
+    return not (policy.mobile_only and found.startswith(phones.LANDLINE))
 
 
 def _classes(policy: Policy) -> Iterable[str]:
     countries = [
         each for country in policy.sms_countries for each in (country, *TOGETHER.get(country, ()))
     ]
-    kinds = [phones.MOBILE, *([phones.LANDLINE] if policy.sms_landlines else [])]
+    kinds = [phones.MOBILE, *([] if policy.mobile_only else [phones.LANDLINE])]
     return [f"{kind}{country}" for kind in kinds for country in countries]

@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from .environment import flag, positive, secret, text, words
+from .environment import flag, is_loopback, positive, secret, text, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")  # what the environment already says wins
@@ -65,6 +65,11 @@ for _name, _url, _parts in (("PUBLIC_URL", PUBLIC_URL, _public), ("SHORT_URL", S
     if _parts.scheme not in {"http", "https"} or not _parts.hostname or _parts.path:
         raise ImproperlyConfigured(f"{_name}={_url} must look like https://sms.example.com")
 SECURE = _public.scheme == "https"
+# Can others reach us, as far as these settings tell? Then no password is one that everybody knows.
+_names = [HOST, _public.hostname or "", _short.hostname or "", *words("ALLOWED_HOSTS")]
+REACHABLE = not all(is_loopback(_name) for _name in _names)
+# A school of made-up people on the first start of `manage.py serve`; no: an empty one.
+DEMO = flag("DEMO", "yes")
 
 DEBUG = flag("DEBUG")
 ALLOWED_HOSTS = [
@@ -193,6 +198,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "users.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
+    "users.public_password.RefusesElsewhere",
     "django.contrib.auth.backends.ModelBackend",
 ]
 PASSWORD_HASHERS = [
@@ -207,7 +213,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-]
+] + [{"NAME": "users.public_password.NotThisOne"}]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "sign-in"

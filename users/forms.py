@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.utils.translation import gettext_lazy as _
 
-from . import confirmation, names, own_fields, phones
+from . import confirmation, names, own_fields, phones, public_password
 from .models import Group, Segment, User
 from .rights import Right, Role
 
@@ -21,6 +21,13 @@ class SignInForm(AuthenticationForm):
     def get_invalid_login_error(self) -> forms.ValidationError:
         """Django's own words say that the e-mail is case-sensitive; here it is not."""
         words = _("The e-mail or the password is wrong. Check both and try again.")
+        typed = self.cleaned_data.get("password")
+        here = self.request is None or public_password.is_local(self.request)
+        if typed == public_password.PASSWORD and not here:
+            words = _(
+                "This password stands in the public source of smsmail, so it opens nothing from"
+                " another machine. On the server, “manage.py owner owner@example.com” gives a new one."
+            )
         return forms.ValidationError(words, code="invalid_login")
 
 
@@ -64,7 +71,9 @@ class PhoneField(forms.CharField):
             raise forms.ValidationError(bad.complaint.label, code=bad.complaint.value) from None
         if phones.is_barred(phone):
             raise forms.ValidationError(
-                _("No SMS is sent to such numbers: satellite, premium rate, freephone and the like."),
+                _(
+                    "No SMS is sent to such numbers: satellite, premium rate, freephone and the like."
+                ),
                 code="barred",
             )
         return phone
@@ -126,8 +135,9 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         if not self.instance.pk or not commit:
             return cast(User, super().save(commit))
         self.instance.save(update_fields={*written, *self.columns})
-        self._save_m2m()
-        return self.instance
+        saved = cast(User, super().save(commit=False))
+        self.save_m2m()
+        return saved
 
 
 class PersonForm(ProfileForm):
@@ -229,7 +239,7 @@ class OwnPasswordForm(PasswordChangeForm):
         self.user.set_password(self.cleaned_data["new_password1"])
         self.user.must_change_password = False
         self.user.save(update_fields=["password", "must_change_password"])
-        return cast(User, self.user)
+        return self.user
 
 
 class RoleForm(forms.Form):

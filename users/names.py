@@ -21,7 +21,7 @@ _SCHEME = re.compile(
 )
 _HOST = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _MAIL = re.compile(r"\w@\w")
-_DIGITS = re.compile(r"\d(?:[\s().-]?\d){%d,}" % MOST_DIGITS)
+_DIGITS = re.compile(rf"\d(?:[\s().-]?\d){{{MOST_DIGITS},}}")
 # Nearly every name: letters, one space or hyphen or apostrophe between them.
 _PLAIN = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*")
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

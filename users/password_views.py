@@ -18,9 +18,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from . import link_sessions, password_links
+from . import link_sessions, password_links, public_password
 from .forms import OwnPasswordForm
 from .models import User, audit
+from .rights import Right, needs
+from .signed_in import SignedIn
 
 Handler = Callable[[HttpRequest], HttpResponse]
 # All that is open to whoever must change the password first.
@@ -63,6 +65,27 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
             return redirect("sign-in")
         return render(request, "users/set_password.html", status=410)
     return render(request, "users/set_password.html", {"form": form, "person": link.user})
+
+
+@needs(Right.ACCOUNT)
+def demo_people(request: SignedIn) -> HttpResponse:
+    """Asks first, then the made-up school has nobody in it any more."""
+    back = reverse("integrations")
+    if request.method != "POST":
+        number = public_password.made_up(request.user).count()
+        context = {"number": number, "back": back}
+        return render(request, "users/demo_people.html", context)
+    try:
+        removed = public_password.remove(request.user)
+    except public_password.LastOwner:
+        messages.error(
+            request,
+            _("Nobody would own the account then. First make another owner, or sign in as one."),
+        )
+    else:
+        words = _("Removed: %(number)d made-up people no longer sign in and get no SMS.")
+        messages.success(request, words % {"number": removed})
+    return redirect("integrations")
 
 
 class MustChangePasswordMiddleware:

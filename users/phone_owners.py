@@ -56,10 +56,10 @@ class Others(NamedTuple):
 def others_of(person: User) -> Others:
     if not person.phone:
         return Others([], [], [])
-    rows = list(User.objects.filter(phone=person.phone).exclude(pk=person.pk).order_by("id")[:SHOWN])
-    claims = set(
-        User.objects.filter(claim(), phone=person.phone).values_list("pk", flat=True)
+    rows = list(
+        User.objects.filter(phone=person.phone).exclude(pk=person.pk).order_by("id")[:SHOWN]
     )
+    claims = set(User.objects.filter(claim(), phone=person.phone).values_list("pk", flat=True))
     holders = [each for each in rows if each.phone_confirmed_at and person.pk in claims]
     claimants = [each for each in rows if each.pk in claims and person.phone_confirmed_at]
     rest = [each for each in rows if each not in holders and each not in claimants]

@@ -64,6 +64,7 @@ def normalize(raw: str, country: str) -> str:
 # them: the world's own codes (Inmarsat, Iridium, Thuraya, networks at sea and in the air, premium and
 # freephone), and Ascension, which is reached by satellite only.
 FAR_CODES = frozenset({247, 800, 808, 870, 878, 881, 882, 883, 888, 979})
+COUNTRIES = frozenset(phonenumbers.SUPPORTED_REGIONS)
 _Type = phonenumbers.PhoneNumberType
 _ORDINARY = (_Type.UNKNOWN, _Type.MOBILE, _Type.FIXED_LINE_OR_MOBILE)
 _LANDLINES = (_Type.FIXED_LINE, _Type.VOIP)
@@ -83,9 +84,9 @@ def class_of(phone: str) -> str:
         number = phonenumbers.parse(phone)
     except phonenumbers.NumberParseException:
         return ""
-    country = phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(
-        number.country_code or 0
-    )
+    country = phonenumbers.region_code_for_number(
+        number
+    ) or phonenumbers.region_code_for_country_code(number.country_code or 0)
     if number.country_code in FAR_CODES:
         return f"{BARRED}{country}"
     kind = phonenumbers.number_type(number)

@@ -122,9 +122,7 @@ def change_role(person: User, role: Role, by: User) -> password_links.Made | Non
 
 
 @transaction.atomic
-def change_rights(
-    person: User, ticked: Collection[str], by: User
-) -> password_links.Made | None:
+def change_rights(person: User, ticked: Collection[str], by: User) -> password_links.Made | None:
     """Of the rights that `by` may give, exactly the ticked ones; the others stay as they are."""
     person = _locked(person)
     open_ = {str(right) for right in rights_for(by, person)}
@@ -197,8 +195,8 @@ def give_link(person: User, by: User) -> password_links.Made:
 
 def _risen(person: User, by: User) -> password_links.Made | None:
     """The person has more power than a moment ago. Whoever was signed in as them is so no longer, and
-    a password stays only if the person has made it, and whoever gave them their first one could do
-    all this anyway: else that one might ride up with them.
+    a password stays only if the person has made it, and whoever gave them their first one might give
+    them another as they are now: else that one might ride up with them.
     """
     person.sessions_ended += 1
     person.links_revoked_at = timezone.now()
@@ -209,8 +207,7 @@ def _risen(person: User, by: User) -> password_links.Made | None:
         person.has_usable_password()
         and not person.must_change_password
         and origin is not None
-        and origin.is_active
-        and not stands_above(person, origin)
+        and may(origin, Act.PASSWORD, person)
     ):
         return None
     return password_links.make(person, by)

@@ -24,6 +24,7 @@ urlpatterns = [
     path("me/password/", password_views.Password.as_view(), name="password"),
     path("password/<str:token>/", password_views.set_password, name="set-password"),
     path("people/", views.people, name="people"),
+    path("people/made-up/", password_views.demo_people, name="demo-people"),
     path("people/new/", views.person_new, name="person-new"),
     path("people/<int:pk>/", views.person, name="person"),
     path("people/<int:pk>/edit/", views.person_edit, name="person-edit"),
@@ -35,9 +36,7 @@ urlpatterns = [
     path("people/<int:pk>/rights/", views.person_rights, name="person-rights"),
     path("people/<int:pk>/access/", views.person_access, name="person-access"),
     path("people/<int:pk>/password/", views.person_password, name="person-password"),
-    path(
-        "people/<int:pk>/password-link/", views.person_password_link, name="person-password-link"
-    ),
+    path("people/<int:pk>/password-link/", views.person_password_link, name="person-password-link"),
     path("people/<int:pk>/revoke-links/", views.person_revoke_links, name="person-revoke-links"),
     path("people/groups/", group_views.groups, name="groups"),
     path("people/groups/new/", group_views.group_new, name="group-new"),

@@ -8,6 +8,8 @@ from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+CODES_A_DAY = 500
+
 
 class Policy(models.Model):
     """One row: the account's rules of sending. Read it with Policy.current()."""
@@ -25,10 +27,12 @@ class Policy(models.Model):
     # So late a set time is still sent at; later the mailing is held and asks.
     grace_minutes = models.PositiveSmallIntegerField(default=60)
     # Where SMS and codes go: two letters each; empty: every country (reach.py).
-    sms_countries = models.JSONField(default=list, blank=True, db_default=Value([], models.JSONField()))
-    sms_landlines = models.BooleanField(default=True, db_default=True)
+    sms_countries = models.JSONField(
+        default=list, blank=True, db_default=Value([], models.JSONField())
+    )
+    mobile_only = models.BooleanField(default=False, db_default=False)
     # Codes that confirm a phone: no more than so many in 24 hours.
-    codes_a_day = models.PositiveIntegerField(default=500, db_default=500)
+    codes_a_day = models.PositiveIntegerField(default=CODES_A_DAY, db_default=CODES_A_DAY)
     # Sign-in links handed over before this moment no longer sign in, whatever the mailing.
     sign_in_revoked_at = models.DateTimeField(null=True, blank=True)
 
