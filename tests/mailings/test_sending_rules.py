@@ -65,6 +65,9 @@ def test_before_anything_is_saved_the_defaults_stand_there(as_: As, olga: User) 
         "quiet_until": None,
         "early_hours": 3,
         "grace_minutes": 60,
+        "sms_countries": "",
+        "mobile_only": False,
+        "codes_a_day": 500,
     }
 
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from users.models import AuditEvent, User
+from users.models import User
 
-from .models import Message, Policy
+from .models import Dispatch, Mailing, Message, Policy
 
 PER_PERSON, PER_ACCOUNT = 20, 100
 DAY = timedelta(days=1)
@@ -79,14 +79,14 @@ def _is_own(by: User, phone: str) -> bool:
     return fresh.exists()
 
 
-def _sent_lately() -> list[tuple[int | None, str]]:
+def _sent_lately() -> list[tuple[int, str]]:
     """(who, to which number) of each test to a number that is not the sender's own."""
-    events = AuditEvent.objects.filter(what="test_sent", at__gt=timezone.now() - DAY)
-    rows = list(events.values_list("by", "by__phone", "by__phone_confirmed_at", "details"))
-    ids = [details.get("message") for *_who, details in rows]
-    numbers = dict(Message.objects.filter(pk__in=filter(None, ids)).values_list("pk", "phone"))
-    return [
-        (sender, numbers.get(message, ""))
-        for (sender, own, confirmed, _details), message in zip(rows, ids, strict=True)
-        if not (confirmed and own and numbers.get(message) == own)
-    ]
+    lately = Dispatch.objects.filter(
+        mailing__kind=Mailing.Kind.TEST, not_before__gt=timezone.now() - DAY
+    )
+    rows = Message.objects.filter(dispatch__in=lately).values_list("key", "phone")
+    # The end of the key says who sent it; one that has none is older than this count.
+    sent = [(int(key.rpartition(":")[2]), phone) for key, phone in rows if key.count(":") == 3]
+    senders = User.objects.filter(pk__in={sender for sender, _phone in sent})
+    own = set(senders.exclude(phone_confirmed_at=None).values_list("pk", "phone"))
+    return [each for each in sent if each not in own]
