@@ -33,6 +33,7 @@ class Reason(StrEnum):
     # before anything leaves
     NO_PHONE = "no_phone"
     BAD_PHONE = "bad_phone"
+    NOT_SERVED = "not_served"
     NOT_CONFIRMED = "not_confirmed"
     FORBIDDEN = "forbidden"
     OPTED_OUT = "opted_out"
@@ -93,6 +94,13 @@ ABOUT: dict[Reason, About] = {
         _("Correct the number in the person's profile."),
         Fault.NUMBER,
     ),
+    Reason.NOT_SERVED: About(
+        _("No SMS goes to such numbers"),
+        _(
+            "Satellite, premium rate and the like, or a country or landline that the settings of sending leave out. Ask for another number."
+        ),
+        Fault.NUMBER,
+    ),
     Reason.NOT_CONFIRMED: About(
         _("The phone is not confirmed"),
         _("This mailing goes to confirmed numbers only. Ask the person to confirm the phone."),
@@ -111,8 +119,10 @@ ABOUT: dict[Reason, About] = {
         Fault.PERSON,
     ),
     Reason.SAME_PHONE: About(
-        _("Another person with the same phone gets it"),
-        _("One number gets one SMS of a mailing. Nothing needs to be done."),
+        _("Another person has this phone"),
+        _(
+            "One number gets one SMS of a mailing. A number that somebody has confirmed is theirs: others are not written to there until they confirm it too, or staff says on their page that both have it."
+        ),
         Fault.PERSON,
     ),
     Reason.HAD_LATELY: About(

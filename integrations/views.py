@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
+from users import public_password
+from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
@@ -45,12 +47,11 @@ def integrations(request: SignedIn) -> HttpResponse:
 @sensitive_post_parameters()
 def integration(request: SignedIn, slug: str) -> HttpResponse:
     service = _find(slug)
-    form = AccountForm(
-        request.POST if request.method == "POST" else None,
-        provider=router.provider_class(slug),
-        account=service.account,
-    )
-    if request.method == "POST" and form.is_valid():
+    data = request.POST if request.method == "POST" else None
+    if _first_the_demo(slug):
+        data = None  # nothing is saved, and the page says what comes before
+    form = AccountForm(data, provider=router.provider_class(slug), account=service.account)
+    if data is not None and form.is_valid():
         router.connect(
             slug,
             form.credentials,
@@ -77,9 +78,15 @@ def _settings(
         "service": service,
         "form": form,
         "try_form": try_form,
+        "demo": _first_the_demo(service.slug),
         "fates": simulator.FATES if service.slug == simulator.Simulator.slug else {},
     }
     return render(request, "integrations/integration.html", context)
+
+
+def _first_the_demo(slug: str) -> list[User]:
+    """Whose password everybody can know: before a service that costs money they must be gone."""
+    return [] if router.provider_class(slug).pretends else public_password.people()
 
 
 @require_POST

@@ -21,7 +21,7 @@ class MailingsConfig(AppConfig):
         from . import checks  # noqa: F401 - registers the check of the lease order
         from .audience import going_by
         from .gates import hold, in_the_air
-        from .notifications import can_send_codes, send_code, welcome
+        from .notifications import can_send_codes, codes_a_day, send_code, welcome
         from .open_logins import needed
         from .revocation import is_revoked
         from .values import drafts_with
@@ -31,7 +31,7 @@ class MailingsConfig(AppConfig):
         link_sessions.ask_about_revocation(is_revoked)
         own_fields.ask_about_uses(drafts_with)
         groups.ask_about_uses(going_by)
-        confirmation.send_with(can_send_codes, send_code)
+        confirmation.send_with(can_send_codes, send_code, codes_a_day)
         arrivals.tell(welcome)
         consent.hold_with(hold, in_the_air)
         segments.ask_about_watchers(names_of_watchers)

@@ -3,33 +3,39 @@
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from django.db.models import (
     Case,
     CharField,
+    DateTimeField,
     Exists,
+    F,
     OuterRef,
     Q,
     QuerySet,
     Value,
     When,
 )
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
-from users import consent, finding, groups, rules, segments
+from users import consent, finding, groups, phone_owners, rules, segments
 from users.counting import a_few_of_many
 from users.models import Group, Membership, User
 from users.rules import BadRule
 
 from .cap import cap_of
-from .models import Arrival, Mailing, Message
+from .models import Arrival, Mailing, Message, Policy
+from .reach import not_served
 from .values import needs_of, no_value
 
 OPTED_OUT = Q(consent.opted_out("phone"))
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # when nobody had confirmed a phone
 
 
 class Candidate(NamedTuple):
@@ -58,6 +64,7 @@ class Choice:
     mailing: Mailing | None = None  # where it is saved already
     typed: bool = False  # in a form just now: asked again with the next key
     patience: float | None = None  # seconds that one question about them may take
+    policy: Policy | None = field(default=None, compare=False)  # where it is at hand
 
     @classmethod
     def of(cls, mailing: Mailing) -> "Choice":
@@ -77,7 +84,8 @@ class Choice:
 
     def key(self, what: str) -> str:
         """Under which `what` about these people is remembered."""
-        cap = cap_of(self.mailing)
+        policy = Policy.current()
+        cap = cap_of(self.mailing, policy)
         whom: Any = "everyone"
         if not self.everyone:
             whom = self.rule or sorted(self.groups.values_list("id", flat=True))
@@ -88,6 +96,7 @@ class Choice:
             sorted(self.needs),
             self.mailing.pk if self.mailing else None,
             [cap.messages, cap.days] if cap else None,
+            [policy.sms_countries, policy.mobile_only],
         ]
         written = json.dumps(asked, sort_keys=True)
         return f"audience-{sha256(written.encode()).hexdigest()}"
@@ -137,20 +146,29 @@ def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
     cap = cap_of(mailing)
     if cap is None:
         return found
-    full = set(cap.phones().filter(phone__in=[each.phone for each in found if not each.why_not]))
+    phones = [each.phone for each in found if each.why_not in _AFTER_CAP]
+    full = set(cap.phones().filter(phone__in=phones))
     return [
         each._replace(why_not=Reason.HAD_LATELY.value)
-        if not each.why_not and each.phone in full
+        if each.why_not in _AFTER_CAP and each.phone in full
         else each
         for each in found
     ]
+
+
+# In the funnel the cap comes before the shared phone.
+_AFTER_CAP = {"", Reason.SAME_PHONE.value}
 
 
 def people(mailing: Mailing) -> "QuerySet[Any]":
     """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
     choice = Choice.of(mailing)
     opted_out = Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
-    return with_reasons(choice, [*about_person(choice), opted_out])
+    anothers = phone_owners.claim() | Q(Exists(_better_to_come(mailing, choice)))
+    if choice.needs:
+        anothers &= ~nothing_to_say(choice)
+    same_phone = Because(Reason.SAME_PHONE, anothers, ~anothers)
+    return with_reasons(choice, [*about_person(choice), opted_out, same_phone])
 
 
 def under(mailing: Mailing | Choice) -> "QuerySet[User]":
@@ -175,7 +193,9 @@ def to_come(mailing: Mailing) -> int:
 
 
 def receivers(mailing: Mailing | Choice) -> "QuerySet[User]":
-    """Who gets it: of those with one phone the one who was written down first. Raises BadRule."""
+    """Who gets it: of those with one phone whoever has confirmed it last, else who was written down
+    first. Raises BadRule.
+    """
     choice = choice_of(mailing)
     return fit(choice).filter(~Exists(_before(choice)))
 
@@ -184,7 +204,7 @@ def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
     """The people behind a line of the funnel: whose first reason this is. Raises BadRule."""
     choice = choice_of(mailing)
     if reason is Reason.SAME_PHONE:
-        return fit(choice).filter(Exists(_before(choice)))
+        return _without_reason(choice).filter(phone_owners.claim() | Q(Exists(_before(choice))))
     rows = _chosen(choice)
     for each in _reasons(choice):
         if each.reason is reason:
@@ -195,8 +215,7 @@ def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
 
 def fit(mailing: Mailing | Choice) -> "QuerySet[User]":
     """Nothing is wrong with them; several may share a phone. Raises BadRule."""
-    choice = choice_of(mailing)
-    return _chosen(choice).filter(*[each.others for each in _reasons(choice)])
+    return _without_reason(choice_of(mailing)).filter(phone_owners.no_claim())
 
 
 def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
@@ -207,7 +226,7 @@ def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
     q = q.replace("\0", "").strip()[:100]
     try:
         if not q:
-            return fit(choice).order_by("id").first()  # the first of all is the first of a phone
+            return receivers(choice).order_by("id").first()
         like = finding.find(finding.Wanted(q=q)).order_by().values("id")
         return receivers(choice).filter(id__in=like).order_by("id").first()
     except BadRule:
@@ -251,13 +270,41 @@ def _chosen(choice: Choice) -> "QuerySet[User]":
     return people.filter(Exists(members))
 
 
-def _before(choice: Choice) -> "QuerySet[User]":
-    """Whoever gets it instead of a person: the same phone and a lower id. What holds for a phone
-    holds for both.
+def _without_reason(choice: Choice) -> "QuerySet[User]":
+    """All that is left is whose the phone is."""
+    return _chosen(choice).filter(*[each.others for each in _reasons(choice)])
+
+
+def rivals(choice: Choice) -> "QuerySet[User]":
+    """Who may get it at the phone of a person, this one or another. What holds for a phone holds for
+    both.
     """
     about = [*about_person(choice), _about_text(choice)]
     rows = _chosen(choice).filter(*[each.others for each in about])
-    return rows.filter(phone=OuterRef("phone"), id__lt=OuterRef("id"))
+    return rows.filter(phone_owners.no_claim(), phone=OuterRef("phone"))
+
+
+def _before(choice: Choice) -> "QuerySet[User]":
+    """Whoever gets it instead of a person: the same phone, confirmed later; or as late, or by neither,
+    and a lower id.
+    """
+    proof, theirs = _proof(F("phone_confirmed_at")), _proof(OuterRef("phone_confirmed_at"))
+    sooner = Q(proof__gt=theirs) | Q(proof=theirs, id__lt=OuterRef("id"))
+    return rivals(choice).alias(proof=proof).filter(sooner)
+
+
+def _better_to_come(mailing: Mailing, choice: Choice) -> "QuerySet[User]":
+    """Of those, whoever has a higher id: their turn comes when the others' messages are written. Of
+    lower ones the messages themselves tell.
+    """
+    rows = _before(choice).filter(phone_confirmed_at__isnull=False, id__gt=OuterRef("id"))
+    if mailing.when == Mailing.When.ON_ENTRY:
+        return rows.filter(_not_considered(mailing))
+    return rows.filter(id__lte=mailing.ceiling) if mailing.ceiling else rows
+
+
+def _proof(moment: Any) -> Coalesce:
+    return Coalesce(moment, Value(LONG_AGO), output_field=DateTimeField())
 
 
 # --- reasons ----------------------------------------------------------------------------------
@@ -268,7 +315,11 @@ def _reasons(choice: Choice) -> list[Because]:
 
 def about_person(choice: Choice) -> list[Because]:
     """What the row of a person says by itself."""
-    conditions = {Reason.NO_PHONE: Q(phone=""), Reason.BAD_PHONE: ~Q(phone__startswith="+")}
+    conditions = {
+        Reason.NO_PHONE: Q(phone=""),
+        Reason.BAD_PHONE: ~Q(phone__startswith="+"),
+        Reason.NOT_SERVED: not_served(choice.policy),
+    }
     if choice.only_confirmed:
         conditions[Reason.NOT_CONFIRMED] = Q(phone_confirmed_at__isnull=True)
     conditions[Reason.FORBIDDEN] = Q(sms_forbidden=True)
@@ -278,7 +329,7 @@ def about_person(choice: Choice) -> list[Because]:
 def about_phone(choice: Choice) -> list[Because]:
     """What holds for a phone, whoever has it."""
     found = [Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
-    cap = cap_of(choice.mailing)
+    cap = cap_of(choice.mailing, choice.policy)
     if cap is not None:
         no_room = Q(phone__in=cap.phones())
         found.append(Because(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))

@@ -63,9 +63,9 @@ class Cap:
         return Message.objects.filter(dispatch__in=lots, status__in=COUNTS).order_by()
 
 
-def cap_of(mailing: Mailing | None) -> Cap | None:
+def cap_of(mailing: Mailing | None, policy: Policy | None = None) -> Cap | None:
     """What holds for this mailing, or for one that is not saved yet; None: no cap is set."""
-    policy = Policy.current()
+    policy = policy or Policy.current()
     if not policy.cap_messages:
         return None
     moment = _moment(mailing) if mailing else timezone.now()

@@ -18,6 +18,7 @@ from integrations import router
 from integrations.models import Account
 from integrations.providers import simulator
 from integrations.reasons import Reason
+from users import public_password
 from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, User
 from users.rights import Right, Role
 
@@ -29,8 +30,7 @@ from .values import as_launched, values_of
 
 Status = Message.Status
 PEOPLE = 420
-PASSWORD = "made-up-password"  # noqa: S105 - known to everybody, as the people are made up
-SIGN_INS = ("owner@example.com", "manager@example.com", "student@example.com")
+PASSWORD, SIGN_INS = public_password.PASSWORD, public_password.SIGN_INS
 MANAGER_RIGHTS = [
     Right.SEE_PEOPLE,
     Right.EDIT_PEOPLE,
@@ -53,13 +53,16 @@ class School:
 
 
 @transaction.atomic
-def build() -> bool:
-    """Make the school; False, and nothing is touched, when there are people already."""
+def build() -> str:
+    """Make the school; the password of those who sign in. '', and nothing is touched, when there are
+    people already.
+    """
     if User.objects.exists():
-        return False
+        return ""
+    password = public_password.fresh()
     dice = random.Random(2026)  # noqa: S311 - the same school every time
     now = timezone.now()
-    owner, manager, student = _who_signs_in(now)
+    owner, manager, student = _who_signs_in(password, now)
     people = [student, *_people(dice, now)]
     _refusals(dice, people, manager, now)
     account = router.connect(
@@ -71,11 +74,11 @@ def build() -> bool:
         _tell(school, story, stopped=story is demo_words.STOPPED)
     _mailing(school, demo_words.DRAFT, now - timedelta(hours=20))
     demo_notifications.tell(people[1:], manager, account, dice)
-    return True
+    return password
 
 
 # --- people -----------------------------------------------------------------------------------
-def _who_signs_in(now: datetime) -> tuple[User, User, User]:
+def _who_signs_in(password: str, now: datetime) -> tuple[User, User, User]:
     known: dict[str, Any] = {
         "date_joined": now - timedelta(days=430),
         "phone_confirmed_at": now - timedelta(days=430),
@@ -83,7 +86,7 @@ def _who_signs_in(now: datetime) -> tuple[User, User, User]:
     return (
         User.objects.create_user(
             SIGN_INS[0],
-            PASSWORD,
+            password,
             first_name="Ольга",
             last_name="Ветрова",
             role=Role.OWNER,
@@ -92,7 +95,7 @@ def _who_signs_in(now: datetime) -> tuple[User, User, User]:
         ),
         User.objects.create_user(
             SIGN_INS[1],
-            PASSWORD,
+            password,
             first_name="Мария",
             last_name="Лугова",
             role=Role.EMPLOYEE,
@@ -102,7 +105,7 @@ def _who_signs_in(now: datetime) -> tuple[User, User, User]:
         ),
         User.objects.create_user(
             SIGN_INS[2],
-            PASSWORD,
+            password,
             first_name="Иван",
             last_name="Полевой",
             phone="+79980003434",

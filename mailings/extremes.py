@@ -23,7 +23,7 @@ from users.rules import BadRule
 
 from . import audience, text
 from .audience import Choice
-from .values import columns_of, no_value, values_of
+from .values import columns_of, limit_of, no_value, values_of
 
 ENDS = 10  # lengths at each end whose people are looked at
 SAMPLE = 1000  # people by whom the parts of all are reckoned; up to so many, all of them
@@ -164,7 +164,7 @@ def _size(template: text.Template) -> Any:
 
 def _size_of(name: str, fallback: int) -> Any:
     length = reduce(add, (Length(Trim(column)) for column in columns_of(name)))
-    at_most = Least(length, Value(text.VALUE_LIMIT))
+    at_most = Least(length, Value(limit_of(name)))
     return Case(When(no_value([name]), then=Value(fallback)), default=at_most)
 
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from time import perf_counter
 
 from django.core.cache import cache
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Q, QuerySet, Sum
 from django.utils import timezone
 
 from integrations.reasons import Reason
+from users import phone_owners
 from users.counting import over_everybody
 from users.models import User
 from users.rules import BadRule
@@ -22,10 +23,11 @@ from .audience import (
     about_phone,
     choice_of,
     nothing_to_say,
+    rivals,
     under,
     with_reasons,
 )
-from .models import Mailing
+from .models import Mailing, Policy
 
 RECENT = 30  # seconds for which recent() remembers
 SLOW = 0.1  # seconds: what is counted quicker is counted anew on every page
@@ -78,14 +80,16 @@ def _counted(choice: Choice) -> Funnel:
     """One pass over the people; who has opted out or has no room under the cap is then taken off
     as sets of phones: asking for each person would cost several times as much.
     """
+    choice = replace(choice, policy=Policy.current())
     excluded: Counter[Reason] = Counter()
     reasons = about_person(choice)
     # Not grouped by why_not: a database expects as many groups as phones, and sorts for them.
     found = with_reasons(choice, reasons).aggregate(
         fit=Count("id", filter=Q(why_not="")),
+        claims=Count("id", filter=Q(why_not="") & phone_owners.claim()),
         **{each.reason.value: Count("id", filter=Q(why_not=each.reason)) for each in reasons},
     )
-    fit = found.pop("fit")
+    fit, claims = found.pop("fit"), found.pop("claims")
     excluded.update({Reason(reason): n for reason, n in found.items()})
     # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
     left = under(choice).filter(*[each.others for each in reasons]).order_by()
@@ -102,10 +106,20 @@ def _counted(choice: Choice) -> Funnel:
         speaking -= said
         phones -= theirs
         left = left.filter(each.others)
+    phones -= _phones_of_others(choice, left) if claims else 0
     excluded[Reason.EMPTY_TEXT] = mute
     excluded[Reason.SAME_PHONE] = speaking - phones
     told = {reason: excluded[reason] for reason in Reason if excluded[reason]}
     return Funnel(sum(told.values()) + phones, told, phones)
+
+
+def _phones_of_others(choice: Choice, people: "QuerySet[User]") -> int:
+    """Phones that these people have only written down, and nobody among them more."""
+    claims = people.filter(phone_owners.claim(), ~Exists(rivals(choice)))
+    if choice.needs:
+        claims = claims.exclude(nothing_to_say(choice))
+    count: int = claims.aggregate(phones=Count("phone", distinct=True))["phones"]
+    return count
 
 
 def _people_and_phones(choice: Choice, people: "QuerySet[User]") -> tuple[int, int]:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from users.models import OwnField, User
+from users.rights import Right
 
 from . import events, link_options, links, text
 from .forms import place_of
@@ -165,10 +166,11 @@ class TryForm(forms.Form):
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
 
-    def __init__(self, *args: Any, samples: dict[str, str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, samples: dict[str, str], reader: User, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
+        kwargs["initial"] = {"email": reader.email}
         super().__init__(*args, **kwargs)
-        self.samples = samples
+        self.samples, self.reader = samples, reader
         for name, sample in samples.items():
             label = f"{{{name}}}"
             self.fields[f"value_{name}"] = forms.CharField(
@@ -176,7 +178,11 @@ class TryForm(forms.Form):
             )
 
     def clean_email(self) -> User:
-        person = User.objects.filter(email=self.cleaned_data["email"].strip().lower()).first()
+        email = self.cleaned_data["email"].strip().lower()
+        if email != self.reader.email and not self.reader.may(Right.SEE_PEOPLE):
+            # Whoever there is or not: the answer is the same.
+            raise forms.ValidationError(_("You may not see people: send it to yourself."))
+        person = User.objects.filter(email=email).first()
         if person is None:
             raise forms.ValidationError(_("There is nobody with this e-mail."))
         return person

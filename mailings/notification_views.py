@@ -91,7 +91,7 @@ def notification_try(request: SignedIn, pk: int) -> HttpResponse:
     row = _found(pk)
     samples = event_preview.samples(row, row.event_values)
     data = request.POST if request.method == "POST" else None
-    form = TryForm(data, samples=samples, initial={"email": request.user.email})
+    form = TryForm(data, samples=samples, reader=request.user)
     if data is None or not form.is_valid():
         return _ask(request, row, "try", form=form)
     try:

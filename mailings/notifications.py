@@ -20,11 +20,11 @@ from django.utils.translation import gettext_lazy
 from integrations import router
 from integrations.reasons import Reason
 from smsmail.clock import nudge
-from users import consent
+from users import consent, phone_owners
 from users.models import OptOut, User, audit
 
-from . import bulk, events, ledger, marks, sealed, text
-from .models import Counters, Dispatch, Mailing, Message
+from . import bulk, events, ledger, limits_of_tests, marks, reach, sealed, text
+from .models import Counters, Dispatch, Mailing, Message, Policy
 from .prepare import new_lots
 from .values import as_launched, parsed, values_of
 
@@ -83,7 +83,7 @@ def raise_event(
         template = as_launched(notification.text, notification.wrapping)
         brought = {name: str(values.get(name, "")) for name in notification.event_values}
         body = text.render(template, values_of(person) | brought).strip()
-        why_not = _why_not(person, body)
+        why_not = _why_not(person, body, proves=event == events.PHONE_CODE)
         try:
             with transaction.atomic():
                 message = _write(notification, person, key, person.phone, body, why_not)
@@ -101,6 +101,10 @@ def can_send_codes() -> bool:
     return code is not None and events.is_on(code) and router.current() is not None
 
 
+def codes_a_day() -> int:
+    return Policy.current().codes_a_day
+
+
 def send_code(person: User, nonce: str) -> str:
     """The code of this nonce to the person's phone; why not, in words, or ''."""
     raised = raise_event(
@@ -110,6 +114,8 @@ def send_code(person: User, nonce: str) -> str:
         return ""
     if raised.reason in (Reason.FORBIDDEN, Reason.OPTED_OUT):
         return _("No code is sent to you: SMS to you are switched off or forbidden.")
+    if raised.reason == Reason.NOT_SERVED:
+        return _("No SMS goes to such numbers from here. Write down another one.")
     return _("Codes cannot be sent here now.")
 
 
@@ -153,10 +159,26 @@ def _test(
         parsed(mailing.text, mailing.wrapping, mailing.event_values)
     except text.BadText as error:
         raise NotSent(str(error)) from error
+    with transaction.atomic():
+        # Two at once are counted one after the other.
+        User.objects.select_for_update(no_key=True).filter(pk=by.pk).first()
+        return _counted_test(mailing, to, by, phone, whose, values)
+
+
+def _counted_test(
+    mailing: Mailing, to: User, by: User, phone: str, whose: User, values: Mapping[str, str]
+) -> Message:
+    try:
+        if phone:
+            limits_of_tests.check(by, phone)
+    except limits_of_tests.TooMany as words:
+        raise NotSent(str(words)) from words
+    if phone == to.phone and to != by and phone_owners.only_claims(to):
+        raise NotSent(_("Somebody else has confirmed the number of %(name)s.") % {"name": to.name})
     message = send_one(
         tests(),
         to,
-        key=f"test:{mailing.id}:{secrets.token_hex(8)}",
+        key=f"test:{mailing.id}:{secrets.token_hex(8)}:{by.pk}",  # limits_of_tests.py counts by it
         phone=phone,
         body=text.render(
             as_launched(mailing.text, mailing.wrapping), values_of(whose) | dict(values)
@@ -169,7 +191,8 @@ def _test(
 def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> Message:
     """Write the message and its lot of one. The key makes a repetition harmless: IntegrityError.
 
-    Raises NotSent for an empty text, no service, no phone, or a person who must get nothing.
+    Raises NotSent for an empty text, no service, no phone, a number that gets no SMS, or a person who
+    must get nothing.
     """
     if router.current() is None:
         raise NotSent(_("No SMS service is connected. Ask the owner to connect one."))
@@ -177,8 +200,12 @@ def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> 
         raise NotSent(_("The text is empty."))
     if not phone:
         raise NotSent(_("%(name)s has no phone.") % {"name": to.name})
+    if not reach.serves(phone):
+        raise NotSent(_("No SMS goes to such numbers: see the settings of sending."))
     if consent.refuses(to, phone):
-        raise NotSent(_("%(name)s gets no SMS: they are forbidden.") % {"name": to.name})
+        if phone == to.phone:
+            raise NotSent(_("%(name)s gets no SMS: they are forbidden.") % {"name": to.name})
+        raise NotSent(_("This number gets no SMS: its owner does not want any."))
     with transaction.atomic():
         return _write(mailing, to, key, phone, body)
 
@@ -225,16 +252,22 @@ def _lot(mailing: Mailing) -> Dispatch:
     return lot
 
 
-def _why_not(person: User, body: str) -> str:
-    """The first reason for which this person gets nothing, or ''."""
+def _why_not(person: User, body: str, *, proves: bool = False) -> str:
+    """The first reason for which this person gets nothing, or ''. proves: it is the code by which a
+    number becomes theirs.
+    """
     if not person.phone:
         return Reason.NO_PHONE.value
+    if not reach.serves(person.phone):
+        return Reason.NOT_SERVED.value
     if User.objects.filter(pk=person.pk, sms_forbidden=True).exists():
         return Reason.FORBIDDEN.value
     if OptOut.objects.filter(phone=person.phone).exists():
         return Reason.OPTED_OUT.value
     if not body:
         return Reason.EMPTY_TEXT.value
+    if not proves and phone_owners.only_claims(person):
+        return Reason.SAME_PHONE.value
     return "" if router.current() else Reason.NO_SERVICE.value
 
 

@@ -2,7 +2,8 @@
 where they hold: cap.py, second_person.py, lifecycle.py, prepare.py.
 """
 
-from datetime import datetime
+import re
+from datetime import datetime, time
 from typing import Any, ClassVar, NamedTuple
 
 from django import forms
@@ -15,12 +16,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from users import phone_classes
 from users.models import AuditEvent, User, audit
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
 from . import second_person
 from .models import Policy
+from .models.policy import CODES_A_DAY
 
 MOST_MESSAGES, MOST_DAYS = 100, 365
 MOST_PEOPLE = 100_000_000
@@ -120,6 +123,30 @@ class RulesForm(forms.Form):
         ),
         required=False,
     )
+    sms_countries = forms.CharField(
+        label=gettext_lazy("Only to these countries"),
+        help_text=gettext_lazy(
+            "Two letters each, as RU, KZ, BY. Empty: to every country. Satellite, premium rate,"
+            " freephone and the like never get any SMS."
+        ),
+        max_length=1000,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    mobile_only = forms.BooleanField(
+        label=gettext_lazy("Not to landlines and numbers of internet telephony"), required=False
+    )
+    codes_a_day = forms.IntegerField(
+        label=gettext_lazy("Codes in 24 hours, at most"),
+        help_text=gettext_lazy(
+            "By a code people confirm their number. Each costs what an SMS costs, and anybody who may"
+            " sign in can ask for one. Empty: 500."
+        ),
+        min_value=0,
+        max_value=1_000_000,
+        required=False,
+        widget=_number(),
+    )
 
     # Two fields of one matter stand beside each other, under a help for both.
     parts: ClassVar = [
@@ -145,6 +172,11 @@ class RulesForm(forms.Form):
         ),
         Part("tap", gettext_lazy("Sign-in links"), ["one_tap"]),
         Part("time", gettext_lazy("A time set"), ["early_hours", "grace_minutes"]),
+        Part(
+            "where",
+            gettext_lazy("Where SMS and codes go"),
+            ["sms_countries", "mobile_only", "codes_a_day"],
+        ),
     ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -154,6 +186,18 @@ class RulesForm(forms.Form):
     @property
     def sections(self) -> list[tuple[Part, list[forms.BoundField]]]:
         return [(part, [self[name] for name in part.names]) for part in self.parts]
+
+    def clean_sms_countries(self) -> list[str]:
+        written = re.findall(r"[^\W_]+", str(self.cleaned_data["sms_countries"]).upper())
+        unknown = [each for each in written if each not in phone_classes.COUNTRIES]
+        if unknown:
+            words = _("There is no country “%(country)s”. Write two letters, as RU.")
+            raise forms.ValidationError(words % {"country": unknown[0][:20]})
+        return sorted(set(written))
+
+    def clean_codes_a_day(self) -> int:
+        said: int | None = self.cleaned_data["codes_a_day"]
+        return CODES_A_DAY if said is None else said
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
@@ -199,7 +243,9 @@ def sending_settings(request: SignedIn) -> HttpResponse:
             return redirect("sending-settings")
     else:
         stored = Policy.current()
-        form = RulesForm(initial={name: getattr(stored, name) for name in NAMES})
+        initial = {name: getattr(stored, name) for name in NAMES}
+        initial["sms_countries"] = ", ".join(stored.sms_countries)
+        form = RulesForm(initial=initial)
     context = {
         "form": form,
         "changes": _changes(),
@@ -230,7 +276,7 @@ def save(said: dict[str, Any], by: User) -> None:
 
 def _written(value: Any) -> Any:
     """As JSON has it: 21:00 for a time."""
-    return value if value is None or isinstance(value, int) else value.strftime("%H:%M")
+    return value.strftime("%H:%M") if isinstance(value, time) else value
 
 
 def _changes() -> list[Change]:

@@ -18,7 +18,7 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import notifications, reports
+from . import limits_of_tests, notifications, reports
 
 FOUND = 5  # people offered; more letters narrow them down
 TO_NUMBER, TO_THEM = "number", "them"
@@ -119,6 +119,7 @@ def test(request: SignedIn, pk: int) -> HttpResponse:
             "back": reverse("mailing", args=[pk]),
             "form": form,
             "nobody": "person" in form.fields and not form.found,
+            "left": limits_of_tests.left_for(request.user),
         }
         return render(request, "mailings/ask_test.html", context)
     whose = form.whose

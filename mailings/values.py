@@ -19,6 +19,7 @@ from django.utils.formats import get_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from users import names
 from users.models import OwnField
 
 from . import links, marks, text
@@ -34,6 +35,9 @@ COLUMNS = {
     "phone": ["phone"],
     "city": ["city"],
 }
+
+
+CUT_SHORT = {"first_name", "last_name", "name", "city"}
 
 
 class Person(Protocol):
@@ -54,14 +58,17 @@ class Person(Protocol):
 
 
 def values_of(person: Person) -> dict[str, str]:
-    """What the variables stand for, for this person."""
+    """What the variables stand for, for this person. What people write about themselves is no more
+    than a name (users.names), whenever it was stored.
+    """
+    first, last = names.shown(person.first_name), names.shown(person.last_name)
     values = {
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "name": f"{person.first_name} {person.last_name}",
+        "first_name": first,
+        "last_name": last,
+        "name": names.shown(f"{first} {last}".strip()),
         "email": person.email,
         "phone": person.phone,
-        "city": person.city,
+        "city": names.shown(person.city),
     }
     if person.fields:
         own = {name: _shown(value) for name, value in person.fields.items()}
@@ -114,6 +121,11 @@ def no_value(names: Iterable[str]) -> Q:
     """The person has nothing under any of these variables."""
     columns = [column for name in names for column in columns_of(name)]
     return reduce(and_, (Q(Exact(Trim(column), Value(""))) for column in columns))
+
+
+def limit_of(name: str) -> int:
+    """Characters of its value that may stand in a text."""
+    return names.LONGEST if name in CUT_SHORT else text.VALUE_LIMIT
 
 
 def columns_of(name: str) -> list[Any]:

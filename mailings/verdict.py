@@ -19,6 +19,7 @@ from .models import Arrival, Mailing, Message
 REASONS = (
     Reason.NO_PHONE,
     Reason.BAD_PHONE,
+    Reason.NOT_SERVED,
     Reason.NOT_CONFIRMED,
     Reason.FORBIDDEN,
     Reason.OPTED_OUT,

@@ -4,6 +4,7 @@ Not environ.Env's own readers: they take a value that begins with "$" for the na
 variable (passwords do), and any nonsense for a false flag.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 
@@ -32,11 +33,20 @@ def secret(name: str) -> str:
         raise ImproperlyConfigured(f"{name}_FILE={path} cannot be read: {error}") from error
 
 
-def flag(name: str) -> bool:
-    value = text(name, "no").lower()
+def flag(name: str, default: str = "no") -> bool:
+    value = text(name, default).lower()
     if value not in {"yes", "no", "true", "false", "1", "0"}:
         raise ImproperlyConfigured(f"{name}={value} must be yes or no")
     return value in {"yes", "true", "1"}
+
+
+def is_loopback(host: str) -> bool:
+    """Does this name or address mean the machine itself, and nobody else's?"""
+    name = host.strip("[]").lower()
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def positive(name: str, default: int) -> int:

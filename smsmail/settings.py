@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from .environment import flag, positive, secret, text, words
+from .environment import flag, is_loopback, positive, secret, text, words
 from .private import private
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -71,6 +71,11 @@ for _name, _url, _parts in (("PUBLIC_URL", PUBLIC_URL, _public), ("SHORT_URL", S
 SECURE = _public.scheme == "https"
 # Whom somebody tells who has found a hole: an e-mail or an address (security.txt).
 SECURITY_CONTACT = text("SECURITY_CONTACT")
+# Can others reach us, as far as these settings tell? Then no password is one that everybody knows.
+_names = [HOST, _public.hostname or "", _short.hostname or "", *words("ALLOWED_HOSTS")]
+REACHABLE = not all(is_loopback(_name) for _name in _names)
+# A school of made-up people on the first start of `manage.py serve`; no: an empty one.
+DEMO = flag("DEMO", "yes")
 
 DEBUG = flag("DEBUG")
 ALLOWED_HOSTS = [
@@ -138,6 +143,7 @@ MIDDLEWARE = [
     "users.link_sessions.LinkSessionMiddleware",
     "users.session_ages.SessionAgeMiddleware",
     "smsmail.middleware.PersonalMiddleware",
+    "users.password_views.MustChangePasswordMiddleware",
     "users.last_seen.LastSeenMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -215,6 +221,7 @@ if REDIS_URL:
 # --- people and sessions ----------------------------------------------------------------------
 AUTH_USER_MODEL = "users.User"
 AUTHENTICATION_BACKENDS = [
+    "users.public_password.RefusesElsewhere",
     "users.sign_in_limits.PasswordBackend",
     "django.contrib.auth.backends.ModelBackend",  # of sessions that no password began
 ]
@@ -227,7 +234,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-]
+] + [{"NAME": "users.public_password.NotThisOne"}]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "sign-in"

@@ -14,8 +14,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from integrations.models import Account
 from mailings.models import Counters, Mailing, Message, SavedText
 from tests import people
+from users import staff
 from users.models import Group, OwnField, Segment, User
 from users.rights import Right, Role
+from users.staff import Act
 
 PEOPLE: dict[str, Callable[[], User]] = {
     "owner": people.olga,
@@ -75,6 +77,11 @@ TABLE = [
     Line("person-role", ADMINISTRATORS, "post", 302, {"role": "student"}),
     Line("person-rights", ADMINISTRATORS, "post", 302),
     Line("person-access", STAFF, "post", 302, {"active": "no"}),
+    Line("person-opt-in", STAFF, "post", 302, {"why": "called us"}),
+    Line("person-share-phone", STAFF, "post", 302),
+    Line("person-password-link", STAFF, "post"),
+    Line("set-password", EVERYBODY, status=410, public=True),
+    Line("demo-people", RESPONSIBLE),
     Line("person-revoke-links", STAFF),
     Line("person-password", STAFF, "post"),
     Line("groups", STAFF),
@@ -195,6 +202,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
         "integration": {"slug": "simulator"},
         "echo": {"challenge": "abc"},
         "short-link": {"token": "abc"},
+        "set-password": {"token": "abc"},
         "receipt-door": {"slug": "simulator", "key": account.receipt_key},
     }
 
@@ -248,6 +256,83 @@ def test_it_takes_no_post_without_a_token(line: Line, things: dict[str, dict[str
 
 def test_every_address_has_a_line_in_the_table() -> None:
     assert sorted(names()) == sorted({line.name for line in TABLE})
+
+
+# --- who does what to whom ----------------------------------------------------------------------
+def of(*rights: Right, role: Role = Role.EMPLOYEE, active: bool = True) -> User:
+    return User(role=role, rights=[str(right) for right in rights], is_active=active)
+
+
+SEE, EDIT, FORBID, GRANT = (
+    Right.SEE_PEOPLE,
+    Right.EDIT_PEOPLE,
+    Right.FORBID_SMS,
+    Right.GRANT_RIGHTS,
+)
+ANYBODY: dict[str, User] = {
+    "owner": of(role=Role.OWNER),
+    "responsible": of(Right.ACCOUNT, role=Role.ADMINISTRATOR),
+    "administrator": of(role=Role.ADMINISTRATOR),
+    "employee of all rights": of(*Right),
+    "editor": of(SEE, EDIT),
+    "editor unseeing": of(EDIT),
+    "forbidder": of(SEE, FORBID),
+    "forbidder unseeing": of(FORBID),
+    "granter": of(SEE, GRANT),
+    "granter unseeing": of(GRANT),
+    "sender": of(Right.SEND_MAILINGS),
+    "employee": of(),
+    "resting employee of all rights": of(*Right, active=False),
+    "student": of(role=Role.STUDENT),
+}
+EMPLOYEES = {name for name, each in ANYBODY.items() if each.role == Role.EMPLOYEE}
+BELOW_ADMINISTRATOR = EMPLOYEES | {"student"}
+PEOPLE_ACTS = {Act.EDIT, Act.ACCESS, Act.PASSWORD, Act.REVOKE}
+
+
+def expected(act: Act, by: str) -> set[str]:
+    """On whom, of ANYBODY but themselves."""
+    everybody = set(ANYBODY) - {by}
+    if by == "owner":
+        return everybody - ({"student"} if act == Act.RIGHTS else set())
+    if by in {"responsible", "administrator"}:
+        if act == Act.FORBID:
+            return everybody - {"owner"} - ({"responsible"} if by == "administrator" else set())
+        return BELOW_ADMINISTRATOR - ({"student"} if act == Act.RIGHTS else set())
+    if by == "employee of all rights":
+        if act in PEOPLE_ACTS:
+            return {"student"}
+        if act == Act.ROLE:
+            return set()
+        return (BELOW_ADMINISTRATOR - {by}) - ({"student"} if act == Act.RIGHTS else set())
+    return {
+        ("editor", Act.EDIT): {"student"},
+        ("editor", Act.ACCESS): {"student"},
+        ("editor", Act.PASSWORD): {"student"},
+        ("editor", Act.REVOKE): {"student"},
+        ("editor unseeing", Act.EDIT): {"student"},
+        ("editor unseeing", Act.ACCESS): {"student"},
+        ("editor unseeing", Act.PASSWORD): {"student"},
+        ("editor unseeing", Act.REVOKE): {"student"},
+        ("forbidder", Act.FORBID): {"forbidder unseeing", "employee", "student"},
+        ("granter", Act.RIGHTS): {"granter unseeing", "employee"},
+    }.get((by, act), set())
+
+
+@pytest.mark.parametrize("act", list(Act), ids=str)
+@pytest.mark.parametrize("by", list(ANYBODY))
+def test_nobody_acts_on_people_of_more_rights_than_their_own(act: Act, by: str) -> None:
+    """Every act by everybody on everybody else: the table above says on whom."""
+    for number, person in enumerate(ANYBODY.values(), start=1):
+        person.pk = number
+    acts = {
+        name
+        for name, person in ANYBODY.items()
+        if name != by and staff.may(ANYBODY[by], act, person)
+    }
+    assert acts == expected(act, by)
+    if act not in {Act.EDIT, Act.FORBID, Act.REVOKE}:
+        assert not staff.may(ANYBODY[by], act, ANYBODY[by])
 
 
 def answer_to(line: Line, path: str, make: Callable[[], User]) -> int:

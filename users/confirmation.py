@@ -26,7 +26,10 @@ TRIES = 5  # of one code
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PER_HOUR = 5  # codes to one person, and to one phone
 PER_NETWORK = 60  # codes an hour for one /24: a class of a school sits behind one address
-KEPT = timedelta(days=1)
+DAY = timedelta(days=1)
+# In 24 hours. One person alone never uses up what one phone may get: it may be another's.
+PER_DAY, PER_PHONE_A_DAY, PER_NETWORK_A_DAY = 8, 12, 240
+KEPT = DAY
 
 
 class Sends(NamedTuple):
@@ -34,13 +37,16 @@ class Sends(NamedTuple):
 
     can: Callable[[], bool]
     send: Callable[[User, str], str]  # person, nonce -> why it was not sent, in words; '' if it was
+    most: Callable[[], int] = lambda: 500  # codes in 24 hours, to everybody together
 
 
 _sends: list[Sends] = []
 
 
-def send_with(can: Callable[[], bool], send: Callable[[User, str], str]) -> None:
-    _sends[:] = [Sends(can, send)]
+def send_with(
+    can: Callable[[], bool], send: Callable[[User, str], str], most: Callable[[], int] | None = None
+) -> None:
+    _sends[:] = [Sends(can, send, most)] if most else [Sends(can, send)]
 
 
 class NoCode(Exception):
@@ -135,6 +141,20 @@ def _check_limits(person: User, phone: str, network: str) -> None:
     lately = PhoneCode.objects.filter(network=network, asked_at__gt=now - HOUR)
     if network and lately.count() >= PER_NETWORK:
         raise NoCode(_("Too many codes were asked for from your network. Try again in an hour."))
+    _check_day(person, phone, network)
+
+
+def _check_day(person: User, phone: str, network: str) -> None:
+    today = PhoneCode.objects.filter(asked_at__gt=timezone.now() - DAY)
+    mine, of_phone = today.filter(user=person).count(), today.filter(phone=phone).count()
+    if mine >= PER_DAY or of_phone >= PER_PHONE_A_DAY:
+        raise NoCode(_("Too many codes were asked for today. Try again tomorrow."))
+    if network and today.filter(network=network).count() >= PER_NETWORK_A_DAY:
+        raise NoCode(
+            _("Too many codes were asked for from your network today. Try again tomorrow.")
+        )
+    if any(today.count() >= each.most() for each in _sends):
+        raise NoCode(_("No more codes are sent today. Try again tomorrow."))
 
 
 def _write_down(person: User) -> None:

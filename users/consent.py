@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from . import phone_owners
 from .models import ConsentEvent, OptOut, User
 
 NOBODY: Mapping[str, int] = MappingProxyType({})
@@ -55,18 +56,15 @@ def opted_out(phone: str) -> Exists:
 
 def refuses(user: User, phone: str) -> bool:
     """May nothing be sent to this one person and phone now?"""
-    return (
-        User.objects.filter(id=user.id, sms_forbidden=True).exists()
-        or OptOut.objects.filter(phone=phone).exists()
-    )
+    return User.objects.filter(id=user.id, sms_forbidden=True).exists() or phone_refuses(phone)
 
 
 def phone_refuses(phone: str) -> bool:
-    """The same of a phone alone: it has opted out, or belongs to somebody whose SMS are forbidden."""
-    return (
-        OptOut.objects.filter(phone=phone).exists()
-        or User.objects.filter(phone=phone, sms_forbidden=True).exists()
-    )
+    """The same of a phone alone: it has opted out, or belongs to somebody whose SMS are forbidden.
+    Whoever has only written down what another holds says nothing about it.
+    """
+    theirs = User.objects.filter(phone_owners.no_claim(), phone=phone)
+    return OptOut.objects.filter(phone=phone).exists() or theirs.filter(sms_forbidden=True).exists()
 
 
 @transaction.atomic

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.utils.translation import gettext_lazy as _
 
-from . import confirmation, own_fields, phones
+from . import confirmation, names, own_fields, phone_classes, phones, public_password
 from .models import Group, Segment, User
 from .rights import Right, Role
 
@@ -30,6 +30,13 @@ class SignInForm(AuthenticationForm):
     def get_invalid_login_error(self) -> forms.ValidationError:
         """Django's own words say that the e-mail is case-sensitive; here it is not."""
         words = _("The e-mail or the password is wrong. Check both and try again.")
+        typed = self.cleaned_data.get("password")
+        here = self.request is None or public_password.is_local(self.request)
+        if typed == public_password.PASSWORD and not here:
+            words = _(
+                "This password stands in the public source of smsmail, so it opens nothing from"
+                " another machine. On the server, “manage.py owner owner@example.com” gives a new one."
+            )
         return forms.ValidationError(words, code="invalid_login")
 
 
@@ -68,9 +75,17 @@ class PhoneField(forms.CharField):
         if not typed:
             return ""
         try:
-            return phones.normalize(typed, settings.DEFAULT_COUNTRY)
+            phone = phones.normalize(typed, settings.DEFAULT_COUNTRY)
         except phones.BadPhone as bad:
             raise forms.ValidationError(bad.complaint.label, code=bad.complaint.value) from None
+        if phone_classes.is_barred(phone):
+            raise forms.ValidationError(
+                _(
+                    "No SMS is sent to such numbers: satellite, premium rate, freephone and the like."
+                ),
+                code="barred",
+            )
+        return phone
 
 
 def time_zones() -> list[tuple[str, Any]]:
@@ -83,10 +98,14 @@ def time_zones() -> list[tuple[str, Any]]:
     return [("", _("As on the server: %s") % settings.TIME_ZONE), *areas.items()]
 
 
+SHOWN_IN_TEXTS = {"first_name", "last_name", "city"}
+
+
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """What people may change about themselves."""
 
     phone = PhoneField()
+    columns: ClassVar[set[str]] = set()  # that are written beside those of changed fields
     language = forms.ChoiceField(
         label=_("Language"),
         required=False,
@@ -106,21 +125,34 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     def __init__(self, *args: Any, may_change_phone: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in SHOWN_IN_TEXTS & set(self.fields):
+            self.fields[name].validators.append(names.check)
         if not may_change_phone:
             del self.fields["phone"]
 
     def save(self, commit: bool = True) -> User:
-        """A new phone is not confirmed by anybody yet, nor by a code sent to the old one."""
-        if "phone" in self.changed_data and self.instance.phone != self.initial.get("phone"):
-            self.instance.phone_confirmed_at = None
+        """A new phone is not confirmed by anybody yet, nor by a code sent to the old one. Of a person
+        who is there already only what the form changes is written: a role or right taken away in
+        between must not come back.
+        """
+        written = {*self.changed_data} & {field.name for field in User._meta.fields}
+        if "phone" in written and self.instance.phone != self.initial.get("phone"):
+            self.instance.phone_confirmed_at, self.instance.phone_shared = None, False
+            written |= {"phone_confirmed_at", "phone_shared"}
             if self.instance.pk:
                 confirmation.forget(self.instance)
-        return cast(User, super().save(commit))
+        if not self.instance.pk or not commit:
+            return cast(User, super().save(commit))
+        self.instance.save(update_fields={*written, *self.columns})
+        saved = cast(User, super().save(commit=False))
+        self.save_m2m()
+        return saved
 
 
 class PersonForm(ProfileForm):
     """What staff may change about a person, and all that is asked of a new one."""
 
+    columns: ClassVar[set[str]] = {"fields"}
     email = forms.EmailField(label=_("E-mail"), help_text=_("The person signs in by it."))
     groups = forms.ModelMultipleChoiceField(
         label=_("Groups"),
@@ -191,6 +223,34 @@ class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         return name
 
 
+class OptInForm(forms.Form):
+    """How staff knows that the owner of a number wants SMS again."""
+
+    why = forms.CharField(
+        label=_("How did the owner of the number ask for it?"),
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """The old one once more is no change: whoever gave it knows it."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        new = cleaned.get("new_password1")
+        if new and new == cleaned.get("old_password"):
+            self.add_error("new_password1", _("This is the old password. Choose another one."))
+        return cleaned
+
+    def save(self, commit: bool = True) -> User:
+        """Nothing but the password: the rest may have been changed since the page was opened."""
+        self.user.set_password(self.cleaned_data["new_password1"])
+        self.user.must_change_password = False
+        self.user.save(update_fields=["password", "must_change_password"])
+        return self.user
+
+
 class RoleForm(forms.Form):
     """The role, from those that may be given."""
 
@@ -213,6 +273,10 @@ class RightsForm(forms.Form):
         self.fields["rights"] = forms.MultipleChoiceField(
             label=_("Rights"),
             required=False,
+            help_text=_(
+                "Whoever changes people sees them. Forbidding SMS and giving rights work only together"
+                " with “See people”."
+            ),
             widget=forms.CheckboxSelectMultiple,
             choices=[(right.value, right.label) for right in rights],
         )

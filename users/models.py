@@ -6,10 +6,11 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from . import refusals
+from . import phone_classes, refusals
 from .rights import STAFF, Right, Role, rights_of
 
 
@@ -64,6 +65,11 @@ class OwnField(models.Model):
         return self.label
 
 
+# Columns from which save() works out others, and those.
+FOUND_BY = {"first_name", "last_name", "email", "phone"}
+DERIVED = ("search", "phone_class")
+
+
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email, **fields)
@@ -90,9 +96,22 @@ class User(AbstractBaseUser):
     date_joined = models.DateTimeField(_("registered"), default=timezone.now)
     last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True)
 
+    # The password was made by somebody else: it opens nothing but the page where it is changed.
+    must_change_password = models.BooleanField(default=False, db_default=False)
+    # Whoever gave the first password, by which all later ones came to be (staff.py); null: not known.
+    password_from = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # Part of what sessions are signed with: one more ends them all.
+    sessions_ended = models.PositiveIntegerField(default=0, db_default=0)
+
     # E.164 or ''. Not unique: families share one; a mailing sends one SMS per phone.
     phone = models.CharField(_("phone"), max_length=16, blank=True)
     phone_confirmed_at = models.DateTimeField(null=True, blank=True)
+    # Somebody else has confirmed this number, and staff says that both have it (phone_owners.py).
+    phone_shared = models.BooleanField(default=False, db_default=False)
+    # Worked out of the phone when it is written: phone_classes.class_of(), for questions about everybody.
+    phone_class = models.CharField(max_length=8, editable=False, default="", db_default="")
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     language = models.CharField(_("language"), max_length=8, blank=True)
     city = models.CharField(_("city"), max_length=100, blank=True)
@@ -132,7 +151,10 @@ class User(AbstractBaseUser):
             # With all that a funnel asks of everybody: a million phones are counted without the rows.
             models.Index(
                 fields=["phone", "id"],
-                include=["is_active", "sms_forbidden", "phone_confirmed_at"],
+                include=[
+                    *("is_active", "sms_forbidden", "phone_confirmed_at"),
+                    *("phone_shared", "phone_class"),
+                ],
                 name="user_phone",
             ),
         ]
@@ -142,24 +164,40 @@ class User(AbstractBaseUser):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.prepare_for_saving()
+        if (fields := kwargs.get("update_fields")) is not None:
+            kwargs["update_fields"] = {*fields, *(DERIVED if FOUND_BY & set(fields) else ())}
         super().save(*args, **kwargs)
 
     def prepare_for_saving(self) -> None:
         """What save() derives; bulk_create() needs it called by hand."""
         self.email = self.email.strip().lower()
         self.search = f"{self.first_name} {self.last_name} {self.email} {self.phone}".lower()
+        self.phone_class = phone_classes.class_of(self.phone)
 
     @property
     def name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip() or self.email
 
+    def _get_session_auth_hash(self, secret: Any = None) -> str:
+        """Of the password, as Django's, and of how often all sessions were ended."""
+        of_password: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        if not self.sessions_ended:
+            return of_password
+        counted = f"{of_password}:{self.sessions_ended}"
+        return salted_hmac("users.sessions_ended", counted, secret=secret).hexdigest()
+
     @property
     def is_staff(self) -> bool:
         return self.role in STAFF
 
+    @property
+    def power(self) -> frozenset[str]:
+        """What the role and the ticks would allow, whether the person may sign in or not."""
+        return rights_of(self.role, self.rights)
+
     @cached_property
     def all_rights(self) -> frozenset[str]:
-        return rights_of(self.role, self.rights) if self.is_active else frozenset()
+        return self.power if self.is_active else frozenset()
 
     def may(self, right: Right | str) -> bool:
         return str(right) in self.all_rights
@@ -187,6 +225,21 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.group_id}"
+
+
+class PasswordLink(models.Model):
+    """A link of single use at which a person sets a password (password_links.py). Its token is shown
+    once and kept nowhere: here is only its digest.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="password_links")
+    digest = models.CharField(max_length=64, unique=True)
+    made_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    made_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)  # used, or void
+
+    def __str__(self) -> str:
+        return f"password link {self.pk}"
 
 
 class LinkSignIn(models.Model):

@@ -1,13 +1,14 @@
-"""Signing in, and the pages about oneself that everybody has: /me/, its SMS switch, the password."""
+"""Signing in, and the pages about oneself that everybody has: /me/, its SMS switch, the proof of a
+session that began with a link. Setting a password: password_views.py.
+"""
 
 from django.contrib import messages
 from django.contrib.auth import authenticate
-from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
-from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse, reverse_lazy
-from django.utils.decorators import method_decorator
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from . import confirmation, consent, link_sessions, session_ages, sign_in_limits
 from .forms import ProfileForm, ProofForm, SignInForm
-from .models import ConsentEvent, OptOut, User
+from .models import OptOut, User
 from .signed_in import SignedIn
 
 
@@ -37,16 +38,6 @@ class SignIn(LoginView):
         return reverse("dashboard" if staff else "me")
 
 
-@method_decorator(link_sessions.asks_password, name="dispatch")
-class Password(PasswordChangeView):
-    template_name = "users/password.html"
-    success_url = reverse_lazy("me")
-
-    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
-        messages.success(self.request, _("The password is changed."))
-        return super().form_valid(form)
-
-
 def me(request: SignedIn) -> HttpResponse:
     # A copy: a form writes what was typed into its instance, and the page's head shows the user.
     copy = User.objects.get(pk=request.user.pk)
@@ -65,23 +56,28 @@ def me(request: SignedIn) -> HttpResponse:
         "by_link": link_sessions.is_by_link(request),
         "opted_out": opted_out,
         "in_the_air": consent.in_the_air(copy) if opted_out else 0,
+        "by_myself": _by_themselves(request.user),
         "may_confirm": not request.user.phone_confirmed_at and confirmation.can_send(),
-        "may_switch_on": opted_out is not None and _may_switch_on(request.user),
+        "may_switch_on": _may_switch_on(request.user),
     }
     return render(request, "users/me.html", context)
 
 
 @require_POST
 def me_sms(request: SignedIn) -> HttpResponse:
-    """The person's own switch: on=yes or no. What staff has forbidden it does not lift."""
+    """The person's own switch: on=yes or no. What staff has forbidden it does not lift.
+
+    Whoever has confirmed the number speaks for it. All others speak for themselves alone: anybody can
+    write any number into their profile.
+    """
     person = request.user
     if not person.phone:
         messages.error(request, _("There is no phone here. Write it down to get SMS."))
     elif request.POST.get("on") != "yes":
-        consent.opt_out(person.phone, OptOut.Source.PERSON, user=person, by=person)
+        _switch_off(person)
         messages.success(request, _("SMS are switched off. You can switch them on again here."))
     elif _may_switch_on(person):
-        consent.opt_in(person.phone, OptOut.Source.PERSON, user=person, by=person)
+        _switch_on(person)
         messages.success(request, _("SMS are switched on."))
     else:
         messages.error(
@@ -120,12 +116,29 @@ def _opt_out_of(person: User) -> OptOut | None:
     return OptOut.objects.filter(phone=person.phone).first() if person.phone else None
 
 
+def _by_themselves(person: User) -> bool:
+    """SMS are forbidden, and it was the person who said so."""
+    return person.sms_forbidden and person.sms_forbidden_by_id == person.pk
+
+
 def _may_switch_on(person: User) -> bool:
-    """A number that somebody else has switched off is only theirs who have shown that they hold it:
-    anybody can write any number into their profile.
+    """A number that was switched off is switched on by whoever has confirmed it; what staff has
+    forbidden, by staff.
     """
+    if person.sms_forbidden and not _by_themselves(person):
+        return False
+    return bool(person.phone_confirmed_at) or _opt_out_of(person) is None
+
+
+def _switch_off(person: User) -> None:
     if person.phone_confirmed_at:
-        return True
-    offs = ConsentEvent.objects.filter(phone=person.phone, kind=ConsentEvent.Kind.OPTED_OUT)
-    last = offs.order_by("-id").first()
-    return last is not None and last.by_id == person.pk
+        consent.opt_out(person.phone, OptOut.Source.PERSON, user=person, by=person)
+    else:
+        consent.forbid(person, by=person)
+
+
+def _switch_on(person: User) -> None:
+    if _by_themselves(person):
+        consent.allow(person, by=person)
+    if person.phone_confirmed_at:
+        consent.opt_in(person.phone, OptOut.Source.PERSON, user=person, by=person)

@@ -3,13 +3,13 @@ service tells of it is the business of integrations; this room is given phones a
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Min, Q
+from django.db.models import Q
 
-from . import consent, refusals
+from . import consent, phone_owners, refusals
 from .models import OptOut, Reply, User
 
 SHOWN = 20  # on a person's page
@@ -36,7 +36,7 @@ def keep(written: Sequence[Written]) -> set[str]:
     fresh = _fresh(written)
     if not fresh:
         return set()
-    people = _first_with({each.phone for each in fresh})
+    people = phone_owners.first_with({each.phone for each in fresh})
     Reply.objects.bulk_create(
         [
             Reply(
@@ -69,12 +69,6 @@ def _fresh(written: Sequence[Written]) -> list[Written]:
     told = {each.key: each for each in reversed(written) if E164.fullmatch(each.phone)}
     known = set(Reply.objects.filter(key__in=told).values_list("key", flat=True)) if told else set()
     return [each for key, each in reversed(told.items()) if key not in known]
-
-
-def _first_with(phones: Collection[str]) -> dict[str, int]:
-    """Of several people with one phone, the one who has been here longest."""
-    rows = User.objects.filter(phone__in=phones).order_by().values_list("phone")
-    return dict(rows.annotate(first=Min("id")))
 
 
 def _obey(fresh: Sequence[Written], people: dict[str, int]) -> None:

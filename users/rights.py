@@ -41,7 +41,8 @@ def rights_of(role: str, ticked: list[str]) -> frozenset[str]:
     """What a person of this role, with these rights ticked, may do.
 
     The owner may do everything; an administrator everything but the account, unless ticked; an
-    employee only what is ticked, and never the account; a student nothing.
+    employee only what is ticked, and never the account; a student nothing. Whoever changes people
+    sees them.
     """
     every = frozenset(Right.values)
     match role:
@@ -50,20 +51,23 @@ def rights_of(role: str, ticked: list[str]) -> frozenset[str]:
         case Role.ADMINISTRATOR:
             return (every - {Right.ACCOUNT}) | (every & frozenset(ticked))
         case Role.EMPLOYEE:
-            return (every & frozenset(ticked)) - {Right.ACCOUNT}
+            had = (every & frozenset(ticked)) - {Right.ACCOUNT}
+            return had | {Right.SEE_PEOPLE} if Right.EDIT_PEOPLE in had else had
         case _:
             return frozenset()
 
 
-def needs(right: Right) -> Callable[[V], V]:
-    """A view for those who have the right; 403 for others. Strangers never come this far:
-    LoginRequiredMiddleware sends them to sign in first.
+def needs(*rights: Right) -> Callable[[V], V]:
+    """A view for those who have all these rights; 403 for others, whatever they ask for: nobody learns
+    from the answer who there is. Strangers never come this far: LoginRequiredMiddleware sends them to
+    sign in first.
     """
 
     def decorate(view: V) -> V:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if not request.user.is_authenticated or not request.user.may(right):
+            person = request.user
+            if not person.is_authenticated or not all(person.may(right) for right in rights):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 

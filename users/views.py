@@ -3,7 +3,6 @@ staff.py's to say; groups are in group_views.py, signing in and one's own page i
 """
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,12 +13,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
-from . import arrivals, consent, finding, own_fields, staff
-from .forms import PersonForm, RightsForm, RoleForm
+from . import arrivals, consent, finding, own_fields, phone_owners, staff
+from .forms import OptInForm, PersonForm, RightsForm, RoleForm
 from .models import Group, OptOut, User, audit
+from .password_links import Made
 from .replies import replies_of
 from .rights import Right, Role, needs
 from .signed_in import SignedIn
+from .staff import Act
 
 HISTORY = 20  # lines of the consent book on a person's page
 
@@ -64,7 +65,10 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         if rights
         else None,
         "may_edit": staff.may_edit(by, shown),
+        "may_forbid": staff.may(by, Act.FORBID, shown),
         "may_see_to_access": staff.may_see_to_access(by, shown),
+        "others": phone_owners.others_of(shown),
+        "opt_in_form": OptInForm(),
     }
     return render(request, "users/person.html", context)
 
@@ -86,9 +90,7 @@ def person_new(request: SignedIn) -> HttpResponse:
 
 @needs(Right.EDIT_PEOPLE)
 def person_edit(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(User, pk=pk)
-    if not staff.may_edit(request.user, shown):
-        raise PermissionDenied
+    shown = _found(request, pk, Act.EDIT)
     form = PersonForm(request.POST or None, instance=shown)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
@@ -103,9 +105,9 @@ def person_edit(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.FORBID_SMS)
+@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
 def person_forbid(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(User, pk=pk)
+    shown = _found(request, pk, Act.FORBID)
     with transaction.atomic():
         consent.forbid(shown, request.user)
         audit(request.user, "sms_forbidden", f"user {pk}")
@@ -114,9 +116,9 @@ def person_forbid(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.FORBID_SMS)
+@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
 def person_allow(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(User, pk=pk)
+    shown = _found(request, pk, Act.FORBID)
     with transaction.atomic():
         consent.allow(shown, request.user)
         audit(request.user, "sms_allowed", f"user {pk}")
@@ -125,28 +127,62 @@ def person_allow(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.GRANT_RIGHTS)
+@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
+def person_opt_in(request: SignedIn, pk: int) -> HttpResponse:
+    """The owner of the number has asked for SMS again; how, is written down."""
+    shown, form = _found(request, pk, Act.FORBID), OptInForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Write down how the owner of the number asked for SMS."))
+    elif shown.phone:
+        with transaction.atomic():
+            consent.opt_in(shown.phone, OptOut.Source.STAFF, user=shown, by=request.user)
+            audit(request.user, "opted_in", f"user {pk}", why=form.cleaned_data["why"])
+        messages.success(request, _("SMS go to this number again."))
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.EDIT_PEOPLE)
+def person_share_phone(request: SignedIn, pk: int) -> HttpResponse:
+    """The person and whoever has confirmed the number both have it, a family for instance."""
+    shown = _found(request, pk, Act.EDIT)
+    if phone_owners.share(shown, request.user):
+        messages.success(request, _("Saved: SMS for %(name)s go there too.") % {"name": shown.name})
+    return redirect("person", pk)
+
+
+@require_POST
+@never_cache
+@needs(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
 def person_role(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(User, pk=pk)
     form = RoleForm(request.POST, roles=staff.roles_for(request.user, shown))
     if not form.is_valid():
         raise staff.NotAllowed(_("You may not give this role to this person."))
-    staff.change_role(shown, Role(form.cleaned_data["role"]), request.user)
-    messages.success(request, _("Saved."))
-    return redirect("person", pk)
+    link = staff.change_role(shown, Role(form.cleaned_data["role"]), request.user)
+    return _after_change(request, shown, link)
 
 
 @require_POST
-@needs(Right.GRANT_RIGHTS)
+@never_cache
+@needs(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
 def person_rights(request: SignedIn, pk: int) -> HttpResponse:
     """The tick list of one person."""
     shown = get_object_or_404(User, pk=pk)
     form = RightsForm(request.POST, rights=staff.rights_for(request.user, shown))
     if not form.is_valid():
         raise staff.NotAllowed(_("You may not give these rights to this person."))
-    staff.change_rights(shown, form.cleaned_data["rights"], request.user)
-    messages.success(request, _("Saved."))
-    return redirect("person", pk)
+    link = staff.change_rights(shown, form.cleaned_data["rights"], request.user)
+    return _after_change(request, shown, link)
+
+
+def _after_change(request: SignedIn, shown: User, link: Made | None) -> HttpResponse:
+    """Whoever has risen gets a link; it is in this answer only."""
+    if link is None:
+        messages.success(request, _("Saved."))
+        return redirect("person", shown.pk)
+    context = {"person": shown, "link": link, "risen": True}
+    return render(request, "users/password_link.html", context)
 
 
 @require_POST
@@ -162,9 +198,7 @@ def person_access(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Right.EDIT_PEOPLE)
 def person_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
     """The links of SMS that have been sent to this person no longer sign in."""
-    shown = get_object_or_404(User, pk=pk)
-    if not staff.may_edit(request.user, shown):
-        raise PermissionDenied
+    shown = _found(request, pk, Act.REVOKE)
     if request.method != "POST":
         context = {"person": shown, "back": reverse("person", args=[pk])}
         return render(request, "users/person_revoke_links.html", context)
@@ -185,3 +219,20 @@ def person_password(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(User, pk=pk)
     password = staff.give_password(shown, request.user)
     return render(request, "users/password_given.html", {"person": shown, "password": password})
+
+
+@require_POST
+@never_cache
+@needs(Right.EDIT_PEOPLE)
+def person_password_link(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(User, pk=pk)
+    link = staff.give_link(shown, request.user)
+    return render(request, "users/password_link.html", {"person": shown, "link": link})
+
+
+def _found(request: SignedIn, pk: int, act: Act) -> User:
+    """404, or 403 for whoever may not do this to the person."""
+    shown = get_object_or_404(User, pk=pk)
+    if not staff.may(request.user, act, shown):
+        raise staff.NotAllowed(_("You may not do this to this person."))
+    return shown

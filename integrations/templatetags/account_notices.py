@@ -5,9 +5,11 @@ a balance that runs out, a clock that is wrong. What managers see of it is templ
 from typing import Any
 
 from django import template
+from django.conf import settings
 
 from integrations import router
 from integrations.standing import title_of
+from users import public_password
 from users.models import User
 from users.rights import Right
 
@@ -16,7 +18,7 @@ register = template.Library()
 
 @register.inclusion_tag("integrations/notices.html", takes_context=True)
 def account_notices(context: dict[str, Any], *, resting: bool = True) -> dict[str, Any]:
-    """One query, and a second one while the first service rests. None at all for everybody else, nor
+    """One query, a second one while the first service rests, and one where others can reach us. None at all for everybody else, nor
     on pages of errors, which may have no user and no database.
     """
     user = context.get("user")
@@ -25,7 +27,10 @@ def account_notices(context: dict[str, Any], *, resting: bool = True) -> dict[st
     accounts = router.connected()
     sender = router.sender_of(accounts)
     down = [each for each in accounts if router.rests(each)] if resting else []
+    public = public_password.people() if settings.REACHABLE else []
     return {
+        "public": [each.email for each in public],
+        "user": user,
         "down": [(title_of(each), each) for each in down],
         "wrong_clock": [(title_of(each), each) for each in accounts if each.clock_off is not None],
         "low": [(title_of(each), each) for each in accounts if each.balance_is_low],

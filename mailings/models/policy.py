@@ -4,9 +4,11 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+CODES_A_DAY = 500
 
 
 class Policy(models.Model):
@@ -24,6 +26,13 @@ class Policy(models.Model):
     quiet_until = models.TimeField(null=True, blank=True)
     # So late a set time is still sent at; later the mailing is held and asks.
     grace_minutes = models.PositiveSmallIntegerField(default=60)
+    # Where SMS and codes go: two letters each; empty: every country (reach.py).
+    sms_countries = models.JSONField(
+        default=list, blank=True, db_default=Value([], models.JSONField())
+    )
+    mobile_only = models.BooleanField(default=False, db_default=False)
+    # Codes that confirm a phone: no more than so many in 24 hours.
+    codes_a_day = models.PositiveIntegerField(default=CODES_A_DAY, db_default=CODES_A_DAY)
     # Sign-in links handed over before this moment no longer sign in, whatever the mailing.
     sign_in_revoked_at = models.DateTimeField(null=True, blank=True)
     # The page behind a sign-in link never posts itself, not even on a phone in a hand.

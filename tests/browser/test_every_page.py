@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -17,7 +18,7 @@ from mailings.models import Dispatch, Mailing, Message, SavedText
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
-from users import consent
+from users import consent, public_password, staff
 from users.models import Group, OwnField, Reply, Segment, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -42,6 +43,7 @@ NO_PAGES = {
     "sign-in-by-link",
     "short-link",
     "mailing-clicks",
+    "set-password",  # below: it takes a link
 }
 PUBLIC = ["sign-in"]
 STUDENT = ["me", "me-phone", "my-messages", "password"]
@@ -73,7 +75,7 @@ NOTIFICATIONS = [
 ]
 OWNER = [
     *("integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"),
-    "sending-settings",
+    *("sending-settings", "demo-people"),
 ]
 AWAITING = ["dashboard", "mailings", "mailing", "mailing-launch", "mailing-test"]
 CONNECTED = ["integration", "integration-disconnect", "integration-address"]
@@ -183,6 +185,11 @@ def _segment() -> Segment:
 
 def test_before_signing_in(look: Callable[..., None]) -> None:
     look(None, [*addresses(PUBLIC), "/sign-in/?next=/people/"])
+
+
+def test_for_whoever_sets_a_password(look: Callable[..., None], olga: User, ivan: User) -> None:
+    path = urlsplit(staff.give_link(ivan, olga).address).path
+    look(None, [path])
 
 
 def test_for_a_student(look: Callable[..., None], things: dict[str, Any]) -> None:
@@ -327,13 +334,17 @@ def test_for_the_owner(look: Callable[..., None], things: dict[str, Any]) -> Non
 
 
 def test_for_the_owner_while_a_service_is_down_and_money_runs_out(
-    look: Callable[..., None], things: dict[str, Any]
+    look: Callable[..., None], things: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Else the forms of services would wait until the made-up people are gone.
+    monkeypatch.setattr(public_password, "people", list)
     smsc = people.smsc(balance=120, warn_below=500, balance_at=timezone.now())
     people.twilio(balance=5, warn_below=10, balance_currency="USD", balance_at=timezone.now())
     router.set_fallback(True, None)
     router.rest(smsc.id, Reason.NO_MONEY, "smsc:error 3")
     person = User.objects.get(pk=things["person"])
+    person.phone, person.phone_confirmed_at = "+79980001212", None  # the owner's
+    person.save()
     Reply.objects.create(
         user=person, phone=person.phone, text="thanks " * 40, at=timezone.now(), provider="smsc"
     )

@@ -1,7 +1,7 @@
 """The funnel: who gets it, who does not and why; and that preparation then does the very same."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -270,7 +270,8 @@ def test_a_sample_is_somebody_who_would_get_it(db: None) -> None:
 class Anyone(NamedTuple):
     phone: str
     active: bool
-    confirmed: bool
+    confirmed: datetime | None
+    shared: bool
     forbidden: bool
     name: str
     city: str
@@ -292,7 +293,8 @@ ANYONE = st.builds(
     Anyone,
     phone=st.sampled_from(["", "8998", *PHONES]),
     active=st.sampled_from([True, True, True, False]),
-    confirmed=st.booleans(),
+    confirmed=st.sampled_from([None, None, CONFIRMED, CONFIRMED + timedelta(days=1)]),
+    shared=st.sampled_from([False, False, True]),
     forbidden=st.sampled_from([False, False, True]),
     name=st.sampled_from(["", "Vera"]),
     city=st.sampled_from(["Kazan", "Tver"]),
@@ -372,7 +374,8 @@ def _world(everybody: list[Anyone], out: str, plan: Plan) -> Mailing:
             city=each.city,
             phone=each.phone,
             is_active=each.active,
-            phone_confirmed_at=CONFIRMED if each.confirmed else None,
+            phone_confirmed_at=each.confirmed,
+            phone_shared=each.shared,
             sms_forbidden=each.forbidden,
         )
         for number, each in enumerate(everybody)

@@ -66,6 +66,9 @@ def test_before_anything_is_saved_the_defaults_stand_there(as_: As, olga: User) 
         "early_hours": 3,
         "grace_minutes": 60,
         "one_tap": False,
+        "sms_countries": "",
+        "mobile_only": False,
+        "codes_a_day": 500,
     }
 
 

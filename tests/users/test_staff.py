@@ -88,21 +88,32 @@ def test_it_lets_nobody_give_a_right_that_they_lack(egor: User, maria: User) -> 
     assert User.objects.get(pk=egor.pk).rights == [Right.SEE_PEOPLE]
 
 
-def test_it_leaves_rights_alone_that_are_not_ones_own_to_give(maria: User) -> None:
+def test_it_leaves_people_of_more_rights_alone(maria: User) -> None:
     granter = people.person("gleb", role=Role.EMPLOYEE, rights=GRANTER)
     had = set(maria.rights)
-    staff.change_rights(maria, [], granter)
-    assert set(User.objects.get(pk=maria.pk).rights) == had - set(GRANTER)
+    assert staff.rights_for(granter, maria) == []
+    staff.change_rights(maria, had, granter)
+    with pytest.raises(staff.NotAllowed):
+        staff.change_rights(maria, [*had, Right.GRANT_RIGHTS], granter)
+    assert set(User.objects.get(pk=maria.pk).rights) == had
+
+
+def test_it_leaves_rights_alone_that_are_not_ones_own_to_give(anton: User, egor: User) -> None:
+    """An administrator ticks all but the account, which an old row may still have."""
+    User.objects.filter(pk=egor.pk).update(rights=["account", "see_people"])
+    staff.change_rights(egor, [], anton)
+    assert User.objects.get(pk=egor.pk).rights == ["account"]
 
 
 def test_it_writes_down_which_rights_were_given_and_taken(olga: User, maria: User) -> None:
     kept = [right for right in maria.rights if right != Right.SEE_PEOPLE]
     staff.change_rights(maria, [*kept, Right.GRANT_RIGHTS], olga)
-    event = AuditEvent.objects.get()
+    event, link = AuditEvent.objects.order_by("id")
     assert (event.by, event.what) == (olga, "rights_changed")
     assert event.details == {"given": ["grant_rights"], "taken": ["see_people"]}
+    assert (link.by, link.what) == (olga, "password_link_made")
     staff.change_rights(maria, [*kept, Right.GRANT_RIGHTS], olga)
-    assert AuditEvent.objects.count() == 1  # nothing changed, nothing written
+    assert AuditEvent.objects.count() == 2  # nothing changed, nothing written
 
 
 def test_it_never_loses_the_last_owner(olga: User) -> None:

@@ -11,10 +11,16 @@ class Command(BaseCommand):
     help = "Fills an empty database with a made-up school: people, groups, finished mailings."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        if not demo_school.build():
+        password = demo_school.build()
+        if not password:
             self.stdout.write("There are people already: nothing was changed.")
             return
         self.stdout.write("\n  A demo school with made-up people. Sign in with the password")
-        self.stdout.write(f"  {demo_school.PASSWORD} as")
+        self.stdout.write(f"  {password} as")
         for email in demo_school.SIGN_INS:
             self.stdout.write(f"    {email}")
+        if password != demo_school.PASSWORD:
+            self.stdout.write(
+                "  Others can reach smsmail, so the password is random: it is shown only now."
+            )
+        self.stdout.write("  Without made-up people: start with DEMO=no and an empty DATA_DIR.")

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from mailings.demo_school import PASSWORD, SIGN_INS
+from users import public_password
 from users.models import User
 
 WEB = (
@@ -29,6 +29,12 @@ WEB = (
 WORKER = (sys.executable, "manage.py", "runworker")
 # The worker may wait for a lot under way (runworker.py).
 PATIENCE = settings.LOT_DEADLINE + settings.READ_TIMEOUT + 5
+
+
+NOT_FROM_ELSEWHERE = (
+    "This password is public, and others can reach smsmail: from elsewhere it opens nothing. Set another:\n"
+    "  .venv/bin/python manage.py owner owner@example.com"
+)
 
 
 class Command(BaseCommand):
@@ -46,13 +52,25 @@ class Command(BaseCommand):
     def make_ready(self) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         if settings.EMBEDDED and not User.objects.exists():
-            self.say("First start: making a demo school ...")
-            call_command("demo_school", stdout=self.stdout)
+            self.first_start()
         elif settings.EMBEDDED:
             self.say("Everything is as you left it: sign in with the same e-mail and password.")
-            if User.objects.filter(email=SIGN_INS[0]).exists():
-                self.say(f"The demo school's: {', '.join(SIGN_INS)}; {PASSWORD}, unless changed.")
+            public = [person.email for person in public_password.people()]
+            if public:
+                self.say(f"The demo school's: {', '.join(public)}; {public_password.PASSWORD}")
+            if public and settings.REACHABLE:
+                self.say(NOT_FROM_ELSEWHERE)
         self.say(f"\n  smsmail is at {settings.PUBLIC_URL}/  (Ctrl-C ends it)\n")
+
+    def first_start(self) -> None:
+        if settings.DEMO:
+            self.say("First start: making a demo school ...")
+            call_command("demo_school", stdout=self.stdout)
+        else:
+            self.say(
+                "First start: an empty school. Its owner, with a password printed once, is made by"
+            )
+            self.say("  .venv/bin/python manage.py owner you@example.com")
 
     def say(self, line: str) -> None:
         self.stdout.write(line)

@@ -7,7 +7,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils import timezone
 
+from users import password_links
 from users.models import User, audit
 from users.rights import Role
 
@@ -30,6 +32,10 @@ class Command(BaseCommand):
         owner.role = Role.OWNER
         owner.is_active = True
         owner.set_password(password)
+        owner.must_change_password, owner.password_from = False, None
+        owner.sessions_ended += 1
+        owner.links_revoked_at = timezone.now()
         owner.save()
+        password_links.close_all(owner)
         audit(None, "owner_made", f"person {owner.id}")
         self.stdout.write(f"{email} is an owner. The password, to be changed soon: {password}")

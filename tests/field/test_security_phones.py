@@ -1,0 +1,354 @@
+"""Other people's phones: what a signed-in student did with a number of somebody else (security.md, S1
+and S2), step by step, and the neighbours of it. Nobody but whoever has confirmed a number speaks for it.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from integrations.reasons import Reason
+from mailings import audience, funnel, lifecycle, notifications, prepare, watch
+from mailings.models import Mailing, Message
+from tests import people
+from tests.mailings import ground
+from users import consent, phone_owners
+from users.models import ConsentEvent, Group, OptOut, Reply, User
+from users.replies import Written, keep
+from users.rights import Right, Role
+
+As = Callable[[User], Client]
+pytestmark = pytest.mark.django_db
+VICTIMS, OWN = "+79980000051", "+79980000052"
+
+
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture
+def attacker() -> User:
+    """Here before the victim: the lower id."""
+    return people.person("mallory", phone=OWN, role=Role.STUDENT)
+
+
+@pytest.fixture
+def victim(attacker: User) -> User:
+    return people.person("vera", phone=VICTIMS, phone_confirmed_at=timezone.now())
+
+
+def writes(client: Client, phone: str, **fields: str) -> Any:
+    form = {"first_name": "Mallory", "language": "", "time_zone": "", "phone": phone} | fields
+    return client.post("/me/", form)
+
+
+def claims(person: User, phone: str = VICTIMS) -> None:
+    User.objects.filter(pk=person.pk).update(phone=phone, phone_confirmed_at=None)
+    person.refresh_from_db()
+
+
+def prepared(mailing: Mailing, by: User) -> dict[str, tuple[str, str]]:
+    """By whose name: what became of them. In small chunks, so that one does not see the next."""
+    lifecycle.launch(mailing, by=by)
+    while prepare.prepare_some(mailing.id):
+        pass
+    rows = Message.objects.filter(mailing=mailing).select_related("user")
+    return {str(row.user): (row.phone if not row.reason else "", row.reason) for row in rows}
+
+
+# --- whose will ----------------------------------------------------------------------------------
+def test_a_student_cannot_switch_somebody_elses_number_off(
+    as_: As, attacker: User, victim: User
+) -> None:
+    client = as_(attacker)
+    writes(client, VICTIMS)
+    client.post("/me/sms/", {"on": "no"})
+    writes(client, OWN)
+    assert not OptOut.objects.exists()
+    assert not consent.refuses(victim, VICTIMS)
+    assert not consent.phone_refuses(VICTIMS)
+    # What was said for oneself holds for oneself, at whatever number.
+    attacker.refresh_from_db()
+    assert attacker.sms_forbidden
+    assert attacker.sms_forbidden_by == attacker
+    assert ConsentEvent.objects.get().user == attacker
+
+
+def test_nor_one_that_nobody_has_confirmed(as_: As, attacker: User, ivan: User) -> None:
+    client = as_(attacker)
+    writes(client, ivan.phone)
+    client.post("/me/sms/", {"on": "no"})
+    assert not OptOut.objects.exists()
+    assert not User.objects.get(pk=ivan.pk).sms_forbidden
+
+
+def test_while_it_is_claimed_the_claimants_no_is_not_the_holders(
+    as_: As, attacker: User, victim: User
+) -> None:
+    client = as_(attacker)
+    writes(client, VICTIMS)
+    client.post("/me/sms/", {"on": "no"})
+    assert not consent.phone_refuses(VICTIMS)
+    assert set(audience.receivers(ground.draft())) == {victim}
+
+
+def test_nor_switch_it_on_against_its_holder(as_: As, attacker: User, victim: User) -> None:
+    consent.opt_out(VICTIMS, OptOut.Source.PERSON, user=victim, by=victim)
+    client = as_(attacker)
+    writes(client, VICTIMS)
+    for on in ("no", "yes"):
+        client.post("/me/sms/", {"on": on})
+    assert OptOut.objects.get().phone == VICTIMS
+
+
+def test_a_person_may_always_refuse_for_themselves_and_come_back(as_: As, attacker: User) -> None:
+    client = as_(attacker)
+    assert "It holds for you alone" in client.get("/me/").content.decode()
+    client.post("/me/sms/", {"on": "no"})
+    assert audience.receivers(ground.draft()).count() == 0
+    page = client.get("/me/").content.decode()
+    assert "You have switched SMS off" in page
+    assert "Switch SMS on" in page
+    client.post("/me/sms/", {"on": "yes"})
+    assert set(audience.receivers(ground.draft())) == {attacker}
+
+
+def test_staff_lifts_an_opt_out_with_a_reason_only(as_: As, maria: User, ivan: User) -> None:
+    consent.opt_out(ivan.phone, OptOut.Source.REPLY)
+    path = f"/people/{ivan.pk}/opt-in/"
+    page = as_(maria).post(path, {"why": " "}, follow=True)
+    assert "Write down how the owner" in page.content.decode()
+    assert OptOut.objects.exists()
+    as_(maria).post(path, {"why": "called from the number on Monday"})
+    assert not OptOut.objects.exists()
+    event = ConsentEvent.objects.order_by("id").last()
+    assert event is not None
+    assert (event.kind, event.by, event.source) == ("opted_in", maria, "staff")
+
+
+def test_a_reply_is_the_holders(attacker: User, victim: User) -> None:
+    claims(attacker)
+    keep([Written("k1", VICTIMS, "Thank you", timezone.now(), "smsc")])
+    assert Reply.objects.get().user == victim
+
+
+# --- who gets it ---------------------------------------------------------------------------------
+def test_the_holder_gets_the_mailing_with_their_own_name(
+    as_: As, attacker: User, victim: User, olga: User
+) -> None:
+    people.simulator()
+    writes(as_(attacker), VICTIMS)
+    mailing = ground.draft(text="Hello {first_name}")
+    assert set(audience.receivers(mailing)) == {victim}
+    assert set(audience.left_out(mailing, Reason.SAME_PHONE)) == {attacker}
+    said = funnel.count(mailing)
+    assert (said.will_receive, said.excluded[Reason.SAME_PHONE]) == (1, 1)
+    became = prepared(mailing, olga)
+    assert became["Vera"] == (VICTIMS, "")
+    assert became["Mallory"] == ("", Reason.SAME_PHONE)
+    assert Message.objects.get(mailing=mailing, key=VICTIMS).text == "Hello Vera"
+
+
+def test_not_even_where_the_holder_is_not_meant(attacker: User, victim: User, olga: User) -> None:
+    """A mailing to a group: nothing of the claimant's goes to the holder's phone."""
+    people.simulator()
+    claims(attacker)
+    group = Group.objects.create(name="Evening")
+    attacker.groups.add(group)
+    mailing = ground.draft(everyone=False)
+    mailing.groups.add(group)
+    said = funnel.count(mailing)
+    assert (said.total, said.will_receive, said.excluded) == (1, 0, {Reason.SAME_PHONE: 1})
+    assert audience.sample(mailing) is None
+
+
+@pytest.mark.parametrize("fields", [{"sms_forbidden": True}, {"first_name": ""}])
+def test_a_holder_who_gets_none_is_not_stood_in_for(
+    attacker: User, victim: User, olga: User, fields: dict[str, Any]
+) -> None:
+    people.simulator()
+    claims(attacker)
+    User.objects.filter(pk=victim.pk).update(**fields)
+    people.person("zoya", phone="+79980000077")
+    mailing = ground.draft(text="{first_name}")
+    assert attacker not in audience.receivers(mailing)
+    became = prepared(mailing, olga)
+    assert became["Mallory"] == ("", Reason.SAME_PHONE)
+    assert not Message.objects.filter(mailing=mailing, key=VICTIMS).exists()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_of_several_who_have_confirmed_it_the_last_gets_it(
+    chunk: int, olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.simulator()
+    monkeypatch.setattr(prepare, "CHUNK", chunk)
+    now = timezone.now()
+    for name, ago in (("first", 30), ("second", 1), ("third", 20)):
+        people.person(name, phone=VICTIMS, phone_confirmed_at=now - timedelta(days=ago))
+    people.person("claimant", phone=VICTIMS)
+    mailing = ground.draft(text="Hello {first_name}")
+    said = funnel.count(mailing)
+    assert (said.will_receive, said.excluded[Reason.SAME_PHONE]) == (1, 3)
+    became = prepared(mailing, olga)
+    assert became["Second"] == (VICTIMS, "")
+    assert [became[name] for name in ("First", "Third", "Claimant")] == [("", "same_phone")] * 3
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_among_those_who_have_not_confirmed_it_the_first_gets_it(olga: User) -> None:
+    people.simulator()
+    one, _other = (people.person(name, phone=VICTIMS) for name in ("one", "other"))
+    mailing = ground.draft()
+    assert set(audience.receivers(mailing)) == {one}
+    assert prepared(mailing, olga)["One"] == (VICTIMS, "")
+
+
+def test_who_may_not_sign_in_holds_nothing(attacker: User, victim: User) -> None:
+    """A number goes on to somebody else; the account of before was closed."""
+    claims(attacker)
+    User.objects.filter(pk=victim.pk).update(is_active=False)
+    assert set(audience.receivers(ground.draft())) == {attacker}
+
+
+def test_a_mailing_on_entry_does_the_same(attacker: User, victim: User) -> None:
+    people.simulator()
+    claims(attacker)
+    watching = ground.watching(everyone=True)
+    while watch.watch_due():
+        pass
+    rows = Message.objects.filter(mailing=watching).values_list("user__first_name", "reason")
+    assert dict(rows) == {"Mallory": "same_phone", "Vera": ""}
+
+
+def test_no_event_of_theirs_goes_there_but_the_code_does(attacker: User, victim: User) -> None:
+    people.simulator()
+    claims(attacker)
+    ground_event = Mailing.objects.create(
+        kind=Mailing.Kind.NOTIFICATION, name="Paid", event="paid", text="Paid", state="sending"
+    )
+    from mailings.models import Counters
+
+    Counters.objects.create(mailing=ground_event)
+    assert notifications.raise_event("paid", attacker, key="1").reason == Reason.SAME_PHONE
+    assert notifications.raise_event("paid", victim, key="2").became == "sent"
+    assert notifications.send_code(attacker, "ab" * 8) == ""
+
+
+def test_whoever_confirms_it_too_gets_it_too(attacker: User, victim: User) -> None:
+    claims(attacker)
+    User.objects.filter(pk=attacker.pk).update(phone_confirmed_at=timezone.now())
+    assert not phone_owners.only_claims(attacker)
+    assert set(audience.receivers(ground.draft())) == {attacker}  # confirmed last
+
+
+# --- what staff sees and says --------------------------------------------------------------------
+def test_both_pages_show_the_conflict(as_: As, attacker: User, victim: User, maria: User) -> None:
+    claims(attacker)
+    theirs = as_(maria).get(f"/people/{attacker.pk}/").content.decode()
+    assert "Somebody else has confirmed this number: Vera" in theirs
+    holders = as_(maria).get(f"/people/{victim.pk}/").content.decode()
+    assert "Mallory has written down this number too" in holders
+
+
+def test_the_own_page_tells_a_claimant_nothing_of_the_holder(
+    as_: As, attacker: User, victim: User
+) -> None:
+    client = as_(attacker)
+    writes(client, VICTIMS)
+    page = client.get("/me/").content.decode()
+    assert "Vera" not in page
+    assert "Somebody else" not in page
+
+
+def test_staff_says_that_both_have_it_and_a_new_number_is_asked_about_anew(
+    as_: As, attacker: User, victim: User, maria: User, olga: User
+) -> None:
+    people.simulator()
+    claims(attacker)
+    group = Group.objects.create(name="Evening")
+    attacker.groups.add(group)
+    alone = ground.draft(everyone=False)
+    alone.groups.add(group)
+    assert as_(maria).post(f"/people/{attacker.pk}/share-phone/").status_code == 302
+    assert set(audience.receivers(alone)) == {attacker}
+    both = ground.draft()
+    assert set(audience.receivers(both)) == {victim}
+    assert prepared(both, olga)["Vera"] == (VICTIMS, "")
+    other = people.person("zoya", phone="+79980000077", phone_confirmed_at=timezone.now())
+    writes(as_(attacker), other.phone)
+    attacker.refresh_from_db()
+    assert phone_owners.only_claims(attacker)
+
+
+# --- numbers that cost -----------------------------------------------------------------------------
+DEAR = {
+    "Iridium": "+8816 1234 5678".replace(" ", ""),
+    "Inmarsat": "+870773123456",
+    "networks of ships": "+8821612345678",
+    "networks of machines": "+883510012345678",
+    "Ascension": "+24762889",
+    "premium, US": "+19005550123",
+    "premium, Russia": "+78091234567",
+    "freephone, Russia": "+78001234567",
+    "personal, UK": "+447012345678",
+    "shared cost, UK": "+448712345678",
+    "premium of the world": "+979123456789",
+}
+
+
+@pytest.mark.parametrize("phone", DEAR.values(), ids=DEAR)
+def test_nobody_may_have_a_number_that_costs_like_a_satellite(
+    as_: As, attacker: User, phone: str
+) -> None:
+    page = writes(as_(attacker), phone)
+    assert page.status_code == 200
+    assert page.context["form"].errors["phone"]
+    attacker.refresh_from_db()
+    assert attacker.phone == OWN
+
+
+@pytest.mark.parametrize("phone", DEAR.values(), ids=DEAR)
+def test_and_where_it_stands_already_nothing_goes_there(phone: str, maria: User) -> None:
+    people.simulator()
+    person = people.person("sailor", phone=phone)
+    said = funnel.count(ground.draft())
+    assert said.excluded[Reason.NOT_SERVED] == 1
+    assert "satellite" in str(Reason.NOT_SERVED.about.advice).lower()
+    assert "such numbers" in notifications.send_code(person, "ab" * 8)
+    assert Message.objects.get(user=person).reason == Reason.NOT_SERVED
+    with pytest.raises(notifications.NotSent):
+        notifications.send_test(ground.draft(), maria, maria, phone)
+
+
+def test_the_owner_names_the_countries(as_: As, olga: User, maria: User) -> None:
+    people.simulator()
+    there = {
+        "ru": "+79031234567",
+        "kz": "+77012345678",
+        "uz": "+998901234567",
+        "moscow": "+74951234567",
+    }
+    for name, phone in there.items():
+        people.person(name, phone=phone)
+    assert funnel.count(ground.draft()).will_receive == 4
+    form = {"countdown": 0, "early_hours": 3, "grace_minutes": 60, "codes_a_day": 7}
+    wrong = as_(olga).post("/settings/sending/", form | {"sms_countries": "RU, ZZ"})
+    assert "ZZ" in str(wrong.context["form"].errors["sms_countries"])
+    as_(olga).post("/settings/sending/", form | {"sms_countries": "ru; KZ", "mobile_only": "on"})
+    got = audience.receivers(ground.draft()).values_list("first_name", flat=True)
+    assert set(got) == {"Ru", "Kz"}
+    uz = User.objects.get(first_name="Uz")
+    assert notifications.send_code(uz, "ab" * 8)
+    page = as_(olga).get("/settings/sending/").content.decode()
+    assert 'value="KZ, RU"' in page
+    assert 'value="7"' in page
+
+
+def test_a_manager_without_the_right_does_not_see_the_settings(as_: As, maria: User) -> None:
+    assert not maria.may(Right.ACCOUNT)
+    assert as_(maria).get("/settings/sending/").status_code == 403

@@ -1,0 +1,41 @@
+"""What kind of number a phone is, and of which country. Pure: no database, no network."""
+
+import phonenumbers
+
+# Numbers that cost like satellites or are answered by nobody, whatever their country's plan calls
+# them: the world's own codes (Inmarsat, Iridium, Thuraya, networks at sea and in the air, premium and
+# freephone), and Ascension, which is reached by satellite only.
+FAR_CODES = frozenset({247, 800, 808, 870, 878, 881, 882, 883, 888, 979})
+COUNTRIES = frozenset(phonenumbers.SUPPORTED_REGIONS)
+_Type = phonenumbers.PhoneNumberType
+_ORDINARY = (_Type.UNKNOWN, _Type.MOBILE, _Type.FIXED_LINE_OR_MOBILE)
+_LANDLINES = (_Type.FIXED_LINE, _Type.VOIP)
+MOBILE, LANDLINE, BARRED = "m:", "f:", "x:"
+
+
+def class_of(phone: str) -> str:
+    """Of an E.164 phone: the kind and the country, as in "m:RU"; kept beside it (User.phone_class).
+
+    MOBILE: an ordinary one. LANDLINE: also numbers of internet telephony. BARRED: satellite, premium
+    rate, shared cost, freephone, personal, pager, voice mail, company numbers: no SMS ever goes there.
+    '' for what is no phone.
+    """
+    if not phone.startswith("+"):
+        return ""
+    try:
+        number = phonenumbers.parse(phone)
+    except phonenumbers.NumberParseException:
+        return ""
+    country = phonenumbers.region_code_for_number(
+        number
+    ) or phonenumbers.region_code_for_country_code(number.country_code or 0)
+    if number.country_code in FAR_CODES:
+        return f"{BARRED}{country}"
+    kind = phonenumbers.number_type(number)
+    if kind in _ORDINARY:  # what is in no table of ours (unknown) is the SMS service's to judge
+        return f"{MOBILE}{country}"
+    return f"{LANDLINE if kind in _LANDLINES else BARRED}{country}"
+
+
+def is_barred(phone: str) -> bool:
+    return class_of(phone).startswith(BARRED)
