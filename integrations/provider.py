@@ -125,6 +125,25 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Booked:
+    """One message in a service's books, ours or not. Its report has no reference where the books do
+    not show it.
+    """
+
+    report: Report
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BooksPage:
+    """Some of a service's books, the newest first; cursor: where the next page begins, '' at the end."""
+
+    rows: tuple[Booked, ...]
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     amount: Decimal
     currency: str
@@ -179,6 +198,7 @@ class Provider(ABC):
     # Do its books surely show what it keeps until a time set? Else that they do not know a message
     # proves nothing before that time.
     books_show_kept: ClassVar[bool] = False
+    lists_sent: ClassVar[bool] = False  # shows all that it has sent for us: sent_since()
     can_cancel: ClassVar[bool] = False  # gives back what it keeps until a time set
     cancel_pause: ClassVar[float] = 0  # seconds that it wants between two requests of cancel()
     # Minutes of lifetime that it takes, at least and at most; None: it takes none, and only what has not
@@ -218,6 +238,12 @@ class Provider(ABC):
         """What the provider's books say. NOT_FOUND only where they were read completely; what
         could not be learnt is left out. Raises Trouble when nothing could be read. Asked only of those
         that can_look_up.
+        """
+        raise NotImplementedError(self.slug)
+
+    def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
+        """One page of all messages that it has taken for us since then, whether we know of them or
+        not. Raises Trouble. Asked only of those that list them: lists_sent.
         """
         raise NotImplementedError(self.slug)
 

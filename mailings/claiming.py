@@ -19,7 +19,7 @@ from integrations.provider import Provider, Sms
 from integrations.reasons import Reason
 from users import consent
 
-from . import ledger, marks, starting
+from . import epoch, ledger, marks, starting
 from .departures import Departure, Leave, may_leave
 from .ledger import Move
 from .models import Dispatch, Mailing, Message
@@ -45,6 +45,7 @@ class Lot:
     messages: tuple[Sms, ...]
     part_price: Decimal | None  # of the account, for services that do not say
     claimed: float  # http.clock()
+    tick: int = 0  # of the epoch
 
     @property
     def deadline(self) -> float:
@@ -58,6 +59,16 @@ def claim(*, lane: bool = False) -> Lot | None:
     Late refusals, and whose message has outlived its time, are left out here, the last moment before
     the hand-over.
     """
+    if epoch.is_held():
+        return None
+    lot = _claim(lane=lane)
+    # On disk outside the database before anything leaves: so a copy from before it is known for one.
+    if lot is not None and not epoch.note(lot.tick):
+        raise epoch.NoPlace  # the lease will find the lot, and the service is asked
+    return lot
+
+
+def _claim(*, lane: bool) -> Lot | None:
     with transaction.atomic(durable=True):
         account, places = _free_account(lane=lane)
         if account is None:
@@ -75,6 +86,10 @@ def claim(*, lane: bool = False) -> Lot | None:
         dispatch.account = account
         dispatch.claimed_at = now
         dispatch.save(update_fields=["state", "account", "claimed_at", "send_at"])
+        tick = epoch.advance()
+        if tick is None:
+            transaction.set_rollback(True)
+            return None
         return Lot(
             dispatch_id=dispatch.id,
             mailing_id=dispatch.mailing_id,
@@ -84,6 +99,7 @@ def claim(*, lane: bool = False) -> Lot | None:
             messages=messages,
             part_price=account.price or None,
             claimed=clock(),
+            tick=tick,
         )
 
 

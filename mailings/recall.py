@@ -18,7 +18,7 @@ from integrations.reasons import Reason
 from smsmail.clock import nudge
 from users.models import AuditEvent, User, audit
 
-from . import lifecycle, receipts
+from . import epoch, lifecycle, receipts
 from .models import Dispatch, Mailing, Message
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def standing(mailing: Mailing) -> Standing:
 def recall_due() -> bool:
     """Clock job: ask each service about one lot; True when more may be asked at once."""
     marked = Dispatch.objects.filter(recall_at__isnull=False)
-    if not marked.exists():
+    if not marked.exists() or epoch.is_held():
         return False
     marked.filter(send_at__lte=timezone.now()).update(recall_at=None)  # sent: nothing to ask for
     more = [_ask_next(account) for account in Account.objects.all()]

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from mailings import epoch
 from mailings.demo_school import PASSWORD, SIGN_INS
 from users.models import User
 
@@ -54,6 +55,7 @@ class Command(BaseCommand):
     def make_ready(self) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         if settings.EMBEDDED and not User.objects.exists():
+            epoch.is_held()  # while it is empty: it is new, whatever an older one has left beside it
             self.say("First start: making a demo school ...")
             call_command("demo_school", stdout=self.stdout)
         elif settings.EMBEDDED:
