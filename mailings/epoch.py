@@ -76,7 +76,7 @@ def is_held() -> bool:
         _process.broken = False
         row = _row()
         if row.held:
-            return True
+            return _still_held(noted)
         if noted is None:
             return _without_file(row)
     except OSError:
@@ -136,8 +136,8 @@ def hold(why: str, *, by_last: Noted | None = None, copy_at: datetime | None = N
         epoch = Epoch.objects.select_for_update().get_or_create(id=Epoch.ONLY)[0]
         tick = by_last.tick if by_last else epoch.tick
         open_ = Restoration.objects.filter(decided_at__isnull=True).first()
-        if open_ is not None and epoch.held:
-            Restoration.objects.filter(id=open_.id, seen_tick__lt=tick).update(seen_tick=tick)
+        told = why != Why.COMMAND and (why != Why.OLDER or (open_ and open_.seen_tick >= tick))
+        if open_ is not None and epoch.held and told:
             return
         # One that was open in the copy is a thing of the past: this one takes its place.
         Restoration.objects.filter(decided_at__isnull=True).update(decided_at=timezone.now())
@@ -190,6 +190,14 @@ def _row() -> _Row:
         Epoch.objects.get_or_create(id=Epoch.ONLY)
         return _row()
     return _Row(*epoch)
+
+
+def _still_held(noted: Noted | None) -> bool:
+    """It may also be a copy that was made while an earlier one was held: that one was decided since."""
+    open_ = Restoration.objects.filter(decided_at__isnull=True)
+    if noted is not None and open_.filter(seen_tick__lt=noted.tick).exists():
+        hold(Why.OLDER, by_last=noted)
+    return True
 
 
 def _turned_back(noted: Noted, row: _Row) -> bool:

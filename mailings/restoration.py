@@ -41,6 +41,7 @@ def ask_due() -> bool:
     """Clock job: read on in the books of each service; True while there is more."""
     restoration = open_restoration()
     if restoration is None or restoration.asked_at is not None:
+        _forget()
         return False
     until = clock() + SLICE
     for sweep in sweeps_of(restoration):
@@ -50,6 +51,12 @@ def ask_due() -> bool:
         return clock() >= until
     _finish(restoration)
     return False
+
+
+def _forget() -> None:
+    """What nobody was served by is kept as long as receipts are."""
+    before = timezone.now() - router.KEEP_RECEIPTS
+    UnclaimedSms.objects.filter(at__lt=before).delete()
 
 
 def open_restoration() -> Restoration | None:

@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mailings import epoch
 from mailings.demo_school import PASSWORD, SIGN_INS
+from smsmail import running
 from users.models import User
 
 WEB = (
@@ -45,6 +46,7 @@ class Command(BaseCommand):
 
     def handle(self, **_options: Any) -> None:
         check_port(settings.HOST, settings.PORT)
+        running.say_so()
         try:
             self.make_ready()
         except KeyboardInterrupt:
