@@ -161,6 +161,25 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Booked:
+    """One message in a service's books, ours or not. Its report has no reference where the books do
+    not show it.
+    """
+
+    report: Report
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BooksPage:
+    """Some of a service's books, the newest first; cursor: where the next page begins, '' at the end."""
+
+    rows: tuple[Booked, ...]
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     amount: Decimal
     currency: str
@@ -233,6 +252,7 @@ class Provider(ABC):
     # Do its books surely show what it keeps until a time set? Else that they do not know a message
     # proves nothing before that time.
     books_show_kept: ClassVar[bool] = False
+    lists_sent: ClassVar[bool] = False  # shows all that it has sent for us: sent_since()
     can_cancel: ClassVar[bool] = False  # gives back what it keeps until a time set
     cancel_pause: ClassVar[float] = 0  # seconds that it wants between two requests of cancel()
     # Minutes of lifetime that it takes, at least and at most; None: it takes none, and only what has not
@@ -301,6 +321,12 @@ class Provider(ABC):
     def read_until(cls, read_to: str) -> datetime | None:
         """To which moment of its books a look came that stopped there; None: unknown."""
         return None
+
+    def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
+        """One page of all messages that it has taken for us since then, whether we know of them or
+        not. Raises Trouble. Asked only of those that list them: lists_sent.
+        """
+        raise NotImplementedError(self.slug)
 
     @abstractmethod
     def check_note(self, note: Note) -> bool:

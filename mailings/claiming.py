@@ -21,7 +21,7 @@ from smsmail import steadiness
 from smsmail.moments import beyond
 from users import consent
 
-from . import ledger, marks, mending, starting, witnesses
+from . import epoch, ledger, marks, mending, starting, witnesses
 from .departures import Departure, Leave, may_leave
 from .ledger import Move
 from .models import Dispatch, Mailing, Message
@@ -47,6 +47,7 @@ class Lot:
     messages: tuple[Sms, ...]
     part_price: Decimal | None  # of the account, for services that do not say
     claimed: float  # http.clock()
+    tick: int = 0  # of the epoch
 
     @property
     def deadline(self) -> float:
@@ -60,6 +61,16 @@ def claim(*, lane: bool = False) -> Lot | None:
     Late refusals, and whose message has outlived its time, are left out here, the last moment before
     the hand-over.
     """
+    if epoch.is_held():
+        return None
+    lot = _claim(lane=lane)
+    # On disk outside the database before anything leaves: so a copy from before it is known for one.
+    if lot is not None and not epoch.note(lot.tick):
+        raise epoch.NoPlace  # the lease will find the lot, and the service is asked
+    return lot
+
+
+def _claim(*, lane: bool) -> Lot | None:
     with transaction.atomic(durable=True):
         account, places = _free_account(lane=lane)
         if account is None:
@@ -81,6 +92,10 @@ def claim(*, lane: bool = False) -> Lot | None:
         dispatch.save(
             update_fields=["state", "account", "claimed_at", "send_at", "login", "witness"]
         )
+        tick = epoch.advance()
+        if tick is None:
+            transaction.set_rollback(True)
+            return None
         return Lot(
             dispatch_id=dispatch.id,
             mailing_id=dispatch.mailing_id,
@@ -90,6 +105,7 @@ def claim(*, lane: bool = False) -> Lot | None:
             messages=messages,
             part_price=account.price or None,
             claimed=clock(),
+            tick=tick,
         )
 
 

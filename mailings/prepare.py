@@ -14,7 +14,7 @@ from integrations.reasons import Reason
 from smsmail.clock import nudge
 from users.rules import BadRule
 
-from . import audience, bulk, cap, ledger, marks, text
+from . import already_sent, audience, bulk, cap, epoch, ledger, marks, text
 from .departures import Departure, Plan
 from .models import Dispatch, Mailing, Message
 from .values import as_launched, values_of
@@ -27,6 +27,8 @@ Status = Message.Status
 
 def prepare_due() -> bool:
     """Clock job: one chunk of every mailing that is not prepared yet."""
+    if epoch.is_held():
+        return False
     due = Mailing.objects.filter(
         state__in=[Mailing.State.PREPARING, Mailing.State.CANCELLED],
         launched_at__isnull=False,
@@ -110,7 +112,9 @@ def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
         else:
             taken.add(each.phone)
             fit.append(_Fit(each, body, departure))
+    fit, served = already_sent.split(mailing, fit)
     ledger.enter(mailing.id, [*skipped, *_messages(mailing, fit, now)])
+    already_sent.enter(mailing, served)
 
 
 def _rendered(template: text.Template, each: audience.Candidate) -> str:

@@ -20,7 +20,7 @@ from integrations.turns import Turns
 from smsmail.clock import nudge
 from users.models import AuditEvent, User, audit
 
-from . import gates, lifecycle, receipts
+from . import epoch, gates, lifecycle, receipts
 from .models import Dispatch, Mailing, Message
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def standing(mailing: Mailing) -> Standing:
 def recall_due() -> bool:
     """Clock job: ask each service about one lot; True when more may be asked at once."""
     marked = Dispatch.objects.filter(recall_at__isnull=False)
-    if not marked.exists():
+    if not marked.exists() or epoch.is_held():
         return False
     marked.filter(send_at__lte=timezone.now()).update(recall_at=None)  # sent: nothing to ask for
     due = marked.filter(account=OuterRef("pk"), recall_at__lte=timezone.now())

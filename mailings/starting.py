@@ -11,7 +11,7 @@ from integrations.reasons import Reason
 from smsmail.clock import nudge
 from smsmail.moments import SKEW, beyond
 
-from . import audience, funnel
+from . import audience, epoch, funnel
 from .models import Dispatch, Mailing, Policy
 from .timing import forms_at
 
@@ -43,6 +43,8 @@ def first_wave(mailing: Mailing) -> int:
 
 def start_due() -> bool:
     """Clock job: begin with mailings whose moment has come."""
+    if epoch.is_held():
+        return False
     now = timezone.now()
     _mend(now)
     due = list(Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=now))

@@ -21,7 +21,7 @@ from users import rules, segments
 from users.models import AuditEvent
 from users.rules import BadRule
 
-from . import audience, bulk, cap, prepare
+from . import audience, bulk, cap, epoch, prepare
 from .models import Arrival, Mailing
 
 EVERY = timedelta(seconds=60)  # from one look to the next
@@ -31,6 +31,8 @@ State = Mailing.State
 
 def watch_due() -> bool:
     """Clock job: one chunk of every mailing whose minute is over; True while one of them has more."""
+    if epoch.is_held():
+        return False
     # Who has waited longest first: one that fails time after time holds up none behind it.
     due = _due().order_by(F("watched_at").asc(nulls_first=True), "id")
     more = [watch_some(mailing_id) for mailing_id in due.values_list("id", flat=True)]

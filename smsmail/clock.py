@@ -52,6 +52,8 @@ JOBS = (
     Job("watch", "mailings.watch.watch_due", 2, by_the_hour=True),
     Job("hand_over", "mailings.dispatch.hand_over_due", 1, network=True),
     Job("notify", "mailings.dispatch.notify_due", 1, network=True, lane=True),
+    Job("advance_epoch", "mailings.epoch.advance_due", 5),
+    Job("ask_books", "mailings.restoration.ask_due", 5, network=True),
     Job("fold_receipts", "mailings.receipts.fold_due", 1),
     Job("fold_clicks", "mailings.click_folding.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),

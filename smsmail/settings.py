@@ -44,6 +44,8 @@ def kept_key(name: str, make: Callable[[], str]) -> str:
 
 # --- where things are -------------------------------------------------------------------------
 DATA_DIR = Path(text("DATA_DIR", str(BASE_DIR / "var")))
+# Where the epoch is kept: anywhere that is not put back together with the database.
+STATE_DIR = Path(text("STATE_DIR", str(DATA_DIR)))
 DATABASE_URL = secret("DATABASE_URL")
 REDIS_URL = secret("REDIS_URL")
 EMBEDDED = not DATABASE_URL

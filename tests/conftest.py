@@ -4,6 +4,7 @@ fails any test that reaches for an address outside this machine.
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from mailings import whereabouts
+from mailings import epoch, whereabouts
 from mailings.models import Policy
-from smsmail import outages
+from smsmail import epoch_file, outages
 from tests import people
 from users.models import User
 
@@ -56,6 +57,20 @@ def nothing_remembered() -> None:
     cache.clear()
     whereabouts.forget()
     outages.forget()
+
+
+@pytest.fixture(scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(autouse=True)
+def state_dir(settings: Any, state_folder: Path) -> Path:
+    """Each test has a new database; what an earlier one has noted outside it would make it a copy."""
+    settings.STATE_DIR = state_folder
+    (state_folder / epoch_file.NAME).unlink(missing_ok=True)
+    epoch.forget()
+    return state_folder
 
 
 @pytest.fixture(autouse=True)

@@ -146,6 +146,7 @@ TABLE = [
     Line("saved-text-new", STAFF),
     Line("saved-text", STAFF),
     Line("saved-text-delete", STAFF),
+    Line("restored", frozenset({"owner"})),
     Line("sending-settings", RESPONSIBLE),
     Line("notifications", STAFF),
     Line("notification", STAFF),

@@ -26,6 +26,7 @@ from integrations import http
 from integrations.provider import (
     Asked,
     Balance,
+    BooksPage,
     Enquiry,
     Note,
     Outcome,
@@ -38,6 +39,7 @@ from integrations.provider import (
     Verdict,
 )
 
+from . import smsc_history
 from .smsc_answers import (
     Row,
     digits,
@@ -103,6 +105,7 @@ class Smsc(Provider):
     parallel = 4  # it wants fewer than 5 calls at once for one login
     settle_seconds = 180
     can_look_up = True
+    lists_sent = True
     can_cancel = True
     puts_off = (21, 10)  # an hour more on both sides than it says
     cancel_pause = 60  # one request about several messages a minute, and no more
@@ -266,6 +269,9 @@ class Smsc(Provider):
         if error_code(data) == NOTHING_FOUND or (isinstance(data, list) and len(rows) == len(data)):
             return rows
         raise trouble_of(answer, data)
+
+    def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
+        return smsc_history.page(self._ask, since, cursor)
 
     def balance(self) -> Balance:
         began = time.monotonic()

@@ -26,6 +26,7 @@ from integrations import http
 from integrations.provider import (
     Asked,
     Balance,
+    BooksPage,
     Credentials,
     Enquiry,
     Note,
@@ -39,6 +40,7 @@ from integrations.provider import (
     Verdict,
 )
 
+from . import twilio_history
 from .twilio_answers import (
     Row,
     moment,
@@ -128,6 +130,7 @@ class Twilio(Provider):
     parallel = 2
     settle_seconds = 180
     can_look_up = True
+    lists_sent = True
     books_show_kept = True
     books_by_text = True
     can_cancel = True
@@ -273,6 +276,16 @@ class Twilio(Provider):
                 http.get(self.address + following, deadline=deadline, auth=self.auth, cap=PAGE_CAP)
             )
         raise trouble_of(answer, {})
+
+    def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
+        deadline = http.clock() + settings.LOT_DEADLINE
+        if cursor:
+            answer = http.get(
+                self.address + cursor, deadline=deadline, auth=self.auth, cap=PAGE_CAP
+            )
+        else:
+            answer = self._get("Messages", deadline, PageSize=str(PAGE))
+        return twilio_history.page(answer, since)
 
     def balance(self) -> Balance:
         began = time.monotonic()

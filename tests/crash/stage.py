@@ -232,8 +232,12 @@ class Stage:
         assert not standing["rows"].keys() & {"waiting", "accepted", "unknown"}
 
     def _scene(self, *arguments: str) -> dict[str, Any]:
+        return self.run("tests.crash.scene", *arguments)
+
+    def run(self, module: str, *arguments: str) -> dict[str, Any]:
+        """A module of the stage's, to its end: what it prints last."""
         done = subprocess.run(
-            [sys.executable, "-m", "tests.crash.scene", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=self.environment,
             check=True,

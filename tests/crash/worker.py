@@ -7,6 +7,7 @@ The function is the real one; the wrapper only counts down to SIGKILL.
 import os
 import signal
 import sys
+import time
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -24,6 +25,8 @@ def main() -> None:
         provider.lot = int(os.environ["CRASH_LOT"])
     prepare.CHUNK = watch.CHUNK = int(os.environ["CRASH_CHUNK"])
     watch.EVERY = timedelta(seconds=1)
+    if pause := float(os.environ.get("CRASH_PAUSE", "0")):
+        take_time(prepare, "prepare_some", pause)
     if at := os.environ.get("CRASH_AT"):
         lay_mine(*at.split(":"))
     if sys.argv[1:]:  # a Celery worker of these queues
@@ -33,6 +36,17 @@ def main() -> None:
         app.worker_main(["worker", "--concurrency=2", "--loglevel=WARNING", *queues])
     else:
         call_command("runworker")
+
+
+def take_time(module: Any, name: str, pause: float) -> None:
+    """So that something can happen in the middle of it."""
+    real = getattr(module, name)
+
+    def slow(*args: Any) -> Any:
+        time.sleep(pause)
+        return real(*args)
+
+    setattr(module, name, slow)
 
 
 def lay_mine(module: str, name: str, when: str) -> None:

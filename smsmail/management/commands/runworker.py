@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connections
 from django.utils.module_loading import import_string
 
+from smsmail import running
 from smsmail.clock import JOBS, Job
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Command(BaseCommand):
         asked = {signal.SIGINT, signal.SIGTERM}
         signal.pthread_sigmask(signal.SIG_BLOCK, asked)
         stop = threading.Event()
+        running.say_so()
         threads = [
             # Daemons: what has not ended when patience has must not keep the process alive.
             threading.Thread(target=repeat, args=(job, stop), name=job.name, daemon=True)

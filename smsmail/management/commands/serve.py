@@ -19,6 +19,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from mailings import epoch
+from smsmail import running
 from users import public_password
 from users.models import User
 
@@ -42,6 +44,7 @@ class Command(BaseCommand):
 
     def handle(self, **_options: Any) -> None:
         check_port(settings.HOST, settings.PORT)
+        running.say_so()
         try:
             self.make_ready()
         except KeyboardInterrupt:
@@ -63,6 +66,7 @@ class Command(BaseCommand):
         self.say(f"\n  smsmail is at {settings.PUBLIC_URL}/  (Ctrl-C ends it)\n")
 
     def first_start(self) -> None:
+        epoch.is_held()  # while it is empty: it is new, whatever an older one has left beside it
         if settings.DEMO:
             self.say("First start: making a demo school ...")
             call_command("demo_school", stdout=self.stdout)

@@ -1,0 +1,17 @@
+"""`manage.py restored`: the word of whoever has put a copy back by hand, if smsmail has not found it."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from mailings import restoration_decision
+
+
+class Command(BaseCommand):
+    help = "Holds everything until the SMS services are asked and the owner has decided."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        restoration_decision.say_restored(None)
+        self.stdout.write(
+            "Nothing is sent until the owner has decided: Account settings > A restored copy."
+        )

@@ -1,0 +1,26 @@
+"""The banner at the top of every page while everything is held because a copy was put back."""
+
+from typing import Any
+
+from django import template
+
+from mailings import restoration_decision
+from users.models import User
+from users.rights import Right, Role
+
+register = template.Library()
+
+
+@register.inclusion_tag("mailings/restored_notice.html", takes_context=True)
+def restored_notice(context: dict[str, Any]) -> dict[str, Any]:
+    """One query, for those who see mailings; none on pages of errors, which may have no database."""
+    user = context.get("user")
+    if not isinstance(user, User) or not user.may(Right.SEE_MAILINGS):
+        return {}
+    request = context.get("request")
+    here = getattr(getattr(request, "resolver_match", None), "url_name", "")
+    return {
+        "notice": restoration_decision.notice(),
+        "is_owner": user.role == Role.OWNER,
+        "here": here == "restored",
+    }
