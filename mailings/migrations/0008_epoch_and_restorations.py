@@ -13,8 +13,8 @@ def begin(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
+        ("mailings", "0007_countries_and_codes_of_sending"),
         ('integrations', '0001_initial'),
-        ('mailings', '0002_room_for_updates'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
