@@ -38,18 +38,14 @@ class Heard:
             self.change(reference, **fields)
 
     @property
-    def phones_without_id(self) -> set[str]:
+    def without_id(self) -> set[tuple[str, str]]:
+        """Reference and phone of messages that the service has to guess, if it knows no reference."""
         return {
-            each.phone
+            (enquiry.reference, each.phone)
             for enquiry in self.enquiries.values()
             for each in enquiry.asked
             if not each.provider_id
         }
-
-    @property
-    def ids(self) -> set[str]:
-        """Of the messages asked about, where an answer told them."""
-        return {each.provider_id for enquiry in self.enquiries.values() for each in enquiry.asked}
 
     # --- the answer --------------------------------------------------------------------------
     def doubt(self, doubt: Doubt) -> None:
