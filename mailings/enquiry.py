@@ -119,8 +119,9 @@ def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dis
         for lot in lots:
             if lot.id in unknown and lot.reference in heard.enquiries:
                 heard.change(lot.reference, witness=witnesses.of(lot, provider))
-    phones = {phone for _, phone in heard.without_id} if provider.books_by_text else set()
-    others = witnesses.others(account, phones, lots)
+    guessed = heard.without_id if provider.books_by_text else set()
+    phones = {phone for _, phone in guessed}
+    others = witnesses.others(account, phones, guessed)
     if phones:
         heard.change_all(taken=others.ids, rivals=tuple(others.rivals.values()))
     reports = _ask(account, provider, list(heard.enquiries.values()))
@@ -129,7 +130,9 @@ def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dis
         heard.doubt(Doubt.AWAY)
         return
     if phones:
-        reports = _of_nobody_else(reports, others, witnesses.others(account, phones, lots), heard)
+        reports = _of_nobody_else(
+            reports, others, witnesses.others(account, phones, guessed), guessed
+        )
     heard.take(reports, provider)
     with transaction.atomic(durable=True):
         receipts.apply(reports)
@@ -160,11 +163,10 @@ def _of_nobody_else(
     reports: Sequence[Report],
     before: witnesses.Others,
     after: witnesses.Others,
-    heard: Heard,
+    guessed: Collection[tuple[str, str]],
 ) -> list[Report]:
     """Without what another message of ours has got, or may have, while the books were read."""
     doubtful = after.came_since(before)
-    guessed = heard.without_id
     return [
         report
         for report in reports

@@ -2,7 +2,7 @@
 read of the books; and what else of ours may stand where a message is looked for. Reads only.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -88,9 +88,10 @@ class Others:
         return {self.rivals[key].phone for key in fresh}
 
 
-def others(account: Account, phones: Iterable[str], lots: Sequence[Dispatch]) -> Others:
-    """Beside the messages of these lots, for services whose books know no reference of ours."""
-    asked = {lot.id for lot in lots}
+def others(account: Account, phones: Iterable[str], asked: Collection[tuple[str, str]]) -> Others:
+    """Beside the messages asked about (reference and phone), for services whose books know no reference
+    of ours.
+    """
     ids: set[str] = set()
     rivals: dict[str, Rival] = {}
     for some in _chunks(sorted(set(phones)), CHUNK):
@@ -100,8 +101,8 @@ def others(account: Account, phones: Iterable[str], lots: Sequence[Dispatch]) ->
             ids.add(provider_id)
             if not provider_id:
                 rivals[f"stray {stray}"] = Rival(phone, at)
-        for key, lot, phone, body, provider_id, since in _with_phones(account, some):
-            if lot in asked and not provider_id:
+        for key, reference, phone, body, provider_id, since in _with_phones(account, some):
+            if (reference, phone) in asked:
                 continue
             ids.add(provider_id)
             if not provider_id:
@@ -112,14 +113,14 @@ def others(account: Account, phones: Iterable[str], lots: Sequence[Dispatch]) ->
 
 def _with_phones(
     account: Account, phones: Sequence[str]
-) -> Iterable[tuple[int, int | None, str, str, str, datetime | None]]:
+) -> Iterable[tuple[int, str | None, str, str, str, datetime | None]]:
     """Those whose id is known, and those that were handed over, or are being, without one."""
     in_hand = Q(status=Status.WAITING, dispatch__state=Dispatch.State.HANDING)
     gone = Q(status__in=[*SURE, Status.UNKNOWN, Status.NO_RECEIPT]) | in_hand
     rows = Message.objects.filter(phone__in=phones)
     rows = rows.filter(~Q(provider_id="") | gone & Q(dispatch__account=account))
     return rows.values_list(
-        "id", "dispatch_id", "phone", "text", "provider_id", "dispatch__claimed_at"
+        "id", "dispatch__reference", "phone", "text", "provider_id", "dispatch__claimed_at"
     )
 
 
