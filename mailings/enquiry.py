@@ -91,16 +91,16 @@ def ask_about(
     """One look at the books about lots of one login of an account. What it finds is written down; what
     is missing is told, and nothing is done about it. No transaction is open.
     """
-    messages = {lot.reference: _messages(lot, statuses) for lot in lots}
+    now = timezone.now()
     heard = Heard(
         Enquiry(
             lot.reference,
-            tuple(messages[lot.reference].values()),
-            min(lot.books_since or lot.claimed_at or timezone.now(), timezone.now()),
+            asked,
+            min(lot.books_since or lot.claimed_at or now, now),
             read_to=lot.read_to,
         )
         for lot in lots
-        if messages[lot.reference]
+        if (asked := _open_messages(lot, statuses))
     )
     if not heard.enquiries:
         return heard
@@ -114,33 +114,27 @@ def ask_about(
         if account.connected:
             heard.doubt(Doubt.LOGIN)
     elif provider.can_look_up:
-        keys = {key for some in messages.values() for key in some}
-        _look(account, provider, heard, lots, keys)
+        _look(account, provider, heard, lots)
     return heard
 
 
-def _messages(lot: Dispatch, statuses: Collection[str]) -> dict[int, Asked]:
+def _open_messages(lot: Dispatch, statuses: Collection[str] = OPEN) -> tuple[Asked, ...]:
     rows = lot.messages.filter(status__in=statuses)
-    return {
-        key: Asked(phone, marks.filled(opened(body), key), provider_id)
+    return tuple(
+        Asked(phone, marks.filled(opened(body), key), provider_id)
         for key, phone, body, provider_id in rows.values_list("id", "phone", "text", "provider_id")
-    }
+    )
 
 
-def _look(
-    account: Account,
-    provider: Provider,
-    heard: Heard,
-    lots: Sequence[Dispatch],
-    keys: Collection[int],
-) -> None:
+def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dispatch]) -> None:
     unknown = _with_unknown(lots)
     if not provider.books_are_sure:
         for lot in lots:
             if lot.id in unknown and lot.reference in heard.enquiries:
                 heard.change(lot.reference, witness=witnesses.of(lot, provider))
-    phones = heard.phones_without_id if provider.books_by_text else ()
-    others = witnesses.others(account, phones, keys)
+    guessed = heard.without_id if provider.books_by_text else set()
+    phones = {phone for _, phone in guessed}
+    others = witnesses.others(account, phones, guessed)
     if phones:
         heard.change_all(taken=others.ids, rivals=tuple(others.rivals.values()))
     reports = _ask(account, provider, list(heard.enquiries.values()))
@@ -149,7 +143,9 @@ def _look(
         heard.doubt(Doubt.AWAY)
         return
     if phones:
-        reports = _of_nobody_else(reports, others, witnesses.others(account, phones, keys), heard)
+        reports = _of_nobody_else(
+            reports, others, witnesses.others(account, phones, guessed), guessed
+        )
     heard.take(reports, provider)
     with transaction.atomic(durable=True):
         receipts.apply(reports)
@@ -180,16 +176,15 @@ def _of_nobody_else(
     reports: Sequence[Report],
     before: witnesses.Others,
     after: witnesses.Others,
-    heard: Heard,
+    guessed: Collection[tuple[str, str]],
 ) -> list[Report]:
     """Without what another message of ours has got, or may have, while the books were read."""
     doubtful = after.came_since(before)
-    ours = heard.ids
     return [
         report
         for report in reports
-        if not report.provider_id
-        or report.provider_id in ours
+        if (report.reference, report.phone) not in guessed
+        or not report.provider_id
         or (report.provider_id not in after.ids and report.phone not in doubtful)
     ]
 

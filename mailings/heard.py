@@ -38,18 +38,14 @@ class Heard:
             self.change(reference, **fields)
 
     @property
-    def phones_without_id(self) -> set[str]:
+    def without_id(self) -> set[tuple[str, str]]:
+        """Reference and phone of messages that the service has to guess, if it knows no reference."""
         return {
-            each.phone
+            (enquiry.reference, each.phone)
             for enquiry in self.enquiries.values()
             for each in enquiry.asked
             if not each.provider_id
         }
-
-    @property
-    def ids(self) -> set[str]:
-        """Of the messages asked about, where an answer told them."""
-        return {each.provider_id for enquiry in self.enquiries.values() for each in enquiry.asked}
 
     # --- the answer --------------------------------------------------------------------------
     def doubt(self, doubt: Doubt) -> None:
@@ -67,12 +63,13 @@ class Heard:
             for reference, place in provider.read_to.items()
             if reference in self.enquiries
         }
-        doubts = {
-            each: self._doubt_of(enquiry, provider) for each, enquiry in self.enquiries.items()
-        }
+        doubts = {each: self._doubt_of(asked, provider) for each, asked in self.enquiries.items()}
+        for reference, doubt in doubts.items():
+            if doubt:
+                self.missing.pop(reference, None)
+            elif not provider.books_are_sure and not self._told_all(self.enquiries[reference]):
+                doubts[reference] = Doubt.NO_PROOF  # of some of them
         self.doubts = {reference: doubt for reference, doubt in doubts.items() if doubt}
-        for reference in self.doubts:
-            self.missing.pop(reference, None)
 
     def answered(self, reference: str) -> bool:
         """Was something said of every message, and is it to be believed?"""
@@ -98,11 +95,11 @@ class Heard:
             return Doubt.READING
         if provider.books_are_sure:
             return ""
-        if not self.missing[enquiry.reference]:
-            return (
-                "" if self._told_all(enquiry) else self._doubt_of_clock(provider) or Doubt.NO_PROOF
-            )
-        return self._doubt_of_clock(provider) or self._doubt_of_books(enquiry, provider)
+        missing = self.missing[enquiry.reference]
+        if not missing and self._told_all(enquiry):
+            return ""
+        clock = self._doubt_of_clock(provider)
+        return clock or (self._doubt_of_books(enquiry, provider) if missing else "")
 
     def _doubt_of_clock(self, provider: Provider) -> str:
         off = provider.clock_off

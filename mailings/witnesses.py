@@ -88,8 +88,10 @@ class Others:
         return {self.rivals[key].phone for key in fresh}
 
 
-def others(account: Account, phones: Iterable[str], asked: Collection[int]) -> Others:
-    """Beside these messages, for services whose books know no reference of ours."""
+def others(account: Account, phones: Iterable[str], asked: Collection[tuple[str, str]]) -> Others:
+    """Beside the messages asked about (reference and phone), for services whose books know no reference
+    of ours.
+    """
     ids: set[str] = set()
     rivals: dict[str, Rival] = {}
     for some in _chunks(sorted(set(phones)), CHUNK):
@@ -99,8 +101,8 @@ def others(account: Account, phones: Iterable[str], asked: Collection[int]) -> O
             ids.add(provider_id)
             if not provider_id:
                 rivals[f"stray {stray}"] = Rival(phone, at)
-        for key, phone, body, provider_id, since in _with_phones(account, some):
-            if key in asked:
+        for key, reference, phone, body, provider_id, since in _with_phones(account, some):
+            if (reference, phone) in asked:
                 continue
             ids.add(provider_id)
             if not provider_id:
@@ -111,13 +113,15 @@ def others(account: Account, phones: Iterable[str], asked: Collection[int]) -> O
 
 def _with_phones(
     account: Account, phones: Sequence[str]
-) -> Iterable[tuple[int, str, str, str, datetime | None]]:
+) -> Iterable[tuple[int, str | None, str, str, str, datetime | None]]:
     """Those whose id is known, and those that were handed over, or are being, without one."""
     in_hand = Q(status=Status.WAITING, dispatch__state=Dispatch.State.HANDING)
     gone = Q(status__in=[*SURE, Status.UNKNOWN, Status.NO_RECEIPT]) | in_hand
     rows = Message.objects.filter(phone__in=phones)
     rows = rows.filter(~Q(provider_id="") | gone & Q(dispatch__account=account))
-    return rows.values_list("id", "phone", "text", "provider_id", "dispatch__claimed_at")
+    return rows.values_list(
+        "id", "dispatch__reference", "phone", "text", "provider_id", "dispatch__claimed_at"
+    )
 
 
 def _chunks(phones: Iterable[str], size: int) -> Iterator[list[str]]:

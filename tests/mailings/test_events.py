@@ -375,7 +375,7 @@ def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
     notifications.send_code(ivan, NONCE)
     lot = ground.sent(Outcome.UNKNOWN)
     dispatch_row = Dispatch.objects.get(id=lot.dispatch_id)
-    (asked,) = tuple(enquiry._messages(dispatch_row, enquiry.OPEN).values())
+    (asked,) = enquiry._open_messages(dispatch_row)
     assert asked.text == lot.messages[0].text
     with transaction.atomic():
         recording.send_again(dispatch_row, [lot.messages[0].key])

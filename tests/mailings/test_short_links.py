@@ -144,7 +144,7 @@ def test_a_service_is_asked_about_the_very_text_that_it_got(school: User) -> Non
     row = Message.objects.filter(status="unknown").first()
     assert row
     assert row.dispatch
-    asked = {each.phone: each.text for each in tuple(enquiry._messages(row.dispatch, enquiry.OPEN).values())}
+    asked = {each.phone: each.text for each in enquiry._open_messages(row.dispatch)}
     assert asked == {sms.phone: sms.text for sms in lot.messages}
 
 
