@@ -14,6 +14,8 @@ from typing import Any
 import django
 from django.core.management import call_command
 
+from tests.crash import wrong_clock
+
 
 def main() -> None:
     django.setup()
@@ -24,6 +26,8 @@ def main() -> None:
         provider.lot = int(os.environ["CRASH_LOT"])
     prepare.CHUNK = watch.CHUNK = int(os.environ["CRASH_CHUNK"])
     watch.EVERY = timedelta(seconds=1)
+    if clock := os.environ.get("CRASH_CLOCK"):
+        wrong_clock.follow(clock)
     if at := os.environ.get("CRASH_AT"):
         lay_mine(*at.split(":"))
     if sys.argv[1:]:  # a Celery worker of these queues

@@ -54,7 +54,9 @@ def test_as_planned_no_second_holds_more(pace: int) -> None:
     at = [number * pause for number in range(200)]
     assert worst_second([(each, size) for each in at]) <= pace
     # Even if one of them leaves late, by a little, and the others do not.
-    late = [each + (router.SPREAD - 0.01 if number % 5 == 1 else 0) for number, each in enumerate(at)]
+    late = [
+        each + (router.SPREAD - 0.01 if number % 5 == 1 else 0) for number, each in enumerate(at)
+    ]
     assert worst_second([(each, size) for each in late]) <= pace
     # It is used up to the full, less the spread, and less what is no whole lot.
     assert size / pause >= pace / (1 + router.SPREAD) * 0.7
