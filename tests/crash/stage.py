@@ -117,8 +117,8 @@ class Stage:
 
     def worker(self, at: str = "", clock: str = "") -> subprocess.Popen[str]:
         """at: where it kills itself. clock: the name of a clock that set_clock() sets."""
-        own = {"CRASH_CLOCK": str(self.path / clock)} if clock else {}
-        return self.start("tests.crash.worker", CRASH_AT=at, **own)
+        path = str(self.path / clock) if clock else ""
+        return self.start("tests.crash.worker", CRASH_AT=at, CRASH_CLOCK=path)
 
     def set_clock(self, name: str, ahead: timedelta) -> None:
         """Of the workers that were started with it; 0 is right."""
