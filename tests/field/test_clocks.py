@@ -236,6 +236,20 @@ def test_a_look_up_is_not_put_off_until_tomorrow(jump: timedelta, settings: Any)
     assert look_up_at <= timezone.now() + timedelta(seconds=settings.LEASE)
 
 
+def test_a_clock_that_was_wrong_for_a_second_puts_no_look_up_off(settings: Any) -> None:
+    """Nobody has written down what it showed; the lot itself tells."""
+    people.simulator()
+    students()
+    ground.prepared(people.olga())
+    lot = ground.claimed()
+    with fast(DAY):
+        recording.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
+    mending.mend_due()
+    look_up_at = Dispatch.objects.get(id=lot.dispatch_id).look_up_at
+    assert look_up_at is not None
+    assert look_up_at <= timezone.now() + timedelta(seconds=settings.LEASE)
+
+
 def test_what_a_service_keeps_is_asked_back_at_once(jump: timedelta) -> None:
     people.simulator()
     students()
@@ -387,7 +401,7 @@ def test_good_clocks_change_nothing(django_assert_max_num_queries: Any) -> None:
         ]
 
     before = written()
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         mending.mend_due()
     assert written() == before
 
@@ -423,6 +437,16 @@ def test_a_mailing_set_for_later_does_not_begin_because_a_clock_has_jumped(
     assert mailing.trouble == ""
     BY_NAME["start"].run()  # set right, which is a jump as well
     assert not steadiness.holds()
+
+
+def test_what_a_clock_shows_after_a_jump_is_written_down_by_whatever_job_comes_first(
+    own_clock: steadiness.Steadiness,
+) -> None:
+    with fast(HOUR):
+        BY_NAME["settle"].run()
+    assert ClockReading.objects.get().latest > timezone.now() + 50 * MINUTE
+    BY_NAME["prepare"].run()
+    assert ClockReading.objects.get().latest < timezone.now() + MINUTE
 
 
 def test_a_jump_recovers_no_live_lot(own_clock: steadiness.Steadiness) -> None:
