@@ -203,6 +203,7 @@ class SimulatedSms(models.Model):
     text = models.TextField()
     at = models.DateTimeField(db_default=Now())
     report_at = models.DateTimeField()
+    kept = models.BooleanField(default=False)  # until a time set
     reported = models.BooleanField(default=False)
 
     class Meta:

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 # read from then on, for reading too far back costs time, and not far enough costs a second SMS.
 UNSURE = timedelta(days=2)
 NONE = timedelta()
+FURTHEST = 50  # lots
 
 
 def mend_due() -> bool:
@@ -33,7 +34,7 @@ def mend_due() -> bool:
     _mend_accounts(now)
     mend_claims(Dispatch.objects.all(), now)
     _mend_recalls(now)
-    set_back = _set_back(now)
+    set_back = _set_back(now) or _answered_to_come(now)
     if set_back:
         logger.warning(
             "a clock was set back, or another was fast: moments to wait for are set anew"
@@ -84,6 +85,18 @@ def _set_back(now: datetime) -> bool:
     return False
 
 
+def _answered_to_come(now: datetime) -> bool:
+    """Is there a lot that was handed over, or answered, at a time to come? Only those are read whose look-up
+    is furthest ahead: a clock that was wrong for less than a moment may have left nothing else behind.
+    """
+    furthest = Dispatch.objects.filter(look_up_at__gt=now).order_by("-look_up_at")
+    latest = [
+        max(filter(None, times), default=now)
+        for times in furthest.values_list("claimed_at", "answered_at")[:FURTHEST]
+    ]
+    return any(beyond(each, NONE, now) for each in latest)
+
+
 def _look_up_anew(now: datetime) -> None:
     """Whatever was heard of the books meanwhile does not count: the wrong clock may have asked too early.
     The next look comes after a lease, which no provider's books lag behind.
@@ -92,9 +105,9 @@ def _look_up_anew(now: datetime) -> None:
     open_.filter(look_ups__gt=0).update(look_ups=0)
     soon = now + timedelta(seconds=settings.LEASE)
     open_.filter(Q(send_at=None) | Q(send_at__lte=now), look_up_at__gt=soon).update(look_up_at=soon)
-    # Written down as answered at a time to come: claimed then, too.
-    claimed = open_.filter(claimed_at__gt=now + SKEW)
-    claimed.update(claimed_at=now, books_since=now - UNSURE)
+    # In hand or not: waiting for receipts counts from then on, too.
+    open_.filter(claimed_at__gt=now + SKEW).update(claimed_at=now, books_since=now - UNSURE)
+    open_.filter(answered_at__gt=now + SKEW).update(answered_at=now)
 
 
 def _mend_departures(now: datetime, *, all_of_them: bool) -> None:

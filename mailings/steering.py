@@ -95,7 +95,12 @@ def pause(request: SignedIn, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
     else:
         if leaving := gates.leaving(row):
-            messages.info(request, _said_of_leaving(leaving))
+            words = ngettext(
+                "%(n)s message was being handed over: if it had not left yet, it waits too.",
+                "%(n)s messages were being handed over: those that had not left yet wait too.",
+                leaving,
+            )
+            messages.info(request, words % {"n": localize(leaving)})
     return redirect("mailing", pk=pk)
 
 

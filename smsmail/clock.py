@@ -39,14 +39,17 @@ class Job:
         return "network" if self.network else "rows"
 
     def run(self) -> bool:
-        steadiness.sample()
+        if steadiness.sample():
+            logger.warning("the clock of this machine was set")
+            # First of all: what it shows now is written down, and what it wrote before is put right.
+            cast(Callable[[], bool], import_string(BY_NAME["mend"].path))()
         if self.by_the_hour and not steadiness.holds():
             return False
         return cast(Callable[[], bool], import_string(self.path))()
 
 
 JOBS = (
-    Job("mend", "mailings.mending.mend_due", 5),
+    Job("mend", "mailings.mending.mend_due", 2),
     Job("start", "mailings.starting.start_due", 1, by_the_hour=True),
     Job("prepare", "mailings.prepare.prepare_due", 1),
     Job("watch", "mailings.watch.watch_due", 2, by_the_hour=True),

@@ -23,13 +23,16 @@ class Steadiness:
         self._ahead: float | None = None  # of the clock, before the seconds that cannot be set
         self._set_at = float("-inf")  # those seconds when it was last found set
 
-    def sample(self) -> None:
+    def sample(self) -> bool:
+        """Has it been set since the last time?"""
         with self._lock:
             seconds = clock()
             ahead = time.time() - seconds
-            if self._ahead is not None and abs(ahead - self._ahead) > STEP:
+            was_set = self._ahead is not None and abs(ahead - self._ahead) > STEP
+            if was_set:
                 self._set_at = seconds
             self._ahead = ahead
+        return was_set
 
     def holds(self) -> bool:
         return clock() - self._set_at >= settings.LEASE

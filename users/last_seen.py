@@ -33,9 +33,10 @@ class LastSeenMiddleware:
 
 def _note(person: User) -> None:
     now = timezone.now()
-    if person.last_seen_at and now - person.last_seen_at < EVERY:
+    if person.last_seen_at and abs(now - person.last_seen_at) < EVERY:
         return
     late = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now - EVERY)
+    late |= Q(last_seen_at__gt=now + EVERY)  # by a clock that was wrong
     try:
         with transaction.atomic():
             User.objects.filter(late, pk=person.pk).update(last_seen_at=now)

@@ -13,13 +13,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from django.conf import settings
 
+from tests.crash import wrong_clock
 from tests.emulators import journal
 from tests.emulators.smsc_format import digits
 from tests.processes import AGAIN, ROOT, free_port, wait_until
@@ -115,8 +116,14 @@ class Stage:
         )
         wait_until(lambda: reachable(self.web_port), 30, "the web server")
 
-    def worker(self, at: str = "") -> subprocess.Popen[str]:
-        return self.start("tests.crash.worker", CRASH_AT=at)
+    def worker(self, at: str = "", clock: str = "") -> subprocess.Popen[str]:
+        """at: where it kills itself. clock: the name of a clock that set_clock() sets."""
+        path = str(self.path / clock) if clock else ""
+        return self.start("tests.crash.worker", CRASH_AT=at, CRASH_CLOCK=path)
+
+    def set_clock(self, name: str, ahead: timedelta) -> None:
+        """Of the workers that were started with it; 0 is right."""
+        wrong_clock.put(self.path / name, ahead.total_seconds())
 
     def celery_worker(self, queue: str) -> subprocess.Popen[str]:
         return self.start("tests.crash.worker", queue, before=AGAIN)

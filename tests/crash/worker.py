@@ -15,6 +15,8 @@ from typing import Any
 import django
 from django.core.management import call_command
 
+from tests.crash import wrong_clock
+
 
 def main() -> None:
     django.setup()
@@ -27,6 +29,8 @@ def main() -> None:
     watch.EVERY = timedelta(seconds=1)
     if pause := float(os.environ.get("CRASH_PAUSE", "0")):
         take_time(prepare, "prepare_some", pause)
+    if clock := os.environ.get("CRASH_CLOCK"):
+        wrong_clock.follow(clock)
     if at := os.environ.get("CRASH_AT"):
         lay_mine(*at.split(":"))
     if sys.argv[1:]:  # a Celery worker of these queues

@@ -1,0 +1,492 @@
+"""What a clock that was wrong for a moment leaves behind, stage by stage: nothing waits for it.
+
+Source: chaos run of smsmail (issue 12, A4; schedules 2 and 9): times written while the clock was fast by
+an hour or a day lay in the future afterwards, and everybody believed them.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from integrations import router
+from integrations.models import Account, SimulatedSms
+from integrations.provider import Outcome, Verdict
+from integrations.providers import simulator
+from integrations.providers.simulator import Simulator
+from integrations.reasons import Reason
+from mailings import (
+    claiming,
+    dispatch,
+    enquiry,
+    lifecycle,
+    mending,
+    prepare,
+    recall,
+    receipts,
+    recording,
+    starting,
+    watch,
+)
+from mailings.models import ClockReading, Dispatch, Mailing, Message, Policy
+from smsmail import moments, steadiness
+from smsmail.clock import BY_NAME
+from tests import people
+from tests.mailings import ground
+from users import confirmation
+from users.models import Group, User
+
+pytestmark = pytest.mark.django_db
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+JUMPS = [HOUR, DAY, timedelta(days=30)]
+
+
+@pytest.fixture(params=JUMPS, ids=str)
+def jump(request: pytest.FixtureRequest) -> timedelta:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def small_lots(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(Simulator, "lot", 2)
+    return iter(())
+
+
+def fast(by: timedelta) -> time_machine.travel:
+    """As our clock shows it while it is wrong."""
+    return time_machine.travel(timezone.now() + by)
+
+
+def after(time: timedelta) -> time_machine.travel:
+    """So much later, by a right clock."""
+    return time_machine.travel(timezone.now() + time)
+
+
+def students(count: int = 6) -> list[User]:
+    return people.students(count, start=10)
+
+
+# --- the idea itself ------------------------------------------------------------------------------
+def test_a_moment_is_believed_as_far_as_anybody_waits() -> None:
+    now = timezone.now()
+    near, far = now + 5 * MINUTE, now + HOUR
+    assert moments.believed(near, 5 * MINUTE, now) == near
+    assert moments.believed(far, 5 * MINUTE, now) is None
+    assert moments.believed(None, 5 * MINUTE, now) is None
+    assert moments.believed(now - DAY, 5 * MINUTE, now) == now - DAY
+    assert moments.not_beyond(near, 5 * MINUTE, now) == near
+    assert moments.not_beyond(far, 5 * MINUTE, now) == now + 5 * MINUTE
+    # Two machines with good clocks may differ by seconds.
+    assert not moments.beyond(near + timedelta(seconds=5), 5 * MINUTE, now)
+
+
+# --- the account: its pace, its rest, its balance ---------------------------------------------------
+def test_the_pace_does_not_stand_still(jump: timedelta, small_lots: None) -> None:
+    people.simulator(per_second=10)
+    students()
+    ground.prepared(people.olga())
+    with fast(jump):
+        ground.sent()
+    with after(timedelta(seconds=1)):
+        assert router.pause_of(Account.objects.get()) == 0
+        ground.sent()  # and from here on it counts again
+        assert 0 < router.pause_of(Account.objects.get()) < 1
+
+
+def test_the_pace_is_put_right_where_people_see_it(jump: timedelta) -> None:
+    account = people.simulator(per_second=10)
+    Account.objects.update(next_free_at=timezone.now() + jump)
+    mending.mend_due()
+    account.refresh_from_db()
+    assert account.next_free_at is not None
+    assert account.next_free_at <= timezone.now() + router.longest_pause(account)
+
+
+def test_a_rest_ends_when_the_longest_would(jump: timedelta) -> None:
+    account = people.simulator()
+    with fast(jump):
+        router.rest(account.id, Reason.BUSY, "429")
+    account.refresh_from_db()
+    mending.mend_due()
+    account.refresh_from_db()
+    with after(router.longest_rest() + MINUTE):
+        assert not router.rests(account)
+        assert router.sender() is not None
+
+
+def test_a_rest_that_may_be_one_is_believed() -> None:
+    account = people.simulator()
+    for _ in range(6):
+        Account.objects.update(resting_until=None)
+        router.rest(account.id, Reason.BUSY, "429")
+    account.refresh_from_db()
+    assert account.resting_until is not None
+    before = account.resting_until
+    mending.mend_due()
+    account.refresh_from_db()
+    assert router.rests(account)
+    assert account.resting_until == before
+
+
+def test_a_balance_is_asked_for_again(jump: timedelta) -> None:
+    people.simulator()
+    with fast(jump):
+        router.refresh_balances()
+    Account.objects.update(balance=1)
+    router.refresh_balances()
+    assert Account.objects.get().balance == 10_000
+
+
+# --- a lot in hand ----------------------------------------------------------------------------------
+def test_a_dead_workers_lot_is_recovered_after_the_lease_from_now_on(
+    jump: timedelta, settings: Any
+) -> None:
+    people.simulator()
+    students()
+    mailing = ground.prepared(people.olga())
+    with fast(jump):
+        lot = ground.claimed()
+    mending.mend_due()
+    assert not dispatch.recover_due()  # it may be alive: it was claimed a moment ago
+    with after(timedelta(seconds=settings.LEASE + 5)):
+        assert dispatch.recover_due()
+    assert ground.statuses(mailing)["unknown"] == len(lot.messages)
+    # Where it may have gone is looked for from long before: nobody knows when it was claimed.
+    claimed = Dispatch.objects.get(id=lot.dispatch_id)
+    assert claimed.books_since is not None
+    assert claimed.books_since < timezone.now() - DAY
+
+
+def test_a_dead_workers_lot_holds_no_place_for_longer_than_usual(
+    jump: timedelta, small_lots: None
+) -> None:
+    people.simulator()
+    Account.objects.update(parallel=1)
+    students()
+    ground.prepared(people.olga())
+    with fast(jump):
+        ground.claimed()
+    assert claiming.claim() is None
+    with after(claiming.BUSY + timedelta(seconds=5)):
+        assert claiming.claim() is not None
+
+
+def test_a_live_lot_that_was_recovered_too_early_is_written_down_by_its_worker(
+    jump: timedelta,
+) -> None:
+    """A clock that jumps forward makes a lot in the air look old. What left is taken, what did not
+    leave goes again, and nothing does both."""
+    people.simulator()
+    students()
+    mailing = ground.prepared(people.olga())
+    lot = ground.claimed()
+    with fast(jump):
+        assert dispatch.recover_due()
+    first, *others = lot.messages
+    recording.record(
+        lot,
+        [
+            Verdict(first.key, Outcome.TAKEN),
+            *(Verdict(each.key, Outcome.WITHHELD) for each in others),
+        ],
+    )
+    assert ground.statuses(mailing) == {"skipped": 1, "accepted": 1, "waiting": len(others)}
+    again = ground.claimed()
+    assert {each.key for each in again.messages} == {each.key for each in others}
+    ground.assert_counters_equal_rows(mailing)
+
+
+# --- looking up ---------------------------------------------------------------------------------------
+def test_unknown_messages_are_asked_about_after_a_lease_and_heard_twice(
+    jump: timedelta, settings: Any
+) -> None:
+    people.simulator()
+    students()
+    mailing = ground.prepared(people.olga())
+    mending.mend_due()
+    lot = ground.sent(Outcome.UNKNOWN)
+    with fast(jump):
+        mending.mend_due()  # every clock writes down what it shows
+        enquiry.enquire_due()  # too early: it may still be on its way
+    assert Dispatch.objects.get(id=lot.dispatch_id).look_ups == 1
+    mending.mend_due()
+    assert Dispatch.objects.get(id=lot.dispatch_id).look_ups == 0
+    with after(timedelta(seconds=settings.LEASE + 1)):
+        enquiry.enquire_due()
+        assert "waiting" not in ground.statuses(mailing)
+    with after(timedelta(seconds=settings.LEASE + 3 * settings.LOOK_UP_PAUSE)):
+        enquiry.enquire_due()
+        assert ground.statuses(mailing)["waiting"] == len(lot.messages)
+
+
+def test_a_look_up_is_not_put_off_until_tomorrow(jump: timedelta, settings: Any) -> None:
+    people.simulator()
+    students()
+    ground.prepared(people.olga())
+    with fast(jump):
+        mending.mend_due()
+        ground.sent(Outcome.UNKNOWN)
+    mending.mend_due()
+    look_up_at = Dispatch.objects.get(claimed_at__isnull=False).look_up_at
+    assert look_up_at is not None
+    assert look_up_at <= timezone.now() + timedelta(seconds=settings.LEASE)
+
+
+def test_a_clock_that_was_wrong_for_a_second_puts_no_look_up_off(settings: Any) -> None:
+    """Nobody has written down what it showed; the lot itself tells."""
+    people.simulator()
+    students()
+    ground.prepared(people.olga())
+    lot = ground.claimed()
+    with fast(DAY):
+        recording.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
+    mending.mend_due()
+    look_up_at = Dispatch.objects.get(id=lot.dispatch_id).look_up_at
+    assert look_up_at is not None
+    assert look_up_at <= timezone.now() + timedelta(seconds=settings.LEASE)
+
+
+def test_what_a_service_keeps_is_asked_back_at_once(jump: timedelta) -> None:
+    people.simulator()
+    students()
+    ground.prepared(people.olga())
+    lot = ground.sent()
+    later = timezone.now() + 60 * DAY
+    Dispatch.objects.update(send_at=later, recall_at=timezone.now() + jump)
+    SimulatedSms.objects.update(at=later)
+    mending.mend_due()
+    recall.recall_due()
+    assert Dispatch.objects.get(id=lot.dispatch_id).recall_at is None
+
+
+# --- before a lot: launch, list, departure -------------------------------------------------------------
+def test_a_countdown_counts_from_now_on(jump: timedelta) -> None:
+    people.simulator()
+    students()
+    with fast(jump):
+        mailing = ground.draft()
+        lifecycle.launch(mailing, people.olga(), countdown=30)
+    starting.start_due()
+    mailing.refresh_from_db()
+    assert mailing.leaves_at is not None
+    assert mailing.leaves_at <= timezone.now() + timedelta(seconds=600)
+    with after(11 * MINUTE):
+        starting.start_due()
+        mailing.refresh_from_db()
+        assert mailing.state == Mailing.State.PREPARING
+
+
+def test_what_is_set_for_later_stays_so() -> None:
+    people.simulator()
+    students()
+    mailing = ground.launched(people.olga(), starts_at=timezone.now() + 3 * DAY)
+    planned = mailing.leaves_at
+    starting.start_due()
+    mending.mend_due()
+    mailing.refresh_from_db()
+    assert mailing.state == Mailing.State.SCHEDULED
+    assert mailing.leaves_at == planned
+
+
+def test_a_list_that_was_formed_tomorrow_leaves_now(jump: timedelta) -> None:
+    people.simulator()
+    students()
+    mailing = ground.launched(people.olga())
+    with fast(jump):
+        prepare.prepare_due()
+    assert claiming.claim() is None
+    mending.mend_due()
+    assert claiming.claim() is not None
+    assert Dispatch.objects.filter(mailing=mailing, state="handing").exists()
+
+
+@pytest.mark.parametrize("by", [2 * HOUR, DAY, timedelta(days=3)])
+def test_a_night_that_is_tomorrows_is_not_waited_for(by: timedelta) -> None:
+    """Held for quiet hours by a clock that showed the evening; it is noon."""
+    Policy(id=1, quiet_from="21:00", quiet_until="09:00").save()
+    people.simulator()
+    people.students(6, start=10, time_zone="Etc/GMT-3")
+    with time_machine.travel("2026-10-06T09:00:00Z"):  # noon for them
+        mailing = ground.launched(people.olga())
+        mending.mend_due()
+    with time_machine.travel(datetime(2026, 10, 6, 19, tzinfo=UTC) + by):
+        while prepare.prepare_some(mailing.id):
+            pass
+        mending.mend_due()
+        assert claiming.claim() is None
+    with time_machine.travel("2026-10-06T09:01:00Z"):
+        mending.mend_due()
+        assert claiming.claim() is not None
+
+
+def test_a_night_that_is_tonights_is_waited_for() -> None:
+    Policy(id=1, quiet_from="21:00", quiet_until="09:00").save()
+    people.simulator()
+    people.students(6, start=10, time_zone="Etc/GMT-3")
+    with time_machine.travel("2026-10-06T19:00:00Z"):  # 22 o'clock for them
+        mailing = ground.launched(people.olga())
+        while prepare.prepare_some(mailing.id):
+            pass
+        before = list(mailing.dispatches.values_list("not_before", flat=True))
+        ClockReading.objects.create(id=1, latest=timezone.now() + DAY)  # somebody's clock was wrong
+        mending.mend_due()
+        assert list(mailing.dispatches.values_list("not_before", flat=True)) == before
+        assert claiming.claim() is None
+
+
+def test_a_watched_rule_is_looked_at_within_the_minute(jump: timedelta) -> None:
+    people.simulator()
+    group = Group.objects.create(name="New")
+    mailing = ground.watching(group)
+    with fast(jump):
+        watch.watch_due()
+    ground.join(group, *students(2))
+    watch.watch_due()
+    assert Message.objects.filter(mailing=mailing).count() == 2
+
+
+# --- codes -------------------------------------------------------------------------------------------
+def test_a_code_may_be_asked_for_again(jump: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(confirmation, "_sends", [])
+
+    def keep(_person: User, nonce: str) -> str:
+        sent.append(nonce)
+        return ""
+
+    confirmation.send_with(lambda: True, keep)
+    ivan = people.ivan()
+    with fast(jump):
+        confirmation.send(ivan)
+    confirmation.send(ivan)
+    assert len(sent) == 2
+    with pytest.raises(confirmation.NoCode):
+        confirmation.send(ivan)  # the minute holds as ever
+
+
+# --- the simulator, which everybody tries first --------------------------------------------------------
+def test_a_mailing_through_the_simulator_ends_in_time(jump: timedelta) -> None:
+    people.simulator()
+    students()
+    mailing = ground.prepared(people.olga())
+    with fast(jump):
+        dispatch.hand_over(lot := ground.claimed())
+        recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    with after(timedelta(seconds=simulator.LATEST + 1)):
+        simulator.report_due()
+        receipts.fold_due()
+        ground.settle()
+    mailing.refresh_from_db()
+    assert mailing.state == Mailing.State.DONE
+
+
+# --- nothing is written while all is well ---------------------------------------------------------------
+def test_good_clocks_change_nothing(django_assert_max_num_queries: Any) -> None:
+    account = people.simulator(per_second=100)
+    students()
+    ground.prepared(people.olga())
+    ground.sent(Outcome.UNKNOWN)
+    mending.mend_due()
+
+    def written() -> list[Any]:
+        account.refresh_from_db()
+        return [
+            list(Dispatch.objects.order_by("id").values()),
+            list(Mailing.objects.values()),
+            (account.next_free_at, account.resting_until),
+        ]
+
+    before = written()
+    with django_assert_max_num_queries(13):
+        mending.mend_due()
+    assert written() == before
+
+
+def test_one_of_two_workers_hears_that_a_clock_was_set_back() -> None:
+    ClockReading.objects.create(id=1, latest=timezone.now() + DAY)
+    assert mending._set_back(timezone.now())
+    assert not mending._set_back(timezone.now())
+    assert ClockReading.objects.get().latest <= timezone.now()
+
+
+# --- a clock that has just been set decides nothing that cannot be undone ----------------------------------
+@pytest.fixture
+def own_clock(monkeypatch: pytest.MonkeyPatch) -> steadiness.Steadiness:
+    own = steadiness.Steadiness()
+    monkeypatch.setattr(steadiness, "sample", own.sample)
+    monkeypatch.setattr(steadiness, "holds", own.holds)
+    own.sample()
+    return own
+
+
+@pytest.mark.parametrize("by", [HOUR, DAY, -HOUR, -DAY], ids=str)
+def test_a_mailing_set_for_later_does_not_begin_because_a_clock_has_jumped(
+    own_clock: steadiness.Steadiness, by: timedelta
+) -> None:
+    people.simulator()
+    students()
+    mailing = ground.launched(people.olga(), starts_at=timezone.now() + 30 * MINUTE + 3 * HOUR)
+    with fast(by):
+        BY_NAME["start"].run()
+    mailing.refresh_from_db()
+    assert mailing.state == Mailing.State.SCHEDULED
+    assert mailing.trouble == ""
+    BY_NAME["start"].run()  # set right, which is a jump as well
+    assert not steadiness.holds()
+
+
+def test_what_a_clock_shows_after_a_jump_is_written_down_by_whatever_job_comes_first(
+    own_clock: steadiness.Steadiness,
+) -> None:
+    with fast(HOUR):
+        BY_NAME["settle"].run()
+    assert ClockReading.objects.get().latest > timezone.now() + 50 * MINUTE
+    BY_NAME["prepare"].run()
+    assert ClockReading.objects.get().latest < timezone.now() + MINUTE
+
+
+def test_a_jump_recovers_no_live_lot(own_clock: steadiness.Steadiness) -> None:
+    people.simulator()
+    students()
+    mailing = ground.prepared(people.olga())
+    ground.claimed()
+    with fast(DAY):
+        BY_NAME["recover"].run()
+    assert "unknown" not in ground.statuses(mailing)
+
+
+def test_a_jump_makes_nobody_too_late_and_holds_nothing_else(
+    own_clock: steadiness.Steadiness, small_lots: None
+) -> None:
+    people.simulator()
+    students()
+    hurried = ground.prepared(people.olga(), valid_minutes=30)
+    with fast(DAY):
+        BY_NAME["mend"].run()
+        assert claiming.claim() is None
+    assert ground.statuses(hurried)["waiting"] == 6
+    calm = ground.prepared(User.objects.get(email="olga@example.com"))
+    lot = ground.claimed()
+    assert lot.mailing_id == calm.id
+
+
+def test_a_clock_that_is_set_by_a_little_is_as_good_as_before(
+    own_clock: steadiness.Steadiness,
+) -> None:
+    with fast(timedelta(seconds=3)):
+        own_clock.sample()
+        assert own_clock.holds()
+
+
+def test_after_a_lease_a_clock_that_was_set_is_believed(
+    own_clock: steadiness.Steadiness, settings: Any
+) -> None:
+    with fast(DAY):
+        own_clock.sample()
+        assert not own_clock.holds()
+        settings.LEASE = 0
+        assert own_clock.holds()

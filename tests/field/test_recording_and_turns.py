@@ -1,0 +1,181 @@
+"""What was said is written down, whatever happens to the answer beside it; and a service that hangs keeps
+no other waiting.
+
+Source: chaos run of smsmail (issue 12, A8 and A10; schedules 9 and 10, mailings.E002).
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from integrations import router, turns
+from integrations.models import Account
+from integrations.provider import Outcome
+from integrations.providers.simulator import Simulator
+from mailings import claiming, dispatch, enquiry, recall
+from mailings.checks import lease_outlives_every_request
+from mailings.models import Counters, Dispatch, Message
+from tests import people
+from tests.emulators.smsc import SmscEmulator
+from tests.emulators.twilio import TwilioEmulator
+from tests.mailings import ground
+from tests.processes import wait_until
+from users.models import User
+
+
+# --- answers --------------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_one_answer_that_cannot_be_written_down_loses_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Simulator, "lot", 2)
+    people.simulator()
+    Account.objects.update(parallel=8)
+    people.students(6, start=10)
+    broken = ground.prepared(people.olga(), name="Broken")
+    sound = ground.prepared(User.objects.get(email="olga@example.com"), name="Sound")
+    Counters.objects.filter(mailing=broken).delete()  # its answers cannot be counted
+    with pytest.raises(RuntimeError):
+        dispatch.hand_over_due()
+    in_hand = Dispatch.objects.filter(state=Dispatch.State.HANDING)
+    assert not in_hand.filter(mailing=sound).exists()
+    assert in_hand.filter(mailing=broken).exists()  # for the lease, as when a worker dies
+    gone = Message.objects.filter(mailing=sound, status="accepted").count()
+    handed = Dispatch.objects.filter(mailing=sound, claimed_at__isnull=False).count()
+    assert gone == 2 * handed > 0
+    ground.assert_counters_equal_rows(sound)
+
+
+@pytest.mark.django_db
+def test_an_answer_waits_for_the_database_as_long_as_the_lease_where_no_task_ends(
+    settings: Any,
+) -> None:
+    people.simulator()
+    people.students(2, start=10)
+    ground.prepared(people.olga())
+    lot = ground.claimed()
+    settings.REDIS_URL = ""
+    assert dispatch._patience(lot, lot.claimed - 10) == lot.claimed + settings.LEASE - 5
+    # Celery ends a task so long after it began, which is before its last lot was claimed.
+    settings.REDIS_URL = "redis://127.0.0.1"
+    assert dispatch._patience(lot, lot.claimed - 10) == lot.claimed - 10 + settings.TASK_LIMIT - 5
+
+
+# --- turns -----------------------------------------------------------------------------------------
+@pytest.fixture
+def two_services(
+    smsc_emulator: SmscEmulator,
+    twilio_emulator: TwilioEmulator,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[tuple[SmscEmulator, TwilioEmulator]]:
+    """SMSC takes the question and never answers; Twilio would answer at once."""
+    settings.READ_TIMEOUT = 4
+    monkeypatch.setattr(turns, "PATIENCE", 1.0)
+    smsc_emulator.plan.commands = frozenset({"get", "balance", "status"})
+    smsc_emulator.plan.share, smsc_emulator.plan.among = 1.0, ("hang",)
+    yield smsc_emulator, twilio_emulator
+    jobs = (enquiry._turns, recall._turns, router._balances)
+    wait_until(lambda: all(one.done() for job in jobs for one in job._running.values()), 30)
+
+
+def unknown_of(account: Account, *phones: int) -> Dispatch:
+    """A lot of unknown fate, handed over an hour ago through this account."""
+    Message.objects.filter(status="waiting").delete()
+    people.students(1, start=phones[0])
+    owner = User.objects.filter(email="olga@example.com").first() or people.olga()
+    others = Account.objects.exclude(id=account.id)
+    credentials = {each.id: each.credentials for each in others}
+    others.update(credentials={})
+    ground.prepared(owner)
+    lot = ground.sent(Outcome.UNKNOWN)
+    for id_, kept in credentials.items():
+        Account.objects.filter(id=id_).update(credentials=kept)
+    return Dispatch.objects.get(id=lot.dispatch_id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_service_that_hangs_keeps_no_other_from_being_asked(
+    two_services: tuple[SmscEmulator, TwilioEmulator],
+) -> None:
+    hanging = unknown_of(people.smsc(), 10)
+    asked = unknown_of(people.twilio(), 11)
+    ground.grown_older(hours=1)
+    began = time.monotonic()
+    enquiry.enquire_due()
+    assert time.monotonic() - began < 3.5  # it did not wait for the read timeout
+    asked.refresh_from_db()
+    hanging.refresh_from_db()
+    assert (asked.look_ups, hanging.look_ups) == (1, 0)
+    # The next time as well, while the first still hangs; which is not asked twice at once.
+    Dispatch.objects.filter(id=asked.id).update(look_up_at=timezone.now() - timedelta(seconds=1))
+    enquiry.enquire_due()
+    asked.refresh_from_db()
+    assert asked.look_ups == 2
+    assert "waiting" in asked.messages.model.objects.filter(mailing=asked.mailing).values_list(
+        "status", flat=True
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_balance_that_hangs_keeps_no_other_from_being_asked(
+    two_services: tuple[SmscEmulator, TwilioEmulator],
+) -> None:
+    people.smsc()
+    people.twilio()
+    router.refresh_balances()
+    assert Account.objects.get(provider="twilio").balance is not None
+    assert Account.objects.get(provider="smsc").balance is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_recall_that_hangs_keeps_no_other_from_being_asked(
+    two_services: tuple[SmscEmulator, TwilioEmulator],
+) -> None:
+    hanging = unknown_of(people.smsc(), 10)
+    asked = unknown_of(people.twilio(), 11)
+    later = timezone.now() + timedelta(hours=5)
+    Dispatch.objects.filter(id__in=[hanging.id, asked.id]).update(
+        send_at=later, recall_at=timezone.now()
+    )
+    recall.recall_due()
+    asked.refresh_from_db()
+    hanging.refresh_from_db()
+    assert asked.recall_at is None
+    assert hanging.recall_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_leaves_no_connection_behind(
+    two_services: tuple[SmscEmulator, TwilioEmulator],
+) -> None:
+    if connection.vendor != "postgresql":
+        return  # a file has no list of who has it open
+    people.twilio()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        [before] = cursor.fetchone()
+        for _ in range(3):
+            Account.objects.update(balance_at=None)
+            router.refresh_balances()
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        [after] = cursor.fetchone()
+    assert after <= before + 1  # the server may take a moment to see that one is gone
+
+
+# --- the deadlines' order ------------------------------------------------------------------------------
+def test_a_task_outlives_the_lot_that_it_claims_last(settings: Any) -> None:
+    """Seen: with 91 seconds, which the check allowed, Celery ended tasks with lots in the air."""
+    for limit, good in ((91, False), (100, False), (101, True), (120, True)):
+        settings.TASK_LIMIT = limit
+        assert (lease_outlives_every_request() == []) is good
+    assert dispatch.SLICE + settings.LOT_DEADLINE + settings.READ_TIMEOUT == 100
+
+
+def test_a_place_is_free_again_when_no_request_can_be_under_way(settings: Any) -> None:
+    assert claiming.BUSY.total_seconds() == settings.LOT_DEADLINE + settings.READ_TIMEOUT
