@@ -3,10 +3,13 @@ Anything may stand in them, as clients write the beginning of the list themselve
 """
 
 import ipaddress
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .network import Address, address
+
+logger = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -20,6 +23,7 @@ class Forwarded:
 
     def __init__(self, application: Application, proxies: Sequence[str]) -> None:
         self.application = application
+        self.told = False
         self.trusted = [ipaddress.ip_network(proxy) for proxy in proxies]
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -30,6 +34,12 @@ class Forwarded:
                 scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2]
                 if scheme.strip().lower() in {"http", "https"}:
                     environ["wsgi.url_scheme"] = scheme.strip().lower()
+            elif "HTTP_X_FORWARDED_FOR" in environ and not self.told:
+                self.told = True
+                logger.warning(
+                    "X-Forwarded-For comes from somebody who is not in TRUSTED_PROXIES. If that is"
+                    " your proxy, name it there: else everybody shares one count of wrong passwords."
+                )
             environ["REMOTE_ADDR"] = str(peer)
         return self.application(environ, start_response)
 

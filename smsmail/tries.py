@@ -16,7 +16,7 @@ from .models import Tried
 
 T = TypeVar("T")
 
-PATIENCE = 500  # milliseconds: a locked table holds up nobody who is only counted
+PATIENCE = 2000  # milliseconds: a locked table holds up nobody who is only counted
 SLICE = 5000
 _COUNT = """
     INSERT INTO smsmail_tried (key, count, until) VALUES (%s, 1, %s)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from mailings import sign_in, tokens
 from mailings.models import Click, Link, Mailing, Message, Policy
 from mailings.tokens import Purpose
+from users import link_sign_in
 from users.models import LinkSignIn, User
 
 As = Callable[[User], Client]
@@ -154,6 +155,16 @@ def test_the_owner_may_ask_for_a_tap_everywhere(
     page = opened(client, message)
     assert "data-posts-itself" not in page.content.decode()
     assert pressed(client, page).status_code == 302
+
+
+def test_no_network_is_too_busy_for_a_genuine_link() -> None:
+    """A mailing to a hundred thousand phones of three operators; one link by itself has its limit."""
+
+    def ticket(message: int) -> link_sign_in.Ticket:
+        return link_sign_in.Ticket(message, 1, "mailing 5", None, "192.0.2.0/24", "", "n")
+
+    assert not any(link_sign_in.too_many(ticket(number)) for number in range(400))
+    assert [link_sign_in.too_many(ticket(1)) for _ in range(link_sign_in.PER_LINK)][-1]
 
 
 # --- lifetimes --------------------------------------------------------------------------------------
