@@ -18,6 +18,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, OperationalError, connection, transaction
+from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from django.utils.translation import override
@@ -37,6 +38,7 @@ ON_SQLITE = "sqlite" in os.environ.get("DATABASE_URL", "sqlite")
 # --- three ways in which a database does not serve -------------------------------------------
 def locked() -> Callable[[], None]:
     """Somebody else holds it, and nobody waits for long."""
+    other: Any
     if ON_SQLITE:
         other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
@@ -44,7 +46,7 @@ def locked() -> Callable[[], None]:
     else:
         other = psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None})
         tables = "django_session, integrations_receipt, mailings_mailing, users_user"
-        other.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")  # type: ignore[arg-type]
+        other.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
         ask("SET lock_timeout = '50ms'")
 
     def end() -> None:
@@ -68,7 +70,7 @@ def full() -> Callable[[], None]:
                 table.objects.create(**fields, **own)
         except DatabaseError:
             pass
-    return lambda: ask("PRAGMA max_page_count = 1000000000") and None
+    return lambda: switch("PRAGMA max_page_count = 1000000000")
 
 
 def read_only() -> Callable[[], None]:
@@ -77,7 +79,11 @@ def read_only() -> Callable[[], None]:
     if not ON_SQLITE:
         on, off = (f"SET default_transaction_read_only = {word}" for word in ("on", "off"))
     ask(on)
-    return lambda: ask(off) and None
+    return lambda: switch(off)
+
+
+def switch(statement: str) -> None:
+    ask(statement)
 
 
 def ask(statement: str) -> list[Any]:
@@ -161,7 +167,7 @@ def is_the_page(answer: Any, *, sent: bool, language: str = "ru") -> None:
     words = answer.content.decode()
     assert 'class="brand"' in words
     with override(language):
-        assert str(outages.render_to_string("503.html", {"sent": sent})) == words
+        assert render_to_string("503.html", {"sent": sent}) == words
     assert answer.headers["Content-Security-Policy"]
 
 
@@ -271,7 +277,7 @@ def test_one_line_a_minute_says_how_many(
 ) -> None:
     """From several threads at once, too."""
     now = [1000.0]
-    monkeypatch.setattr(outages.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("smsmail.outages.time.monotonic", lambda: now[0])
 
     def say() -> None:
         for _ in range(500):
