@@ -4,7 +4,6 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -35,7 +34,6 @@ from .reach import not_served
 from .values import needs_of, no_value
 
 OPTED_OUT = Q(consent.opted_out("phone"))
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # when nobody had confirmed a phone
 
 
 class Candidate(NamedTuple):
@@ -164,7 +162,10 @@ def people(mailing: Mailing) -> "QuerySet[Any]":
     """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
     choice = Choice.of(mailing)
     opted_out = Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
-    anothers = phone_owners.claim() | Q(Exists(_better_to_come(mailing, choice)))
+    # First one look into the index: few have a number that somebody else has confirmed.
+    anothers = phone_owners.held_by_another() & (
+        phone_owners.alone() | Q(Exists(_better_to_come(mailing, choice)))
+    )
     if choice.needs:
         anothers &= ~nothing_to_say(choice)
     same_phone = Because(Reason.SAME_PHONE, anothers, ~anothers)
@@ -276,12 +277,12 @@ def _without_reason(choice: Choice) -> "QuerySet[User]":
 
 
 def rivals(choice: Choice) -> "QuerySet[User]":
-    """Who may get it at the phone of a person, this one or another. What holds for a phone holds for
-    both.
+    """People who may get it where several have one phone; what holds for a phone holds for all of
+    them.
     """
     about = [*about_person(choice), _about_text(choice)]
     rows = _chosen(choice).filter(*[each.others for each in about])
-    return rows.filter(phone_owners.no_claim(), phone=OuterRef("phone"))
+    return rows.filter(phone_owners.no_claim())
 
 
 def _before(choice: Choice) -> "QuerySet[User]":
@@ -290,7 +291,7 @@ def _before(choice: Choice) -> "QuerySet[User]":
     """
     proof, theirs = _proof(F("phone_confirmed_at")), _proof(OuterRef("phone_confirmed_at"))
     sooner = Q(proof__gt=theirs) | Q(proof=theirs, id__lt=OuterRef("id"))
-    return rivals(choice).alias(proof=proof).filter(sooner)
+    return rivals(choice).filter(phone=OuterRef("phone")).alias(proof=proof).filter(sooner)
 
 
 def _better_to_come(mailing: Mailing, choice: Choice) -> "QuerySet[User]":
@@ -304,7 +305,7 @@ def _better_to_come(mailing: Mailing, choice: Choice) -> "QuerySet[User]":
 
 
 def _proof(moment: Any) -> Coalesce:
-    return Coalesce(moment, Value(LONG_AGO), output_field=DateTimeField())
+    return Coalesce(moment, Value(phone_owners.NEVER), output_field=DateTimeField())
 
 
 # --- reasons ----------------------------------------------------------------------------------

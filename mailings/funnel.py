@@ -8,7 +8,7 @@ from datetime import datetime
 from time import perf_counter
 
 from django.core.cache import cache
-from django.db.models import Count, Exists, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from integrations.reasons import Reason
@@ -86,10 +86,10 @@ def _counted(choice: Choice) -> Funnel:
     # Not grouped by why_not: a database expects as many groups as phones, and sorts for them.
     found = with_reasons(choice, reasons).aggregate(
         fit=Count("id", filter=Q(why_not="")),
-        claims=Count("id", filter=Q(why_not="") & phone_owners.claim()),
+        alone=Count("id", filter=Q(why_not="") & phone_owners.alone() & phone_owners.any_held()),
         **{each.reason.value: Count("id", filter=Q(why_not=each.reason)) for each in reasons},
     )
-    fit, claims = found.pop("fit"), found.pop("claims")
+    fit, alone = found.pop("fit"), found.pop("alone")
     excluded.update({Reason(reason): n for reason, n in found.items()})
     # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
     left = under(choice).filter(*[each.others for each in reasons]).order_by()
@@ -106,7 +106,7 @@ def _counted(choice: Choice) -> Funnel:
         speaking -= said
         phones -= theirs
         left = left.filter(each.others)
-    phones -= _phones_of_others(choice, left) if claims else 0
+    phones -= _phones_of_others(choice, left) if alone else 0
     excluded[Reason.EMPTY_TEXT] = mute
     excluded[Reason.SAME_PHONE] = speaking - phones
     told = {reason: excluded[reason] for reason in Reason if excluded[reason]}
@@ -115,11 +115,14 @@ def _counted(choice: Choice) -> Funnel:
 
 def _phones_of_others(choice: Choice, people: "QuerySet[User]") -> int:
     """Phones that these people have only written down, and nobody among them more."""
-    claims = people.filter(phone_owners.claim(), ~Exists(rivals(choice)))
+    claims = people.filter(phone_owners.claim())
     if choice.needs:
         claims = claims.exclude(nothing_to_say(choice))
-    count: int = claims.aggregate(phones=Count("phone", distinct=True))["phones"]
-    return count
+    claimed = set(claims.values_list("phone", flat=True))
+    if not claimed:
+        return 0
+    kept = rivals(choice).filter(phone__in=claimed).values_list("phone", flat=True)
+    return len(claimed - set(kept))
 
 
 def _people_and_phones(choice: Choice, people: "QuerySet[User]") -> tuple[int, int]:

@@ -5,31 +5,63 @@ there, and they change nobody's will, until they confirm it too or staff says th
 """
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import (
+    BooleanField,
+    DateTimeField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+)
+from django.db.models.functions import Coalesce
 
 from .models import User, audit
 
 SHOWN = 20
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # stands for "not confirmed" where moments are compared
 
 
 def claim() -> Q:
     """A condition over people: theirs is a number that somebody else holds."""
-    held = User.objects.filter(
-        phone=OuterRef("phone"), phone_confirmed_at__isnull=False, is_active=True
-    )
-    alone = Q(phone_confirmed_at__isnull=True, phone_shared=False) & ~Q(phone="")
-    return alone & Q(Exists(held))
+    return alone() & Q(Exists(_held()))
 
 
 def no_claim() -> Q:
-    """The opposite, written so that a database looks for a holder only where it must."""
-    held = User.objects.filter(
+    """The opposite, all of it inside the question about the holder: a database can join it, and does
+    not build a list of all holders for a page of fifty.
+    """
+    theirs = Coalesce(OuterRef("phone_confirmed_at"), Value(NEVER), output_field=DateTimeField())
+    shared = ExpressionWrapper(OuterRef("phone_shared"), output_field=BooleanField())
+    held = _held().alias(theirs=theirs, shared=shared)
+    return ~Q(Exists(held.filter(theirs=NEVER, shared=False)))
+
+
+def alone() -> Q:
+    """Those who claim their number if anybody else holds it."""
+    return Q(phone_confirmed_at__isnull=True, phone_shared=False) & ~Q(phone="")
+
+
+def any_held() -> Q:
+    """Has anybody confirmed any number at all? Asked once, whatever the number of people."""
+    return Q(Exists(User.objects.filter(phone_confirmed_at__isnull=False, is_active=True)))
+
+
+def held_by_another() -> Q:
+    """Somebody else has confirmed it, whether they claim it or hold it too."""
+    return Q(Exists(_held().exclude(id=OuterRef("id"))))
+
+
+def _held() -> "QuerySet[User]":
+    return User.objects.filter(
         phone=OuterRef("phone"), phone_confirmed_at__isnull=False, is_active=True
     )
-    return Q(phone_confirmed_at__isnull=False) | Q(phone_shared=True) | ~Q(Exists(held))
 
 
 def only_claims(person: User) -> bool:
