@@ -37,6 +37,13 @@ def main() -> None:
         stop()
     elif sys.argv[1] == "let_be":
         let_be()
+    elif sys.argv[1] == "login":
+        login(sys.argv[2])
+    elif sys.argv[1] == "twins":
+        twins(int(sys.argv[2]), sys.argv[3])
+    elif sys.argv[1] == "declared":
+        print(json.dumps(declared()))  # noqa: T201
+        return
     print(json.dumps(asdict(look())))  # noqa: T201 - whoever started us reads it
 
 
@@ -94,6 +101,37 @@ def let_be() -> None:
     unresolved.let_be(Mailing.objects.get(), User.objects.get(email="olga@example.com"))
 
 
+def login(name: str) -> None:
+    from integrations import router
+    from integrations.models import Account
+
+    account = Account.objects.get()
+    new = account.credentials | {"login": name}
+    router.connect(account.provider, new, sender="School", price=account.price, by=None)
+
+
+def twins(count: int, service: str) -> None:
+    from mailings import lifecycle
+    from mailings.models import Mailing
+    from tests import people
+
+    school(count, service)
+    olga = people.olga()
+    for name in ("One", "Two"):
+        mailing = Mailing.objects.create(name=name, text="At seven", everyone=True)
+        lifecycle.launch(mailing, olga, countdown=0)
+
+
+def declared() -> dict[str, int]:
+    from django.db.models import Count
+
+    from mailings.models import Message
+
+    gone = Message.objects.filter(status__in=Message.TAKEN)
+    counts = gone.order_by().values_list("phone").annotate(Count("id"))
+    return {phone.lstrip("+"): count for phone, count in counts}
+
+
 def look() -> Standing:
     from django.db.models import Count, Max, Min
 
@@ -101,7 +139,7 @@ def look() -> Standing:
     from mailings import recount
     from mailings.models import Click, Mailing, Message
 
-    mailing = Mailing.objects.select_related("counters").get()
+    mailing = Mailing.objects.select_related("counters").order_by("id")[0]
     rows = Message.objects.values_list("status").annotate(Count("id"))
     counters = {status.value: mailing.counters.of(status) for status in Message.Status}
     return Standing(

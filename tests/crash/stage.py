@@ -165,6 +165,16 @@ class Stage:
         """The person's word about messages that nobody can be asked about."""
         self._scene("let_be")
 
+    def change_login(self, name: str) -> None:
+        self._scene("login", name)
+
+    def launch_twins(self) -> None:
+        self._scene("twins", str(self.people), self.service)
+
+    def declared(self) -> dict[str, int]:
+        """Phone -> how many messages to it are said to have gone."""
+        return self._scene("declared")
+
     def look(self) -> dict[str, Any]:
         return self._scene("look")
 

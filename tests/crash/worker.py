@@ -17,14 +17,17 @@ from django.core.management import call_command
 
 from tests.crash import wrong_clock
 
+BOOKS = (("PAGE", 1000), ("PAGES", 100))
+
 
 def main() -> None:
     django.setup()
-    from integrations.providers import REGISTRY
+    from integrations.providers import REGISTRY, smsc
     from mailings import prepare, watch
 
     for provider in REGISTRY:
         provider.lot = int(os.environ["CRASH_LOT"])
+    smsc.PAGE, smsc.PAGES = (int(os.environ.get(f"CRASH_{name}", most)) for name, most in BOOKS)
     prepare.CHUNK = watch.CHUNK = int(os.environ["CRASH_CHUNK"])
     watch.EVERY = timedelta(seconds=1)
     if pause := float(os.environ.get("CRASH_PAUSE", "0")):
