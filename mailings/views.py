@@ -14,7 +14,7 @@ from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import arrivals, click_reports, reports, second_person, unresolved
+from . import arrivals, click_reports, reports, restoration_decision, second_person, unresolved
 from .models import Mailing, Message
 from .preview import preview_of, service
 from .repeats import sent_lately
@@ -152,6 +152,7 @@ def progress(row: Mailing) -> dict[str, Any]:
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),
         "trouble": row.trouble_about,
+        "held": restoration_decision.notice().held,
         "watching": arrivals.watching(row) if row.watches else None,
         "clock": clock_of(row),
         **_why(row),
