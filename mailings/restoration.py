@@ -86,6 +86,8 @@ def _read_page(sweep: BooksSweep) -> bool:
             "%s: its books cannot be read: %s", held.account.provider, type(error).__name__
         )
         return _put_off(held, Reason.OTHER)
+    if page.cursor and page.cursor == held.cursor:  # pages without an end
+        return _put_off(held, Reason.OTHER)
     take_in(held, page)
     return bool(page.cursor)
 

@@ -23,6 +23,7 @@ from . import drafts, gates, lifecycle, link_doctor, reports, second_person, unr
 from .models import Mailing
 from .preview import preview_of, service
 from .repeats import sent_lately
+from .restoration_decision import notice
 from .schedule import schedule_of
 
 
@@ -44,6 +45,8 @@ def launch(request: SignedIn, pk: int) -> HttpResponse:
         return redirect("mailing", pk=pk)
     if row.state == Mailing.State.AWAITING:
         words = _("Asked for. It goes as soon as somebody else has confirmed it.")
+    elif notice().held:
+        words = _("Launched. It is held: the owner must decide about the restored copy first.")
     else:
         words = _("Launched. You can close this page: it goes on by itself.")
     messages.success(request, words)

@@ -14,7 +14,7 @@ from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import arrivals, click_reports, departures, reports, second_person
+from . import arrivals, click_reports, departures, reports, restoration_decision, second_person
 from .fates import fates
 from .models import Mailing, Message
 from .preview import preview_of, service
@@ -154,6 +154,7 @@ def progress(row: Mailing) -> dict[str, Any]:
         "share": reports.percent(counters.gone, counters.to_send),
         "over": reports.is_over(row),
         "trouble": row.trouble_about,
+        "held": restoration_decision.notice().held,
         "watching": arrivals.watching(row) if row.watches else None,
         "clock": clock,
         **_why(row),

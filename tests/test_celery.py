@@ -26,13 +26,14 @@ BEAT = (*AGAIN, *CELERY, "beat")
 PEOPLE = 3000
 
 
-def environment(redis_url: str) -> dict[str, str]:
+def environment(redis_url: str, folder: Path) -> dict[str, str]:
     """Another process's way to this test's database and broker."""
     assert connection.vendor == "postgresql", "these tests are about the production shape"
     at = connection.settings_dict
     return {
         "DATABASE_URL": f"postgres://{at['USER']}:{at['PASSWORD']}@{at['HOST']}:{at['PORT']}/{at['NAME']}",
         "REDIS_URL": redis_url,
+        "STATE_DIR": str(folder),
     }
 
 
@@ -74,7 +75,7 @@ def test_a_mailing_ends_well_with_two_beats_and_a_redis_flushed_and_killed(
 ) -> None:
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(Redis())
-        way = environment(redis.url)
+        way = environment(redis.url, tmp_path)
         worker = stack.enter_context(running(WORKER, way, tmp_path / "worker.log"))
         for name in ("beat", "another"):
             stack.enter_context(running(BEAT, way, tmp_path / f"{name}.log"))

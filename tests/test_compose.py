@@ -100,6 +100,16 @@ def test_its_settings_are_known_and_its_secrets_have_no_default() -> None:
         assert ":-" not in environment[name]
 
 
+def test_the_epoch_is_kept_apart_from_the_database() -> None:
+    """In a volume of its own, which every part has and the image has made writable."""
+    for name in OURS:
+        assert SERVICES[name]["volumes"] == ["state:/srv/state"]
+        assert SERVICES[name]["environment"]["STATE_DIR"] == "/srv/state"
+    assert {"state", "db"} <= COMPOSE["volumes"].keys()
+    assert "install -d -o smsmail -m 700 /srv/state" in DOCKERFILE
+    assert "postgresql-client" in DOCKERFILE
+
+
 def test_the_image_runs_as_nobody_special_and_holds_no_secret() -> None:
     assert re.search(r"^USER smsmail$", DOCKERFILE, re.MULTILINE)
     assert DOCKERFILE.index("USER smsmail") < DOCKERFILE.index("CMD ")
@@ -123,6 +133,7 @@ def given(tmp_path: Path) -> Iterator[dict[str, str]]:
             "DATABASE_URL": postgres.url,
             "REDIS_URL": redis.url,
             "STATIC_ROOT": str(tmp_path / "static"),
+            "STATE_DIR": str(tmp_path / "state"),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOSTNAME": "here",
         }

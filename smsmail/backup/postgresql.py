@@ -47,7 +47,7 @@ def dump(to: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
             counts[word] = cursor.fetchone()[0]
         os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         _run(
-            [program, "--format=custom", *PLAIN, "--schema=public"],
+            [program, "--format=custom", *PLAIN],
             [f"--snapshot={snapshot}", f"--file={to}"],
             "The database cannot be copied",
         )
@@ -126,7 +126,8 @@ def _run(program: list[str], arguments: list[str], what: str) -> str:
         errors="replace",
     )
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        said = [line for line in lines if re.search(r"error|fatal", line, re.IGNORECASE)] or lines
         raise BackupError(f"{what}: {said[0] if said else f'code {done.returncode}'}")
     return done.stdout
 
@@ -144,5 +145,6 @@ def _way() -> dict[str, str]:
         "PGSSLMODE": options.get("sslmode"),
         "PGSSLROOTCERT": options.get("sslrootcert"),
         "PGCONNECT_TIMEOUT": "10",
+        "PGOPTIONS": "-c client_min_messages=warning",
     }
     return {name: str(value) for name, value in named.items() if value}

@@ -63,6 +63,7 @@ class Stage:
             **{name: value for name, value in os.environ.items() if name != "REDIS_URL"},
             **DEADLINES,
             "DATA_DIR": str(path),
+            "STATE_DIR": str(path),
             "DATABASE_URL": database_url or self._own_database(),
             "REDIS_URL": redis_url,
             "SECRET_KEY": settings.SECRET_KEY,

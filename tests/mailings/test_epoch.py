@@ -1,0 +1,317 @@
+"""The gate: which databases are held for copies, and which are not, whatever was killed in between."""
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from integrations.provider import Outcome
+from mailings import (
+    claiming,
+    dispatch,
+    enquiry,
+    epoch,
+    id_sequences,
+    notifications,
+    prepare,
+    starting,
+    watch,
+)
+from mailings import recall as recall_
+from mailings.models import Dispatch, Epoch, Mailing, Message, Restoration
+from smsmail import epoch_file
+from tests import people
+from tests.mailings import ground
+from users.models import User
+
+pytestmark = pytest.mark.django_db
+
+
+def moved_on(times: int = 1) -> int:
+    """The epoch, so many looks later."""
+    for _ in range(times):
+        epoch.advance_due()
+    return Epoch.objects.get().tick
+
+
+def turned_back(by: int = 1) -> None:
+    """As if a copy of so many looks ago had been put back."""
+    Epoch.objects.update(tick=Epoch.objects.get().tick - by)
+
+
+def another_machine(state_dir: Path) -> None:
+    """The same database, seen from where no file is."""
+    (state_dir / epoch_file.NAME).unlink()
+    epoch.forget()
+
+
+# --- no false alarms --------------------------------------------------------------------------
+def test_a_first_start_is_not_held() -> None:
+    assert not epoch.is_held()
+    assert moved_on(3) == 3
+
+
+def test_a_kill_between_the_two_writes_is_not_taken_for_a_copy(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is ahead of the file then: after the very first write, and after any other."""
+    monkeypatch.setattr(epoch, "note", lambda tick: False)
+    moved_on(2)
+    epoch.forget()
+    assert not epoch.is_held()
+    monkeypatch.undo()
+    assert moved_on() == 3
+    assert epoch_file.read().tick == 3  # type: ignore[union-attr]
+    assert not epoch.is_held()
+
+
+@pytest.mark.parametrize("spoilt", [0, 1], ids=["the first record", "the second record"])
+def test_a_power_cut_while_the_file_is_written_spoils_one_record_only(
+    state_dir: Path, spoilt: int
+) -> None:
+    moved_on(4)
+    path = state_dir / epoch_file.NAME
+    content = bytearray(path.read_bytes())
+    at = spoilt * epoch_file.RECORD
+    content[at : at + 20] = b"\0" * 20
+    path.write_bytes(content)
+    assert epoch_file.read().tick in (3, 4)  # type: ignore[union-attr]
+    assert not epoch.is_held()
+    moved_on()
+    assert epoch_file.read().tick == 5  # type: ignore[union-attr]
+
+
+def test_a_new_empty_database_beside_an_old_file_is_new(state_dir: Path) -> None:
+    epoch_file.create(5000, timezone.now())
+    assert not epoch.is_held()
+    assert moved_on() == 5001
+
+
+def test_two_workers_move_it_on_together(state_dir: Path) -> None:
+    assert not epoch.is_held()
+    for _ in range(5):
+        with transaction.atomic():
+            first = epoch.advance()
+        assert not epoch.is_held()
+        with transaction.atomic():
+            second = epoch.advance()
+        assert first is not None
+        assert second == first + 1
+        # The later one may come to the disk first.
+        assert epoch.note(second)
+        assert epoch.note(first)
+        assert not epoch.is_held()
+        noted = epoch_file.read()
+        assert noted is not None
+        assert noted.tick == second
+
+
+def test_a_machine_that_joins_others_is_not_held(state_dir: Path) -> None:
+    moved_on(3)
+    another_machine(state_dir)
+    assert epoch.is_held()  # for the moment
+    assert not Restoration.objects.exists()
+    Epoch.objects.update(tick=4)  # somebody who has the file
+    assert not epoch.is_held()
+    assert moved_on() == 5
+
+
+# --- copies -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("by", [1, 2, 1000])
+def test_a_database_that_knows_less_than_the_file_is_held(by: int) -> None:
+    moved_on(2)
+    epoch_file.note(2 + by, timezone.now())
+    assert epoch.is_held()
+    restoration = Restoration.objects.get()
+    assert (restoration.why, restoration.seen_tick) == ("older", 2 + by)
+    assert epoch.is_held()
+    assert Restoration.objects.count() == 1
+
+
+def test_it_is_known_for_a_copy_when_one_claim_is_missing(olga: User) -> None:
+    """A standby that lagged by a single hand-over: not even a second old."""
+    people.students(10)
+    people.simulator()
+    ground.prepared(olga)
+    before = Epoch.objects.get().tick
+    ground.sent(Outcome.TAKEN)
+    Epoch.objects.update(tick=before)
+    assert claiming.claim() is None
+    assert epoch.is_held()
+
+
+def test_a_new_machine_without_the_file_is_held(state_dir: Path) -> None:
+    moved_on(3)
+    Epoch.objects.update(at=timezone.now() - timedelta(minutes=5))
+    another_machine(state_dir)
+    assert epoch.is_held()
+    assert Restoration.objects.get().why == "no_file"
+
+
+def test_a_file_that_cannot_be_read_any_more_is_a_missing_one(state_dir: Path) -> None:
+    moved_on(3)
+    Epoch.objects.update(at=timezone.now() - timedelta(minutes=5))
+    (state_dir / epoch_file.NAME).write_bytes(b"\0" * 128)
+    epoch.forget()
+    assert epoch.is_held()
+
+
+def test_a_copy_from_before_there_was_an_epoch_is_held(olga: User) -> None:
+    people.students(3)
+    people.simulator()
+    ground.prepared(olga)
+    Epoch.objects.all().delete()
+    epoch_file.create(700, timezone.now())
+    epoch_file.note(700, timezone.now())
+    assert epoch.is_held()
+
+
+def test_a_copy_made_while_another_was_held_is_held_anew(state_dir: Path) -> None:
+    moved_on(2)
+    epoch.hold(Restoration.Why.SAID)
+    first = Restoration.objects.get()
+    Restoration.objects.update(asked_at=timezone.now())
+    epoch_file.note(900, timezone.now())  # decided then, and much was sent since
+    assert epoch.is_held()
+    newest = Restoration.objects.get(decided_at=None)
+    assert newest.pk != first.pk
+    assert newest.asked_at is None
+    assert newest.since <= first.since
+
+
+def test_where_the_file_cannot_be_written_nothing_leaves(
+    olga: User, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.students(3)
+    people.simulator()
+    ground.prepared(olga)
+    assert not epoch.is_held()
+    monkeypatch.setattr(epoch_file, "is_open", lambda: False)
+    assert claiming.claim() is None
+    assert Epoch.objects.get().no_place_at is not None
+    monkeypatch.undo()
+    assert claiming.claim() is not None
+
+
+def test_a_disk_that_breaks_burns_one_lot_and_no_more(
+    olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.students(5)
+    people.simulator(per_second=1)
+    ground.prepared(olga)
+
+    def broken(tick: int, at: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(epoch_file, "note", broken)
+    monkeypatch.setattr(epoch_file, "can_be_written", lambda: False)
+    with pytest.raises(epoch.NoPlace):
+        claiming.claim()
+    assert claiming.claim() is None
+    assert Dispatch.objects.filter(state=Dispatch.State.HANDING).count() == 1
+
+
+# --- what is held -----------------------------------------------------------------------------
+JOBS: dict[str, Callable[[], bool]] = {
+    "start": starting.start_due,
+    "prepare": prepare.prepare_due,
+    "watch": watch.watch_due,
+    "hand over": dispatch.hand_over_due,
+    "notify": dispatch.notify_due,
+    "recall": recall_.recall_due,
+    "enquire": enquiry.enquire_due,
+}
+
+
+@pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
+def test_no_job_goes_on_in_a_copy(olga: User, job: Callable[[], bool]) -> None:
+    people.students(6, phone_confirmed_at=timezone.now())
+    people.simulator()
+    running = ground.prepared(olga)
+    ground.sent(Outcome.UNKNOWN)
+    ground.grown_older(hours=1)
+    ground.launched(olga, name="Another")
+    ground.draft(
+        name="Scheduled",
+        state=Mailing.State.SCHEDULED,
+        leaves_at=timezone.now() - timedelta(seconds=1),
+        launched_at=timezone.now(),
+    )
+    ground.watching(name="Watching", everyone=True)
+    Dispatch.objects.filter(mailing=running).update(recall_at=timezone.now())
+    epoch.hold(Restoration.Why.SAID)
+    before = everything()
+    job()
+    assert everything() == before
+
+
+def everything() -> list[Any]:
+    return [
+        list(Message.objects.order_by("id").values_list("id", "status", "dispatch")),
+        list(Dispatch.objects.order_by("id").values_list("id", "state", "look_up_at", "recall_at")),
+        list(Mailing.objects.order_by("id").values_list("id", "state", "cursor", "watched_at")),
+    ]
+
+
+# --- numbers of messages ----------------------------------------------------------------------
+def test_a_message_written_after_a_copy_never_gets_the_number_of_an_earlier_one(
+    olga: User, ivan: User
+) -> None:
+    """Its short links would open another person's page. Not even one that is written before any job
+    has looked.
+    """
+    people.simulator()
+    moved_on()
+    first = notifications.send_one(notifications.tests(), ivan, key="a", phone=ivan.phone, body="A")
+    lost = notifications.send_one(notifications.tests(), ivan, key="b", phone=ivan.phone, body="B")
+    Message.objects.filter(pk=lost.pk).delete()
+    _forget_sequence(first.pk)
+    epoch_file.note(500, timezone.now())
+    after = notifications.send_one(notifications.tests(), ivan, key="c", phone=ivan.phone, body="C")
+    assert after.pk > lost.pk + id_sequences.LEAP
+    person = people.person("nina")
+    assert person.pk > olga.pk + id_sequences.LEAP
+
+
+def _forget_sequence(last: int) -> None:
+    """As in the copy."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT setval(pg_get_serial_sequence('mailings_message', 'id'), %s)", [last]
+            )
+        else:
+            cursor.execute(
+                "UPDATE sqlite_sequence SET seq = %s WHERE name = 'mailings_message'", [last]
+            )
+
+
+def test_after_the_owners_word_all_machines_go_on(state_dir: Path, olga: User) -> None:
+    """Also one whose file knows more than the machine that has noticed."""
+    moved_on(2)
+    shutil.copy(state_dir / epoch_file.NAME, state_dir / "elsewhere")
+    epoch_file.note(300, timezone.now())
+    assert epoch.is_held()
+    with transaction.atomic():
+        epoch.release(Restoration.objects.get())
+        Restoration.objects.update(decided_at=timezone.now())
+    assert not epoch.is_held()
+    epoch_file.note(320, timezone.now())
+    assert not epoch.is_held()
+    os.replace(state_dir / "elsewhere", state_dir / epoch_file.NAME)
+    assert not epoch.is_held()
+    another_machine(state_dir)
+    assert not epoch.is_held()  # its owner has just said so
+    assert moved_on() > 320
+
+
+def test_a_look_costs_one_query(django_assert_num_queries: Any) -> None:
+    epoch.is_held()
+    with django_assert_num_queries(1):
+        assert not epoch.is_held()

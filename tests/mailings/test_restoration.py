@@ -1,0 +1,570 @@
+"""What the services' books tell after a copy was put back, and what the owner decides then."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from integrations.models import Account, Receipt
+from integrations.provider import (
+    Booked,
+    BooksPage,
+    Outcome,
+    Report,
+    ReportStatus,
+    Sms,
+    Trouble,
+)
+from integrations.providers.smsc import Smsc
+from integrations.providers.twilio import Twilio
+from integrations.reasons import Reason
+from mailings import (
+    epoch,
+    fingerprints,
+    marks,
+    notifications,
+    prepare,
+    restoration,
+    restoration_decision,
+)
+from mailings.models import BooksSweep, Dispatch, Epoch, Mailing, Message, Restoration, UnclaimedSms
+from mailings.sealed import opened
+from tests import people
+from tests.emulators.smsc import SmscEmulator
+from tests.emulators.twilio import TwilioEmulator
+from tests.mailings import ground
+from users.models import AuditEvent, User
+
+pytestmark = pytest.mark.django_db
+As = Callable[[User], Client]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Books that do not lag."""
+    for provider in (Smsc, Twilio):
+        monkeypatch.setattr(provider, "settle_seconds", 0)
+
+
+class Books:
+    """What a service shows, the newest first, in pages of three."""
+
+    def __init__(self) -> None:
+        self.rows: list[Booked] = []
+        self.asked: list[str] = []
+        self.trouble: Exception | None = None
+
+    def add(
+        self,
+        phone: str,
+        text: str,
+        reference: str = "",
+        provider_id: str = "",
+        status: ReportStatus = ReportStatus.DELIVERED,
+    ) -> None:
+        report = Report(reference, phone, status, provider_id=provider_id)
+        self.rows.insert(0, Booked(report, text, timezone.now()))
+
+    def page(self, since: object, cursor: str = "") -> BooksPage:
+        self.asked.append(cursor)
+        if self.trouble is not None:
+            raise self.trouble
+        start = int(cursor or 0)
+        some = tuple(self.rows[start : start + 3])
+        return BooksPage(some, str(start + 3) if start + 3 < len(self.rows) else "")
+
+
+@pytest.fixture
+def books(monkeypatch: pytest.MonkeyPatch) -> Books:
+    shown = Books()
+    for provider in (Smsc, Twilio):
+        monkeypatch.setattr(provider, "sent_since", shown.page)
+    return shown
+
+
+@pytest.fixture
+def mailing(olga: User) -> Mailing:
+    """To ten students through SMSC: in two lots of five, waiting."""
+    people.students(10)
+    people.smsc(per_second=5)
+    return ground.prepared(olga)
+
+
+def held() -> Restoration:
+    epoch.hold(Restoration.Why.SAID)
+    return Restoration.objects.get(decided_at__isnull=True)
+
+
+def ask() -> Restoration:
+    while restoration.ask_due():
+        pass
+    return Restoration.objects.get(decided_at__isnull=True)
+
+
+def decided(by: User, choice: str = "go") -> None:
+    open_ = Restoration.objects.get(decided_at__isnull=True)
+    lines = restoration_decision.under_way(open_)
+    choices = {
+        line.mailing.pk: choice if choice in line.choices else line.choices[0] for line in lines
+    }
+    restoration_decision.decide(open_, choices, by)
+
+
+def as_sent(message: Message) -> str:
+    return marks.filled(opened(message.text), message.pk)
+
+
+def reference_of(message: Message) -> str:
+    assert message.dispatch is not None
+    return message.dispatch.reference
+
+
+# --- what the books tell ----------------------------------------------------------------------
+def test_a_lot_that_waits_here_and_has_left_is_entered_as_sent(
+    mailing: Mailing, books: Books
+) -> None:
+    lot = mailing.dispatches.order_by("id")[0]
+    messages = list(lot.messages.order_by("id"))
+    for each in messages[:4]:
+        books.add(each.phone, as_sent(each), lot.reference)
+    held()
+    ask()
+    assert ground.statuses(mailing) == {"delivered": 4, "waiting": 6, "skipped": 1}
+    lot.refresh_from_db()
+    assert lot.account is not None
+    assert lot.state != Dispatch.State.WAITING
+    # The fifth the books do not show: it goes under another reference.
+    messages[4].refresh_from_db()
+    assert messages[4].dispatch_id != lot.pk
+    sweep = BooksSweep.objects.get()
+    assert (sweep.rows, sweep.known, sweep.entered) == (4, 4, 4)
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_what_went_again_under_another_reference_is_found_by_phone_and_text(
+    mailing: Mailing, books: Books
+) -> None:
+    """Unknown when the copy was made, then never had, then sent under another reference."""
+    lot = ground.sent(Outcome.UNKNOWN)
+    messages = list(Message.objects.filter(dispatch=lot.dispatch_id).order_by("id"))
+    other = Dispatch.new_reference()
+    for each in messages:
+        books.add(each.phone, as_sent(each), other)
+    held()
+    ask()
+    assert ground.statuses(mailing) == {"delivered": 5, "waiting": 5, "skipped": 1}
+    delivered = mailing.messages.filter(status="delivered")
+    assert set(delivered.values_list("dispatch__reference", flat=True)) == {other}
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_nobody_else_is_taken_for_it(mailing: Mailing, books: Books) -> None:
+    """Another text, another program's message through the same login, one that was taken back."""
+    message = mailing.messages.filter(status="waiting").order_by("id")[0]
+    text = as_sent(message)
+    books.add(message.phone, "Your code is 1234", Dispatch.new_reference())
+    books.add(message.phone, text, "crm-77")
+    books.add(message.phone, text, "")
+    books.add(message.phone, text, Dispatch.new_reference(), status=ReportStatus.CANCELLED)
+    held()
+    ask()
+    assert ground.statuses(mailing) == {"waiting": 10, "skipped": 1}
+    assert UnclaimedSms.objects.count() == 1
+
+
+def test_one_message_in_the_books_stands_for_one_of_ours(olga: User, books: Books) -> None:
+    """The same text to the same phone in two mailings: one of them has gone."""
+    people.students(1)
+    people.smsc()
+    first, second = ground.prepared(olga), ground.prepared(olga)
+    message = first.messages.get(status="waiting")
+    books.add(message.phone, as_sent(message), Dispatch.new_reference())
+    held()
+    ask()
+    both = [ground.statuses(first), ground.statuses(second)]
+    assert sum(each.get("waiting", 0) for each in both) == 1
+    assert sum(each.get("delivered", 0) for each in both) == 1
+
+
+def test_books_read_twice_change_nothing_more(mailing: Mailing, books: Books, olga: User) -> None:
+    for each in mailing.messages.filter(status="waiting").order_by("id")[:7]:
+        books.add(each.phone, as_sent(each), Dispatch.new_reference())
+    books.add("+79980005555", "Of nobody here", Dispatch.new_reference())
+    held()
+    restoration_decision.ask_again(ask(), olga)
+    ask()
+    assert ground.statuses(mailing) == {"delivered": 7, "waiting": 3, "skipped": 1}
+    assert UnclaimedSms.objects.count() == 1
+    assert Dispatch.objects.filter(size=0).count() == 0
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_it_goes_on_where_it_stopped(mailing: Mailing, books: Books, settings: Any) -> None:
+    settings.LOOK_UP_PAUSE = 0
+    for each in mailing.messages.filter(status="waiting").order_by("id"):
+        books.add(each.phone, as_sent(each), reference_of(each))
+    held()
+    [sweep] = restoration.sweeps_of(Restoration.objects.get())
+    assert restoration._read_page(sweep)
+    books.trouble = Trouble(Reason.UNAVAILABLE)
+    restoration.ask_due()
+    open_ = Restoration.objects.get()
+    assert open_.asked_at is None
+    assert BooksSweep.objects.get().trouble == Reason.UNAVAILABLE
+    books.trouble = None
+    ask()
+    assert books.asked == ["", "3", "3", "6", "9"]
+    assert ground.statuses(mailing) == {"delivered": 10, "skipped": 1}
+
+
+def test_a_provider_that_stumbles_is_asked_again(mailing: Mailing, books: Books) -> None:
+    books.trouble = KeyError("sms")
+    held()
+    restoration.ask_due()
+    assert BooksSweep.objects.get().trouble == Reason.OTHER
+    assert Restoration.objects.get().asked_at is None
+
+
+def test_twilio_shows_no_reference_and_is_matched_by_its_id_phone_and_text(
+    olga: User, books: Books
+) -> None:
+    people.students(4)
+    people.twilio()
+    mailing = ground.prepared(olga, wrap_links=True, text="{first_name}: https://school.ru/a")
+    first, second, third, _fourth = mailing.messages.filter(status="waiting").order_by("id")
+    Message.objects.filter(pk=first.pk).update(status="accepted", provider_id="SM1")
+    mailing.counters.accepted, mailing.counters.waiting = 1, 3
+    mailing.counters.parts = first.parts
+    mailing.counters.save()
+    books.add(first.phone, as_sent(first), provider_id="SM1")
+    books.add(second.phone, as_sent(second), provider_id="SM2")
+    books.add(third.phone, "", provider_id="SM3")  # texts may be deleted from its books
+    held()
+    ask()
+    assert ground.statuses(mailing) == {"delivered": 3, "waiting": 1, "skipped": 1}
+    second.refresh_from_db()
+    assert second.provider_id == "SM2"
+    ground.assert_counters_equal_rows(mailing)
+
+
+# --- people who were not prepared yet ---------------------------------------------------------
+def test_who_is_prepared_later_and_has_got_it_is_entered_as_served(
+    olga: User, books: Books
+) -> None:
+    """The tokens of their links were of other messages; a link is compared as a link."""
+    students = people.students(6)
+    people.smsc()
+    mailing = ground.launched(olga, wrap_links=True, text="{first_name}: https://school.ru/a")
+    reference = Dispatch.new_reference()
+    for number, each in enumerate(students[:4]):
+        token = f"{number:06}0abcde"
+        books.add(each.phone, f"{each.first_name}: http://127.0.0.1:8000/r/{token}", reference)
+    held()
+    ask()
+    assert UnclaimedSms.objects.count() == 4
+    decided(olga)
+    while prepare.prepare_due():
+        pass
+    assert ground.statuses(mailing) == {"delivered": 4, "waiting": 2, "skipped": 1}
+    assert mailing.dispatches.get(reference=reference).state == Dispatch.State.ANSWERED
+    assert UnclaimedSms.objects.filter(claimed_at=None).count() == 0
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_draft_that_was_launched_after_the_copy_reaches_nobody_twice(
+    olga: User, books: Books
+) -> None:
+    students = people.students(3)
+    people.smsc()
+    draft = ground.draft()
+    for each in students[:2]:
+        books.add(each.phone, f"Webinar at six, {each.first_name}", Dispatch.new_reference())
+    held()
+    ask()
+    decided(olga)
+    from mailings import lifecycle
+
+    lifecycle.launch(draft, olga)
+    while prepare.prepare_due():
+        pass
+    assert ground.statuses(draft) == {"delivered": 2, "waiting": 1, "skipped": 1}
+    ground.assert_counters_equal_rows(draft)
+
+
+def test_what_is_written_afterwards_is_for_everybody(olga: User, books: Books) -> None:
+    """The same text once more, a week later: nobody is passed over for what was sent before."""
+    [student] = people.students(1)
+    people.smsc()
+    books.add(student.phone, "Webinar at six, Student0", Dispatch.new_reference())
+    held()
+    ask()
+    decided(olga)
+    later = ground.prepared(olga)
+    assert ground.statuses(later) == {"waiting": 1, "skipped": 1}
+
+
+# --- the owner's word -------------------------------------------------------------------------
+def test_it_is_decided_for_each_mailing_and_written_down(
+    mailing: Mailing, books: Books, olga: User
+) -> None:
+    other = ground.prepared(olga, name="Another", text="Another text, {first_name}")
+    third = ground.prepared(olga, name="Third", text="A third text, {first_name}")
+    held()
+    open_ = ask()
+    assert sum(line.left for line in restoration_decision.under_way(open_)) == 30
+    choices = {mailing.pk: "go", other.pk: "cancel", third.pk: "pause"}
+    restoration_decision.decide(open_, choices, olga)
+    states = dict(Mailing.objects.values_list("name", "state"))
+    assert states == {"Webinar": "sending", "Another": "cancelled", "Third": "paused"}
+    assert not epoch.is_held()
+    assert ground.claimed().mailing_id == mailing.pk
+    words = AuditEvent.objects.filter(by=olga).values_list("what", "target")
+    assert {
+        ("restored_go", f"mailing {mailing.pk}"),
+        ("restored_cancel", f"mailing {other.pk}"),
+        ("restored_pause", f"mailing {third.pk}"),
+        ("restored_copy_decided", "account"),
+    } <= set(words)
+
+
+def test_a_notification_that_waits_is_stopped_without_being_switched_off(
+    olga: User, ivan: User, books: Books
+) -> None:
+    people.smsc()
+    notifications.send_one(notifications.tests(), ivan, key="a", phone=ivan.phone, body="A")
+    held()
+    ask()
+    decided(olga, "cancel")
+    tests = notifications.tests()
+    assert tests.state == Mailing.State.SENDING
+    assert ground.statuses(tests) == {"cancelled": 1}
+    ground.assert_counters_equal_rows(tests)
+
+
+def test_nothing_can_be_decided_before_the_services_have_told(
+    mailing: Mailing, books: Books, olga: User
+) -> None:
+    open_ = held()
+    with pytest.raises(restoration_decision.NotNow):
+        decided(olga)
+    with pytest.raises(restoration_decision.Undecided):
+        restoration_decision.decide(open_, {}, olga)
+    assert epoch.is_held()
+
+
+def test_it_is_decided_once(mailing: Mailing, books: Books, olga: User) -> None:
+    held()
+    open_ = ask()
+    decided(olga)
+    tick = Epoch.objects.get().tick
+    with pytest.raises(restoration_decision.NotNow):
+        restoration_decision.decide(open_, {mailing.pk: "go"}, olga)
+    assert Epoch.objects.get().tick == tick
+
+
+def test_what_a_service_keeps_until_a_time_set_is_decided_after_it(
+    olga: User, books: Books
+) -> None:
+    """SMSC's history may show it only then; until then the rest may be stopped, but not sent."""
+    people.students(3)
+    people.smsc()
+    later = timezone.now() + timedelta(hours=1)
+    mailing = ground.launched(olga, starts_at=later, hand_over=Mailing.HandOver.EARLY)
+    held()
+    [line] = restoration_decision.under_way(ask())
+    assert line.choices == ("cancel",)
+    assert line.told_from is not None
+    assert line.told_from >= later
+    Mailing.objects.filter(pk=mailing.pk).update(starts_at=timezone.now() - timedelta(minutes=5))
+    restoration_decision.ask_again(Restoration.objects.get(), olga)
+    [line] = restoration_decision.under_way(ask())
+    assert "go" in line.choices
+
+
+def test_receipts_that_named_nothing_are_read_again(
+    mailing: Mailing, books: Books, olga: User
+) -> None:
+    account = Account.objects.get()
+    message = mailing.messages.filter(status="waiting").order_by("id")[0]
+    other = Dispatch.new_reference()
+    books.add(message.phone, as_sent(message), other, status=ReportStatus.ACCEPTED)
+    receipt = Receipt.objects.create(
+        account=account,
+        body=f"id={other}&phone={message.phone[1:]}&status=1&err=0",
+        folded_at=timezone.now(),
+        outcome=Receipt.Outcome.STRANGER,
+    )
+    held()
+    ask()
+    decided(olga)
+    from mailings import receipts
+
+    receipts.fold_due()
+    message.refresh_from_db()
+    receipt.refresh_from_db()
+    assert (message.status, receipt.outcome) == ("delivered", "applied")
+
+
+def test_a_service_that_cannot_be_asked_is_named(olga: User, books: Books) -> None:
+    people.students(2)
+    people.seventech()
+    ground.prepared(olga)
+    held()
+    open_ = ask()
+    assert restoration_decision.cannot_tell(open_) == ["SevenTech"]
+    assert books.asked == []
+
+
+# --- the pages --------------------------------------------------------------------------------
+def test_every_page_says_that_it_is_held(
+    as_: As, maria: User, olga: User, mailing: Mailing, books: Books
+) -> None:
+    held()
+    for path in ("/", "/mailings/", f"/mailings/{mailing.pk}/", "/people/", "/notifications/"):
+        page = as_(maria).get(path).content.decode()
+        assert "nothing is sent" in page, path
+        assert "/settings/restored/" not in page, path
+    assert "/settings/restored/" in as_(olga).get("/").content.decode()
+    live = as_(maria).get(f"/mailings/{mailing.pk}/live/").content.decode()
+    assert "until the owner has decided" in live
+
+
+def test_the_owner_looks_and_decides(as_: As, olga: User, mailing: Mailing, books: Books) -> None:
+    for each in mailing.messages.filter(status="waiting").order_by("id")[:3]:
+        books.add(each.phone, as_sent(each), reference_of(each))
+    held()
+    owner = as_(olga)
+    page = owner.get("/settings/restored/").content.decode()
+    assert "as soon as the services have told" in page
+    ask()
+    page = owner.get("/settings/restored/").content.decode()
+    assert "3 messages read in its books" in page
+    assert "7 messages are not sent" in page
+    missing = owner.post("/settings/restored/", {"what": "decide"})
+    assert missing.status_code == 200
+    assert epoch.is_held()
+    done = owner.post("/settings/restored/", {"what": "decide", f"mailing_{mailing.pk}": "go"})
+    assert done.status_code == 302
+    assert not epoch.is_held()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"what": "decide", "mailing_1": "burn"},
+        {"what": "waive", "sweep": "x"},
+        {"what": "waive", "sweep": "99999999999999999999999"},
+        {"what": "waive", "sweep": "²"},
+        {"what": "\0"},
+        {},
+    ],
+    ids=str,
+)
+def test_nonsense_changes_nothing(
+    as_: As, olga: User, mailing: Mailing, books: Books, data: dict[str, str]
+) -> None:
+    held()
+    ask()
+    assert as_(olga).post("/settings/restored/", data).status_code in {200, 302, 404}
+    assert epoch.is_held()
+
+
+def test_the_owner_waits_no_longer_for_a_service(
+    as_: As, olga: User, mailing: Mailing, books: Books
+) -> None:
+    books.trouble = Trouble(Reason.BAD_LOGIN)
+    held()
+    restoration.ask_due()
+    sweep = BooksSweep.objects.get()
+    page = as_(olga).get("/settings/restored/").content.decode()
+    assert "Do not wait for SMSC" in page
+    as_(olga).post("/settings/restored/", {"what": "waive", "sweep": str(sweep.pk)})
+    ask()
+    page = as_(olga).get("/settings/restored/").content.decode()
+    assert "SMSC cannot tell what it has sent" in page
+
+
+def test_the_owner_may_know_of_a_copy_that_nobody_has_found(as_: As, olga: User) -> None:
+    assert not epoch.is_held()
+    as_(olga).post("/settings/restored/", {"what": "say"})
+    assert epoch.is_held()
+
+
+def test_where_the_file_cannot_be_written_the_pages_say_so(as_: As, maria: User) -> None:
+    epoch._no_place()
+    assert "STATE_DIR" in as_(maria).get("/").content.decode()
+
+
+# --- the services' own ways -------------------------------------------------------------------
+def test_smsc_shows_all_that_went_page_by_page(
+    smsc_emulator: SmscEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from integrations import router
+    from integrations.http import clock
+    from integrations.providers import smsc_history
+
+    monkeypatch.setattr(smsc_history, "PAGE", 4)
+    provider = router.provider_of(people.smsc())
+    texts = [Sms(n, f"+7998000{n:04}", f"Text {n}") for n in range(10)]
+    reference = Dispatch.new_reference()
+    provider.send(reference, texts, clock() + 60)
+    rows: list[Booked] = []
+    cursor, pages = "", 0
+    while True:
+        page = provider.sent_since(timezone.now() - timedelta(minutes=5), cursor)
+        rows += page.rows
+        pages += 1
+        cursor = page.cursor
+        if not cursor:
+            break
+    sent = {(reference, sms.phone, sms.text) for sms in texts if not sms.phone.endswith("00")}
+    assert {(row.report.reference, row.report.phone, row.text) for row in rows} == sent
+    assert pages > 2
+
+
+def test_twilio_shows_all_that_went_page_by_page(
+    twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from integrations import router
+    from integrations.http import clock
+    from integrations.providers import twilio as module
+
+    monkeypatch.setattr(module, "PAGE", 4)
+    provider = router.provider_of(people.twilio())
+    texts = [Sms(n, f"+7998000{n:02}10", f"Text {n}") for n in range(10)]
+    verdicts = provider.send("made-up", texts, clock() + 60)
+    rows: list[Booked] = []
+    cursor = ""
+    while True:
+        page = provider.sent_since(timezone.now() - timedelta(minutes=5), cursor)
+        rows += page.rows
+        cursor = page.cursor
+        if not cursor:
+            break
+    assert {row.report.provider_id for row in rows} == {each.provider_id for each in verdicts}
+    assert {(row.report.phone, row.text) for row in rows} == {
+        (sms.phone, sms.text) for sms in texts
+    }
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("Lesson at seven – “room 5”", 'Lesson at seven - "room 5"'),
+        ("Two\nlines", "Two lines"),
+        ("\x1a0 is the link", "http://127.0.0.1:8000/r/AAAAAA0bcdef is the link"),
+        ("Ёлка", "Ёлка"),
+        ("🎄", "🎄"),
+    ],
+)
+def test_a_text_is_known_however_a_service_writes_it(stored: str, shown: str) -> None:
+    assert fingerprints.of_stored(stored) == fingerprints.of_sent(shown)
+
+
+def test_other_texts_are_others() -> None:
+    assert fingerprints.of_stored("🎄") != fingerprints.of_sent("🎁")
+    assert fingerprints.of_stored("At 7") != fingerprints.of_sent("At 8")
+    assert fingerprints.of_sent("   ") == ""
