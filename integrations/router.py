@@ -6,12 +6,15 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from smsmail.models import SetAside
+from smsmail.set_aside import Thing, Work, held, in_halves, one_by_one
 from users import consent
 from users.models import User, audit
 
@@ -235,17 +238,23 @@ _NO_TROUBLE = {"rest_reason": "", "rest_raw": "", "rest_since": None}
 
 def refresh_balances() -> bool:
     """Clock job: ask every connected account that has not been asked lately."""
-    for account in connected():
-        fresh = account.balance_at and account.balance_at > timezone.now() - BALANCE_AGE
-        provider = provider_of(account)
-        if fresh or not provider.has_balance:
-            continue
-        try:
-            balance = provider.balance()
-        except Trouble:
-            continue  # sending itself puts the account to rest; a balance is only a figure
-        _write_down(account, balance)
-    return False
+    accounts = {each.pk: each for each in connected()}
+    things = [Thing(each.pk, f"account {each.provider}") for each in accounts.values()]
+    return one_by_one(
+        Work("refresh_balances", "account"), things, lambda each: _refresh(accounts[each])
+    )
+
+
+def _refresh(account: Account) -> None:
+    fresh = account.balance_at and account.balance_at > timezone.now() - BALANCE_AGE
+    provider = provider_of(account)
+    if fresh or not provider.has_balance:
+        return
+    try:
+        balance = provider.balance()
+    except Trouble:
+        return  # sending itself puts the account to rest; a balance is only a figure
+    _write_down(account, balance)
 
 
 def _write_down(account: Account, balance: Balance) -> None:
@@ -260,8 +269,24 @@ def forget_old() -> bool:
     """Clock job: folded receipts and the simulator's books are kept 90 days. A slice at a time."""
     before = timezone.now() - KEEP_RECEIPTS
     receipts = Receipt.objects.filter(received_at__lt=before, folded_at__isnull=False)
-    old = list(receipts.order_by("received_at").values_list("id", flat=True)[:5000])
-    Receipt.objects.filter(id__in=old).delete()
-    simulated = list(SimulatedSms.objects.filter(at__lt=before).values_list("id", flat=True)[:5000])
-    SimulatedSms.objects.filter(id__in=simulated).delete()
-    return bool(old or simulated)
+    receipts = receipts.order_by("received_at")
+    simulated = SimulatedSms.objects.filter(at__lt=before)
+    gone = [
+        _forget(Work("forget", "receipt"), receipts),
+        _forget(Work("forget_simulated", "sms"), simulated),
+    ]
+    SetAside.objects.filter(next_try_at__lt=timezone.now() - timedelta(days=1)).delete()
+    return any(gone)
+
+
+def _forget(work: Work, rows: "QuerySet[Any]") -> int:
+    """A slice; what cannot be deleted is set aside."""
+    old = rows.exclude(id__in=held(work.name)).values_list("id", flat=True)
+    ids = list(old[:5000])
+
+    def forget(these: Sequence[int]) -> None:
+        rows.model._default_manager.filter(id__in=these).delete()
+
+    if ids:
+        in_halves(work, ids, forget, lambda _id: "forget")
+    return len(ids)

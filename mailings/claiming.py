@@ -3,6 +3,8 @@ is claimed holds all that the hand-over (dispatch.py) needs, without the databas
 """
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -17,6 +19,7 @@ from integrations.http import clock
 from integrations.models import Account
 from integrations.provider import Provider, Sms
 from integrations.reasons import Reason
+from smsmail.set_aside import Thing, Work, held, is_outage
 from users import consent
 
 from . import ledger, marks, starting
@@ -26,6 +29,7 @@ from .models import Dispatch, Mailing, Message
 from .sealed import opened
 
 Status = Message.Status
+HANDING_OVER = Work("hand_over", "batch")
 # A pause of the pace that is waited out; for a longer one the clock comes again soon enough.
 LONGEST_PAUSE = 1.0
 # A lot handed over this long ago can have no request under way: it holds no place any more,
@@ -51,6 +55,24 @@ class Lot:
         return self.claimed + settings.LOT_DEADLINE
 
 
+class CannotClaim(Exception):
+    """Something is wrong with this lot: the others are to go on. Its cause is the error."""
+
+    def __init__(self, lot: Dispatch) -> None:
+        super().__init__(lot.id)
+        self.thing = Thing(lot.id, f"mailing {lot.mailing_id}")
+
+
+@contextmanager
+def blaming(lot: Dispatch) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if is_outage(error):
+            raise
+        raise CannotClaim(lot) from error
+
+
 def claim(*, lane: bool = False) -> Lot | None:
     """Take one waiting lot for the account that sends now; None when there is nothing to do now.
     lane: of notifications and tests alone.
@@ -68,7 +90,8 @@ def claim(*, lane: bool = False) -> Lot | None:
         if waiting is None:
             return None
         dispatch, too_late = waiting
-        messages = _fit_messages(dispatch, too_late=too_late)
+        with blaming(dispatch):
+            messages = _fit_messages(dispatch, too_late=too_late)
         router.reserve(account, len(messages))
         now = timezone.now()
         dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
@@ -118,6 +141,7 @@ def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool
     """
     now = timezone.now()
     waiting = Dispatch.objects.filter(state=Dispatch.State.WAITING, not_before__lte=now)
+    waiting = waiting.exclude(id__in=held(HANDING_OVER.name))
     of_it = waiting.filter(mailing=OuterRef("pk"))
     mailings = Mailing.objects.filter(
         # The second wave when the first has passed.
@@ -139,7 +163,8 @@ def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool
             planned = Departure.of(lot).arrives
             if starting.missed(mailing, planned, now) and starting.hold_missed(mailing.id):
                 break
-            leave = may_leave(lot, provider, now)
+            with blaming(lot):
+                leave = may_leave(lot, provider, now)
             if leave is not Leave.HELD:
                 return lot, leave is Leave.TOO_LATE
     return None

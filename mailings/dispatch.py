@@ -19,6 +19,8 @@ from integrations import router
 from integrations.http import clock
 from integrations.provider import Outcome, Verdict
 from integrations.reasons import Reason
+from smsmail import heartbeat, set_aside
+from smsmail.set_aside import Thing, Work, one_by_one
 
 from . import claiming, ledger, recording
 from .claiming import LONGEST_PAUSE, Lot
@@ -32,6 +34,7 @@ SLICE = 10  # seconds for which one call of the clock job goes on claiming
 # The lane of notifications looks for new ones so often while it waits for answers, and goes on for so
 # long; what it claims last is answered, or given up, in time for the limit of a task.
 LANE_LOOK = 0.3
+RECOVERED_AT_ONCE = 100  # lots; one that cannot be recovered is looked at with the others
 LANE_SLICE = max(SLICE, settings.TASK_LIMIT - settings.LOT_DEADLINE - settings.READ_TIMEOUT - 5)
 
 
@@ -51,19 +54,22 @@ def _hand_over(*, lane: bool = False) -> bool:
     began = clock()
     until = began + SLICE
     flying: dict[Future[list[Verdict]], Lot] = {}
+    claimed: list[int] = []
     more = True
     try:
         while flying or (more and clock() < until):
             if lane and flying:  # an answer that is long in coming keeps nobody waiting
                 until = began + LANE_SLICE
             while more and len(flying) < settings.HAND_OVER_THREADS and clock() < until:
-                lot = claiming.claim(lane=lane)
+                lot = _claim(lane=lane)
                 more = lot is not None
                 if lot is not None:
+                    claimed.append(lot.dispatch_id)
                     flying[_pool(lane=lane).submit(hand_over, lot)] = lot
+            heartbeat.beat()
             pause = 0.0 if more or clock() >= until else _pause()
             if flying:
-                _land(flying, LANE_LOOK if lane else pause or None)
+                _land(flying, LANE_LOOK if lane else pause or heartbeat.period())
                 more = True  # a place is free again
             elif 0 < pause < LONGEST_PAUSE:
                 time.sleep(pause)
@@ -71,7 +77,23 @@ def _hand_over(*, lane: bool = False) -> bool:
     finally:
         while flying:  # whatever broke, what is in the air must be written down
             _land(flying)
+    set_aside.recovered(claiming.HANDING_OVER, claimed)
     return more
+
+
+def _claim(*, lane: bool) -> claiming.Lot | None:
+    """The next one; those with which something is wrong are set aside."""
+    while True:
+        try:
+            lot = claiming.claim(lane=lane)
+        except claiming.CannotClaim as broken:
+            set_aside.put(claiming.HANDING_OVER, broken.thing, _cause(broken))
+        else:
+            return lot
+
+
+def _cause(error: Exception) -> Exception:
+    return error.__cause__ if isinstance(error.__cause__, Exception) else error
 
 
 def _pause() -> float:
@@ -123,15 +145,18 @@ def recover_due() -> bool:
     """Clock job: a lot still in hand after the lease belongs to a dead worker. What it did not
     record may have gone: unknown, and the provider is asked.
     """
+    over = timezone.now() - timedelta(seconds=settings.LEASE)
+    late = Dispatch.objects.filter(state=Dispatch.State.HANDING, claimed_at__lt=over)
+    due = late.order_by("claimed_at").values_list("id", "mailing_id")[:RECOVERED_AT_ONCE]
+    lots = [Thing(lot, f"mailing {mailing}") for lot, mailing in due]
+    return one_by_one(Work("recover", "batch"), lots, _recover)
+
+
+def _recover(lot: int) -> bool:
     with transaction.atomic(durable=True):
         dispatch = (
             Dispatch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .select_related("account")
-            .filter(
-                state=Dispatch.State.HANDING,
-                claimed_at__lt=timezone.now() - timedelta(seconds=settings.LEASE),
-            )
-            .order_by("claimed_at")
+            .filter(id=lot, state=Dispatch.State.HANDING)
             .first()
         )
         if dispatch is None:

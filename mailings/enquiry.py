@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -15,6 +16,7 @@ from integrations import router
 from integrations.models import Account
 from integrations.provider import Asked, Enquiry, Report, ReportStatus, Trouble
 from integrations.reasons import Reason
+from smsmail.set_aside import Thing, Work, attempt, held, in_halves, one_by_one, recovered
 
 from . import ledger, marks, receipts
 from .ledger import Move
@@ -25,6 +27,8 @@ from .sealed import opened
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
+# Parts of the job "enquire".
+LOTS, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
 AT_ONCE = 100  # lots in one enquiry: the provider's books are swept once for all of them
 # When to ask again about accepted messages, counted from the hand-over; the last look is
 # settings.RECEIPT_WAIT.
@@ -33,34 +37,72 @@ LATER = (timedelta(hours=1), timedelta(hours=6))
 
 def enquire_due() -> bool:
     """Clock job: one enquiry per account about the lots whose time has come."""
-    more = [_enquire(account) for account in Account.objects.all()]
-    return any(more)
+    accounts = {each.pk: each for each in Account.objects.all()}
+    things = [Thing(each.pk, f"account {each.provider}") for each in accounts.values()]
+    return one_by_one(Work("enquire", "account"), things, lambda each: _enquire(accounts[each]))
 
 
 def _enquire(account: Account) -> bool:
     dispatches = _take(account)
     if not dispatches:
         return False
-    asked = {
-        dispatch: Enquiry(
-            dispatch.reference, _open_messages(dispatch), dispatch.claimed_at or timezone.now()
-        )
-        for dispatch in dispatches
-    }
+    asked = _enquiries(dispatches)
     enquiries = [enquiry for enquiry in asked.values() if enquiry.asked]
     reports = _ask(account, enquiries)
+    told, missing = _phones(reports)
+    concluded = []
+    for dispatch in _take_in(list(asked), reports):
+        reference = dispatch.reference
+        of_all = told[reference].issuperset(asked[dispatch].phones)
+        conclude = partial(_conclude, dispatch.id, missing[reference], answered=of_all)
+        if attempt(CONCLUDING, _thing(dispatch), conclude):
+            concluded.append(dispatch.id)
+    recovered(CONCLUDING, concluded)
+    return len(dispatches) == AT_ONCE
+
+
+def _phones(reports: Sequence[Report]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """By reference: of whom something was told, and of whom that the books do not know them."""
     told: dict[str, set[str]] = defaultdict(set)
     missing: dict[str, set[str]] = defaultdict(set)
     for report in reports:
         told[report.reference].add(report.phone)
         if report.status == ReportStatus.NOT_FOUND:
             missing[report.reference].add(report.phone)
-    with transaction.atomic(durable=True):
-        receipts.apply(reports)
-    for dispatch, enquiry in asked.items():
-        of_all = told[dispatch.reference].issuperset(enquiry.phones)
-        _conclude(dispatch.id, missing[dispatch.reference], answered=of_all)
-    return len(dispatches) == AT_ONCE
+    return told, missing
+
+
+def _enquiries(dispatches: Sequence[Dispatch]) -> dict[Dispatch, Enquiry]:
+    asked = {}
+    for dispatch in dispatches:
+        enquiry = attempt(LOTS, _thing(dispatch), partial(_enquiry, dispatch))
+        if enquiry is not None:
+            asked[dispatch] = enquiry
+    return asked
+
+
+def _take_in(dispatches: Sequence[Dispatch], reports: Sequence[Report]) -> list[Dispatch]:
+    """Lots whose reports could be written down: nothing is concluded about the others."""
+    of = {dispatch.id: dispatch for dispatch in dispatches}
+    taken: list[Dispatch] = []
+
+    def take_in(ids: Sequence[int]) -> None:
+        references = {of[key].reference for key in ids}
+        with transaction.atomic(durable=True):
+            receipts.apply([each for each in reports if each.reference in references])
+        taken.extend(of[key] for key in ids)
+
+    in_halves(LOTS, list(of), take_in, lambda key: f"mailing {of[key].mailing_id}")
+    return taken
+
+
+def _thing(dispatch: Dispatch) -> Thing:
+    return Thing(dispatch.id, f"mailing {dispatch.mailing_id}")
+
+
+def _enquiry(dispatch: Dispatch) -> Enquiry:
+    since = dispatch.claimed_at or timezone.now()
+    return Enquiry(dispatch.reference, _open_messages(dispatch), since)
 
 
 def _take(account: Account) -> list[Dispatch]:
@@ -69,6 +111,7 @@ def _take(account: Account) -> list[Dispatch]:
         due = list(
             Dispatch.objects.select_for_update(skip_locked=True, no_key=True)
             .filter(account=account, look_up_at__lte=timezone.now())
+            .exclude(id__in=held(LOTS.name, CONCLUDING.name))
             .order_by("look_up_at")[:AT_ONCE]
         )
         Dispatch.objects.filter(id__in=[each.id for each in due]).update(
@@ -99,7 +142,7 @@ def _ask(account: Account, enquiries: Sequence[Enquiry]) -> list[Report]:
     return []
 
 
-def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
+def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> bool:
     """Act on what the books do not know, and set the time of the next look.
 
     NOT_FOUND must be heard twice with a pause between: books may lag, and sending again what did
@@ -127,6 +170,7 @@ def _conclude(dispatch_id: int, missing: set[str], *, answered: bool) -> None:
             dispatch.look_ups += 1
         dispatch.look_up_at = _next_look(dispatch, answered=answered)
         dispatch.save(update_fields=["look_ups", "look_up_at"])
+    return True
 
 
 def _books_tell(dispatch: Dispatch) -> bool:

@@ -23,6 +23,7 @@ class Job:
     every: float  # seconds
     network: bool = False  # waits for a provider, so it must not stand in the others' way
     lane: bool = False  # nor may those stand in its way: a queue and workers of its own
+    asks: bool = False  # one run may be a long talk with a service, without a heartbeat
 
     @property
     def task(self) -> str:
@@ -35,8 +36,21 @@ class Job:
             return "lane"
         return "network" if self.network else "rows"
 
+    @property
+    def silent_after(self) -> float:
+        """Seconds without a heartbeat after which nobody does it."""
+        longest = settings.TASK_LIMIT if self.asks else 0
+        return settings.SILENT_AFTER + 2 * self.every + longest
+
     def run(self) -> bool:
         return cast(Callable[[], bool], import_string(self.path))()
+
+    def run_watched(self) -> bool:
+        """The same for whoever comes by the clock: leaves a heartbeat (heartbeat.py)."""
+        # It has a model: not before Django is set up, as Celery's beat imports this.
+        from . import heartbeat
+
+        return heartbeat.watched(self.name, self.run)
 
 
 JOBS = (
@@ -49,11 +63,11 @@ JOBS = (
     Job("fold_clicks", "mailings.click_folding.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),
     Job("judge_waves", "mailings.waves.judge_due", 5),
-    Job("recall", "mailings.recall.recall_due", 5, network=True),
+    Job("recall", "mailings.recall.recall_due", 5, network=True, asks=True),
     Job("recover", "mailings.dispatch.recover_due", 5),
-    Job("enquire", "mailings.enquiry.enquire_due", 5, network=True),
+    Job("enquire", "mailings.enquiry.enquire_due", 5, network=True, asks=True),
     Job("simulate", "integrations.providers.simulator.report_due", 1),
-    Job("refresh_balances", "integrations.router.refresh_balances", 600, network=True),
+    Job("refresh_balances", "integrations.router.refresh_balances", 600, network=True, asks=True),
     Job("forget", "integrations.router.forget_old", 3600),
 )
 BY_NAME = {job.name: job for job in JOBS}

@@ -286,6 +286,9 @@ PROVIDER_URLS = {
     "seventech": text("SEVENTECH_URL"),
 }
 
+# A job of the clock that has not been heard of for so long is done by nobody: pages say so.
+SILENT_AFTER = positive("SILENT_AFTER", 60)
+
 # --- clock and broker -------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 # A nudge is made in somebody's request: a broker that is away may cost it a moment, no more.

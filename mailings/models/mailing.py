@@ -197,6 +197,8 @@ class Dispatch(models.Model):
     look_ups = models.PositiveSmallIntegerField(default=0)
     # When to ask the provider to give its messages back; null: nobody wants them back.
     recall_at = models.DateTimeField(null=True, blank=True)
+    # When a person wanted them back: once is enough.
+    recalled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
