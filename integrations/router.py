@@ -288,5 +288,5 @@ def _forget(work: Work, rows: "QuerySet[Any]") -> int:
         rows.model._default_manager.filter(id__in=these).delete()
 
     if ids:
-        in_halves(work, ids, forget, lambda _id: "forget")
+        in_halves(work, ids, forget, lambda _id: "forget ")
     return len(ids)

@@ -9,7 +9,10 @@ class MailingsConfig(AppConfig):
     def ready(self) -> None:
         from users import arrivals, confirmation, groups, link_sessions, own_fields, segments
 
-        from . import checks  # noqa: F401 - registers the check of the lease order
+        from . import (
+            checks,  # noqa: F401 - registers the check of the lease order
+            overdue,
+        )
         from .audience import going_by
         from .notifications import can_send_codes, send_code, welcome
         from .revocation import is_revoked
@@ -25,3 +28,4 @@ class MailingsConfig(AppConfig):
         from .conditions import register_conditions
 
         register_conditions()
+        overdue.register()

@@ -91,23 +91,26 @@ def claim(*, lane: bool = False) -> Lot | None:
             return None
         dispatch, too_late = waiting
         with blaming(dispatch):
-            messages = _fit_messages(dispatch, too_late=too_late)
-        router.reserve(account, len(messages))
-        now = timezone.now()
-        dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
-        dispatch.account = account
-        dispatch.claimed_at = now
-        dispatch.save(update_fields=["state", "account", "claimed_at", "send_at"])
-        return Lot(
-            dispatch_id=dispatch.id,
-            mailing_id=dispatch.mailing_id,
-            account_id=account.id,
-            reference=dispatch.reference,
-            provider=provider,
-            messages=messages,
-            part_price=account.price or None,
-            claimed=clock(),
-        )
+            return _claimed(dispatch, account, provider, too_late=too_late)
+
+
+def _claimed(dispatch: Dispatch, account: Account, provider: Provider, *, too_late: bool) -> Lot:
+    messages = _fit_messages(dispatch, too_late=too_late)
+    router.reserve(account, len(messages))
+    dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
+    dispatch.account = account
+    dispatch.claimed_at = timezone.now()
+    dispatch.save(update_fields=["state", "account", "claimed_at", "send_at"])
+    return Lot(
+        dispatch_id=dispatch.id,
+        mailing_id=dispatch.mailing_id,
+        account_id=account.id,
+        reference=dispatch.reference,
+        provider=provider,
+        messages=messages,
+        part_price=account.price or None,
+        claimed=clock(),
+    )
 
 
 def _free_account(*, lane: bool) -> tuple[Account | None, int]:

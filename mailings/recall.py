@@ -73,7 +73,7 @@ def recall(mailing: Mailing, by: User) -> int:
             .values_list("id", flat=True)
         )
         if not kept:
-            raise lifecycle.WrongState(_why_not(mailing))
+            raise lifecycle.WrongState(why_not(mailing))
         stoppable = Mailing.STOPPABLE | {State.SETTLING, State.WATCHING}
         stopped = Mailing.objects.filter(id=mailing.id, state__in=stoppable).update(
             state=State.CANCELLED, trouble="", trouble_raw=""
@@ -126,7 +126,8 @@ def _open(lots: QuerySet[Dispatch]) -> QuerySet[Message]:
     return Message.objects.filter(dispatch__in=lots.order_by().values("id"), status__in=open_)
 
 
-def _why_not(mailing: Mailing) -> str:
+def why_not(mailing: Mailing) -> str:
+    """Why nobody can be asked, in words."""
     kept = mailing.dispatches.filter(send_at__gt=timezone.now())
     kept = kept.exclude(state=Dispatch.State.WAITING)
     if not kept.exists():

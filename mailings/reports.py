@@ -288,6 +288,8 @@ HISTORY: dict[str, Promise] = {
     "links_revoked": _("Sign-in links revoked"),
     "test_sent": _("Test message sent"),
     "let_be": _("Messages of unknown fate let be"),
+    "set_aside": _("Something about it failed, and is tried again"),
+    "set_aside_over": _("What had failed has been done"),
     "sent_again": _("Messages of unknown fate sent again"),
 }
 

@@ -4,7 +4,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from .health import health
+from .health import health, ready
 
 urlpatterns = [
     path("", include("mailings.urls")),
@@ -12,4 +12,5 @@ urlpatterns = [
     path("", include("integrations.urls")),
     path("language/", login_not_required(set_language), name="set_language"),
     path("health/", health, name="health"),
+    path("health/ready/", ready, name="health-ready"),
 ]

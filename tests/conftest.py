@@ -3,6 +3,7 @@ fails any test that reaches for an address outside this machine.
 """
 
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from mailings import whereabouts
 from mailings.models import Policy
+from smsmail import watchdog
 from tests import people
 from users.models import User
 
@@ -54,6 +56,12 @@ def nothing_remembered() -> None:
     """The cache is the process's, and outlives the rows of a test; so is what short links know."""
     cache.clear()
     whereabouts.forget()
+
+
+@pytest.fixture(autouse=True)
+def just_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody works here: pages would say so as soon as this process has run for a minute."""
+    monkeypatch.setattr(watchdog, "STARTED", time.monotonic())
 
 
 @pytest.fixture(autouse=True)
