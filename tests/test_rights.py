@@ -54,6 +54,7 @@ class Line:
 TABLE = [
     # smsmail
     Line("health", EVERYBODY, public=True),
+    Line("health-ready", EVERYBODY, public=True),
     Line("set_language", EVERYBODY, "post", 302, {"language": "en"}, public=True),
     # users
     Line("sign-in", EVERYBODY, status=302, public=True),
@@ -117,7 +118,7 @@ TABLE = [
     Line("mailing-reasons", STAFF),
     Line("mailing-launch", STAFF),
     Line("mailing-take-back", STAFF, "post", 302),
-    Line("mailing-recall", STAFF),
+    Line("mailing-recall", STAFF, status=302),  # the service keeps nothing
     Line("mailing-pause", STAFF, "post", 302),
     Line("mailing-resume", STAFF, "post", 302),
     Line("mailing-cancel", STAFF),
