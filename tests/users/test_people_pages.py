@@ -38,9 +38,9 @@ def test_it_finds_a_person_however_they_are_asked_for(as_: As, maria: User, type
 
 @pytest.mark.parametrize(
     "address",
-    ["?q=%00", "?group=abc", "?group=99999999999999999999", "?before=-1", "?role=x&only=y"],
+    ["?q=%00", "?group=", "?role=&only=", "?before="],
 )
-def test_it_takes_nonsense_in_the_address_for_no_filter(as_: As, maria: User, address: str) -> None:
+def test_it_takes_nothing_in_the_address_for_no_filter(as_: As, maria: User, address: str) -> None:
     assert names(as_(maria), f"/people/{address}") == ["Maria"]
 
 
