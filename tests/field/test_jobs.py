@@ -205,7 +205,9 @@ def test_with_a_cap_the_first_in_the_row_holds_up_nobody(
 
 # --- the field's case ---------------------------------------------------------------------------
 def asked_back_on_entry(olga: User) -> Mailing:
+    """Three of four got it: the row of the one left out is what was written a second time."""
     group = Group.objects.create(name="Course")
+    people.person("petr", role="student")  # has no phone
     ground.join(group, *User.objects.filter(role="student"))
     mailing = ground.draft(
         everyone=False,
@@ -218,7 +220,7 @@ def asked_back_on_entry(olga: User) -> Mailing:
     watch.watch_due()
     while dispatch.hand_over_due():
         pass
-    assert ground.statuses(mailing)["accepted"] == 3
+    assert ground.statuses(mailing) == {"accepted": 3, "skipped": 1}
     assert recall.recall(mailing, olga) == 3
     return mailing
 
@@ -231,6 +233,7 @@ def test_pages_s1_after_taking_back_a_mailing_on_entry_others_are_prepared(schoo
     for _ in range(3):
         prepare.prepare_due()
     assert Counters.objects.get(mailing=later).waiting == 3
+    assert ground.statuses(mailing) == {"accepted": 3, "skipped": 1}  # nobody has a second row
     assert not SetAside.objects.exists()
     while recall.recall_due():
         pass
