@@ -76,10 +76,11 @@ BY_NAME = {job.name: job for job in JOBS}
 def nudge(name: str) -> None:
     """After this transaction's commit, wake a worker for the job. Never fails: beat comes anyway."""
     job = BY_NAME[name]
-    transaction.on_commit(lambda: _post(job))
+    transaction.on_commit(lambda: post(job))
 
 
-def _post(job: Job) -> None:
+def post(job: Job) -> None:
+    """Wake a worker for it now, if there is a broker that takes it."""
     if not settings.REDIS_URL:
         return  # the embedded worker looks again within a second
     from .celery import app

@@ -32,12 +32,13 @@ class Wanted:
     @classmethod
     def from_address(cls, query: QueryDict) -> "Wanted":
         role, only, group = (query.get(name, "") for name in ("role", "only", "group"))
-        known_group = not group or Group.objects.filter(id=_number(group)).exists()
+        number = _number(group)
+        known_group = not group or (number is not None and _is_group(number))
         known = known_group and role in {"", *Role.values} and only in {"", *ONLY}
         return cls(
             # PostgreSQL refuses a text with a NUL.
             q=query.get("q", "").replace("\0", "").strip()[:100],
-            group=_number(group) if known else None,
+            group=number if known else None,
             role=role if known else "",
             only=only if known else "",
             before=before(query.get("before", "")),
@@ -135,6 +136,10 @@ def _words(typed: str) -> list[str]:
     if len(digits) >= 4 and not re.search(r"[^\d\s()+.-]", typed):
         return [digits[1:] if len(digits) == 11 and digits.startswith("8") else digits]
     return typed.lower().split()
+
+
+def _is_group(number: int) -> bool:
+    return Group.objects.filter(id=number).exists()
 
 
 def _number(text: str) -> int | None:

@@ -41,8 +41,8 @@ def stands_still(context: dict[str, Any]) -> bool:
     return watchdog.verdict_for(request).nothing_is_sent
 
 
-@register.inclusion_tag("components/set_aside.html")
-def set_aside(kind: str, key: int | str) -> dict[str, Any]:
+@register.inclusion_tag("components/set_aside.html", takes_context=True)
+def set_aside(context: dict[str, Any], kind: str, key: int | str) -> dict[str, Any]:
     """What failed about one thing and is tried again: "mailing" 5, "account" "smsc"."""
     about = f"{kind} {key}"
     rows = SetAside.objects.current().filter(about=about).order_by("job", "error", "first_at")
@@ -51,6 +51,7 @@ def set_aside(kind: str, key: int | str) -> dict[str, Any]:
         groups.setdefault((row.job, row.error), []).append(row)
     return {
         "groups": [_told(each) for each in groups.values()],
+        "still": bool(groups) and stands_still(context),
         "of_mailing": kind == "mailing",
     }
 
