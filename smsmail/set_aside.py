@@ -109,9 +109,16 @@ def recovered(job: Work, ids: Sequence[int]) -> None:
 
 
 def put(job: Work, thing: Thing, error: Exception) -> SetAside:
-    """Set it aside, once more if it is already; the first time it is written down for people too."""
-    logger.error("%s failed at %s %s", job.name, job.kind, thing.id, exc_info=error)
+    """Set it aside, once more if it is already. The first of its kind on a page is written down for
+    people too, and in the log with the place: a thousand may follow it.
+    """
     now = timezone.now()
+    alone = not _like(job.name, job.about(thing)).exists()
+    logger.error(
+        "%s failed at %s %s: %s",
+        *(job.name, job.kind, thing.id, type(error).__name__),
+        exc_info=error if alone else None,
+    )
     with transaction.atomic():
         row, new = SetAside.objects.select_for_update().get_or_create(
             job=job.name,
@@ -124,9 +131,9 @@ def put(job: Work, thing: Thing, error: Exception) -> SetAside:
                 "next_try_at": now + FIRST_PAUSE,
             },
         )
-        if new:
+        if new and alone:
             _audit("set_aside", row, error=row.error)
-        else:
+        elif not new:
             row.next_try_at = now + min(FIRST_PAUSE * 2 ** min(row.failures, 20), LONGEST)
             row.failures += 1
             row.error = type(error).__name__
@@ -174,8 +181,13 @@ def _rests(row: SetAside) -> bool:
 
 def _over(row: SetAside) -> None:
     with transaction.atomic():
-        if SetAside.objects.filter(pk=row.pk).delete()[0]:
+        gone = SetAside.objects.filter(pk=row.pk).delete()[0]
+        if gone and not _like(row.job, row.about).exists():
             _audit("set_aside_over", row, failures=row.failures)
+
+
+def _like(job: str, about: str) -> QuerySet[SetAside]:
+    return SetAside.objects.filter(job=job, about=about)
 
 
 def _audit(what: str, row: SetAside, **details: object) -> None:

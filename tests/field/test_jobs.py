@@ -85,7 +85,8 @@ def test_a_poisoned_row_stops_nobody_else_is_named_tried_again_and_heals(
     assert {row.failures for row in rows} == {1}  # not tried again before its time
     assert {row.error for row in rows} == {"IntegrityError"}
     assert all(row.next_try_at > timezone.now() for row in rows)
-    assert AuditEvent.objects.filter(what="set_aside").count() == len(rows)
+    pages = {(row.job, row.about) for row in rows}
+    assert AuditEvent.objects.filter(what="set_aside").count() == len(pages)
     page = as_(school).get(scene.page).content.decode()
     assert "IntegrityError" in page
     assert str(words(rows[0].job)).split("'")[0] in page
@@ -171,6 +172,20 @@ def test_two_bad_ones_among_a_thousand_are_found_and_the_others_treated() -> Non
     in_halves(Work("fold_receipts", "receipt"), list(range(1000)), treat)
     assert treated == set(range(1000)) - {13, 700}
     assert sorted(SetAside.objects.values_list("item_id", flat=True)) == [13, 700]
+
+
+def test_a_thousand_of_one_kind_are_one_line_for_people(caplog: Any) -> None:
+    def treat(_ids: Any) -> None:
+        raise ValueError
+
+    in_halves(Work("fold_receipts", "receipt"), list(range(50)), treat, lambda _id: "account smsc")
+    assert SetAside.objects.count() == 50
+    assert AuditEvent.objects.filter(what="set_aside", target="account smsc").count() == 1
+    assert len([each for each in caplog.records if each.exc_info]) == 1
+    SetAside.objects.update(next_try_at=timezone.now())
+    in_halves(Work("fold_receipts", "receipt"), list(range(50)), lambda _ids: None)
+    assert not SetAside.objects.exists()
+    assert AuditEvent.objects.filter(what="set_aside_over").count() == 1
 
 
 def test_a_time_written_by_a_clock_that_was_wrong_holds_nothing() -> None:
