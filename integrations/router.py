@@ -7,14 +7,17 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from smsmail import moments
+from smsmail.models import SetAside
+from smsmail.set_aside import Work, held, in_halves
 from users import consent
 from users.models import User, audit
 
@@ -384,8 +387,24 @@ def forget_old() -> bool:
     before = timezone.now() - KEEP_RECEIPTS
     Stray.objects.filter(at__lt=before).delete()
     receipts = Receipt.objects.filter(received_at__lt=before, folded_at__isnull=False)
-    old = list(receipts.order_by("received_at").values_list("id", flat=True)[:5000])
-    Receipt.objects.filter(id__in=old).delete()
-    simulated = list(SimulatedSms.objects.filter(at__lt=before).values_list("id", flat=True)[:5000])
-    SimulatedSms.objects.filter(id__in=simulated).delete()
-    return bool(old or simulated)
+    receipts = receipts.order_by("received_at")
+    simulated = SimulatedSms.objects.filter(at__lt=before)
+    gone = [
+        _forget(Work("forget", "receipt"), receipts),
+        _forget(Work("forget_simulated", "sms"), simulated),
+    ]
+    SetAside.objects.filter(next_try_at__lt=timezone.now() - timedelta(days=1)).delete()
+    return any(gone)
+
+
+def _forget(work: Work, rows: "QuerySet[Any]") -> int:
+    """A slice; what cannot be deleted is set aside."""
+    old = rows.exclude(id__in=held(work.name)).values_list("id", flat=True)
+    ids = list(old[:5000])
+
+    def forget(these: Sequence[int]) -> None:
+        rows.model._default_manager.filter(id__in=these).delete()
+
+    if ids:
+        in_halves(work, ids, forget, lambda _id: "forget ")
+    return len(ids)

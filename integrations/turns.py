@@ -1,4 +1,6 @@
-"""A job that asks services, one account in each thread: one that hangs keeps no other waiting."""
+"""A job that asks services, one account in each thread: one that hangs keeps no other waiting, and one
+with which something is wrong is set aside.
+"""
 
 import logging
 import threading
@@ -6,6 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 
 from django.db import connection
+
+from smsmail.set_aside import Thing, Work, one_by_one
 
 from .models import Account
 
@@ -21,6 +25,7 @@ class Turns:
 
     def __init__(self, name: str, do: Callable[[Account], bool]) -> None:
         self.name = name
+        self.work = Work(name, "account")
         self.do = do
         self._running: dict[int, Future[bool]] = {}
         self._lock = threading.Lock()
@@ -29,7 +34,7 @@ class Turns:
         """True when one of those that have answered has more to ask at once. Raises what one has raised."""
         accounts = list(accounts)
         if connection.in_atomic_block:  # no other thread would see what our transaction has written
-            more = [self.do(account) for account in accounts]
+            more = [self._treat(account) for account in accounts]
             return any(more)
         mine = [future for account in accounts if (future := self._start(account)) is not None]
         done, hanging = wait(mine, PATIENCE)
@@ -37,6 +42,10 @@ class Turns:
             logger.warning("%s: %d services are long in answering", self.name, len(hanging))
         more = [future.result() for future in done]
         return any(more)
+
+    def _treat(self, account: Account) -> bool:
+        thing = Thing(account.id, f"account {account.provider}")
+        return one_by_one(self.work, [thing], lambda _id: self.do(account))
 
     def _start(self, account: Account) -> Future[bool] | None:
         with self._lock:
@@ -53,7 +62,7 @@ class Turns:
 
     def _run(self, account: Account, future: Future[bool]) -> None:
         try:
-            more = self.do(account)
+            more = self._treat(account)
         except Exception as error:  # noqa: BLE001 - handed on to whoever waits
             connection.close()
             future.set_exception(error)

@@ -18,7 +18,10 @@ class MailingsConfig(AppConfig):
             segments,
         )
 
-        from . import checks  # noqa: F401 - registers the check of the lease order
+        from . import (
+            checks,  # noqa: F401 - registers the check of the lease order
+            overdue,
+        )
         from .audience import going_by
         from .gates import hold, in_the_air
         from .notifications import can_send_codes, codes_a_day, send_code, welcome
@@ -38,3 +41,4 @@ class MailingsConfig(AppConfig):
         from .conditions import register_conditions
 
         register_conditions()
+        overdue.register()

@@ -28,13 +28,17 @@ def audience_list(request: SignedIn, pk: int) -> HttpResponse:
     mailing = get_object_or_404(reports.mailings(), pk=pk)
     asked = request.GET.get("reason", "")
     reason = Reason(asked) if asked in set(Reason) else None
+    unknown = bool(asked) and reason is None
     if mailing.state not in NOT_FORMED:
-        return redirect(_afterwards(mailing, reason))
+        return redirect(_afterwards(mailing, asked))
     context = {
         "mailing": mailing,
         "funnel": funnel.recent(mailing),
         "reason": reason,
-        "page": _page(mailing, reason, request.GET.get("before", "")),
+        "unknown": unknown,
+        "page": reports.Page([], None)
+        if unknown
+        else _page(mailing, reason, request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
     }
     return render(request, "mailings/audience.html", context)
@@ -49,6 +53,6 @@ def _page(mailing: Mailing, reason: Reason | None, before: str) -> reports.Page:
         return reports.page_of(rows.prefetch_related("groups"), before)
 
 
-def _afterwards(mailing: Mailing, reason: Reason | None) -> str:
-    asked = {"status": Message.Status.SKIPPED.value, "reason": reason.value} if reason else {}
+def _afterwards(mailing: Mailing, reason: str) -> str:
+    asked = {"status": Message.Status.SKIPPED.value, "reason": reason} if reason else {}
     return f"{reverse('mailing-recipients', args=[mailing.pk])}?{urlencode(asked)}"

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from smsmail.set_aside import held
+
 from .models import Dispatch, Mailing, Message, Policy
 
 Status = Message.Status
@@ -82,7 +84,9 @@ def its_turn(mailing: Mailing) -> bool:
     if policy is None or not policy.cap_messages or mailing.state != Mailing.State.PREPARING:
         return True
     unprepared = Mailing.objects.filter(state=Mailing.State.PREPARING, prepared_at__isnull=True)
-    first = unprepared.exclude(launched_at=None).order_by("launched_at", "id").first()
+    # One that cannot be prepared now holds up nobody either.
+    unprepared = unprepared.exclude(launched_at=None).exclude(id__in=held("prepare"))
+    first = unprepared.order_by("launched_at", "id").first()
     return first is None or first.id == mailing.id
 
 

@@ -3,6 +3,8 @@ is claimed holds all that the hand-over (dispatch.py) needs, without the databas
 """
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -19,6 +21,7 @@ from integrations.provider import Provider, Sms
 from integrations.reasons import Reason
 from smsmail import steadiness
 from smsmail.moments import beyond
+from smsmail.set_aside import Thing, Work, held, is_outage
 from users import consent
 
 from . import epoch, ledger, marks, mending, starting, witnesses
@@ -28,6 +31,7 @@ from .models import Dispatch, Mailing, Message
 from .sealed import opened
 
 Status = Message.Status
+HANDING_OVER = Work("hand_over", "batch")
 # A pause of the pace that is waited out; for a longer one the clock comes again soon enough.
 LONGEST_PAUSE = 1.2
 # A lot handed over this long ago can have no request under way: it holds no place any more,
@@ -52,6 +56,24 @@ class Lot:
     @property
     def deadline(self) -> float:
         return self.claimed + settings.LOT_DEADLINE
+
+
+class CannotClaim(Exception):
+    """Something is wrong with this lot: the others are to go on. Its cause is the error."""
+
+    def __init__(self, lot: Dispatch) -> None:
+        super().__init__(lot.id)
+        self.thing = Thing(lot.id, f"mailing {lot.mailing_id}")
+
+
+@contextmanager
+def blaming(lot: Dispatch) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if is_outage(error):
+            raise
+        raise CannotClaim(lot) from error
 
 
 def claim(*, lane: bool = False) -> Lot | None:
@@ -81,32 +103,37 @@ def _claim(*, lane: bool) -> Lot | None:
         if waiting is None:
             return None
         dispatch, too_late = waiting
-        messages = _fit_messages(dispatch, too_late=too_late)
-        router.reserve(account, len(messages))
-        now = timezone.now()
-        dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
-        dispatch.account = account
-        dispatch.claimed_at = now
-        dispatch.login = logins.fingerprint(account.provider, account.credentials)
-        dispatch.witness = witnesses.reference_for(account, dispatch.login)
-        dispatch.save(
-            update_fields=["state", "account", "claimed_at", "send_at", "login", "witness"]
-        )
-        tick = epoch.advance()
-        if tick is None:
-            transaction.set_rollback(True)
-            return None
-        return Lot(
-            dispatch_id=dispatch.id,
-            mailing_id=dispatch.mailing_id,
-            account_id=account.id,
-            reference=dispatch.reference,
-            provider=provider,
-            messages=messages,
-            part_price=account.price or None,
-            claimed=clock(),
-            tick=tick,
-        )
+        with blaming(dispatch):
+            return _claimed(dispatch, account, provider, too_late=too_late)
+
+
+def _claimed(
+    dispatch: Dispatch, account: Account, provider: Provider, *, too_late: bool
+) -> Lot | None:
+    """None: a copy of the database has been put back, and the claim is rolled back."""
+    messages = _fit_messages(dispatch, too_late=too_late)
+    router.reserve(account, len(messages))
+    dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
+    dispatch.account = account
+    dispatch.claimed_at = timezone.now()
+    dispatch.login = logins.fingerprint(account.provider, account.credentials)
+    dispatch.witness = witnesses.reference_for(account, dispatch.login)
+    dispatch.save(update_fields=["state", "account", "claimed_at", "send_at", "login", "witness"])
+    tick = epoch.advance()
+    if tick is None:
+        transaction.set_rollback(True)
+        return None
+    return Lot(
+        dispatch_id=dispatch.id,
+        mailing_id=dispatch.mailing_id,
+        account_id=account.id,
+        reference=dispatch.reference,
+        provider=provider,
+        messages=messages,
+        part_price=account.price or None,
+        claimed=clock(),
+        tick=tick,
+    )
 
 
 def _free_account(*, lane: bool) -> tuple[Account | None, int]:
@@ -146,6 +173,7 @@ def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool
     waiting = Dispatch.objects.filter(state=Dispatch.State.WAITING, not_before__lte=now)
     if not steadiness.holds():  # what no hour is set for goes on
         waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
+    waiting = waiting.exclude(id__in=held(HANDING_OVER.name))
     of_it = waiting.filter(mailing=OuterRef("pk"))
     mailings = Mailing.objects.filter(
         # The second wave when the first has passed.
@@ -167,7 +195,8 @@ def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool
             planned = Departure.of(lot).arrives
             if starting.missed(mailing, planned, now) and starting.hold_missed(mailing.id):
                 break
-            leave = may_leave(lot, provider, now)
+            with blaming(lot):
+                leave = may_leave(lot, provider, now)
             if leave is not Leave.HELD:
                 return lot, leave is Leave.TOO_LATE
     return None

@@ -16,9 +16,12 @@ from django.db.models import Count, F, Q
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
+from smsmail.set_aside import Work, held, in_halves
+
 from . import bulk, hits, ledger
 from .models import Click, ClickHour, Link, Message
 
+FOLDING = Work("fold_clicks", "click")
 FOLD = 1000
 Kind = Click.Kind
 
@@ -55,16 +58,22 @@ class _Sums:
 
 def fold_due() -> bool:
     """Clock job: one batch of clicks; True when there may be more."""
-    due = Click.objects.filter(folded_at__isnull=True)
-    if not due.exists():  # without the look, SQLite would lock for writing every second
-        return False
+    due = Click.objects.filter(folded_at__isnull=True).exclude(id__in=held(FOLDING.name))
+    # Without the look, SQLite would lock for writing every second.
+    found = dict(due.order_by("id").values_list("id", "mailing_id")[:FOLD])
+    if found:
+        in_halves(FOLDING, list(found), _fold_these, lambda click: f"mailing {found[click]}")
+    return len(found) == FOLD
+
+
+def _fold_these(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
-        rows = due.select_for_update(skip_locked=True, of=("self",), no_key=True).order_by("id")
+        rows = Click.objects.filter(id__in=ids, folded_at__isnull=True).order_by("id")
+        rows = rows.select_for_update(skip_locked=True, of=("self",), no_key=True)
         columns = ("id", "message_id", "mailing_id", "position", "at", "kind")
-        batch = [Raw(*row) for row in rows.values_list(*columns)[:FOLD]]
+        batch = [Raw(*row) for row in rows.values_list(*columns)]
         _fold(batch)
         Click.objects.filter(id__in=[each.id for each in batch]).update(folded_at=timezone.now())
-    return len(batch) == FOLD
 
 
 def reclassify(mailing_id: int) -> int:

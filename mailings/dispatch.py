@@ -20,6 +20,8 @@ from integrations import router
 from integrations.http import clock
 from integrations.provider import Outcome, Verdict
 from integrations.reasons import Reason
+from smsmail import heartbeat, set_aside
+from smsmail.set_aside import Thing, Work, one_by_one
 
 from . import claiming, ledger, recording
 from .claiming import LONGEST_PAUSE, Lot
@@ -36,6 +38,7 @@ SLICE = min(10.0, settings.LOT_DEADLINE / 6)
 # The lane of notifications looks for new ones so often while it waits for answers, and goes on for so
 # long; what it claims last is answered, or given up, in time for the limit of a task.
 LANE_LOOK = 0.3
+RECOVERED_AT_ONCE = 100  # lots; one that cannot be recovered is looked at with the others
 LANE_SLICE = max(SLICE, settings.TASK_LIMIT - settings.LOT_DEADLINE - settings.READ_TIMEOUT - 5)
 
 
@@ -55,27 +58,46 @@ def _hand_over(*, lane: bool = False) -> bool:
     began = clock()
     until = began + SLICE
     air = _Air(began, lane=lane)
+    claimed: list[int] = []
     more = True
     try:
         while air.lots or (more and clock() < until):
             if lane and air.lots:  # an answer that is long in coming keeps nobody waiting
                 until = began + LANE_SLICE
             while more and len(air.lots) < settings.HAND_OVER_THREADS and clock() < until:
-                lot = claiming.claim(lane=lane)
+                lot = _claim(lane=lane)
                 more = lot is not None
                 if lot is not None:
+                    claimed.append(lot.dispatch_id)
                     air.take(lot)
                 air.keeper.look()
+            heartbeat.beat()
             pause = 0.0 if more or clock() >= until else _pause()
             if air.lots:
-                air.land(LANE_LOOK if lane else pause or None)
+                air.land(LANE_LOOK if lane else pause or heartbeat.period())
                 more = True  # a place is free again
             elif 0 < pause < LONGEST_PAUSE:
                 time.sleep(pause)
                 more = True
     finally:
         air.land_all()  # whatever broke, what is in the air must be written down
+    set_aside.recovered(claiming.HANDING_OVER, claimed)
     return more
+
+
+def _claim(*, lane: bool) -> claiming.Lot | None:
+    """The next one; those with which something is wrong are set aside."""
+    while True:
+        try:
+            lot = claiming.claim(lane=lane)
+        except claiming.CannotClaim as broken:
+            set_aside.put(claiming.HANDING_OVER, broken.thing, _cause(broken))
+        else:
+            return lot
+
+
+def _cause(error: Exception) -> Exception:
+    return error.__cause__ if isinstance(error.__cause__, Exception) else error
 
 
 class _Air:
@@ -180,15 +202,18 @@ def recover_due() -> bool:
     """Clock job: a lot still in hand after the lease belongs to a dead worker. What it did not
     record may have gone: unknown, and the provider is asked.
     """
+    over = timezone.now() - timedelta(seconds=settings.LEASE)
+    late = Dispatch.objects.filter(state=Dispatch.State.HANDING, claimed_at__lt=over)
+    due = late.order_by("claimed_at").values_list("id", "mailing_id")[:RECOVERED_AT_ONCE]
+    lots = [Thing(lot, f"mailing {mailing}") for lot, mailing in due]
+    return one_by_one(Work("recover", "batch"), lots, _recover)
+
+
+def _recover(lot: int) -> bool:
     with transaction.atomic(durable=True):
         dispatch = (
             Dispatch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .select_related("account")
-            .filter(
-                state=Dispatch.State.HANDING,
-                claimed_at__lt=timezone.now() - timedelta(seconds=settings.LEASE),
-            )
-            .order_by("claimed_at")
+            .filter(id=lot, state=Dispatch.State.HANDING)
             .first()
         )
         if dispatch is None:

@@ -6,6 +6,7 @@ word is worth, when it says that it never had a message, is heard.py's.
 import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -17,6 +18,7 @@ from integrations.models import Account
 from integrations.provider import Asked, Enquiry, Provider, Report, Trouble
 from integrations.reasons import Reason
 from integrations.turns import Turns
+from smsmail.set_aside import Thing, Work, attempt, held, in_halves, recovered
 
 from . import epoch, ledger, marks, putting_off, receipts, witnesses
 from .heard import Doubt, Heard
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 Status = Message.Status
 OPEN = (Status.ACCEPTED, Status.UNKNOWN)
+# Parts of the job "enquire".
+LOTS, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
 AT_ONCE = 100  # lots in one enquiry: the provider's books are swept once for all of them
 # When to ask again about accepted messages, counted from the hand-over; the last look is
 # settings.RECEIPT_WAIT.
@@ -50,18 +54,30 @@ def _enquire(account: Account) -> bool:
     if not dispatches:
         return False
     heard = ask_about(account, dispatches)
+    concluded = []
     for each in dispatches:
-        _conclude(
+        if each.reference in heard.broken:
+            continue
+        conclude = partial(
+            _conclude,
             each.id,
             heard.missing[each.reference],
             answered=heard.answered(each.reference),
             doubt=heard.doubts.get(each.reference, ""),
             read_to=heard.read_to.get(each.reference, ""),
         )
-    return Dispatch.objects.filter(account=account, look_up_at__lte=timezone.now()).exists()
+        if attempt(CONCLUDING, _thing(each), conclude):
+            concluded.append(each.id)
+    recovered(CONCLUDING, concluded)
+    due = Dispatch.objects.filter(account=account, look_up_at__lte=timezone.now())
+    return due.exclude(id__in=held(LOTS.name, CONCLUDING.name)).exists()
 
 
 _turns = Turns("enquire", _enquire)
+
+
+def _thing(lot: Dispatch) -> Thing:
+    return Thing(lot.id, f"mailing {lot.mailing_id}")
 
 
 def _take(account: Account) -> list[Dispatch]:
@@ -72,6 +88,7 @@ def _take(account: Account) -> list[Dispatch]:
         due = (
             Dispatch.objects.select_for_update(skip_locked=True, no_key=True)
             .filter(account=account, look_up_at__lte=timezone.now())
+            .exclude(id__in=held(LOTS.name, CONCLUDING.name))
             .order_by("look_up_at")
         )
         first = due.first()
@@ -91,17 +108,11 @@ def ask_about(
     """One look at the books about lots of one login of an account. What it finds is written down; what
     is missing is told, and nothing is done about it. No transaction is open.
     """
-    now = timezone.now()
-    heard = Heard(
-        Enquiry(
-            lot.reference,
-            asked,
-            min(lot.books_since or lot.claimed_at or now, now),
-            read_to=lot.read_to,
-        )
-        for lot in lots
-        if (asked := _open_messages(lot, statuses))
-    )
+    read = {
+        lot.reference: attempt(LOTS, _thing(lot), partial(_enquiry, lot, statuses)) for lot in lots
+    }
+    heard = Heard(each for each in read.values() if each is not None and each.asked)
+    heard.broken = {reference for reference, enquiry in read.items() if enquiry is None}
     if not heard.enquiries:
         return heard
     try:
@@ -116,6 +127,12 @@ def ask_about(
     elif provider.can_look_up:
         _look(account, provider, heard, lots)
     return heard
+
+
+def _enquiry(lot: Dispatch, statuses: Collection[str]) -> Enquiry:
+    now = timezone.now()
+    since = min(lot.books_since or lot.claimed_at or now, now)
+    return Enquiry(lot.reference, _open_messages(lot, statuses), since, read_to=lot.read_to)
 
 
 def _open_messages(lot: Dispatch, statuses: Collection[str] = OPEN) -> tuple[Asked, ...]:
@@ -147,12 +164,27 @@ def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dis
             reports, others, witnesses.others(account, phones, guessed), guessed
         )
     heard.take(reports, provider)
-    with transaction.atomic(durable=True):
-        receipts.apply(reports)
+    asked = [lot for lot in lots if lot.reference in heard.enquiries]
+    heard.broken |= _not_taken_in(asked, reports)
     at_once = {lot.reference for lot in lots if lot.id in unknown and lot.send_at is None}
     late = heard.lateness(reports, at_once)
     if late:
         router.note_slow(account.id, late)
+
+
+def _not_taken_in(lots: Sequence[Dispatch], reports: Sequence[Report]) -> set[str]:
+    """References of lots whose reports could not be written down: nothing is concluded about them."""
+    of = {lot.id: lot for lot in lots}
+    left = {lot.reference for lot in lots}
+
+    def take_in(ids: Sequence[int]) -> None:
+        references = {of[key].reference for key in ids}
+        with transaction.atomic(durable=True):
+            receipts.apply([each for each in reports if each.reference in references])
+        left.difference_update(references)
+
+    in_halves(LOTS, list(of), take_in, lambda key: f"mailing {of[key].mailing_id}")
+    return left
 
 
 def _with_unknown(lots: Sequence[Dispatch]) -> set[int | None]:
@@ -192,7 +224,7 @@ def _of_nobody_else(
 # --- what follows ----------------------------------------------------------------------------
 def _conclude(
     dispatch_id: int, missing: set[str], *, answered: bool, doubt: str = "", read_to: str = ""
-) -> None:
+) -> bool:
     """Act on what the books do not know, and set the time of the next look.
 
     NOT_FOUND must be heard twice with a pause between: books may lag, and sending again what did
@@ -225,6 +257,7 @@ def _conclude(
             dispatch, None if books_tell else not_before, answered=answered
         )
         dispatch.save(update_fields=["look_ups", "look_up_at", "read_to", "doubt"])
+    return True
 
 
 def _counts_from(dispatch: Dispatch, missing: Collection[str]) -> datetime | None:

@@ -28,6 +28,8 @@ class Heard:
         self.missing: dict[str, set[str]] = defaultdict(set)
         self.doubts: dict[str, str] = {}
         self.read_to: dict[str, str] = {}
+        # Hand-overs with which something is wrong here: they are set aside, and nothing is concluded.
+        self.broken: set[str] = set()
 
     # --- the question ------------------------------------------------------------------------
     def change(self, reference: str, **fields: Any) -> None:

@@ -2,6 +2,7 @@
 of state is one conditional update that must hit its row: a second click hits none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 from integrations import router
 from integrations.reasons import Reason
 from smsmail.clock import nudge
+from smsmail.set_aside import Work, held, in_halves
 from users import rules
 from users.models import User, audit
 
@@ -34,6 +36,7 @@ from .models import Counters, Dispatch, Mailing, Message
 
 State = Mailing.State
 Status = Message.Status
+SWEEPING = Work("sweep", "batch")  # a part of the job "settle"
 SWEEP = 10  # lots cancelled in one transaction: about 5,000 messages, 100 ms
 
 
@@ -143,7 +146,7 @@ def stop_watching(mailing: Mailing, by: User) -> None:
             raise WrongState(_("It watches no more. Look at the page again."))
         on = State.PAUSED if held.state == State.PAUSED else State.SENDING
         _change(mailing, {State.WATCHING, State.PAUSED}, on, by, "watching_stopped")
-        _complete(mailing)
+        complete(mailing)
         nudge("settle")
 
 
@@ -152,14 +155,25 @@ def cancel(mailing: Mailing, by: User) -> Split:
     with transaction.atomic():
         _change(mailing, Mailing.STOPPABLE, State.CANCELLED, by, "cancelled")
         gates.hold_mailing(mailing.id)
-        if not mailing.ceiling and mailing.when == Mailing.When.AT_LAUNCH:
-            # Whom it would have reached is written down, as for any other.
-            mailing.ceiling = audience.newest()
-            mailing.save(update_fields=["ceiling"])
-        _complete(mailing)
+        complete(mailing)
         stopped_and_gone = split(mailing)
         nudge("settle")
     return stopped_and_gone
+
+
+def complete(mailing: Mailing) -> None:
+    """In the transaction of every way to an end. One that watched has everybody whom it will ever have:
+    there is no list to finish. Of another, whom it would have reached is written down.
+    """
+    changed = []
+    if mailing.when == Mailing.When.ON_ENTRY and mailing.prepared_at is None:
+        mailing.prepared_at = timezone.now()
+        changed.append("prepared_at")
+    elif not mailing.ceiling and mailing.when == Mailing.When.AT_LAUNCH:
+        mailing.ceiling = audience.newest()
+        changed.append("ceiling")
+    if changed:
+        mailing.save(update_fields=changed)
 
 
 def split(mailing: Mailing) -> Split:
@@ -187,8 +201,22 @@ def delete_draft(mailing: Mailing, by: User) -> None:
 
 def settle_due() -> bool:
     """Clock job: move mailings on when their messages allow it; sweep cancelled ones."""
+    open_ = Mailing.objects.filter(
+        Q(state__in=[State.SENDING, State.PAUSED, State.SETTLING])
+        | Q(state=State.CANCELLED, finished_at__isnull=True),
+        kind=Mailing.Kind.MAILING,
+    ).exclude(id__in=held("settle"))
+    ids = list(open_.order_by("id").values_list("id", flat=True))
+    if ids:
+        in_halves(Work("settle"), ids, _settle)
+    # An open mailing whose receipts are all in but one late "no receipt": nothing to do here.
+    return _sweep_cancelled()
+
+
+def _settle(ids: Sequence[int]) -> None:
+    """Each change a statement of its own, which may be repeated."""
     now = timezone.now()
-    mailings = Mailing.objects.filter(kind=Mailing.Kind.MAILING)
+    mailings = Mailing.objects.filter(id__in=ids)
     # An unknown message that the provider never had waits again.
     mailings.filter(_counts(waiting__gt=0), state=State.SETTLING).update(state=State.SENDING)
     # A paused one stays paused while something may have to wait again: that is for resume() to send.
@@ -202,8 +230,6 @@ def settle_due() -> bool:
     mailings.filter(
         final, state=State.CANCELLED, finished_at__isnull=True, prepared_at__isnull=False
     ).update(finished_at=now)
-    # An open mailing whose receipts are all in but one late "no receipt": nothing to do here.
-    return _sweep_cancelled()
 
 
 def _check_ready(mailing: Mailing) -> int:
@@ -255,13 +281,6 @@ def _change(
         audit(by, what, f"mailing {mailing.id}")
 
 
-def _complete(mailing: Mailing) -> None:
-    """A mailing that watched has everybody whom it will ever have: there is no list to finish."""
-    if mailing.when == Mailing.When.ON_ENTRY and mailing.prepared_at is None:
-        mailing.prepared_at = timezone.now()
-        Mailing.objects.filter(id=mailing.id).update(prepared_at=mailing.prepared_at)
-
-
 def _counts(**conditions: int) -> Q:
     """Mailings whose counters are so; asked in the same statement that changes the state."""
     return Q(Exists(Counters.objects.filter(mailing=OuterRef("pk"), **conditions)))
@@ -269,11 +288,21 @@ def _counts(**conditions: int) -> Q:
 
 def _sweep_cancelled() -> bool:
     """The waiting lots of cancelled mailings, some at a time; True when there are more."""
+    waiting = Dispatch.objects.filter(
+        state=Dispatch.State.WAITING, mailing__state=State.CANCELLED
+    ).exclude(id__in=held(SWEEPING.name))
+    lots = dict(waiting.order_by("id").values_list("id", "mailing_id")[:SWEEP])
+    if lots:
+        in_halves(SWEEPING, list(lots), _sweep, lambda lot: f"mailing {lots[lot]}")
+    return len(lots) == SWEEP
+
+
+def _sweep(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
         lots = list(
             Dispatch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .filter(state=Dispatch.State.WAITING, mailing__state=State.CANCELLED)
-            .order_by("id")[:SWEEP]
+            .filter(id__in=ids, state=Dispatch.State.WAITING)
+            .order_by("id")
         )
         waiting = Message.objects.filter(
             dispatch_id__in=[lot.id for lot in lots], status=Status.WAITING
@@ -282,4 +311,3 @@ def _sweep_cancelled() -> bool:
         Dispatch.objects.filter(id__in=[lot.id for lot in lots]).update(
             state=Dispatch.State.ANSWERED
         )
-    return len(lots) == SWEEP

@@ -12,6 +12,7 @@ from django.utils import timezone
 from integrations import router
 from integrations.reasons import Reason
 from smsmail.clock import nudge
+from smsmail.set_aside import Thing, Work, one_by_one
 from users.rules import BadRule
 
 from . import already_sent, audience, bulk, cap, epoch, ledger, marks, text
@@ -31,11 +32,12 @@ def prepare_due() -> bool:
         return False
     due = Mailing.objects.filter(
         state__in=[Mailing.State.PREPARING, Mailing.State.CANCELLED],
+        kind=Mailing.Kind.MAILING,
         launched_at__isnull=False,
         prepared_at__isnull=True,
-    )
-    more = [prepare_some(mailing_id) for mailing_id in due.values_list("id", flat=True)]
-    return any(more)
+    ).exclude(when=Mailing.When.ON_ENTRY)  # their rows come from watch.py alone
+    ids = due.order_by("launched_at", "id").values_list("id", flat=True)
+    return one_by_one(Work("prepare"), map(Thing, ids), prepare_some)
 
 
 def prepare_some(mailing_id: int) -> bool:
@@ -48,6 +50,7 @@ def prepare_some(mailing_id: int) -> bool:
         mailing = (
             Mailing.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
             .filter(id=mailing_id, prepared_at__isnull=True, launched_at__isnull=False)
+            .exclude(when=Mailing.When.ON_ENTRY)
             .exclude(state=Mailing.State.PAUSED)
             .first()
         )

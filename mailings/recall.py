@@ -8,16 +8,17 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations import router
 from integrations.models import Account
-from integrations.provider import Asked, Report, Trouble
+from integrations.provider import Asked, Provider, Report, Trouble
 from integrations.reasons import Reason
 from integrations.turns import Turns
 from smsmail.clock import nudge
+from smsmail.set_aside import Thing, Work, attempt, held, recovered
 from users.models import AuditEvent, User, audit
 
 from . import epoch, gates, lifecycle, receipts
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 State = Mailing.State
 Status = Message.Status
+LOTS = Work("take_back", "batch")  # a part of the job "recall"
 AGAIN = timedelta(seconds=60)  # when it could not be asked
 
 
@@ -37,6 +39,11 @@ class Standing:
     wanted: int = 0
     to_ask: int = 0  # about which the service is still to be asked
     taken_back: int = 0
+    out_of_reach: int = 0  # of those to ask about: the service has been disconnected since
+
+    @property
+    def being_asked(self) -> int:
+        return self.to_ask - self.out_of_reach
 
     @property
     def kept(self) -> int:
@@ -45,12 +52,13 @@ class Standing:
 
 
 def can_recall(mailing: Mailing) -> bool:
-    """Does a service that gives back keep some of it, and was not asked yet?"""
-    kept = mailing.dispatches.filter(
-        send_at__gt=timezone.now(), account__isnull=False, recall_at__isnull=True
-    ).exclude(state=Dispatch.State.WAITING)
-    slugs = kept.order_by().values_list("account__provider", flat=True).distinct()
-    return any(router.provider_class(slug).can_cancel for slug in slugs)
+    """Does a service that can be asked and gives back keep some of it, and was not asked yet?"""
+    return _can_be_asked(mailing).exists()
+
+
+def askable(mailing: Mailing) -> int:
+    """About how many messages a service would be asked."""
+    return _open(_can_be_asked(mailing)).count()
 
 
 def recall(mailing: Mailing, by: User) -> int:
@@ -60,23 +68,24 @@ def recall(mailing: Mailing, by: User) -> int:
     """
     with transaction.atomic():
         kept = list(
-            mailing.dispatches.select_for_update(no_key=True)
-            .filter(send_at__gt=timezone.now(), recall_at__isnull=True)
-            .exclude(state=Dispatch.State.WAITING)
+            _can_be_asked(mailing)
+            .select_for_update(no_key=True, of=("self",))
             .order_by("id")
             .values_list("id", flat=True)
         )
         if not kept:
-            raise lifecycle.WrongState(_("The service keeps nothing of it any more."))
+            raise lifecycle.WrongState(why_not(mailing))
         stoppable = Mailing.STOPPABLE | {State.SETTLING, State.WATCHING}
-        Mailing.objects.filter(id=mailing.id, state__in=stoppable).update(
+        stopped = Mailing.objects.filter(id=mailing.id, state__in=stoppable).update(
             state=State.CANCELLED, trouble="", trouble_raw=""
         )
         mailing.refresh_from_db()
         gates.hold_mailing(mailing.id)
-        Dispatch.objects.filter(id__in=kept).update(recall_at=timezone.now())
-        open_ = [Status.ACCEPTED, Status.UNKNOWN]
-        asked = Message.objects.filter(dispatch__in=kept, status__in=open_).count()
+        if stopped:
+            lifecycle.complete(mailing)
+        lots = Dispatch.objects.filter(id__in=kept)
+        lots.update(recall_at=timezone.now(), recalled_at=timezone.now())
+        asked = _open(lots).count()
         audit(by, "recalled", f"mailing {mailing.id}", messages=asked)
         nudge("settle")
         nudge("recall")
@@ -88,13 +97,47 @@ def standing(mailing: Mailing) -> Standing:
     wanted = sum(each.get("messages", 0) for each in asked.values_list("details", flat=True))
     if not wanted:
         return Standing()
-    lots = mailing.dispatches.filter(recall_at__isnull=False).values("id")
-    open_ = [Status.ACCEPTED, Status.UNKNOWN]
+    lots = mailing.dispatches.filter(recall_at__isnull=False)
     rows = Message.objects.filter(mailing=mailing)
     return Standing(
         wanted,
-        to_ask=Message.objects.filter(dispatch__in=lots, status__in=open_).count(),
+        to_ask=_open(lots).count(),
         taken_back=rows.filter(reason=Reason.TAKEN_BACK).exclude(reason="").count(),
+        out_of_reach=_open(lots.exclude(account__in=_askable_accounts())).count(),
+    )
+
+
+def _can_be_asked(mailing: Mailing) -> QuerySet[Dispatch]:
+    """Lots that a service keeps which can be asked, and was not asked about them yet. What it did not
+    give back once, it does not give back a second time.
+    """
+    kept = mailing.dispatches.filter(
+        send_at__gt=timezone.now(),
+        account__in=_askable_accounts(),
+        recalled_at__isnull=True,
+    )
+    return kept.exclude(state=Dispatch.State.WAITING)
+
+
+def _askable_accounts() -> list[Account]:
+    return [each for each in router.connected() if router.provider_class(each.provider).can_cancel]
+
+
+def _open(lots: QuerySet[Dispatch]) -> QuerySet[Message]:
+    open_ = [Status.ACCEPTED, Status.UNKNOWN]
+    return Message.objects.filter(dispatch__in=lots.order_by().values("id"), status__in=open_)
+
+
+def why_not(mailing: Mailing) -> str:
+    """Why nobody can be asked, in words."""
+    kept = mailing.dispatches.filter(send_at__gt=timezone.now())
+    kept = kept.exclude(state=Dispatch.State.WAITING)
+    if not kept.exists():
+        return _("The service keeps nothing of it any more.")
+    if not kept.filter(recalled_at__isnull=True).exists():
+        return _("The service has been asked already.")
+    return _(
+        "The service cannot be asked: it does not give messages back, or its access data has been deleted."
     )
 
 
@@ -109,28 +152,37 @@ def recall_due() -> bool:
 
 
 def _ask_next(account: Account) -> bool:
+    """One lot of the account; a lot that fails is set aside alone."""
+    if not account.connected:
+        return False  # it stays marked: whoever connects the service again has it asked
     provider = router.provider_of(account)
     lot = _take(account, timedelta(seconds=provider.cancel_pause))
     if lot is None:
         return False
+    thing = Thing(lot.id, f"mailing {lot.mailing_id}")
+    asked = attempt(LOTS, thing, lambda: _ask(account, provider, lot))
+    return asked is not False and not provider.cancel_pause
+
+
+def _ask(account: Account, provider: Provider, lot: Dispatch) -> bool:
+    """False when the service cannot be asked now: nor then about the next one."""
     open_ = lot.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
     rows = open_.values_list("phone", "provider_id")
     asked = tuple(Asked(phone, provider_id=provider_id) for phone, provider_id in rows)
     reports: list[Report] = []
     try:
-        if asked and account.connected and provider.can_cancel:
+        if asked and provider.can_cancel:
             reports = provider.cancel(lot.reference, asked)
     except Trouble as trouble:
         logger.warning("%s could not be asked to give back: %s", account.provider, trouble)
         _put_off(lot)
         return False
-    except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep others from being asked
-        logger.error("%s cannot give back: %s", account.provider, type(error).__name__)
     with transaction.atomic(durable=True):
         receipts.apply([replace(report, reason=Reason.TAKEN_BACK) for report in reports])
     Dispatch.objects.filter(id=lot.id).update(recall_at=None)
+    recovered(LOTS, [lot.id])
     nudge("settle")
-    return not provider.cancel_pause
+    return True
 
 
 _turns = Turns("recall", _ask_next)
@@ -144,6 +196,7 @@ def _take(account: Account, pause: timedelta) -> Dispatch | None:
     answered = [Dispatch.State.ANSWERED, Dispatch.State.SILENT]
     marked = Dispatch.objects.filter(account=account, recall_at__isnull=False)
     due = marked.filter(recall_at__lte=now, state__in=answered)
+    due = due.exclude(id__in=held(LOTS.name))
     if not due.exists():
         return None
     with transaction.atomic(durable=True):

@@ -18,6 +18,7 @@ from integrations import router
 from integrations.models import Receipt
 from integrations.provider import Credentials, Note, Reply, Report, ReportStatus
 from integrations.reasons import Reason
+from smsmail.set_aside import Work, held, in_halves
 from users import consent, replies
 from users.models import OptOut
 from users.replies import Written
@@ -29,6 +30,7 @@ from .models import Dispatch, Message
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
+FOLDING = Work("fold_receipts", "receipt")
 FOLD = 1000
 # Of several reports on one message in one batch, the later rank wins: receipts come out of order.
 RANK = (ReportStatus.NOT_FOUND, ReportStatus.ACCEPTED)
@@ -62,8 +64,16 @@ class Folded:
 
 def fold_due() -> bool:
     """Clock job: one batch of raw receipts; True when there may be more."""
+    due = Receipt.objects.filter(folded_at__isnull=True).exclude(id__in=held(FOLDING.name))
+    found = dict(due.order_by("id").values_list("id", "account__provider")[:FOLD])
+    if found:
+        in_halves(FOLDING, list(found), _fold_these, lambda each: f"account {found[each]}")
+    return len(found) == FOLD
+
+
+def _fold_these(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
-        batch = _next_batch()
+        batch = _batch(ids)
         unreadable: set[int] = set()
         reports: list[Report] = []
         sources: list[int] = []  # whose receipt each report is
@@ -83,28 +93,29 @@ def fold_due() -> bool:
         strange = {sources[place] for place in folded.strangers} - applied
         applied |= {letters[key] for key in replies.keep(written)}
         stale = {receipt.id for receipt in batch} - applied - strange - unreadable
-        for outcome, ids in (
+        for outcome, rows in (
             (Receipt.Outcome.APPLIED, applied),
             (Receipt.Outcome.STRANGER, strange),
             (Receipt.Outcome.UNREADABLE, unreadable),
             (Receipt.Outcome.STALE, stale),
         ):
-            if ids:
-                Receipt.objects.filter(id__in=ids).update(folded_at=timezone.now(), outcome=outcome)
-    return len(batch) == FOLD
+            if rows:
+                Receipt.objects.filter(id__in=rows).update(
+                    folded_at=timezone.now(), outcome=outcome
+                )
 
 
-def _next_batch() -> list[Raw]:
+def _batch(ids: Sequence[int]) -> list[Raw]:
     """Tuples, not models: making those, and decrypting the credentials of each one's account, took
     a third of the time of folding.
     """
     rows = (
         Receipt.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-        .filter(folded_at__isnull=True)
+        .filter(id__in=ids, folded_at__isnull=True)
         .order_by("id")
         .values_list("id", "account__provider", "headers", "query", "body", "received_at")
     )
-    return [Raw(*row) for row in rows[:FOLD]]
+    return [Raw(*row) for row in rows]
 
 
 def apply(reports: Sequence[Report]) -> Folded:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from integrations.reasons import About, Reason
+from smsmail import keyset
 from users import phones, rules
 from users.models import AuditEvent, User
 
@@ -203,6 +204,7 @@ class Selection:
     q: str
     clicked: bool = False
     link: int | None = None
+    unknown: bool = False  # it asks for something that the list does not know
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> "Selection":
@@ -215,17 +217,27 @@ class Selection:
             part = part or _alone(Status(status))
         link = query.get("link", "")
         position = int(link) if link.isascii() and link.isdecimal() and len(link) < 3 else None
+        known = (
+            status in {"", *Status}
+            and reason in {"", *Reason}
+            and query.get("category", "") in {"", "error"}
+            and query.get("clicked", "") in {"", "1"}
+            and (position is not None or not link)
+        )
         return cls(
             part,
             reason if reason in set(Reason) else "",
             query.get("q", "").strip(),
             clicked=query.get("clicked") == "1" or position is not None,
             link=position,
+            unknown=not known,
         )
 
     def of(self, mailing: Mailing) -> QuerySet[Message]:
         # A person may have been deleted since: the message stays, its user is then None.
         rows = Message.objects.filter(mailing=mailing).select_related("user", "dispatch")
+        if self.unknown:
+            return rows.none()
         if self.part is not None:
             rows = rows.filter(status__in=self.part.statuses)
         if self.reason:
@@ -252,8 +264,9 @@ def _phone_like(typed: str) -> Q:
 
 def page_of(rows: QuerySet[Any], before: str) -> Page:
     """By id, never by OFFSET: the hundredth page costs as much as the first."""
-    if before.isascii() and before.isdecimal() and len(before) < 19:  # no id is longer
-        rows = rows.filter(id__lt=int(before))
+    below = keyset.before(before)
+    if below is not None:
+        rows = rows.filter(id__lt=below)
     found = list(rows.order_by("-id")[: PAGE + 1])
     older = found[PAGE - 1].id if len(found) > PAGE else None
     return Page(found[:PAGE], older)
@@ -298,6 +311,8 @@ HISTORY: dict[str, Promise] = {
     "links_revoked": _("Sign-in links revoked"),
     "test_sent": _("Test message sent"),
     "let_be": _("Messages of unknown fate let be"),
+    "set_aside": _("Something about it failed, and is tried again"),
+    "set_aside_over": _("What had failed has been done"),
     "sent_again": _("Messages of unknown fate sent again"),
 }
 

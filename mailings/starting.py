@@ -10,6 +10,7 @@ from django.utils import timezone
 from integrations.reasons import Reason
 from smsmail.clock import nudge
 from smsmail.moments import SKEW, beyond
+from smsmail.set_aside import Thing, Work, one_by_one
 
 from . import audience, epoch, funnel
 from .models import Dispatch, Mailing, Policy
@@ -47,12 +48,17 @@ def start_due() -> bool:
         return False
     now = timezone.now()
     _mend(now)
-    due = list(Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=now))
+    due = {
+        each.pk: each for each in Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=now)
+    }
     if due:
         policy = Policy.current()
-        for mailing in due:
+
+        def begin(mailing: int) -> None:
             with transaction.atomic():
-                _start(mailing, policy, now)
+                _start(due[mailing], policy, now)
+
+        one_by_one(Work("start"), map(Thing, due), begin)
     return False
 
 

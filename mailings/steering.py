@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from smsmail import watchdog
 from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
@@ -49,6 +50,10 @@ def launch(request: SignedIn, pk: int) -> HttpResponse:
         words = _("Launched. It is held: the owner must decide about the restored copy first.")
     else:
         words = _("Launched. You can close this page: it goes on by itself.")
+        if watchdog.verdict_for(request).nothing_is_sent:
+            words = _(
+                "Launched. But nothing is being sent now: it goes when the work is done again."
+            )
     messages.success(request, words)
     return redirect("mailing", pk=pk)
 

@@ -36,7 +36,13 @@ def recall_page(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(reports.mailings().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk)
     if request.method != "POST":
         back = reverse("mailing", args=[pk])
-        context = {"mailing": row, "back": back, "split": lifecycle.split(row)}
+        if not recall.can_recall(row):
+            messages.error(request, recall.why_not(row))
+            return redirect("mailing", pk=pk)
+        split, askable = lifecycle.split(row), recall.askable(row)
+        unreachable = max(split.kept - askable, 0)
+        context = {"split": split, "askable": askable, "unreachable": unreachable}
+        context |= {"mailing": row, "back": back}
         return render(request, "mailings/ask_recall.html", context)
     try:
         asked = recall.recall(row, request.user)

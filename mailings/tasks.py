@@ -13,7 +13,7 @@ def _task_for(job: Job) -> Callable[[], None]:
     @app.task(name=job.task)  # type: ignore[untyped-decorator]  # celery has no types
     def run() -> None:
         try:
-            more = job.run()
+            more = job.run_watched()
         # Celery would log the error's message, which may quote a person's data.
         except Exception:
             logger.exception("%s failed", job.name)

@@ -51,11 +51,13 @@ def dashboard(request: SignedIn) -> HttpResponse:
 def mailings(request: SignedIn) -> HttpResponse:
     shelf, q = request.GET.get("state", ""), request.GET.get("q", "").replace("\0", "").strip()
     rows = reports.mailings(named=q)
-    if shelf in SHELVES:
-        rows = rows.filter(state__in=SHELVES[shelf])
+    unknown = shelf not in {"", *SHELVES}
+    if shelf:
+        rows = rows.filter(state__in=SHELVES.get(shelf, ()))
     context = {
         "page": reports.page_of(rows, request.GET.get("before", "")),
         "shelf": shelf,
+        "unknown": unknown,
         "q": q,
         "at_start": "before" not in request.GET,
     }

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from integrations.reasons import Reason
 from smsmail.clock import nudge
 from smsmail.moments import SKEW
+from smsmail.set_aside import Thing, Work, one_by_one
 from users import rules, segments
 from users.models import AuditEvent
 from users.rules import BadRule
@@ -35,8 +36,7 @@ def watch_due() -> bool:
         return False
     # Who has waited longest first: one that fails time after time holds up none behind it.
     due = _due().order_by(F("watched_at").asc(nulls_first=True), "id")
-    more = [watch_some(mailing_id) for mailing_id in due.values_list("id", flat=True)]
-    return any(more)
+    return one_by_one(Work("watch"), map(Thing, due.values_list("id", flat=True)), watch_some)
 
 
 def watch_some(mailing_id: int) -> bool:

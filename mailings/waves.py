@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from integrations.reasons import Reason
 from smsmail.clock import nudge
+from smsmail.set_aside import Thing, Work, one_by_one
 
 from .models import Dispatch, Mailing, Message
 
@@ -23,8 +24,8 @@ def judge_due() -> bool:
     waiting = Mailing.objects.filter(
         state__in=Mailing.RUNNING, first_wave__gt=0, wave_passed_at__isnull=True
     )
-    for mailing in waiting:
-        _judge(mailing)
+    due = {each.pk: each for each in waiting}
+    one_by_one(Work("judge_waves"), map(Thing, due), lambda mailing: _judge(due[mailing]))
     return False
 
 

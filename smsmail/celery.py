@@ -4,9 +4,11 @@ import os
 from logging.config import dictConfig
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smsmail.settings")
+
+SELDOM = 60  # seconds
 
 app = Celery("smsmail")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -26,6 +28,18 @@ def post_the_jobs(sender: Celery, **_kwargs: object) -> None:
             expires=job.every,
             queue=job.queue,
         )
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]  # celery has no types
+def begin_with_what_is_seldom_done(**_kwargs: object) -> None:
+    """Beat counts their minutes and hours from its own start: after a day off they would seem to be
+    done by nobody until then.
+    """
+    from .clock import JOBS, post
+
+    for job in JOBS:
+        if job.every >= SELDOM:
+            post(job)
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]  # celery has no types

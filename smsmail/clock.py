@@ -26,6 +26,7 @@ class Job:
     network: bool = False  # waits for a provider, so it must not stand in the others' way
     lane: bool = False  # nor may those stand in its way: a queue and workers of its own
     by_the_hour: bool = False  # decides by the hour what cannot be undone (steadiness.py)
+    asks: bool = False  # one run may be a long talk with a service, without a heartbeat
 
     @property
     def task(self) -> str:
@@ -38,6 +39,12 @@ class Job:
             return "lane"
         return "network" if self.network else "rows"
 
+    @property
+    def silent_after(self) -> float:
+        """Seconds without a heartbeat after which nobody does it."""
+        longest = settings.TASK_LIMIT if self.asks else 0
+        return settings.SILENT_AFTER + 2 * self.every + longest
+
     def run(self) -> bool:
         if steadiness.sample():
             logger.warning("the clock of this machine was set")
@@ -46,6 +53,13 @@ class Job:
         if self.by_the_hour and not steadiness.holds():
             return False
         return cast(Callable[[], bool], import_string(self.path))()
+
+    def run_watched(self) -> bool:
+        """The same for whoever comes by the clock: leaves a heartbeat (heartbeat.py)."""
+        # It has a model: not before Django is set up, as Celery's beat imports this.
+        from . import heartbeat
+
+        return heartbeat.watched(self.name, self.run)
 
 
 JOBS = (
@@ -56,16 +70,16 @@ JOBS = (
     Job("hand_over", "mailings.dispatch.hand_over_due", 1, network=True),
     Job("notify", "mailings.dispatch.notify_due", 1, network=True, lane=True),
     Job("advance_epoch", "mailings.epoch.advance_due", 5),
-    Job("ask_books", "mailings.restoration.ask_due", 5, network=True),
+    Job("ask_books", "mailings.restoration.ask_due", 5, network=True, asks=True),
     Job("fold_receipts", "mailings.receipts.fold_due", 1),
     Job("fold_clicks", "mailings.click_folding.fold_due", 1),
     Job("settle", "mailings.lifecycle.settle_due", 2),
     Job("judge_waves", "mailings.waves.judge_due", 5, by_the_hour=True),
-    Job("recall", "mailings.recall.recall_due", 5, network=True, by_the_hour=True),
+    Job("recall", "mailings.recall.recall_due", 5, network=True, asks=True, by_the_hour=True),
     Job("recover", "mailings.dispatch.recover_due", 5, by_the_hour=True),
-    Job("enquire", "mailings.enquiry.enquire_due", 5, network=True, by_the_hour=True),
+    Job("enquire", "mailings.enquiry.enquire_due", 5, network=True, asks=True, by_the_hour=True),
     Job("simulate", "integrations.providers.simulator.report_due", 1),
-    Job("refresh_balances", "integrations.router.refresh_balances", 600, network=True),
+    Job("refresh_balances", "integrations.router.refresh_balances", 600, network=True, asks=True),
     Job("forget", "integrations.router.forget_old", 3600, by_the_hour=True),
     Job("forget_sessions", "smsmail.forgetting.forget_due", 600, by_the_hour=True),
 )
@@ -75,10 +89,11 @@ BY_NAME = {job.name: job for job in JOBS}
 def nudge(name: str) -> None:
     """After this transaction's commit, wake a worker for the job. Never fails: beat comes anyway."""
     job = BY_NAME[name]
-    transaction.on_commit(lambda: _post(job))
+    transaction.on_commit(lambda: post(job))
 
 
-def _post(job: Job) -> None:
+def post(job: Job) -> None:
+    """Wake a worker for it now, if there is a broker that takes it."""
     if not settings.REDIS_URL:
         return  # the embedded worker looks again within a second
     from .celery import app

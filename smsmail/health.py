@@ -1,10 +1,15 @@
-"""Is this process able to serve? For load balancers and container health checks; open to all."""
+"""Is this process able to serve, and is the work done? For load balancers, monitors and container health
+checks; open to all, and without a word about people.
+"""
 
 import logging
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+
+from . import watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +21,40 @@ def health(request: HttpRequest) -> JsonResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as error:
-        logger.warning("the database does not answer: %s", type(error).__name__)
-        return JsonResponse({"database": "away"}, status=503)
+        return _away(error)
     return JsonResponse({"database": "ok"})
+
+
+@never_cache
+@login_not_required
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 when the database answers and every job of the clock is done; 503 with the reasons."""
+    try:
+        found = watchdog.verdict()
+        due = watchdog.oldest_due()
+    except DatabaseError as error:
+        return _away(error)
+    reasons = [_reason(each) for each in found.troubles]
+    ages = {job: max(int((found.now - at).total_seconds()), 0) for job, at in due.items()}
+    told = {
+        "database": "ok",
+        "jobs": watchdog.states(found),
+        "oldest_due_seconds": ages,
+        "reasons": reasons,
+    }
+    return JsonResponse(told, status=503 if reasons else 200)
+
+
+def _reason(trouble: watchdog.Trouble) -> str:
+    since = f" since {trouble.since:%Y-%m-%d %H:%M:%S} UTC" if trouble.since else ""
+    if trouble.error:
+        return f"{trouble.job} has failed time after time{since}: {trouble.error}"
+    if trouble.waits:
+        return f"{trouble.job} runs, but something has been due{since}"
+    return f"no worker has done {trouble.job}{since}" if since else f"no worker does {trouble.job}"
+
+
+def _away(error: Exception) -> JsonResponse:
+    logger.warning("the database does not answer: %s", type(error).__name__)
+    told = {"database": "away", "reasons": ["the database does not answer"]}
+    return JsonResponse(told, status=503)

@@ -319,6 +319,9 @@ HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
 # every service of the registry, NAME_URL of the environment (integrations.apps).
 PROVIDER_URLS: dict[str, str] = {}
 
+# A job of the clock that has not been heard of for so long is done by nobody: pages say so.
+SILENT_AFTER = positive("SILENT_AFTER", 60)
+
 # --- clock and broker -------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 # A nudge is made in somebody's request: a broker that is away may cost it a moment, no more.

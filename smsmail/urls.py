@@ -4,7 +4,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from .health import health
+from .health import health, ready
 from .well_known import robots, security
 
 handler500 = "smsmail.outages.server_error"
@@ -17,4 +17,5 @@ urlpatterns = [
     path("health/", health, name="health"),
     path("robots.txt", robots, name="robots"),
     path(".well-known/security.txt", security, name="security"),
+    path("health/ready/", ready, name="health-ready"),
 ]

@@ -19,6 +19,7 @@ import requests
 import yaml
 from cryptography.fernet import Fernet
 
+from smsmail.clock import JOBS
 from tests.crash.servers import Postgres, Redis
 from tests.processes import ROOT, Running, free_port, wait_until
 
@@ -37,6 +38,12 @@ from mailings.models import Mailing
 from users.models import User
 mailing = Mailing.objects.create(name="Made up", text="Webinar at 19:00", everyone=True)
 lifecycle.launch(mailing, User.objects.get(role="owner"), countdown=0)
+"""
+# Beat counts ten minutes, or an hour, from its own start for some: these it posts at once.
+HEARTBEATS = """
+from smsmail.clock import JOBS
+from smsmail.models import Heartbeat
+print(Heartbeat.objects.count(), "of", len(JOBS))
 """
 FIGURES = """
 import json
@@ -85,7 +92,7 @@ def test_every_part_of_ours_waits_for_the_migration_and_runs_the_same_image() ->
     assert SERVICES["migrate"]["restart"] == "no"
 
 
-@pytest.mark.parametrize("name", ["db", "redis", "web", "worker", "sender", "notifier"])
+@pytest.mark.parametrize("name", ["db", "redis", "web", "worker", "sender", "notifier", "beat"])
 def test_what_can_fall_ill_is_looked_after(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"]
 
@@ -180,6 +187,16 @@ def test_its_commands_carry_a_mailing_to_the_end(given: dict[str, str], tmp_path
             assert kind == "CMD-SHELL"
             finish(["sh", "-c", check.replace("$$", "$")], given)
 
+        # Its own check is about all of them: each job has left a heartbeat.
+        check = SERVICES["beat"]["healthcheck"]["test"]
+        ready = [word.replace("web:8000", f"127.0.0.1:{port}") for word in check[1:]]
+        wait_until(
+            lambda: heartbeats(given) == f"{len(JOBS)} of {len(JOBS)}", 60, parts["beat"].output
+        )
+        finish(ready, given)
+        told = requests.get(f"{web}/health/ready/", timeout=5).json()
+        assert told["reasons"] == []
+
         page = requests.get(f"{web}/sign-in/", timeout=10).text
         style = re.search(r'href="(/static/[^"]+\.[0-9a-f]{12}\.css)"', page)
         assert style, "the page does not name a hashed style sheet"
@@ -194,6 +211,10 @@ def test_its_commands_carry_a_mailing_to_the_end(given: dict[str, str], tmp_path
         }  # the owner has no phone
         for part in parts.values():
             assert part.end(within=30) == 0
+
+
+def heartbeats(given: dict[str, str]) -> str:
+    return shell(HEARTBEATS, given).strip()
 
 
 def says_ready(part: Running) -> bool:

@@ -58,6 +58,7 @@ TABLE = [
     Line("health", EVERYBODY, public=True),
     Line("robots", EVERYBODY, public=True),
     Line("security", EVERYBODY, public=True),
+    Line("health-ready", EVERYBODY, public=True),
     Line("set_language", EVERYBODY, "post", 302, {"language": "en"}, public=True),
     # users
     Line("sign-in", EVERYBODY, status=302, public=True),
@@ -128,7 +129,7 @@ TABLE = [
     Line("mailing-reasons", STAFF),
     Line("mailing-launch", STAFF),
     Line("mailing-take-back", STAFF, "post", 302),
-    Line("mailing-recall", STAFF),
+    Line("mailing-recall", STAFF, status=302),  # the service keeps nothing
     Line("mailing-pause", STAFF, "post", 302),
     Line("mailing-resume", STAFF, "post", 302),
     Line("mailing-cancel", STAFF),

@@ -195,7 +195,7 @@ _CLEAN: dict[Kind, Callable[[Field, Any], Any]] = {
 
 
 def _chosen(field: Field, value: str) -> str:
-    return _quoted(field.called(value) or value)
+    return _quoted(str(field.called(value) or value))
 
 
 def _quoted(words: str) -> str:

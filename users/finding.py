@@ -9,7 +9,9 @@ from django.http import QueryDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from .models import Membership, User
+from smsmail.keyset import before
+
+from .models import Group, Membership, User
 from .rights import Role
 
 PAGE = 50
@@ -18,33 +20,38 @@ MOST_COUNTED = 1000  # people whom a search finds
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The filters of the list. Whatever stands in the address gives one: nonsense is no filter."""
+    """The filters of the list. One that it does not know finds nobody, and is said to be unknown."""
 
     q: str = ""
     group: int | None = None
     role: str = ""
     only: str = ""  # one of ONLY
     before: int | None = None  # keyset: ids below this one
+    unknown: bool = False
 
     @classmethod
     def from_address(cls, query: QueryDict) -> "Wanted":
-        role, only = query.get("role", ""), query.get("only", "")
+        role, only, group = (query.get(name, "") for name in ("role", "only", "group"))
+        number = _number(group)
+        known_group = not group or (number is not None and _is_group(number))
+        known = known_group and role in {"", *Role.values} and only in {"", *ONLY}
         return cls(
             # PostgreSQL refuses a text with a NUL.
             q=query.get("q", "").replace("\0", "").strip()[:100],
-            group=_number(query.get("group", "")),
-            role=role if role in Role.values else "",
-            only=only if only in ONLY else "",
-            before=_number(query.get("before", "")),
+            group=number if known else None,
+            role=role if known else "",
+            only=only if known else "",
+            before=before(query.get("before", "")),
+            unknown=not known,
         )
 
     @property
     def narrows(self) -> bool:
-        return bool(self.q or self.group or self.role or self.only)
+        return bool(self.q or self.group or self.role or self.only or self.unknown)
 
     @property
     def only_group(self) -> bool:
-        return bool(self.group) and not (self.q or self.role or self.only)
+        return bool(self.group) and not self.unknown and not (self.q or self.role or self.only)
 
     def address(self, **changes: str | int | None) -> str:
         """The same list with other filters, from its first page on."""
@@ -70,9 +77,8 @@ class Filter:
 
 
 def filters(wanted: Wanted) -> list[Filter]:
-    everybody = Filter(
-        _("Everybody"), wanted.address(role="", only=""), not wanted.role + wanted.only
-    )
+    nothing = not (wanted.role or wanted.only or wanted.unknown)
+    everybody = Filter(_("Everybody"), wanted.address(role="", only=""), nothing)
     roles = [
         Filter(label, wanted.address(role="" if wanted.role == role else role), wanted.role == role)
         for role, label in Role.choices
@@ -87,6 +93,8 @@ def filters(wanted: Wanted) -> list[Filter]:
 def find(wanted: Wanted) -> QuerySet[User]:
     """Everybody the filters name, newest first."""
     people = User.objects.order_by("-id")
+    if wanted.unknown:
+        return people.none()
     for word in _words(wanted.q):
         people = people.filter(search__contains=word)
     if wanted.group:
@@ -128,6 +136,10 @@ def _words(typed: str) -> list[str]:
     if len(digits) >= 4 and not re.search(r"[^\d\s()+.-]", typed):
         return [digits[1:] if len(digits) == 11 and digits.startswith("8") else digits]
     return typed.lower().split()
+
+
+def _is_group(number: int) -> bool:
+    return Group.objects.filter(id=number).exists()
 
 
 def _number(text: str) -> int | None:

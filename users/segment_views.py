@@ -4,14 +4,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import InvalidPage, Paginator
 from django.db import transaction
 from django.db.models import ProtectedError
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+
+from smsmail import keyset
 
 from . import rule_editor, rules, segments
 from .counting import AT_ONCE, WAITED_FOR, TakesLong, over_everybody, patience
@@ -24,7 +26,10 @@ from .signed_in import SignedIn
 
 @needs(Right.SEE_PEOPLE)
 def segment_list(request: SignedIn) -> HttpResponse:
-    shown = Paginator(Segment.objects.all(), PAGE).get_page(request.GET.get("page"))
+    try:
+        shown = Paginator(Segment.objects.all(), PAGE).page(request.GET.get("page") or 1)
+    except InvalidPage:
+        raise Http404 from None
     rows = [(each, *_told(each)) for each in shown]
     return render(request, "users/segments.html", {"rows": rows, "page": shown})
 
@@ -44,6 +49,7 @@ def segment(request: SignedIn, pk: int) -> HttpResponse:
     """The rule as a sentence, and who is under it now."""
     shown = get_object_or_404(Segment, pk=pk)
     before = request.GET.get("before", "")
+    below = keyset.before(before)
     rows: list[User] = []
     words, trouble = _told(shown)
     in_time = True
@@ -53,8 +59,8 @@ def segment(request: SignedIn, pk: int) -> HttpResponse:
                 if not before or shown.counted is None:
                     shown.counted = segments.recount(shown)
                 people = segments.people(rules.read(shown.rule, of=pk)).order_by("-id")
-                if before.isascii() and before.isdecimal() and len(before) < 19:
-                    people = people.filter(id__lt=int(before))
+                if below is not None:
+                    people = people.filter(id__lt=below)
                 rows = list(people.prefetch_related("groups")[: PAGE + 1])
         except TakesLong:
             in_time = False

@@ -38,6 +38,7 @@ from integrations.provider import (
 from integrations.reasons import Reason
 from smsmail.clock import nudge
 from smsmail.moments import SKEW
+from smsmail.set_aside import Work, held, in_halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ FATES: Mapping[str, Fate] = {
 DELIVERED = Fate(_("delivered"), ReportStatus.DELIVERED)
 
 SOONEST, LATEST = 1.0, 6.0  # seconds from hand-over to receipt
+REPORTING = Work("simulate", "sms")
 REPORTED_AT_ONCE = 1000  # messages in one go of report_due()
 IN_ONE_NOTE = 100  # reports in the body of one receipt
 
@@ -149,18 +151,25 @@ def report_due() -> bool:
     # Nothing that was not kept takes so long: a clock that was wrong has taken it.
     wrong = Q(kept=False, report_at__gt=now + timedelta(seconds=LATEST) + SKEW)
     due = SimulatedSms.objects.filter(Q(report_at__lte=now) | wrong, reported=False)
-    if not due.exists():  # without the look, SQLite would lock for writing every second
-        return False
+    due = due.exclude(id__in=held(REPORTING.name))
+    # Without the look, SQLite would lock for writing every second.
+    ids = list(due.order_by("report_at").values_list("id", flat=True)[:REPORTED_AT_ONCE])
+    if ids:
+        in_halves(REPORTING, ids, _report_these, lambda _id: f"account {Simulator.slug}")
+    return len(ids) == REPORTED_AT_ONCE
+
+
+def _report_these(ids: Sequence[int]) -> None:
+    due = SimulatedSms.objects.filter(id__in=ids, reported=False)
     with transaction.atomic():
         if connection.features.has_select_for_update_skip_locked:
             due = due.select_for_update(skip_locked=True)
-        rows = list(due.order_by("report_at").only("reference", "phone")[:REPORTED_AT_ONCE])
+        rows = list(due.order_by("report_at").only("reference", "phone"))
         account = Account.objects.filter(provider=Simulator.slug).first()
         if account is not None:
             Receipt.objects.bulk_create(_notes(account, rows))
         SimulatedSms.objects.filter(pk__in=[row.pk for row in rows]).update(reported=True)
         nudge("fold_receipts")
-    return len(rows) == REPORTED_AT_ONCE
 
 
 def fate(phone: str) -> Fate:

@@ -220,6 +220,8 @@ class Dispatch(models.Model):
     doubt = models.CharField(max_length=16, choices=Doubt, blank=True)
     # When to ask the provider to give its messages back; null: nobody wants them back.
     recall_at = models.DateTimeField(null=True, blank=True)
+    # When a person wanted them back: once is enough.
+    recalled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [

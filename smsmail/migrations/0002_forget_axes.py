@@ -6,7 +6,8 @@ TABLES = ("accessattemptexpiration", "accessattempt", "accessfailurelog", "acces
 
 
 class Migration(migrations.Migration):
-    dependencies = [("smsmail", "0001_counts")]
+    dependencies = [
+        ("smsmail", "0001_counts"),("smsmail", "0001_counts")]
 
     operations = [
         migrations.RunSQL(

@@ -36,6 +36,7 @@ HALF: Mapping[str, Mapping[str, tuple[Scheme, ...]]] = {
 # Addresses that answer a GET with something else than a page of its own.
 NO_PAGES = {
     "health",
+    "health-ready",
     "receipt-door",
     "mailing-live",
     "prove",

@@ -221,6 +221,7 @@ def test_the_pages_need_no_more_queries_for_more_messages(
     as_: As, maria: User, django_assert_max_num_queries: Any
 ) -> None:
     people.simulator()
+    people.working()
     client = as_(maria)
     for count in (5, 300):
         SimulatedSms.objects.bulk_create(

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from mailings import click_folding, hits, recount
 from mailings.models import Click, ClickHour, Counters, Link, Mailing, Message
+from smsmail.models import SetAside
 from tests.mailings.test_hits import PEOPLE, PREVIEWS, ROBOTS
 
 pytestmark = pytest.mark.django_db
@@ -106,9 +108,9 @@ def test_a_fold_that_breaks_off_has_counted_nothing(monkeypatch: pytest.MonkeyPa
 
     with monkeypatch.context() as patched:
         patched.setattr(click_folding, "_write", broken)
-        with pytest.raises(RuntimeError):
-            click_folding.fold_due()
+        click_folding.fold_due()
     assert figures(mailing) == {"clicks": 0, "clicked": 0, "robots": 0}
+    SetAside.objects.update(next_try_at=timezone.now())
     fold_all()
     assert figures(mailing) == {"clicks": 1, "clicked": 1, "robots": 0}
 

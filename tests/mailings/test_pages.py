@@ -109,7 +109,7 @@ def test_it_narrows_the_list_by_state(as_: As, maria: User, account: Account) ->
         "draft": ["A draft"],
         "running": ["A running one"],
         "over": [],
-        "nonsense": ["A running one", "A draft"],
+        "nonsense": [],
     }
 
 
@@ -122,7 +122,8 @@ def test_an_empty_list_says_what_to_do_next(as_: As, maria: User) -> None:
     ["/mailings/?q=%00", "/mailings/?before=x", "/mailings/?before=99999999999999999999999"],
 )
 def test_it_survives_nonsense_in_the_address(as_: As, maria: User, address: str) -> None:
-    assert as_(maria).get(address).status_code == 200
+    expected = 404 if "before=" in address else 200
+    assert as_(maria).get(address).status_code == expected
 
 
 # --- composing --------------------------------------------------------------------------------

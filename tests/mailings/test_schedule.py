@@ -364,7 +364,7 @@ def test_what_is_handed_over_is_said_and_can_be_asked_back(
     assert "asked to give back 3 messages" in text_of(answer)
     assert "About 3 more it is still being asked." in text_of(answer)
     again = as_(manager).post(address, follow=True)
-    assert "keeps nothing of it any more" in text_of(again)
+    assert "The service has been asked already" in text_of(again)
     recall.recall_due()
     # The simulator never had them (they were recorded by hand): it gives none back.
     assert "3 messages it did not give back: they go, or have gone." in page_of(

@@ -38,9 +38,9 @@ def test_it_finds_a_person_however_they_are_asked_for(as_: As, maria: User, type
 
 @pytest.mark.parametrize(
     "address",
-    ["?q=%00", "?group=abc", "?group=99999999999999999999", "?before=-1", "?role=x&only=y"],
+    ["?q=%00", "?group=", "?role=&only=", "?before="],
 )
-def test_it_takes_nonsense_in_the_address_for_no_filter(as_: As, maria: User, address: str) -> None:
+def test_it_takes_nothing_in_the_address_for_no_filter(as_: As, maria: User, address: str) -> None:
     assert names(as_(maria), f"/people/{address}") == ["Maria"]
 
 
@@ -80,11 +80,12 @@ def test_its_queries_do_not_grow_with_the_people(
     as_: As, maria: User, django_assert_max_num_queries: Any
 ) -> None:
     client = as_(maria)
+    people.working()
     group = Group.objects.create(name="Webinar")
     for count, start in ((5, 0), (60, 100)):
         group.people.add(*people.students(count, start=start))
         for address in ("/people/", "/people/groups/"):
-            with django_assert_max_num_queries(7):
+            with django_assert_max_num_queries(8):
                 client.get(address)
 
 

@@ -18,6 +18,8 @@ class Command(BaseCommand):
         parser.add_argument("event", help="the name by which it is raised")
         parser.add_argument("email", help="the person's e-mail")
         parser.add_argument("values", nargs="*", metavar="name=value", help="what the event brings")
+        # "--key order:15 number=15" is refused where options stand between what belongs together.
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
         parser.add_argument("--key", help="raised again with the same key, nothing is sent twice")
 
     def handle(

@@ -52,7 +52,7 @@ def repeat(job: Job, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             try:
-                more = job.run()
+                more = job.run_watched()
             except Exception:
                 failures += 1
                 logger.exception("%s failed", job.name)

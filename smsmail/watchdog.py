@@ -1,0 +1,144 @@
+"""Does anybody do the clock's work? Read from the heartbeats and from what is due, for the banner on
+every page of the staff (templatetags/work.py) and for /health/ready/. Reads only.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet, Subquery
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils import timezone
+
+from .clock import JOBS, Job
+from .models import Heartbeat
+
+STARTED = time.monotonic()  # of this process: before a first heartbeat it counts from then
+MANY = 3  # failures in a row: not an outage of a second, which is over by itself
+# So many SILENT_AFTERs may something be due although its job runs: a mailing begins at once, receipts
+# may come faster than they are folded. What a pace or a slow service holds up may wait for hours.
+WAITS_AT_MOST = {"start": 1, "fold_receipts": 10, "fold_clicks": 10}
+SENDING = frozenset({"start", "prepare", "hand_over"})
+
+# Since when the oldest thing has been due for a job: a query of one column, one row at most.
+Due = Callable[[], "QuerySet[Any, datetime]"]
+_due: dict[str, Due] = {}
+
+
+def ask_about_due(job: str, due: Due) -> None:
+    """A room says what is due for a job of its own."""
+    _due[job] = due
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One job that is not done."""
+
+    job: str
+    since: datetime | None  # its last heartbeat, or since when it fails; None: never seen
+    error: str = ""  # it fails with; '': nobody does it
+    waits: bool = False  # it runs, and yet something has been due for long
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the work is done, and what is not."""
+
+    troubles: list[Trouble] = field(default_factory=list)
+    now: datetime = field(default_factory=timezone.now)  # by the database's clock
+
+    @property
+    def silent(self) -> list[Trouble]:
+        return [each for each in self.troubles if not each.error and not each.waits]
+
+    @property
+    def failing(self) -> list[Trouble]:
+        return [each for each in self.troubles if each.error]
+
+    @property
+    def waiting(self) -> list[Trouble]:
+        return [each for each in self.troubles if each.waits]
+
+    @property
+    def since(self) -> datetime | None:
+        """The last sign of life of all that is silent."""
+        seen = [each.since for each in self.silent if each.since is not None]
+        return max(seen, default=None)
+
+    @property
+    def nobody(self) -> bool:
+        """Not one job runs."""
+        return len(self.silent) == len(JOBS)
+
+    @property
+    def nothing_is_sent(self) -> bool:
+        return any(each.job in SENDING for each in self.silent + self.failing)
+
+
+def verdict() -> Verdict:
+    """One query; a few more while a job has never been seen."""
+    due = {f"due_{job}": Subquery(_due[job]()) for job in WAITS_AT_MOST if job in _due}
+    found: dict[str, Any] = {row.job: row for row in Heartbeat.objects.annotate(now=Now(), **due)}
+    waiting = oldest_due() if any(job.name not in found for job in JOBS) else {}
+    now = next((row.now for row in found.values()), timezone.now())
+    troubles = [
+        _of(job, found[job.name], now)
+        if job.name in found
+        else _never_seen(job, waiting.get(job.name), now)
+        for job in JOBS
+    ]
+    return Verdict([each for each in troubles if each is not None], now)
+
+
+def states(found: Verdict) -> dict[str, str]:
+    """Every job in a word: ok, silent, failing or waiting."""
+    words = dict.fromkeys((job.name for job in JOBS), "ok")
+    for each in found.troubles:
+        words[each.job] = "failing" if each.error else "waiting" if each.waits else "silent"
+    return words
+
+
+def verdict_for(request: HttpRequest | None) -> Verdict:
+    """Once for a page, however often it is asked."""
+    if request is None:
+        return verdict()
+    found: Verdict | None = getattr(request, "_verdict", None)
+    if found is None:
+        found = verdict()
+        request._verdict = found  # type: ignore[attr-defined]
+    return found
+
+
+def oldest_due() -> dict[str, datetime]:
+    """Job -> since when the oldest thing has been due for it; jobs with nothing to do are left out."""
+    found = {job: due().first() for job, due in _due.items()}
+    return {job: at for job, at in found.items() if at is not None}
+
+
+def _of(job: Job, row: Any, now: datetime) -> Trouble | None:
+    age = now - row.beat_at
+    if age > timedelta(seconds=job.silent_after):
+        return Trouble(job.name, row.beat_at)
+    # From the future: written before the clock was set back. Whoever lives writes anew in a moment.
+    if age < -_limit():
+        return Trouble(job.name, None)
+    if row.failures >= MANY:
+        return Trouble(job.name, row.failing_since, row.error)
+    due = getattr(row, f"due_{job.name}", None)
+    if due is not None and now - due > WAITS_AT_MOST[job.name] * _limit():
+        return Trouble(job.name, due, waits=True)
+    return None
+
+
+def _never_seen(job: Job, due: datetime | None, now: datetime) -> Trouble | None:
+    up = time.monotonic() - STARTED
+    waits = due is not None and now - due > _limit()
+    return Trouble(job.name, None) if waits or up > job.silent_after else None
+
+
+def _limit() -> timedelta:
+    return timedelta(seconds=settings.SILENT_AFTER)
