@@ -20,9 +20,9 @@ POINTS = (
     "mailings.recording:record:before",
     "mailings.ledger:move:fruitful",  # an answer written down, not committed
     "mailings.recording:_judge_account:before",  # committed
+    "mailings.dispatch:recover_due:fruitful",  # a dead worker's lot taken over
     "mailings.receipts:apply:after",  # receipts folded, not committed
     "mailings.receipts:fold_due:after",  # committed
-    "mailings.dispatch:recover_due:fruitful",  # a dead worker's lot taken over
     "mailings.enquiry:_take:fruitful",  # about to ask the provider
     "mailings.enquiry:_ask:fruitful",  # the provider has told
     "mailings.enquiry:_conclude:before",
