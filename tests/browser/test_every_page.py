@@ -35,6 +35,8 @@ HALF: Mapping[str, Mapping[str, tuple[Scheme, ...]]] = {
 # Addresses that answer a GET with something else than a page of its own.
 NO_PAGES = {
     "health",
+    "robots",
+    "security",
     "receipt-door",
     "mailing-live",
     "prove",
