@@ -37,6 +37,8 @@ HALF: Mapping[str, Mapping[str, tuple[Scheme, ...]]] = {
 NO_PAGES = {
     "health",
     "health-ready",
+    "robots",
+    "security",
     "receipt-door",
     "mailing-live",
     "prove",
