@@ -108,7 +108,7 @@ def test_from_another_machine_it_opens_nothing(
     assert (answer.status_code == 302) is opens
     if not opens:
         assert "manage.py owner" in answer.content.decode()
-        request = RequestFactory(**meta).post("/me/prove/")
+        request = RequestFactory().post("/me/prove/", **meta)  # type: ignore[arg-type]
         assert authenticate(request, username=SIGN_INS[0], password=PASSWORD) is None
 
 

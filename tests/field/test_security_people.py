@@ -56,7 +56,8 @@ def changed(client: Client, old: str, new: str) -> Any:
 
 
 def path_of(page: Any) -> str:
-    return "/password/" + page.context["link"].address.rpartition("/password/")[2]
+    token: str = page.context["link"].address.rpartition("/password/")[2]
+    return f"/password/{token}"
 
 
 def set_by_link(path: str, password: str = OWN) -> Any:
