@@ -2,13 +2,17 @@
 then. What happens to people who got an SMS meanwhile is in tests/crash/test_restored.py.
 """
 
+import contextlib
 import json
 import os
+import secrets
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,8 @@ import pytest
 from django.conf import settings
 
 from smsmail import running
-from smsmail.backup import BackupError, container, making
-from tests.processes import ROOT, free_port
+from smsmail.backup import BackupError, container, making, sqlite
+from tests.processes import ROOT
 
 PHRASE = "made-up passphrase"
 FIRST = """
@@ -26,14 +30,14 @@ from tests import people
 people.olga(); people.students(30)
 people.simulator()
 """
-COUNT = "from users.models import User; print(User.objects.count())"
-HELD = "from mailings.models import Epoch; print(Epoch.objects.get().held)"
 
 
 class School:
     """An installation of its own: a folder and a database."""
 
-    def __init__(self, folder: Path, database_url: str = "", **more: str) -> None:
+    said = ""  # by the command that made its backup
+
+    def __init__(self, folder: Path, database_url: str = "") -> None:
         self.folder = folder
         self.database = folder / "smsmail.sqlite3"
         self.environment = {
@@ -47,7 +51,6 @@ class School:
             "FIELD_KEYS": "",
             "BACKUP_PASSPHRASE": PHRASE,
             "DJANGO_SETTINGS_MODULE": "smsmail.settings",
-            **more,
         }
         if database_url:
             self.environment |= {
@@ -81,60 +84,91 @@ class School:
     def shell(self, code: str) -> str:
         return self.does("shell", "-v", "0", "-c", code).splitlines()[-1:][0]
 
+    @property
+    def people(self) -> int:
+        return int(self._value("SELECT count(*) FROM users_user"))
 
-@pytest.fixture
-def own_database() -> Any:
-    """'' on SQLite; else databases on the server of the test run, gone afterwards."""
-    made: list[str] = []
+    @property
+    def is_held(self) -> bool:
+        return bool(self._value("SELECT held FROM mailings_epoch"))
 
-    def make() -> str:
-        if not settings.DATABASE_URL:
-            return ""
-        name = f"backup_{os.getpid()}_{len(made)}_{free_port()}"
-        with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
-            server.execute(f'CREATE DATABASE "{name}"')
-        made.append(name)
-        return settings.DATABASE_URL.rsplit("/", 1)[0] + f"/{name}"
+    def grow(self) -> None:
+        """Something happens after the backup."""
+        self._value("DELETE FROM users_user WHERE email = 'student7@example.com'", change=True)
 
-    yield make
-    for name in made:
-        with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
+    def _value(self, query: str, *, change: bool = False) -> Any:
+        """Without a process of its own, which takes a second."""
+        url = self.environment["DATABASE_URL"]
+        with psycopg.connect(url) if url else sqlite3.connect(self.database) as there:
+            answer = there.execute(query)
+            found: tuple[Any, ...] = (None,) if change else answer.fetchone() or (None,)
+            return found[0]
+
+
+@contextlib.contextmanager
+def database(template: str = "") -> Iterator[str]:
+    """Its address: '' for SQLite; else one on the server of the test run, gone afterwards."""
+    if not settings.DATABASE_URL:
+        yield ""
+        return
+    name = f"backup_{secrets.token_hex(6)}"
+    like = f' TEMPLATE "{template.rsplit("/", 1)[1]}"' if template else ""
+    with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"{like}')
+        try:
+            yield settings.DATABASE_URL.rsplit("/", 1)[0] + f"/{name}"
+        finally:
             server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
+    """Made once, with a backup of it; the tests get copies."""
+    folder = tmp_path_factory.mktemp("first")
+    with database() as url:
+        made = School(folder, url)
+        made.does("migrate", "-v", "0")
+        made.shell(FIRST + "print(0)")
+        made.said = made.does("backup", str(folder / "school.backup"))
+        yield made
+
+
 @pytest.fixture
-def make_school(tmp_path: Path, own_database: Callable[[], str]) -> Callable[..., School]:
-    def make(name: str, **more: str) -> School:
-        folder = tmp_path / name
-        folder.mkdir()
-        return School(folder, own_database(), **more)
-
-    return make
+def school(first: School, tmp_path: Path) -> Iterator[School]:
+    folder = tmp_path / "school"
+    shutil.copytree(first.folder, folder)
+    (folder / "school.backup").rename(tmp_path / "school.backup")
+    with database(first.environment["DATABASE_URL"]) as url:
+        yield School(folder, url)
 
 
 @pytest.fixture
-def school(make_school: Callable[..., School]) -> School:
-    made = make_school("school")
-    made.does("migrate", "-v", "0")
-    made.shell(FIRST + "print(0)")
-    return made
+def file(school: School, tmp_path: Path) -> Path:
+    """The school's backup."""
+    return tmp_path / "school.backup"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[School]:
+    """Another machine, with nothing on it."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with database() as url:
+        yield School(folder, url)
 
 
 def test_a_school_moves_to_another_machine(
-    school: School, make_school: Callable[..., School], tmp_path: Path
+    first: School, school: School, other: School, file: Path
 ) -> None:
-    file = tmp_path / "school.backup"
-    said = school.does("backup", str(file))
-    assert "31 people" in said
+    assert "31 people" in first.said
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert b"student1@example.com" not in file.read_bytes()
-    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["school.backup"]
-
-    other = make_school("other")
+    leftovers = [each.name for each in first.folder.iterdir() if each.name.startswith(".")]
+    assert not leftovers
     said = other.does("restore", str(file), "--yes")
     assert "The counters equal the rows." in said
-    assert other.shell(COUNT) == "31"
-    assert other.shell(HELD) == "True"
+    assert other.people == 31
+    assert other.is_held
     # The credentials can be read: the keys have come too.
     code = "from integrations.models import Account; print(Account.objects.get().credentials)"
     assert other.shell(code) == "{'on': 'yes'}"
@@ -146,23 +180,18 @@ def test_a_school_moves_to_another_machine(
 
 
 def test_what_came_after_the_backup_is_gone_after_it_is_put_back(
-    school: School, tmp_path: Path
+    school: School, file: Path, tmp_path: Path
 ) -> None:
-    file = tmp_path / "school.backup"
-    school.does("backup", str(file))
-    school.shell("from tests import people; people.maria(); print(0)")
-    assert school.shell(COUNT) == "32"
+    school.grow()
+    assert school.people == 30
     school.does("restore", str(file), "--yes")
-    assert school.shell(COUNT) == "31"
-    assert school.shell("from mailings import epoch; print(epoch.is_held())") == "True"
+    assert school.people == 31
+    assert school.is_held
 
 
 def test_where_keys_come_from_the_environment_a_file_says_what_they_were(
-    school: School, make_school: Callable[..., School], tmp_path: Path
+    file: Path, other: School, tmp_path: Path
 ) -> None:
-    file = tmp_path / "school.backup"
-    school.does("backup", str(file))
-    other = make_school("other", SECRET_KEY="another made-up secret key", FIELD_KEYS=FERNET)
     other.environment |= {"SECRET_KEY": "another made-up secret key", "FIELD_KEYS": FERNET}
     said = other.does("restore", str(file), "--yes")
     written = tmp_path / "school.backup.keys.env"
@@ -231,39 +260,38 @@ WORDS = {
 }
 
 
-def test_a_file_that_is_not_whole_changes_nothing(school: School, tmp_path: Path) -> None:
+def test_a_file_that_is_not_whole_changes_nothing(
+    school: School, file: Path, tmp_path: Path
+) -> None:
     """Each sentence once by the real command; the database and the keys stay as they are."""
-    good = tmp_path / "good.backup"
-    school.does("backup", str(good))
-    school.shell("from tests import people; people.maria(); print(0)")
+    good = file
+    school.grow()
     for name, content in damaged(good.read_bytes()).items():
-        file = tmp_path / "bad.backup"
-        file.write_bytes(content)
+        bad = tmp_path / "bad.backup"
+        bad.write_bytes(content)
         try:
-            list(container.pieces_of(file, PHRASE))
+            list(container.pieces_of(bad, PHRASE))
         except BackupError as error:
             said = str(error)
         else:
             said = ""
         if name in {"a newer schema", "another kind of database", "cut off", "one bit another"}:
-            said = school.refuses("restore", str(file), "--yes")
+            said = school.refuses("restore", str(bad), "--yes")
         assert WORDS[name] in said, name
-    assert school.shell(COUNT) == "32"
-    assert school.shell(HELD) == "False"
+    assert school.people == 30
+    assert not school.is_held
     leftovers = [each.name for each in school.folder.iterdir() if each.name.startswith(".")]
     assert not leftovers
 
 
-def test_a_wrong_passphrase_is_said_to_be_one(school: School, tmp_path: Path) -> None:
-    file = tmp_path / "school.backup"
-    school.does("backup", str(file))
+def test_a_wrong_passphrase_is_said_to_be_one(school: School, file: Path, tmp_path: Path) -> None:
     said = school.refuses("restore", str(file), "--yes", BACKUP_PASSPHRASE="another passphrase")
     assert "The passphrase is wrong" in said
-    assert school.shell(HELD) == "False"
+    assert not school.is_held
 
 
 def test_it_asks_for_no_passphrase_on_the_command_line(school: School, tmp_path: Path) -> None:
-    file, phrase = tmp_path / "school.backup", tmp_path / "phrase"
+    file, phrase = tmp_path / "another.backup", tmp_path / "phrase"
     assert "no terminal" in school.refuses("backup", str(file), BACKUP_PASSPHRASE="")
     assert "12 characters" in school.refuses("backup", str(file), BACKUP_PASSPHRASE="short")
     missing = school.refuses("backup", str(file), "--passphrase-file", str(phrase))
@@ -272,7 +300,7 @@ def test_it_asks_for_no_passphrase_on_the_command_line(school: School, tmp_path:
     phrase.write_text(f"{PHRASE}\n")
     school.does("backup", str(file), "--passphrase-file", str(phrase), BACKUP_PASSPHRASE="")
     assert "no terminal" in school.refuses("restore", str(file))
-    assert school.shell(HELD) == "False"
+    assert not school.is_held
 
 
 def test_it_never_writes_over_a_file(school: School, tmp_path: Path) -> None:
@@ -284,10 +312,8 @@ def test_it_never_writes_over_a_file(school: School, tmp_path: Path) -> None:
 
 
 def test_it_is_not_put_back_under_whoever_works(
-    school: School, tmp_path: Path, settings: Any
+    school: School, file: Path, tmp_path: Path, settings: Any
 ) -> None:
-    file = tmp_path / "school.backup"
-    school.does("backup", str(file))
     settings.STATE_DIR = school.folder
     running.say_so()
     try:
@@ -297,10 +323,10 @@ def test_it_is_not_put_back_under_whoever_works(
     school.does("restore", str(file), "--yes")
 
 
-def test_a_worker_elsewhere_is_seen_by_its_epoch(school: School, tmp_path: Path) -> None:
+def test_a_worker_elsewhere_is_seen_by_its_epoch(
+    school: School, file: Path, tmp_path: Path
+) -> None:
     """The number moves on while restore looks."""
-    file = tmp_path / "school.backup"
-    school.does("backup", str(file))
     moving = (
         "import time; from mailings import epoch\n"
         "for _ in range(80): epoch.advance_due(); time.sleep(0.25)"
@@ -311,8 +337,6 @@ def test_a_worker_elsewhere_is_seen_by_its_epoch(school: School, tmp_path: Path)
         env=school.environment,
     ) as worker:
         try:
-            import time
-
             time.sleep(4)
             said = school.refuses("restore", str(file), "--yes")
         finally:
@@ -333,16 +357,20 @@ def test_no_room_for_it_is_a_sentence_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(bool(settings.DATABASE_URL), reason="of SQLite")
-def test_a_database_that_is_none_any_more_is_set_aside(school: School, tmp_path: Path) -> None:
-    file = tmp_path / "school.backup"
-    school.does("backup", str(file))
-    school.database.write_bytes(b"x" * 8192)
-    for end in ("-wal", "-shm"):
-        school.database.with_name(school.database.name + end).unlink(missing_ok=True)
-    school.does("restore", str(file), "--yes")
-    assert school.shell(COUNT) == "31"
-    [aside] = school.folder.glob("smsmail.sqlite3.damaged-*")
-    assert aside.read_bytes() == b"x" * 8192
-    with sqlite3.connect(school.database) as database:
+def test_a_database_that_is_none_any_more_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite: what is there may be the reason for putting a copy back."""
+    copy, live = tmp_path / "copy", tmp_path / "smsmail.sqlite3"
+    with sqlite3.connect(copy) as made:
+        made.execute("CREATE TABLE people (name text)")
+        made.execute("INSERT INTO people VALUES ('Olga')")
+    made.close()
+    live.write_bytes(b"x" * 8192)
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", live)
+    sqlite.restore(copy)
+    with sqlite3.connect(live) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("SELECT name FROM people").fetchone() == ("Olga",)
+    [aside] = tmp_path.glob("smsmail.sqlite3.damaged-*")
+    assert aside.read_bytes() == b"x" * 8192

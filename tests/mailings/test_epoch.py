@@ -139,7 +139,7 @@ def test_it_is_known_for_a_copy_when_one_claim_is_missing(olga: User) -> None:
     people.students(10)
     people.simulator()
     ground.prepared(olga)
-    before = Epoch.objects.get().tick
+    before = moved_on()
     ground.sent(Outcome.TAKEN)
     Epoch.objects.update(tick=before)
     assert claiming.claim() is None

@@ -49,6 +49,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(provider, "settle_seconds", 0)
 
 
+@pytest.fixture(autouse=True)
+def english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
 class Books:
     """What a service shows, the newest first, in pages of three."""
 
