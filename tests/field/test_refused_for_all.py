@@ -1,0 +1,413 @@
+"""What is wrong for everybody refuses nobody: mailings to 300 people as they were measured. Source: the
+field's report on the providers, findings T1, T3, T10, T11.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from integrations import router
+from integrations.http import Answer, clock
+from integrations.models import Account
+from integrations.provider import Credentials, Outcome, Sms, Verdict
+from integrations.providers import twilio_codes
+from integrations.providers.seventech_answers import verdict_of as seventech_verdict
+from integrations.providers.simulator import Simulator
+from integrations.providers.smsc_answers import verdicts_of
+from integrations.providers.twilio import Twilio
+from integrations.providers.twilio_answers import verdict_of
+from integrations.reasons import Reason
+from mailings import claiming, dispatch, recording
+from mailings.models import Dispatch, Mailing, Message
+from tests import people
+from tests.emulators.seventech import SevenTechEmulator
+from tests.emulators.smsc import SmscEmulator
+from tests.emulators.twilio import TwilioEmulator
+from tests.emulators.twilio_rows import ACCOUNT, SERVICE
+from tests.mailings import ground
+from users.models import User
+
+UNSENT, REFUSED = Outcome.UNSENT, Outcome.REFUSED
+ONE = Sms(1, "+79980001122", "Hello")
+
+# --- a mailing to 300 people, as it was measured ---------------------------------------------
+PEOPLE = 300
+
+
+@pytest.fixture
+def olga_owner(db: None) -> User:
+    return people.olga()
+
+
+@pytest.fixture
+def through_twilio(twilio_emulator: TwilioEmulator, olga_owner: User) -> Mailing:
+    people.twilio()
+    # No fate of the emulator: all of them would be delivered.
+    people.students(PEOPLE, digits="77")
+    return ground.prepared(olga_owner, text="Webinar at six, {first_name|friend}")
+
+
+def all_handed_over() -> None:
+    """As long as the clock would go on, however the account rests."""
+    for _ in range(2 * PEOPLE):
+        lot = claiming.claim()
+        if lot is None:
+            return
+        recording.record(lot, dispatch.hand_over(lot))
+
+
+def answers(emulator: Any, name: str) -> None:
+    emulator.plan.share, emulator.plan.among = 1, (name,)
+
+
+WRONG_FOR_ALL = [
+    *(21659, 21660, 20422, 30454),
+    *(29999, 77777),  # codes of next year
+]
+
+
+@pytest.mark.parametrize("code", WRONG_FOR_ALL)
+def test_what_is_wrong_for_everybody_refuses_nobody(
+    through_twilio: Mailing, twilio_emulator: TwilioEmulator, code: int
+) -> None:
+    """T1: 21659 refused 300 of 300, and the account went on."""
+    answers(twilio_emulator, f"error-{code}")
+    all_handed_over()
+    assert ground.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
+    account = Account.objects.get()
+    assert router.rests(account)
+    assert account.rest_raw == f"twilio:{code}"
+    assert account.rest_about is not None
+    ground.assert_counters_equal_rows(through_twilio)
+
+
+def test_it_goes_by_itself_once_it_is_mended(
+    through_twilio: Mailing, twilio_emulator: TwilioEmulator
+) -> None:
+    answers(twilio_emulator, "error-29999")
+    all_handed_over()
+    twilio_emulator.plan.share = 0
+    Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
+    all_handed_over()
+    assert ground.statuses(through_twilio) == {"skipped": 1, "accepted": PEOPLE}
+    assert not router.rests(Account.objects.get())
+
+
+def test_beside_others_that_were_taken_an_unknown_code_is_refused(
+    through_twilio: Mailing, twilio_emulator: TwilioEmulator
+) -> None:
+    twilio_emulator.misbehave("error-29999", "", "error-29999")
+    all_handed_over()
+    statuses = ground.statuses(through_twilio)
+    assert statuses == {"skipped": 1, "refused": 2, "accepted": PEOPLE - 2}
+    row = Message.objects.filter(status="refused").first()
+    assert row is not None
+    assert (row.reason, row.raw_code) == (Reason.OTHER, "twilio:29999")
+    assert not router.rests(Account.objects.get())
+
+
+@pytest.mark.parametrize("code", [21408, 21618, 21219, 21211])
+def test_what_refuses_everybody_pauses_the_mailing_and_keeps_its_people(
+    through_twilio: Mailing, twilio_emulator: TwilioEmulator, code: int
+) -> None:
+    """A country that is not enabled refused 300 of 300, one after the other."""
+    answers(twilio_emulator, f"error-{code}")
+    all_handed_over()
+    through_twilio.refresh_from_db()
+    assert through_twilio.state == Mailing.State.PAUSED
+    assert through_twilio.trouble == twilio_codes.ERRORS[code][1]
+    assert through_twilio.trouble_raw == f"twilio:{code}"
+    assert ground.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
+
+
+def test_the_same_with_two_batches_in_flight(
+    through_twilio: Mailing, twilio_emulator: TwilioEmulator
+) -> None:
+    answers(twilio_emulator, "error-21408")
+    Account.objects.update(parallel=3)  # the last place is kept for notifications
+    flying = [ground.claimed(), ground.claimed()]
+    for lot, verdicts in [(lot, dispatch.hand_over(lot)) for lot in flying]:
+        recording.record(lot, verdicts)
+    assert "refused" not in ground.statuses(through_twilio)
+
+
+@pytest.mark.parametrize("err", [239, 243, 244, 246, 247, 254])
+def test_a_limit_of_the_account_at_smsc_keeps_everybody(
+    smsc_emulator: SmscEmulator, olga_owner: User, monkeypatch: pytest.MonkeyPatch, err: int
+) -> None:
+    """T10: up to 2,000 people had to be sent to by hand again."""
+
+    def refused(phone: str, _text: str) -> dict[str, str]:
+        return {"phone": phone, "mccmnc": "", "cost": "0", "status": "23", "error": str(err)}
+
+    monkeypatch.setattr("tests.emulators.smsc.verdict", refused)
+    people.smsc()
+    people.students(PEOPLE, digits="77")
+    mailing = ground.prepared(olga_owner, text="Webinar at six")
+    all_handed_over()
+    assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
+    account = Account.objects.get()
+    assert (router.rests(account), account.rest_raw) == (True, f"smsc:err {err}")
+
+
+@pytest.mark.parametrize(
+    ("err", "most"), [(250, 0), (253, 0), (255, recording.BRAKE), (1, recording.BRAKE)]
+)
+def test_any_reason_pauses_what_smsc_refuses_to_everybody(
+    smsc_emulator: SmscEmulator,
+    olga_owner: User,
+    monkeypatch: pytest.MonkeyPatch,
+    err: int,
+    most: int,
+) -> None:
+    """What is about numbers is tried one by one before anybody believes that it is about all."""
+
+    def refused(phone: str, _text: str) -> dict[str, str]:
+        return {"phone": phone, "mccmnc": "", "cost": "0", "status": "20", "error": str(err)}
+
+    monkeypatch.setattr("tests.emulators.smsc.verdict", refused)
+    people.smsc()
+    people.students(PEOPLE, digits="77")
+    mailing = ground.prepared(olga_owner, text="Webinar at six")
+    all_handed_over()
+    mailing.refresh_from_db()
+    assert mailing.state == Mailing.State.PAUSED
+    assert ground.statuses(mailing).get("refused", 0) == most
+    ground.assert_counters_equal_rows(mailing)
+
+
+def test_a_request_that_seventech_never_understands_refuses_nobody(
+    seventech_emulator: SevenTechEmulator, olga_owner: User
+) -> None:
+    people.seventech()
+    people.students(PEOPLE, digits="77")
+    mailing = ground.prepared(olga_owner, text="Webinar at six")
+    answers(seventech_emulator, "404")
+    all_handed_over()
+    assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
+    assert router.rests(Account.objects.get())
+
+
+# --- batches of few --------------------------------------------------------------------------
+@pytest.fixture
+def ones(olga_owner: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
+    """300 people, each in a lot of their own."""
+    monkeypatch.setattr(Simulator, "lot", 1)
+    people.simulator()
+    people.students(PEOPLE)
+    return ground.prepared(olga_owner, text="{first_name}, a word")
+
+
+def awake() -> None:
+    Account.objects.update(failures=0, resting_until=None)
+
+
+def test_one_alone_waits_while_nothing_was_taken_lately(ones: Mailing) -> None:
+    ground.sent(Outcome.REFUSED, raw="made up 29999")
+    assert "refused" not in ground.statuses(ones)
+    assert router.rests(Account.objects.get())
+
+
+def test_one_alone_is_refused_when_others_were_taken_lately(ones: Mailing) -> None:
+    ground.sent(Outcome.TAKEN)
+    ground.sent(Outcome.REFUSED, raw="made up 29999")
+    assert ground.statuses(ones)["refused"] == 1
+
+
+def test_a_few_at_most_are_refused_alone_before_the_account_rests(ones: Mailing) -> None:
+    ground.sent(Outcome.TAKEN)
+    for _ in range(20):
+        ground.sent(Outcome.REFUSED, raw="made up 29999")
+        awake()
+    assert ground.statuses(ones)["refused"] == recording.LATEST
+
+
+def test_what_was_taken_long_ago_proves_nothing(ones: Mailing) -> None:
+    ground.sent(Outcome.TAKEN)
+    Dispatch.objects.filter(state="answered").update(
+        answered_at=timezone.now() - timedelta(hours=2)
+    )
+    ground.sent(Outcome.REFUSED, raw="made up 29999")
+    assert "refused" not in ground.statuses(ones)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [each for each in Reason if each not in {Reason.OTHER, Reason.BAD_REQUEST}],
+)
+def test_the_brake_counts_every_reason(
+    ones: Mailing, monkeypatch: pytest.MonkeyPatch, reason: Reason
+) -> None:
+    monkeypatch.setattr(recording, "BRAKE", 3)
+    for _ in range(3):
+        ground.sent(Outcome.REFUSED, reason=reason, raw="made up 1")
+    ones.refresh_from_db()
+    assert (ones.state, ones.trouble) == (Mailing.State.PAUSED, reason)
+    assert ground.statuses(ones)["refused"] == 3
+
+
+def test_as_many_as_the_brake_and_what_is_in_hand_are_refused_at_most(ones: Mailing) -> None:
+    """Lots too small to prove anything: four at once, of 19 messages each, would be 49 + 4 x 19."""
+    Account.objects.update(parallel=4)
+    while (lot := claiming.claim()) is not None:
+        flying = [lot, *filter(None, (claiming.claim() for _ in range(3)))]
+        for each in flying:
+            verdicts = ground.verdicts(each, Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="1")
+            recording.record(each, verdicts)
+    ones.refresh_from_db()
+    assert ones.state == Mailing.State.PAUSED
+    assert recording.BRAKE <= ground.statuses(ones)["refused"] < recording.BRAKE + 4
+
+
+def test_after_a_resumption_twice_as_many_may_be_bad(
+    ones: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each number may be bad for itself: a pause after each would make it endless."""
+    monkeypatch.setattr(recording, "BRAKE", 2)
+    paused_at = []
+    for refused in range(1, 18):
+        ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="bad")
+        ones.refresh_from_db()
+        if ones.state == Mailing.State.PAUSED:
+            paused_at.append(refused)
+            Mailing.objects.update(state=Mailing.State.SENDING)
+    assert paused_at == [2, 4, 8, 16]
+
+
+def test_a_whole_lot_refused_for_one_reason_pauses_however_many_were_taken(
+    olga_owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Simulator, "lot", 100)
+    people.simulator()
+    people.students(PEOPLE)
+    mailing = ground.prepared(olga_owner)
+    ground.sent(Outcome.TAKEN)
+    ground.sent(Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="made up 21408")
+    mailing.refresh_from_db()
+    assert (mailing.state, mailing.trouble) == (Mailing.State.PAUSED, Reason.NO_ROUTE)
+    assert ground.statuses(mailing)["waiting"] == 100
+
+
+# --- a send time that the service does not take ----------------------------------------------
+@pytest.mark.parametrize("code", [35111, 35125])
+def test_a_time_that_is_not_taken_is_kept_here(
+    twilio_emulator: TwilioEmulator, olga_owner: User, code: int
+) -> None:
+    """T3: 35125 refused 100 and paused; now all wait here until their time, and nobody rests."""
+    credentials = {"account_sid": ACCOUNT, "auth_token": "made-up-token"}
+    people.twilio(credentials=credentials | {"messaging_service_sid": SERVICE})
+    people.students(PEOPLE, digits="77")
+    mailing = ground.prepared(olga_owner, text="Webinar at six")
+    at = timezone.now() + timedelta(hours=2)
+    Dispatch.objects.update(
+        send_at=at
+    )  # as if planned so: handed over now, sent by the service then
+    answers(twilio_emulator, f"error-{code}")
+    all_handed_over()
+    assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
+    assert not router.rests(Account.objects.get())
+    lots = Dispatch.objects.filter(state="waiting")
+    assert {(lot.send_at, lot.not_before) for lot in lots} == {(None, at)}
+    # And when the time has come they leave, without a time of the service.
+    twilio_emulator.plan.share = 0
+    Dispatch.objects.filter(state="waiting").update(not_before=timezone.now())
+    all_handed_over()
+    assert ground.statuses(mailing) == {"skipped": 1, "accepted": PEOPLE}
+    assert not any("SendAt" in fields for _command, fields in twilio_emulator.requests)
+
+
+def test_smsc_too_may_not_like_a_time() -> None:
+    later = Sms(1, ONE.phone, "Hello", at=datetime.now(UTC) + timedelta(hours=1))
+    wrong = Answer(200, '{"error": "made up", "error_code": 5}')
+    [verdict] = verdicts_of([later], wrong)
+    assert (verdict.outcome, verdict.untimed) == (UNSENT, True)
+    [verdict] = verdicts_of([ONE], wrong)
+    assert (verdict.outcome, verdict.untimed) == (REFUSED, False)
+
+
+def test_without_a_time_of_ours_such_a_code_rests_the_account(
+    through_twilio: Mailing, twilio_emulator: TwilioEmulator
+) -> None:
+    answers(twilio_emulator, "error-35118")
+    all_handed_over()
+    assert ground.statuses(through_twilio)["waiting"] == PEOPLE
+    assert router.rests(Account.objects.get())
+
+
+# --- Retry-After -----------------------------------------------------------------------------
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("read", ["twilio", "smsc", "seventech"])
+def test_a_service_is_heard_when_it_asks_to_wait(status: int, read: str) -> None:
+    answer = Answer(status, "<html>", retry_after=42.0)
+    verdict = {
+        "twilio": lambda: verdict_of(ONE, answer),
+        "smsc": lambda: verdicts_of([ONE], answer)[0],
+        "seventech": lambda: seventech_verdict(ONE, answer),
+    }[read]()
+    assert verdict.retry_after == 42.0
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_and_only_then(status: int) -> None:
+    assert verdict_of(ONE, Answer(status, "{}", retry_after=42.0)).retry_after is None
+
+
+@pytest.mark.parametrize("name", ["429", "503", "error-20429"])
+@pytest.mark.parametrize(
+    ("asked", "rests"), [("90", 90), ("7", 7), ("0", 1), ("86400", 600), ("soon", 30), ("", 30)]
+)
+def test_the_account_rests_as_long_as_the_service_asks_within_reason(
+    twilio_emulator: TwilioEmulator, olga_owner: User, name: str, asked: str, rests: int
+) -> None:
+    """T11. Ten minutes at most: a service may write anything."""
+    people.twilio()
+    people.students(3, digits="77")
+    mailing = ground.prepared(olga_owner)
+    twilio_emulator.plan.retry_after = asked
+    answers(twilio_emulator, name)
+    before = timezone.now()
+    lot = ground.claimed()
+    recording.record(lot, dispatch.hand_over(lot))
+    until = Account.objects.get().resting_until
+    assert until is not None
+    assert abs((until - before).total_seconds() - rests) < 5
+    assert "refused" not in ground.statuses(mailing)
+
+
+def test_the_longest_of_several_wishes_counts(db: None) -> None:
+    account = people.simulator()
+    router.rest(account.id, Reason.BUSY, "", seconds=60)
+    router.rest(account.id, Reason.BUSY, "", seconds=200)
+    router.rest(account.id, Reason.BUSY, "", seconds=5)
+    account.refresh_from_db()
+    assert account.resting_until is not None
+    assert 190 < (account.resting_until - timezone.now()).total_seconds() <= 200
+    assert account.failures == 1
+
+
+def test_what_of_a_burst_asks_to_wait_is_heard_among_others(db: None) -> None:
+    """The rest of the burst was not even tried and says nothing of waiting."""
+    account = people.simulator()
+    recording._judge_account(
+        account.id,
+        [
+            Verdict(1, Outcome.TAKEN),
+            Verdict(2, Outcome.UNSENT, reason=Reason.BUSY, raw="twilio:20429"),
+            Verdict(3, Outcome.UNSENT, reason=Reason.BUSY, raw="twilio:20429", retry_after=120),
+        ],
+    )
+    account.refresh_from_db()
+    assert account.resting_until is not None
+    assert 110 < (account.resting_until - timezone.now()).total_seconds() <= 120
+
+
+def test_the_burst_stops_at_what_is_wrong_for_everybody(twilio_emulator: TwilioEmulator) -> None:
+    answers(twilio_emulator, "error-21659")
+    adapter = Twilio(
+        Credentials({"account_sid": ACCOUNT, "auth_token": "made-up-token"}, "School"), ""
+    )
+    many = [Sms(key, f"+7998{key:07}", "Hello") for key in range(100)]
+    verdicts = adapter.send("ref1", many, clock() + 60)
+    assert {(each.outcome, each.reason) for each in verdicts} == {(UNSENT, Reason.SENDER_FORBIDDEN)}
