@@ -284,6 +284,7 @@ As = Callable[[User], Client]
 def test_the_mailings_page_asks_for_a_decision(as_: As, maria: User, mailing: Mailing) -> None:
     page = as_(maria).get(reverse("mailing", args=[mailing.id])).content.decode()
     assert "4 messages may or may not have gone" in page
+    assert "SevenTech cannot be asked about a message" in page
     assert "We are asking it" not in page
     for name in ("mailing-let-be", "mailing-send-again"):
         assert reverse(name, args=[mailing.id]) in page
