@@ -19,13 +19,12 @@ from .reasons import Reason
 
 
 class Outcome(StrEnum):
-    """The answers that carry the whole policy of sending."""
+    """The four answers that carry the whole policy of sending."""
 
     TAKEN = "taken"  # the provider said yes
     UNSENT = "unsent"  # surely not sent: may go again, in a new Dispatch
     REFUSED = "refused"  # an answer: not this message
     UNKNOWN = "unknown"  # it may have arrived: never again until look_up says it had not
-    WITHHELD = "withheld"  # surely not sent, because the gate said no at the last moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class Verdict:
     price: Decimal | None = None
     reason: Reason | None = None
     raw: str = ""  # the provider's own code, e.g. "smsc:error 7"
+    withheld: bool = False  # unsent, because the gate said no at the last moment
 
 
 class ReportStatus(StrEnum):
@@ -156,7 +156,7 @@ class Gate:
 
     def passes(self, messages: Sequence[Sms]) -> bool:
         """Asked from any thread just before each request leaves (http.post's last_look), and may wait.
-        No: none of these messages may leave in this hand-over any more, and they are WITHHELD.
+        No: none of these messages may leave in this hand-over any more; they are withheld.
         """
         return True
 

@@ -25,7 +25,6 @@ from .prepare import new_lots
 
 Status = Message.Status
 _UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
-_NEVER_LEFT = frozenset({Outcome.UNSENT, Outcome.WITHHELD})
 BRAKE = 50  # refusals for the text or the sender, before anything was taken
 
 
@@ -41,14 +40,12 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         hopeless = whole and _no_way_out(lot, verdicts[0])
         if hopeless:
             _halt(dispatch.mailing_id, verdicts[0])
+        stopped = _refused_meanwhile(dispatch, verdicts)
         again = verdicts if whole else [v for v in verdicts if v.outcome == Outcome.UNSENT]
-        settled = [] if whole else [v for v in verdicts if v.outcome not in _NEVER_LEFT]
+        settled = [] if whole else [v for v in verdicts if v.outcome != Outcome.UNSENT]
         moves = [_move(verdict, lot.part_price) for verdict in settled]
-        refused = _refused_meanwhile(dispatch, verdicts)
-        moves += refused
-        stopped = {move.message for move in refused}
-        held = [v for v in verdicts if v.outcome == Outcome.WITHHELD and v.key not in stopped]
-        back = [v.key for v in [*again, *held]]
+        moves += [Move(key, Status.SKIPPED, reason) for key, reason in stopped.items()]
+        back = [v.key for v in again if v.key not in stopped]
         moves += _back(dispatch, back, one_by_one=whole and not hopeless)
         # One move for all: a second one would lock messages after the counters.
         ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
@@ -66,7 +63,7 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         since = max(timezone.now(), kept_until or timezone.now())
         dispatch.look_up_at = since + timedelta(seconds=wait_for)
         dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
-    said = [verdict for verdict in verdicts if verdict.outcome != Outcome.WITHHELD]
+    said = [verdict for verdict in verdicts if not verdict.withheld]
     _judge_account(lot.account_id, said)  # what we held back ourselves tells nothing of the service
     _judge_mailing(lot.mailing_id, said)
 
@@ -95,18 +92,16 @@ def _back(dispatch: Dispatch, messages: Sequence[int], *, one_by_one: bool = Fal
     ]
 
 
-def _refused_meanwhile(dispatch: Dispatch, verdicts: Sequence[Verdict]) -> list[Move]:
-    """Of the messages held back at the last moment, those whose people refuse. The others were held back
-    with them, or because of their mailing: they go another time, if it does.
+def _refused_meanwhile(dispatch: Dispatch, verdicts: Sequence[Verdict]) -> dict[int, str]:
+    """Of the messages held back at the last moment, those whose people refuse, and why. The others were
+    held back with them, or because of their mailing: they go another time, if it does.
     """
-    withheld = [verdict.key for verdict in verdicts if verdict.outcome == Outcome.WITHHELD]
+    withheld = [verdict.key for verdict in verdicts if verdict.withheld]
     if not withheld:
-        return []
+        return {}
     rows = dispatch.messages.filter(id__in=withheld, status=Status.WAITING)
     refused = rows.annotate(why_not=why_refused()).exclude(why_not="")
-    return [
-        Move(key, Status.SKIPPED, reason) for key, reason in refused.values_list("id", "why_not")
-    ]
+    return dict(refused.values_list("id", "why_not"))
 
 
 def _move(verdict: Verdict, part_price: Decimal | None) -> Move:
