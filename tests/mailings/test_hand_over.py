@@ -169,6 +169,9 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
         again(dispatch.recover_due),
         stop,
     )
+    # What a pause has held back at the last moment, on a machine so slow that the time was over.
+    while dispatch.hand_over_due():
+        pass
     mailing.refresh_from_db()
     assert_everybody_got_it_once(mailing)
     assert "waiting" not in ground.statuses(mailing)
