@@ -21,13 +21,12 @@ from .reasons import Reason
 
 
 class Outcome(StrEnum):
-    """The answers that carry the whole policy of sending."""
+    """The four answers that carry the whole policy of sending."""
 
     TAKEN = "taken"  # the provider said yes
     UNSENT = "unsent"  # surely not sent: may go again, in a new Dispatch
     REFUSED = "refused"  # an answer: not this message
     UNKNOWN = "unknown"  # it may have arrived: never again until look_up says it had not
-    WITHHELD = "withheld"  # surely not sent, because the gate said no at the last moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class Verdict:
     raw: str = ""  # the provider's own code, e.g. "smsc:error 7"
     retry_after: float | None = None  # seconds for which the service wants to be left alone
     untimed: bool = False  # unsent for its time alone: without one the service takes it
+    withheld: bool = False  # unsent, because the gate said no at the last moment
 
 
 class ReportStatus(StrEnum):
@@ -210,7 +210,7 @@ class Gate:
 
     def passes(self, messages: Sequence[Sms]) -> bool:
         """Asked from any thread just before each request leaves (http.post's last_look), and may wait.
-        No: none of these messages may leave in this hand-over any more, and they are WITHHELD.
+        No: none of these messages may leave in this hand-over any more; they are withheld.
         """
         return True
 

@@ -31,8 +31,8 @@ from .turns import Turns
 # How long an account rests after the first, second, ... trouble in a row, in settings.REST.
 RESTS = (1, 2, 4, 10)
 LONGEST_REST = 600  # seconds, whatever a service asks for
-# Between two hand-overs, more than their messages take by the pace: one that leaves a little late, and
-# the next in time, must not come into one second. A lot late by more than this share of a second may.
+# The pause after a lot is longer by this share than its messages take by the pace. Else a lot that leaves
+# late by a moment would come into the second of the fourth one after it, which leaves in time.
 SPREAD = 0.15
 BALANCE_AGE = timedelta(minutes=10)
 KEEP_RECEIPTS = timedelta(days=90)

@@ -157,5 +157,7 @@ def _in_hand() -> QuerySet[Message]:
 
 
 def _settle(in_hand: QuerySet[Message]) -> None:
-    if in_hand.exists():
-        time.sleep(SETTLED)
+    """No longer than SETTLED, and no longer than anything of it is in hand."""
+    until = clock() + SETTLED
+    while clock() < until and in_hand.exists():
+        time.sleep(SETTLED / 6)

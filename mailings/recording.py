@@ -37,9 +37,9 @@ LATEST = 5  # lots of an account that show whether it works
 
 def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
     """Write the verdicts down: taken, refused and unknown by the ledger, unsent into a new lot."""
-    withheld = [verdict.key for verdict in verdicts if verdict.outcome == Outcome.WITHHELD]
+    withheld = [verdict.key for verdict in verdicts if verdict.withheld]
     # What we held back ourselves tells nothing of the service.
-    verdicts = _without_blame(lot, [v for v in verdicts if v.outcome != Outcome.WITHHELD])
+    verdicts = _without_blame(lot, [v for v in verdicts if not v.withheld])
     untimed = any(verdict.untimed for verdict in verdicts)
     with transaction.atomic(durable=True):
         dispatch = (
@@ -57,9 +57,9 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         settled = [] if whole else [v for v in verdicts if v.outcome not in back]
         moves = [_move(verdict, lot.part_price) for verdict in settled]
         stopped = _refused_meanwhile(dispatch, withheld)
-        moves += stopped
-        held = set(withheld) - {move.message for move in stopped}
-        keys = [*(verdict.key for verdict in again), *sorted(held)]
+        moves += [Move(key, Status.SKIPPED, reason) for key, reason in stopped.items()]
+        keys = [verdict.key for verdict in again]
+        keys += [key for key in withheld if key not in stopped]
         moves += _back(dispatch, keys, one_by_one=whole and not hopeless, untimed=untimed)
         # One move for all: a second one would lock messages after the counters.
         moved = ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
@@ -120,17 +120,15 @@ def _back(
     ]
 
 
-def _refused_meanwhile(dispatch: Dispatch, withheld: Sequence[int]) -> list[Move]:
-    """Of the messages held back at the last moment, those whose people refuse. The others were held back
-    with them, or because of their mailing: they go another time, if it does.
+def _refused_meanwhile(dispatch: Dispatch, withheld: Sequence[int]) -> dict[int, str]:
+    """Of the messages held back at the last moment, those whose people refuse, and why. The others were
+    held back with them, or because of their mailing: they go another time, if it does.
     """
     if not withheld:
-        return []
+        return {}
     rows = dispatch.messages.filter(id__in=withheld, status=Status.WAITING)
     refused = rows.annotate(why_not=why_refused()).exclude(why_not="")
-    return [
-        Move(key, Status.SKIPPED, reason) for key, reason in refused.values_list("id", "why_not")
-    ]
+    return dict(refused.values_list("id", "why_not"))
 
 
 def _move(verdict: Verdict, part_price: Decimal | None) -> Move:

@@ -63,7 +63,6 @@ class Job:
 
 
 JOBS = (
-    Job("mend", "mailings.mending.mend_due", 2),
     Job("start", "mailings.starting.start_due", 1, by_the_hour=True),
     Job("prepare", "mailings.prepare.prepare_due", 1),
     Job("watch", "mailings.watch.watch_due", 2, by_the_hour=True),
@@ -76,6 +75,7 @@ JOBS = (
     Job("settle", "mailings.lifecycle.settle_due", 2),
     Job("judge_waves", "mailings.waves.judge_due", 5, by_the_hour=True),
     Job("recall", "mailings.recall.recall_due", 5, network=True, asks=True, by_the_hour=True),
+    Job("mend", "mailings.mending.mend_due", 2),
     Job("recover", "mailings.dispatch.recover_due", 5, by_the_hour=True),
     Job("enquire", "mailings.enquiry.enquire_due", 5, network=True, asks=True, by_the_hour=True),
     Job("simulate", "integrations.providers.simulator.report_due", 1),

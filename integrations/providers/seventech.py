@@ -132,7 +132,7 @@ class _Burst:
             return Verdict(sms.key, Outcome.UNSENT, reason=met.reason, raw=met.raw)
         answer = self.provider.ask(self.reference, sms, self.deadline)
         if answer.failure == http.Failure.WITHHELD:
-            return Verdict(sms.key, Outcome.WITHHELD)
+            return Verdict(sms.key, Outcome.UNSENT, withheld=True)
         verdict = verdict_of(sms, answer)
         if verdict.outcome == Outcome.UNSENT and verdict.reason in FOR_ALL:
             self.trouble = verdict

@@ -86,7 +86,7 @@ class Simulator(Provider):
         if clock() >= deadline:
             return [Verdict(sms.key, Outcome.UNSENT, reason=Reason.UNAVAILABLE) for sms in messages]
         if not self.gate.passes(messages):
-            return [Verdict(sms.key, Outcome.WITHHELD) for sms in messages]
+            return [Verdict(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
         taken = [sms for sms in messages if not _refused(sms.phone)]
         try:
             with _own_connection(), transaction.atomic():

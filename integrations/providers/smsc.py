@@ -170,7 +170,7 @@ class Smsc(Provider):
             last_look=lambda: self.gate.passes(messages),
         )
         if answer.failure == http.Failure.WITHHELD:
-            verdicts = [Verdict(sms.key, Outcome.WITHHELD) for sms in messages]
+            verdicts = [Verdict(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
         else:
             verdicts = verdicts_of(messages, answer)
         counts = Counter(str(verdict.outcome) for verdict in verdicts)

@@ -187,7 +187,7 @@ class Twilio(Provider):
                 "Messages", fields, deadline=deadline, last_look=lambda: self.gate.passes([sms])
             )
             if answer.failure == http.Failure.WITHHELD:
-                return Verdict(sms.key, Outcome.WITHHELD)
+                return Verdict(sms.key, Outcome.UNSENT, withheld=True)
             verdict = verdict_of(sms, answer)
             if verdict.outcome == Outcome.UNSENT:
                 stop.append(verdict)

@@ -46,6 +46,11 @@ PEOPLE = 70  # four waves of twenty requests
 SLOW = 0.7  # seconds that the service takes for each of its answers
 
 
+@pytest.fixture(autouse=True)
+def in_english(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+
+
 @pytest.fixture(params=["twilio", "seventech"])
 def service(request: pytest.FixtureRequest, settings: Any) -> Emulator:
     """One that takes one message in a request, and takes its time."""
@@ -296,7 +301,7 @@ def test_a_lot_that_was_taken_for_a_dead_workers_sends_nothing_more(one_request:
     time.sleep(gates.FRESH)
     assert not asked(keeper, gate, list(lot.messages))
     # And its worker's own word counts: they were surely not sent, and go again.
-    recording.record(lot, ground.verdicts(lot, Outcome.WITHHELD))
+    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT, withheld=True))
     assert ground.statuses(one_request)["waiting"] == 20
     assert ground.claimed().dispatch_id != lot.dispatch_id
 

@@ -191,7 +191,7 @@ def test_a_live_lot_that_was_recovered_too_early_is_written_down_by_its_worker(
         lot,
         [
             Verdict(first.key, Outcome.TAKEN),
-            *(Verdict(each.key, Outcome.WITHHELD) for each in others),
+            *(Verdict(each.key, Outcome.UNSENT, withheld=True) for each in others),
         ],
     )
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 1, "waiting": len(others)}

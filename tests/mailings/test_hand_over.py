@@ -131,6 +131,12 @@ def test_several_workers_share_the_work_and_the_places(
     ground.assert_counters_equal_rows(mailing)
 
 
+def hand_over_the_rest() -> None:
+    """What a pause has held back at the last moment, on a machine so slow that the time was over."""
+    while dispatch.hand_over_due():
+        pass
+
+
 def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
     mailing: Mailing,
 ) -> None:
@@ -169,6 +175,7 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
         again(dispatch.recover_due),
         stop,
     )
+    hand_over_the_rest()
     mailing.refresh_from_db()
     assert_everybody_got_it_once(mailing)
     assert "waiting" not in ground.statuses(mailing)
