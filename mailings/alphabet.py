@@ -150,7 +150,7 @@ def _word(word: str) -> str:
 def _swaps(written: str) -> list[_Swap]:
     """What can be replaced and takes less then, by place."""
     runs = _runs(written)
-    hidden = unseen.places(written)  # inside of links too: nobody has meant them
+    hidden = dict.fromkeys(unseen.places(written))  # inside of links too: nobody has meant them
     body = "".join([*(run for _at, run in runs), *(written[at] for at in hidden)])
     culprits = text.measure(body).culprits
     equal_of: Callable[[str], str | None] = SHORTER.get
@@ -274,8 +274,12 @@ def _kept(written: str) -> list[tuple[int, int, tuple[int, str] | None]]:
     parts = [
         part for part in _PARTS.finditer(written) if part["name"]
     ]  # else a brace like any sign
+    taken = bytearray(len(written) + 1)
+    for start, end, _fallback in kept:
+        taken[start:end] = b"1" * (end - start)
     for part in [*parts, *_NEARLY_LINK.finditer(written)]:
-        if not any(start < part.end() and part.start() < end for start, end, _ in kept):
+        if not any(taken[part.start() : part.end()]):
+            taken[part.start() : part.end()] = b"1" * len(part[0])
             fallback = part["fallback"] if part.re is _PARTS else None
             inside = (part.start("fallback"), fallback) if fallback else None
             kept.append((part.start(), part.end(), inside))

@@ -75,8 +75,10 @@ def mended(written: str, wrong: str) -> str:
 
 def _every(written: str, wrapping: Wrapping) -> list[Line]:
     found: list[Line] = []
+    taken = bytearray(len(written) + 1)
     for line in _in_order(written, wrapping):
-        if all(line.end <= other.start or other.end <= line.start for other in found):
+        if not any(taken[line.start : line.end]):
+            taken[line.start : line.end] = b"1" * (line.end - line.start)
             found.append(line)
     return sorted(found, key=lambda each: each.start)
 
@@ -91,9 +93,9 @@ def _in_order(written: str, wrapping: Wrapping) -> Iterator[Line]:
         )
     for found in links.find(written):
         yield _of_link(written, found, wrapping)
-    without = [(each.at, each.at + len(each.raw)) for each in bare]  # said elsewhere, and no fault
+    without = {at for each in bare for at in range(each.at, each.at + len(each.raw))}  # no fault
     for meant in _MEANT.finditer(written):
-        if any(start <= meant.start() < end for start, end in without):
+        if meant.start() in without:
             continue
         stands = meant[0].rstrip(".,!?)")
         more = _CUT_OFF.match(written, meant.start() + len(stands))
@@ -159,7 +161,7 @@ def _faults_of_the_site(url: str) -> list[str]:
     if "{" in name:
         return []  # one of many, by person
     faults = []
-    if port and not 0 < int(port) <= HIGHEST_PORT:
+    if port and (len(port) > len(str(HIGHEST_PORT)) or not 0 < int(port) <= HIGHEST_PORT):
         faults.append(_("There is no port %(port)s.") % {"port": port})
     if name != "localhost" and not name.startswith("["):
         faults += filter(None, [_fault_of_the_name(name)])

@@ -36,6 +36,7 @@ _REST = re.compile(
 )
 _FINAL = ".,:;!?…'’—–*"  # punctuation of the sentence, not of the link; a star of a footnote
 _CLOSING = {")": "(", "]": "[", "}}": "{{"}
+_NEAR = 300  # characters before a link, in which what it stands in may begin
 _EMPHASIS = "*_~"  # as in *bold*: it ends where it began, behind the link
 # "https://school.ru.Ждём": a full stop without its space; names of hosts are not written like this.
 _NEXT_SENTENCE = re.compile(r"\.[^\W\d_][^\W\d_]+$")
@@ -206,7 +207,9 @@ def _end(written: str, begin: int, start: int) -> int | None:
         end = rest.end()
     elif not authority["port"]:
         end = _without_next_sentence(written, authority)
-    end = start + len(_trimmed(written[start:end], _opened(written, begin)))
+    marked = any(mark in written[start:end] for mark in _EMPHASIS)
+    emphasis = _opened(written, begin) if marked else ""
+    end = start + len(_trimmed(written[start:end], emphasis))
     host = written[authority.start("host") : min(authority.end("host"), end)].lower()
     known = "." in host.strip(".") or "{" in host or host in _LOCAL or host.startswith("[")
     return end if known or authority["port"] else None
@@ -214,7 +217,7 @@ def _end(written: str, begin: int, start: int) -> int | None:
 
 def _opened(written: str, begin: int) -> str:
     """The emphasis that is open where a link begins: *like this: https://...*"""
-    line = written[written.rfind("\n", 0, begin) + 1 : begin]
+    line = written[max(begin - _NEAR, 0) : begin].rpartition("\n")[2]
     runs = re.findall(r"\*+|~+|(?<![^\W_])_+|_+(?![^\W_])", line)
     return "".join(mark for mark in _EMPHASIS if sum(mark in run for run in runs) % 2)
 
