@@ -13,8 +13,23 @@ from playwright.sync_api import Page
 
 from integrations import router
 from integrations.reasons import Reason
-from mailings import demo_school, events, notifications, recount, tokens
-from mailings.models import Dispatch, Mailing, Message, SavedText
+from mailings import (
+    demo_school,
+    epoch,
+    events,
+    notifications,
+    recount,
+    restoration,
+    tokens,
+)
+from mailings.models import (
+    BooksSweep,
+    Dispatch,
+    Mailing,
+    Message,
+    Restoration,
+    SavedText,
+)
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
@@ -78,8 +93,9 @@ NOTIFICATIONS = [
 ]
 OWNER = [
     *("integrations", "integration", "person", "dashboard", "revoke-links", "short-domain"),
-    *("sending-settings", "demo-people"),
+    *("sending-settings", "restored", "demo-people"),
 ]
+HELD = ["restored", "dashboard", "mailing"]
 AWAITING = ["dashboard", "mailings", "mailing", "mailing-launch", "mailing-test"]
 CONNECTED = ["integration", "integration-disconnect", "integration-address"]
 
@@ -334,6 +350,23 @@ def test_for_the_owner(look: Callable[..., None], things: dict[str, Any]) -> Non
             *addresses(CONNECTED, integration="simulator"),
         ],
     )
+
+
+def test_for_the_owner_while_a_restored_copy_is_held(
+    look: Callable[..., None], things: dict[str, Any]
+) -> None:
+    """A service that does not answer, one that cannot be asked, and mailings under way."""
+    smsc, seventech = people.smsc(), people.seventech()
+    router.set_fallback(True, None)
+    done = Mailing.objects.get(pk=things["mailing"])
+    Mailing.objects.filter(pk=done.pk).update(state=Mailing.State.SENDING, finished_at=None)
+    epoch.hold("older")
+    [sweep] = restoration.sweeps_of(Restoration.objects.get())
+    assert (sweep.account, seventech.connected) == (smsc, True)
+    BooksSweep.objects.update(rows=1200, entered=30, trouble=Reason.UNAVAILABLE)
+    Restoration.objects.update(asked_at=timezone.now())
+    for language in ("en", "ru"):
+        look(demo_school.SIGN_INS[0], addresses(HELD, **things), language)
 
 
 def test_for_the_owner_while_a_service_is_down_and_money_runs_out(

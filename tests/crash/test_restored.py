@@ -63,6 +63,8 @@ class ByCommand:
         self.stage = stage
         self.file = str(stage.path / "school.backup")
         stage.environment["BACKUP_PASSPHRASE"] = "made-up passphrase"
+        # The command takes some seconds to start: it must not be over before the copy is made.
+        stage.environment |= {"CRASH_PAUSE": "1.2", "CRASH_CHUNK": str(LOT)}
 
     def make(self) -> None:
         manage(self.stage, "backup", self.file)
@@ -135,7 +137,7 @@ def turned_back(stage: Stage, way: ByHand | ByCommand, *, first: int) -> Counter
     """Send, copy on the way, send on, end everything, put back, start again: whom the service has."""
     # Slow enough for a copy on the way; and the list is not drawn up to its end by then.
     stage.emulate(plan={"share": 1, "among": ["slow-after"], "slow": 0.5}, delay=0.2, jitter=0.5)
-    stage.environment["CRASH_PAUSE"] = "2.0"
+    stage.environment.setdefault("CRASH_PAUSE", "2.0")
     stage.launch()
     stage.serve()
     worker = stage.worker()
