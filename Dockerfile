@@ -4,7 +4,7 @@ FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STATIC_ROOT=/srv/static
 WORKDIR /srv/smsmail
 
-# pg_dump and psql, for `manage.py backup` and `restore`.
+# pg_dump and psql, for the commands backup and restore.
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client \
     && rm -rf /var/lib/apt/lists/*
 

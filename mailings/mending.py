@@ -6,6 +6,7 @@ a clock shows less than another, or the same one, has shown before: one of the t
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.utils import timezone
 from integrations import router
 from integrations.models import Account
 from smsmail.moments import SKEW, beyond, not_beyond
+from smsmail.set_aside import Thing, Work, held, in_halves, one_by_one
 
 from . import departures
 from .models import ClockReading, Dispatch, Mailing
@@ -26,13 +28,16 @@ logger = logging.getLogger(__name__)
 UNSURE = timedelta(days=2)
 NONE = timedelta()
 FURTHEST = 50  # lots
+# Parts of the job "mend".
+ACCOUNTS, LOTS = Work("mend", "account"), Work("mend_lots", "batch")
+DEPARTURES = Work("mend_departures")
 
 
 def mend_due() -> bool:
     """Clock job: a few small questions, and nothing is written while all is well."""
     now = timezone.now()
     _mend_accounts(now)
-    mend_claims(Dispatch.objects.all(), now)
+    _mend_claims(now)
     _mend_recalls(now)
     set_back = _set_back(now) or _answered_to_come(now)
     if set_back:
@@ -52,27 +57,48 @@ def mend_claims(lots: QuerySet[Dispatch], now: datetime) -> int:
     return ahead.update(claimed_at=now, books_since=now - UNSURE)
 
 
+def _mend_claims(now: datetime) -> None:
+    ahead = Dispatch.objects.filter(state=Dispatch.State.HANDING, claimed_at__gt=now + SKEW)
+    _each(ahead, lambda lots: mend_claims(lots, now))
+
+
 def _mend_accounts(now: datetime) -> None:
-    for account in Account.objects.filter(
+    accounts = Account.objects.filter(
         Q(resting_until__gt=now + SKEW) | Q(next_free_at__gt=now + SKEW) | Q(balance_at__gt=now)
-    ):
-        longest = {
-            "resting_until": router.longest_rest(),
-            "next_free_at": router.longest_pause(account),
-            "balance_at": NONE,
-        }
-        for name, most in longest.items():
-            written = getattr(account, name)
-            if beyond(written, most, now):
-                # Only what we have read: somebody else may have written a good one since.
-                same = Account.objects.filter(id=account.id, **{name: written})
-                same.update(**{name: not_beyond(written, most, now)})
+    ).in_bulk()
+    things = [Thing(each.pk, f"account {each.provider}") for each in accounts.values()]
+    one_by_one(ACCOUNTS, things, lambda key: _mend_account(accounts[key], now))
+
+
+def _mend_account(account: Account, now: datetime) -> None:
+    longest = {
+        "resting_until": router.longest_rest(),
+        "next_free_at": router.longest_pause(account),
+        "balance_at": NONE,
+    }
+    for name, most in longest.items():
+        written = getattr(account, name)
+        if beyond(written, most, now):
+            # Only what we have read: somebody else may have written a good one since.
+            same = Account.objects.filter(id=account.id, **{name: written})
+            same.update(**{name: not_beyond(written, most, now)})
 
 
 def _mend_recalls(now: datetime) -> None:
     late = Dispatch.objects.filter(recall_at__gt=now + timedelta(seconds=settings.LEASE) + SKEW)
-    if late.exists():
-        late.update(recall_at=now)
+    _each(late, lambda lots: lots.update(recall_at=now))
+
+
+def _each(lots: QuerySet[Dispatch], mend: Callable[[QuerySet[Dispatch]], object]) -> None:
+    """All of them in one statement; those that cannot be mended are set aside."""
+    found = lots.exclude(id__in=held(LOTS.name)).order_by().values_list("id", "mailing_id")
+    mailings = dict(found)
+
+    def some(ids: Sequence[int]) -> None:
+        mend(lots.filter(id__in=ids))
+
+    if mailings:
+        in_halves(LOTS, list(mailings), some, lambda lot: f"mailing {mailings[lot]}")
 
 
 def _set_back(now: datetime) -> bool:
@@ -112,12 +138,17 @@ def _look_up_anew(now: datetime) -> None:
 
 def _mend_departures(now: datetime, *, all_of_them: bool) -> None:
     """Waiting lots that are held for longer than the time set, or the night there, can make them wait."""
-    for mailing in Mailing.objects.filter(state__in=[*Mailing.RUNNING, Mailing.State.PAUSED]):
+    running = Mailing.objects.filter(state__in=[*Mailing.RUNNING, Mailing.State.PAUSED]).in_bulk()
+
+    def mend(key: int) -> None:
+        mailing = running[key]
         lots = mailing.dispatches.filter(state=Dispatch.State.WAITING, not_before__gt=now + SKEW)
         latest = lots.order_by("-not_before").values_list("not_before", flat=True).first()
         if latest is None:
-            continue
+            return
         planned = max(now, mailing.starts_at or now)
         night = departures.LONGEST_NIGHT if departures.quiet_hours(mailing) else NONE
         if all_of_them or beyond(latest, planned - now + night, now):
             departures.plan_anew(lots, mailing, now)
+
+    one_by_one(DEPARTURES, map(Thing, running), mend)

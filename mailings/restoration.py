@@ -23,6 +23,8 @@ from integrations import router
 from integrations.http import clock
 from integrations.provider import Booked, BooksPage, Report, ReportStatus, Trouble
 from integrations.reasons import Reason
+from smsmail import heartbeat
+from smsmail.set_aside import Thing, Work, one_by_one
 
 from . import fingerprints, ledger, receipts, recording
 from .ledger import Move
@@ -44,9 +46,14 @@ def ask_due() -> bool:
         _forget()
         return False
     until = clock() + SLICE
-    for sweep in sweeps_of(restoration):
-        while clock() < until and _read_page(sweep):
-            pass
+    sweeps = {sweep.pk: sweep for sweep in sweeps_of(restoration)}
+
+    def read(key: int) -> None:
+        while clock() < until and _read_page(sweeps[key]):
+            heartbeat.beat()
+
+    things = [Thing(key, f"account {sweep.account.provider}") for key, sweep in sweeps.items()]
+    one_by_one(Work("ask_books", "sweep"), things, read)
     if restoration.sweeps.filter(done_at__isnull=True, waived_at__isnull=True).exists():
         return clock() >= until
     _finish(restoration)

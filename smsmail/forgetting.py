@@ -1,16 +1,29 @@
 """Rows that nobody will read again: sessions that have ended, and counts that hold no more."""
 
+from collections.abc import Sequence
+from zlib import crc32
+
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from . import tries
+from .set_aside import Work, held, in_halves
 
 SLICE = 5000
+SESSIONS = Work("forget_sessions", "session")  # by a number made of its key
 
 
 def forget_due() -> bool:
     """Clock job: a small slice of each at a time; True while there is more."""
     over = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
-    keys = list(over.values_list("session_key", flat=True)[:SLICE])
-    Session.objects.filter(session_key__in=keys, expire_date__lt=timezone.now()).delete()
+    found = list(over.values_list("session_key", flat=True)[:SLICE])
+    aside = set(held(SESSIONS.name))
+    keys = {number: key for key in found if (number := crc32(key.encode())) not in aside}
+
+    def forget(numbers: Sequence[int]) -> None:
+        ended = Session.objects.filter(session_key__in=[keys[each] for each in numbers])
+        ended.filter(expire_date__lt=timezone.now()).delete()
+
+    if keys:
+        in_halves(SESSIONS, list(keys), forget, lambda _number: "forget ")
     return tries.forget_old() or len(keys) == SLICE

@@ -22,7 +22,13 @@ WORDS: dict[str, Promise] = {
     "conclude": _("deciding by what the SMS service said of messages"),
     "simulate": _("writing the simulator's receipts"),
     "refresh_balances": _("asking for balances"),
+    "advance_epoch": _("noting how far sending has come"),
+    "ask_books": _("asking the SMS services what they have sent since a copy was made"),
+    "mend": _("putting right what a wrong clock has written"),
+    "mend_lots": _("putting right what a wrong clock has written"),
+    "mend_departures": _("putting right what a wrong clock has written"),
     "forget": _("deleting old receipts"),
+    "forget_sessions": _("deleting sessions that have ended"),
     "forget_simulated": _("deleting old messages of the simulator"),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from smsmail.clock import JOBS, Job
+from smsmail.clock import Job
 from smsmail.logs import Formatter
 from smsmail.management.commands.runworker import LONGEST_PAUSE, pause_after, repeat
 from tests.processes import MANAGE, running, wait_until
@@ -92,7 +92,7 @@ def test_a_lost_database_connection_is_made_anew(caplog: pytest.LogCaptureFixtur
 
 
 def test_pauses_after_failures_grow_to_half_a_minute() -> None:
-    often, seldom = JOBS[0], Job("seldom", "", 600)
+    often, seldom = Job("often", "", 1), Job("seldom", "", 600)
 
     assert [pause_after(count, often) for count in range(1, 5)] == [1, 2, 4, 8]
     assert pause_after(1000, often) == LONGEST_PAUSE == 30

@@ -4,7 +4,7 @@ and network together (smsmail.tries), before a password is hashed. Nothing of it
 A wait is short at first and doubles, up to a quarter of an hour: a guesser gets a few tries an hour, and
 the owner is never shut out for good. A browser in which this account has signed in before (a signed
 cookie) does not wait for what strangers did, and is counted by itself; a network from which it has
-signed in does not wait for what other networks did to the account. `manage.py let_in` starts anew.
+signed in does not wait for what other networks did to the account. `manage.py let_in you@example.com` starts anew.
 """
 
 import secrets

@@ -5,11 +5,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from integrations.models import Account, Receipt, SimulatedSms
 from mailings import dispatch, lifecycle, notifications, prepare, recall
-from mailings.models import Click, Counters, Dispatch, Mailing, Message
+from mailings.models import (
+    BooksSweep,
+    Click,
+    Counters,
+    Dispatch,
+    Mailing,
+    Message,
+    Restoration,
+)
 from tests import people
 from tests.mailings import ground
 from users.models import Group, User
@@ -263,6 +272,54 @@ def forget() -> Scene:
     )
 
 
+def mend() -> Scene:
+    first, second = _two_prepared()
+    for _ in range(2):
+        ground.claimed()
+    Dispatch.objects.update(claimed_at=timezone.now() + 24 * HOUR)
+    ahead = Dispatch.objects.filter(claimed_at__gt=timezone.now() + HOUR)
+    return Scene(
+        ("UPDATE", "mailings_dispatch", f"NEW.id = {first.dispatches.get().pk}"),
+        _page(first),
+        lambda: not ahead.filter(mailing=second).exists(),
+        lambda: not ahead.exists(),
+    )
+
+
+def ask_books() -> Scene:
+    first, second = people.smsc(), people.seventech()
+    restoration = Restoration.objects.create(
+        why=Restoration.Why.COMMAND,
+        found_at=timezone.now() - HOUR,
+        copy_at=timezone.now() - 2 * HOUR,
+        since=timezone.now() - 2 * HOUR,
+    )
+    sweeps = [
+        BooksSweep.objects.create(restoration=restoration, account=account)
+        for account in (first, second)
+    ]
+    began = BooksSweep.objects.filter(began_at__isnull=False)
+    return Scene(
+        ("UPDATE", "mailings_bookssweep", f"NEW.id = {sweeps[0].pk}"),
+        "/settings/integrations/smsc/",
+        lambda: began.filter(pk=sweeps[1].pk).exists(),
+        lambda: began.filter(pk=sweeps[0].pk).exists(),
+    )
+
+
+def forget_sessions() -> Scene:
+    ended = timezone.now() - HOUR
+    for key in ("a", "b", "c"):
+        Session.objects.create(session_key=key, session_data="", expire_date=ended)
+    left = Session.objects.filter(session_key__in=["a", "b", "c"])
+    return Scene(
+        ("DELETE", "django_session", "OLD.session_key = 'b'"),
+        "/settings/integrations/",
+        lambda: left.count() == 1,
+        lambda: not left.exists(),
+    )
+
+
 SCENES: dict[str, Callable[[], Scene]] = {
     "start": start,
     "prepare": prepare_,
@@ -279,4 +336,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "simulate": simulate,
     "refresh_balances": refresh_balances,
     "forget": forget,
+    "forget_sessions": forget_sessions,
+    "mend": mend,
+    "ask_books": ask_books,
 }
