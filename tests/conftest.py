@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from mailings import epoch, whereabouts
 from mailings.models import Policy
@@ -54,7 +54,10 @@ def quick_passwords(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """The cache is the process's, and outlives the rows of a test; so is what short links know."""
+    """The cache is the process's, and outlives the rows of a test; so is what short links know, and the
+    language of the last page.
+    """
+    translation.deactivate()
     cache.clear()
     whereabouts.forget()
     outages.forget()

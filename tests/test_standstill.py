@@ -92,7 +92,8 @@ def test_a_web_server_without_any_worker_says_so(
     with running((*MANAGE, "migrate", "-v", "0"), environment, tmp_path / "migrate.log") as made:
         assert made.process.wait(60) == 0
     port = environment["PORT"]
-    command = [*WEB[: WEB.index("--port") + 1], port, "--blocking-threads", "4"]
+    command = list(WEB)
+    command[command.index("--port") + 1] = port
     with running(command, environment, tmp_path / "web.log") as web:
         wait_until(lambda: asked(environment, "/health/")[0] == 200, 30, web.output)
         assert asked(environment, "/health/ready/")[0] == 200  # just started

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth.backends import BaseBackend
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -78,11 +78,15 @@ def is_local(request: HttpRequest) -> bool:
     return (mapped or address).is_loopback
 
 
-class RefusesElsewhere(BaseBackend):
+class RefusesElsewhere(ModelBackend):
     """The password from any other machine is wrong, whoever has it."""
 
     def authenticate(
-        self, request: HttpRequest | None, password: str | None = None, **_kwargs: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **_kwargs: Any,
     ) -> None:
         if password == PASSWORD and request is not None and not is_local(request):
             raise PermissionDenied

@@ -39,7 +39,7 @@ def small(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(adapter, "PAGE", PAGE)
     monkeypatch.setattr(adapter, "PAGES", PAGES)
     monkeypatch.setattr(adapter.Smsc, "lot", 5)
-    monkeypatch.setattr(router, "rest", lambda *_args: None)
+    monkeypatch.setattr(router, "rest", lambda *_args, **_kwargs: None)
 
 
 @pytest.fixture

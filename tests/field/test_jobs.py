@@ -268,7 +268,7 @@ def test_rows_left_poisoned_are_healed_and_hold_up_nobody_meanwhile(school: User
     Mailing.objects.filter(pk=mailing.pk).update(prepared_at=None, cursor=0)  # as it was left
     assert prepare.prepare_due() is False
     assert not SetAside.objects.exists()
-    migration = import_module("mailings.migrations.0004_heal_recalled_mailings_on_entry")
+    migration = import_module("mailings.migrations.0010_heal_recalled_mailings_on_entry")
     migration.heal(apps, None)
     assert _again(mailing).prepared_at is not None
 

@@ -36,7 +36,9 @@ OTHER = {"login": "other", "password": "made-up"}
 def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.READ_TIMEOUT = 1
     monkeypatch.setattr(Smsc, "lot", 5)
-    monkeypatch.setattr(router, "rest", lambda *_args: None)  # or lots would leave one at a time
+    monkeypatch.setattr(
+        router, "rest", lambda *_args, **_kwargs: None
+    )  # or lots would leave one at a time
 
 
 @pytest.fixture

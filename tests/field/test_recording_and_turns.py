@@ -87,6 +87,8 @@ def two_services(
 def unknown_of(account: Account, *phones: int) -> Dispatch:
     """A lot of unknown fate, handed over an hour ago through this account."""
     Message.objects.filter(status="waiting").delete()
+    if account.provider == "twilio":  # the other one hangs
+        ground.taken_before(account)
     people.students(1, start=phones[0])
     owner = User.objects.filter(email="olga@example.com").first() or people.olga()
     others = Account.objects.exclude(id=account.id)

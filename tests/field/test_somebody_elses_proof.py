@@ -34,7 +34,9 @@ def twilio(
     twilio_emulator: TwilioEmulator, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> TwilioEmulator:
     settings.READ_TIMEOUT = 1
-    monkeypatch.setattr(router, "rest", lambda *_args: None)  # or lots would leave one at a time
+    monkeypatch.setattr(
+        router, "rest", lambda *_args, **_kwargs: None
+    )  # or lots would leave one at a time
     twilio_emulator.manner.silent = True
     return twilio_emulator
 

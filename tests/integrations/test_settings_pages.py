@@ -228,7 +228,7 @@ def test_the_pages_need_no_more_queries_for_more_messages(
             SimulatedSms(reference="r", phone="+79980000002", text="x", report_at=timezone.now())
             for _ in range(count)
         )
-        with django_assert_max_num_queries(7):
+        with django_assert_max_num_queries(8):
             page = client.get("/simulator/?phone=89980000002")
         assert len(page.context["received"]) <= 50
 

@@ -94,7 +94,7 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
 def mailing(olga: User) -> Mailing:
     """To ten students through SMSC: in two lots of five, waiting."""
     people.students(10)
-    people.smsc(per_second=5)
+    people.smsc(per_second=20)  # a quarter of a second's worth in each
     return ground.prepared(olga)
 
 
