@@ -12,6 +12,7 @@ from tests.processes import wait_until
 LOST = ["unread", "cut-after", "cut", "hang-after", "500-after"]
 
 
+@pytest.mark.slow
 def test_another_login_is_entered_midway(tmp_path: Path) -> None:
     with Stage(tmp_path, people=300, lot=10) as stage:
         stage.emulate(plan={"share": 0.3, "among": LOST}, silent=True)
@@ -24,6 +25,7 @@ def test_another_login_is_entered_midway(tmp_path: Path) -> None:
         stage.assert_balanced(standing)
 
 
+@pytest.mark.slow
 def test_books_longer_than_one_look(tmp_path: Path) -> None:
     with Stage(tmp_path, people=500, lot=10) as stage:
         stage.environment |= {"CRASH_PAGE": "5", "CRASH_PAGES": "10"}

@@ -95,7 +95,13 @@ CASES: dict[str, tuple[str, Way]] = {
 }
 
 
-@pytest.mark.parametrize(("service", "way"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    ("service", "way"),
+    [
+        pytest.param(*case, id=name, marks=[] if name == "smsc, by hand" else pytest.mark.slow)
+        for name, case in CASES.items()
+    ],
+)
 def test_nobody_gets_it_twice_after_a_copy_is_put_back(
     tmp_path: Path, service: str, way: Way
 ) -> None:
@@ -114,6 +120,7 @@ def test_nobody_gets_it_twice_after_a_copy_is_put_back(
         assert standing["differences"] == 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_about_waits_for_a_person(tmp_path: Path) -> None:
     with Stage(tmp_path, people=PEOPLE, lot=LOT, service="seventech") as stage:
         taken = turned_back(stage, ByHand(stage), first=PEOPLE // 3)

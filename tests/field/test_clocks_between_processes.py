@@ -49,6 +49,7 @@ def test_a_clock_that_jumps_and_comes_back_stops_nothing_and_doubles_nothing(
         stage.assert_balanced(standing)
 
 
+@pytest.mark.slow
 def test_all_clocks_of_the_machine_jump_and_come_back(tmp_path: Path) -> None:
     """Every worker has it, one is killed meanwhile, and another begins only afterwards."""
     with Stage(tmp_path, people=300, lot=20) as stage:
