@@ -20,6 +20,7 @@ from smsmail.outages import TRY_AGAIN, log_outage, unlogged
 from . import receipt_keys, router
 from .models import Account, Receipt
 from .provider import Note
+from .secrets import WrongKey
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
         return unlogged(HttpResponseNotAllowed(METHODS))
     try:
         return _receipt(request, slug, key)
-    except (DatabaseError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError, WrongKey) as error:
         log_outage("a receipt or reply", error, logger)
         answer = _answer(503, "try again")
         answer["Retry-After"] = str(TRY_AGAIN)

@@ -13,6 +13,10 @@ from django.db import models
 from django.db.models.lookups import IsNull
 
 
+class WrongKey(ValueError):
+    """Written with a key that is not in settings.FIELD_KEYS: the database came without its keys."""
+
+
 class EncryptedJSONField(models.Field):  # type: ignore[type-arg]  # not generic at run time
     """A dictionary of strings, encrypted at rest; {} is kept as ''. Cannot be searched."""
 
@@ -44,9 +48,7 @@ class EncryptedJSONField(models.Field):  # type: ignore[type-arg]  # not generic
         try:
             held: dict[str, str] = json.loads(_box().decrypt(value.encode()))
         except InvalidToken as error:
-            raise ValueError(
-                "an encrypted field was written with a key not in FIELD_KEYS"
-            ) from error
+            raise WrongKey("an encrypted field was written with a key not in FIELD_KEYS") from error
         return held
 
     def get_lookup(self, lookup_name: str) -> Any:

@@ -1,5 +1,5 @@
-"""When the database is away, locked or full: a page that says so instead of "something broke", and one
-line in the log a minute, without addresses.
+"""When the database is away, locked, full or without its keys: a page that says so instead of "something
+broke", and one line in the log a minute, without addresses.
 """
 
 import logging
@@ -13,6 +13,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
+
+from integrations.secrets import WrongKey
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +38,19 @@ class OutageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        return page(request, error) if is_outage(error) else None
+        return page(request, error) if _has_words(error) else None
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500 of all addresses."""
     error = sys.exception()
-    if isinstance(error, Exception) and is_outage(error):
+    if isinstance(error, Exception) and _has_words(error):
         return page(request, error)
     return defaults.server_error(request)
+
+
+def _has_words(error: Exception) -> bool:
+    return is_outage(error) or isinstance(error, WrongKey)
 
 
 def is_outage(error: Exception) -> bool:
@@ -65,7 +71,8 @@ def page(request: HttpRequest, error: Exception) -> HttpResponse:
     session = getattr(request, "session", None)
     if session is not None:
         session.modified = False  # saving it would wait for the same database once more
-    words = render_to_string("503.html", {"sent": request.method == "POST"})
+    sent, keys = request.method == "POST", isinstance(error, WrongKey)
+    words = render_to_string("503.html", {"sent": sent, "wrong_keys": keys})
     return unlogged(HttpResponse(words, status=503, headers={"Retry-After": str(TRY_AGAIN)}))
 
 

@@ -300,3 +300,19 @@ def test_the_page_needs_neither_session_nor_database() -> None:
     request = RequestFactory().post("/somewhere/")
     answer = outages.page(request, OperationalError())
     assert answer.status_code == 503
+
+
+# --- a database without its keys -------------------------------------------------------------
+def test_a_database_put_back_without_its_keys_is_a_sentence(
+    account: Account, owner: User, visitor: Client, settings: Any
+) -> None:
+    visitor.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    User.objects.filter(pk=owner.pk).update(language="en")
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    for address in ("/", "/settings/integrations/", "/settings/integrations/smsc/", "/mailings/"):
+        answer = visitor.get(address)
+        assert answer.status_code == 503, address
+        assert "The keys do not fit this database" in answer.content.decode()
+    answer = visitor.post(key_of(account), "id=1&phone=79980000001&status=1", content_type=FORM)
+    assert (answer.status_code, answer.content) == (503, b"try again")
+    assert not Receipt.objects.exists()
