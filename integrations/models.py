@@ -138,15 +138,27 @@ class Stray(models.Model):
     phone = models.CharField(max_length=16)
     provider_id = models.CharField(max_length=64, blank=True)
     at = models.DateTimeField()
+    # Of a test: how receipts name it, and what became of it (try_outs.WORDS).
+    reference = models.CharField(max_length=40, blank=True)
+    status = models.CharField(max_length=16, blank=True)
+    reason = models.CharField(max_length=32, blank=True)
 
     class Meta:
         indexes: ClassVar = [
+            models.Index(
+                fields=["reference"], name="stray_reference", condition=~models.Q(reference="")
+            ),
             models.Index(fields=["phone"], name="stray_phone"),
             models.Index(fields=["at"], name="stray_age"),
         ]
 
     def __str__(self) -> str:
         return f"stray {self.pk}"
+
+    @property
+    def about(self) -> About | None:
+        """Why it was not delivered, in words."""
+        return Reason(self.reason).about if self.reason in set(Reason) else None
 
 
 class Routing(models.Model):

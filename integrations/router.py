@@ -3,7 +3,6 @@ wake it again.
 """
 
 import contextlib
-import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -21,7 +20,7 @@ from smsmail.set_aside import Work, held, in_halves
 from users import consent
 from users.models import User, audit
 
-from . import logins, providers
+from . import logins, providers, try_outs
 from .http import clock
 from .models import Account, FormerLogin, Receipt, Routing, SimulatedSms, Stray
 from .provider import Balance, Credentials, Outcome, Provider, Sms, Trouble, Verdict
@@ -247,20 +246,22 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict
     """
     if consent.phone_refuses(phone):
         raise Refuses
-    reference = f"try{secrets.token_hex(10)}"
+    reference = try_outs.new_reference()
     sms = Sms(key=0, phone=phone, text=text)
     deadline = clock() + settings.LOT_DEADLINE
     provider = provider_of(account)
     # Before it leaves: it is in the service's books then, and no proof of anything else.
-    stray = Stray.objects.create(account=account, phone=phone, at=timezone.now())
+    stray = Stray.objects.create(
+        account=account, phone=phone, at=timezone.now(), reference=reference
+    )
     verdict = next(
         iter(provider.send(reference, [sms], deadline)),
         Verdict(0, Outcome.UNKNOWN, reason=Reason.NO_ANSWER),
     )
     if verdict.outcome == Outcome.UNSENT:
         stray.delete()
-    elif verdict.provider_id:
-        Stray.objects.filter(id=stray.id).update(provider_id=verdict.provider_id)
+    else:
+        try_outs.keep(stray, verdict)
     note_clock(account.id, provider)
     if verdict.outcome == Outcome.TAKEN:
         wake(account.id)

@@ -15,7 +15,7 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import router
+from . import router, try_outs
 from .forms import AccountForm, TryForm
 from .models import Account
 from .provider import Balance, Outcome, Trouble, Verdict
@@ -74,10 +74,12 @@ def integration(request: SignedIn, slug: str) -> HttpResponse:
 def _settings(
     request: SignedIn, service: Service, form: AccountForm, try_form: TryForm
 ) -> HttpResponse:
+    tests = try_outs.latest(service.account)
     context = {
         "service": service,
         "form": form,
         "try_form": try_form,
+        "tests": [(each, try_outs.WORDS.get(each.status)) for each in tests],
         "demo": _first_the_demo(service.slug),
         "fates": simulator.FATES if service.slug == simulator.Simulator.slug else {},
     }

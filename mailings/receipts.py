@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import router
+from integrations import router, try_outs
 from integrations.models import Receipt
 from integrations.provider import Credentials, Note, Reply, Report, ReportStatus
 from integrations.reasons import Reason
@@ -90,6 +90,8 @@ def _fold_these(ids: Sequence[int]) -> None:
             letters |= {each.key: receipt.id for each in told.written if each.key not in letters}
         folded = apply(reports)
         applied = {sources[place] for place in folded.applied}
+        tests = try_outs.hear([reports[place] for place in folded.strangers])
+        applied |= {sources[n] for n in folded.strangers if reports[n].reference in tests}
         strange = {sources[place] for place in folded.strangers} - applied
         applied |= {letters[key] for key in replies.keep(written)}
         stale = {receipt.id for receipt in batch} - applied - strange - unreadable

@@ -13,14 +13,15 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
-from integrations.models import Account
-from integrations.provider import Outcome, Verdict
+from integrations import try_outs
+from integrations.models import Account, Receipt, Stray
+from integrations.provider import Outcome, Report, ReportStatus, Verdict
 from integrations.reasons import Reason
-from mailings import prepare, recording, starting
+from mailings import prepare, receipts, recording, starting
 from mailings.models import Dispatch, Mailing, Policy
 from tests import people
 from tests.emulators.seventech import SevenTechEmulator
-from tests.emulators.smsc import SmscEmulator
+from tests.emulators.smsc import LOGIN, PASSWORD, SmscEmulator
 from tests.mailings import ground
 from users.models import LinkSignIn, User
 
@@ -96,6 +97,40 @@ def test_after_saving_it_names_a_button_that_is_there(as_: As, olga: User) -> No
     said = as_(olga).post(f"{SETTINGS}seventech/", typed, follow=True).content.decode()
     assert "Saved. Send a test to see" in said
     assert "Press “Check”" not in said
+
+
+def test_a_test_message_shows_what_became_of_it(
+    as_: As, olga: User, seventech_emulator: SevenTechEmulator
+) -> None:
+    """The page said to see that it becomes “Delivered” here, and nothing here showed it."""
+    account = people.seventech()
+    client = as_(olga)
+    client.post(f"{SETTINGS}seventech/try/", {"phone": "+79980000008", "text": "Hello"})
+    shown = page(client, f"{SETTINGS}seventech/")
+    assert "+79980000008 Taken by the service, no report yet" in shown
+    test = Stray.objects.get()
+    told = Report(test.reference, test.phone, ReportStatus.DELIVERED)
+    other = Report(test.reference, "+79980000009", ReportStatus.UNDELIVERED)
+    assert try_outs.hear([other]) == set()
+    assert try_outs.hear([told]) == {test.reference}
+    assert "+79980000008 Delivered" in page(client, f"{SETTINGS}seventech/")
+    late = Report(test.reference, test.phone, ReportStatus.ACCEPTED)
+    try_outs.hear([late])  # what is final stays
+    assert "+79980000008 Delivered" in page(client, f"{SETTINGS}seventech/")
+    assert try_outs.latest(account).count() == 1
+
+
+def test_a_receipt_of_a_test_is_no_strangers(
+    as_: As, olga: User, smsc_emulator: SmscEmulator
+) -> None:
+    account = people.smsc(credentials={"host": "smsc.ru", "login": LOGIN, "password": PASSWORD})
+    as_(olga).post(f"{SETTINGS}smsc/try/", {"phone": "+79980000008", "text": "Hello"})
+    body = f"id={Stray.objects.get().reference}&phone=79980000008&status=1"
+    receipt = Receipt.objects.create(account=account, body=body)
+    receipts.fold_due()
+    receipt.refresh_from_db()
+    assert receipt.outcome == Receipt.Outcome.APPLIED
+    assert "+79980000008 Delivered" in page(as_(olga), f"{SETTINGS}smsc/")
 
 
 # --- figures ----------------------------------------------------------------------------------
