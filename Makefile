@@ -14,7 +14,7 @@ run: .venv/.run
 
 # Three processes: the tests wait for disks, sockets and processes that they kill as often as they compute.
 test: .venv/.dev
-	@$(EMBEDDED) .venv/bin/pytest -n 3 --dist worksteal -m "not browser and not broker and not slow" $(ARGS)
+	@$(EMBEDDED) .venv/bin/pytest -n 3 --dist load --maxschedchunk 1 -m "not browser and not broker and not slow" $(ARGS)
 
 lint: .venv/.dev
 	@.venv/bin/ruff check .

@@ -23,6 +23,12 @@ pytest_plugins = ["tests.emulators.fixtures"]
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 # Their processes open a database themselves, by the environment.
+LONG = {
+    *("crash", "test_celery.py", "test_compose.py", "test_serve.py", "test_standstill.py"),
+    *("test_backup.py", "test_database_away.py", "test_slow_bodies.py"),
+    *("test_ban_between_processes.py", "test_pace_in_any_second.py"),
+    *("test_any_order.py", "test_watch_any_order.py"),
+}
 ON_THEIR_OWN = {"crash", "test_compose.py", "test_worker.py"}
 
 
@@ -33,11 +39,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On the second database, what does not touch it has nothing new to say."""
+    """The longest first, so that no process has to wait for one at the end. On the second database, what
+    does not touch it has nothing new to say.
+    """
+    items.sort(key=lambda item: not _takes_long(item))
     if not config.getoption("--database-only"):
         return
     config.hook.pytest_deselected(items=[item for item in items if not _opens_the_database(item)])
     items[:] = filter(_opens_the_database, items)
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    return bool(LONG & set(item.path.parts) or item.get_closest_marker("slow"))
 
 
 def _opens_the_database(item: pytest.Item) -> bool:
