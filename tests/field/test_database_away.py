@@ -32,7 +32,7 @@ from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FORM = "application/x-www-form-urlencoded"
-ON_SQLITE = "sqlite" in os.environ.get("DATABASE_URL", "sqlite")
+ON_SQLITE = not os.environ.get("DATABASE_URL")
 
 
 # --- three ways in which a database does not serve -------------------------------------------
