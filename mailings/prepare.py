@@ -17,6 +17,7 @@ from users.rules import BadRule
 
 from . import already_sent, audience, bulk, cap, epoch, ledger, marks, text
 from .departures import Departure, Plan
+from .halting import halt
 from .models import Dispatch, Mailing, Message
 from .values import as_launched, values_of
 
@@ -80,10 +81,9 @@ def _give_up(mailing: Mailing) -> bool:
     and the mailings after this one go on.
     """
     mailing.prepared_at = timezone.now()
-    if mailing.state == Mailing.State.PREPARING:
-        mailing.state = Mailing.State.PAUSED
-        mailing.trouble = Reason.BAD_RULE
-    mailing.save(update_fields=["prepared_at", "state", "trouble"])
+    mailing.save(update_fields=["prepared_at"])
+    preparing = Mailing.objects.filter(state=Mailing.State.PREPARING)
+    halt(preparing, mailing.id, Reason.BAD_RULE)
     return False
 
 

@@ -20,6 +20,7 @@ from users.models import OptOut
 from . import ledger
 from .claiming import Lot, why_refused
 from .departures import Departure, keep_here
+from .halting import halt
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 from .prepare import new_lots
@@ -173,13 +174,8 @@ def _halt(mailing_id: int, verdict: Verdict) -> None:
 
     Tests and notifications go on: the next one has another text.
     """
-    Mailing.objects.filter(
-        id=mailing_id, kind=Mailing.Kind.MAILING, state__in=Mailing.RUNNING
-    ).update(
-        state=Mailing.State.PAUSED,
-        trouble=verdict.reason or Reason.OTHER,
-        trouble_raw=verdict.raw[:64],
-    )
+    running = Mailing.objects.filter(kind=Mailing.Kind.MAILING, state__in=Mailing.RUNNING)
+    halt(running, mailing_id, verdict.reason or Reason.OTHER, verdict.raw)
 
 
 def _refused_as_a_whole(verdicts: Sequence[Verdict]) -> bool:

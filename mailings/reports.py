@@ -325,12 +325,14 @@ class Event:
 
 
 def history(mailing: Mailing) -> list[Event]:
-    """What people did to it, newest first."""
+    """What people did to it, and what stopped it, newest first."""
     rows = AuditEvent.objects.filter(target=f"mailing {mailing.pk}").select_related("by")
     return [Event(row.at, _words(row), row.by) for row in rows.order_by("-id")[:20]]
 
 
 def _words(row: AuditEvent) -> str | Promise:
+    if row.what == "halted":
+        return gettext("Paused automatically: %(why)s") % {"why": _why(row.details.get("reason"))}
     if row.what != "rule_changed":
         return HISTORY.get(row.what, row.what)
     try:
@@ -338,3 +340,8 @@ def _words(row: AuditEvent) -> str | Promise:
     except rules.BadRule:  # what it named is gone since
         return gettext("The rule was changed")
     return gettext("The rule was changed, and counts from then on: %(rule)s") % {"rule": rule}
+
+
+def _why(reason: str | None) -> str | Promise:
+    known = reason in set(Reason)
+    return Reason(reason).about.title if known else gettext("no reason was written down")

@@ -13,6 +13,7 @@ from smsmail.moments import SKEW, beyond
 from smsmail.set_aside import Thing, Work, one_by_one
 
 from . import audience, epoch, funnel
+from .halting import halt
 from .models import Dispatch, Mailing, Policy
 from .timing import forms_at
 
@@ -109,15 +110,15 @@ def hold_missed(mailing_id: int) -> bool:
     """Pause it, if nothing of it has been handed over; what has begun is brought to its end."""
     if Dispatch.objects.filter(mailing=mailing_id, claimed_at__isnull=False).exists():
         return False
-    paused = Mailing.objects.filter(id=mailing_id, state__in=Mailing.RUNNING)
-    return bool(paused.update(state=State.PAUSED, trouble=Reason.MISSED_TIME))
+    running = Mailing.objects.filter(state__in=Mailing.RUNNING)
+    return halt(running, mailing_id, Reason.MISSED_TIME)
 
 
 def _start(mailing: Mailing, policy: Policy, now: datetime) -> None:
     """One conditional update: whoever takes it back a moment earlier or later wins or loses whole."""
     due = Mailing.objects.filter(id=mailing.id, state=State.SCHEDULED, leaves_at__lte=now)
     if missed(mailing, mailing.leaves_at or now, now):
-        due.update(state=State.PAUSED, trouble=Reason.MISSED_TIME)
+        halt(due, mailing.id, Reason.MISSED_TIME)
     elif mailing.when == Mailing.When.ON_ENTRY:
         due.update(state=State.WATCHING)
     elif due.update(state=State.PREPARING, ceiling=audience.newest()):

@@ -23,6 +23,7 @@ from users.models import AuditEvent
 from users.rules import BadRule
 
 from . import audience, bulk, cap, epoch, prepare
+from .halting import halt
 from .models import Arrival, Mailing
 
 EVERY = timedelta(seconds=60)  # from one look to the next
@@ -174,7 +175,6 @@ def _take_in(mailing: Mailing, ids: list[int]) -> bool:
 
 def _give_up(mailing: Mailing) -> bool:
     """What its rule names was deleted: a person decides. The mailings after this one go on."""
-    Mailing.objects.filter(id=mailing.id, state=State.WATCHING).update(
-        state=State.PAUSED, trouble=Reason.BAD_RULE, cursor=0
-    )
+    watching = Mailing.objects.filter(state=State.WATCHING)
+    halt(watching, mailing.id, Reason.BAD_RULE, cursor=0)
     return False

@@ -12,6 +12,7 @@ from integrations.reasons import Reason
 from smsmail.clock import nudge
 from smsmail.set_aside import Thing, Work, one_by_one
 
+from .halting import halt
 from .models import Dispatch, Mailing, Message
 
 Status = Message.Status
@@ -42,14 +43,12 @@ def _judge(mailing: Mailing) -> None:
     if verdict is None:
         return
     # Whoever pauses or cancels it meanwhile wins.
-    mine = Mailing.objects.filter(
-        id=mailing.id, state__in=Mailing.RUNNING, wave_passed_at__isnull=True
-    )
+    undecided = Mailing.objects.filter(state__in=Mailing.RUNNING, wave_passed_at__isnull=True)
     if verdict or not _has_rest(mailing):
-        if mine.update(wave_passed_at=now):
+        if undecided.filter(id=mailing.id).update(wave_passed_at=now):
             nudge("hand_over")
     else:
-        mine.update(state=Mailing.State.PAUSED, trouble=Reason.WAVE_ERRORS)
+        halt(undecided, mailing.id, Reason.WAVE_ERRORS)
 
 
 def _verdict(

@@ -13,7 +13,7 @@ from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus, Sms, Verdict
 from mailings import claiming, epoch, lifecycle, prepare, receipts, recording
 from mailings.models import Counters, Dispatch, Mailing, Message
-from users.models import Group, Membership, User
+from users.models import AuditEvent, Group, Membership, User
 
 WITNESS = "+79990000077"
 
@@ -66,6 +66,12 @@ def leave(group: Group, *people: User) -> None:
 def statuses(mailing: Mailing) -> dict[str, int]:
     rows = Message.objects.filter(mailing=mailing).values_list("status").annotate(Count("id"))
     return dict(rows)
+
+
+def halts(mailing: Mailing) -> list[str]:
+    """Why the system paused it, as its history keeps for good, the first reason first."""
+    rows = AuditEvent.objects.filter(target=f"mailing {mailing.pk}", what="halted", by=None)
+    return [row.details["reason"] for row in rows.order_by("id")]
 
 
 def assert_counters_equal_rows(mailing: Mailing) -> None:

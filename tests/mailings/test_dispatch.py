@@ -273,6 +273,7 @@ def test_after_a_resume_the_trouble_is_gone_and_they_go_together(
     ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     lifecycle.resume(mailing, olga)
     assert (mailing.trouble, mailing.trouble_raw) == ("", "")
+    assert ground.halts(mailing) == [Reason.TEXT_FORBIDDEN]
     assert sorted(len(ground.sent().messages) for _ in range(3)) == [2, 2, 2]
     assert ground.statuses(mailing)["accepted"] == 6
 

@@ -6,10 +6,11 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 from django.http import Http404
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from integrations.reasons import Reason
-from mailings import ledger, reports
+from mailings import ledger, lifecycle, reports
+from mailings.halting import halt
 from mailings.ledger import Move
 from mailings.models import Counters, Mailing, Message
 from tests import people
@@ -119,6 +120,18 @@ def test_a_month_is_the_sum_of_what_was_launched_in_it(maria: User) -> None:
     month = reports.month()
     assert month == reports.Month(2, handed_over=8, delivered=4, failed=2, price=Decimal(15))
     assert (month.open, month.share) == (2, 50)
+
+
+def test_the_history_keeps_why_the_system_paused_it(maria: User) -> None:
+    people.simulator()
+    people.ivan()
+    mailing = ground.launched(maria)
+    assert halt(Mailing.objects.all(), mailing.pk, Reason.WAVE_ERRORS)
+    lifecycle.resume(mailing, maria)
+    with translation.override("en"):
+        said = [(str(event.words), event.by) for event in reports.history(mailing)]
+        title = str(Reason.WAVE_ERRORS.about.title)
+    assert said[:2] == [("Resumed", maria), (f"Paused automatically: {title}", None)]
 
 
 def test_a_cancelled_mailing_is_over_when_nothing_is_open() -> None:

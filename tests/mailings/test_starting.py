@@ -248,6 +248,7 @@ def test_later_it_is_held_and_asks_and_a_person_lets_it_go(school: User, clock: 
     lifecycle.resume(mailing, school)
     starting.start_due()
     assert (state_of(mailing), mailing.trouble) == (State.PREPARING, "")
+    assert ground.halts(mailing) == [Reason.MISSED_TIME]
     prepare_all(mailing)
     assert len(ground.claimed().messages) == 6
 
@@ -266,6 +267,7 @@ def test_prepared_in_time_and_not_handed_over_it_is_held_by_the_claim_itself(
     assert ground.statuses(mailing) == {"waiting": 6, "skipped": 1}
     lifecycle.resume(mailing, school)
     assert len(ground.claimed().messages) == 6
+    assert ground.halts(mailing) == [Reason.MISSED_TIME]
 
 
 def test_what_has_begun_in_time_is_brought_to_its_end(

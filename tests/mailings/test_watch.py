@@ -369,6 +369,7 @@ def test_groups_that_are_gone_pause_it_too(group: Group, clock: Any) -> None:
     a_minute_later(clock)
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble) == (State.PAUSED, Reason.BAD_RULE)
+    assert ground.halts(mailing) == [Reason.BAD_RULE]
 
 
 # --- stop, pause, cancel ------------------------------------------------------------------------

@@ -76,6 +76,7 @@ def test_too_many_errors_hold_the_rest_and_a_person_lets_it_go(
     lifecycle.resume(mailing, olga)
     assert (mailing.state, mailing.wave_passed_at) == (State.SENDING, NOON)
     assert len(ground.claimed().messages) == 2
+    assert ground.halts(mailing) == [Reason.WAVE_ERRORS]
 
 
 def test_errors_at_the_limit_are_not_over_it(mailing: Mailing) -> None:

@@ -5,6 +5,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from integrations.reasons import Reason
 from mailings import lifecycle, prepare
 from mailings.models import Mailing, Message
 from tests import people
@@ -160,6 +161,7 @@ def test_a_group_deleted_while_the_list_is_drawn_up(maria: User) -> None:
     mailing.refresh_from_db()
     other.refresh_from_db()
     assert (mailing.state, mailing.trouble) == ("paused", "bad_rule")
+    assert ground.halts(mailing) == [Reason.BAD_RULE]
     assert other.prepared_at is not None
 
 
