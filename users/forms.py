@@ -1,6 +1,7 @@
 """Forms of people and groups. Who may use them is the views' and staff.py's to say."""
 
 import zoneinfo
+from functools import cache
 from typing import Any, ClassVar, cast
 
 from django import forms
@@ -89,13 +90,19 @@ class PhoneField(forms.CharField):
 
 
 def time_zones() -> list[tuple[str, Any]]:
-    """Area/City only: the rest are old names and abbreviations. Grouped by area."""
+    """Grouped by area, after the server's own."""
+    return [("", _("As on the server: %s") % settings.TIME_ZONE), *_areas()]
+
+
+@cache
+def _areas() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Area/City only: the rest are old names and abbreviations. Python reads a folder for them, in 12 ms."""
     areas: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(zoneinfo.available_timezones()):
         area, _slash, city = name.partition("/")
         if city and area not in {"Etc", "SystemV", "US"}:
             areas.setdefault(area, []).append((name, city.replace("_", " ")))
-    return [("", _("As on the server: %s") % settings.TIME_ZONE), *areas.items()]
+    return list(areas.items())
 
 
 SHOWN_IN_TEXTS = {"first_name", "last_name", "city"}
