@@ -12,9 +12,9 @@ EMBEDDED := DATABASE_URL= DATABASE_URL_FILE= REDIS_URL= REDIS_URL_FILE= PUBLIC_U
 run: .venv/.run
 	@exec .venv/bin/python manage.py serve
 
-# Three processes: the tests wait for disks, sockets and processes that they kill as often as they compute.
+# Four processes: the tests wait for disks, sockets and processes that they kill as often as they compute.
 test: .venv/.dev
-	@$(EMBEDDED) .venv/bin/pytest -n 3 --dist load --maxschedchunk 1 -m "not browser and not broker and not slow" $(ARGS)
+	@$(EMBEDDED) .venv/bin/pytest -n 4 --dist load --maxschedchunk 1 -m "not browser and not broker and not slow and not only_postgresql" $(ARGS)
 
 lint: .venv/.dev
 	@.venv/bin/ruff check .

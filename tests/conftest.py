@@ -34,7 +34,9 @@ ON_THEIR_OWN = {"crash", "test_compose.py", "test_worker.py"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--database-only", action="store_true", help="leave out tests that never open the database"
+        "--database-only",
+        action="store_true",
+        help="leave out tests that never open the database, and those marked only_sqlite",
     )
 
 
@@ -45,17 +47,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: not _takes_long(item))
     if not config.getoption("--database-only"):
         return
-    config.hook.pytest_deselected(items=[item for item in items if not _opens_the_database(item)])
-    items[:] = filter(_opens_the_database, items)
+    config.hook.pytest_deselected(items=[item for item in items if not _has_more_to_say(item)])
+    items[:] = filter(_has_more_to_say, items)
 
 
 def _takes_long(item: pytest.Item) -> bool:
-    return bool(LONG & set(item.path.parts) or item.get_closest_marker("slow"))
+    return bool(LONG & set(item.path.parts))
 
 
-def _opens_the_database(item: pytest.Item) -> bool:
+def _has_more_to_say(item: pytest.Item) -> bool:
     asked = {"db", "transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
     own = ON_THEIR_OWN & set(item.path.parts)
+    if item.get_closest_marker("only_sqlite"):
+        return False
     return bool(asked or own or item.get_closest_marker("django_db"))
 
 

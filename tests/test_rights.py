@@ -218,6 +218,7 @@ def test_it_lets_in_those_who_may_and_no_others(
     assert got == {name: line.status if name in line.who else line.otherwise for name in PEOPLE}
 
 
+@pytest.mark.only_sqlite
 @pytest.mark.parametrize("line", TABLE, ids=str)
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_it_gives_nothing_to_those_who_may_not(
@@ -230,6 +231,7 @@ def test_it_gives_nothing_to_those_who_may_not(
         assert answer_to(other, path, PEOPLE[name]) in {line.otherwise, 405}, name
 
 
+@pytest.mark.only_sqlite
 @pytest.mark.parametrize("line", TABLE, ids=str)
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_it_asks_strangers_to_sign_in(
@@ -241,6 +243,7 @@ def test_it_asks_strangers_to_sign_in(
     assert to_sign_in is not line.public
 
 
+@pytest.mark.only_sqlite
 @pytest.mark.parametrize("line", [line for line in TABLE if line.method == "post"], ids=str)
 def test_it_changes_nothing_by_a_look(line: Line, things: dict[str, dict[str, Any]]) -> None:
     path = address(line.name, things)
@@ -249,6 +252,7 @@ def test_it_changes_nothing_by_a_look(line: Line, things: dict[str, dict[str, An
     assert {answer_to(look, path, PEOPLE[name]) for name in line.who} <= allowed
 
 
+@pytest.mark.only_sqlite
 @pytest.mark.parametrize("line", [line for line in TABLE if line.who != EVERYBODY], ids=str)
 def test_it_takes_no_post_without_a_token(line: Line, things: dict[str, dict[str, Any]]) -> None:
     client = Client(enforce_csrf_checks=True)

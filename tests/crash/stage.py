@@ -258,10 +258,10 @@ class Stage:
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=self.environment,
-            check=True,
             capture_output=True,
             text=True,
         )
+        assert done.returncode == 0, f"{module} {arguments}: {done.stderr}"
         standing: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return standing
 

@@ -9,24 +9,26 @@ import pytest
 
 from tests.crash.stage import Stage, kill
 
-# In the order in which a mailing reaches them.
+# Whoever comes to a point dies there, and whoever works in between may take over what the dead have
+# left. So those who die with a lot in hand come before the one who takes a lot over, the one whose lot
+# the provider never had the last of them, and then those who ask about it.
 POINTS = (
     "mailings.ledger:enter:after",  # a chunk written, not committed
     "mailings.prepare:prepare_some:fruitful",  # committed
     "mailings.claiming:_fit_messages:fruitful",  # a lot claimed, not committed
-    "mailings.claiming:claim:fruitful",  # committed, nothing sent
-    "integrations.providers.smsc:Smsc.send:before",
     "integrations.providers.smsc:Smsc.send:after",  # the provider has it, nobody knows
     "mailings.recording:record:before",
     "mailings.ledger:move:fruitful",  # an answer written down, not committed
-    "mailings.recording:_judge_account:before",  # committed
+    "mailings.claiming:claim:fruitful",  # committed, nothing sent
+    "integrations.providers.smsc:Smsc.send:before",
     "mailings.dispatch:recover_due:fruitful",  # a dead worker's lot taken over
-    "mailings.receipts:apply:after",  # receipts folded, not committed
-    "mailings.receipts:fold_due:after",  # committed
     "mailings.enquiry:_take:fruitful",  # about to ask the provider
     "mailings.enquiry:_ask:fruitful",  # the provider has told
     "mailings.enquiry:_conclude:before",
     "mailings.recording:send_again:after",  # what the provider never had, not committed
+    "mailings.recording:_judge_account:before",  # committed
+    "mailings.receipts:apply:after",  # receipts folded, not committed
+    "mailings.receipts:fold_due:after",  # committed
     "mailings.lifecycle:settle_due:after",
 )
 
@@ -52,7 +54,8 @@ MISBEHAVIOUR = [
 ]
 
 
-@pytest.mark.parametrize("service", ["smsc", pytest.param("twilio", marks=pytest.mark.slow)])
+@pytest.mark.only_postgresql
+@pytest.mark.parametrize("service", ["smsc", "twilio"])
 def test_workers_killed_at_random_while_the_service_misbehaves(
     tmp_path: Path, service: str
 ) -> None:
@@ -70,7 +73,7 @@ def test_workers_killed_at_random_while_the_service_misbehaves(
         stage.assert_balanced(standing)
 
 
-@pytest.mark.slow
+@pytest.mark.only_postgresql
 def test_where_nobody_can_be_asked_unknown_messages_wait_for_a_person(tmp_path: Path) -> None:
     with Stage(tmp_path, people=800, lot=20, service="seventech") as stage:
         stage.emulate(plan={"share": 0.1, "among": MISBEHAVIOUR})

@@ -88,18 +88,14 @@ def manage(stage: Stage, *arguments: str) -> str:
 
 
 Way = Callable[[Stage], ByHand | ByCommand]
-CASES: dict[str, tuple[str, Way]] = {
-    "smsc, by hand": ("smsc", ByHand),
-    "smsc, by command": ("smsc", ByCommand),
-    "twilio, by hand": ("twilio", ByHand),
-}
 
 
 @pytest.mark.parametrize(
     ("service", "way"),
     [
-        pytest.param(*case, id=name, marks=[] if name == "smsc, by hand" else pytest.mark.slow)
-        for name, case in CASES.items()
+        pytest.param("smsc", ByHand, marks=pytest.mark.only_postgresql),
+        pytest.param("smsc", ByCommand, marks=pytest.mark.slow),
+        pytest.param("twilio", ByHand, marks=pytest.mark.slow),
     ],
 )
 def test_nobody_gets_it_twice_after_a_copy_is_put_back(

@@ -19,6 +19,7 @@ POINTS = (
 )
 
 
+@pytest.mark.only_postgresql
 def test_killed_at_every_point_each_is_taken_in_once(tmp_path: Path) -> None:
     with Stage(tmp_path, people=400, lot=10) as stage:
         stage.emulate()

@@ -23,7 +23,7 @@ from users.public_password import PASSWORD, SIGN_INS
 from users.rights import Role
 
 As = Callable[[User], Client]
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.only_sqlite]
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,8 @@ from tests.people import PASSWORD
 from users import hashing, sign_in_limits
 from users.models import User
 
+pytestmark = pytest.mark.only_sqlite
+
 As = Callable[[User], Client]
 WRONG = "wrong"
 

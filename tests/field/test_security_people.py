@@ -308,6 +308,7 @@ POSTS = (
 )
 
 
+@pytest.mark.only_sqlite
 @pytest.mark.parametrize("right", [None, *Right])
 @pytest.mark.parametrize("path", POSTS)
 def test_whoever_may_not_see_people_learns_of_nobody(
