@@ -95,7 +95,7 @@ class Bench:
         from django.core.management import call_command
 
         from integrations.models import Account
-        from mailings import events as notifications
+        from mailings import editing
         from mailings.models import Mailing, Policy
 
         from .pipeline import make_people
@@ -111,8 +111,8 @@ class Bench:
             provider="smsc", credentials={"login": "school", "password": "made-up"}, parallel=4
         )
         paid = Mailing(name="Paid", event="paid", text="Paid: {number}.", event_values=["number"])
-        notifications.add(paid, self.owner)
-        notifications.switch(paid, self.owner, on=True)
+        editing.add(paid, self.owner)
+        editing.switch(paid, self.owner, on=True)
 
     def run(self, way: Way, broker: str) -> None:
         from django.conf import settings

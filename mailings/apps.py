@@ -27,7 +27,7 @@ class MailingsConfig(AppConfig):
         from .notifications import can_send_codes, codes_a_day, send_code, welcome
         from .open_logins import needed
         from .revocation import is_revoked
-        from .values import drafts_with
+        from .variable_uses import drafts_with
         from .watch import names_of_watchers
 
         logins.ask_about_use(needed)

@@ -4,7 +4,7 @@ json_each on SQLite. Nowhere else does code ask which database it runs on. No ru
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -278,22 +278,6 @@ def keys_taken(mailing_id: int, keys: Sequence[str]) -> set[str]:
             [mailing_id, list(keys) if _postgres() else json.dumps(list(keys))],
         )
         return {key for (key,) in cursor.fetchall()}
-
-
-def count_by_day(days: "QuerySet[Any, Any]") -> dict[date | None, int]:
-    """How many rows of a query whose one column is `day`, a date or NULL. For queries that group by something
-    else already, which Django cannot count once more.
-    """
-    query, values = days.query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT found.day, count(*) FROM ({query}) AS found GROUP BY found.day",  # noqa: S608 - Django's own SQL
-            values,
-        )
-        return {
-            date.fromisoformat(day) if isinstance(day, str) else day: count
-            for day, count in cursor.fetchall()
-        }
 
 
 _FIRST_CLICK_TYPES = {"id": "bigint", "at": "timestamptz"}

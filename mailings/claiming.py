@@ -24,7 +24,7 @@ from smsmail.moments import beyond
 from smsmail.set_aside import Thing, Work, held, is_outage
 from users import consent
 
-from . import epoch, ledger, marks, mending, starting, witnesses
+from . import epoch, lateness, ledger, marks, mending, witnesses
 from .departures import Departure, Leave, may_leave
 from .ledger import Move
 from .models import Dispatch, Mailing, Message
@@ -193,7 +193,7 @@ def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool
         lots = lots.select_for_update(skip_locked=True, no_key=True).order_by("id")
         while (lot := lots.first()) is not None:
             planned = Departure.of(lot).arrives
-            if starting.missed(mailing, planned, now) and starting.hold_missed(mailing.id):
+            if lateness.missed(mailing, planned, now) and lateness.hold_missed(mailing.id):
                 break
             with blaming(lot):
                 leave = may_leave(lot, provider, now)

@@ -74,7 +74,7 @@ def of(mailing: Mailing) -> Clicks | None:
 @needs(Right.SEE_MAILINGS)
 def clicks(request: SignedIn, pk: int) -> HttpResponse:
     """The section alone, for the page that asks for it again and again."""
-    row = get_object_or_404(reports.with_statistics(), pk=pk)
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     return render(request, "mailings/clicks.html", {"mailing": row, "clicks": of(row)})
 
 

@@ -17,7 +17,7 @@ from users.models import Segment
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import alphabet, bare_links, drafts, link_doctor, reports, saved_texts
+from . import drafts, replacements, saved_texts
 from .forms import DraftForm
 from .models import Mailing, SavedText
 from .preview import Look, preview_of, service
@@ -30,7 +30,7 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
     """A new draft, or one that is not launched yet. A post that names a `fix` comes back with the
     text changed and nothing saved.
     """
-    draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
+    draft = Mailing.objects.listed().filter(pk=pk).first() if pk else Mailing()
     if draft is None:
         return _deleted(request, pk)
     if draft.state != Mailing.State.DRAFT:
@@ -57,7 +57,7 @@ def _save(request: SignedIn, form: DraftForm) -> HttpResponse:
 
 def _page(request: SignedIn, form: DraftForm, **context: Any) -> HttpResponse:
     pk = form.instance.pk
-    stored = reports.mailings().get(pk=pk) if pk else form.instance  # not as it was typed
+    stored = Mailing.objects.listed().get(pk=pk) if pk else form.instance  # not as it was typed
     page = {
         "form": form,
         "draft": stored,
@@ -90,7 +90,7 @@ def meter(request: SignedIn) -> HttpResponse:
 @require_POST
 def fix(request: SignedIn) -> HttpResponse:
     """The text alone, changed as `fix` says: for a browser that puts it into its field itself."""
-    changed = fixed(request.POST.get("text", ""), request.POST.get("fix", ""))
+    changed = replacements.fixed(request.POST.get("text", ""), request.POST.get("fix", ""))
     return HttpResponse(changed, content_type="text/plain; charset=utf-8")
 
 
@@ -98,7 +98,7 @@ def fix(request: SignedIn) -> HttpResponse:
 @require_POST
 def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
     """{"saved": true, "words", "version", "address", "autosave"}, or {"saved": false, "words"}."""
-    draft = reports.mailings().filter(pk=pk).first() if pk else Mailing()
+    draft = Mailing.objects.listed().filter(pk=pk).first() if pk else Mailing()
     if draft is None:
         return JsonResponse({"saved": False, "words": drafts.deleted_words()})
     form = _form(request, draft, fixing=False)
@@ -121,7 +121,7 @@ def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
 def _form(request: SignedIn, draft: Mailing, *, fixing: bool = True) -> DraftForm:
     data = request.POST.copy() if request.method == "POST" else None
     if fixing and data is not None and "fix" in data and "text" in data:
-        data["text"] = fixed(str(data["text"]), str(data["fix"]))
+        data["text"] = replacements.fixed(str(data["text"]), str(data["fix"]))
     initial: dict[str, Any] = {}
     asked = request.GET.get("segment", "")
     if not draft.pk and asked.isascii() and asked.isdecimal() and len(asked) < 19:
@@ -133,28 +133,6 @@ def _form(request: SignedIn, draft: Mailing, *, fixing: bool = True) -> DraftFor
     # Disconnected while somebody was writing: what is there already is kept.
     with_text = router.current() is not None or "text" in request.POST
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
-
-
-def fixed(written: str, how: str) -> str:
-    """ "signs", "sign:«", "latin", "links", "mend:htp://a.ru" or "saved:5"; anything else leaves the
-    text as it is.
-    """
-    what, _colon, which = how.partition(":")
-    match what:
-        case "signs":
-            return alphabet.plain(written)
-        case "sign" if which:
-            return alphabet.plain(written, only=which)
-        case "latin":
-            return alphabet.latin(written)
-        case "links":
-            return bare_links.repaired(written)
-        case "mend" if which:
-            return link_doctor.mended(written, which)
-        case "saved":
-            return saved_texts.added_to(written, which)
-        case _:
-            return written
 
 
 def _metered(request: SignedIn, form: DraftForm, *, patience: float) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from users.models import User, audit
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports
 from .models import Mailing
 
 COPIED = (
@@ -27,7 +26,7 @@ COPIED = (
 @needs(Right.EDIT_MAILINGS)
 @require_POST
 def copy(request: SignedIn, pk: int) -> HttpResponse:
-    original = get_object_or_404(reports.mailings(), pk=pk)
+    original = get_object_or_404(Mailing.objects.listed(), pk=pk)
     made = copy_of(original, request.user)
     messages.success(request, _("This is a copy, and a draft. The original stays as it is."))
     if not made.everyone and made.segment_id is None and not made.groups.exists():

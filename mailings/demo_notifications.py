@@ -14,7 +14,7 @@ from integrations.models import Account
 from integrations.reasons import Reason
 from users.models import OptOut, User
 
-from . import demo_fates, demo_words, events, recount, sealed, text
+from . import demo_fates, demo_words, editing, events, recount, sealed, text
 from .models import Dispatch, Mailing, Message
 from .values import as_launched, values_of
 
@@ -44,13 +44,13 @@ def tell(people: Sequence[User], manager: User, account: Account, dice: random.R
     own = Mailing(
         event=words.event, name=words.name, text=words.text, event_values=list(words.values)
     )
-    events.add(own, manager)
+    editing.add(own, manager)
     refused = set(OptOut.objects.values_list("phone", flat=True))
     for past in PAST:
         notification = events.named(past.event)
         if notification is None:
             continue
-        events.switch(notification, manager, on=True)
+        editing.switch(notification, manager, on=True)
         # Nobody without a phone asks for a code.
         chosen = [each for each in people if each.phone or past.event != events.PHONE_CODE]
         ago = sorted((DAYS * dice.random() for _ in range(past.times)), reverse=True)

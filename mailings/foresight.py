@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Case, DateTimeField, F, Min, OuterRef, Subquery, When
+from django.db import connection
+from django.db.models import Case, DateTimeField, F, Min, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce, Greatest, TruncDate
 from django.utils import timezone
 
@@ -18,7 +19,7 @@ from users.conditions import midnight
 from users.models import Membership
 from users.rules import BadRule
 
-from . import audience, bulk
+from . import audience
 from .audience import Choice
 
 DAYS = 30
@@ -84,7 +85,7 @@ def _reckoned(choice: Choice, today: date) -> Foresight:
     # By phone: one SMS for each, when the first of its people came.
     came = Min(_moment(choice, days[0]))
     phones = audience.fit(choice).order_by().values("phone")
-    by_day = bulk.count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
+    by_day = _count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
     most = max(by_day.get(day, 0) for day in days)
     return Foresight(
         now=sum(by_day.values()),
@@ -121,3 +122,19 @@ def _known(choice: Choice) -> Any | None:
     )
     first = added.order_by().values("user_id").annotate(first=Min("added_at"))
     return Subquery(first.values("first"))
+
+
+def _count_by_day(days: "QuerySet[Any, Any]") -> dict[date | None, int]:
+    """How many rows of a query whose one column is `day`, a date or NULL. For queries that group by something
+    else already, which Django cannot count once more.
+    """
+    query, values = days.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT found.day, count(*) FROM ({query}) AS found GROUP BY found.day",  # noqa: S608 - Django's own SQL
+            values,
+        )
+        return {
+            date.fromisoformat(day) if isinstance(day, str) else day: count
+            for day, count in cursor.fetchall()
+        }

@@ -31,6 +31,7 @@ from . import (
     text,
     values,
 )
+from .errors import CannotLaunch, WrongState
 from .ledger import Move
 from .models import Counters, Dispatch, Mailing, Message
 
@@ -38,14 +39,6 @@ State = Mailing.State
 Status = Message.Status
 SWEEPING = Work("sweep", "batch")  # a part of the job "settle"
 SWEEP = 10  # lots cancelled in one transaction: about 5,000 messages, 100 ms
-
-
-class CannotLaunch(Exception):
-    """Why the mailing may not go, in words for the manager."""
-
-
-class WrongState(Exception):
-    """The mailing is no longer where the button thought it was, in words for the manager."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,15 @@ from django.views.decorators.http import require_POST
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import click_reports, event_preview, events, notifications, reports
-from .composing import fixed
+from . import click_reports, editing, event_preview, events, notifications
+from .errors import WrongState
 from .event_preview import EventPreview
-from .lifecycle import WrongState
+from .history import history
 from .models import Mailing
 from .notification_forms import NotificationForm, TryForm
 from .preview import Look, service
-from .views import progress
+from .progress import progress
+from .replacements import fixed
 
 
 @needs(Right.SEE_MAILINGS)
@@ -39,7 +40,7 @@ def notification(request: SignedIn, pk: int) -> HttpResponse:
         "built_in": row.event in events.BUILT_IN,
         "code": row.event == events.PHONE_CODE,
         "preview": event_preview.preview_of(row, request.user),
-        "history": reports.history(row),
+        "history": history(row),
         "clicks": click_reports.of(row),
         **progress(row),
     }
@@ -75,7 +76,7 @@ def notification_meter(request: SignedIn, pk: int | None = None) -> HttpResponse
 def notification_switch(request: SignedIn, pk: int) -> HttpResponse:
     """on=yes or no."""
     row, on = _found(pk), request.POST.get("on") == "yes"
-    events.switch(row, request.user, on=on)
+    editing.switch(row, request.user, on=on)
     words = (
         _("“%(name)s” is on: from now on each event sends an SMS.")
         if on
@@ -109,7 +110,7 @@ def notification_delete(request: SignedIn, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _ask(request, row, "delete_notification")
     try:
-        events.delete(row, request.user)
+        editing.delete(row, request.user)
     except WrongState as refusal:
         messages.error(request, str(refusal))
         return redirect("notification", pk=pk)
@@ -119,14 +120,14 @@ def notification_delete(request: SignedIn, pk: int) -> HttpResponse:
 
 def _edit(request: SignedIn, row: Mailing) -> HttpResponse:
     stored = Mailing.objects.get(pk=row.pk) if row.pk else row  # not as it is typed
-    version = request.POST.get("version", events.version_of(stored))
+    version = request.POST.get("version", editing.version_of(stored))
     form = _form(request, row)
     if request.method == "POST" and "fix" not in request.POST and form.is_valid():
         try:
-            saved = events.save(form, request.user, version)
-        except events.ChangedMeanwhile as words:
+            saved = editing.save(form, request.user, version)
+        except editing.ChangedMeanwhile as words:
             form.add_error(None, str(words))
-            version = events.version_of(Mailing.objects.get(pk=row.pk))
+            version = editing.version_of(Mailing.objects.get(pk=row.pk))
         else:
             messages.success(request, _("Saved."))
             return redirect("notification", pk=saved.pk)

@@ -7,10 +7,10 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
 
+from smsmail import paging
 from users.models import User
 from users.signed_in import SignedIn
 
-from . import reports
 from .models import Mailing, Message
 
 
@@ -27,22 +27,22 @@ def my_messages(request: SignedIn) -> HttpResponse:
     found = _of(request.user, request.GET.get("before", ""))
     rows = [Sent(each.shown, each.handed_at, each.status_label) for each in found.rows]
     context = {
-        "page": reports.Page(rows, found.older),
+        "page": paging.Page(rows, found.older),
         "at_start": "before" not in request.GET,
     }
     return render(request, "mailings/my_messages.html", context)
 
 
-def _of(person: User, before: str) -> reports.Page:
+def _of(person: User, before: str) -> paging.Page:
     """By the phone, which has an index, and the person: families share one. A code is hidden here as
     everywhere: whoever writes another's number into their profile must not read it on a page.
     """
     if not person.phone:
-        return reports.Page([], None)
+        return paging.Page([], None)
     rows = Message.objects.filter(
         phone=person.phone,
         user=person,
         status__in=Message.TAKEN,
         mailing__kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
     )
-    return reports.page_of(rows.select_related("dispatch"), before)
+    return paging.page_of(rows.select_related("dispatch"), before)

@@ -21,7 +21,7 @@ from smsmail.clock import nudge
 from smsmail.set_aside import Thing, Work, attempt, held, recovered
 from users.models import AuditEvent, User, audit
 
-from . import epoch, gates, lifecycle, receipts
+from . import epoch, errors, gates, lifecycle, receipts
 from .models import Dispatch, Mailing, Message
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def recall(mailing: Mailing, by: User) -> int:
             .values_list("id", flat=True)
         )
         if not kept:
-            raise lifecycle.WrongState(why_not(mailing))
+            raise errors.WrongState(why_not(mailing))
         stoppable = Mailing.STOPPABLE | {State.SETTLING, State.WATCHING}
         stopped = Mailing.objects.filter(id=mailing.id, state__in=stoppable).update(
             state=State.CANCELLED, trouble="", trouble_raw=""

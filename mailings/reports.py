@@ -5,28 +5,21 @@ Numbers of statuses come from Counters alone, never from counting messages.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from functools import reduce
-from operator import or_
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext, pgettext_lazy
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from integrations.reasons import About, Reason
-from smsmail import keyset
-from users import phones, rules
-from users.models import AuditEvent, User
+from users import phones
 
 from .models import Click, Counters, Mailing, Message
 from .models.message import AT_THE_SERVICE
 
-PAGE = 50
 Status = Message.Status
 
 
@@ -86,14 +79,6 @@ class ReasonCount:
     reason: str
     about: About | None
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rows of a list, newest first; older is the key to go on with, or None."""
-
-    rows: list[Any]
-    older: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +162,6 @@ def month() -> Month:
 
 
 # --- lists ------------------------------------------------------------------------------------
-def mailings(named: str = "") -> QuerySet[Mailing]:
-    mailings = Mailing.objects.filter(kind=Mailing.Kind.MAILING)
-    rows = mailings.select_related("counters", "asked_by")
-    if not named:
-        return rows
-    # SQLite folds the case of ASCII only; these are the cases in which names are written.
-    cases = {named, named.lower(), named.upper(), named.capitalize(), named.title()}
-    return rows.filter(reduce(or_, (Q(name__icontains=each) for each in cases)))
-
-
-def with_statistics() -> QuerySet[Mailing]:
-    """Mailings that have left the desk, and notifications: they share the pages behind figures."""
-    rows = Mailing.objects.filter(kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION])
-    return rows.exclude(state__in=Mailing.BEFORE_LAUNCH).select_related("counters")
-
-
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which recipients the address asks for: ?status= or ?category=error, ?reason=, ?q=phone, ?clicked=1
@@ -262,16 +231,6 @@ def _phone_like(typed: str) -> Q:
         return Q(phone__contains=digits) if digits else Q(pk__in=())
 
 
-def page_of(rows: QuerySet[Any], before: str) -> Page:
-    """By id, never by OFFSET: the hundredth page costs as much as the first."""
-    below = keyset.before(before)
-    if below is not None:
-        rows = rows.filter(id__lt=below)
-    found = list(rows.order_by("-id")[: PAGE + 1])
-    older = found[PAGE - 1].id if len(found) > PAGE else None
-    return Page(found[:PAGE], older)
-
-
 def reasons(mailing: Mailing, part: Part) -> list[ReasonCount]:
     """The reasons of messages in this part, the commonest first: one GROUP BY over the partial
     index of rows that have one.
@@ -290,58 +249,3 @@ def reasons(mailing: Mailing, part: Part) -> list[ReasonCount]:
 
 
 # --- history ----------------------------------------------------------------------------------
-HISTORY: dict[str, Promise] = {
-    "written": _("Draft written"),
-    "changed": _("Draft changed"),
-    "asked": _("Launch asked for: a second person must confirm it"),
-    "taken_back": _("Taken back: a draft again"),
-    "withdrawn": _("Launch taken back: a draft again"),
-    "sent_back": _("Not confirmed: sent back to the drafts"),
-    "launched": _("Launched"),
-    "launched_urgent": _("Launched as urgent: quiet hours do not hold it"),
-    "event_added": _("Notification added"),
-    "text_changed": _("Notification changed"),
-    "switched_on": _("Switched on"),
-    "switched_off": _("Switched off"),
-    "paused": _("Paused"),
-    "resumed": _("Resumed"),
-    "cancelled": _("Cancelled"),
-    "recalled": _("The service was asked to give back what it kept"),
-    "watching_stopped": _("Watching stopped: nobody new is taken"),
-    "links_revoked": _("Sign-in links revoked"),
-    "test_sent": _("Test message sent"),
-    "let_be": _("Messages of unknown fate let be"),
-    "set_aside": _("Something about it failed, and is tried again"),
-    "set_aside_over": _("What had failed has been done"),
-    "sent_again": _("Messages of unknown fate sent again"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    at: datetime
-    words: str | Promise
-    by: User | None
-
-
-def history(mailing: Mailing) -> list[Event]:
-    """What people did to it, and what stopped it, newest first."""
-    rows = AuditEvent.objects.filter(target=f"mailing {mailing.pk}").select_related("by")
-    return [Event(row.at, _words(row), row.by) for row in rows.order_by("-id")[:20]]
-
-
-def _words(row: AuditEvent) -> str | Promise:
-    if row.what == "halted":
-        return gettext("Paused automatically: %(why)s") % {"why": _why(row.details.get("reason"))}
-    if row.what != "rule_changed":
-        return HISTORY.get(row.what, row.what)
-    try:
-        rule = rules.sentence(rules.read(row.details.get("now")))
-    except rules.BadRule:  # what it named is gone since
-        return gettext("The rule was changed")
-    return gettext("The rule was changed, and counts from then on: %(rule)s") % {"rule": rule}
-
-
-def _why(reason: str | None) -> str | Promise:
-    known = reason in set(Reason)
-    return Reason(reason).about.title if known else gettext("no reason was written down")

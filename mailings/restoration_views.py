@@ -19,7 +19,7 @@ from users.rights import Role
 from users.signed_in import SignedIn
 
 from . import restoration_decision as decision
-from .lifecycle import WrongState
+from .errors import WrongState
 from .models import Restoration
 from .restoration import open_restoration
 from .restoration_decision import WORDS, Line

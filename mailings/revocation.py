@@ -17,7 +17,6 @@ from users.models import User, audit
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports
 from .models import Mailing, Policy
 
 
@@ -54,7 +53,7 @@ def revoke_all(by: User) -> None:
 
 @needs(Right.SEND_MAILINGS)
 def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.with_statistics(), pk=pk)
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if not row.links_sign_in:
         raise Http404
     back = reverse("mailing", args=[pk])

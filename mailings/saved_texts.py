@@ -15,9 +15,9 @@ from users.models import audit
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import reports, text
+from . import text
 from .forms import place_of
-from .models import SavedText
+from .models import Mailing, SavedText
 from .values import parsed, variables
 
 
@@ -120,7 +120,7 @@ def _stored(request: SignedIn, form: SavedTextForm) -> bool:
 
 
 def _of_mailing(number: str) -> dict[str, str]:
-    row = reports.mailings().filter(pk=int(number)).first() if _is_number(number) else None
+    row = Mailing.objects.listed().filter(pk=int(number)).first() if _is_number(number) else None
     return {"name": row.name, "text": row.text} if row else {}
 
 

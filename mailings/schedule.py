@@ -15,15 +15,12 @@ from django.utils import timezone
 
 from integrations import router
 from integrations.provider import Provider
-from integrations.standing import title_of
 from users.counting import TakesLong, over_everybody
 from users.phone_zones import LONGEST, SHORTEST, tells, zone_of
 from users.rules import BadRule
 
-from . import audience, departures, funnel, recall
-from .departures import Waiting
-from .funnel import Funnel
-from .models import Dispatch, Mailing, Policy
+from . import audience, departures
+from .models import Mailing, Policy
 from .preview import Preview
 from .timing import QuietHours, forms_at, zone_named, zone_words
 
@@ -67,8 +64,8 @@ class Schedule:
         seconds = timedelta(seconds=self.countdown)
         self.forms_at = forms_at(self.now, seconds, mailing.starts_at, early)
         self.early_hours = self.policy.early_hours
-        provider = _provider()
-        self.keeps = _keeps(mailing, provider, self.now)
+        provider = provider_now()
+        self.keeps = keeps(mailing, provider, self.now)
         self.validity = provider.validity if provider else None
         self.quiet = self._quiet(choice, will_receive)
         # Whoever shares a phone with people in other zones may still get it: about.
@@ -194,83 +191,7 @@ def _counted(choice: audience.Choice) -> Counter[str]:
     return people
 
 
-# --- after the launch -------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Until when it can be stopped, and what waits where. (Templates would call the class itself.)"""
-
-    zone: str
-    until: datetime | None  # everything can be taken back until then
-    left: timedelta | None
-    starts_at: datetime | None  # while it is to come
-    holds: bool  # its messages wait here until that time
-    here: Waiting
-    there: Waiting
-    service: str
-    recall: recall.Standing
-    can_recall: bool
-    wave: bool  # the rest waits for what becomes of the first
-    funnel: Funnel | None  # while there are no messages
-
-    @property
-    def seconds_left(self) -> int | None:
-        return int(self.left.total_seconds()) + 1 if self.left and self.left <= SOON else None
-
-    @property
-    def minutes_left(self) -> int | None:
-        if self.left is None or self.left <= SOON or self.left > timedelta(hours=12):
-            return None
-        return int(self.left.total_seconds()) // 60
-
-    @property
-    def soon(self) -> bool:
-        """So near that the page counts seconds."""
-        return self.left is not None and self.left <= SOON + timedelta(seconds=30)
-
-
-NOTHING = Waiting(0, None, None)
-
-
-def clock_of(mailing: Mailing) -> Clock:
-    now = timezone.now()
-    scheduled = mailing.state == State.SCHEDULED
-    until = mailing.leaves_at if scheduled else None
-    to_come = mailing.starts_at if mailing.starts_at and mailing.starts_at > now else None
-    # A service keeps only what has a time set.
-    kept = mailing.starts_at is not None and mailing.state != State.SCHEDULED
-    there = _bounded(departures.kept_there(mailing), mailing) if kept else NOTHING
-    here = departures.held_here(mailing) if mailing.state in Mailing.RUNNING else NOTHING
-    account = router.current()
-    return Clock(
-        zone=zone_words(until or to_come or now, timezone.get_current_timezone()),
-        until=until,
-        left=max(until - now, timedelta(0)) if until else None,
-        starts_at=to_come,
-        holds=to_come is not None and not _keeps(mailing, _provider(), now),
-        here=here,
-        there=there,
-        service=title_of(account) if account else "",
-        recall=recall.standing(mailing) if kept else recall.Standing(),
-        can_recall=bool(there.messages) and recall.can_recall(mailing),
-        wave=_waits_for_wave(mailing),
-        funnel=funnel.recent(mailing) if scheduled else None,
-    )
-
-
-def _waits_for_wave(mailing: Mailing) -> bool:
-    if not mailing.first_wave or mailing.wave_passed_at or mailing.state not in Mailing.RUNNING:
-        return False
-    return mailing.dispatches.filter(state=Dispatch.State.WAITING, wave__gt=0).exists()
-
-
-def _bounded(kept: Waiting, mailing: Mailing) -> Waiting:
-    """Of a lot some may have been refused, or given back."""
-    counters = mailing.counters
-    messages = min(kept.messages, counters.accepted + counters.unknown)
-    return Waiting(messages, kept.first, kept.last)
-
-
-def _keeps(mailing: Mailing, provider: Provider | None, now: datetime) -> bool:
+def keeps(mailing: Mailing, provider: Provider | None, now: datetime) -> bool:
     """Will the service keep it until the time set?"""
     if mailing.starts_at is None or provider is None:
         return False
@@ -278,6 +199,6 @@ def _keeps(mailing: Mailing, provider: Provider | None, now: datetime) -> bool:
     return early and provider.can_schedule(max(mailing.starts_at, now))
 
 
-def _provider() -> Provider | None:
+def provider_now() -> Provider | None:
     account = router.current()
     return router.provider_of(account) if account else None

@@ -18,7 +18,8 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import limits_of_tests, notifications, reports
+from . import limits_of_tests, notifications
+from .models import Mailing
 
 FOUND = 5  # people offered; more letters narrow them down
 TO_NUMBER, TO_THEM = "number", "them"
@@ -107,7 +108,7 @@ class TestForm(forms.Form):
 @needs(Right.SEND_MAILINGS)
 def test(request: SignedIn, pk: int) -> HttpResponse:
     """Asks first. With `find` it only looks for people, and keeps what was typed."""
-    row = get_object_or_404(reports.mailings(), pk=pk)
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     finds = "find" in request.POST
     if finds:
         form = TestForm(None, request.user, request.POST)

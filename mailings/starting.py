@@ -12,9 +12,9 @@ from smsmail.clock import nudge
 from smsmail.moments import SKEW, beyond
 from smsmail.set_aside import Thing, Work, one_by_one
 
-from . import audience, epoch, funnel
+from . import audience, epoch, funnel, lateness
 from .halting import halt
-from .models import Dispatch, Mailing, Policy
+from .models import Mailing, Policy
 from .timing import forms_at
 
 State = Mailing.State
@@ -84,7 +84,11 @@ def go_on(stopped: Mailing) -> None:
     """
     now = timezone.now()
     changed = []
-    if stopped.leaves_at and stopped.leaves_at < now and missed(stopped, stopped.leaves_at, now):
+    if (
+        stopped.leaves_at
+        and stopped.leaves_at < now
+        and lateness.missed(stopped, stopped.leaves_at, now)
+    ):
         stopped.leaves_at = now
         changed.append("leaves_at")
     if stopped.trouble == Reason.WAVE_ERRORS:
@@ -94,30 +98,10 @@ def go_on(stopped: Mailing) -> None:
         stopped.save(update_fields=changed)
 
 
-def missed(mailing: Mailing, planned: datetime, now: datetime) -> bool:
-    """Is a time set longer ago than mailings may be late? planned: when this of it was to leave, at
-    the soonest."""
-    if mailing.starts_at is None:
-        return False
-    planned = max(planned, mailing.starts_at, mailing.leaves_at or planned)
-    late = now - planned
-    if late <= timedelta(0):
-        return False
-    return late > timedelta(minutes=Policy.current().grace_minutes)
-
-
-def hold_missed(mailing_id: int) -> bool:
-    """Pause it, if nothing of it has been handed over; what has begun is brought to its end."""
-    if Dispatch.objects.filter(mailing=mailing_id, claimed_at__isnull=False).exists():
-        return False
-    running = Mailing.objects.filter(state__in=Mailing.RUNNING)
-    return halt(running, mailing_id, Reason.MISSED_TIME)
-
-
 def _start(mailing: Mailing, policy: Policy, now: datetime) -> None:
     """One conditional update: whoever takes it back a moment earlier or later wins or loses whole."""
     due = Mailing.objects.filter(id=mailing.id, state=State.SCHEDULED, leaves_at__lte=now)
-    if missed(mailing, mailing.leaves_at or now, now):
+    if lateness.missed(mailing, mailing.leaves_at or now, now):
         halt(due, mailing.id, Reason.MISSED_TIME)
     elif mailing.when == Mailing.When.ON_ENTRY:
         due.update(state=State.WATCHING)

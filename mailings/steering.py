@@ -20,17 +20,25 @@ from users.models import User
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import drafts, gates, lifecycle, link_doctor, reports, second_person, unresolved
+from . import (
+    drafts,
+    epoch,
+    errors,
+    gates,
+    lifecycle,
+    link_doctor,
+    second_person,
+    unresolved,
+)
 from .models import Mailing
 from .preview import preview_of, service
 from .repeats import sent_lately
-from .restoration_decision import notice
 from .schedule import schedule_of
 
 
 @needs(Right.SEND_MAILINGS)
 def launch(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings(), pk=pk)
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     if request.method != "POST":
         return _ask_launch(request, row)
     confirms = second_person.which(row, request.POST.get("confirms", ""))
@@ -41,12 +49,12 @@ def launch(request: SignedIn, pk: int) -> HttpResponse:
         return redirect("mailing", pk=pk)
     try:
         lifecycle.launch(row, request.user, confirms=confirms, seen=request.POST.get("seen"))
-    except lifecycle.CannotLaunch as refusal:
+    except errors.CannotLaunch as refusal:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
     if row.state == Mailing.State.AWAITING:
         words = _("Asked for. It goes as soon as somebody else has confirmed it.")
-    elif notice().held:
+    elif epoch.is_held():
         words = _("Launched. It is held: the owner must decide about the restored copy first.")
     else:
         words = _("Launched. You can close this page: it goes on by itself.")
@@ -83,7 +91,7 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
 @require_POST
 def send_back(request: SignedIn, pk: int) -> HttpResponse:
     """A launch that waits for a second person becomes a draft again."""
-    row = get_object_or_404(reports.mailings(), pk=pk)
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         second_person.send_back(row, request.user)
     except second_person.NotAwaiting as refusal:
@@ -96,10 +104,10 @@ def send_back(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Right.SEND_MAILINGS)
 @require_POST
 def pause(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings(), pk=pk)
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         lifecycle.pause(row, request.user)
-    except lifecycle.WrongState as refusal:
+    except errors.WrongState as refusal:
         messages.error(request, str(refusal))
     else:
         if leaving := gates.leaving(row):
@@ -120,12 +128,14 @@ def resume(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def cancel(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk)
+    row = get_object_or_404(
+        Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
+    )
     if request.method != "POST":
         return _ask(request, row, "cancel", split=lifecycle.split(row))
     try:
         split = lifecycle.cancel(row, request.user)
-    except lifecycle.WrongState as refusal:
+    except errors.WrongState as refusal:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
     messages.success(request, _said(split))
@@ -134,7 +144,7 @@ def cancel(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def let_be(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.with_statistics(), pk=pk)
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
     done = unresolved.let_be(row, request.user)
@@ -149,12 +159,12 @@ def let_be(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def send_again(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.with_statistics(), pk=pk)
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "send_again", questions=unresolved.open_questions(row))
     try:
         done = unresolved.send_again(row, request.user)
-    except lifecycle.WrongState as refusal:
+    except errors.WrongState as refusal:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
     words = ngettext(
@@ -168,12 +178,12 @@ def send_again(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.EDIT_MAILINGS)
 def delete(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings(), pk=pk)
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "delete")
     try:
         lifecycle.delete_draft(row, request.user)
-    except lifecycle.WrongState as refusal:
+    except errors.WrongState as refusal:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
     messages.success(request, _("The draft “%(name)s” is deleted.") % {"name": row.name})
@@ -215,9 +225,9 @@ def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResp
 
 
 def _change(request: SignedIn, pk: int, change: Callable[[Mailing, User], None]) -> HttpResponse:
-    row = get_object_or_404(reports.mailings(), pk=pk)
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         change(row, request.user)
-    except lifecycle.WrongState as refusal:
+    except errors.WrongState as refusal:
         messages.error(request, str(refusal))
     return redirect("mailing", pk=pk)

@@ -1,5 +1,5 @@
-"""The ways back, as pages: to a draft while nothing is prepared, and asking a service for what it keeps
-until a time set. What they do is lifecycle.take_back and recall.recall.
+"""Pages that stop a mailing: back to a draft, asking a service for what it keeps until a time set, and
+the end of watching. What they do stands in lifecycle.py and recall.py.
 """
 
 from django.contrib import messages
@@ -14,17 +14,17 @@ from django.views.decorators.http import require_POST
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import lifecycle, recall, reports
+from . import errors, lifecycle, recall
 from .models import Mailing
 
 
 @needs(Right.SEND_MAILINGS)
 @require_POST
 def take_back(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings(), pk=pk)
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         lifecycle.take_back(row, request.user)
-    except lifecycle.WrongState as refusal:
+    except errors.WrongState as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, _("Taken back: nothing had gone. It is a draft again."))
@@ -33,7 +33,9 @@ def take_back(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEND_MAILINGS)
 def recall_page(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.mailings().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk)
+    row = get_object_or_404(
+        Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
+    )
     if request.method != "POST":
         back = reverse("mailing", args=[pk])
         if not recall.can_recall(row):
@@ -46,7 +48,7 @@ def recall_page(request: SignedIn, pk: int) -> HttpResponse:
         return render(request, "mailings/ask_recall.html", context)
     try:
         asked = recall.recall(row, request.user)
-    except lifecycle.WrongState as refusal:
+    except errors.WrongState as refusal:
         messages.error(request, str(refusal))
         return redirect("mailing", pk=pk)
     words = ngettext(
@@ -55,4 +57,20 @@ def recall_page(request: SignedIn, pk: int) -> HttpResponse:
         asked,
     )
     messages.success(request, words % {"n": localize(asked)})
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def stop_watching(request: SignedIn, pk: int) -> HttpResponse:
+    """Asks first: it cannot be taken up again."""
+    row = get_object_or_404(Mailing.objects.listed().exclude(state=Mailing.State.DRAFT), pk=pk)
+    if request.method != "POST":
+        context = {"mailing": row, "back": reverse("mailing", args=[pk])}
+        return render(request, "mailings/ask_stop_watching.html", context)
+    try:
+        lifecycle.stop_watching(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("It watches no more: nobody new is taken in."))
     return redirect("mailing", pk=pk)

@@ -17,8 +17,8 @@ from smsmail.clock import nudge
 from users.models import User, audit
 
 from . import ledger, recording
+from .errors import WrongState
 from .ledger import Move
-from .lifecycle import WrongState
 from .models import Dispatch, Mailing, Message
 
 CHUNK = 5000  # messages in one transaction

@@ -15,7 +15,6 @@ from django.utils import timezone
 from integrations.reasons import About, Reason
 
 from .models import Dispatch, Mailing
-from .reports import mailings
 
 State = Mailing.State
 OPEN = [*Mailing.STOPPABLE, State.SETTLING, State.CANCELLED]
@@ -61,7 +60,7 @@ class Upcoming:
 
 
 def upcoming() -> Upcoming:
-    rows = mailings().order_by("id")
+    rows = Mailing.objects.listed().order_by("id")
     return Upcoming(
         days=_by_day([*_to_begin(rows), *_lots()]),
         watching=list(_with_people(rows.filter(state=State.WATCHING))[:LIMIT]),

@@ -20,7 +20,6 @@ from . import (
     steering,
     taking_back,
     views,
-    watching_views,
 )
 
 urlpatterns = [
@@ -54,11 +53,11 @@ urlpatterns = [
     path("mailings/<int:pk>/resume/", steering.resume, name="mailing-resume"),
     path(
         "mailings/<int:pk>/stop-watching/",
-        watching_views.stop_watching,
+        taking_back.stop_watching,
         name="mailing-stop-watching",
     ),
-    path("mailings/<int:pk>/foresight/", watching_views.foresight, name="mailing-foresight"),
-    path("mailings/<int:pk>/would-get/", watching_views.would_get, name="mailing-would-get"),
+    path("mailings/<int:pk>/foresight/", audience_views.foresight, name="mailing-foresight"),
+    path("mailings/<int:pk>/would-get/", audience_views.would_get, name="mailing-would-get"),
     path("mailings/<int:pk>/cancel/", steering.cancel, name="mailing-cancel"),
     path("mailings/<int:pk>/let-be/", steering.let_be, name="mailing-let-be"),
     path("mailings/<int:pk>/send-again/", steering.send_again, name="mailing-send-again"),

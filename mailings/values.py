@@ -2,7 +2,6 @@
 The words themselves are text.py's.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterable
 from functools import cache, reduce
@@ -24,7 +23,6 @@ from users.models import OwnField
 
 from . import links, marks, text
 from .links import Wrapping
-from .models import Mailing, SavedText
 
 # What a variable is made of, where it is not an own field.
 COLUMNS = {
@@ -135,37 +133,6 @@ def columns_of(name: str) -> list[Any]:
     return [Coalesce(KeyTextTransform(name, "fields"), Value(""), output_field=TextField())]
 
 
-def drafts_with(name: str) -> list[str]:
-    """Names of mailings not yet written out that have this variable in their text, or ask about it
-    in the rule they were launched with; of notifications, and of saved texts.
-    """
-    asked = json.dumps(f"own:{name}")
-    over = Q(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])
-    open_ones = Mailing.objects.filter(
-        Q(text__contains=name) | Q(rule__isnull=False),
-        Q(kind=Mailing.Kind.MAILING) & ~over | Q(kind=Mailing.Kind.NOTIFICATION),
-        prepared_at__isnull=True,
-    )
-    saved = SavedText.objects.filter(text__contains=name)
-    return [
-        *(
-            each.name
-            for each in open_ones.order_by("id")
-            if _names(each.text, name) or (each.rule and asked in json.dumps(each.rule))
-        ),
-        *(
-            _("saved text “%(name)s”") % {"name": each.name}
-            for each in saved
-            if _names(each.text, name)
-        ),
-    ]
-
-
-def _names(written: str, name: str) -> bool:
-    return name in _NAMED.findall(written)
-
-
-_NAMED = re.compile(r"\{\s*(\w+)\s*(?=[|}])")
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 
 

@@ -2,24 +2,24 @@
 Writing a draft is in composing.py, launching and stopping in steering.py.
 """
 
-from typing import Any
-
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django_htmx.http import HttpResponseStopPolling
 
 from integrations import router
 from integrations.reasons import Reason
+from smsmail import paging
 from users.counting import patience
 from users.rights import Right, needs
 from users.signed_in import SignedIn
 
-from . import arrivals, click_reports, departures, reports, restoration_decision, second_person
-from .fates import fates
+from . import click_reports, departures, reports, second_person
+from .history import history
 from .models import Mailing, Message
 from .preview import preview_of, service
+from .progress import progress, why
 from .repeats import sent_lately
-from .schedule import clock_of, schedule_of
+from .schedule import schedule_of
 
 State = Mailing.State
 # Filters of the list: what the address says -> states.
@@ -35,7 +35,7 @@ def dashboard(request: SignedIn) -> HttpResponse:
     """What happens now and what went wrong; people without the right have their own page."""
     if not request.user.may(Right.SEE_MAILINGS):
         return redirect("me")
-    rows = reports.mailings()
+    rows = Mailing.objects.listed()
     above = SHELVES["running"] | SHELVES["awaiting"]
     context = {
         **service(),
@@ -50,12 +50,12 @@ def dashboard(request: SignedIn) -> HttpResponse:
 @needs(Right.SEE_MAILINGS)
 def mailings(request: SignedIn) -> HttpResponse:
     shelf, q = request.GET.get("state", ""), request.GET.get("q", "").replace("\0", "").strip()
-    rows = reports.mailings(named=q)
+    rows = Mailing.objects.listed().named(q)
     unknown = shelf not in {"", *SHELVES}
     if shelf:
         rows = rows.filter(state__in=SHELVES.get(shelf, ()))
     context = {
-        "page": reports.page_of(rows, request.GET.get("before", "")),
+        "page": paging.page_of(rows, request.GET.get("before", "")),
         "shelf": shelf,
         "unknown": unknown,
         "q": q,
@@ -69,8 +69,8 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
     """A draft before its launch, its second person included, or the story of what came of it."""
     if Mailing.objects.filter(pk=pk, kind=Mailing.Kind.NOTIFICATION).exists():
         return redirect("notification", pk=pk)  # the pages behind its figures lead back here
-    row = get_object_or_404(reports.mailings().select_related("launched_by"), pk=pk)
-    context = {"mailing": row, "history": reports.history(row)}
+    row = get_object_or_404(Mailing.objects.listed().select_related("launched_by"), pk=pk)
+    context = {"mailing": row, "history": history(row)}
     if row.state in Mailing.BEFORE_LAUNCH:
         preview = preview_of(row.text, row, request.user, patience=patience(request))
         context |= {
@@ -105,14 +105,14 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEE_MAILINGS)
 def recipients(request: SignedIn, pk: int) -> HttpResponse:
-    row = get_object_or_404(reports.with_statistics(), pk=pk)
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     chosen = reports.Selection.read(request.GET.dict())
     context = {
         "mailing": row,
         "figures": reports.figures(row.counters, kept=departures.kept_there(row).messages),
         "chosen": chosen,
         "reason": Reason(chosen.reason).about if chosen.reason else None,
-        "page": reports.page_of(chosen.of(row), request.GET.get("before", "")),
+        "page": paging.page_of(chosen.of(row), request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
         "links": row.links.order_by("position"),
     }
@@ -124,8 +124,8 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Right.SEE_MAILINGS)
 def reasons(request: SignedIn, pk: int) -> HttpResponse:
     """Why messages did not arrive and people were left out, with what to do about it."""
-    row = get_object_or_404(reports.with_statistics(), pk=pk)
-    context = {"mailing": row, **_why(row)}
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
+    context = {"mailing": row, **why(row)}
     return render(request, "mailings/reasons.html", context)
 
 
@@ -141,32 +141,3 @@ def message(request: SignedIn, pk: int) -> HttpResponse:
         "is_test": row.mailing.kind == Mailing.Kind.TEST,
     }
     return render(request, "mailings/message.html", context)
-
-
-def progress(row: Mailing) -> dict[str, Any]:
-    """What the moving part of the page shows."""
-    counters, clock = row.counters, clock_of(row)
-    told = fates(row) if counters.unknown else []
-    return {
-        "counters": counters,
-        "questions": sum(fate.count for fate in told if fate.decide),
-        "asking": sum(fate.count for fate in told if not fate.decide),
-        "fates": told,
-        "figures": reports.figures(counters, kept=clock.there.messages),
-        "share": reports.percent(counters.gone, counters.to_send),
-        "over": reports.is_over(row),
-        "trouble": row.trouble_about,
-        "held": restoration_decision.notice().held,
-        "watching": arrivals.watching(row) if row.watches else None,
-        "clock": clock,
-        **_why(row),
-        **service(),
-    }
-
-
-def _why(row: Mailing) -> dict[str, Any]:
-    counters = row.counters
-    return {
-        "errors": reports.reasons(row, reports.ERROR) if counters.failed else [],
-        "skipped": reports.reasons(row, reports.SKIPPED) if counters.skipped else [],
-    }

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from smsmail.keyset import before
+from smsmail.paging import before
 
 from .models import Group, Membership, User
 from .rights import Role

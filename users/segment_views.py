@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from smsmail import keyset
+from smsmail import paging
 
 from . import rule_editor, rules, segments
 from .counting import AT_ONCE, WAITED_FOR, TakesLong, over_everybody, patience
@@ -49,7 +49,7 @@ def segment(request: SignedIn, pk: int) -> HttpResponse:
     """The rule as a sentence, and who is under it now."""
     shown = get_object_or_404(Segment, pk=pk)
     before = request.GET.get("before", "")
-    below = keyset.before(before)
+    below = paging.before(before)
     rows: list[User] = []
     words, trouble = _told(shown)
     in_time = True

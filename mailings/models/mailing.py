@@ -1,7 +1,9 @@
 """Mailings and their hand-overs. What is sent to one person is in message.py."""
 
 import secrets
-from typing import ClassVar
+from functools import reduce
+from operator import or_
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -15,6 +17,44 @@ from integrations.models import Account
 from integrations.reasons import About, Reason
 from mailings.links import Wrapping
 from users.models import Group, Segment
+
+
+class MailingQuerySet(models.QuerySet["Mailing"]):
+    """Kinds and stages by name."""
+
+    def campaigns(self) -> Self:
+        """Mailings in the narrow sense: one text to many people."""
+        return self.filter(kind=Mailing.Kind.MAILING)
+
+    def notifications(self) -> Self:
+        return self.filter(kind=Mailing.Kind.NOTIFICATION)
+
+    def without_tests(self) -> Self:
+        """Campaigns and notifications."""
+        return self.exclude(kind=Mailing.Kind.TEST)
+
+    def launched(self) -> Self:
+        """They have counters, and their messages are written or being written."""
+        return self.exclude(state__in=Mailing.BEFORE_LAUNCH)
+
+    def running(self) -> Self:
+        """Something of them may leave now."""
+        return self.filter(state__in=Mailing.RUNNING)
+
+    def listed(self) -> Self:
+        """Campaigns, with what a line of a list shows of each."""
+        return self.campaigns().select_related("counters", "asked_by")
+
+    def with_statistics(self) -> Self:
+        """Launched campaigns, and notifications: they share the pages behind figures."""
+        return self.without_tests().launched().select_related("counters")
+
+    def named(self, typed: str) -> Self:
+        """Whose name contains it. SQLite folds the case of ASCII only; these are the cases in which names
+        are written.
+        """
+        cases = {typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()}
+        return self.filter(reduce(or_, (Q(name__icontains=each) for each in cases)))
 
 
 class Mailing(models.Model):
@@ -134,6 +174,8 @@ class Mailing(models.Model):
     # Why the system itself has paused it (a Reason), and the service's own code; '' otherwise.
     trouble = models.CharField(max_length=32, blank=True)
     trouble_raw = models.CharField(max_length=64, blank=True)
+
+    objects = MailingQuerySet.as_manager()
 
     class Meta:
         indexes: ClassVar = [

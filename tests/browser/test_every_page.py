@@ -15,6 +15,7 @@ from integrations import router
 from integrations.reasons import Reason
 from mailings import (
     demo_school,
+    editing,
     epoch,
     events,
     notifications,
@@ -271,9 +272,9 @@ def test_for_a_manager_with_notifications(
     code = events.named(events.PHONE_CODE)
     own = Mailing(event="paid", name="Paid", text="Order {number} is paid", event_values=["number"])
     assert code
-    events.add(own, owner)
+    editing.add(own, owner)
     unused = addresses(["notification-delete", "notification-try"], notification=own.pk)
-    events.switch(own, owner, on=True)
+    editing.switch(own, owner, on=True)
     student = User.objects.filter(role="student").exclude(phone="")[0]
     for name in ("delivered", "undelivered", "forbidden"):
         if name == "forbidden":

@@ -24,7 +24,7 @@ from integrations.provider import Outcome, Sms
 from mailings import (
     claiming,
     dispatch,
-    events,
+    editing,
     gates,
     lifecycle,
     notifications,
@@ -268,7 +268,7 @@ def test_a_notification_that_is_switched_off_sends_nothing_more(
     Counters.objects.create(mailing=mailing)
     notifications.raise_event("paid", ivan, key="1")
     monkeypatch.setattr(dispatch, "Gatekeeper", LateLook)
-    LateLook.meanwhile = lambda: events.switch(mailing, olga, on=False)
+    LateLook.meanwhile = lambda: editing.switch(mailing, olga, on=False)
     dispatch.notify_due()
     assert smsc_emulator.accepted == []
     assert ground.statuses(mailing) == {"cancelled": 1}

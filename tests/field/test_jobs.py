@@ -13,7 +13,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from mailings import dispatch, lifecycle, prepare, recall, starting, watch
+from mailings import dispatch, errors, lifecycle, prepare, recall, starting, watch
 from mailings.models import Counters, Dispatch, Mailing, Message
 from smsmail import set_aside
 from smsmail.clock import JOBS, Job
@@ -302,7 +302,7 @@ def test_with_the_services_data_deleted_nobody_is_promised_to_be_asked(
     assert "it may give them back" not in page
     asked = as_(school).get(f"/mailings/{mailing.pk}/recall/", follow=True).content.decode()
     assert "its access data has been deleted" in asked
-    with pytest.raises(lifecycle.WrongState):
+    with pytest.raises(errors.WrongState):
         recall.recall(mailing, school)
     assert _again(mailing).state != State.CANCELLED
 

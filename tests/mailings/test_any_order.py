@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus, Verdict
 from integrations.providers.simulator import Simulator
-from mailings import claiming, dispatch, enquiry, lifecycle, prepare, receipts, recording
+from mailings import claiming, dispatch, enquiry, errors, lifecycle, prepare, receipts, recording
 from mailings.models import Counters, Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -153,7 +153,7 @@ class World:
 
     def _change(self, change: Any) -> None:
         self.mailing.refresh_from_db()
-        with contextlib.suppress(lifecycle.WrongState):
+        with contextlib.suppress(errors.WrongState):
             change(self.mailing, self.by)
 
     def check(self) -> None:

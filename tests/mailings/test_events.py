@@ -17,6 +17,7 @@ from integrations.provider import Outcome
 from integrations.reasons import Reason
 from mailings import (
     claiming,
+    editing,
     enquiry,
     events,
     lifecycle,
@@ -26,8 +27,9 @@ from mailings import (
     sealed,
     text,
     values,
+    variable_uses,
 )
-from mailings.lifecycle import WrongState
+from mailings.errors import WrongState
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy
 from mailings.notifications import Became, raise_event
 from tests import people
@@ -60,8 +62,8 @@ def paid(account: Account, maria: User) -> Mailing:
 def event(name: str, by: User, *, on: bool = True, **fields: Any) -> Mailing:
     fields = {"name": "Paid", "text": "{first_name}, order {number} is paid"} | fields
     made = Mailing(event=name, **{"event_values": ["number"]} | fields)
-    events.add(made, by)
-    events.switch(made, by, on=on)
+    editing.add(made, by)
+    editing.switch(made, by, on=on)
     return made
 
 
@@ -198,7 +200,7 @@ def test_who_is_forbidden_after_it_was_written_gets_none(paid: Mailing, ivan: Us
 def test_one_that_is_off_or_does_not_exist_leaves_nothing(
     paid: Mailing, ivan: User, maria: User
 ) -> None:
-    events.switch(paid, maria, on=False)
+    editing.switch(paid, maria, on=False)
     assert raise_event("paid", ivan, key="1").became == Became.OFF
     assert raise_event("no_such", ivan, key="1").became == Became.NO_EVENT
     assert not Message.objects.exists()
@@ -209,7 +211,7 @@ def test_a_text_names_a_field_deleted_since_and_still_goes(
 ) -> None:
     field = OwnField.objects.create(slug="course", label="Course")
     made = event("paid", maria, text="Paid: {course}{number}")
-    assert values.drafts_with("course") == [made.name]
+    assert variable_uses.drafts_with("course") == [made.name]
     field.delete()
     raised = raise_event("paid", ivan, key="1", values={"number": "5"})
     assert raised.message is not None
@@ -231,13 +233,13 @@ def test_switching_off_stops_what_has_not_gone(paid: Mailing, ivan: User, maria:
     raise_event("paid", ivan, key="1")
     lot = ground.claimed()
     raise_event("paid", ivan, key="2")
-    events.switch(paid, maria, on=False)
+    editing.switch(paid, maria, on=False)
     assert claiming.claim() is None
     ground.settle()
     recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
     assert ground.statuses(paid) == {"accepted": 1, "cancelled": 1}
     ground.assert_counters_equal_rows(paid)
-    events.switch(paid, maria, on=True)
+    editing.switch(paid, maria, on=True)
     assert claiming.claim() is None, "hours later nobody wants the code of this morning"
 
 
@@ -255,7 +257,7 @@ def test_it_is_never_done(paid: Mailing, ivan: User) -> None:
 def test_each_switch_is_written_down_once(paid: Mailing, maria: User) -> None:
     AuditEvent.objects.all().delete()
     for on in (True, False, False, True):
-        events.switch(paid, maria, on=on)
+        editing.switch(paid, maria, on=on)
     book = AuditEvent.objects.order_by("id").values_list("what", "target")
     target = f"mailing {paid.pk}"
     assert list(book) == [("switched_off", target), ("switched_on", target)]
@@ -294,7 +296,7 @@ def test_a_person_written_down_is_welcomed_once_if_it_is_on(
     assert not Message.objects.exists()
     welcome = events.named(events.WELCOME)
     assert welcome is not None
-    events.switch(welcome, maria, on=True)
+    editing.switch(welcome, maria, on=True)
     arrivals.arrived(ivan)
     arrivals.arrived(ivan)
     message = Message.objects.get()
@@ -329,18 +331,18 @@ def test_only_an_own_one_that_is_off_and_unused_is_deleted(
     paid: Mailing, ivan: User, maria: User
 ) -> None:
     with pytest.raises(WrongState, match="Switch it off first"):
-        events.delete(paid, maria)
-    events.switch(paid, maria, on=False)
+        editing.delete(paid, maria)
+    editing.switch(paid, maria, on=False)
     built_in = events.named(events.WELCOME)
     assert built_in is not None
     with pytest.raises(WrongState, match="belongs to the system"):
-        events.delete(built_in, maria)
+        editing.delete(built_in, maria)
     used = event("used", maria)
     raise_event("used", ivan, key="1")
-    events.switch(used, maria, on=False)
+    editing.switch(used, maria, on=False)
     with pytest.raises(WrongState, match="has sent messages"):
-        events.delete(used, maria)
-    events.delete(paid, maria)
+        editing.delete(used, maria)
+    editing.delete(paid, maria)
     assert not Mailing.objects.filter(event="paid").exists()
 
 
@@ -423,9 +425,9 @@ def test_no_code_is_offered_where_none_can_be_sent(account: Account, maria: User
     assert notifications.can_send_codes()
     code = events.named(events.PHONE_CODE)
     assert code is not None
-    events.switch(code, maria, on=False)
+    editing.switch(code, maria, on=False)
     assert not notifications.can_send_codes()
-    events.switch(code, maria, on=True)
+    editing.switch(code, maria, on=True)
     router.disconnect(account, None)
     assert not notifications.can_send_codes()
 
@@ -434,7 +436,7 @@ def test_no_code_is_offered_where_none_can_be_sent(account: Account, maria: User
 def test_a_try_goes_to_the_person_and_counts_nowhere(
     paid: Mailing, ivan: User, maria: User
 ) -> None:
-    events.switch(paid, maria, on=False)
+    editing.switch(paid, maria, on=False)
     message = notifications.try_event(paid, ivan, maria, {"number": "15"})
     assert (message.text, message.mailing.kind) == ("Ivan, order 15 is paid", Mailing.Kind.TEST)
     assert not Message.objects.filter(mailing=paid).exists()
@@ -479,6 +481,6 @@ def test_another_program_is_told_what_it_did_wrong(
 
 def test_a_mailing_that_is_cancelled_stays_apart(paid: Mailing, maria: User, ivan: User) -> None:
     """Both are "cancelled" in the database; only one of them can be resumed."""
-    events.switch(paid, maria, on=False)
+    editing.switch(paid, maria, on=False)
     with pytest.raises(WrongState):
         lifecycle.resume(paid, maria)

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone, translation
 
-from mailings import drafts, lifecycle, prepare
+from mailings import drafts, errors, lifecycle, prepare
 from mailings.models import Mailing
 from tests import people
 from tests.mailings import ground
@@ -114,7 +114,7 @@ def test_a_launch_while_it_is_being_deleted_does_not_go_to_the_rest(
         try:
             with translation.override("en"):
                 lifecycle.launch(mailing, maria, seen=seen)
-        except lifecycle.CannotLaunch as why:
+        except errors.CannotLaunch as why:
             said.append(str(why))
         finally:
             connection.close()

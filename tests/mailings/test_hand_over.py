@@ -16,7 +16,7 @@ from integrations.models import Account, SimulatedSms
 from integrations.provider import Outcome, Sms, Verdict
 from integrations.providers import simulator
 from integrations.providers.simulator import Simulator
-from mailings import claiming, dispatch, enquiry, ledger, lifecycle, receipts, recording
+from mailings import claiming, dispatch, enquiry, errors, ledger, lifecycle, receipts, recording
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -162,7 +162,7 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
         for _ in range(20):
             try:
                 pause()
-            except lifecycle.WrongState:
+            except errors.WrongState:
                 return  # it settled meanwhile
 
     in_threads(

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.provider import Outcome
-from mailings import claiming, dispatch, events, prepare, recording
+from mailings import claiming, dispatch, editing, events, prepare, recording
 from mailings.models import Dispatch, Mailing
 from mailings.notifications import raise_event
 from tests import people
@@ -43,7 +43,7 @@ def mailing(monkeypatch: pytest.MonkeyPatch, smsc_emulator: SmscEmulator) -> Mai
 def welcome(ivan: User) -> Mailing:
     found = events.named(events.WELCOME)
     assert found is not None
-    events.switch(found, ivan, on=True)
+    editing.switch(found, ivan, on=True)
     return found
 
 

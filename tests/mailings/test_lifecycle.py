@@ -14,7 +14,8 @@ from integrations.provider import Outcome, Verdict
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings import claiming, lifecycle, prepare, recording
-from mailings.lifecycle import CannotLaunch, Split, WrongState
+from mailings.errors import CannotLaunch, WrongState
+from mailings.lifecycle import Split
 from mailings.models import Counters, Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground

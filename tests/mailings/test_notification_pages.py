@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import dispatch, events, notifications, recording, recount
+from mailings import dispatch, editing, events, notifications, recording, recount
 from mailings.models import Counters, Link, Mailing, Message
 from mailings.notifications import raise_event
 from tests import people
@@ -41,8 +41,8 @@ def paid(maria: User) -> Mailing:
     made = Mailing(
         event="paid", name="Paid", text="Order {number} is paid", event_values=["number"]
     )
-    events.add(made, maria)
-    events.switch(made, maria, on=True)
+    editing.add(made, maria)
+    editing.switch(made, maria, on=True)
     return made
 
 
@@ -81,7 +81,7 @@ def test_a_manager_adds_one_which_is_off(as_: As, maria: User, ivan: User) -> No
     assert Counters.objects.filter(mailing=made).exists()
     assert AuditEvent.objects.get(what="event_added").target == f"mailing {made.pk}"
     assert "manage.py raise_event order_paid" in page
-    events.switch(made, maria, on=True)
+    editing.switch(made, maria, on=True)
     raised = raise_event("order_paid", ivan, key="1", values={"number": "5", "date": "today"})
     assert raised.message is not None
     assert raised.message.text == "Order 5 of today is paid"
@@ -153,7 +153,7 @@ def test_what_is_changed_while_it_is_on_takes_the_right_to_send(as_: As, paid: M
     edit = f"/notifications/{paid.pk}/edit/"
     assert edit not in said(client, f"/notifications/{paid.pk}/")
     assert client.post(edit, fields()).status_code == 403
-    events.switch(paid, writer, on=False)
+    editing.switch(paid, writer, on=False)
     assert edit in said(client, f"/notifications/{paid.pk}/")
     assert client.post(edit, fields()).status_code == 302
     assert client.post(f"/notifications/{paid.pk}/switch/", {"on": "yes"}).status_code == 403
@@ -413,7 +413,7 @@ def test_an_unused_one_is_deleted_after_a_question(as_: As, maria: User, paid: M
     path = f"/notifications/{paid.pk}/delete/"
     assert path not in said(client, f"/notifications/{paid.pk}/")
     assert "Switch it off first" in said(client, path, sure="yes")
-    events.switch(paid, maria, on=False)
+    editing.switch(paid, maria, on=False)
     assert path in said(client, f"/notifications/{paid.pk}/")
     assert "Delete “Paid”?" in said(client, path)
     assert "is deleted" in said(client, path, sure="yes")
@@ -423,7 +423,7 @@ def test_an_unused_one_is_deleted_after_a_question(as_: As, maria: User, paid: M
 def test_a_student_added_by_hand_is_welcomed(as_: As, maria: User) -> None:
     welcome = events.named(events.WELCOME)
     assert welcome is not None
-    events.switch(welcome, maria, on=True)
+    editing.switch(welcome, maria, on=True)
     person = {"first_name": "Vera", "email": "vera@example.com", "phone": "+79980000044"}
     as_(maria).post("/people/new/", person)
     message = Message.objects.get()

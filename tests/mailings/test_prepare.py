@@ -10,7 +10,7 @@ from integrations.models import Account
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings import claiming, lifecycle, prepare, text
-from mailings.lifecycle import CannotLaunch
+from mailings.errors import CannotLaunch
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground

@@ -14,7 +14,7 @@ from integrations.providers.simulator import Simulator
 from integrations.providers.smsc import Smsc
 from integrations.reasons import Reason
 from mailings import dispatch, enquiry, lifecycle, recall
-from mailings.lifecycle import WrongState
+from mailings.errors import WrongState
 from mailings.models import Counters, Dispatch, Mailing
 from tests import people
 from tests.emulators.smsc import SmscEmulator

@@ -9,10 +9,11 @@ from django.http import Http404
 from django.utils import timezone, translation
 
 from integrations.reasons import Reason
-from mailings import ledger, lifecycle, reports
+from mailings import history, ledger, lifecycle, reports
 from mailings.halting import halt
 from mailings.ledger import Move
 from mailings.models import Counters, Mailing, Message
+from smsmail import paging
 from tests import people
 from tests.mailings import ground
 from users.models import User
@@ -84,11 +85,11 @@ def test_it_counts_reasons_of_a_part_the_commonest_first(maria: User) -> None:
 
 
 def test_a_page_goes_on_exactly_where_the_one_before_ended(db: None) -> None:
-    made = [ground.draft(name=str(number)).pk for number in range(reports.PAGE * 2 + 1)]
+    made = [ground.draft(name=str(number)).pk for number in range(paging.PAGE * 2 + 1)]
     seen: list[int] = []
     before = ""
     while True:
-        page = reports.page_of(reports.mailings(), before)
+        page = paging.page_of(Mailing.objects.listed(), before)
         seen += [row.pk for row in page.rows]
         if page.older is None:
             break
@@ -99,9 +100,9 @@ def test_a_page_goes_on_exactly_where_the_one_before_ended(db: None) -> None:
 @pytest.mark.parametrize("before", ["abc", "x", "-1", "9" * 30, "9" * 5000, "٣", "\0"])
 def test_there_is_no_page_before_nonsense(db: None, before: str) -> None:
     ground.draft()
-    assert len(reports.page_of(reports.mailings(), "").rows) == 1
+    assert len(paging.page_of(Mailing.objects.listed(), "").rows) == 1
     with pytest.raises(Http404):
-        reports.page_of(reports.mailings(), before)
+        paging.page_of(Mailing.objects.listed(), before)
 
 
 def test_a_month_is_the_sum_of_what_was_launched_in_it(maria: User) -> None:
@@ -129,7 +130,7 @@ def test_the_history_keeps_why_the_system_paused_it(maria: User) -> None:
     assert halt(Mailing.objects.all(), mailing.pk, Reason.WAVE_ERRORS)
     lifecycle.resume(mailing, maria)
     with translation.override("en"):
-        said = [(str(event.words), event.by) for event in reports.history(mailing)]
+        said = [(str(event.words), event.by) for event in history.history(mailing)]
         title = str(Reason.WAVE_ERRORS.about.title)
     assert said[:2] == [("Resumed", maria), (f"Paused automatically: {title}", None)]
 

@@ -14,7 +14,7 @@ from django.utils import timezone, translation
 
 from integrations.models import Account
 from mailings import audience, funnel, lifecycle, prepare, second_person
-from mailings.lifecycle import CannotLaunch
+from mailings.errors import CannotLaunch
 from mailings.models import Counters, Mailing, Message, Policy
 from mailings.second_person import NotAwaiting
 from tests import people

@@ -20,6 +20,7 @@ from mailings import (
     claiming,
     dispatch,
     enquiry,
+    errors,
     lifecycle,
     notifications,
     prepare,
@@ -80,7 +81,7 @@ def test_links_left_alone_get_no_rows_and_stay_in_the_text(school: User) -> None
 
 def test_a_link_that_cannot_be_short_stops_the_launch(school: User) -> None:
     draft = ground.draft(text="https://{city}.school.ru/", wrap_links=True)
-    with pytest.raises(lifecycle.CannotLaunch, match="name of the site"):
+    with pytest.raises(errors.CannotLaunch, match="name of the site"):
         lifecycle.launch(draft, school)
     assert not Link.objects.exists()
 

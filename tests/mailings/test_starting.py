@@ -15,7 +15,8 @@ from django.utils import timezone, translation
 from integrations.provider import Outcome
 from integrations.reasons import Reason
 from mailings import claiming, lifecycle, prepare, starting
-from mailings.lifecycle import CannotLaunch, Split, WrongState
+from mailings.errors import CannotLaunch, WrongState
+from mailings.lifecycle import Split
 from mailings.models import Counters, Dispatch, Mailing, Policy
 from tests import people
 from tests.mailings import ground

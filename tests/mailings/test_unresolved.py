@@ -16,7 +16,7 @@ from integrations.provider import Outcome, Report, ReportStatus
 from integrations.providers.seventech import SevenTech
 from integrations.reasons import Reason
 from mailings import claiming, enquiry, lifecycle, receipts, unresolved
-from mailings.lifecycle import WrongState
+from mailings.errors import WrongState
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import audience, claiming, lifecycle, prepare, recording, reports, watch
-from mailings.lifecycle import WrongState
+from mailings import audience, claiming, history, lifecycle, prepare, recording, watch
+from mailings.errors import WrongState
 from mailings.models import Arrival, Counters, Dispatch, Mailing, Message, Policy
 from smsmail.models import SetAside
 from tests import people
@@ -299,7 +299,7 @@ def test_a_changed_segment_counts_from_the_next_look_and_the_history_says_whose_
     event = AuditEvent.objects.get(target=f"mailing {mailing.pk}", what="rule_changed")
     change = AuditEvent.objects.get(what="segment_changed")
     assert (event.by, event.at) == (maria, change.at)
-    (line,) = reports.history(mailing)
+    (line,) = history.history(mailing)
     assert "Omsk" in str(line.words)
     a_minute_later(clock)
     assert AuditEvent.objects.filter(what="rule_changed").count() == 1

@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from integrations.models import SimulatedSms
-from mailings import claiming, dispatch, events, recording
+from mailings import claiming, dispatch, editing, events, recording
 from mailings.models import Dispatch, Message
 from tests import people
 from users import confirmation, consent, link_sessions
@@ -307,7 +307,7 @@ def test_a_number_that_has_opted_out_gets_no_code(as_: As, ivan: User) -> None:
 def test_while_codes_are_switched_off_none_is_offered_or_sent(as_: As, ivan: User) -> None:
     code = events.named(events.PHONE_CODE)
     assert code is not None
-    events.switch(code, ivan, on=False)
+    editing.switch(code, ivan, on=False)
     client = as_(ivan)
     assert "/me/phone/send/" not in client.get("/me/").content.decode()
     assert "Codes cannot be sent now" in client.get("/me/phone/").content.decode()

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.reasons import Reason
-from mailings import lifecycle, prepare
+from mailings import errors, lifecycle, prepare
 from mailings.models import Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -173,7 +173,7 @@ def test_a_mailing_to_a_segment_that_cannot_be_read(client: Client, maria: User)
     page = client.post("/mailings/new/", said).content.decode()
     assert "was not written by this version" in page
     mailing = ground.draft(everyone=False, segment=segment)
-    with pytest.raises(lifecycle.CannotLaunch, match="not written by this version"):
+    with pytest.raises(errors.CannotLaunch, match="not written by this version"):
         lifecycle.launch(mailing, maria)
     assert client.get(f"/mailings/{mailing.pk}/").status_code == 200
 
