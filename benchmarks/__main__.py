@@ -17,7 +17,7 @@ import psycopg
 from cryptography.fernet import Fernet
 from psycopg import sql
 
-from .processes import emulator, redis
+from benchmarks.processes import emulator, redis
 
 
 def main() -> int:
@@ -44,7 +44,7 @@ def main() -> int:
         set_up(DATABASE_URL=address, BENCH_BROKER=broker, SMSC_URL=smsc)
         from django.core.management import call_command
 
-        from . import redirect, table
+        from benchmarks import redirect, table
 
         call_command("migrate", verbosity=0, skip_checks=True)
         if given.what == "pipeline":
@@ -55,7 +55,7 @@ def main() -> int:
 
 def audience(address: str, people: int, folder: str = "var") -> int:
     set_up(DATABASE_URL=address, DATA_DIR=folder)
-    from . import audience
+    from benchmarks import audience
 
     audience.fill_and_print(people=people)
     return 0

@@ -16,17 +16,16 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from benchmarks import school
 from integrations.models import Account
 from integrations.reasons import Reason
-from mailings import audience, extremes, funnel
+from mailings.audience import audience, funnel, text_extremes
+from mailings.audience.personalization import parsed
 from mailings.models import Mailing, Policy
-from mailings.values import parsed
 from users import person_conditions, rules, segments
 from users.conditions import Field, Kind, Operator
 from users.counting import over_everybody
 from users.models import Group, Segment, User
-
-from . import school
 
 TIMES = 3  # the best of
 TODAY = timezone.now().date()
@@ -231,10 +230,10 @@ def choices() -> Lines:
         yield f"one person {of}", partial(audience.sample, draft)
         yield f"one person by name {of}", partial(audience.sample, draft, "Лазарева")
         yield "one person by phone", partial(audience.sample, draft, "79980123456")
-        yield f"extremes {of}", forgetful(partial(extremes.extremes, choice, template))
+        yield f"extremes {of}", forgetful(partial(text_extremes.extremes, choice, template))
         yield (
             f"parts of all {of}",
-            forgetful(partial(extremes.parts, choice, template, 900_000)),
+            forgetful(partial(text_extremes.parts, choice, template, 900_000)),
         )
 
 

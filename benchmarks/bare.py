@@ -4,10 +4,9 @@ then changed by one UPDATE. No rules, no lots, no counters, no HTTP.
 
 from django.db import connection, transaction
 
-from mailings.bulk import Entry
+from benchmarks.timing import Step, timed
 from mailings.models import Message
-
-from .timing import Step, timed
+from mailings.sending.bulk import Entry
 
 CHUNK = 5000  # rows in one commit, as in prepare.py
 COLUMNS = ", ".join(Entry._fields)

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
-from .__main__ import own_database
-from .processes import celery_workers, embedded_worker, emulator, redis
+from benchmarks.__main__ import own_database
+from benchmarks.processes import celery_workers, embedded_worker, emulator, redis
 
 GAP = 1.0  # seconds between two events, at most: an idle worker looks once a second
 ANSWER = 0.3  # seconds that the service takes to answer a request
@@ -94,11 +94,10 @@ class Bench:
     def __init__(self, journal: Path, people: int, events: int) -> None:
         from django.core.management import call_command
 
+        from benchmarks.pipeline import make_people
         from integrations.models import Account
-        from mailings import editing
         from mailings.models import Mailing, Policy
-
-        from .pipeline import make_people
+        from mailings.notifications import editing
 
         call_command("migrate", verbosity=0, skip_checks=True)
         self.journal, self.people, self.events = journal, people, events
@@ -146,13 +145,12 @@ class Bench:
 
     def _launched(self) -> Any:
         """A mailing of which the first lots have gone; its list is still being drawn up."""
-        from mailings import lifecycle
+        from benchmarks.pipeline import TEXT
+        from mailings.lifecycle import transitions
         from mailings.models import Counters, Mailing
 
-        from .pipeline import TEXT
-
         mailing = Mailing.objects.create(name="Benchmark", text=TEXT, everyone=True)
-        lifecycle.launch(mailing, by=self.owner)
+        transitions.launch(mailing, by=self.owner)
         until = time.time() + 120
         while not Counters.objects.get(mailing=mailing).gone:
             if time.time() > until:
@@ -161,7 +159,7 @@ class Bench:
         return mailing
 
     def _measure(self, name: str, mailing: Any) -> None:
-        from mailings import lifecycle
+        from mailings.lifecycle import transitions
         from mailings.models import Counters, Message
 
         def gone() -> int:
@@ -184,7 +182,7 @@ class Bench:
             mailing.refresh_from_db()
             left = counters.waiting + (0 if mailing.prepared_at else 1)
             if left:
-                lifecycle.cancel(mailing, self.owner)
+                transitions.cancel(mailing, self.owner)
         taken = {each: arrived[each] - raised[each] for each in raised}
         slowest = max(taken, key=lambda each: taken[each])
         claimed = Message.objects.get(text=slowest, mailing__event="paid").dispatch
@@ -197,7 +195,7 @@ class Bench:
 
     def _raise(self) -> str:
         """One event; the text by which it is found again."""
-        from mailings.notifications import Became, raise_event
+        from mailings.notifications.send import Became, raise_event
 
         self.numbers += 1
         number = str(self.numbers)

@@ -10,12 +10,13 @@ import requests
 from django.conf import settings
 from django.db.models import QuerySet
 
+from benchmarks.timing import Step, timed
 from integrations.models import Account, Receipt
-from mailings import dispatch, lifecycle, prepare, receipts, recount
+from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message
+from mailings.reports import recount
+from mailings.sending import prepare, receipts, worker
 from users.models import Group, User
-
-from .timing import Step, timed
 
 TEXT = "{first_name|Здравствуйте}! Вебинар начнётся в 19:00, ссылка придёт на {email}."
 CHUNK = 5000
@@ -34,7 +35,7 @@ def run(people: int) -> Ours:
         provider="smsc", credentials={"login": "school", "password": "made-up"}, parallel=4
     )
     mailing = Mailing.objects.create(name="Benchmark", text=TEXT, everyone=True)
-    lifecycle.launch(mailing, by=owner, countdown=0)
+    transitions.launch(mailing, by=owner, countdown=0)
     prepared = timed(people, prepare_all)
     handed = timed(people, hand_over_all)
     accepted = Message.objects.filter(status=Message.Status.ACCEPTED)
@@ -68,7 +69,7 @@ def prepare_all() -> None:
 
 def hand_over_all() -> None:
     while Dispatch.objects.filter(state=Dispatch.State.WAITING).exists():
-        dispatch.hand_over_due()
+        worker.hand_over_due()
 
 
 def write_receipts(messages: QuerySet[Message]) -> None:
@@ -102,8 +103,8 @@ def fold_all() -> None:
 
 def check(mailing: Mailing, people: int) -> None:
     """Fast and wrong does not count: all delivered, none twice, the counters right."""
-    lifecycle.settle_due()
-    lifecycle.settle_due()
+    transitions.settle_due()
+    transitions.settle_due()
     mailing.refresh_from_db()
     delivered = mailing.messages.filter(status=Message.Status.DELIVERED).count()
     assert mailing.state == Mailing.State.DONE, mailing.state

@@ -13,13 +13,12 @@ from django.utils import timezone
 
 django.setup()  # the worker begins here; the other process has done it already
 
-from mailings import text  # noqa: E402 - models need Django to be set up
+from benchmarks.processes import plain_worker  # noqa: E402
+from benchmarks.timing import Step, timed  # noqa: E402
+from mailings.audience.personalization import values_of  # noqa: E402
 from mailings.models import Mailing, Message  # noqa: E402
-from mailings.values import values_of  # noqa: E402
+from mailings.text import template  # noqa: E402 - models need Django to be set up
 from users.models import User  # noqa: E402
-
-from .processes import plain_worker  # noqa: E402
-from .timing import Step, timed  # noqa: E402
 
 app = Celery("plain", broker=os.environ["BENCH_BROKER"])
 app.conf.task_ignore_result = True
@@ -44,8 +43,8 @@ def send_all(mailing: Mailing, people: list[User]) -> None:
     for person in people:
         values = values_of(person)
         message = Message(mailing=mailing, key=person.phone, user=person, phone=person.phone)
-        message.text = text.render(text.parse(mailing.text), values)
-        message.parts = text.parts_of(message.text)
+        message.text = template.render(template.parse(mailing.text), values)
+        message.parts = template.parts_of(message.text)
         message.status = Status.WAITING
         message.save()
         send_one.delay(message.id)

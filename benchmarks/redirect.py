@@ -19,7 +19,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
-from .processes import _ended, _free_port, _wait_for
+from benchmarks.processes import _ended, _free_port, _wait_for
 
 AGENT = (
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0"
@@ -71,8 +71,8 @@ def fill_and_print(seconds: float) -> None:
 def made_links() -> list[str]:
     from django.utils import timezone
 
-    from mailings import tokens
     from mailings.models import Counters, Link, Mailing, Message
+    from mailings.text import tokens
 
     mailing = Mailing.objects.create(
         name="Links", state=Mailing.State.DONE, wrap_links=True, launched_at=timezone.now()

@@ -11,14 +11,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from mailings.demo_words import (
-    CITIES,
-    ENGLISH_NAMES,
-    ENGLISH_SURNAMES,
-    MEN,
-    SURNAMES,
-    WOMEN,
-)
+from mailings.demo.words import CITIES, ENGLISH_NAMES, ENGLISH_SURNAMES, MEN, SURNAMES, WOMEN
 from mailings.models import Counters, Dispatch, Mailing, Message
 from users.models import Group, OwnField, Segment, User
 from users.rights import Role

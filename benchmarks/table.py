@@ -2,8 +2,8 @@
 
 import os
 
-from . import bare, pipeline, plain
-from .timing import Step
+from benchmarks import bare, pipeline, plain
+from benchmarks.timing import Step
 
 
 def fill_and_print(*, people: int, plain_people: int) -> None:

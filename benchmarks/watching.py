@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
-from .__main__ import own_database
+from benchmarks.__main__ import own_database
 
 TIMES = 5
 
@@ -48,24 +48,25 @@ def run(people: int) -> None:
     from django.core.management import call_command
     from django.db import connection
 
-    from mailings import audience, watch
+    from mailings.audience import audience
+    from mailings.lifecycle import on_entry
     from mailings.models import Arrival, Mailing
 
     call_command("migrate", verbosity=0, skip_checks=True)
     mailings = fill(people)
-    watch.EVERY *= 0
+    on_entry.EVERY *= 0
     print(f"\n{people:,} people; the median of {TIMES}; nobody is new\n")
     print(
         f"{'rule':36}{'under it':>12}{'count, ms':>12}{'look, ms':>12}{'look / count':>14}{'30 days, ms':>14}"
     )
     for name, mailing in mailings.items():
-        watch.watch_some(mailing.id)  # the first look writes down who is there
+        on_entry.watch_some(mailing.id)  # the first look writes down who is there
         arrived = Arrival.objects.filter(mailing=mailing).count()
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
         mailing = Mailing.objects.get(id=mailing.id)
         count = ms(audience.under(mailing).count)
-        look = ms(partial(watch.watch_some, mailing.id))
+        look = ms(partial(on_entry.watch_some, mailing.id))
         preview = ms(partial(fresh_foresight, mailing), times=1)
         print(
             f"{name:36}{arrived:12,}{count:12,.0f}{look:12,.0f}{look / count:14.2f}{preview:14,.0f}",
@@ -77,8 +78,8 @@ def run(people: int) -> None:
 def fresh_foresight(mailing: Any) -> None:
     from django.core.cache import cache
 
-    from mailings.audience import Choice
-    from mailings.foresight import foresight
+    from mailings.audience.audience import Choice
+    from mailings.audience.backtest import foresight
 
     cache.clear()
     assert foresight(Choice.of(mailing)).now

@@ -1,5 +1,5 @@
 """The receipt door: providers tell us here what became of messages. One insert and "OK"; what it
-means is found out later, in batches (mailings.receipts). Strangers get 404, whatever they send.
+means is found out later, in batches (mailings.sending.receipts). Strangers get 404, whatever they send.
 """
 
 import logging

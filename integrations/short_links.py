@@ -1,4 +1,4 @@
-"""How the address of a short link looks: SHORT_URL/r/<token>. What a token is, mailings/tokens.py
+"""How the address of a short link looks: SHORT_URL/r/<token>. What a token is, mailings/text/tokens.py
 knows; here is what every room may know: that nobody is shown one that works.
 """
 

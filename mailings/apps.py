@@ -18,17 +18,14 @@ class MailingsConfig(AppConfig):
             segments,
         )
 
-        from . import (
-            checks,  # noqa: F401 - registers the check of the lease order
-            overdue,
-        )
-        from .audience import going_by
-        from .gates import hold, in_the_air
-        from .notifications import can_send_codes, codes_a_day, send_code, welcome
-        from .open_logins import needed
-        from .revocation import is_revoked
-        from .variable_uses import drafts_with
-        from .watch import names_of_watchers
+        from .audience.audience import going_by
+        from .composing.variable_uses import drafts_with
+        from .lifecycle.on_entry import names_of_watchers
+        from .notifications.send import can_send_codes, codes_a_day, send_code, welcome
+        from .sending import overdue
+        from .sending.last_look import hold, in_the_air
+        from .sending.open_logins import needed
+        from .tracking.revocation import is_revoked
 
         logins.ask_about_use(needed)
         link_sessions.ask_about_revocation(is_revoked)
@@ -38,7 +35,7 @@ class MailingsConfig(AppConfig):
         arrivals.tell(welcome)
         consent.hold_with(hold, in_the_air)
         segments.ask_about_watchers(names_of_watchers)
-        from .conditions import register_conditions
+        from .audience.conditions import register_conditions
 
         register_conditions()
         overdue.register()

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from .dispatch import SLICE
+from .sending.worker import SLICE
 
 ORDER = ("LEASE", "TASK_LIMIT", "LOT_DEADLINE", "READ_TIMEOUT")
 

@@ -2,25 +2,16 @@
 
 from django.urls import path
 
-from . import (
-    audience_views,
-    calendar_views,
-    click_reports,
-    clicks,
-    composing,
-    copying,
-    notification_views,
-    own_messages,
-    restoration_views,
-    revocation,
-    saved_texts,
-    sending_rules,
-    sending_tests,
-    sign_in,
-    steering,
-    taking_back,
-    views,
-)
+from .audience import views as audience_views
+from .composing import duplicate, saved_texts
+from .composing import views as composing
+from .lifecycle import policy_views, undo_views
+from .lifecycle import views as steering
+from .notifications import test_send
+from .notifications import views as notification_views
+from .reports import calendar_views, click_reports, own_messages, views
+from .restoration import views as restoration_views
+from .tracking import redirect, revocation, sign_in
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -38,7 +29,7 @@ urlpatterns = [
     ),
     path("mailings/<int:pk>/autosave/", composing.autosave, name="mailing-autosave"),
     path("mailings/<int:pk>/", views.mailing, name="mailing"),
-    path("mailings/<int:pk>/copy/", copying.copy, name="mailing-copy"),
+    path("mailings/<int:pk>/copy/", duplicate.copy, name="mailing-copy"),
     path("mailings/<int:pk>/edit/", composing.compose, name="mailing-edit"),
     path("mailings/<int:pk>/live/", views.live, name="mailing-live"),
     path("mailings/<int:pk>/clicks/", click_reports.clicks, name="mailing-clicks"),
@@ -46,14 +37,14 @@ urlpatterns = [
     path("mailings/<int:pk>/audience/", audience_views.audience_list, name="mailing-audience"),
     path("mailings/<int:pk>/reasons/", views.reasons, name="mailing-reasons"),
     path("mailings/<int:pk>/launch/", steering.launch, name="mailing-launch"),
-    path("mailings/<int:pk>/take-back/", taking_back.take_back, name="mailing-take-back"),
-    path("mailings/<int:pk>/recall/", taking_back.recall_page, name="mailing-recall"),
+    path("mailings/<int:pk>/take-back/", undo_views.take_back, name="mailing-take-back"),
+    path("mailings/<int:pk>/recall/", undo_views.recall_page, name="mailing-recall"),
     path("mailings/<int:pk>/send-back/", steering.send_back, name="mailing-send-back"),
     path("mailings/<int:pk>/pause/", steering.pause, name="mailing-pause"),
     path("mailings/<int:pk>/resume/", steering.resume, name="mailing-resume"),
     path(
         "mailings/<int:pk>/stop-watching/",
-        taking_back.stop_watching,
+        undo_views.stop_watching,
         name="mailing-stop-watching",
     ),
     path("mailings/<int:pk>/foresight/", audience_views.foresight, name="mailing-foresight"),
@@ -62,14 +53,14 @@ urlpatterns = [
     path("mailings/<int:pk>/let-be/", steering.let_be, name="mailing-let-be"),
     path("mailings/<int:pk>/send-again/", steering.send_again, name="mailing-send-again"),
     path("mailings/<int:pk>/delete/", steering.delete, name="mailing-delete"),
-    path("mailings/<int:pk>/test/", sending_tests.test, name="mailing-test"),
+    path("mailings/<int:pk>/test/", test_send.test, name="mailing-test"),
     path(
         "mailings/<int:pk>/revoke-links/",
         revocation.mailing_revoke_links,
         name="mailing-revoke-links",
     ),
     path("settings/restored/", restoration_views.restored, name="restored"),
-    path("settings/sending/", sending_rules.sending_settings, name="sending-settings"),
+    path("settings/sending/", policy_views.sending_settings, name="sending-settings"),
     path("settings/sending/revoke-links/", revocation.revoke_links, name="revoke-links"),
     path("notifications/", notification_views.notification_list, name="notifications"),
     path("notifications/new/", notification_views.notification_new, name="notification-new"),
@@ -100,7 +91,7 @@ urlpatterns = [
         notification_views.notification_delete,
         name="notification-delete",
     ),
-    path("r/<str:token>", clicks.short_link, name="short-link"),
+    path("r/<str:token>", redirect.short_link, name="short-link"),
     path("in/", sign_in.sign_in_by_link, name="sign-in-by-link"),
     path("me/messages/", own_messages.my_messages, name="my-messages"),
     path("messages/<int:pk>/", views.message, name="message"),

@@ -135,7 +135,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "smsmail.middleware.SecurityHeadersMiddleware",
     "smsmail.outages.OutageMiddleware",
-    "mailings.clicks.ShortLinkMiddleware",
+    "mailings.tracking.redirect.ShortLinkMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

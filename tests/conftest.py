@@ -13,8 +13,9 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone, translation
 
-from mailings import epoch, whereabouts
 from mailings.models import Policy
+from mailings.sending import epoch
+from mailings.tracking import link_cache
 from smsmail import epoch_file, outages, watchdog
 from tests import people
 from users.models import User
@@ -76,7 +77,7 @@ def nothing_remembered() -> None:
     """
     translation.deactivate()
     cache.clear()
-    whereabouts.forget()
+    link_cache.forget()
     outages.forget()
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Count
 
 from integrations.models import SimulatedSms
-from mailings import lifecycle
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
 from tests import people
 from tests.crash.servers import Redis
@@ -44,7 +44,7 @@ def launched(by: User) -> Mailing:
     people.simulator()
     mailing = Mailing.objects.create(name="Made up", text="Webinar at 19:00", everyone=True)
     assert len(students) == PEOPLE
-    lifecycle.launch(mailing, by)
+    transitions.launch(mailing, by)
     return mailing
 
 

@@ -14,8 +14,8 @@ from django.test import Client
 from django.utils import timezone
 
 from integrations.models import Account, Receipt
-from mailings import prepare
 from mailings.models import Mailing
+from mailings.sending import prepare
 from smsmail import heartbeat, watchdog
 from smsmail.clock import BY_NAME, JOBS, Job
 from smsmail.models import Heartbeat

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from mailings.demo_school import PASSWORD, SIGN_INS
+from mailings.demo.school import PASSWORD, SIGN_INS
 from smsmail.clock import JOBS
 from smsmail.management.commands.serve import WEB
 from tests.processes import MANAGE, Running, free_port, of_session, running, wait_until

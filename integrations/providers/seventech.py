@@ -1,7 +1,7 @@
 """SevenTech (seven.tech): one message in one request, a lot as a burst of them.
 
 It cannot be asked about a message, a balance or a price: what no answer and no receipt settles stays
-unknown until a person decides (mailings.unresolved). Its words, certain or not: seventech_words.py.
+unknown until a person decides (mailings.lifecycle.unresolved). Its words, certain or not: seventech_words.py.
 """
 
 import logging

@@ -67,7 +67,7 @@ def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
     if answer.status in UNCERTAIN and code not in ERRORS:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
-    # When it meets a whole batch it is wrong for everybody (mailings.recording).
+    # When it meets a whole batch it is wrong for everybody (mailings.sending.record).
     return ERRORS.get(code, (Outcome.REFUSED, Reason.OTHER))
 
 

@@ -15,7 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 from integrations.models import Account
 from integrations.reasons import About, Reason
-from mailings.links import Wrapping
+from mailings.text.wrapping import Wrapping
 from users.models import Group, Segment
 
 

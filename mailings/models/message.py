@@ -12,8 +12,8 @@ from django.utils.functional import Promise
 from django.utils.translation import pgettext_lazy
 
 from integrations.reasons import About, Reason
-from mailings import marks
-from mailings.sealed import hidden
+from mailings.text import markers
+from mailings.text.sealed import hidden
 
 from .mailing import Dispatch, Mailing
 
@@ -138,7 +138,7 @@ class Message(models.Model):
     @property
     def shown(self) -> str:
         """The text for whoever looks: its short links work nowhere, and a code is hidden."""
-        return marks.masked(hidden(self.text))
+        return markers.masked(hidden(self.text))
 
     @property
     def status_label(self) -> str | Promise:

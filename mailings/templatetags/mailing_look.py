@@ -9,9 +9,10 @@ from django.utils.translation import gettext as _
 
 from integrations.models import Account
 from integrations.templatetags.money import money
-from mailings import departures, unseen
 from mailings.models import Counters, Mailing, Message
-from mailings.reports import spread
+from mailings.reports.figures import spread
+from mailings.sending import send_times
+from mailings.text import unseen
 from users.models import LinkSignIn
 
 register = template.Library()
@@ -72,9 +73,9 @@ def spread_bar(counters: Counters, thin: bool = False) -> dict[str, Any]:
 
 
 @register.simple_tag
-def kept_at(account: Account) -> departures.Waiting:
+def kept_at(account: Account) -> send_times.Waiting:
     """What this service keeps until a time to come."""
-    return departures.kept_at(account)
+    return send_times.kept_at(account)
 
 
 @register.simple_tag

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import template
 
-from mailings import restoration_decision
+from mailings.restoration import decision
 from users.models import User
 from users.rights import Right, Role
 
@@ -20,7 +20,7 @@ def restored_notice(context: dict[str, Any]) -> dict[str, Any]:
     request = context.get("request")
     here = getattr(getattr(request, "resolver_match", None), "url_name", "")
     return {
-        "notice": restoration_decision.notice(),
+        "notice": decision.notice(),
         "is_owner": user.role == Role.OWNER,
         "here": here == "restored",
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from mailings.notifications import raise_event
+from mailings.notifications.send import raise_event
 from tests import people
 from tests.browser.test_story import sign_in
 from users.models import ConsentEvent, User

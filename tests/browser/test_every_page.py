@@ -13,16 +13,7 @@ from playwright.sync_api import Page
 
 from integrations import router
 from integrations.reasons import Reason
-from mailings import (
-    demo_school,
-    editing,
-    epoch,
-    events,
-    notifications,
-    recount,
-    restoration,
-    tokens,
-)
+from mailings.demo import school
 from mailings.models import (
     BooksSweep,
     Dispatch,
@@ -31,6 +22,11 @@ from mailings.models import (
     Restoration,
     SavedText,
 )
+from mailings.notifications import editing, registry, send
+from mailings.reports import recount
+from mailings.restoration import books
+from mailings.sending import epoch
+from mailings.text import tokens
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
@@ -120,7 +116,7 @@ def look(open_page: Callable[..., Page]) -> Callable[..., None]:
         if email:
             User.objects.filter(email=email).update(language=language)
             page.locator("[name=username]").fill(email)
-            page.locator("[name=password]").fill(demo_school.PASSWORD)
+            page.locator("[name=password]").fill(school.PASSWORD)
             page.locator("form .primary").click()
         schemes = HALF[half] if half else ALL
         wrong = []
@@ -177,7 +173,7 @@ def addresses(names: list[str], **things: int | str) -> list[str]:
 @pytest.fixture
 def things(transactional_db: None) -> dict[str, int | str]:
     """A demo school, and one thing of each kind in it."""
-    assert demo_school.build()
+    assert school.build()
     done = Mailing.objects.filter(state=Mailing.State.DONE, counters__undelivered__gt=0)[0]
     return {
         "mailing": done.pk,
@@ -213,16 +209,16 @@ def test_for_whoever_sets_a_password(look: Callable[..., None], olga: User, ivan
 
 
 def test_for_a_student(look: Callable[..., None], things: dict[str, Any]) -> None:
-    message = Message.objects.exclude(user__email=demo_school.SIGN_INS[2])[0]
+    message = Message.objects.exclude(user__email=school.SIGN_INS[2])[0]
     link = f"/r/{tokens.make(message.pk, 0, tokens.Purpose.SIGN_IN)}"  # of somebody else
-    look(demo_school.SIGN_INS[2], [*addresses(STUDENT), link])
+    look(school.SIGN_INS[2], [*addresses(STUDENT), link])
 
 
 def test_for_a_manager(look: Callable[..., None], things: dict[str, Any]) -> None:
     clicked = Mailing.objects.filter(counters__clicked__gt=0)[0].pk
     pages = addresses(["mailing", "mailing-recipients"], mailing=clicked)
-    look(demo_school.SIGN_INS[1], [*pages, f"{pages[1]}?clicked=1"])
-    look(demo_school.SIGN_INS[1], addresses(MANAGER, **things), "en")
+    look(school.SIGN_INS[1], [*pages, f"{pages[1]}?clicked=1"])
+    look(school.SIGN_INS[1], addresses(MANAGER, **things), "en")
 
 
 def test_for_a_manager_with_a_draft_and_one_under_way(
@@ -238,7 +234,7 @@ def test_for_a_manager_with_a_draft_and_one_under_way(
     recount.repair(running.pk)
 
     look(
-        demo_school.SIGN_INS[1],
+        school.SIGN_INS[1],
         [*addresses(DRAFT, mailing=draft.pk), *addresses(RUNNING, mailing=running.pk)],
     )
 
@@ -254,22 +250,22 @@ def test_for_the_second_person_of_a_large_launch(
         text=done.text,
         everyone=True,
         asked_at=timezone.now(),
-        asked_by=User.objects.get(email=demo_school.SIGN_INS[0]),
+        asked_by=User.objects.get(email=school.SIGN_INS[0]),
     )
     Mailing.objects.filter(pk=done.pk).update(
         everyone=True, segment=None, launched_at=timezone.now()
     )
     pages = addresses(AWAITING, mailing=asked.pk)
-    look(demo_school.SIGN_INS[1], pages, "en")
-    look(demo_school.SIGN_INS[1], pages, "ru")
+    look(school.SIGN_INS[1], pages, "en")
+    look(school.SIGN_INS[1], pages, "ru")
 
 
 def test_for_a_manager_with_notifications(
     look: Callable[..., None], things: dict[str, Any]
 ) -> None:
     """A built-in one that is on, and an own one that has left somebody out and lost another."""
-    owner = User.objects.get(email=demo_school.SIGN_INS[0])
-    code = events.named(events.PHONE_CODE)
+    owner = User.objects.get(email=school.SIGN_INS[0])
+    code = registry.named(registry.PHONE_CODE)
     own = Mailing(event="paid", name="Paid", text="Order {number} is paid", event_values=["number"])
     assert code
     editing.add(own, owner)
@@ -279,14 +275,14 @@ def test_for_a_manager_with_notifications(
     for name in ("delivered", "undelivered", "forbidden"):
         if name == "forbidden":
             consent.forbid(student, None)
-        notifications.raise_event("paid", student, key=name, values={"number": name})
+        send.raise_event("paid", student, key=name, values={"number": name})
     for name, reason in (("delivered", ""), ("undelivered", Reason.UNREACHABLE)):
         Message.objects.filter(mailing=own, key=name).update(status=name, reason=reason)
     recount.repair(own.pk)
     pages = [*NOTIFICATIONS[:4], "mailing-recipients", "mailing-reasons"]
     for language in ("en", "ru"):
         look(
-            demo_school.SIGN_INS[1],
+            school.SIGN_INS[1],
             [
                 *addresses(pages, notification=own.pk, mailing=own.pk),
                 *addresses(["notification", "notification-edit"], notification=code.pk),
@@ -327,7 +323,7 @@ def test_for_a_manager_with_one_that_watches_and_much_planned(
     Dispatch.objects.create(mailing=watching, reference=Dispatch.new_reference(), **lot)
 
     look(
-        demo_school.SIGN_INS[1],
+        school.SIGN_INS[1],
         [
             *("/", "/mailings/", "/mailings/calendar/"),
             *addresses(["mailing", "mailing-foresight", "mailing-launch"], mailing=draft.pk),
@@ -340,12 +336,12 @@ def test_for_a_manager_with_one_that_watches_and_much_planned(
 
 
 def test_for_a_manager_in_russian(look: Callable[..., None], things: dict[str, Any]) -> None:
-    look(demo_school.SIGN_INS[1], addresses(MANAGER, **things), "ru")
+    look(school.SIGN_INS[1], addresses(MANAGER, **things), "ru")
 
 
 def test_for_the_owner(look: Callable[..., None], things: dict[str, Any]) -> None:
     look(
-        demo_school.SIGN_INS[0],
+        school.SIGN_INS[0],
         [
             *addresses(OWNER, **things),
             *addresses(CONNECTED, integration="simulator"),
@@ -362,12 +358,12 @@ def test_for_the_owner_while_a_restored_copy_is_held(
     done = Mailing.objects.get(pk=things["mailing"])
     Mailing.objects.filter(pk=done.pk).update(state=Mailing.State.SENDING, finished_at=None)
     epoch.hold("older")
-    [sweep] = restoration.sweeps_of(Restoration.objects.get())
+    [sweep] = books.sweeps_of(Restoration.objects.get())
     assert (sweep.account, seventech.connected) == (smsc, True)
     BooksSweep.objects.update(rows=1200, entered=30, trouble=Reason.UNAVAILABLE)
     Restoration.objects.update(asked_at=timezone.now())
     for language in ("en", "ru"):
-        look(demo_school.SIGN_INS[0], addresses(HELD, **things), language)
+        look(school.SIGN_INS[0], addresses(HELD, **things), language)
 
 
 def test_for_the_owner_while_a_service_is_down_and_money_runs_out(
@@ -386,5 +382,5 @@ def test_for_the_owner_while_a_service_is_down_and_money_runs_out(
         user=person, phone=person.phone, text="thanks " * 40, at=timezone.now(), provider="smsc"
     )
     pages = [*addresses(OWNER, **things), "/mailings/new/", reverse("integration", args=["twilio"])]
-    look(demo_school.SIGN_INS[0], pages)
-    look(demo_school.SIGN_INS[1], ["/"])
+    look(school.SIGN_INS[0], pages)
+    look(school.SIGN_INS[1], ["/"])

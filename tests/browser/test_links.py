@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from integrations.models import SimulatedSms
-from mailings import tokens
 from mailings.models import Click, Link, Mailing, Message, Policy
+from mailings.text import tokens
 from tests import people
 from tests.browser.test_story import sign_in
 from tests.mailings.test_hits import PEOPLE, PREVIEWS

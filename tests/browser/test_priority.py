@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from mailings import lifecycle
+from mailings.lifecycle import transitions
 from mailings.models import Mailing, Message
 from tests import people
 from tests.browser.test_story import sign_in
@@ -39,7 +39,7 @@ def disconnect(page: Page, title: str) -> None:
 def send(name: str, owner: User) -> Mailing:
     """A mailing of three, until all of it has gone."""
     mailing = Mailing.objects.create(name=name, text="Hello", everyone=True)
-    lifecycle.launch(mailing, owner)
+    transitions.launch(mailing, owner)
     gone = Message.objects.filter(mailing=mailing, status__in=Message.TAKEN)
     wait_until(lambda: gone.count() == 3, 20, f"{name} has gone")
     return mailing

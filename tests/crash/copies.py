@@ -17,8 +17,8 @@ def main() -> None:
 
 
 def look() -> dict[str, Any]:
-    from mailings import restoration_decision as decision
     from mailings.models import Epoch, Restoration
+    from mailings.restoration import decision
 
     held = Epoch.objects.filter(held=True).exists()
     restoration = Restoration.objects.order_by("-id").first()
@@ -37,8 +37,8 @@ def look() -> dict[str, Any]:
 
 
 def decide(choice: str) -> None:
-    from mailings import restoration_decision as decision
     from mailings.models import Restoration
+    from mailings.restoration import decision
     from users.models import User
 
     restoration = Restoration.objects.get(decided_at__isnull=True)

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def launch(count: int, service: str) -> None:
-    from mailings import lifecycle
+    from mailings.lifecycle import transitions
     from mailings.models import Mailing
     from tests import people
 
@@ -59,7 +59,7 @@ def launch(count: int, service: str) -> None:
         everyone=True,
         wrap_links=True,
     )
-    lifecycle.launch(mailing, people.olga(), countdown=0)
+    transitions.launch(mailing, people.olga(), countdown=0)
 
 
 def watch(count: int, service: str) -> None:
@@ -86,15 +86,15 @@ def school(count: int, service: str) -> None:
 
 
 def stop() -> None:
-    from mailings import lifecycle
+    from mailings.lifecycle import transitions
     from mailings.models import Mailing
     from users.models import User
 
-    lifecycle.stop_watching(Mailing.objects.get(), User.objects.get(email="olga@example.com"))
+    transitions.stop_watching(Mailing.objects.get(), User.objects.get(email="olga@example.com"))
 
 
 def let_be() -> None:
-    from mailings import unresolved
+    from mailings.lifecycle import unresolved
     from mailings.models import Mailing
     from users.models import User
 
@@ -111,7 +111,7 @@ def login(name: str) -> None:
 
 
 def twins(count: int, service: str) -> None:
-    from mailings import lifecycle
+    from mailings.lifecycle import transitions
     from mailings.models import Mailing
     from tests import people
 
@@ -119,7 +119,7 @@ def twins(count: int, service: str) -> None:
     olga = people.olga()
     for name in ("One", "Two"):
         mailing = Mailing.objects.create(name=name, text="At seven", everyone=True)
-        lifecycle.launch(mailing, olga, countdown=0)
+        transitions.launch(mailing, olga, countdown=0)
 
 
 def declared() -> dict[str, int]:
@@ -136,8 +136,8 @@ def look() -> Standing:
     from django.db.models import Count, Max, Min
 
     from integrations.models import Receipt
-    from mailings import recount
     from mailings.models import Click, Mailing, Message
+    from mailings.reports import recount
 
     mailing = Mailing.objects.select_related("counters").order_by("id")[0]
     rows = Message.objects.values_list("status").annotate(Count("id"))

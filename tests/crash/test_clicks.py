@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from mailings import tokens
-from mailings.tokens import Purpose
+from mailings.text import tokens
+from mailings.text.tokens import Purpose
 from tests.crash.stage import Stage, kill
 from tests.mailings.test_hits import PEOPLE
 
 PHONE = {"User-Agent": PEOPLE[0], "Accept-Language": "ru"}
 POINTS = (
-    "mailings.bulk:set_first_clicks:after",  # messages are marked
-    "mailings.ledger:count_clicks:after",  # and the mailing's figures
-    "mailings.click_folding:_fold:after",  # all of the batch, not committed
-    "mailings.click_folding:fold_due:after",  # committed
+    "mailings.sending.bulk:set_first_clicks:after",  # messages are marked
+    "mailings.sending.ledger:count_clicks:after",  # and the mailing's figures
+    "mailings.tracking.aggregate:_fold:after",  # all of the batch, not committed
+    "mailings.tracking.aggregate:fold_due:after",  # committed
 )
 
 

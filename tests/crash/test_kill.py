@@ -13,23 +13,23 @@ from tests.crash.stage import Stage, kill
 # left. So those who die with a lot in hand come before the one who takes a lot over, the one whose lot
 # the provider never had the last of them, and then those who ask about it.
 POINTS = (
-    "mailings.ledger:enter:after",  # a chunk written, not committed
-    "mailings.prepare:prepare_some:fruitful",  # committed
-    "mailings.claiming:_fit_messages:fruitful",  # a lot claimed, not committed
+    "mailings.sending.ledger:enter:after",  # a chunk written, not committed
+    "mailings.sending.prepare:prepare_some:fruitful",  # committed
+    "mailings.sending.claim:_fit_messages:fruitful",  # a lot claimed, not committed
     "integrations.providers.smsc:Smsc.send:after",  # the provider has it, nobody knows
-    "mailings.recording:record:before",
-    "mailings.ledger:move:fruitful",  # an answer written down, not committed
-    "mailings.claiming:claim:fruitful",  # committed, nothing sent
+    "mailings.sending.record:record:before",
+    "mailings.sending.ledger:move:fruitful",  # an answer written down, not committed
+    "mailings.sending.claim:claim:fruitful",  # committed, nothing sent
     "integrations.providers.smsc:Smsc.send:before",
-    "mailings.dispatch:recover_due:fruitful",  # a dead worker's lot taken over
-    "mailings.enquiry:_take:fruitful",  # about to ask the provider
-    "mailings.enquiry:_ask:fruitful",  # the provider has told
-    "mailings.enquiry:_conclude:before",
-    "mailings.recording:send_again:after",  # what the provider never had, not committed
-    "mailings.recording:_judge_account:before",  # committed
-    "mailings.receipts:apply:after",  # receipts folded, not committed
-    "mailings.receipts:fold_due:after",  # committed
-    "mailings.lifecycle:settle_due:after",
+    "mailings.sending.worker:recover_due:fruitful",  # a dead worker's lot taken over
+    "mailings.sending.reconciliation:_take:fruitful",  # about to ask the provider
+    "mailings.sending.reconciliation:_ask:fruitful",  # the provider has told
+    "mailings.sending.reconciliation:_conclude:before",
+    "mailings.sending.record:send_again:after",  # what the provider never had, not committed
+    "mailings.sending.record:_judge_account:before",  # committed
+    "mailings.sending.receipts:apply:after",  # receipts folded, not committed
+    "mailings.sending.receipts:fold_due:after",  # committed
+    "mailings.lifecycle.transitions:settle_due:after",
 )
 
 

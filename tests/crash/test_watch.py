@@ -10,12 +10,12 @@ from tests.processes import wait_until
 
 # In the order in which a look reaches them; chunk after chunk.
 POINTS = (
-    "mailings.watch:_begun:fruitful",  # the first look begun, nobody taken in
-    "mailings.audience:newcomers:fruitful",  # found, nothing written
-    "mailings.audience:still_new:fruitful",  # under the lock
-    "mailings.prepare:enter:before",  # arrivals written, no messages, not committed
-    "mailings.prepare:enter:after",  # messages too, not committed
-    "mailings.watch:_take_in:fruitful",  # committed
+    "mailings.lifecycle.on_entry:_begun:fruitful",  # the first look begun, nobody taken in
+    "mailings.audience.audience:newcomers:fruitful",  # found, nothing written
+    "mailings.audience.audience:still_new:fruitful",  # under the lock
+    "mailings.sending.prepare:enter:before",  # arrivals written, no messages, not committed
+    "mailings.sending.prepare:enter:after",  # messages too, not committed
+    "mailings.lifecycle.on_entry:_take_in:fruitful",  # committed
 )
 
 

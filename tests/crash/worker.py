@@ -23,13 +23,14 @@ BOOKS = (("PAGE", 1000), ("PAGES", 100))
 def main() -> None:
     django.setup()
     from integrations.providers import REGISTRY, smsc
-    from mailings import prepare, watch
+    from mailings.lifecycle import on_entry
+    from mailings.sending import prepare
 
     for provider in REGISTRY:
         provider.lot = int(os.environ["CRASH_LOT"])
     smsc.PAGE, smsc.PAGES = (int(os.environ.get(f"CRASH_{name}", most)) for name, most in BOOKS)
-    prepare.CHUNK = watch.CHUNK = int(os.environ["CRASH_CHUNK"])
-    watch.EVERY = timedelta(seconds=1)
+    prepare.CHUNK = on_entry.CHUNK = int(os.environ["CRASH_CHUNK"])
+    on_entry.EVERY = timedelta(seconds=1)
     if pause := float(os.environ.get("CRASH_PAUSE", "0")):
         take_time(prepare, "prepare_some", pause)
     if clock := os.environ.get("CRASH_CLOCK"):

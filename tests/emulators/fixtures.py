@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from .seventech import SevenTechEmulator
-from .smsc import SmscEmulator
-from .twilio import TwilioEmulator
+from tests.emulators.seventech import SevenTechEmulator
+from tests.emulators.smsc import SmscEmulator
+from tests.emulators.twilio import TwilioEmulator
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from .callbacks import Call, Caller, Manner
-from .journal import Journal
-from .smsc_format import dialable
-from .web import Emulator, Reply, login_of
+from tests.emulators.callbacks import Call, Caller, Manner
+from tests.emulators.journal import Journal
+from tests.emulators.smsc_format import dialable
+from tests.emulators.web import Emulator, Reply, login_of
 
 LOGIN, PASSWORD = "school", "made-up"
 ENDINGS = {signal.SIGTERM, signal.SIGINT}

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from .callbacks import Call, Caller, Manner
-from .journal import Journal
-from .smsc_format import (
+from tests.emulators.callbacks import Call, Caller, Manner
+from tests.emulators.journal import Journal
+from tests.emulators.smsc_format import (
     dialable,
     digits,
     fields_of,
@@ -30,9 +30,9 @@ from .smsc_format import (
     parts_of,
     recipients_of,
 )
-from .smsc_rows import NOTHING, PRICE, SILENT, Row, told, verdict
-from .smsc_writing import FORMS, written
-from .web import Emulator, Reply
+from tests.emulators.smsc_rows import NOTHING, PRICE, SILENT, Row, told, verdict
+from tests.emulators.smsc_writing import FORMS, written
+from tests.emulators.web import Emulator, Reply
 
 LOGIN, PASSWORD, APIKEY = "school", "made-up", "made-up-key"
 OTHER = "other"  # a second account with the same password; its books are its own

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from .smsc_format import dialable, moscow, parts_of
+from tests.emulators.smsc_format import dialable, moscow, parts_of
 
 PRICE = Decimal("2.50")  # a part
 

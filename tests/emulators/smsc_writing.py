@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-from .web import Reply
+from tests.emulators.web import Reply
 
 FORMS = frozenset({"0", "1", "2", "3"})
 # A status by commas: these first, then what all=1 adds.

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from .callbacks import Call, Caller, Manner
-from .journal import Journal
-from .smsc_format import digits, parts_of
-from .twilio_checks import NUMBERS, OF_OTHERS, Ground, TwilioError, check, listed
-from .twilio_rows import ACCOUNT, CURRENCY, PRICE, SILENT, Row, as_json, error, told
-from .web import Emulator, Reply, login_of
+from tests.emulators.callbacks import Call, Caller, Manner
+from tests.emulators.journal import Journal
+from tests.emulators.smsc_format import digits, parts_of
+from tests.emulators.twilio_checks import NUMBERS, OF_OTHERS, Ground, TwilioError, check, listed
+from tests.emulators.twilio_rows import ACCOUNT, CURRENCY, PRICE, SILENT, Row, as_json, error, told
+from tests.emulators.web import Emulator, Reply, login_of
 
 TOKEN = "made-up-token"
 KEY, KEY_SECRET = "SK" + "fedcba9876543210" * 2, "made-up-secret"

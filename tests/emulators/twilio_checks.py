@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from .twilio_rows import REFUSED, SERVICE, Row
+from tests.emulators.twilio_rows import REFUSED, SERVICE, Row
 
 NUMBERS = ("+15005550006", "+14155550100")  # of the account
 OF_OTHERS = ("+14155550199",)  # Twilio numbers of another account

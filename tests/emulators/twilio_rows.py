@@ -7,7 +7,7 @@ from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
 
-from .web import Reply
+from tests.emulators.web import Reply
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 SERVICE = "MG" + "00112233445566778899aabbccddeeff"

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from integrations.models import Account, Receipt, SimulatedSms
-from mailings import dispatch, lifecycle, notifications, prepare, recall
+from mailings.lifecycle import recall, transitions
 from mailings.models import (
     BooksSweep,
     Click,
@@ -19,6 +19,8 @@ from mailings.models import (
     Message,
     Restoration,
 )
+from mailings.notifications import send
+from mailings.sending import prepare, worker
 from tests import people
 from tests.mailings import ground
 from users.models import Group, User
@@ -60,7 +62,7 @@ def _two_prepared(**fields: Any) -> tuple[Mailing, Mailing]:
 
 def _two_sent(**fields: Any) -> tuple[Mailing, Mailing]:
     both = _two_prepared(**fields)
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
     return both
 
@@ -126,7 +128,7 @@ def notify() -> Scene:
         made.append(notification)
         person = User.objects.filter(role="student").first()
         assert person is not None
-        notifications.raise_event(event, person, key="order:15")
+        send.raise_event(event, person, key="order:15")
     first, second = made
     return Scene(
         ("UPDATE", "mailings_dispatch", f"NEW.id = {first.dispatches.get().pk}"),
@@ -174,7 +176,7 @@ def settle() -> Scene:
     third, fourth = _two_prepared()
     olga = User.objects.get(role="owner")
     for each in (third, fourth):
-        lifecycle.cancel(each, olga)
+        transitions.cancel(each, olga)
     return Scene(
         ("UPDATE", "mailings_counters", f"NEW.mailing_id = {third.pk}"),
         _page(third),

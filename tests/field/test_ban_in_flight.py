@@ -21,17 +21,11 @@ from django.utils import timezone
 from integrations.http import clock
 from integrations.models import Account, Receipt
 from integrations.provider import Outcome, Sms
-from mailings import (
-    claiming,
-    dispatch,
-    editing,
-    gates,
-    lifecycle,
-    notifications,
-    receipts,
-    recording,
-)
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.notifications import editing, send
+from mailings.sending import claim, last_look, receipts, record
+from mailings.sending import worker as dispatch
 from tests import people
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.smsc_format import digits
@@ -201,7 +195,7 @@ def test_after_a_pause_no_request_begins_and_the_rest_waits(
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.PAUSED
     ground.assert_counters_equal_rows(mailing)
-    lifecycle.resume(mailing, maria)
+    transitions.resume(mailing, maria)
     service.plan.share = 0
     dispatch.hand_over_due()
     assert len(came(service)) == PEOPLE  # came() sees to it that nobody got it twice
@@ -229,7 +223,7 @@ def one_request(smsc_emulator: SmscEmulator) -> Mailing:
     return ground.prepared(people.olga())
 
 
-class LateLook(gates.Gatekeeper):
+class LateLook(last_look.Gatekeeper):
     """Something happens between the claim and the last look."""
 
     meanwhile: Callable[[], object]
@@ -266,7 +260,7 @@ def test_a_notification_that_is_switched_off_sends_nothing_more(
         kind=Mailing.Kind.NOTIFICATION, name="Paid", text="Paid", event="paid", state="sending"
     )
     Counters.objects.create(mailing=mailing)
-    notifications.raise_event("paid", ivan, key="1")
+    send.raise_event("paid", ivan, key="1")
     monkeypatch.setattr(dispatch, "Gatekeeper", LateLook)
     LateLook.meanwhile = lambda: editing.switch(mailing, olga, on=False)
     dispatch.notify_due()
@@ -275,15 +269,15 @@ def test_a_notification_that_is_switched_off_sends_nothing_more(
 
 
 # --- the gate itself --------------------------------------------------------------------------------
-def held(lot: claiming.Lot) -> tuple[gates.Gatekeeper, gates.LotGate]:
-    keeper = gates.Gatekeeper()
+def held(lot: claim.Lot) -> tuple[last_look.Gatekeeper, last_look.LotGate]:
+    keeper = last_look.Gatekeeper()
     keeper.attend(lot)
     gate = lot.provider.gate
-    assert isinstance(gate, gates.LotGate)
+    assert isinstance(gate, last_look.LotGate)
     return keeper, gate
 
 
-def asked(keeper: gates.Gatekeeper, gate: gates.LotGate, messages: list[Sms]) -> bool:
+def asked(keeper: last_look.Gatekeeper, gate: last_look.LotGate, messages: list[Sms]) -> bool:
     answer: list[bool] = []
     thread = threading.Thread(target=lambda: answer.append(gate.passes(messages)))
     thread.start()
@@ -300,10 +294,10 @@ def test_a_lot_that_was_taken_for_a_dead_workers_sends_nothing_more(one_request:
     assert asked(keeper, gate, list(lot.messages))
     ground.grown_older(seconds=400)
     assert dispatch.recover_due()
-    time.sleep(gates.FRESH)
+    time.sleep(last_look.FRESH)
     assert not asked(keeper, gate, list(lot.messages))
     # And its worker's own word counts: they were surely not sent, and go again.
-    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT, withheld=True))
+    record.record(lot, ground.verdicts(lot, Outcome.UNSENT, withheld=True))
     assert ground.statuses(one_request)["waiting"] == 20
     assert ground.claimed().dispatch_id != lot.dispatch_id
 
@@ -313,7 +307,7 @@ def test_while_the_database_cannot_be_asked_nothing_leaves(
 ) -> None:
     lot = ground.claimed()
     _keeper, gate = held(lot)
-    monkeypatch.setattr(gates, "PATIENCE", 0.3)
+    monkeypatch.setattr(last_look, "PATIENCE", 0.3)
     began = clock()
     assert not gate.passes(lot.messages)
     assert 0.3 <= clock() - began < 5

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailings.bare_links import bare_links, repaired
+from mailings.text.bare_links import bare_links, repaired
 
 # Joints of sentences, hours, numbers, products, files: nobody means a site.
 NONE = [

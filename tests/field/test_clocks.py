@@ -18,20 +18,9 @@ from integrations.provider import Outcome, Verdict
 from integrations.providers import simulator
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import (
-    claiming,
-    dispatch,
-    enquiry,
-    lifecycle,
-    mending,
-    prepare,
-    recall,
-    receipts,
-    recording,
-    starting,
-    watch,
-)
+from mailings.lifecycle import on_entry, recall, start, transitions
 from mailings.models import ClockReading, Dispatch, Mailing, Message, Policy
+from mailings.sending import claim, clock_repair, prepare, receipts, reconciliation, record, worker
 from smsmail import moments, steadiness
 from smsmail.clock import BY_NAME
 from tests import people
@@ -100,7 +89,7 @@ def test_the_pace_does_not_stand_still(jump: timedelta, small_lots: None) -> Non
 def test_the_pace_is_put_right_where_people_see_it(jump: timedelta) -> None:
     account = people.simulator(per_second=10)
     Account.objects.update(next_free_at=timezone.now() + jump)
-    mending.mend_due()
+    clock_repair.mend_due()
     account.refresh_from_db()
     assert account.next_free_at is not None
     assert account.next_free_at <= timezone.now() + router.longest_pause(account)
@@ -111,7 +100,7 @@ def test_a_rest_ends_when_the_longest_would(jump: timedelta) -> None:
     with fast(jump):
         router.rest(account.id, Reason.BUSY, "429")
     account.refresh_from_db()
-    mending.mend_due()
+    clock_repair.mend_due()
     account.refresh_from_db()
     with after(router.longest_rest() + MINUTE):
         assert not router.rests(account)
@@ -126,7 +115,7 @@ def test_a_rest_that_may_be_one_is_believed() -> None:
     account.refresh_from_db()
     assert account.resting_until is not None
     before = account.resting_until
-    mending.mend_due()
+    clock_repair.mend_due()
     account.refresh_from_db()
     assert router.rests(account)
     assert account.resting_until == before
@@ -150,10 +139,10 @@ def test_a_dead_workers_lot_is_recovered_after_the_lease_from_now_on(
     mailing = ground.prepared(people.olga())
     with fast(jump):
         lot = ground.claimed()
-    mending.mend_due()
-    assert not dispatch.recover_due()  # it may be alive: it was claimed a moment ago
+    clock_repair.mend_due()
+    assert not worker.recover_due()  # it may be alive: it was claimed a moment ago
     with after(timedelta(seconds=settings.LEASE + 5)):
-        assert dispatch.recover_due()
+        assert worker.recover_due()
     assert ground.statuses(mailing)["unknown"] == len(lot.messages)
     # Where it may have gone is looked for from long before: nobody knows when it was claimed.
     claimed = Dispatch.objects.get(id=lot.dispatch_id)
@@ -170,9 +159,9 @@ def test_a_dead_workers_lot_holds_no_place_for_longer_than_usual(
     ground.prepared(people.olga())
     with fast(jump):
         ground.claimed()
-    assert claiming.claim() is None
-    with after(claiming.BUSY + timedelta(seconds=5)):
-        assert claiming.claim() is not None
+    assert claim.claim() is None
+    with after(claim.BUSY + timedelta(seconds=5)):
+        assert claim.claim() is not None
 
 
 def test_a_live_lot_that_was_recovered_too_early_is_written_down_by_its_worker(
@@ -185,9 +174,9 @@ def test_a_live_lot_that_was_recovered_too_early_is_written_down_by_its_worker(
     mailing = ground.prepared(people.olga())
     lot = ground.claimed()
     with fast(jump):
-        assert dispatch.recover_due()
+        assert worker.recover_due()
     first, *others = lot.messages
-    recording.record(
+    record.record(
         lot,
         [
             Verdict(first.key, Outcome.TAKEN),
@@ -207,19 +196,19 @@ def test_unknown_messages_are_asked_about_after_a_lease_and_heard_twice(
     people.simulator()
     students()
     mailing = ground.prepared(people.olga())
-    mending.mend_due()
+    clock_repair.mend_due()
     lot = ground.sent(Outcome.UNKNOWN)
     with fast(jump):
-        mending.mend_due()  # every clock writes down what it shows
-        enquiry.enquire_due()  # too early: it may still be on its way
+        clock_repair.mend_due()  # every clock writes down what it shows
+        reconciliation.enquire_due()  # too early: it may still be on its way
     assert Dispatch.objects.get(id=lot.dispatch_id).look_ups == 1
-    mending.mend_due()
+    clock_repair.mend_due()
     assert Dispatch.objects.get(id=lot.dispatch_id).look_ups == 0
     with after(timedelta(seconds=settings.LEASE + 1)):
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
         assert "waiting" not in ground.statuses(mailing)
     with after(timedelta(seconds=settings.LEASE + 3 * settings.LOOK_UP_PAUSE)):
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
         assert ground.statuses(mailing)["waiting"] == len(lot.messages)
 
 
@@ -228,9 +217,9 @@ def test_a_look_up_is_not_put_off_until_tomorrow(jump: timedelta, settings: Any)
     students()
     ground.prepared(people.olga())
     with fast(jump):
-        mending.mend_due()
+        clock_repair.mend_due()
         ground.sent(Outcome.UNKNOWN)
-    mending.mend_due()
+    clock_repair.mend_due()
     look_up_at = Dispatch.objects.get(claimed_at__isnull=False).look_up_at
     assert look_up_at is not None
     assert look_up_at <= timezone.now() + timedelta(seconds=settings.LEASE)
@@ -243,8 +232,8 @@ def test_a_clock_that_was_wrong_for_a_second_puts_no_look_up_off(settings: Any) 
     ground.prepared(people.olga())
     lot = ground.claimed()
     with fast(DAY):
-        recording.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
-    mending.mend_due()
+        record.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
+    clock_repair.mend_due()
     look_up_at = Dispatch.objects.get(id=lot.dispatch_id).look_up_at
     assert look_up_at is not None
     assert look_up_at <= timezone.now() + timedelta(seconds=settings.LEASE)
@@ -258,7 +247,7 @@ def test_what_a_service_keeps_is_asked_back_at_once(jump: timedelta) -> None:
     later = timezone.now() + 60 * DAY
     Dispatch.objects.update(send_at=later, recall_at=timezone.now() + jump)
     SimulatedSms.objects.update(at=later)
-    mending.mend_due()
+    clock_repair.mend_due()
     recall.recall_due()
     assert Dispatch.objects.get(id=lot.dispatch_id).recall_at is None
 
@@ -269,13 +258,13 @@ def test_a_countdown_counts_from_now_on(jump: timedelta) -> None:
     students()
     with fast(jump):
         mailing = ground.draft()
-        lifecycle.launch(mailing, people.olga(), countdown=30)
-    starting.start_due()
+        transitions.launch(mailing, people.olga(), countdown=30)
+    start.start_due()
     mailing.refresh_from_db()
     assert mailing.leaves_at is not None
     assert mailing.leaves_at <= timezone.now() + timedelta(seconds=600)
     with after(11 * MINUTE):
-        starting.start_due()
+        start.start_due()
         mailing.refresh_from_db()
         assert mailing.state == Mailing.State.PREPARING
 
@@ -285,8 +274,8 @@ def test_what_is_set_for_later_stays_so() -> None:
     students()
     mailing = ground.launched(people.olga(), starts_at=timezone.now() + 3 * DAY)
     planned = mailing.leaves_at
-    starting.start_due()
-    mending.mend_due()
+    start.start_due()
+    clock_repair.mend_due()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.SCHEDULED
     assert mailing.leaves_at == planned
@@ -298,9 +287,9 @@ def test_a_list_that_was_formed_tomorrow_leaves_now(jump: timedelta) -> None:
     mailing = ground.launched(people.olga())
     with fast(jump):
         prepare.prepare_due()
-    assert claiming.claim() is None
-    mending.mend_due()
-    assert claiming.claim() is not None
+    assert claim.claim() is None
+    clock_repair.mend_due()
+    assert claim.claim() is not None
     assert Dispatch.objects.filter(mailing=mailing, state="handing").exists()
 
 
@@ -312,15 +301,15 @@ def test_a_night_that_is_tomorrows_is_not_waited_for(by: timedelta) -> None:
     people.students(6, start=10, time_zone="Etc/GMT-3")
     with time_machine.travel("2026-10-06T09:00:00Z"):  # noon for them
         mailing = ground.launched(people.olga())
-        mending.mend_due()
+        clock_repair.mend_due()
     with time_machine.travel(datetime(2026, 10, 6, 19, tzinfo=UTC) + by):
         while prepare.prepare_some(mailing.id):
             pass
-        mending.mend_due()
-        assert claiming.claim() is None
+        clock_repair.mend_due()
+        assert claim.claim() is None
     with time_machine.travel("2026-10-06T09:01:00Z"):
-        mending.mend_due()
-        assert claiming.claim() is not None
+        clock_repair.mend_due()
+        assert claim.claim() is not None
 
 
 def test_a_night_that_is_tonights_is_waited_for() -> None:
@@ -333,9 +322,9 @@ def test_a_night_that_is_tonights_is_waited_for() -> None:
             pass
         before = list(mailing.dispatches.values_list("not_before", flat=True))
         ClockReading.objects.create(id=1, latest=timezone.now() + DAY)  # somebody's clock was wrong
-        mending.mend_due()
+        clock_repair.mend_due()
         assert list(mailing.dispatches.values_list("not_before", flat=True)) == before
-        assert claiming.claim() is None
+        assert claim.claim() is None
 
 
 def test_a_watched_rule_is_looked_at_within_the_minute(jump: timedelta) -> None:
@@ -343,9 +332,9 @@ def test_a_watched_rule_is_looked_at_within_the_minute(jump: timedelta) -> None:
     group = Group.objects.create(name="New")
     mailing = ground.watching(group)
     with fast(jump):
-        watch.watch_due()
+        on_entry.watch_due()
     ground.join(group, *students(2))
-    watch.watch_due()
+    on_entry.watch_due()
     assert Message.objects.filter(mailing=mailing).count() == 2
 
 
@@ -374,8 +363,8 @@ def test_a_mailing_through_the_simulator_ends_in_time(jump: timedelta) -> None:
     students()
     mailing = ground.prepared(people.olga())
     with fast(jump):
-        dispatch.hand_over(lot := ground.claimed())
-        recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+        worker.hand_over(lot := ground.claimed())
+        record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
     with after(timedelta(seconds=simulator.LATEST + 1)):
         simulator.report_due()
         receipts.fold_due()
@@ -390,7 +379,7 @@ def test_good_clocks_change_nothing(django_assert_max_num_queries: Any) -> None:
     students()
     ground.prepared(people.olga())
     ground.sent(Outcome.UNKNOWN)
-    mending.mend_due()
+    clock_repair.mend_due()
 
     def written() -> list[Any]:
         account.refresh_from_db()
@@ -402,14 +391,14 @@ def test_good_clocks_change_nothing(django_assert_max_num_queries: Any) -> None:
 
     before = written()
     with django_assert_max_num_queries(13):
-        mending.mend_due()
+        clock_repair.mend_due()
     assert written() == before
 
 
 def test_one_of_two_workers_hears_that_a_clock_was_set_back() -> None:
     ClockReading.objects.create(id=1, latest=timezone.now() + DAY)
-    assert mending._set_back(timezone.now())
-    assert not mending._set_back(timezone.now())
+    assert clock_repair._set_back(timezone.now())
+    assert not clock_repair._set_back(timezone.now())
     assert ClockReading.objects.get().latest <= timezone.now()
 
 
@@ -467,7 +456,7 @@ def test_a_jump_makes_nobody_too_late_and_holds_nothing_else(
     hurried = ground.prepared(people.olga(), valid_minutes=30)
     with fast(DAY):
         BY_NAME["mend"].run()
-        assert claiming.claim() is None
+        assert claim.claim() is None
     assert ground.statuses(hurried)["waiting"] == 6
     calm = ground.prepared(User.objects.get(email="olga@example.com"))
     lot = ground.claimed()

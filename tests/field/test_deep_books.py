@@ -18,8 +18,8 @@ from integrations import router
 from integrations.models import Account
 from integrations.provider import Report, ReportStatus
 from integrations.providers import smsc as adapter
-from mailings import dispatch, enquiry, receipts
 from mailings.models import Dispatch, Mailing
+from mailings.sending import receipts, reconciliation, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.smsc_rows import Row
@@ -67,7 +67,7 @@ def lost(smsc: SmscEmulator, olga: User) -> Mailing:
 
 
 def hand_over() -> None:
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
 
 
@@ -88,7 +88,7 @@ def due() -> None:
 def look() -> None:
     """A look to its end, as often as the clock's job says that there is more."""
     due()
-    while enquiry.enquire_due():
+    while reconciliation.enquire_due():
         pass
 
 
@@ -135,7 +135,7 @@ def test_a_look_goes_on_where_the_last_one_stopped(
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
-    assert enquiry.enquire_due()  # there is more
+    assert reconciliation.enquire_due()  # there is more
     first = pages_read(smsc)
     assert len(first) == PAGES
     lot = Dispatch.objects.filter(messages__status="unknown").distinct()[0]
@@ -145,7 +145,7 @@ def test_a_look_goes_on_where_the_last_one_stopped(
     assert "have been read back to" in page
     assert "cannot tell" not in page
     assert reverse("mailing-send-again", args=[lost.id]) not in page
-    assert enquiry.enquire_due()
+    assert reconciliation.enquire_due()
     both = pages_read(smsc)
     assert len(set(both)) == len(both) == 2 * PAGES  # no page twice
 
@@ -193,7 +193,7 @@ def test_what_is_lost_while_a_sweep_is_under_way_gets_a_sweep_of_its_own(
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
-    assert enquiry.enquire_due()
+    assert reconciliation.enquire_due()
     people.students(5, start=50, digits="06")
     second = ground.prepared(olga, name="Second", text="Another")
     smsc.misbehave("cut-after", "unread", "", "")
@@ -214,7 +214,7 @@ def test_a_receipt_in_the_middle_of_a_sweep_is_enough(
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     lots = Dispatch.objects.filter(messages__status="unknown").distinct()
     with transaction.atomic():
         receipts.apply(
@@ -252,7 +252,7 @@ def test_another_login_in_the_middle_of_a_sweep(
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     new = {"login": "other", "password": "made-up"}
     router.connect("smsc", new, sender="School", price=Account.objects.get().price, by=None)
     look()

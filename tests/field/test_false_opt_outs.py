@@ -16,8 +16,8 @@ from django.utils import timezone, translation
 from integrations.models import Receipt
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import false_opt_outs, receipts
 from mailings.models import Mailing, Message
+from mailings.sending import false_opt_outs, receipts
 from tests import people
 from tests.mailings import ground
 from users import consent

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from mailings import prepare
+from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
 from users.models import Group, Segment, User

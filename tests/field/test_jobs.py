@@ -13,8 +13,10 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from mailings import dispatch, errors, lifecycle, prepare, recall, starting, watch
+from mailings import errors
+from mailings.lifecycle import on_entry, recall, start, transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.sending import prepare, worker
 from smsmail import set_aside
 from smsmail.clock import JOBS, Job
 from smsmail.job_words import WORDS, words
@@ -236,10 +238,10 @@ def asked_back_on_entry(olga: User) -> Mailing:
         starts_at=timezone.now() + timedelta(hours=2),
     )
     mailing.groups.set([group])
-    lifecycle.launch(mailing, olga)
-    starting.start_due()
-    watch.watch_due()
-    while dispatch.hand_over_due():
+    transitions.launch(mailing, olga)
+    start.start_due()
+    on_entry.watch_due()
+    while worker.hand_over_due():
         pass
     assert ground.statuses(mailing) == {"accepted": 3, "skipped": 1}
     assert recall.recall(mailing, olga) == 3
@@ -290,7 +292,7 @@ def test_with_the_services_data_deleted_nobody_is_promised_to_be_asked(
     from integrations.models import Account
 
     mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
     page = as_(school).get(f"/mailings/{mailing.pk}/").content.decode()
     assert f"/mailings/{mailing.pk}/recall/" in page
@@ -311,7 +313,7 @@ def test_what_the_service_did_not_give_back_is_not_offered_again(school: User) -
     from integrations.models import SimulatedSms
 
     mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
     SimulatedSms.objects.update(at=timezone.now())  # they have left the service already
     recall.recall(mailing, school)
@@ -328,7 +330,7 @@ def test_a_service_disconnected_after_the_wish_is_not_said_to_be_asked(
     from integrations.models import Account
 
     mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
     recall.recall(mailing, school)
     router.disconnect(Account.objects.get(), school)

@@ -12,11 +12,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from mailings import links, marks, text, tokens
-from mailings.link_doctor import faulty, lines, mended
-from mailings.links import Wrapping
 from mailings.models import Link, Mailing, Message
-from mailings.tokens import Purpose
+from mailings.text import markers, template, tokens, wrapping
+from mailings.text.link_check import faulty, lines, mended
+from mailings.text.tokens import Purpose
+from mailings.text.wrapping import Wrapping
 from tests import people
 from tests.mailings import ground
 from users.models import User
@@ -54,15 +54,15 @@ UNSEEN = [
 
 
 def urls(written: str) -> list[str]:
-    return [each.url for each in links.find(written)]
+    return [each.url for each in wrapping.find(written)]
 
 
 @pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize("link", [LINK, "https://school.ru", "https://school.ru/?u={email}"])
 def test_a_picture_behind_a_link_stays_in_the_sms(picture: str, link: str) -> None:
-    wrapped = links.wrap(f"Заходи: {link}{picture} и {link}{picture}{picture}, да", CLICKS)
+    wrapped = wrapping.wrap(f"Заходи: {link}{picture} и {link}{picture}{picture}, да", CLICKS)
     assert [place.url for place in wrapped.places] == [link]
-    mark = marks.mark(0, Purpose.CLICK)
+    mark = markers.mark(0, Purpose.CLICK)
     assert wrapped.text == f"Заходи: {mark}{picture} и {mark}{picture}{picture}, да"
 
 
@@ -72,8 +72,8 @@ def test_a_sign_that_nobody_sees_is_no_part_of_a_link(sign: str) -> None:
         assert urls(written) == [LINK]
     inside = f"https://sch{sign}ool.ru/what{sign}wg/url"
     assert urls(f"см. {inside} да") == ["https://school.ru/whatwg/url"]
-    assert links.wrap(f"см. {inside} да", CLICKS).text == "см. \x1a0 да"
-    assert links.target(f"https://school.ru/what{sign}wg", {}) == "https://school.ru/whatwg"
+    assert wrapping.wrap(f"см. {inside} да", CLICKS).text == "см. \x1a0 да"
+    assert wrapping.target(f"https://school.ru/what{sign}wg", {}) == "https://school.ru/whatwg"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_signs_around_links_break_nothing() -> None:
     for one in signs:
         for other in signs:
             written = f"{one}https://school.ru/a{other}{one} {other}https://b.ru{one}"
-            found = links.find(written)
+            found = wrapping.find(written)
             assert [each.url for each in found][:1] == [LINK], ascii(written)
             for each in found:
                 assert written[each.start : each.end].startswith("http")
@@ -256,7 +256,7 @@ def test_no_text_is_too_strange() -> None:
         for other in (" ", ".", ",ru", "{", "}", "%", "&amp;", "\u200b", "😀", "я", "]", ":9"):
             written = (piece + other) * 3
             for line in lines(written):
-                clean = text.clean(written)
+                clean = template.clean(written)
                 assert clean[line.start : line.end] == line.written
                 mended(written, line.written)
 

@@ -10,7 +10,7 @@ import pytest
 
 from integrations import router
 from integrations.models import Account
-from mailings import prepare
+from mailings.sending import prepare
 from tests import people
 from tests.crash.stage import Stage
 from tests.emulators import journal

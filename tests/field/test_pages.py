@@ -17,8 +17,9 @@ from integrations import try_outs
 from integrations.models import Account, Receipt, Stray
 from integrations.provider import Outcome, Report, ReportStatus, Verdict
 from integrations.reasons import Reason
-from mailings import prepare, receipts, recording, starting
+from mailings.lifecycle import start
 from mailings.models import Dispatch, Mailing, Policy
+from mailings.sending import prepare, receipts, record
 from tests import people
 from tests.emulators.seventech import SevenTechEmulator
 from tests.emulators.smsc import LOGIN, PASSWORD, SmscEmulator
@@ -141,7 +142,7 @@ def test_the_figures_of_the_dashboard_add_up(as_: As, maria: User) -> None:
     ground.prepared(maria)
     lot = ground.claimed()
     outcomes = [Outcome.TAKEN, Outcome.TAKEN, Outcome.TAKEN, Outcome.REFUSED, Outcome.UNKNOWN]
-    recording.record(
+    record.record(
         lot,
         [
             Verdict(sms.key, outcome, reason=None if outcome == Outcome.TAKEN else Reason.OTHER)
@@ -170,7 +171,7 @@ def kept(maria: User, time_machine: Any) -> Mailing:
     noon = datetime(2026, 3, 4, 12, tzinfo=MOSCOW)
     time_machine.move_to(noon, tick=False)
     mailing = ground.launched(maria, starts_at=noon + timedelta(hours=2, minutes=30))
-    starting.start_due()
+    start.start_due()
     prepare.prepare_due()
     ground.sent(Outcome.TAKEN)
     assert Dispatch.objects.get().send_at

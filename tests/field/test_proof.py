@@ -17,8 +17,9 @@ from django.utils import timezone
 from integrations import logins, router
 from integrations.models import Account, FormerLogin
 from integrations.providers.smsc import Smsc
-from mailings import dispatch, enquiry, unresolved
+from mailings.lifecycle import unresolved
 from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import reconciliation, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
 from tests.mailings import ground
@@ -73,7 +74,7 @@ def lose(smsc: SmscEmulator, *names: str) -> None:
 
 def hand_over() -> None:
     Account.objects.update(failures=0, resting_until=None)
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
 
 
@@ -81,7 +82,7 @@ def look(times: int = 1) -> None:
     """The time of the next look has come."""
     for _ in range(times):
         Dispatch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
-        while enquiry.enquire_due():
+        while reconciliation.enquire_due():
             pass
 
 
@@ -298,7 +299,7 @@ def test_the_old_login_is_forgotten_when_nothing_is_open_under_it(
     assert FormerLogin.objects.count() == 1
     clock.shift(timedelta(seconds=settings.RECEIPT_WAIT + 60))
     look(2)
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     assert not FormerLogin.objects.exists()
     connect(account, login="third", password="made-up")
     assert not FormerLogin.objects.exists()

@@ -19,7 +19,7 @@ from integrations.forms import AccountForm
 from integrations.models import Account, Receipt
 from integrations.provider import Credentials, Note, ReportStatus
 from integrations.providers.twilio import Twilio
-from mailings import receipts
+from mailings.sending import receipts
 from tests import people
 from users.models import OptOut, Reply
 

@@ -17,9 +17,10 @@ from integrations import router, turns
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
-from mailings import claiming, dispatch, enquiry, recall
 from mailings.checks import lease_outlives_every_request
+from mailings.lifecycle import recall
 from mailings.models import Counters, Dispatch, Message
+from mailings.sending import claim, reconciliation, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
@@ -41,7 +42,7 @@ def test_one_answer_that_cannot_be_written_down_loses_no_other(
     sound = ground.prepared(User.objects.get(email="olga@example.com"), name="Sound")
     Counters.objects.filter(mailing=broken).delete()  # its answers cannot be counted
     with pytest.raises(RuntimeError):
-        dispatch.hand_over_due()
+        worker.hand_over_due()
     in_hand = Dispatch.objects.filter(state=Dispatch.State.HANDING)
     assert not in_hand.filter(mailing=sound).exists()
     assert in_hand.filter(mailing=broken).exists()  # for the lease, as when a worker dies
@@ -60,10 +61,10 @@ def test_an_answer_waits_for_the_database_as_long_as_the_lease_where_no_task_end
     ground.prepared(people.olga())
     lot = ground.claimed()
     settings.REDIS_URL = ""
-    assert dispatch._patience(lot, lot.claimed - 10) == lot.claimed + settings.LEASE - 5
+    assert worker._patience(lot, lot.claimed - 10) == lot.claimed + settings.LEASE - 5
     # Celery ends a task so long after it began, which is before its last lot was claimed.
     settings.REDIS_URL = "redis://127.0.0.1"
-    assert dispatch._patience(lot, lot.claimed - 10) == lot.claimed - 10 + settings.TASK_LIMIT - 5
+    assert worker._patience(lot, lot.claimed - 10) == lot.claimed - 10 + settings.TASK_LIMIT - 5
 
 
 # --- turns -----------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def two_services(
     smsc_emulator.plan.commands = frozenset({"get", "balance", "status"})
     smsc_emulator.plan.share, smsc_emulator.plan.among = 1.0, ("hang",)
     yield smsc_emulator, twilio_emulator
-    jobs = (enquiry._turns, recall._turns, router._balances)
+    jobs = (reconciliation._turns, recall._turns, router._balances)
     wait_until(lambda: all(one.done() for job in jobs for one in job._running.values()), 30)
 
 
@@ -109,14 +110,14 @@ def test_a_service_that_hangs_keeps_no_other_from_being_asked(
     asked = unknown_of(people.twilio(), 11)
     ground.grown_older(hours=1)
     began = time.monotonic()
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     assert time.monotonic() - began < 3.5  # it did not wait for the read timeout
     asked.refresh_from_db()
     hanging.refresh_from_db()
     assert (asked.look_ups, hanging.look_ups) == (1, 0)
     # The next time as well, while the first still hangs; which is not asked twice at once.
     Dispatch.objects.filter(id=asked.id).update(look_up_at=timezone.now() - timedelta(seconds=1))
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     asked.refresh_from_db()
     assert asked.look_ups == 2
     assert "waiting" in asked.messages.model.objects.filter(mailing=asked.mailing).values_list(
@@ -176,8 +177,8 @@ def test_a_task_outlives_the_lot_that_it_claims_last(settings: Any) -> None:
     for limit, good in ((91, False), (100, False), (101, True), (120, True)):
         settings.TASK_LIMIT = limit
         assert (lease_outlives_every_request() == []) is good
-    assert dispatch.SLICE + settings.LOT_DEADLINE + settings.READ_TIMEOUT == 100
+    assert worker.SLICE + settings.LOT_DEADLINE + settings.READ_TIMEOUT == 100
 
 
 def test_a_place_is_free_again_when_no_request_can_be_under_way(settings: Any) -> None:
-    assert claiming.BUSY.total_seconds() == settings.LOT_DEADLINE + settings.READ_TIMEOUT
+    assert claim.BUSY.total_seconds() == settings.LOT_DEADLINE + settings.READ_TIMEOUT

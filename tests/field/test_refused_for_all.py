@@ -19,8 +19,8 @@ from integrations.providers.smsc_answers import verdicts_of
 from integrations.providers.twilio import Twilio
 from integrations.providers.twilio_answers import verdict_of
 from integrations.reasons import Reason
-from mailings import claiming, dispatch, recording
 from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import claim, record, worker
 from tests import people
 from tests.emulators.seventech import SevenTechEmulator
 from tests.emulators.smsc import SmscEmulator
@@ -52,10 +52,10 @@ def through_twilio(twilio_emulator: TwilioEmulator, olga_owner: User) -> Mailing
 def all_handed_over() -> None:
     """As long as the clock would go on, however the account rests."""
     for _ in range(2 * PEOPLE):
-        lot = claiming.claim()
+        lot = claim.claim()
         if lot is None:
             return
-        recording.record(lot, dispatch.hand_over(lot))
+        record.record(lot, worker.hand_over(lot))
 
 
 def answers(emulator: Any, name: str) -> None:
@@ -128,8 +128,8 @@ def test_the_same_with_two_batches_in_flight(
     answers(twilio_emulator, "error-21408")
     Account.objects.update(parallel=3)  # the last place is kept for notifications
     flying = [ground.claimed(), ground.claimed()]
-    for lot, verdicts in [(lot, dispatch.hand_over(lot)) for lot in flying]:
-        recording.record(lot, verdicts)
+    for lot, verdicts in [(lot, worker.hand_over(lot)) for lot in flying]:
+        record.record(lot, verdicts)
     assert "refused" not in ground.statuses(through_twilio)
 
 
@@ -153,7 +153,7 @@ def test_a_limit_of_the_account_at_smsc_keeps_everybody(
 
 
 @pytest.mark.parametrize(
-    ("err", "most"), [(250, 0), (253, 0), (255, recording.BRAKE), (1, recording.BRAKE)]
+    ("err", "most"), [(250, 0), (253, 0), (255, record.BRAKE), (1, record.BRAKE)]
 )
 def test_any_reason_pauses_what_smsc_refuses_to_everybody(
     smsc_emulator: SmscEmulator,
@@ -221,7 +221,7 @@ def test_a_few_at_most_are_refused_alone_before_the_account_rests(ones: Mailing)
     for _ in range(20):
         ground.sent(Outcome.REFUSED, raw="made up 29999")
         awake()
-    assert ground.statuses(ones)["refused"] == recording.LATEST
+    assert ground.statuses(ones)["refused"] == record.LATEST
 
 
 def test_what_was_taken_long_ago_proves_nothing(ones: Mailing) -> None:
@@ -240,7 +240,7 @@ def test_what_was_taken_long_ago_proves_nothing(ones: Mailing) -> None:
 def test_the_brake_counts_every_reason(
     ones: Mailing, monkeypatch: pytest.MonkeyPatch, reason: Reason
 ) -> None:
-    monkeypatch.setattr(recording, "BRAKE", 3)
+    monkeypatch.setattr(record, "BRAKE", 3)
     for _ in range(3):
         ground.sent(Outcome.REFUSED, reason=reason, raw="made up 1")
     ones.refresh_from_db()
@@ -251,21 +251,21 @@ def test_the_brake_counts_every_reason(
 def test_as_many_as_the_brake_and_what_is_in_hand_are_refused_at_most(ones: Mailing) -> None:
     """Lots too small to prove anything: four at once, of 19 messages each, would be 49 + 4 x 19."""
     Account.objects.update(parallel=4)
-    while (lot := claiming.claim()) is not None:
-        flying = [lot, *filter(None, (claiming.claim() for _ in range(3)))]
+    while (lot := claim.claim()) is not None:
+        flying = [lot, *filter(None, (claim.claim() for _ in range(3)))]
         for each in flying:
             verdicts = ground.verdicts(each, Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="1")
-            recording.record(each, verdicts)
+            record.record(each, verdicts)
     ones.refresh_from_db()
     assert ones.state == Mailing.State.PAUSED
-    assert recording.BRAKE <= ground.statuses(ones)["refused"] < recording.BRAKE + 4
+    assert record.BRAKE <= ground.statuses(ones)["refused"] < record.BRAKE + 4
 
 
 def test_after_a_resumption_twice_as_many_may_be_bad(
     ones: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each number may be bad for itself: a pause after each would make it endless."""
-    monkeypatch.setattr(recording, "BRAKE", 2)
+    monkeypatch.setattr(record, "BRAKE", 2)
     paused_at = []
     for refused in range(1, 18):
         ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="bad")
@@ -369,7 +369,7 @@ def test_the_account_rests_as_long_as_the_service_asks_within_reason(
     answers(twilio_emulator, name)
     before = timezone.now()
     lot = ground.claimed()
-    recording.record(lot, dispatch.hand_over(lot))
+    record.record(lot, worker.hand_over(lot))
     until = Account.objects.get().resting_until
     assert until is not None
     assert abs((until - before).total_seconds() - rests) < 5
@@ -390,7 +390,7 @@ def test_the_longest_of_several_wishes_counts(db: None) -> None:
 def test_what_of_a_burst_asks_to_wait_is_heard_among_others(db: None) -> None:
     """The rest of the burst was not even tried and says nothing of waiting."""
     account = people.simulator()
-    recording._judge_account(
+    record._judge_account(
         account.id,
         [
             Verdict(1, Outcome.TAKEN),

@@ -13,7 +13,8 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from integrations.models import Account
-from mailings import audience, demo_school
+from mailings.audience import audience
+from mailings.demo import school
 from smsmail.environment import is_loopback
 from tests import people
 from tests.mailings import ground
@@ -80,7 +81,7 @@ def test_where_others_can_reach_it_the_password_is_random(settings: Any) -> None
 
 def test_on_the_machine_itself_it_is_the_known_one(settings: Any) -> None:
     settings.REACHABLE = False
-    assert demo_school.build() == PASSWORD
+    assert school.build() == PASSWORD
     assert [person.email for person in public_password.people()] == list(SIGN_INS)
 
 

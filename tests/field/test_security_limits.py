@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from mailings import limits_of_tests
 from mailings.models import Dispatch, Mailing, Message, Policy
+from mailings.notifications import test_limits
 from tests import people
 from tests.mailings import ground
 from users import confirmation, consent
@@ -46,16 +46,16 @@ def test_tests_to_other_numbers_are_counted_and_come_to_an_end(
     as_: As, maria: User, draft: Mailing
 ) -> None:
     client = as_(maria)
-    for number in range(limits_of_tests.PER_PERSON + 6):
+    for number in range(test_limits.PER_PERSON + 6):
         sends_test(client, draft, number)
-    assert Message.objects.count() == limits_of_tests.PER_PERSON
+    assert Message.objects.count() == test_limits.PER_PERSON
     assert "20 tests to other numbers" in sends_test(client, draft, 50)
     for _ in range(3):  # to oneself as many as one likes
         sends_test(client, draft, MINE)
-    assert Message.objects.count() == limits_of_tests.PER_PERSON + 3
+    assert Message.objects.count() == test_limits.PER_PERSON + 3
     Dispatch.objects.update(not_before=timezone.now() - timedelta(hours=25))
     sends_test(client, draft, 51)
-    assert Message.objects.count() == limits_of_tests.PER_PERSON + 4
+    assert Message.objects.count() == test_limits.PER_PERSON + 4
 
 
 def test_the_page_says_how_many_are_left(as_: As, maria: User, draft: Mailing) -> None:
@@ -69,17 +69,17 @@ def test_a_number_that_one_has_only_written_down_is_no_own_one(
 ) -> None:
     """Else whoever changes the own number each time has no limit."""
     client = as_(maria)
-    for number in range(limits_of_tests.PER_PERSON + 3):
+    for number in range(test_limits.PER_PERSON + 3):
         phone = f"+799810000{number:02}"
         User.objects.filter(pk=maria.pk).update(phone=phone, phone_confirmed_at=None)
         sends_test(client, draft, phone)
-    assert Message.objects.count() == limits_of_tests.PER_PERSON
+    assert Message.objects.count() == test_limits.PER_PERSON
 
 
 def test_all_together_have_a_limit_too(
     as_: As, maria: User, draft: Mailing, monkeypatch: pytest.MonkeyPatch, olga: User
 ) -> None:
-    monkeypatch.setattr(limits_of_tests, "PER_ACCOUNT", 3)
+    monkeypatch.setattr(test_limits, "PER_ACCOUNT", 3)
     for number, who in enumerate([maria, olga, maria]):
         sends_test(as_(who), draft, number)
     assert "All together" in sends_test(as_(olga), draft, 9)
@@ -115,14 +115,14 @@ def test_none_goes_to_the_number_of_somebody_who_refuses(
 
 
 def test_tries_of_a_notification_are_counted_with_them(as_: As, maria: User) -> None:
-    from mailings import events
+    from mailings.notifications import registry
 
-    welcome = events.named(events.WELCOME)
+    welcome = registry.named(registry.WELCOME)
     assert welcome is not None
     client = as_(maria)
-    for person in people.students(limits_of_tests.PER_PERSON + 2, digits="01"):
+    for person in people.students(test_limits.PER_PERSON + 2, digits="01"):
         client.post(f"/notifications/{welcome.pk}/try/", {"email": person.email})
-    assert Message.objects.count() == limits_of_tests.PER_PERSON
+    assert Message.objects.count() == test_limits.PER_PERSON
 
 
 # --- codes --------------------------------------------------------------------------------------

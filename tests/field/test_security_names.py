@@ -9,10 +9,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from mailings import text
-from mailings.bare_links import bare_links
-from mailings.links import find
-from mailings.values import parsed, values_of
+from mailings.audience.personalization import parsed, values_of
+from mailings.text import template
+from mailings.text.bare_links import bare_links
+from mailings.text.wrapping import find
 from users import names
 from users.models import User
 
@@ -116,16 +116,16 @@ def test_forty_signs_at_the_most_and_none_cut_in_two(written: str, shown: str) -
 def test_a_text_shows_no_more_than_a_name(name: str) -> None:
     long = "Vash schet zakryt, srochno voidite v lichnyi kabinet i podtverdite"
     person = User(first_name=long, last_name=long, city=long, email="a@example.com")
-    assert len(text.render(parsed(f"{{{name}}}"), values_of(person))) <= 40
+    assert len(template.render(parsed(f"{{{name}}}"), values_of(person))) <= 40
     bad = "x evil.example/pay"
     person = User(first_name=bad, last_name=bad, city=bad, email="a@example.com")
-    assert "evil" not in text.render(parsed(f"Hi {{{name}}}"), values_of(person))
+    assert "evil" not in template.render(parsed(f"Hi {{{name}}}"), values_of(person))
 
 
 @pytest.mark.django_db
 def test_a_name_that_is_only_an_address_gives_way_to_the_fallback() -> None:
     person = User(first_name="evil.example", email="a@example.com")
-    assert text.render(parsed("Hi {first_name|friend}!"), values_of(person)) == "Hi friend!"
+    assert template.render(parsed("Hi {first_name|friend}!"), values_of(person)) == "Hi friend!"
 
 
 @pytest.mark.parametrize("field", ["first_name", "last_name"])

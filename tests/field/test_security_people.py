@@ -330,10 +330,10 @@ def test_whoever_may_not_see_people_learns_of_nobody(
 
 
 def test_a_try_of_a_notification_tells_nobody_who_there_is(ivan: User) -> None:
-    from mailings import events
+    from mailings.notifications import registry
 
     people.simulator()
-    welcome = events.named(events.WELCOME)
+    welcome = registry.named(registry.WELCOME)
     assert welcome is not None
     rights = [str(Right.SEND_MAILINGS), str(Right.SEE_MAILINGS)]
     by = people.person("gleb", role=Role.EMPLOYEE, rights=rights)

@@ -11,8 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from integrations.reasons import Reason
-from mailings import audience, funnel, lifecycle, notifications, prepare, watch
+from mailings.audience import audience, funnel
+from mailings.lifecycle import on_entry, transitions
 from mailings.models import Mailing, Message
+from mailings.notifications import send
+from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
 from users import consent, phone_owners
@@ -53,7 +56,7 @@ def claims(person: User, phone: str = VICTIMS) -> None:
 
 def prepared(mailing: Mailing, by: User) -> dict[str, tuple[str, str]]:
     """By whose name: what became of them. In small chunks, so that one does not see the next."""
-    lifecycle.launch(mailing, by=by)
+    transitions.launch(mailing, by=by)
     while prepare.prepare_some(mailing.id):
         pass
     rows = Message.objects.filter(mailing=mailing).select_related("user")
@@ -219,7 +222,7 @@ def test_a_mailing_on_entry_does_the_same(attacker: User, victim: User) -> None:
     people.simulator()
     claims(attacker)
     watching = ground.watching(everyone=True)
-    while watch.watch_due():
+    while on_entry.watch_due():
         pass
     rows = Message.objects.filter(mailing=watching).values_list("user__first_name", "reason")
     assert dict(rows) == {"Mallory": "same_phone", "Vera": ""}
@@ -234,9 +237,9 @@ def test_no_event_of_theirs_goes_there_but_the_code_does(attacker: User, victim:
     from mailings.models import Counters
 
     Counters.objects.create(mailing=ground_event)
-    assert notifications.raise_event("paid", attacker, key="1").reason == Reason.SAME_PHONE
-    assert notifications.raise_event("paid", victim, key="2").became == "sent"
-    assert notifications.send_code(attacker, "ab" * 8) == ""
+    assert send.raise_event("paid", attacker, key="1").reason == Reason.SAME_PHONE
+    assert send.raise_event("paid", victim, key="2").became == "sent"
+    assert send.send_code(attacker, "ab" * 8) == ""
 
 
 def test_whoever_confirms_it_too_gets_it_too(attacker: User, victim: User) -> None:
@@ -319,10 +322,10 @@ def test_and_where_it_stands_already_nothing_goes_there(phone: str, maria: User)
     said = funnel.count(ground.draft())
     assert said.excluded[Reason.NOT_SERVED] == 1
     assert "satellite" in str(Reason.NOT_SERVED.about.advice).lower()
-    assert "such numbers" in notifications.send_code(person, "ab" * 8)
+    assert "such numbers" in send.send_code(person, "ab" * 8)
     assert Message.objects.get(user=person).reason == Reason.NOT_SERVED
-    with pytest.raises(notifications.NotSent):
-        notifications.send_test(ground.draft(), maria, maria, phone)
+    with pytest.raises(send.NotSent):
+        send.send_test(ground.draft(), maria, maria, phone)
 
 
 def test_the_owner_names_the_countries(as_: As, olga: User, maria: User) -> None:
@@ -343,7 +346,7 @@ def test_the_owner_names_the_countries(as_: As, olga: User, maria: User) -> None
     got = audience.receivers(ground.draft()).values_list("first_name", flat=True)
     assert set(got) == {"Ru", "Kz"}
     uz = User.objects.get(first_name="Uz")
-    assert notifications.send_code(uz, "ab" * 8)
+    assert send.send_code(uz, "ab" * 8)
     page = as_(olga).get("/settings/sending/").content.decode()
     assert 'value="KZ, RU"' in page
     assert 'value="7"' in page

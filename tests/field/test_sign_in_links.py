@@ -11,9 +11,10 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from mailings import sign_in, tokens
 from mailings.models import Click, Link, Mailing, Message, Policy
-from mailings.tokens import Purpose
+from mailings.text import tokens
+from mailings.text.tokens import Purpose
+from mailings.tracking import sign_in
 from users import link_sign_in
 from users.models import LinkSignIn, User
 
@@ -196,7 +197,7 @@ def test_a_late_link_leads_on_whoever_is_signed_in_already(
 
 
 def test_the_composer_offers_lifetimes_and_a_copy_keeps_them(as_: As, maria: User) -> None:
-    from mailings.copying import copy_of
+    from mailings.composing.duplicate import copy_of
     from tests import people
 
     people.simulator()

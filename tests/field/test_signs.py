@@ -6,8 +6,9 @@ import unicodedata
 
 import pytest
 
-from mailings import alphabet, text
-from mailings.text import Encoding, measure
+from mailings.text import substitutions
+from mailings.text import template as text
+from mailings.text.template import Encoding, measure
 
 # Of the 271 that Twilio's smart encoding replaces, by what they become here.
 EQUAL = {
@@ -60,9 +61,9 @@ EQUAL = {
 )
 def test_a_sign_has_its_equal(sign: str, equal: str) -> None:
     written = f"Join us{sign}today at school"
-    assert alphabet.plain(written) == f"Join us{equal}today at school"
-    assert measure(alphabet.plain(written)).encoding == Encoding.GSM
-    assert sign in {each.sign for each in alphabet.signs(written)}
+    assert substitutions.plain(written) == f"Join us{equal}today at school"
+    assert measure(substitutions.plain(written)).encoding == Encoding.GSM
+    assert sign in {each.sign for each in substitutions.signs(written)}
 
 
 @pytest.mark.parametrize(
@@ -84,8 +85,8 @@ def test_a_sign_has_its_equal(sign: str, equal: str) -> None:
     ],
 )
 def test_nothing_that_means_something_gets_lost(written: str, plain: str) -> None:
-    assert alphabet.plain(written) == plain
-    assert alphabet.plain(plain) == plain
+    assert substitutions.plain(written) == plain
+    assert substitutions.plain(plain) == plain
 
 
 @pytest.mark.parametrize(
@@ -99,23 +100,23 @@ def test_an_unseen_sign_inside_a_link_can_be_taken_out(sign: str) -> None:
     ):
         written = f"Join: {link} tomorrow"
         assert measure(written).encoding == Encoding.UCS2
-        assert [each.sign for each in alphabet.signs(written)] == [sign]
-        plain = alphabet.plain(written)
+        assert [each.sign for each in substitutions.signs(written)] == [sign]
+        plain = substitutions.plain(written)
         assert plain == written.replace(sign, "")
         assert measure(plain).encoding == Encoding.GSM
         cyrillic = f"Заходи: {link} завтра"
-        assert alphabet.plain(cyrillic) == cyrillic.replace(sign, "")
+        assert substitutions.plain(cyrillic) == cyrillic.replace(sign, "")
 
 
 def test_the_rest_of_a_link_is_nobodys_to_change() -> None:
     written = "«Да» https://school.ru/курс?a=[1]~’b … 👇"
-    assert "https://school.ru/курс?a=[1]~’b" in alphabet.plain(written)
-    assert "https://school.ru/курс?a=[1]~’b" in alphabet.latin(written)
+    assert "https://school.ru/курс?a=[1]~’b" in substitutions.plain(written)
+    assert "https://school.ru/курс?a=[1]~’b" in substitutions.latin(written)
 
 
 def test_joiners_that_spell_a_word_stay() -> None:
     persian = "سلام می\u200cخواهم"
-    assert alphabet.plain(persian) == persian
+    assert substitutions.plain(persian) == persian
 
 
 # --- letters in two pieces, as macOS writes the names of files -----------------------------------

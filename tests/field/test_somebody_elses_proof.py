@@ -16,8 +16,10 @@ from integrations import router
 from integrations.models import Account, Stray
 from integrations.provider import Outcome
 from integrations.providers.twilio import Twilio
-from mailings import claiming, dispatch, enquiry, notifications, recording, unresolved
+from mailings.lifecycle import unresolved
 from mailings.models import Dispatch, Mailing, Message
+from mailings.notifications import send
+from mailings.sending import claim, reconciliation, record, worker
 from tests import people
 from tests.emulators.twilio import TwilioEmulator
 from tests.mailings import ground
@@ -57,7 +59,7 @@ def mailing(by: User, **fields: Any) -> Mailing:
 
 def hand_over() -> None:
     Account.objects.update(failures=0, resting_until=None)
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
 
 
@@ -70,7 +72,7 @@ def look(times: int = 1) -> None:
     for _ in range(times):
         CLOCK[0].shift(timedelta(seconds=700))
         Dispatch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
-        while enquiry.enquire_due():
+        while reconciliation.enquire_due():
             pass
 
 
@@ -155,7 +157,7 @@ def test_of_two_at_once_nobody_knows_whose_the_one_row_is(
         CLOCK[0].shift(timedelta(seconds=700))
         Dispatch.objects.filter(mailing=each).update(look_up_at=timezone.now())
         Dispatch.objects.exclude(mailing=each).update(look_up_at=timezone.now() + timedelta(days=1))
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
     look(2)
     hand_over()
     assert [statuses(each) for each in both] == [{"unknown": MANY}, {"unknown": MANY}]
@@ -220,13 +222,13 @@ def test_what_is_in_the_air_just_now_may_be_whose_the_row_is(
     lose_all(twilio)
     Account.objects.update(failures=0, resting_until=None)
     second = mailing(olga, name="Second")
-    lot = claiming.claim()
+    lot = claim.claim()
     assert lot is not None
-    verdicts = dispatch.hand_over(lot)
+    verdicts = worker.hand_over(lot)
     assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}
     look(2)
     assert statuses(first) == {"unknown": MANY}
-    recording.record(lot, verdicts)
+    record.record(lot, verdicts)
     look(2)
     hand_over()
     assert (statuses(first), statuses(second)) == ({"accepted": MANY}, {"accepted": MANY})
@@ -248,16 +250,16 @@ def test_what_is_handed_over_while_the_books_are_read_counts_too(
         return real(self, phone, deadline)
 
     second = mailing(olga, name="Second")
-    ask = enquiry._ask
+    ask = reconciliation._ask
 
     def after_the_first_look(*args: Any) -> Any:
         hand_over()
         return ask(*args)
 
     monkeypatch.setattr(Twilio, "_rows", meanwhile)
-    monkeypatch.setattr(enquiry, "_ask", after_the_first_look)
+    monkeypatch.setattr(reconciliation, "_ask", after_the_first_look)
     look()
-    monkeypatch.setattr(enquiry, "_ask", ask)
+    monkeypatch.setattr(reconciliation, "_ask", ask)
     assert statuses(second) == {"accepted": MANY}
     assert statuses(first) == {"unknown": MANY}
     look(2)
@@ -303,7 +305,7 @@ def test_a_test_of_the_text_to_oneself_vouches_for_nobody(
     User.objects.filter(id=olga.id).update(phone="+79990000006")
     olga.refresh_from_db()
     draft = ground.draft(text=TEXT)
-    notifications.send_test(draft, olga, olga, olga.phone)
+    send.send_test(draft, olga, olga, olga.phone)
     hand_over()
     assert went(twilio) == {1}
     own = mailing(olga, name="Own")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailings import hits
-from mailings.hits import Kind
+from mailings.tracking import classify
+from mailings.tracking.classify import Kind
 
 REAL = Path(__file__).with_name("data") / "user_agents.txt"
 
@@ -97,18 +97,18 @@ def test_real_agents_of_phones_browsers_and_robots() -> None:
     lines = [line.split("\t") for line in REAL.read_text().splitlines()]
     assert sum(kind == "person" for kind, _agent in lines) > 200
     assert sum(kind != "person" for kind, _agent in lines) > 100
-    wrong = [(kind, agent) for kind, agent in lines if hits.kind_of("GET", agent, "") != kind]
+    wrong = [(kind, agent) for kind, agent in lines if classify.kind_of("GET", agent, "") != kind]
     assert wrong == []
 
 
 @pytest.mark.parametrize("agent", PEOPLE)
 def test_a_name_that_a_robot_has_too_makes_no_robot_of_a_person(agent: str) -> None:
-    assert hits.kind_of("GET", agent, "") == Kind.PERSON
+    assert classify.kind_of("GET", agent, "") == Kind.PERSON
 
 
 @pytest.mark.parametrize("agent", NOBODY)
 def test_whatever_is_no_browser_is_nobody(agent: str) -> None:
-    assert hits.kind_of("GET", agent, "") in {Kind.ROBOT, Kind.PREVIEW}
+    assert classify.kind_of("GET", agent, "") in {Kind.ROBOT, Kind.PREVIEW}
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_whatever_is_no_browser_is_nobody(agent: str) -> None:
     ],
 )
 def test_apps_that_fetch_by_themselves(agent: str, kind: Kind) -> None:
-    assert hits.kind_of("GET", agent, "") == kind
+    assert classify.kind_of("GET", agent, "") == kind
 
 
 def test_an_agent_cut_off_in_the_middle_is_read_too() -> None:
     """Only its first 300 characters are kept with a click."""
     long = f"Mozilla/5.0 (Linux; Android 12; CUBOT P80 {'x' * 300}"
-    assert hits.kind_of("GET", long[:300], "") == Kind.PERSON
+    assert classify.kind_of("GET", long[:300], "") == Kind.PERSON

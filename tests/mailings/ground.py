@@ -11,8 +11,9 @@ from integrations import logins, router
 from integrations.http import clock
 from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus, Sms, Verdict
-from mailings import claiming, epoch, lifecycle, prepare, receipts, recording
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.sending import claim, epoch, prepare, receipts, record
 from users.models import AuditEvent, Group, Membership, User
 
 WITNESS = "+79990000077"
@@ -27,7 +28,7 @@ def draft(**fields: Any) -> Mailing:
 
 def launched(by: User, **fields: Any) -> Mailing:
     mailing = draft(**fields)
-    lifecycle.launch(mailing, by)
+    transitions.launch(mailing, by)
     return mailing
 
 
@@ -87,22 +88,22 @@ def assert_counters_equal_rows(mailing: Mailing) -> None:
     assert counters.price == sums["price"]
 
 
-def verdicts(lot: claiming.Lot, outcome: Outcome, **fields: Any) -> list[Verdict]:
+def verdicts(lot: claim.Lot, outcome: Outcome, **fields: Any) -> list[Verdict]:
     """The same answer for every message of the lot."""
     return [Verdict(sms.key, outcome, **fields) for sms in lot.messages]
 
 
-def claimed() -> claiming.Lot:
+def claimed() -> claim.Lot:
     """A lot that must be there."""
-    lot = claiming.claim()
+    lot = claim.claim()
     assert lot is not None
     return lot
 
 
-def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> claiming.Lot:
+def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> claim.Lot:
     """Claim a lot and record the same answer for all of it."""
     lot = claimed()
-    recording.record(lot, verdicts(lot, outcome, **fields))
+    record.record(lot, verdicts(lot, outcome, **fields))
     return lot
 
 
@@ -151,7 +152,7 @@ def grown_older(**time: float) -> None:
     )
 
 
-def reported(lot: claiming.Lot, status: str, **fields: Any) -> receipts.Folded:
+def reported(lot: claim.Lot, status: str, **fields: Any) -> receipts.Folded:
     """The provider reports the same about every message of the lot."""
     status_ = ReportStatus(status)
     with transaction.atomic():
@@ -163,4 +164,4 @@ def reported(lot: claiming.Lot, status: str, **fields: Any) -> receipts.Folded:
 def settle() -> None:
     """As often as the clock would."""
     for _ in range(4):
-        lifecycle.settle_due()
+        transitions.settle_due()

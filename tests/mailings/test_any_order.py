@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus, Verdict
 from integrations.providers.simulator import Simulator
-from mailings import claiming, dispatch, enquiry, errors, lifecycle, prepare, receipts, recording
+from mailings import errors
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.sending import claim as claiming
+from mailings.sending import prepare, receipts, reconciliation, record, worker
 from tests import people
 from tests.mailings import ground
 from users import consent
@@ -86,7 +89,7 @@ class World:
             verdicts.append(Verdict(sms.key, outcome, raw=f"made up {came}"))
             if outcome == Outcome.TAKEN or (outcome == Outcome.UNKNOWN and came):
                 self.arrived.append((lot.reference, sms.phone))
-        recording.record(lot, verdicts)
+        record.record(lot, verdicts)
 
     def die(self, which: int, came: bool) -> None:
         """The worker is killed after or before the request."""
@@ -101,7 +104,7 @@ class World:
         Dispatch.objects.filter(state=Dispatch.State.HANDING).exclude(reference__in=living).update(
             claimed_at=timezone.now() - timedelta(hours=1)
         )
-        while dispatch.recover_due():
+        while worker.recover_due():
             pass
 
     def report(self, which: int, status: ReportStatus) -> None:
@@ -126,7 +129,7 @@ class World:
                     if phone not in missing
                 ]
             )
-        enquiry._conclude(lot.id, missing, answered=True)
+        reconciliation._conclude(lot.id, missing, answered=True)
 
     def time_passes(self, which: int) -> None:
         """A lot whose receipts never came grows older than RECEIPT_WAIT."""
@@ -134,19 +137,19 @@ class World:
         if asked:
             lot = asked[which % len(asked)]
             Dispatch.objects.filter(id=lot.id).update(claimed_at=timezone.now() - timedelta(days=3))
-            enquiry._conclude(lot.id, set(), answered=True)
+            reconciliation._conclude(lot.id, set(), answered=True)
 
     def pause(self) -> None:
-        self._change(lifecycle.pause)
+        self._change(transitions.pause)
 
     def resume(self) -> None:
-        self._change(lifecycle.resume)
+        self._change(transitions.resume)
 
     def cancel(self) -> None:
-        self._change(lifecycle.cancel)
+        self._change(transitions.cancel)
 
     def settle(self) -> None:
-        lifecycle.settle_due()
+        transitions.settle_due()
 
     def opt_out(self, which: int) -> None:
         consent.opt_out(f"+7998{which:07}", OptOut.Source.PERSON)

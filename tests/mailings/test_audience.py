@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.reasons import Reason
-from mailings import audience, funnel, prepare
-from mailings.audience import Choice
-from mailings.funnel import Funnel
+from mailings.audience import audience, funnel
+from mailings.audience.audience import Choice
+from mailings.audience.funnel import Funnel
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy
+from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
 from users import consent

@@ -8,9 +8,12 @@ import time_machine
 
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import audience, funnel, lifecycle, notifications, prepare
-from mailings.funnel import Funnel
+from mailings.audience import audience, funnel
+from mailings.audience.funnel import Funnel
+from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message, Policy
+from mailings.notifications import send
+from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
 from users.models import User
@@ -98,7 +101,7 @@ def test_what_was_cancelled_does_not_count(olga: User) -> None:
     cap(1)
     people.students(1)
     waiting = ground.prepared(olga)
-    lifecycle.cancel(waiting, olga)
+    transitions.cancel(waiting, olga)
     assert funnel.count(ground.draft()).will_receive == 1
     ground.settle()
     assert funnel.count(ground.draft()).will_receive == 1
@@ -125,7 +128,7 @@ def test_what_never_arrived_does_not_count(olga: User, status: str) -> None:
 def test_a_test_message_does_not_count(olga: User) -> None:
     cap(1)
     (vera,) = people.students(1)
-    notifications.send_test(ground.draft(), vera, olga)
+    send.send_test(ground.draft(), vera, olga)
     ground.sent()
     assert funnel.count(ground.draft()).will_receive == 1
 
@@ -183,10 +186,10 @@ def test_a_paused_one_holds_up_nobody_and_comes_second_then(olga: User) -> None:
     cap(1)
     people.students(2)
     first, second = ground.launched(olga), ground.launched(olga)
-    lifecycle.pause(first, olga)
+    transitions.pause(first, olga)
     while prepare.prepare_some(second.id):
         pass
-    lifecycle.resume(first, olga)
+    transitions.resume(first, olga)
     while prepare.prepare_some(first.id):
         pass
     assert ground.statuses(second)["waiting"] == 2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailings.bare_links import bare_links, repaired
+from mailings.text.bare_links import bare_links, repaired
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations.reasons import Reason
 from mailings.models import Counters, Dispatch, Mailing
-from mailings.upcoming import Line, upcoming
+from mailings.reports.upcoming import Line, upcoming
 from tests import people
 from tests.mailings import ground
 from tests.mailings.test_pages import text_of

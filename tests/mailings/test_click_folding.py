@@ -11,8 +11,9 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from mailings import click_folding, hits, recount
 from mailings.models import Click, ClickHour, Counters, Link, Mailing, Message
+from mailings.reports import recount
+from mailings.tracking import aggregate, classify
 from smsmail.models import SetAside
 from tests.mailings.test_hits import PEOPLE, PREVIEWS, ROBOTS
 
@@ -32,7 +33,7 @@ def mailing_of(messages: int, links: int = 2) -> Mailing:
 
 
 def click(message: Message, position: int = 0, agent: str = PEOPLE[0], **fields: Any) -> Click:
-    fields = {"at": NOON, "kind": hits.kind_of("GET", agent, "")} | fields
+    fields = {"at": NOON, "kind": classify.kind_of("GET", agent, "")} | fields
     return Click.objects.create(
         message=message,
         mailing_id=message.mailing_id,
@@ -54,7 +55,7 @@ def of_links(mailing: Mailing) -> list[tuple[int, int, int]]:
 
 
 def fold_all() -> None:
-    while click_folding.fold_due():
+    while aggregate.fold_due():
         pass
 
 
@@ -79,7 +80,7 @@ def test_clicks_are_counted_by_message_link_hour_and_mailing() -> None:
 
 
 def test_clicks_in_later_batches_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(click_folding, "FOLD", 1)
+    monkeypatch.setattr(aggregate, "FOLD", 1)
     mailing = mailing_of(1)
     message = mailing.messages.get()
     click(message, at=NOON)
@@ -96,7 +97,7 @@ def test_clicks_in_later_batches_add_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_fold_without_clicks_changes_nothing(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
-        assert click_folding.fold_due() is False
+        assert aggregate.fold_due() is False
 
 
 def test_a_fold_that_breaks_off_has_counted_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,8 +108,8 @@ def test_a_fold_that_breaks_off_has_counted_nothing(monkeypatch: pytest.MonkeyPa
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(click_folding, "_write", broken)
-        click_folding.fold_due()
+        patched.setattr(aggregate, "_write", broken)
+        aggregate.fold_due()
     assert figures(mailing) == {"clicks": 0, "clicked": 0, "robots": 0}
     SetAside.objects.update(next_try_at=timezone.now())
     fold_all()
@@ -122,7 +123,7 @@ def test_a_thousand_clicks_cost_as_many_questions_as_ten(
     for message in mailing.messages.all():
         click(message)
     with django_assert_max_num_queries(16):
-        assert click_folding.fold_due() is True
+        assert aggregate.fold_due() is True
     assert figures(mailing) == {"clicks": 1000, "clicked": 1000, "robots": 0}
 
 
@@ -139,7 +140,7 @@ def test_clicks_on_what_is_gone_break_nothing() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_count_each_click_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(click_folding, "FOLD", 7)
+    monkeypatch.setattr(aggregate, "FOLD", 7)
     dice = random.Random(5)
     mailings = [mailing_of(6), mailing_of(6)]
     messages = list(Message.objects.all())
@@ -152,7 +153,7 @@ def test_many_workers_count_each_click_once(monkeypatch: pytest.MonkeyPatch) -> 
     def work() -> None:
         try:
             while Click.objects.filter(folded_at__isnull=True).exists():
-                click_folding.fold_due()
+                aggregate.fold_due()
         except BaseException as error:  # noqa: BLE001 - for the test to see
             troubles.append(error)
         finally:
@@ -230,8 +231,8 @@ def test_judging_anew_is_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) ->
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(click_folding, "_count_links_and_hours_anew", broken)
+        patched.setattr(aggregate, "_count_links_and_hours_anew", broken)
         with pytest.raises(RuntimeError):
-            click_folding.reclassify(mailing.pk)
+            aggregate.reclassify(mailing.pk)
     assert figures(mailing) == {"clicks": 1, "clicked": 1, "robots": 0}
     assert recount.compare() == []

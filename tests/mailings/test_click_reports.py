@@ -9,8 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from mailings import click_folding, click_reports
 from mailings.models import Click, ClickHour, Counters, Link, Mailing, Message
+from mailings.reports import click_reports
+from mailings.tracking import aggregate
 from tests.mailings.test_click_folding import click, fold_all, mailing_of
 from tests.mailings.test_hits import ROBOTS
 from users.models import User
@@ -165,7 +166,7 @@ def test_reports_read_only_sums(mailing: Mailing, django_assert_num_queries: Any
     row = Mailing.objects.select_related("counters").get(pk=mailing.pk)
     with django_assert_num_queries(2):
         click_reports.of(row)
-    assert click_folding.fold_due() is False
+    assert aggregate.fold_due() is False
     assert Click.objects.count() == 5
     assert Counters.objects.count() == 1
     assert Link.objects.count() == 2

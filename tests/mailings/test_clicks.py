@@ -12,9 +12,12 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
-from mailings import bulk, clicks, notifications, sign_in, tokens, whereabouts
 from mailings.models import Click, Link, Mailing, Message
-from mailings.tokens import Purpose
+from mailings.notifications import send
+from mailings.sending import bulk
+from mailings.text import tokens
+from mailings.text.tokens import Purpose
+from mailings.tracking import link_cache, redirect, sign_in
 from tests import people
 from tests.mailings import ground
 from tests.mailings.test_hits import PEOPLE, PREVIEWS
@@ -30,7 +33,7 @@ OURS = "https://sms.example.com"
 def here(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.LANGUAGE_CODE = "en"
     settings.PUBLIC_URL = settings.SHORT_URL = OURS
-    monkeypatch.setattr(clicks, "_away_until", 0.0)
+    monkeypatch.setattr(redirect, "_away_until", 0.0)
 
 
 @pytest.fixture
@@ -153,20 +156,20 @@ def test_the_messages_of_two_mailings_are_told_apart_one_by_one(
 def test_what_is_remembered_has_an_end(
     client: Client, message: Message, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whereabouts, "BLOCK", 1)
-    monkeypatch.setattr(whereabouts, "BLOCKS", 2)
+    monkeypatch.setattr(link_cache, "BLOCK", 1)
+    monkeypatch.setattr(link_cache, "BLOCKS", 2)
     person = message.user
     assert person
     for n in range(5):
         assert client.get(link(to(person, message.mailing, f"key {n}"))).status_code == 302
-    assert len(whereabouts._blocks) == 2
+    assert len(link_cache._blocks) == 2
     assert client.get(link(message)).status_code == 302
 
 
 def test_links_of_a_test_message_lead_where_the_draft_says_now(client: Client, olga: User) -> None:
     people.simulator()
     draft = ground.draft(text="https://school.ru/old", wrap_links=True)
-    message = notifications.send_test(draft, olga, olga, "+79980000009")
+    message = send.send_test(draft, olga, olga, "+79980000009")
     assert client.get(link(message))["Location"] == "https://school.ru/old"
     Mailing.objects.filter(pk=draft.pk).update(text="https://school.ru/new {email}")
     assert client.get(link(message))["Location"] == "https://school.ru/new"
@@ -211,7 +214,7 @@ def test_it_speaks_the_language_of_the_browser(client: Client) -> None:
 def test_a_network_that_guesses_must_wait_and_others_need_not(
     client: Client, message: Message
 ) -> None:
-    for n in range(clicks.WRONG):
+    for n in range(redirect.WRONG):
         assert client.get(f"/r/{n:012}", REMOTE_ADDR="192.0.2.1").status_code == 404
     answer = client.get("/r/abc", REMOTE_ADDR="192.0.2.99")
     assert answer.status_code == 429
@@ -280,7 +283,7 @@ def test_a_link_leads_on_without_the_database(
     assert variables.startswith("https://school.ru/?u=")
     assert ours == "/in/"
     assert Click.objects.count() == 2
-    clicks._away_until = 0.0
+    redirect._away_until = 0.0
     assert client.get(link(message), **PHONE).status_code == 302
     assert Click.objects.count() == 3
 
@@ -320,11 +323,11 @@ def test_after_a_lock_the_database_is_as_patient_as_before(
 def test_what_is_not_remembered_asks_to_come_again(client: Client, message: Message) -> None:
     with away():
         answer = client.get(link(message), **PHONE)
-        until = clicks._away_until
+        until = redirect._away_until
         for _ in range(5):  # nobody waits for it anew
             assert client.get(link(message), **PHONE).status_code == 503
-        assert clicks._away_until == until > 0
-    clicks._away_until = 0.0
+        assert redirect._away_until == until > 0
+    redirect._away_until = 0.0
     assert answer.status_code == 503
     assert "Follow the link again in a minute" in answer.content.decode()
     assert client.get(link(message), **PHONE).status_code == 302

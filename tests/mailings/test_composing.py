@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from integrations.models import Account
-from mailings import drafts
+from mailings.composing import drafts
 from mailings.models import Mailing
 from tests import people
 from users.models import AuditEvent, Group, OwnField, User

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from integrations.models import Account
-from mailings.copying import COPIED
+from mailings.composing.duplicate import COPIED
 from mailings.models import Mailing
 from tests import people
 from tests.mailings import ground

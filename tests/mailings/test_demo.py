@@ -8,9 +8,11 @@ from django.core.management import CommandError, call_command
 from django.db.models import Count
 
 from integrations import router
-from mailings import demo_school, events, recount
+from mailings.demo import school
 from mailings.management.commands import demo
 from mailings.models import Mailing, Message
+from mailings.notifications import registry
+from mailings.reports import recount
 from tests import people
 from users.models import Group, OptOut, User
 from users.rights import Right, Role
@@ -49,20 +51,20 @@ def test_it_tells_who_may_sign_in() -> None:
     out = StringIO()
     call_command("demo_school", stdout=out)
     roles = []
-    for email in demo_school.SIGN_INS:
+    for email in school.SIGN_INS:
         assert email in out.getvalue()
         person = User.objects.get(email=email)
-        assert person.check_password(demo_school.PASSWORD)
+        assert person.check_password(school.PASSWORD)
         roles.append(person.role)
-    assert demo_school.PASSWORD in out.getvalue()
+    assert school.PASSWORD in out.getvalue()
     assert roles == [Role.OWNER, Role.EMPLOYEE, Role.STUDENT]
-    assert User.objects.get(email=demo_school.SIGN_INS[1]).may(Right.SEND_MAILINGS)
+    assert User.objects.get(email=school.SIGN_INS[1]).may(Right.SEND_MAILINGS)
 
 
 @pytest.mark.django_db
 def test_its_history_is_like_what_the_product_writes() -> None:
     """Every rule that real rows obey, asked of the made-up ones."""
-    demo_school.build()
+    school.build()
     gone = Message.objects.filter(status__in=[*Message.TAKEN, Message.Status.REFUSED])
     assert not gone.filter(dispatch=None).exists()
     assert not gone.filter(handed_at=None).exists()
@@ -85,12 +87,12 @@ def test_its_history_is_like_what_the_product_writes() -> None:
 
 @pytest.mark.django_db
 def test_its_notifications_have_had_events() -> None:
-    demo_school.build()
-    for each in events.every():
-        assert events.is_on(each)
+    school.build()
+    for each in registry.every():
+        assert registry.is_on(each)
         assert each.counters.delivered > 10
         assert each.counters.failed + each.counters.skipped > 0
-    code = Message.objects.filter(mailing__event=events.PHONE_CODE).exclude(text="")[0]
+    code = Message.objects.filter(mailing__event=registry.PHONE_CODE).exclude(text="")[0]
     assert "••••••" in code.shown
     assert recount.compare() == []
 
@@ -123,7 +125,7 @@ def test_it_sends_a_demo_mailing_to_the_end() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_it_prints_a_table_for_people_and_runs_beside_the_school() -> None:
-    demo_school.build()
+    school.build()
     out = StringIO()
     call_command("demo", people=30, stdout=out)
     assert out.getvalue().splitlines()[-1].split() == ["30", "30"]
@@ -157,7 +159,7 @@ def test_it_fails_when_the_counters_do_not_equal_the_rows() -> None:
 
 @pytest.mark.django_db
 def test_some_of_its_mailings_were_clicked() -> None:
-    demo_school.build()
+    school.build()
     clicked = Mailing.objects.filter(counters__clicked__gt=0)
     assert clicked.count() >= 4
     for mailing in clicked:

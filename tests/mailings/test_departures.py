@@ -13,17 +13,10 @@ from django.conf import settings as django_settings
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import (
-    claiming,
-    dispatch,
-    enquiry,
-    lifecycle,
-    notifications,
-    prepare,
-    recording,
-    starting,
-)
+from mailings.lifecycle import start, transitions
 from mailings.models import Dispatch, Mailing, Message, Policy
+from mailings.notifications import send
+from mailings.sending import claim, prepare, reconciliation, record, worker
 from tests import people
 from tests.emulators.seventech import SevenTechEmulator
 from tests.emulators.smsc import SmscEmulator
@@ -50,14 +43,14 @@ def night(db: None) -> None:
 
 
 def prepared_from_now_on(mailing: Mailing) -> None:
-    starting.start_due()
+    start.start_due()
     while prepare.prepare_some(mailing.id):
         pass
     mailing.refresh_from_db()
 
 
 def handed_over() -> None:
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
 
 
@@ -76,7 +69,7 @@ def test_held_here_it_leaves_at_the_minute(clock: Any, olga: User) -> None:
     people.students(3)
     ground.prepared(olga, starts_at=NOON + 2 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR - SECOND)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     clock.move_to(NOON + 2 * HOUR)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
 
@@ -85,7 +78,7 @@ def test_a_service_that_takes_no_time_gets_it_at_the_minute(clock: Any, olga: Us
     people.seventech()
     people.students(3)
     mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert mailing.dispatches.get().not_before == NOON + 2 * HOUR
     clock.move_to(NOON + 2 * HOUR)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
@@ -97,7 +90,7 @@ def test_too_near_for_the_service_it_is_held_and_never_comes_too_early(
     people.smsc()
     people.students(3)
     mailing = ground.prepared(olga, starts_at=NOON + 30 * SECOND)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert mailing.dispatches.get().not_before == NOON + 30 * SECOND
     clock.move_to(NOON + 30 * SECOND)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
@@ -190,8 +183,8 @@ class TestTheJournals:
         olga = people.olga()
         mailing = ground.launched(olga, starts_at=NOON + 5 * HOUR)
         clock.move_to(NOON + 2 * HOUR - SECOND)
-        starting.start_due()
-        split = lifecycle.cancel(mailing, olga)
+        start.start_due()
+        split = transitions.cancel(mailing, olga)
         assert (split.stopped, split.gone) == (3, 0)
         clock.move_to(NOON + 6 * HOUR)
         prepared_from_now_on(mailing)
@@ -209,7 +202,7 @@ class TestTheJournals:
         prepared_from_now_on(mailing)
         handed_over()
         clock.move_to(NOON + 2 * HOUR + SECOND)
-        split = lifecycle.cancel(mailing, olga)
+        split = transitions.cancel(mailing, olga)
         assert (split.stopped, split.gone, split.kept) == (0, 0, 3)
         assert len(smsc_emulator.accepted) == 3
 
@@ -225,10 +218,10 @@ def test_receipts_are_waited_for_from_the_time_set(clock: Any, olga: User) -> No
     assert lot.look_up_at == at + timedelta(seconds=django_settings.LOOK_UP_AFTER)
     wait = timedelta(seconds=django_settings.RECEIPT_WAIT)
     clock.move_to(NOON + wait + MINUTE)  # long after the hand-over, not so long after the time
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     assert ground.statuses(mailing)["accepted"] == 2
     clock.move_to(at + wait + MINUTE)
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     assert ground.statuses(mailing) == {"no_receipt": 2, "skipped": 1}
 
 
@@ -249,12 +242,12 @@ def test_before_its_time_the_books_prove_nothing_and_nobody_gets_it_twice(
     assert ground.statuses(mailing) == {"unknown": 3, "skipped": 1}
     for minutes in range(5, 120, 5):
         clock.move_to(NOON + minutes * MINUTE)
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
         handed_over()
     assert ground.statuses(mailing) == {"unknown": 3, "skipped": 1}
     for minutes in range(0, 60, 5):
         clock.move_to(at + minutes * MINUTE)
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
         handed_over()
     phones = [phone for _, phone, _ in smsc_emulator.accepted]
     assert sorted(phones) == sorted(set(phones))
@@ -281,7 +274,7 @@ def test_books_that_show_what_is_kept_are_believed_before_its_time(
     assert ground.statuses(mailing)["unknown"] == 1
     for minutes in range(5, 60, 5):
         clock.move_to(NOON + minutes * MINUTE)
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
         handed_over()
     assert ground.statuses(mailing)["accepted"] == 1
     assert len(twilio_emulator.accepted) == 1 + 1  # and the one before
@@ -321,7 +314,7 @@ def test_each_sleeps_in_their_own_zone(
     zones = set(mailing.dispatches.values_list("zone", flat=True))
     assert zones == {"Europe/London", "Asia/Yekaterinburg", "Europe/Moscow"}
     assert len(ground.claimed().messages) == 1
-    assert claiming.claim() is None
+    assert claim.claim() is None
 
 
 def test_a_time_set_in_the_night_is_shifted_for_those_who_sleep_then(
@@ -342,7 +335,7 @@ def test_what_is_not_subject_to_quiet_hours_goes_at_once(
 ) -> None:
     clock.move_to(EVENING)
     if how == "test":
-        notifications.send_test(ground.draft(), abroad["ural"], olga)
+        send.send_test(ground.draft(), abroad["ural"], olga)
     elif how == "urgent":
         ground.prepared(olga, urgent=True)
     else:
@@ -357,11 +350,11 @@ def test_people_who_fell_asleep_meanwhile_are_left_in_peace(
 ) -> None:
     """After a pause, an outage or a retry: the claim looks once more."""
     mailing = ground.prepared(olga)
-    lifecycle.pause(mailing, olga)
+    transitions.pause(mailing, olga)
     clock.move_to(EVENING)
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     assert [sms.phone for sms in ground.claimed().messages] == ["+79980000011"]
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert leaving(mailing)[LAND_LINE] == datetime(2026, 11, 21, 4, tzinfo=UTC)
     clock.move_to(datetime(2026, 11, 21, 6, tzinfo=UTC))
     woken = {sms.phone for _ in range(2) for sms in ground.sent().messages}
@@ -382,7 +375,7 @@ def test_all_lots_of_a_sleeping_zone_are_held_in_one_go(
     clock.move_to(EVENING)
     Mailing.objects.update(starts_at=None)
     with django_assert_max_num_queries(20):
-        assert claiming.claim() is None
+        assert claim.claim() is None
     moments = set(mailing.dispatches.values_list("not_before", flat=True))
     assert moments == {datetime(2026, 11, 21, 6, tzinfo=UTC)}
 
@@ -410,12 +403,12 @@ def test_who_waited_longer_than_the_lifetime_gets_nothing_and_it_is_said(
     people.students(3)
     mailing = ground.prepared(olga, valid_minutes=30)
     clock.move_to(NOON + 30 * MINUTE - SECOND)
-    lifecycle.pause(mailing, olga)
+    transitions.pause(mailing, olga)
     clock.move_to(NOON + 30 * MINUTE)
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     lot = ground.claimed()
     assert lot.messages == ()
-    recording.record(lot, dispatch.hand_over(lot))
+    record.record(lot, worker.hand_over(lot))
     rows = Message.objects.filter(mailing=mailing, reason=Reason.TOO_LATE)
     assert rows.count() == 3
     assert ground.statuses(mailing) == {"skipped": 4}

@@ -18,8 +18,10 @@ from integrations.models import Account
 from integrations.provider import Outcome, Sms, Verdict
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import claiming, dispatch, lifecycle, notifications, recording
+from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message
+from mailings.notifications import send as notifications
+from mailings.sending import claim, record, worker
 from tests import people
 from tests.mailings import ground
 from users import consent
@@ -52,14 +54,14 @@ def awake() -> None:
     Account.objects.update(failures=0, resting_until=None)
 
 
-def phones_of(lot: claiming.Lot) -> list[str]:
+def phones_of(lot: claim.Lot) -> list[str]:
     return [sms.phone[-4:] for sms in lot.messages]
 
 
 # --- claiming --------------------------------------------------------------------------------
 def test_a_lot_is_claimed_once_with_all_it_needs(mailing: Mailing, account: Account) -> None:
     lots = [ground.claimed() for _ in range(3)]
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert [phones_of(lot) for lot in lots] == [
         ["0000", "0001"],
         ["0002", "0003"],
@@ -92,8 +94,8 @@ def test_no_more_lots_are_in_hand_than_the_account_takes(mailing: Mailing) -> No
     Account.objects.update(parallel=3)
     one = ground.claimed()
     ground.claimed()
-    assert claiming.claim() is None
-    recording.record(one, ground.verdicts(one, Outcome.TAKEN))
+    assert claim.claim() is None
+    record.record(one, ground.verdicts(one, Outcome.TAKEN))
     ground.claimed()
 
 
@@ -101,22 +103,22 @@ def test_a_dead_lot_gives_its_place_back_before_the_lease(mailing: Mailing, sett
     Account.objects.update(parallel=1)
     ground.claimed()
     ground.grown_older(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT - 5)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     ground.grown_older(seconds=10)
-    assert not dispatch.recover_due()
+    assert not worker.recover_due()
     ground.claimed()
 
 
 def test_a_resting_account_claims_nothing_until_it_has_rested(mailing: Mailing) -> None:
     Account.objects.update(resting_until=timezone.now() + timedelta(seconds=30))
-    assert claiming.claim() is None
+    assert claim.claim() is None
     Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
     ground.claimed()
 
 
 def test_nothing_connected_claims_nothing(mailing: Mailing, account: Account, olga: User) -> None:
     router.disconnect(account, olga)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert ground.statuses(mailing)["waiting"] == 6
 
 
@@ -126,7 +128,7 @@ def test_an_account_disconnected_while_we_waited_for_its_lock_claims_nothing(
     stale = Account.objects.get(id=account.id)
     router.disconnect(account, None)
     monkeypatch.setattr(router, "sender", lambda: stale)  # as read the moment before
-    assert claiming.claim() is None
+    assert claim.claim() is None
 
 
 def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
@@ -135,18 +137,18 @@ def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
     stale = Account.objects.get(id=account.id)
     router.rest(account.id, Reason.UNAVAILABLE, "")
     monkeypatch.setattr(router, "sender", lambda: stale)
-    assert claiming.claim() is None
+    assert claim.claim() is None
 
 
-@pytest.mark.parametrize("stop", [lifecycle.pause, lifecycle.cancel])
+@pytest.mark.parametrize("stop", [transitions.pause, transitions.cancel])
 def test_a_stopped_mailing_claims_nothing(mailing: Mailing, olga: User, stop: Any) -> None:
     stop(mailing, olga)
-    assert claiming.claim() is None
+    assert claim.claim() is None
 
 
 def test_a_lot_for_later_is_not_claimed_now(mailing: Mailing) -> None:
     Dispatch.objects.update(not_before=timezone.now() + timedelta(minutes=1))
-    assert claiming.claim() is None
+    assert claim.claim() is None
 
 
 def test_who_refused_after_the_preparation_is_left_out(mailing: Mailing, olga: User) -> None:
@@ -170,7 +172,7 @@ def test_a_lot_of_nobody_is_over_at_once_and_holds_no_place(mailing: Mailing) ->
     assert empty.messages == ()
     assert Dispatch.objects.get(id=empty.dispatch_id).state == Dispatch.State.ANSWERED
     assert phones_of(ground.claimed()) == ["0002", "0003"]
-    recording.record(empty, dispatch.hand_over(empty))
+    record.record(empty, worker.hand_over(empty))
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -184,7 +186,7 @@ def test_a_claim_and_an_answer_take_the_same_queries_for_any_size(
             lot = ground.claimed()
         assert len(lot.messages) == start + count
         with CaptureQueriesContext(connection) as to_record:
-            recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+            record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
         ground.assert_counters_equal_rows(mailing)
         return len(to_claim), len(to_record)
 
@@ -203,7 +205,7 @@ def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None
         Verdict(unsent, Outcome.UNSENT, reason=Reason.UNAVAILABLE),
         Verdict(unknown, Outcome.UNKNOWN),
     ]
-    recording.record(lot, answers)
+    record.record(lot, answers)
     rows = Message.objects.in_bulk([taken, refused, unsent, unknown])
     assert [
         (row.status, row.reason, row.raw_code, row.provider_id, row.price) for row in rows.values()
@@ -234,9 +236,9 @@ def test_what_was_surely_not_sent_goes_again_under_another_reference(mailing: Ma
 
 def test_what_a_cancelled_mailing_did_not_send_is_cancelled(mailing: Mailing, olga: User) -> None:
     lot = ground.claimed()
-    lifecycle.cancel(mailing, olga)
+    transitions.cancel(mailing, olga)
     one, other = lot.messages
-    recording.record(lot, [Verdict(one.key, Outcome.UNSENT), Verdict(other.key, Outcome.TAKEN)])
+    record.record(lot, [Verdict(one.key, Outcome.UNSENT), Verdict(other.key, Outcome.TAKEN)])
     assert Message.objects.get(id=one.key).status == Status.CANCELLED
     assert Message.objects.get(id=one.key).reason == Reason.CANCELLED
     assert Message.objects.get(id=other.key).status == Status.ACCEPTED
@@ -249,8 +251,8 @@ def test_what_was_reported_meanwhile_is_neither_cancelled_nor_sent_again(
     """The answer says "not sent", the receipt came nevertheless: the receipt is right."""
     lot = ground.claimed()
     ground.reported(lot, "accepted")
-    lifecycle.cancel(mailing, olga)
-    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    transitions.cancel(mailing, olga)
+    record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 2, "waiting": 4}
 
 
@@ -263,7 +265,7 @@ def test_one_text_refused_as_a_whole_pauses_the_mailing_and_says_why(mailing: Ma
         "made-up 6",
     )
     assert ground.statuses(mailing)["waiting"] == 6  # a person decides
-    assert claiming.claim() is None
+    assert claim.claim() is None
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -271,7 +273,7 @@ def test_after_a_resume_the_trouble_is_gone_and_they_go_together(
     mailing: Mailing, olga: User
 ) -> None:
     ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     assert (mailing.trouble, mailing.trouble_raw) == ("", "")
     assert ground.halts(mailing) == [Reason.TEXT_FORBIDDEN]
     assert sorted(len(ground.sent().messages) for _ in range(3)) == [2, 2, 2]
@@ -298,8 +300,8 @@ def test_a_lot_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mailin
     ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7")
     mailing.refresh_from_db()
     assert mailing.state == State.SENDING
-    while (lot := claiming.claim()) is not None:
-        recording.record(lot, ground.verdicts(lot, Outcome.REFUSED, reason=Reason.BAD_PHONE))
+    while (lot := claim.claim()) is not None:
+        record.record(lot, ground.verdicts(lot, Outcome.REFUSED, reason=Reason.BAD_PHONE))
     assert ground.statuses(mailing) == {"skipped": 1, "refused": 6}
     ground.assert_counters_equal_rows(mailing)
 
@@ -307,7 +309,7 @@ def test_a_lot_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mailin
 def test_refused_for_different_reasons_each_is_refused(mailing: Mailing) -> None:
     lot = ground.claimed()
     one, other = lot.messages
-    recording.record(
+    record.record(
         lot,
         [
             Verdict(one.key, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
@@ -341,11 +343,11 @@ def test_who_has_opted_out_at_the_service_gets_no_later_mailing(
         Verdict(one.key, Outcome.REFUSED, reason=Reason.OPTED_OUT, raw="made-up 21610"),
         Verdict(other.key, Outcome.TAKEN),
     ]
-    recording.record(lot, verdicts)
+    record.record(lot, verdicts)
     opt_out = OptOut.objects.get()
     assert (opt_out.phone, opt_out.source) == (one.phone, OptOut.Source.PROVIDER)
     assert [event.phone for event in ConsentEvent.objects.all()] == [one.phone]
-    recording.record(lot, verdicts)  # heard twice, written once
+    record.record(lot, verdicts)  # heard twice, written once
     assert ConsentEvent.objects.count() == 1
 
 
@@ -363,9 +365,9 @@ def test_the_answer_of_a_lot_repeated_changes_nothing(mailing: Mailing) -> None:
         Verdict(one.key, Outcome.TAKEN, price=Decimal(3)),
         Verdict(other.key, Outcome.UNSENT),
     ]
-    recording.record(lot, answers)
+    record.record(lot, answers)
     before = list(Message.objects.order_by("id").values("id", "status", "dispatch", "price"))
-    recording.record(lot, answers)
+    record.record(lot, answers)
     assert (
         list(Message.objects.order_by("id").values("id", "status", "dispatch", "price")) == before
     )
@@ -384,7 +386,7 @@ def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
         assert account.resting_until is not None
         rests.append(round((account.resting_until - before).total_seconds()))
         assert (account.rest_reason, account.rest_raw) == (Reason.NO_MONEY, "made-up 3")
-        assert claiming.claim() is None
+        assert claim.claim() is None
         Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
     assert rests == [30, 60, 120, 300, 300]
     ground.sent(Outcome.TAKEN)
@@ -397,7 +399,7 @@ def test_lots_that_fail_at_the_same_moment_are_one_trouble(
 ) -> None:
     lots = [ground.claimed() for _ in range(3)]
     for lot in lots:
-        recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+        record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     account.refresh_from_db()
     assert account.failures == 1
     assert account.rest_reason == Reason.UNAVAILABLE
@@ -432,7 +434,7 @@ def test_what_a_provider_does_not_answer_is_unknown(
     people.students(2)
     mailing = ground.prepared(olga)
     lot = ground.claimed()
-    recording.record(lot, dispatch.hand_over(lot))
+    record.record(lot, worker.hand_over(lot))
     assert ground.statuses(mailing) == {"skipped": 1, **statuses}
     ground.assert_counters_equal_rows(mailing)
 
@@ -441,11 +443,11 @@ def test_what_a_provider_does_not_answer_is_unknown(
 def test_a_lot_is_recovered_only_after_the_lease(mailing: Mailing, settings: Any) -> None:
     lot = ground.claimed()
     ground.grown_older(seconds=settings.LEASE - 5)
-    assert not dispatch.recover_due()
+    assert not worker.recover_due()
     assert "unknown" not in ground.statuses(mailing)
     ground.grown_older(seconds=10)
-    assert dispatch.recover_due()
-    assert not dispatch.recover_due()
+    assert worker.recover_due()
+    assert not worker.recover_due()
     assert ground.statuses(mailing) == {"skipped": 1, "unknown": 2, "waiting": 4}
     silent = Dispatch.objects.get(id=lot.dispatch_id)
     assert silent.state == Dispatch.State.SILENT
@@ -457,7 +459,7 @@ def test_what_a_receipt_has_settled_is_not_made_unknown(mailing: Mailing, settin
     lot = ground.claimed()
     ground.reported(lot, "delivered")
     ground.grown_older(seconds=settings.LEASE + 5)
-    assert dispatch.recover_due()
+    assert worker.recover_due()
     assert ground.statuses(mailing) == {"skipped": 1, "delivered": 2, "waiting": 4}
 
 
@@ -474,8 +476,8 @@ def test_an_answer_recorded_after_the_recovery_still_counts(
 ) -> None:
     lot = ground.claimed()
     ground.grown_older(seconds=settings.LEASE + 5)
-    dispatch.recover_due()
-    recording.record(lot, ground.verdicts(lot, outcome))
+    worker.recover_due()
+    record.record(lot, ground.verdicts(lot, outcome))
     assert ground.statuses(mailing) == {"skipped": 1, **becomes}
     silent = Dispatch.objects.get(id=lot.dispatch_id)
     assert silent.state == Dispatch.State.SILENT  # nobody recorded an answer before the lease ended
@@ -486,15 +488,15 @@ def test_an_answer_about_messages_that_go_again_already_leaves_them_alone(
     mailing: Mailing, settings: Any
 ) -> None:
     lot = ground.claimed()
-    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
-    recording.record(lot, ground.verdicts(lot, Outcome.REFUSED, raw="late"))
+    record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    record.record(lot, ground.verdicts(lot, Outcome.REFUSED, raw="late"))
     assert ground.statuses(mailing)["waiting"] == 6
 
 
 def test_own_texts_refused_one_after_the_other_pause_the_mailing_after_a_while(
     account: Account, olga: User, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(recording, "BRAKE", 3)
+    monkeypatch.setattr(record, "BRAKE", 3)
     people.students(6)
     monkeypatch.setattr(Simulator, "lot", 1)
     mailing = ground.prepared(olga, text="{first_name}, a word")
@@ -510,7 +512,7 @@ def test_own_texts_refused_one_after_the_other_pause_the_mailing_after_a_while(
 def test_one_message_taken_holds_the_brake_off(
     account: Account, olga: User, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(recording, "BRAKE", 2)
+    monkeypatch.setattr(record, "BRAKE", 2)
     people.students(8)
     monkeypatch.setattr(Simulator, "lot", 1)
     mailing = ground.prepared(olga, text="{first_name}, a word")
@@ -525,7 +527,7 @@ def test_one_message_taken_holds_the_brake_off(
 def test_refused_tests_do_not_stop_later_tests(
     account: Account, olga: User, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(recording, "BRAKE", 1)
+    monkeypatch.setattr(record, "BRAKE", 1)
     draft = ground.draft()
     for _ in range(2):
         notifications.send_test(draft, olga, olga, "+79980000009")
@@ -542,7 +544,7 @@ def test_a_service_that_took_some_and_wants_no_more_rests(
     lot = ground.claimed()
     one, other = lot.messages
     unsent = Verdict(other.key, Outcome.UNSENT, reason=reason)
-    recording.record(lot, [Verdict(one.key, Outcome.TAKEN), unsent])
+    record.record(lot, [Verdict(one.key, Outcome.TAKEN), unsent])
     account.refresh_from_db()
     assert router.rests(account) is rests
     ground.assert_counters_equal_rows(mailing)

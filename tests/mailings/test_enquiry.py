@@ -13,8 +13,9 @@ from integrations.models import Account, SimulatedSms
 from integrations.provider import Asked, Enquiry, Outcome, Report, ReportStatus, Trouble
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import dispatch, enquiry, lifecycle, recording
+from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import reconciliation, record, worker
 from tests import people
 from tests.mailings import ground
 from users.models import User
@@ -65,7 +66,7 @@ def mailing(olga: User, account: Account) -> Mailing:
 def look() -> None:
     """The time of the next look has come."""
     Dispatch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
 
 
 def next_look() -> datetime | None:
@@ -193,7 +194,7 @@ def test_an_accepted_message_never_goes_again_whatever_the_books_say(
 
 def test_of_a_cancelled_mailing_it_is_cancelled(mailing: Mailing, olga: User) -> None:
     ground.sent(Outcome.UNKNOWN)
-    lifecycle.cancel(mailing, olga)
+    transitions.cancel(mailing, olga)
     look()
     look()
     assert statuses(mailing) == {"cancelled": 2}
@@ -259,7 +260,7 @@ def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
     mailing = ground.prepared(olga)
     first, second = ground.claimed(), ground.claimed()
     for lot in (first, second):
-        recording.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
+        record.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
     Dispatch.objects.filter(id=first.dispatch_id).update(account=troubled)
     Account.objects.update(credentials={"on": "yes"})
     say(ReportStatus.DELIVERED)
@@ -296,7 +297,7 @@ def test_accepted_messages_are_looked_at_after_ten_minutes_one_hour_six_and_at_t
         assert abs(age + seconds_to_look() - when) <= 2
         ground.grown_older(seconds=when - age)
         age = when
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
     assert next_look() is None
     assert len(Books.asked) == len(looks)
 
@@ -306,7 +307,7 @@ def test_no_look_comes_later_than_the_end_of_a_short_wait(mailing: Mailing, sett
     ground.sent(Outcome.TAKEN)
     say(ReportStatus.ACCEPTED)
     ground.grown_older(seconds=600)
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     assert abs(seconds_to_look() - 1200) <= 2
 
 
@@ -325,7 +326,7 @@ def test_unknown_messages_are_looked_at_when_the_books_are_settled_then_ever_mor
 ) -> None:
     ground.sent(Outcome.UNKNOWN)
     assert abs(seconds_to_look() - Books.settle_seconds) <= 2
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     assert Books.asked == []  # not before
     say(None)
     look()
@@ -338,8 +339,8 @@ def test_unknown_messages_are_looked_at_when_the_books_are_settled_then_ever_mor
 def test_nobody_else_asks_meanwhile(mailing: Mailing, account: Account, settings: Any) -> None:
     ground.sent(Outcome.UNKNOWN)
     Dispatch.objects.update(look_up_at=timezone.now() - timedelta(seconds=1))
-    assert len(enquiry._take(account)) == 1
-    assert enquiry._take(account) == []
+    assert len(reconciliation._take(account)) == 1
+    assert reconciliation._take(account) == []
     assert abs(seconds_to_look() - settings.LEASE) <= 2  # should we be killed before the answer
 
 
@@ -352,9 +353,9 @@ def test_a_dead_workers_lot_ends_well_whether_it_went_or_not(
     people.students(4, start=10)
     mailing = ground.prepared(olga)
     dead, gone = ground.claimed(), ground.claimed()
-    dispatch.hand_over(gone)
+    worker.hand_over(gone)
     ground.grown_older(seconds=settings.LEASE + 1)
-    while dispatch.recover_due():
+    while worker.recover_due():
         pass
     assert statuses(mailing) == {"unknown": 4}
     look()
@@ -362,6 +363,6 @@ def test_a_dead_workers_lot_ends_well_whether_it_went_or_not(
     assert statuses(mailing) == {"waiting": 2, "accepted": 2}
     again = ground.claimed()
     assert {sms.key for sms in again.messages} == {sms.key for sms in dead.messages}
-    recording.record(again, dispatch.hand_over(again))
+    record.record(again, worker.hand_over(again))
     assert statuses(mailing) == {"accepted": 4}
     assert SimulatedSms.objects.count() == 4

@@ -6,7 +6,7 @@ import pytest
 from django import forms
 from django.template.loader import render_to_string
 
-from mailings.entry_form import present_too_field
+from mailings.composing.entry_form import present_too_field
 from mailings.models import Mailing
 from tests.mailings import ground
 

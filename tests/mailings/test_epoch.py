@@ -12,19 +12,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from integrations.provider import Outcome
-from mailings import (
-    claiming,
-    dispatch,
-    enquiry,
-    epoch,
-    id_sequences,
-    notifications,
-    prepare,
-    starting,
-    watch,
-)
-from mailings import recall as recall_
+from mailings.lifecycle import on_entry, start
+from mailings.lifecycle import recall as recall_
 from mailings.models import Dispatch, Epoch, Mailing, Message, Restoration
+from mailings.notifications import send
+from mailings.sending import claim, epoch, id_sequences, prepare, reconciliation, worker
 from smsmail import epoch_file
 from tests import people
 from tests.mailings import ground
@@ -142,7 +134,7 @@ def test_it_is_known_for_a_copy_when_one_claim_is_missing(olga: User) -> None:
     before = moved_on()
     ground.sent(Outcome.TAKEN)
     Epoch.objects.update(tick=before)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert epoch.is_held()
 
 
@@ -193,10 +185,10 @@ def test_where_the_file_cannot_be_written_nothing_leaves(
     ground.prepared(olga)
     assert not epoch.is_held()
     monkeypatch.setattr(epoch_file, "is_open", lambda: False)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert Epoch.objects.get().no_place_at is not None
     monkeypatch.undo()
-    assert claiming.claim() is not None
+    assert claim.claim() is not None
 
 
 def test_a_disk_that_breaks_burns_one_lot_and_no_more(
@@ -212,20 +204,20 @@ def test_a_disk_that_breaks_burns_one_lot_and_no_more(
     monkeypatch.setattr(epoch_file, "note", broken)
     monkeypatch.setattr(epoch_file, "can_be_written", lambda: False)
     with pytest.raises(epoch.NoPlace):
-        claiming.claim()
-    assert claiming.claim() is None
+        claim.claim()
+    assert claim.claim() is None
     assert Dispatch.objects.filter(state=Dispatch.State.HANDING).count() == 1
 
 
 # --- what is held -----------------------------------------------------------------------------
 JOBS: dict[str, Callable[[], bool]] = {
-    "start": starting.start_due,
+    "start": start.start_due,
     "prepare": prepare.prepare_due,
-    "watch": watch.watch_due,
-    "hand over": dispatch.hand_over_due,
-    "notify": dispatch.notify_due,
+    "watch": on_entry.watch_due,
+    "hand over": worker.hand_over_due,
+    "notify": worker.notify_due,
     "recall": recall_.recall_due,
-    "enquire": enquiry.enquire_due,
+    "enquire": reconciliation.enquire_due,
 }
 
 
@@ -268,12 +260,12 @@ def test_a_message_written_after_a_copy_never_gets_the_number_of_an_earlier_one(
     """
     people.simulator()
     moved_on()
-    first = notifications.send_one(notifications.tests(), ivan, key="a", phone=ivan.phone, body="A")
-    lost = notifications.send_one(notifications.tests(), ivan, key="b", phone=ivan.phone, body="B")
+    first = send.send_one(send.tests(), ivan, key="a", phone=ivan.phone, body="A")
+    lost = send.send_one(send.tests(), ivan, key="b", phone=ivan.phone, body="B")
     Message.objects.filter(pk=lost.pk).delete()
     _forget_sequence(first.pk)
     epoch_file.note(500, timezone.now())
-    after = notifications.send_one(notifications.tests(), ivan, key="c", phone=ivan.phone, body="C")
+    after = send.send_one(send.tests(), ivan, key="c", phone=ivan.phone, body="C")
     assert after.pk > lost.pk + id_sequences.LEAP
     person = people.person("nina")
     assert person.pk > olga.pk + id_sequences.LEAP

@@ -15,23 +15,16 @@ from integrations import router
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import (
-    claiming,
-    editing,
-    enquiry,
-    events,
-    lifecycle,
-    notifications,
-    recording,
-    recount,
-    sealed,
-    text,
-    values,
-    variable_uses,
-)
+from mailings.audience import personalization
+from mailings.composing import variable_uses
 from mailings.errors import WrongState
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy
-from mailings.notifications import Became, raise_event
+from mailings.notifications import editing, registry, send
+from mailings.notifications.send import Became, raise_event
+from mailings.reports import recount
+from mailings.sending import claim, reconciliation, record
+from mailings.text import sealed, template
 from tests import people
 from tests.mailings import ground
 from users import arrivals, consent
@@ -234,13 +227,13 @@ def test_switching_off_stops_what_has_not_gone(paid: Mailing, ivan: User, maria:
     lot = ground.claimed()
     raise_event("paid", ivan, key="2")
     editing.switch(paid, maria, on=False)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     ground.settle()
-    recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
     assert ground.statuses(paid) == {"accepted": 1, "cancelled": 1}
     ground.assert_counters_equal_rows(paid)
     editing.switch(paid, maria, on=True)
-    assert claiming.claim() is None, "hours later nobody wants the code of this morning"
+    assert claim.claim() is None, "hours later nobody wants the code of this morning"
 
 
 def test_it_is_never_done(paid: Mailing, ivan: User) -> None:
@@ -268,7 +261,7 @@ def test_refusals_of_its_text_do_not_halt_it(paid: Mailing, ivan: User) -> None:
         raise_event("paid", ivan, key=str(number))
         ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     paid.refresh_from_db()
-    assert events.is_on(paid)
+    assert registry.is_on(paid)
 
 
 # --- the built-in ones --------------------------------------------------------------------------
@@ -276,16 +269,16 @@ def test_the_built_in_ones_are_there_with_texts_in_the_language_of_the_account(
     settings: Any, account: Account, ivan: User
 ) -> None:
     settings.LANGUAGE_CODE = "ru"
-    by_event = {each.event: each for each in events.every()}
-    assert set(by_event) == {events.PHONE_CODE, events.WELCOME}
-    assert events.is_on(by_event[events.PHONE_CODE])
-    assert not events.is_on(by_event[events.WELCOME])
-    assert len(events.every()) == 2
+    by_event = {each.event: each for each in registry.every()}
+    assert set(by_event) == {registry.PHONE_CODE, registry.WELCOME}
+    assert registry.is_on(by_event[registry.PHONE_CODE])
+    assert not registry.is_on(by_event[registry.WELCOME])
+    assert len(registry.every()) == 2
     for each in by_event.values():
-        body = text.render(
-            values.parsed(each.text, each.wrapping, each.event_values), {"code": "123456"}
+        body = template.render(
+            personalization.parsed(each.text, each.wrapping, each.event_values), {"code": "123456"}
         )
-        assert text.parts_of(body) == 1
+        assert template.parts_of(body) == 1
         assert Counters.objects.filter(mailing=each).exists()
 
 
@@ -294,7 +287,7 @@ def test_a_person_written_down_is_welcomed_once_if_it_is_on(
 ) -> None:
     arrivals.arrived(ivan)
     assert not Message.objects.exists()
-    welcome = events.named(events.WELCOME)
+    welcome = registry.named(registry.WELCOME)
     assert welcome is not None
     editing.switch(welcome, maria, on=True)
     arrivals.arrived(ivan)
@@ -313,7 +306,7 @@ def test_two_who_are_first_find_the_same_built_in_one() -> None:
         try:
             connection.ensure_connection()
             both.wait()
-            found.append(events.named(events.PHONE_CODE))
+            found.append(registry.named(registry.PHONE_CODE))
         finally:
             connection.close()
 
@@ -333,7 +326,7 @@ def test_only_an_own_one_that_is_off_and_unused_is_deleted(
     with pytest.raises(WrongState, match="Switch it off first"):
         editing.delete(paid, maria)
     editing.switch(paid, maria, on=False)
-    built_in = events.named(events.WELCOME)
+    built_in = registry.named(registry.WELCOME)
     assert built_in is not None
     with pytest.raises(WrongState, match="belongs to the system"):
         editing.delete(built_in, maria)
@@ -350,12 +343,12 @@ def test_only_an_own_one_that_is_off_and_unused_is_deleted(
 def test_a_code_is_nowhere_but_in_what_leaves(
     account: Account, ivan: User, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert notifications.send_code(ivan, NONCE) == ""
+    assert send.send_code(ivan, NONCE) == ""
     code = code_of(NONCE)
     message = Message.objects.get()
     assert code not in message.text
     assert sealed.hidden(message.text) == "Your code: ••••••. Do not tell it to anybody."
-    assert message.parts == text.parts_of(f"Your code: {code}. Do not tell it to anybody.")
+    assert message.parts == template.parts_of(f"Your code: {code}. Do not tell it to anybody.")
     (sms,) = ground.claimed().messages
     assert sms.text == f"Your code: {code}. Do not tell it to anybody."
     assert code not in caplog.text
@@ -363,7 +356,7 @@ def test_a_code_is_nowhere_but_in_what_leaves(
 
 
 def test_a_code_has_a_lifetime_and_other_notifications_have_none(paid: Mailing, ivan: User) -> None:
-    notifications.send_code(ivan, NONCE)
+    send.send_code(ivan, NONCE)
     lot = Dispatch.objects.get()
     assert lot.expires_at == lot.not_before + timedelta(minutes=10)
     raise_event("paid", ivan, key="1")
@@ -374,13 +367,13 @@ def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
     account: Account, ivan: User
 ) -> None:
     """Whoever died with it took nothing along: it is worked out anew."""
-    notifications.send_code(ivan, NONCE)
+    send.send_code(ivan, NONCE)
     lot = ground.sent(Outcome.UNKNOWN)
     dispatch_row = Dispatch.objects.get(id=lot.dispatch_id)
-    (asked,) = enquiry._open_messages(dispatch_row)
+    (asked,) = reconciliation._open_messages(dispatch_row)
     assert asked.text == lot.messages[0].text
     with transaction.atomic():
-        recording.send_again(dispatch_row, [lot.messages[0].key])
+        record.send_again(dispatch_row, [lot.messages[0].key])
     Account.objects.update(failures=0, resting_until=None)
     again = ground.claimed()
     assert again.messages[0].text == lot.messages[0].text
@@ -390,7 +383,7 @@ def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
 def test_a_code_that_waited_longer_than_it_holds_is_not_sent(account: Account, ivan: User) -> None:
     """The service was down, say."""
     with time_machine.travel(NOON, tick=False) as clock:
-        notifications.send_code(ivan, NONCE)
+        send.send_code(ivan, NONCE)
         clock.shift(timedelta(minutes=10))
         assert ground.claimed().messages == ()
     message = Message.objects.get()
@@ -418,18 +411,18 @@ def test_a_code_that_is_not_sent_says_why(
     account: Account, ivan: User, spoil: Callable[[User], None], words: str
 ) -> None:
     spoil(ivan)
-    assert words in notifications.send_code(ivan, NONCE)
+    assert words in send.send_code(ivan, NONCE)
 
 
 def test_no_code_is_offered_where_none_can_be_sent(account: Account, maria: User) -> None:
-    assert notifications.can_send_codes()
-    code = events.named(events.PHONE_CODE)
+    assert send.can_send_codes()
+    code = registry.named(registry.PHONE_CODE)
     assert code is not None
     editing.switch(code, maria, on=False)
-    assert not notifications.can_send_codes()
+    assert not send.can_send_codes()
     editing.switch(code, maria, on=True)
     router.disconnect(account, None)
-    assert not notifications.can_send_codes()
+    assert not send.can_send_codes()
 
 
 # --- a try --------------------------------------------------------------------------------------
@@ -437,12 +430,12 @@ def test_a_try_goes_to_the_person_and_counts_nowhere(
     paid: Mailing, ivan: User, maria: User
 ) -> None:
     editing.switch(paid, maria, on=False)
-    message = notifications.try_event(paid, ivan, maria, {"number": "15"})
+    message = send.try_event(paid, ivan, maria, {"number": "15"})
     assert (message.text, message.mailing.kind) == ("Ivan, order 15 is paid", Mailing.Kind.TEST)
     assert not Message.objects.filter(mailing=paid).exists()
     consent.forbid(ivan, None)
-    with pytest.raises(notifications.NotSent, match="forbidden"):
-        notifications.try_event(paid, ivan, maria)
+    with pytest.raises(send.NotSent, match="forbidden"):
+        send.try_event(paid, ivan, maria)
 
 
 # --- raised by another program --------------------------------------------------------------------
@@ -483,4 +476,4 @@ def test_a_mailing_that_is_cancelled_stays_apart(paid: Mailing, maria: User, iva
     """Both are "cancelled" in the database; only one of them can be resumed."""
     editing.switch(paid, maria, on=False)
     with pytest.raises(WrongState):
-        lifecycle.resume(paid, maria)
+        transitions.resume(paid, maria)

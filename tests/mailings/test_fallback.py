@@ -13,8 +13,8 @@ from integrations.models import Account, Routing
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import claiming, enquiry, prepare
 from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import claim, prepare, reconciliation
 from tests import people
 from tests.mailings import ground
 from users.models import AuditEvent, User
@@ -133,7 +133,7 @@ def test_what_surely_was_not_sent_waits_while_the_switch_is_off(
     mailing: Mailing, first: Account
 ) -> None:
     ground.sent(Outcome.UNSENT, reason=Reason.UNAVAILABLE)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     up(first)
     assert ground.claimed().account_id == first.id
 
@@ -147,7 +147,7 @@ def test_what_surely_was_not_sent_goes_through_the_next_service(
     assert {lot.account_id for lot in lots} == {second.id}
     assert {type(lot.provider) for lot in lots} == {Second}
     assert failed.reference not in {lot.reference for lot in lots}
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 6}
     ground.assert_counters_equal_rows(mailing)
 
@@ -171,15 +171,15 @@ def test_what_may_have_arrived_is_never_sent_by_another_before_the_books_say_it_
     perhaps = ground.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
     others = [ground.sent() for _ in range(2)]
     assert {lot.account_id for lot in others} == {second.id}
-    assert claiming.claim() is None
+    assert claim.claim() is None
     doubtful = Message.objects.filter(id__in=[sms.key for sms in perhaps.messages])
     assert {row.status for row in doubtful} == {Status.UNKNOWN}
     # The first service's own books are asked, not the second's, and they never had it.
     assert Dispatch.objects.get(id=perhaps.dispatch_id).account == first
     for _ in range(2):  # "not found" must be heard twice
-        assert claiming.claim() is None
+        assert claim.claim() is None
         ground.grown_older(hours=1)
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
     assert {row.status for row in doubtful.all()} == {Status.WAITING}
     again = ground.claimed()
     assert again.account_id == second.id
@@ -195,7 +195,7 @@ def test_one_that_went_to_rest_while_we_waited_for_its_lock_claims_nothing(
     down(first)
     with monkeypatch.context() as patch:
         patch.setattr(router, "sender", lambda: stale)
-        assert claiming.claim() is None
+        assert claim.claim() is None
     assert ground.claimed().account_id == second.id
 
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from integrations.models import Account, Receipt
 from integrations.providers.seventech_words import REPLY_PHONE, REPLY_TEXT
-from mailings import receipts
 from mailings.models import Mailing, Message
+from mailings.sending import receipts
 from tests import people
 from tests.mailings import ground
 from users.models import OptOut, Reply, User

@@ -8,8 +8,8 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from mailings.audience import Choice
-from mailings.foresight import DAYS, Foresight, foresight
+from mailings.audience.audience import Choice
+from mailings.audience.backtest import DAYS, Foresight, foresight
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from tests.mailings import ground

@@ -7,8 +7,11 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone, translation
 
-from mailings import drafts, errors, lifecycle, prepare
+from mailings import errors
+from mailings.composing import drafts
+from mailings.lifecycle import transitions
 from mailings.models import Mailing
+from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
 from users import groups
@@ -92,7 +95,7 @@ def test_a_draft_loses_it_and_a_complete_list_needs_it_no_more(
 def test_once_the_list_is_complete_it_can_go(client: Client, maria: User, group: Group) -> None:
     mailing = ground.draft(everyone=False)
     mailing.groups.add(group)
-    lifecycle.launch(mailing, maria)
+    transitions.launch(mailing, maria)
     with translation.override("en"):
         assert groups.uses(group) == ["mailing “Webinar”"]
     while prepare.prepare_some(mailing.pk):
@@ -113,7 +116,7 @@ def test_a_launch_while_it_is_being_deleted_does_not_go_to_the_rest(
     def launch() -> None:
         try:
             with translation.override("en"):
-                lifecycle.launch(mailing, maria, seen=seen)
+                transitions.launch(mailing, maria, seen=seen)
         except errors.CannotLaunch as why:
             said.append(str(why))
         finally:

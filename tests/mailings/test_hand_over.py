@@ -16,8 +16,12 @@ from integrations.models import Account, SimulatedSms
 from integrations.provider import Outcome, Sms, Verdict
 from integrations.providers import simulator
 from integrations.providers.simulator import Simulator
-from mailings import claiming, dispatch, enquiry, errors, ledger, lifecycle, receipts, recording
+from mailings import errors
+from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import claim as claiming
+from mailings.sending import ledger, receipts, reconciliation, worker
+from mailings.sending import record as recording
 from tests import people
 from tests.mailings import ground
 
@@ -67,14 +71,14 @@ def in_threads(*work: Callable[[], object]) -> None:
 
 
 def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
     while simulator.report_due():
         pass
     while receipts.fold_due():
         pass
     Dispatch.objects.update(look_up_at="2026-01-01T00:00Z", claimed_at="2026-01-01T00:00Z")
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     ground.settle()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.DONE
@@ -89,7 +93,7 @@ def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
     assert_everybody_got_it_once(mailing)
     ground.assert_counters_equal_rows(mailing)
     assert not Dispatch.objects.exclude(state=Dispatch.State.ANSWERED).exists()
-    assert not dispatch.hand_over_due()
+    assert not worker.hand_over_due()
 
 
 class Watched(Simulator):
@@ -123,7 +127,7 @@ def test_several_workers_share_the_work_and_the_places(
 
     def work() -> None:
         while Message.objects.filter(mailing=mailing, status="waiting").exists():
-            dispatch.hand_over_due()
+            worker.hand_over_due()
 
     in_threads(work, work, work)
     assert Watched.most == 3
@@ -133,7 +137,7 @@ def test_several_workers_share_the_work_and_the_places(
 
 def hand_over_the_rest() -> None:
     """What a pause has held back at the last moment, on a machine so slow that the time was over."""
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
 
 
@@ -154,8 +158,8 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
         return run
 
     def pause() -> None:
-        lifecycle.pause(mailing, owner)
-        lifecycle.resume(mailing, owner)
+        transitions.pause(mailing, owner)
+        transitions.resume(mailing, owner)
 
     def stop() -> None:
         time.sleep(1.5)
@@ -166,13 +170,13 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
                 return  # it settled meanwhile
 
     in_threads(
-        again(dispatch.hand_over_due),
-        again(dispatch.hand_over_due),
+        again(worker.hand_over_due),
+        again(worker.hand_over_due),
         again(simulator.report_due),
         again(receipts.fold_due),
         again(receipts.fold_due),
-        again(lifecycle.settle_due),
-        again(dispatch.recover_due),
+        again(transitions.settle_due),
+        again(worker.recover_due),
         stop,
     )
     hand_over_the_rest()
@@ -222,7 +226,7 @@ def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
 
     def conclude() -> None:
         locked.wait(10)
-        enquiry._conclude(lot.dispatch_id, {unknown.phone}, answered=True)
+        reconciliation._conclude(lot.dispatch_id, {unknown.phone}, answered=True)
 
     in_threads(lambda: fold_slowly(taken[0].key, locked), conclude)
     assert Message.objects.get(id=taken[0].key).status == Message.Status.DELIVERED
@@ -297,9 +301,9 @@ def test_an_answer_is_written_down_although_the_database_was_away(
     mailing: Mailing, cut_off: Callable[[], None]
 ) -> None:
     lot = ground.claimed()
-    answers = dispatch.hand_over(lot)
+    answers = worker.hand_over(lot)
     cut_off()
-    dispatch.record_surely(lot, answers)
+    worker.record_surely(lot, answers)
     waiting = Message.objects.filter(dispatch=lot.dispatch_id, status="waiting")
     assert not waiting.exists()
     ground.assert_counters_equal_rows(mailing)
@@ -312,7 +316,7 @@ def test_it_gives_up_in_time_for_the_lease(
     settings.LEASE = 5  # as if it had passed since the claim
     cut_off()
     with pytest.raises(DatabaseError):
-        dispatch.record_surely(lot, ground.verdicts(lot, Outcome.TAKEN))
+        worker.record_surely(lot, ground.verdicts(lot, Outcome.TAKEN))
 
 
 def test_an_error_about_one_lot_does_not_lose_the_answers_of_the_others(
@@ -329,7 +333,7 @@ def test_an_error_about_one_lot_does_not_lose_the_answers_of_the_others(
 
     monkeypatch.setattr(recording, "record", record)
     with pytest.raises(ZeroDivisionError):
-        dispatch.hand_over_due()
+        worker.hand_over_due()
     in_hand = Dispatch.objects.filter(state=Dispatch.State.HANDING)
     assert [lot.id for lot in in_hand] == broken  # the lease and the provider's books settle it
 
@@ -337,10 +341,10 @@ def test_an_error_about_one_lot_does_not_lose_the_answers_of_the_others(
 def test_lots_left_over_are_told_to_the_clock(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "SLICE", 0.05)
+    monkeypatch.setattr(worker, "SLICE", 0.05)
     monkeypatch.setattr("integrations.providers.REGISTRY", (Watched,))
     Watched.now, Watched.most, Watched.wanted = 0, 0, 1
     Account.objects.update(parallel=1)
-    assert dispatch.hand_over_due()
+    assert worker.hand_over_due()
     assert ground.statuses(mailing)["waiting"] > 0
     assert not Dispatch.objects.filter(state=Dispatch.State.HANDING).exists()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailings import alphabet, text
-from mailings.text import Encoding, measure
+from mailings.text import substitutions, template
+from mailings.text.template import Encoding, measure
 
 GSM, UCS2 = Encoding.GSM, Encoding.UCS2
 FAMILY = "👩\u200d👩\u200d👧"  # 8 units: three pairs and two joiners
@@ -65,8 +65,8 @@ def test_it_counts_what_a_phone_gets(
     got = measure(body)
     assert (got.encoding, got.units, got.parts) == (encoding, units, parts)
     assert "".join(got.culprits) == culprits
-    assert text.parts_of(body) == parts
-    assert "".join(piece.text for piece in alphabet.pieces(body)) == body
+    assert template.parts_of(body) == parts
+    assert "".join(piece.text for piece in substitutions.pieces(body)) == body
 
 
 # --- the oracle -----------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ ANY = st.text(
 @example("a" * 152 + "€" * 77)
 @example("я" + "👍" * 34)
 def test_it_counts_like_the_standards(body: str) -> None:
-    assert measure(body).parts == text.parts_of(body) == oracle(body)
+    assert measure(body).parts == template.parts_of(body) == oracle(body)
 
 
 @given(ANY)
@@ -178,14 +178,14 @@ def test_what_is_left_is_left(body: str) -> None:
 )
 def test_it_replaces(written: str, plain: str | None, latin: str | None) -> None:
     plain = written if plain is None else plain
-    assert alphabet.plain(written) == plain
-    assert alphabet.latin(written) == (plain if latin is None else latin)
-    assert alphabet.plain(plain) == plain
+    assert substitutions.plain(written) == plain
+    assert substitutions.latin(written) == (plain if latin is None else latin)
+    assert substitutions.plain(plain) == plain
 
 
 def test_it_replaces_one_sign_alone() -> None:
-    assert alphabet.plain("«a» — b", only="—") == "«a» - b"
-    assert alphabet.plain("«a» я", only="я") == "«a» я"
+    assert substitutions.plain("«a» — b", only="—") == "«a» - b"
+    assert substitutions.plain("«a» я", only="я") == "«a» я"
 
 
 WRITTEN = st.lists(
@@ -198,57 +198,59 @@ WRITTEN = st.lists(
 def test_a_replacement_costs_nothing_and_touches_no_variable(written: str) -> None:
     def names(each: str) -> object:
         try:
-            return text.parse(each).names
-        except text.BadText:
+            return template.parse(each).names
+        except template.BadText:
             return None
 
-    plain = alphabet.plain(written)
+    plain = substitutions.plain(written)
 
     assert measure(plain).parts <= measure(written).parts
     if names(written) is not None:
         assert names(plain) == names(written)
-        assert names(alphabet.latin(written)) == names(written)
+        assert names(substitutions.latin(written)) == names(written)
 
 
 @given(WRITTEN)
 def test_each_sign_offered_goes_at_its_click(written: str) -> None:
-    for each in alphabet.signs(written):
-        left = {sign.sign for sign in alphabet.signs(alphabet.plain(written, only=each.sign))}
+    for each in substitutions.signs(written):
+        left = {
+            sign.sign for sign in substitutions.signs(substitutions.plain(written, only=each.sign))
+        }
         assert each.sign not in left
         assert each.times > 0
 
 
 def test_every_equal_is_in_the_alphabet_of_gsm() -> None:
-    assert [s for s, equal in alphabet.EQUALS.items() if measure(equal).culprits] == []
-    assert [s for s in alphabet.EQUALS if not measure(s).culprits and s != "\t"] == []
+    assert [s for s, equal in substitutions.EQUALS.items() if measure(equal).culprits] == []
+    assert [s for s in substitutions.EQUALS if not measure(s).culprits and s != "\t"] == []
 
 
 @given(st.text(st.characters(min_codepoint=0x400, max_codepoint=0x52F, categories=["Ll", "Lu"])))
 def test_russian_ends_up_in_latin(word: str) -> None:
-    kept = set(measure(alphabet.latin(word)).culprits)
+    kept = set(measure(substitutions.latin(word)).culprits)
     assert kept.isdisjoint("абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґўәғқңөұүһ")
 
 
 def test_it_marks_what_is_dear() -> None:
-    assert alphabet.pieces("Hi «you» 5€") == [
+    assert substitutions.pieces("Hi «you» 5€") == [
         ("Hi ", ""),
         ("«", "unicode"),
         ("you", ""),
         ("»", "unicode"),
         (" 5€", ""),
     ]
-    assert alphabet.pieces("5€ ~") == [("5", ""), ("€", "double"), (" ", ""), ("~", "double")]
-    assert alphabet.pieces("Привет «мир» 👍") == [("Привет «мир» ", ""), ("👍", "double")]
+    assert substitutions.pieces("5€ ~") == [("5", ""), ("€", "double"), (" ", ""), ("~", "double")]
+    assert substitutions.pieces("Привет «мир» 👍") == [("Привет «мир» ", ""), ("👍", "double")]
 
 
 def test_it_marks_a_text_as_it_is_typed() -> None:
     """Braces of variables are not sent; those that are, written twice, cost twice."""
-    found = alphabet.written_pieces("{name|«you»} {{5€}}")
+    found = substitutions.written_pieces("{name|«you»} {{5€}}")
     assert [piece for piece in found if piece.why] == [("«", "unicode"), ("»", "unicode")]
-    found = alphabet.written_pieces("{name|[you]} {{5€}}")
+    found = substitutions.written_pieces("{name|[you]} {{5€}}")
     assert "".join(piece.text for piece in found if piece.why) == "[]{{€}}"
     assert "".join(piece.text for piece in found) == "{name|[you]} {{5€}}"
 
 
 def test_a_picture_is_marked_whole() -> None:
-    assert alphabet.pieces(f"Семья {FAMILY}") == [("Семья ", ""), (FAMILY, "double")]
+    assert substitutions.pieces(f"Семья {FAMILY}") == [("Семья ", ""), (FAMILY, "double")]

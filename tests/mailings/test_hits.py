@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailings import hits
-from mailings.hits import Kind
+from mailings.tracking import classify
+from mailings.tracking.classify import Kind
 
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
 WEBVIEW = (
@@ -149,18 +149,18 @@ def test_the_list_is_long_enough() -> None:
 
 @pytest.mark.parametrize("agent", PEOPLE)
 def test_people(agent: str) -> None:
-    assert hits.kind_of("GET", agent, "") == Kind.PERSON
+    assert classify.kind_of("GET", agent, "") == Kind.PERSON
 
 
 @pytest.mark.parametrize("agent", PREVIEWS)
 def test_previews(agent: str) -> None:
-    assert hits.kind_of("GET", agent, "") == Kind.PREVIEW
-    assert hits.kind_of("HEAD", agent, hits.NO_LANGUAGE) == Kind.PREVIEW
+    assert classify.kind_of("GET", agent, "") == Kind.PREVIEW
+    assert classify.kind_of("HEAD", agent, classify.NO_LANGUAGE) == Kind.PREVIEW
 
 
 @pytest.mark.parametrize("agent", ROBOTS)
 def test_robots(agent: str) -> None:
-    assert hits.kind_of("GET", agent, "") == Kind.ROBOT
+    assert classify.kind_of("GET", agent, "") == Kind.ROBOT
 
 
 @pytest.mark.parametrize(
@@ -179,14 +179,14 @@ def test_robots(agent: str) -> None:
 def test_what_a_browser_says_beside_its_name(
     method: str, headers: dict[str, str], kind: Kind
 ) -> None:
-    assert hits.kind_of(method, PEOPLE[0], hits.signs(headers)) == kind
+    assert classify.kind_of(method, PEOPLE[0], classify.signs(headers)) == kind
 
 
 @given(st.text(max_size=300), st.text(max_size=20))
 def test_whatever_calls_itself_something_gets_a_class(agent: str, said: str) -> None:
-    assert hits.kind_of("GET", agent, hits.signs({"Purpose": said})) in set(Kind)
+    assert classify.kind_of("GET", agent, classify.signs({"Purpose": said})) in set(Kind)
 
 
 def test_the_signs_fit_their_column() -> None:
-    said = hits.signs({"Purpose": "prefetch " * 99})
+    said = classify.signs({"Purpose": "prefetch " * 99})
     assert re.fullmatch("prefetch no-language", said)

@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.provider import Outcome
-from mailings import claiming, dispatch, editing, events, prepare, recording
 from mailings.models import Dispatch, Mailing
-from mailings.notifications import raise_event
+from mailings.notifications import editing, registry
+from mailings.notifications.send import raise_event
+from mailings.sending import claim, prepare, record, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
 from tests.mailings import ground
@@ -41,7 +42,7 @@ def mailing(monkeypatch: pytest.MonkeyPatch, smsc_emulator: SmscEmulator) -> Mai
 
 @pytest.fixture
 def welcome(ivan: User) -> Mailing:
-    found = events.named(events.WELCOME)
+    found = registry.named(registry.WELCOME)
     assert found is not None
     editing.switch(found, ivan, on=True)
     return found
@@ -71,11 +72,11 @@ def running() -> Iterator[Callable[[Callable[[], object]], None]]:
 def test_a_place_is_kept_free_of_mailings(mailing: Mailing, welcome: Mailing, ivan: User) -> None:
     for _ in range(3):
         assert ground.claimed().mailing_id == mailing.id
-    assert claiming.claim() is None
+    assert claim.claim() is None
     raise_event("welcome", ivan, key="1")
     assert ground.claimed().mailing_id == welcome.id
     raise_event("welcome", ivan, key="2")
-    assert claiming.claim() is None, "the account takes four"
+    assert claim.claim() is None, "the account takes four"
 
 
 def test_where_there_is_one_place_mailings_use_it(mailing: Mailing) -> None:
@@ -84,9 +85,9 @@ def test_where_there_is_one_place_mailings_use_it(mailing: Mailing) -> None:
 
 
 def test_the_lane_takes_no_mailing(mailing: Mailing, welcome: Mailing, ivan: User) -> None:
-    assert claiming.claim(lane=True) is None
+    assert claim.claim(lane=True) is None
     raise_event("welcome", ivan, key="1")
-    lot = claiming.claim(lane=True)
+    lot = claim.claim(lane=True)
     assert lot is not None
     assert lot.mailing_id == welcome.id
 
@@ -101,13 +102,13 @@ def test_a_notification_overtakes_a_mailing_whose_service_hangs(
 ) -> None:
     settings.READ_TIMEOUT = 5  # then the mailing's lots are given up
     smsc_emulator.misbehave("hang", "hang", "hang")
-    running(dispatch.hand_over_due)
+    running(worker.hand_over_due)
     until = time.monotonic() + 20
     while Dispatch.objects.filter(state="handing").count() < 3 or smsc_emulator.plan.next:
         assert time.monotonic() < until
         time.sleep(0.05)
     raised = raise_event("welcome", ivan, key="1")
-    dispatch.notify_due()
+    worker.notify_due()
     assert raised.message is not None
     raised.message.refresh_from_db()
     assert raised.message.status == "accepted"
@@ -126,7 +127,7 @@ def test_one_that_hangs_does_not_hold_up_the_next(
     settings.READ_TIMEOUT = 6
     smsc_emulator.misbehave("hang")
     raise_event("welcome", ivan, key="1")
-    running(dispatch.notify_due)
+    running(worker.notify_due)
     until = time.monotonic() + 20
     while smsc_emulator.plan.next:
         assert time.monotonic() < until
@@ -144,8 +145,8 @@ def test_by_the_pace_a_notification_goes_before_the_next_lot(
     Account.objects.update(per_second=10)
     assert ground.claimed().mailing_id == mailing.id
     raise_event("welcome", ivan, key="1")
-    assert claiming.claim() is None
-    assert claiming.claim(lane=True) is None
+    assert claim.claim() is None
+    assert claim.claim(lane=True) is None
     Account.objects.update(next_free_at=timezone.now())
     assert ground.claimed().mailing_id == welcome.id
 
@@ -156,8 +157,8 @@ def test_it_does_not_wait_for_the_pace_of_a_lot_written_before_there_was_one(
     Account.objects.update(per_second=1)
     assert ground.claimed().mailing_id == mailing.id  # ten messages: ten seconds
     raise_event("welcome", ivan, key="1")
-    assert claiming.claim() is None
-    lot = claiming.claim(lane=True)
+    assert claim.claim() is None
+    lot = claim.claim(lane=True)
     assert lot is not None
     assert lot.mailing_id == welcome.id
     free = Account.objects.get().next_free_at
@@ -170,8 +171,8 @@ def test_what_the_lane_was_told_was_not_sent_goes_again(
 ) -> None:
     people.smsc()
     raise_event("welcome", ivan, key="1")
-    lot = claiming.claim(lane=True)
+    lot = claim.claim(lane=True)
     assert lot is not None
-    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     Account.objects.update(failures=0, resting_until=None)
-    assert claiming.claim(lane=True) is not None
+    assert claim.claim(lane=True) is not None

@@ -6,9 +6,9 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from mailings import ledger
-from mailings.ledger import MOVES, Move
 from mailings.models import Mailing, Message
+from mailings.sending import ledger
+from mailings.sending.ledger import MOVES, Move
 from tests import people
 from tests.mailings import ground
 from users.models import User

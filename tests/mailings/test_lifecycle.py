@@ -13,10 +13,11 @@ from integrations.models import Account
 from integrations.provider import Outcome, Verdict
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import claiming, lifecycle, prepare, recording
 from mailings.errors import CannotLaunch, WrongState
-from mailings.lifecycle import Split
+from mailings.lifecycle import transitions
+from mailings.lifecycle.transitions import Split
 from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.sending import claim, prepare, record
 from tests import people
 from tests.mailings import ground
 from users.models import AuditEvent, Group, User
@@ -72,7 +73,7 @@ def test_a_second_launch_is_refused_and_changes_nothing(olga: User, account: Acc
     mailing = ground.launched(olga)
     people.students(1, start=5)
     with pytest.raises(CannotLaunch, match="already"):
-        lifecycle.launch(mailing, olga)
+        transitions.launch(mailing, olga)
     before = mailing.ceiling
     mailing.refresh_from_db()
     assert mailing.ceiling == before
@@ -117,7 +118,7 @@ def test_a_draft_that_cannot_go_stays_a_draft(
     draft = ground.draft()
     spoil(draft)
     with pytest.raises(CannotLaunch, match=words):
-        lifecycle.launch(draft, olga)
+        transitions.launch(draft, olga)
     assert state_of(draft) == State.DRAFT
     assert draft.launched_at is None
     assert not Counters.objects.exists()
@@ -137,7 +138,7 @@ def test_two_launches_at_the_same_moment_are_one() -> None:
         try:
             mine = Mailing.objects.get(id=draft.id)
             both.wait()
-            lifecycle.launch(mine, owner)
+            transitions.launch(mine, owner)
             results.append("launched")
         except CannotLaunch:
             results.append("refused")
@@ -166,7 +167,11 @@ ALLOWED: dict[str, dict[str, State]] = {
 def test_each_button_works_from_its_states_only(
     mailing: Mailing, olga: User, what: str, state: State
 ) -> None:
-    change = {"pause": lifecycle.pause, "resume": lifecycle.resume, "cancel": lifecycle.cancel}
+    change = {
+        "pause": transitions.pause,
+        "resume": transitions.resume,
+        "cancel": transitions.cancel,
+    }
     Mailing.objects.update(state=state)
     if state in ALLOWED[what]:
         change[what](mailing, olga)
@@ -181,17 +186,17 @@ def test_each_button_works_from_its_states_only(
 def test_a_mailing_paused_while_preparing_resumes_there(olga: User, account: Account) -> None:
     people.students(2)
     mailing = ground.launched(olga)
-    lifecycle.pause(mailing, olga)
-    lifecycle.resume(mailing, olga)
+    transitions.pause(mailing, olga)
+    transitions.resume(mailing, olga)
     assert mailing.state == State.PREPARING
 
 
 def test_a_launched_mailing_cannot_be_deleted_and_a_draft_can(mailing: Mailing, olga: User) -> None:
     with pytest.raises(WrongState):
-        lifecycle.delete_draft(mailing, olga)
+        transitions.delete_draft(mailing, olga)
     draft = ground.draft(everyone=False)
     draft.groups.add(Group.objects.create(name="Evening"))
-    lifecycle.delete_draft(draft, olga)
+    transitions.delete_draft(draft, olga)
     assert list(Mailing.objects.all()) == [mailing]
     assert AuditEvent.objects.get(what="deleted").details == {"name": "Webinar"}
 
@@ -200,14 +205,14 @@ def test_a_launched_mailing_cannot_be_deleted_and_a_draft_can(mailing: Mailing, 
 def test_a_cancellation_says_what_it_stops_and_what_had_gone(mailing: Mailing, olga: User) -> None:
     ground.sent()
     ground.claimed()
-    assert lifecycle.cancel(mailing, olga) == Split(stopped=2, gone=4)
+    assert transitions.cancel(mailing, olga) == Split(stopped=2, gone=4)
 
 
 def test_of_a_lot_in_hand_each_message_is_counted_once(mailing: Mailing, olga: User) -> None:
     """Receipts overtook its answer: those messages have gone already."""
     lot = ground.claimed()
     ground.reported(lot, "delivered")
-    assert lifecycle.cancel(mailing, olga) == Split(stopped=4, gone=2)
+    assert transitions.cancel(mailing, olga) == Split(stopped=4, gone=2)
 
 
 def test_people_not_yet_prepared_are_stopped_too(
@@ -222,7 +227,7 @@ def test_people_not_yet_prepared_are_stopped_too(
     people.students(1, start=50)
     prepare.prepare_some(mailing.id)
     ground.sent()
-    said = lifecycle.cancel(mailing, olga)
+    said = transitions.cancel(mailing, olga)
     assert said == Split(stopped=4, gone=1)
     while prepare.prepare_some(mailing.id):
         pass
@@ -233,13 +238,13 @@ def test_people_not_yet_prepared_are_stopped_too(
 def test_a_cancelled_mailing_is_swept_some_lots_at_a_time_to_its_end(
     mailing: Mailing, olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "SWEEP", 2)
-    lifecycle.cancel(mailing, olga)
-    assert lifecycle.settle_due()
+    monkeypatch.setattr(transitions, "SWEEP", 2)
+    transitions.cancel(mailing, olga)
+    assert transitions.settle_due()
     assert statuses(mailing) == {"cancelled": 4, "waiting": 2}
-    assert not lifecycle.settle_due()
+    assert not transitions.settle_due()
     assert statuses(mailing) == {"cancelled": 6}
-    lifecycle.settle_due()
+    transitions.settle_due()
     assert state_of(mailing) == State.CANCELLED
     assert mailing.finished_at is not None
     cancelled = Message.objects.filter(status=Status.CANCELLED)
@@ -249,7 +254,7 @@ def test_a_cancelled_mailing_is_swept_some_lots_at_a_time_to_its_end(
 
 def test_the_sweep_leaves_other_mailings_alone(mailing: Mailing, olga: User) -> None:
     other = ground.prepared(olga)
-    lifecycle.cancel(mailing, olga)
+    transitions.cancel(mailing, olga)
     ground.settle()
     assert statuses(other) == {"waiting": 6}
     assert state_of(other) == State.SENDING
@@ -259,12 +264,12 @@ def test_a_cancelled_mailing_is_over_when_the_lots_in_hand_are(
     mailing: Mailing, olga: User
 ) -> None:
     lot = ground.claimed()
-    lifecycle.cancel(mailing, olga)
+    transitions.cancel(mailing, olga)
     ground.settle()
     assert statuses(mailing) == {"waiting": 2, "cancelled": 4}
     assert state_of(mailing) == State.CANCELLED
     assert mailing.finished_at is None
-    recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
     ground.reported(lot, "delivered")
     ground.settle()
     mailing.refresh_from_db()
@@ -277,7 +282,7 @@ def test_a_mailing_settles_when_nothing_waits_and_is_done_when_all_is_final(
     mailing: Mailing,
 ) -> None:
     lots = [ground.sent() for _ in range(3)]
-    lifecycle.settle_due()
+    transitions.settle_due()
     assert state_of(mailing) == State.SETTLING
     for lot in lots[:2]:
         ground.reported(lot, "delivered")
@@ -300,7 +305,7 @@ def test_one_message_left_keeps_a_mailing_from_being_done(mailing: Mailing, left
         verdicts = [Verdict(sms.key, Outcome.REFUSED, raw=sms.phone) for sms in rest]
         if number == 0:
             verdicts.append(Verdict(lot.messages[0].key, answers[left]))
-        recording.record(lot, verdicts)
+        record.record(lot, verdicts)
     ground.settle()
     assert statuses(mailing) == {left: 1, "refused": 5}
     assert state_of(mailing) != State.DONE
@@ -322,11 +327,11 @@ def test_a_message_that_waits_again_brings_the_mailing_back_to_sending(mailing: 
     for _ in range(2):
         ground.reported(ground.sent(), "delivered")
     lot = ground.sent(Outcome.UNKNOWN)
-    lifecycle.settle_due()
+    transitions.settle_due()
     assert state_of(mailing) == State.SETTLING
     send_again(lot)
-    assert claiming.claim() is None
-    lifecycle.settle_due()
+    assert claim.claim() is None
+    transitions.settle_due()
     assert state_of(mailing) == State.SENDING
     Account.objects.update(failures=0, resting_until=None)
     ground.reported(ground.sent(), "delivered")
@@ -334,10 +339,10 @@ def test_a_message_that_waits_again_brings_the_mailing_back_to_sending(mailing: 
     assert state_of(mailing) == State.DONE
 
 
-def send_again(lot: claiming.Lot) -> None:
+def send_again(lot: claim.Lot) -> None:
     with transaction.atomic():
         known = Dispatch.objects.select_related("mailing").get(id=lot.dispatch_id)
-        recording.send_again(known, [sms.key for sms in lot.messages])
+        record.send_again(known, [sms.key for sms in lot.messages])
 
 
 def test_a_paused_mailing_stays_paused_though_an_unknown_message_waits_again(
@@ -347,12 +352,12 @@ def test_a_paused_mailing_stays_paused_though_an_unknown_message_waits_again(
     for _ in range(2):
         ground.reported(ground.sent(), "delivered")
     lot = ground.sent(Outcome.UNKNOWN)
-    lifecycle.pause(mailing, olga)
+    transitions.pause(mailing, olga)
     ground.settle()
     send_again(lot)
     ground.settle()
     assert state_of(mailing) == State.PAUSED
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     Account.objects.update(failures=0, resting_until=None)
     ground.reported(ground.sent(), "delivered")
     ground.settle()
@@ -374,14 +379,14 @@ def test_settling_takes_the_same_queries_for_any_number_of_mailings(
 ) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            lifecycle.settle_due()
+            transitions.settle_due()
         return len(captured)
 
     for_one = queries()
     for _ in range(4):
         ground.prepared(olga)
-    while (lot := claiming.claim()) is not None:
-        recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    while (lot := claim.claim()) is not None:
+        record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
     assert queries() == for_one
     assert set(Mailing.objects.values_list("state", flat=True)) == {State.SETTLING}
 
@@ -393,9 +398,9 @@ def test_a_sweep_takes_the_same_queries_for_any_size(
 
     def queries(count: int, start: int) -> int:
         people.students(count, start=start)
-        lifecycle.cancel(ground.prepared(olga), olga)
+        transitions.cancel(ground.prepared(olga), olga)
         with CaptureQueriesContext(connection) as captured:
-            lifecycle.settle_due()
+            transitions.settle_due()
         return len(captured)
 
     assert queries(2, 0) == queries(300, 2)

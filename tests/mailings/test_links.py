@@ -9,9 +9,10 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailings import links, marks, text, tokens
-from mailings.links import Wrapping
-from mailings.tokens import Purpose
+from mailings.text import markers, tokens, wrapping
+from mailings.text import template as text
+from mailings.text.tokens import Purpose
+from mailings.text.wrapping import Wrapping
 
 OURS = frozenset({"sms.example.com", "s.example.com", "127.0.0.1:8000"})
 CLICKS = Wrapping(clicks=True, ours=OURS)
@@ -130,7 +131,7 @@ HARD: list[tuple[str, list[str]]] = [
 
 @pytest.mark.parametrize(("written", "expected"), HARD)
 def test_links_are_found_exactly(written: str, expected: list[str]) -> None:
-    found = links.find(written)
+    found = wrapping.find(written)
     assert [each.url for each in found] == expected
     assert [written[each.start : each.end] for each in found] == expected
 
@@ -150,14 +151,14 @@ def test_links_between_spaces_are_found_whatever_stands_around(
     written = (
         "".join(f"{word} {link} " for word, (_, link) in zip(words, pairs, strict=True)) + tail
     )
-    found = [each.url for each in links.find(written)]
+    found = [each.url for each in wrapping.find(written)]
     assert found == [link for _word, link in pairs]
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_read_and_left_whole_between_the_links(written: str) -> None:
     done = 0
-    for each in links.find(written):
+    for each in wrapping.find(written):
         assert each.start >= done
         assert written[each.start : each.end] == each.url
         assert not re.search(r"\s", re.sub(r"\{[^{}\n]*\}", "", each.url))
@@ -166,10 +167,10 @@ def test_any_text_is_read_and_left_whole_between_the_links(written: str) -> None
 
 @given(st.text("htps:/.ru?#{}|a,;«»()[]@ \n", max_size=60))
 def test_texts_that_nearly_are_links_break_nothing(written: str) -> None:
-    for each in links.find(written):
-        links.host_of(each.url)
+    for each in wrapping.find(written):
+        wrapping.host_of(each.url)
     try:
-        wrapped = links.wrap(written, CLICKS)
+        wrapped = wrapping.wrap(written, CLICKS)
     except text.BadText:
         return
     assert len(wrapped.places) == len({place.url for place in wrapped.places})
@@ -186,33 +187,33 @@ def test_a_long_text_of_nothing_is_read_quickly() -> None:
         "a@",
         "https://a@",
     ):
-        links.find(piece * 3000)
+        wrapping.find(piece * 3000)
 
 
 # --- making them short ------------------------------------------------------------------------
 def test_a_link_leaves_a_mark_in_its_place() -> None:
-    wrapped = links.wrap("Зайдите (https://school.ru/a), жду. https://b.ru", CLICKS)
+    wrapped = wrapping.wrap("Зайдите (https://school.ru/a), жду. https://b.ru", CLICKS)
     assert wrapped.text == "Зайдите (\x1a0), жду. \x1a1"
     assert [place.url for place in wrapped.places] == ["https://school.ru/a", "https://b.ru"]
 
 
 def test_the_same_link_twice_is_one() -> None:
-    wrapped = links.wrap("https://a.ru https://b.ru https://a.ru", CLICKS)
+    wrapped = wrapping.wrap("https://a.ru https://b.ru https://a.ru", CLICKS)
     assert wrapped.text == "\x1a0 \x1a1 \x1a0"
     assert len(wrapped.places) == 2
 
 
 def test_only_links_to_ourselves_sign_in() -> None:
     written = "https://sms.example.com/me/ https://school.ru/"
-    assert links.wrap(written, BOTH).text == "\x1b0 \x1a1"
-    assert links.wrap(written, CLICKS).text == "\x1a0 \x1a1"
-    assert links.wrap(written, SIGN_IN).text == "\x1b0 https://school.ru/"
-    assert links.wrap(written, Wrapping()).text == written
+    assert wrapping.wrap(written, BOTH).text == "\x1b0 \x1a1"
+    assert wrapping.wrap(written, CLICKS).text == "\x1a0 \x1a1"
+    assert wrapping.wrap(written, SIGN_IN).text == "\x1b0 https://school.ru/"
+    assert wrapping.wrap(written, Wrapping()).text == written
 
 
 def test_a_link_keeps_its_place_whatever_becomes_of_the_others() -> None:
     written = "https://school.ru/ https://sms.example.com/me/"
-    assert links.wrap(written, SIGN_IN).text == "https://school.ru/ \x1b1"
+    assert wrapping.wrap(written, SIGN_IN).text == "https://school.ru/ \x1b1"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_a_link_keeps_its_place_whatever_becomes_of_the_others() -> None:
     ],
 )
 def test_what_is_our_own_host(url: str, ours: bool) -> None:
-    assert (links.host_of(url) in OURS) is ours
+    assert (wrapping.host_of(url) in OURS) is ours
 
 
 def test_our_hosts_are_those_of_the_settings_and_no_patterns(settings: Any) -> None:
@@ -263,13 +264,13 @@ def test_links_that_cannot_be_made_short_are_refused_in_words(
     written: str, words: str, where: str
 ) -> None:
     with translation.override("en"), pytest.raises(text.BadText, match=words) as refused:
-        links.wrap(written, CLICKS)
+        wrapping.wrap(written, CLICKS)
     assert refused.value.position == written.index(where)
 
 
 def test_what_stays_as_it_is_may_have_a_variable_anywhere() -> None:
     written = "https://{city}.school.ru/ https://sms.example.com/"
-    assert links.wrap(written, SIGN_IN).text == "https://{city}.school.ru/ \x1b1"
+    assert wrapping.wrap(written, SIGN_IN).text == "https://{city}.school.ru/ \x1b1"
 
 
 # --- marks ------------------------------------------------------------------------------------
@@ -290,7 +291,7 @@ def test_no_mark_comes_from_a_text_or_a_person(written: str, value: str, fallbac
 def test_a_stored_text_is_as_long_as_the_one_handed_over(settings: Any) -> None:
     settings.SHORT_URL = "https://s.example.com"
     body = "Hello \x1a0, \x1bz!"
-    masked, filled = marks.masked(body), marks.filled(body, 12345)
+    masked, filled = markers.masked(body), markers.filled(body, 12345)
     assert masked == (
         "Hello https://s.example.com/r/************, https://s.example.com/r/***************!"
     )
@@ -302,7 +303,7 @@ def test_a_stored_text_is_as_long_as_the_one_handed_over(settings: Any) -> None:
 
 
 def test_a_text_without_links_stays_as_it_is() -> None:
-    assert marks.filled("Hello", 5) == marks.masked("Hello") == "Hello"
+    assert markers.filled("Hello", 5) == markers.masked("Hello") == "Hello"
 
 
 # --- where a short link leads -----------------------------------------------------------------
@@ -336,12 +337,12 @@ def test_a_text_without_links_stays_as_it_is() -> None:
     ],
 )
 def test_where_a_link_leads_for_one_person(url: str, values: dict[str, str], expected: str) -> None:
-    assert links.target(url, values) == expected
+    assert wrapping.target(url, values) == expected
 
 
 @given(st.text(max_size=100))
 def test_no_value_leads_to_another_site_or_part_of_an_address(value: str) -> None:
-    found = links.target("https://school.ru/a/{city}/b?c={city}&d=e#f", {"city": value})
+    found = wrapping.target("https://school.ru/a/{city}/b?c={city}&d=e#f", {"city": value})
     assert re.fullmatch(r"https://school\.ru/a/[^/?#&=]*/b\?c=[^/?#&=]*&d=e#f", found)
     assert found.isascii()
     assert found.isprintable()

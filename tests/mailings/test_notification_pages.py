@@ -10,9 +10,11 @@ from django.urls import reverse
 
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import dispatch, editing, events, notifications, recording, recount
 from mailings.models import Counters, Link, Mailing, Message
-from mailings.notifications import raise_event
+from mailings.notifications import editing, registry, send
+from mailings.notifications.send import raise_event
+from mailings.reports import recount
+from mailings.sending import record, worker
 from tests import people
 from tests.mailings import ground
 from tests.test_rights import patterns
@@ -77,7 +79,7 @@ def test_a_manager_adds_one_which_is_off(as_: As, maria: User, ivan: User) -> No
         maria,
         ["number", "date"],
     )
-    assert not events.is_on(made)
+    assert not registry.is_on(made)
     assert Counters.objects.filter(mailing=made).exists()
     assert AuditEvent.objects.get(what="event_added").target == f"mailing {made.pk}"
     assert "manage.py raise_event order_paid" in page
@@ -137,7 +139,7 @@ def test_a_text_is_changed_while_it_is_on_and_the_event_stays(
         "Thank you: {number}",
         ["number", "date"],
     )
-    assert events.is_on(paid)
+    assert registry.is_on(paid)
     raise_event("paid", ivan, key="2", values={"number": "2"})
     texts = Message.objects.order_by("id").values_list("text", flat=True)
     assert list(texts) == ["Order 1 is paid", "Thank you: 2"]
@@ -180,7 +182,7 @@ def test_two_who_change_it_do_not_lose_each_others_words(
 
 
 def test_the_code_cannot_leave_its_text(as_: As, maria: User) -> None:
-    code = events.named(events.PHONE_CODE)
+    code = registry.named(registry.PHONE_CODE)
     assert code is not None
     client = as_(maria)
     edit = f"/notifications/{code.pk}/edit/"
@@ -250,11 +252,11 @@ def test_it_is_switched_from_the_list_and_from_its_page(
     answer = client.post(switch, {"on": "no", "from": "list"})
     assert answer["Location"] == "/notifications/"
     paid.refresh_from_db()
-    assert not events.is_on(paid)
+    assert not registry.is_on(paid)
     answer = client.post(switch, {"on": "yes"})
     assert answer["Location"] == f"/notifications/{paid.pk}/"
     paid.refresh_from_db()
-    assert events.is_on(paid)
+    assert registry.is_on(paid)
     assert "Switched on" in said(client, f"/notifications/{paid.pk}/")
 
 
@@ -297,7 +299,7 @@ def test_a_notification_is_no_mailing(
     else:
         assert answer.status_code in {404, 405}
     paid.refresh_from_db()
-    assert events.is_on(paid)
+    assert registry.is_on(paid)
     assert Mailing.objects.filter(event=None).count() == 0
 
 
@@ -330,9 +332,9 @@ def test_its_figures_open_the_recipients_the_reasons_and_the_messages(
 
 
 def test_no_page_of_staff_shows_a_code(as_: As, olga: User, ivan: User) -> None:
-    notifications.send_code(ivan, NONCE)
-    recording.record(lot := ground.claimed(), dispatch.hand_over(lot))
-    code = events.named(events.PHONE_CODE)
+    send.send_code(ivan, NONCE)
+    record.record(lot := ground.claimed(), worker.hand_over(lot))
+    code = registry.named(registry.PHONE_CODE)
     message = Message.objects.get()
     assert code is not None
     client = as_(olga)
@@ -402,7 +404,7 @@ def test_a_try_goes_to_the_person_named_with_the_values_typed(
 
 
 def test_a_try_of_the_code_holds_a_made_up_one(as_: As, maria: User, ivan: User) -> None:
-    code = events.named(events.PHONE_CODE)
+    code = registry.named(registry.PHONE_CODE)
     assert code is not None
     said(as_(maria), f"/notifications/{code.pk}/try/", email=ivan.email, value_code="123456")
     assert Message.objects.get().text.startswith("Your code: 123456.")
@@ -421,7 +423,7 @@ def test_an_unused_one_is_deleted_after_a_question(as_: As, maria: User, paid: M
 
 
 def test_a_student_added_by_hand_is_welcomed(as_: As, maria: User) -> None:
-    welcome = events.named(events.WELCOME)
+    welcome = registry.named(registry.WELCOME)
     assert welcome is not None
     editing.switch(welcome, maria, on=True)
     person = {"first_name": "Vera", "email": "vera@example.com", "phone": "+79980000044"}

@@ -10,9 +10,10 @@ from django.utils import translation
 from integrations import router
 from integrations.models import Account
 from integrations.provider import Outcome
-from mailings import lifecycle, notifications
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
-from mailings.notifications import NotSent, send_one, send_test
+from mailings.notifications import send
+from mailings.notifications.send import NotSent, send_one, send_test
 from tests import people
 from tests.mailings import ground
 from users import consent
@@ -145,7 +146,7 @@ def test_who_refuses_after_it_was_written_gets_nothing(draft: Mailing, maria: Us
 
 
 def test_one_event_is_one_message(draft: Mailing, maria: User) -> None:
-    tests = notifications.tests()
+    tests = send.tests()
     send_one(tests, maria, key="event:1", phone=PHONE, body="Code")
     with pytest.raises(IntegrityError), transaction.atomic():
         send_one(tests, maria, key="event:1", phone=PHONE, body="Code")
@@ -156,7 +157,7 @@ def test_one_event_is_one_message(draft: Mailing, maria: User) -> None:
 
 def test_a_paused_mailing_does_not_hold_up_tests(draft: Mailing, maria: User) -> None:
     running = ground.prepared(maria)
-    lifecycle.pause(running, maria)
+    transitions.pause(running, maria)
     send_test(draft, maria, maria)
     assert len(ground.claimed().messages) == 1
 
@@ -168,8 +169,8 @@ def test_the_mailing_of_tests_and_its_counters_come_together(
     with monkeypatch.context() as broken:
         broken.setattr(Counters.objects, "create", lambda **_fields: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            notifications.tests()
-    assert Counters.objects.filter(mailing=notifications.tests()).exists()
+            send.tests()
+    assert Counters.objects.filter(mailing=send.tests()).exists()
 
 
 @pytest.mark.django_db(transaction=True)

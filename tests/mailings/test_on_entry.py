@@ -9,9 +9,11 @@ import pytest
 import time_machine
 from django.test import Client
 
-from mailings import claiming, lifecycle, prepare, starting, watch
+from mailings.lifecycle import on_entry as watch
+from mailings.lifecycle import start, transitions
 from mailings.models import Mailing, Message
-from mailings.upcoming import Line, upcoming
+from mailings.reports.upcoming import Line, upcoming
+from mailings.sending import claim, prepare
 from tests import people
 from tests.mailings import ground
 from tests.mailings.test_pages import text_of
@@ -43,7 +45,7 @@ def on_entry(*groups: Group, **fields: Any) -> Mailing:
 
 def pass_time(mailing: Mailing) -> None:
     """As the clock would."""
-    starting.start_due()
+    start.start_due()
     while watch.watch_due() or prepare.prepare_due():
         pass
     mailing.refresh_from_db()
@@ -86,7 +88,7 @@ def test_the_launch_says_who_gets_it_at_once(as_: As, maria: User, settings: Any
 def test_after_the_countdown_it_watches(group: Group, olga: User, clock: Any) -> None:
     ground.join(group, *people.students(1))
     mailing = on_entry(group)
-    lifecycle.launch(mailing, olga, countdown=60)
+    transitions.launch(mailing, olga, countdown=60)
     pass_time(mailing)
     assert (mailing.state, lines()) == (State.SCHEDULED, [Line(NOON + MINUTE, mailing)])
     clock.shift(MINUTE)
@@ -101,7 +103,7 @@ def test_with_a_time_set_the_list_is_handed_over_hours_before_and_who_comes_late
     ground.join(group, first)
     at = NOON + timedelta(hours=10)
     mailing = on_entry(group, starts_at=at)
-    lifecycle.launch(mailing, olga)
+    transitions.launch(mailing, olga)
     assert lines() == [Line(at, mailing)]
     clock.move_to(NOON + timedelta(hours=7, seconds=1))
     pass_time(mailing)
@@ -118,18 +120,18 @@ def test_with_a_time_set_the_list_is_handed_over_hours_before_and_who_comes_late
 
 def test_paused_it_goes_on_where_it_was(group: Group, olga: User, clock: Any) -> None:
     mailing = on_entry(group)
-    lifecycle.launch(mailing, olga, countdown=60)
-    lifecycle.pause(mailing, olga)
-    lifecycle.resume(mailing, olga)
+    transitions.launch(mailing, olga, countdown=60)
+    transitions.pause(mailing, olga)
+    transitions.resume(mailing, olga)
     assert mailing.state == State.SCHEDULED
     clock.shift(MINUTE)
     pass_time(mailing)
-    lifecycle.pause(mailing, olga)
-    lifecycle.resume(mailing, olga)
+    transitions.pause(mailing, olga)
+    transitions.resume(mailing, olga)
     assert mailing.state == State.WATCHING
-    lifecycle.pause(mailing, olga)
-    lifecycle.stop_watching(mailing, olga)
-    lifecycle.resume(mailing, olga)
+    transitions.pause(mailing, olga)
+    transitions.stop_watching(mailing, olga)
+    transitions.resume(mailing, olga)
     ground.join(group, *people.students(1))
     clock.shift(MINUTE)
     pass_time(mailing)
@@ -142,10 +144,10 @@ def test_paused_it_goes_on_where_it_was(group: Group, olga: User, clock: Any) ->
 def test_stopped_before_it_began_it_never_begins(group: Group, olga: User, clock: Any) -> None:
     ground.join(group, *people.students(1))
     mailing = on_entry(group)
-    lifecycle.launch(mailing, olga, countdown=60)
-    lifecycle.pause(mailing, olga)
-    lifecycle.stop_watching(mailing, olga)
-    lifecycle.resume(mailing, olga)
+    transitions.launch(mailing, olga, countdown=60)
+    transitions.pause(mailing, olga)
+    transitions.stop_watching(mailing, olga)
+    transitions.resume(mailing, olga)
     clock.shift(MINUTE)
     pass_time(mailing)
     ground.settle()
@@ -156,8 +158,8 @@ def test_stopped_before_it_began_it_never_begins(group: Group, olga: User, clock
 def test_cancelled_before_it_began_nobody_is_in_it(olga: User, clock: Any) -> None:
     people.students(1)
     mailing = on_entry()
-    lifecycle.launch(mailing, olga, countdown=60)
-    lifecycle.cancel(mailing, olga)
+    transitions.launch(mailing, olga, countdown=60)
+    transitions.cancel(mailing, olga)
     pass_time(mailing)
     ground.settle()
     mailing.refresh_from_db()
@@ -166,10 +168,10 @@ def test_cancelled_before_it_began_nobody_is_in_it(olga: User, clock: Any) -> No
 
 def test_taken_back_it_is_a_draft_as_before(group: Group, olga: User, clock: Any) -> None:
     mailing = on_entry(group)
-    lifecycle.launch(mailing, olga, countdown=60)
-    lifecycle.take_back(mailing, olga)
+    transitions.launch(mailing, olga, countdown=60)
+    transitions.take_back(mailing, olga)
     assert mailing.state == State.DRAFT
-    lifecycle.launch(mailing, olga)
+    transitions.launch(mailing, olga)
     pass_time(mailing)
     assert mailing.state == State.WATCHING
-    assert claiming.claim() is None
+    assert claim.claim() is None

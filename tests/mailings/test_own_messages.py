@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from mailings.models import Mailing, Message
-from mailings.sealed import sealed
+from mailings.text.sealed import sealed
 from tests import people
 from users.confirmation import code_of
 from users.models import User

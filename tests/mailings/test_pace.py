@@ -12,8 +12,8 @@ from integrations import router
 from integrations.models import Account, SimulatedSms
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
-from mailings import claiming, dispatch, prepare, recording
 from mailings.models import Mailing
+from mailings.sending import claim, prepare, record, worker
 from tests import people
 from tests.mailings import ground
 from users import consent
@@ -40,7 +40,7 @@ def paced(per_second: int) -> Account:
     return Account.objects.get()
 
 
-def in_threads(count: int, work: "list[claiming.Lot | None] | None" = None) -> list[float]:
+def in_threads(count: int, work: "list[claim.Lot | None] | None" = None) -> list[float]:
     """So many workers at the same moment; when each had done its share."""
     ready = threading.Barrier(count)
     ended: list[float] = []
@@ -51,9 +51,9 @@ def in_threads(count: int, work: "list[claiming.Lot | None] | None" = None) -> l
             if work is None:
                 # A pause that ends between two looks ends a turn too: the clock comes again in a second.
                 for _turn in range(4):
-                    dispatch.hand_over_due()
+                    worker.hand_over_due()
             else:
-                work.append(claiming.claim())
+                work.append(claim.claim())
             ended.append(time.monotonic())
         finally:
             connection.close()
@@ -82,7 +82,7 @@ def test_a_lot_takes_the_time_that_its_messages_take(mailing: Mailing) -> None:
     assert free is not None
     takes = timedelta(seconds=0.5 * (1 + router.SPREAD))
     assert before + takes <= free <= timezone.now() + takes
-    assert claiming.claim() is None
+    assert claim.claim() is None
     Account.objects.update(next_free_at=timezone.now())
     ground.claimed()
 
@@ -91,7 +91,7 @@ def test_time_that_was_not_used_is_not_saved_up(mailing: Mailing) -> None:
     paced(20)
     Account.objects.update(next_free_at=timezone.now() - timedelta(hours=1))
     ground.claimed()
-    assert claiming.claim() is None
+    assert claim.claim() is None
 
 
 def test_a_lot_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None:
@@ -104,7 +104,7 @@ def test_a_lot_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None:
 
 def test_the_pace_is_that_of_all_workers_together(mailing: Mailing) -> None:
     paced(1)
-    claimed: list[claiming.Lot | None] = []
+    claimed: list[claim.Lot | None] = []
     in_threads(6, claimed)
     assert len(claimed) == 6
     assert len([lot for lot in claimed if lot is not None]) == 1
@@ -137,5 +137,5 @@ def test_an_answer_does_not_change_the_pace(mailing: Mailing) -> None:
     paced(5)
     lot = ground.claimed()
     reserved = Account.objects.get().next_free_at
-    recording.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
     assert Account.objects.get().next_free_at == reserved

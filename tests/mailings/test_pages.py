@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.reasons import Reason
-from mailings import ledger, lifecycle
-from mailings.ledger import Move
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
+from mailings.sending import ledger
+from mailings.sending.ledger import Move
 from tests import people
 from tests.mailings import ground
 from users.models import AuditEvent, Group, User
@@ -317,8 +318,8 @@ def test_the_moving_part_goes_on_until_all_is_final(as_: As, maria: User, accoun
     rows = list(Message.objects.filter(mailing=mailing))
     move([row for row in rows if row.status == Status.WAITING], Status.ACCEPTED)
     move([row for row in rows if row.status != Status.SKIPPED], Status.DELIVERED)
-    lifecycle.settle_due()
-    lifecycle.settle_due()
+    transitions.settle_due()
+    transitions.settle_due()
     part = as_(maria).get(f"{address}?state={mailing.state}")
     assert (part.status_code, part.headers.get("HX-Refresh")) == (286, "true")
     page = as_(maria).get(f"/mailings/{mailing.pk}/").content.decode()

@@ -9,9 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from integrations.models import Account
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import claiming, lifecycle, prepare, text
 from mailings.errors import CannotLaunch
+from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import claim, prepare
+from mailings.text import template
 from tests import people
 from tests.mailings import ground
 from users.models import User
@@ -145,10 +147,10 @@ def test_a_mailing_cancelled_meanwhile_keeps_everybody_as_cancelled(
     mailing: Mailing, olga: User
 ) -> None:
     prepare.prepare_some(mailing.id)
-    lifecycle.cancel(mailing, olga)
+    transitions.cancel(mailing, olga)
     prepare_all(mailing)
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": 3, "cancelled": 7}
-    assert claiming.claim() is None
+    assert claim.claim() is None
     ground.settle()
     assert ground.statuses(mailing) == {"skipped": 1, "cancelled": 10}
     assert state_of(mailing) == State.CANCELLED
@@ -161,7 +163,7 @@ def test_a_mailing_cancelled_meanwhile_keeps_everybody_as_cancelled(
 def test_a_cancelled_mailing_is_not_over_before_everybody_is_in_it(
     mailing: Mailing, olga: User
 ) -> None:
-    lifecycle.cancel(mailing, olga)
+    transitions.cancel(mailing, olga)
     ground.settle()
     mailing.refresh_from_db()
     assert mailing.finished_at is None
@@ -170,11 +172,11 @@ def test_a_cancelled_mailing_is_not_over_before_everybody_is_in_it(
 
 def test_a_paused_mailing_is_not_prepared_until_it_is_resumed(mailing: Mailing, olga: User) -> None:
     prepare.prepare_some(mailing.id)
-    lifecycle.pause(mailing, olga)
+    transitions.pause(mailing, olga)
     assert not prepare.prepare_due()
     assert not prepare.prepare_some(mailing.id)
     assert Message.objects.count() == 4
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     while prepare.prepare_due():
         pass
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": 10}
@@ -214,9 +216,9 @@ def test_a_text_that_cannot_be_rendered_is_never_launched(olga: User, account: A
     people.students(1)
     draft = ground.draft(text="Hello, {nobody}")
     with pytest.raises(CannotLaunch):
-        lifecycle.launch(draft, olga)
-    with pytest.raises(text.BadText):
-        text.parse(draft.text)
+        transitions.launch(draft, olga)
+    with pytest.raises(template.BadText):
+        template.parse(draft.text)
     assert not prepare.prepare_due()
 
 

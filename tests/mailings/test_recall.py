@@ -13,9 +13,10 @@ from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.providers.smsc import Smsc
 from integrations.reasons import Reason
-from mailings import dispatch, enquiry, lifecycle, recall
 from mailings.errors import WrongState
+from mailings.lifecycle import recall, transitions
 from mailings.models import Counters, Dispatch, Mailing
+from mailings.sending import reconciliation, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
@@ -40,7 +41,7 @@ def kept(by: User, count: int = 4) -> Mailing:
     """Handed over for an hour later."""
     people.students(count, start=10)
     mailing = ground.prepared(by, starts_at=NOON + HOUR)
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
     assert ground.statuses(mailing)["accepted"] == count
     return mailing
@@ -138,7 +139,7 @@ def test_what_the_answer_did_not_tell_the_books_do(
     for row in twilio_emulator._rows.values():
         row.canceled = True
     clock.move_to(NOON + 2 * HOUR)
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     assert ground.statuses(mailing) == {"cancelled": 1, "skipped": 1}
     assert mailing.messages.get(status="cancelled").reason == Reason.TAKEN_BACK
 
@@ -179,7 +180,7 @@ def test_the_rest_that_has_not_gone_is_stopped_with_it(
     people.students(6, start=10)
     mailing = ground.prepared(olga, starts_at=NOON + HOUR)
     ground.sent(Outcome.TAKEN)
-    split = lifecycle.split(mailing)
+    split = transitions.split(mailing)
     assert (split.stopped, split.gone, split.kept) == (4, 0, 2)
     recall.recall(mailing, olga)
     # The simulator never had them (recorded by hand): they stay as they are.

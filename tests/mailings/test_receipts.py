@@ -11,8 +11,10 @@ from integrations.models import Account, Receipt
 from integrations.provider import Note, Outcome, Report, ReportStatus
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import claiming, enquiry, lifecycle, notifications, receipts, recording
+from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message
+from mailings.notifications import send
+from mailings.sending import claim, receipts, reconciliation, record
 from tests import people
 from tests.mailings import ground
 from users.models import ConsentEvent, OptOut, User
@@ -54,7 +56,7 @@ def came(*told: dict[str, str], body: str = "") -> Receipt:
     return Receipt.objects.create(account=Account.objects.get(), body=body or json.dumps(told))
 
 
-def news(lot: claiming.Lot, status: str, which: int = 0, **more: str) -> dict[str, str]:
+def news(lot: claim.Lot, status: str, which: int = 0, **more: str) -> dict[str, str]:
     return {
         "reference": lot.reference,
         "phone": lot.messages[which].phone,
@@ -67,7 +69,7 @@ def outcomes() -> list[str]:
     return list(Receipt.objects.order_by("id").values_list("outcome", flat=True))
 
 
-def status_of(lot: claiming.Lot, which: int = 0) -> str:
+def status_of(lot: claim.Lot, which: int = 0) -> str:
     return Message.objects.get(id=lot.messages[which].key).status
 
 
@@ -117,7 +119,7 @@ def test_a_receipt_before_the_answer_is_believed(mailing: Mailing, status: str) 
     receipts.fold_due()
     assert status_of(lot) == status
     assert status_of(lot, 1) == Status.WAITING
-    recording.record(lot, ground.verdicts(lot, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
+    record.record(lot, ground.verdicts(lot, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
     early = Message.objects.get(id=lot.messages[0].key)
     assert (early.status, early.price, early.provider_id) == (status, Decimal(2), "9")
     ground.assert_counters_equal_rows(mailing)
@@ -203,7 +205,7 @@ def test_a_service_that_is_not_there_any_more_leaves_its_receipts_unreadable(
 
 # --- a message that has moved to another lot since --------------------------------------------
 @pytest.fixture
-def moved(mailing: Mailing) -> claiming.Lot:
+def moved(mailing: Mailing) -> claim.Lot:
     """A lot of which we were told that it was not sent; its messages wait in another."""
     lot = ground.sent(Outcome.UNSENT)
     Account.objects.update(failures=0, resting_until=None)
@@ -211,7 +213,7 @@ def moved(mailing: Mailing) -> claiming.Lot:
 
 
 def test_a_receipt_for_the_first_lot_stops_the_second_sending(
-    mailing: Mailing, moved: claiming.Lot
+    mailing: Mailing, moved: claim.Lot
 ) -> None:
     came(news(moved, "delivered"))
     receipts.fold_due()
@@ -221,27 +223,27 @@ def test_a_receipt_for_the_first_lot_stops_the_second_sending(
 
 
 def test_the_message_returns_to_the_lot_that_it_went_with(
-    mailing: Mailing, moved: claiming.Lot, olga: User
+    mailing: Mailing, moved: claim.Lot, olga: User
 ) -> None:
     """Else nobody would ever ask about it: the lot that it waited in is never handed over."""
-    enquiry._conclude(moved.dispatch_id, set(), answered=True)
+    reconciliation._conclude(moved.dispatch_id, set(), answered=True)
     assert Dispatch.objects.get(id=moved.dispatch_id).look_up_at is None  # nothing open in it
     came(news(moved, "accepted"))
     receipts.fold_due()
     back = Message.objects.get(id=moved.messages[0].key)
     assert (back.status, back.dispatch_id) == (Status.ACCEPTED, moved.dispatch_id)
     assert Dispatch.objects.get(id=moved.dispatch_id).look_up_at is not None
-    lifecycle.cancel(mailing, olga)
+    transitions.cancel(mailing, olga)
     ground.grown_older(days=3)
     ground.settle()
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     ground.settle()
     mailing.refresh_from_db()
     assert mailing.finished_at is not None
     assert ground.statuses(mailing) == {"skipped": 1, "cancelled": 1, "no_receipt": 1}
 
 
-def test_both_lots_reported_are_one_message(mailing: Mailing, moved: claiming.Lot) -> None:
+def test_both_lots_reported_are_one_message(mailing: Mailing, moved: claim.Lot) -> None:
     """The service lied and it went twice: the books still hold."""
     second = ground.sent()
     came(news(moved, "accepted"), news(second, "delivered"), news(moved, "undelivered"))
@@ -255,10 +257,10 @@ def test_of_several_test_messages_to_one_phone_none_is_guessed(
 ) -> None:
     """All test messages are of one mailing, so mailing and phone do not tell which it was."""
     draft = ground.draft()
-    notifications.send_test(draft, olga, olga, phone="+79980000010")
+    send.send_test(draft, olga, olga, phone="+79980000010")
     first = ground.sent(Outcome.UNSENT)
     Account.objects.update(failures=0, resting_until=None)
-    notifications.send_test(draft, olga, olga, phone="+79980000010")
+    send.send_test(draft, olga, olga, phone="+79980000010")
     came(news(first, "delivered"))
     receipts.fold_due()
     assert outcomes() == ["stranger"]

@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import F
 
-from mailings import recount
 from mailings.models import Counters, Mailing, Message
+from mailings.reports import recount
 
 Status = Message.Status
 

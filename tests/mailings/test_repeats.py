@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import time_machine
 
+from mailings.audience.repeats import sent_lately
 from mailings.models import Mailing
-from mailings.repeats import sent_lately
 from tests import people
 from tests.mailings import ground
 from users.models import Group, Segment, User

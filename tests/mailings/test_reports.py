@@ -9,10 +9,12 @@ from django.http import Http404
 from django.utils import timezone, translation
 
 from integrations.reasons import Reason
-from mailings import history, ledger, lifecycle, reports
-from mailings.halting import halt
-from mailings.ledger import Move
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
+from mailings.reports import figures, history
+from mailings.sending import ledger
+from mailings.sending.halt import halt
+from mailings.sending.ledger import Move
 from smsmail import paging
 from tests import people
 from tests.mailings import ground
@@ -26,7 +28,7 @@ def counted(**counts: int) -> Counters:
 
 
 def test_it_shows_four_figures_always_and_the_others_when_they_are_not_zero() -> None:
-    shown = reports.figures(counted(delivered=3, unknown=1, skipped=2))
+    shown = figures.figures(counted(delivered=3, unknown=1, skipped=2))
     assert [(figure.part.slug, figure.count, figure.share) for figure in shown] == [
         ("delivered", 3, 75),
         ("sent", 0, 0),
@@ -38,21 +40,21 @@ def test_it_shows_four_figures_always_and_the_others_when_they_are_not_zero() ->
 
 
 def test_every_status_is_in_exactly_one_figure() -> None:
-    statuses = [status for part in reports.PARTS for status in part.statuses]
+    statuses = [status for part in figures.PARTS for status in part.statuses]
     assert sorted(statuses) == sorted(Status)
-    assert set(reports.ERROR.statuses) == Message.FAILED
+    assert set(figures.ERROR.statuses) == Message.FAILED
 
 
 def test_the_pieces_of_a_bar_follow_each_other_and_fill_it() -> None:
     counters = counted(delivered=5, accepted=3, refused=2, waiting=10, skipped=7)
-    pieces = [(piece.part.slug, piece.x, piece.width) for piece in reports.spread(counters)]
+    pieces = [(piece.part.slug, piece.x, piece.width) for piece in figures.spread(counters)]
     assert pieces == [
         ("delivered", "0.000%", "25.000%"),
         ("sent", "25.000%", "15.000%"),
         ("error", "40.000%", "10.000%"),
         ("waiting", "50.000%", "50.000%"),
     ]
-    assert reports.spread(counted(skipped=7)) == []
+    assert figures.spread(counted(skipped=7)) == []
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_the_pieces_of_a_bar_follow_each_other_and_fill_it() -> None:
 def test_percent_never_claims_all_or_nothing_when_it_is_not_so(
     count: int, of: int, shown: int
 ) -> None:
-    assert reports.percent(count, of) == shown
+    assert figures.percent(count, of) == shown
 
 
 def test_it_counts_reasons_of_a_part_the_commonest_first(maria: User) -> None:
@@ -73,14 +75,14 @@ def test_it_counts_reasons_of_a_part_the_commonest_first(maria: User) -> None:
     messages = list(Message.objects.filter(mailing=mailing, status=Status.WAITING).order_by("id"))
     move(messages[:3], Status.REFUSED, Reason.NO_SUCH_NUMBER)
     move(messages[3:4], Status.REFUSED, Reason.TEXT_FORBIDDEN)
-    errors = reports.reasons(mailing, reports.ERROR)
+    errors = figures.reasons(mailing, figures.ERROR)
     assert [(each.reason, each.count) for each in errors] == [
         ("no_such_number", 3),
         ("text_forbidden", 1),
     ]
     assert errors[0].about == Reason.NO_SUCH_NUMBER.about
     # Maria herself has no phone.
-    skipped = reports.reasons(mailing, reports.SKIPPED)
+    skipped = figures.reasons(mailing, figures.SKIPPED)
     assert [(each.reason, each.count) for each in skipped] == [("forbidden", 2), ("no_phone", 1)]
 
 
@@ -108,7 +110,7 @@ def test_there_is_no_page_before_nonsense(db: None, before: str) -> None:
 def test_a_month_is_the_sum_of_what_was_launched_in_it(maria: User) -> None:
     people.simulator()
     people.students(4)
-    assert reports.month() == reports.Month(0, 0, 0, 0, Decimal(0))
+    assert figures.month() == figures.Month(0, 0, 0, 0, Decimal(0))
     for days in (1, 29, 31):
         mailing = ground.prepared(maria)
         rows = list(Message.objects.filter(mailing=mailing, status=Status.WAITING).order_by("id"))
@@ -118,8 +120,8 @@ def test_a_month_is_the_sum_of_what_was_launched_in_it(maria: User) -> None:
         move(rows[3:], Status.REFUSED, Reason.NO_SUCH_NUMBER)
         launched_at = timezone.now() - timedelta(days=days)
         Mailing.objects.filter(pk=mailing.pk).update(launched_at=launched_at)
-    month = reports.month()
-    assert month == reports.Month(2, handed_over=8, delivered=4, failed=2, price=Decimal(15))
+    month = figures.month()
+    assert month == figures.Month(2, handed_over=8, delivered=4, failed=2, price=Decimal(15))
     assert (month.open, month.share) == (2, 50)
 
 
@@ -128,7 +130,7 @@ def test_the_history_keeps_why_the_system_paused_it(maria: User) -> None:
     people.ivan()
     mailing = ground.launched(maria)
     assert halt(Mailing.objects.all(), mailing.pk, Reason.WAVE_ERRORS)
-    lifecycle.resume(mailing, maria)
+    transitions.resume(mailing, maria)
     with translation.override("en"):
         said = [(str(event.words), event.by) for event in history.history(mailing)]
         title = str(Reason.WAVE_ERRORS.about.title)
@@ -142,7 +144,7 @@ def test_a_cancelled_mailing_is_over_when_nothing_is_open() -> None:
         (counted(cancelled=3, delivered=1), True),
     ]:
         mailing.counters = counters
-        assert reports.is_over(mailing) is over
+        assert figures.is_over(mailing) is over
 
 
 def move(messages: list[Message], to: Message.Status, reason: str = "") -> None:

@@ -21,17 +21,13 @@ from integrations.provider import (
 from integrations.providers.smsc import Smsc
 from integrations.providers.twilio import Twilio
 from integrations.reasons import Reason
-from mailings import (
-    epoch,
-    fingerprints,
-    marks,
-    notifications,
-    prepare,
-    restoration,
-    restoration_decision,
-)
 from mailings.models import BooksSweep, Dispatch, Epoch, Mailing, Message, Restoration, UnclaimedSms
-from mailings.sealed import opened
+from mailings.notifications import send
+from mailings.restoration import books as restoration
+from mailings.restoration import decision
+from mailings.sending import epoch, prepare
+from mailings.text import fingerprints, markers
+from mailings.text.sealed import opened
 from tests import people
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
@@ -111,15 +107,15 @@ def ask() -> Restoration:
 
 def decided(by: User, choice: str = "go") -> None:
     open_ = Restoration.objects.get(decided_at__isnull=True)
-    lines = restoration_decision.under_way(open_)
+    lines = decision.under_way(open_)
     choices = {
         line.mailing.pk: choice if choice in line.choices else line.choices[0] for line in lines
     }
-    restoration_decision.decide(open_, choices, by)
+    decision.decide(open_, choices, by)
 
 
 def as_sent(message: Message) -> str:
-    return marks.filled(opened(message.text), message.pk)
+    return markers.filled(opened(message.text), message.pk)
 
 
 def reference_of(message: Message) -> str:
@@ -199,7 +195,7 @@ def test_books_read_twice_change_nothing_more(mailing: Mailing, books: Books, ol
         books.add(each.phone, as_sent(each), Dispatch.new_reference())
     books.add("+79980005555", "Of nobody here", Dispatch.new_reference())
     held()
-    restoration_decision.ask_again(ask(), olga)
+    decision.ask_again(ask(), olga)
     ask()
     assert ground.statuses(mailing) == {"delivered": 7, "waiting": 3, "skipped": 1}
     assert UnclaimedSms.objects.count() == 1
@@ -290,9 +286,9 @@ def test_a_draft_that_was_launched_after_the_copy_reaches_nobody_twice(
     held()
     ask()
     decided(olga)
-    from mailings import lifecycle
+    from mailings.lifecycle import transitions
 
-    lifecycle.launch(draft, olga)
+    transitions.launch(draft, olga)
     while prepare.prepare_due():
         pass
     assert ground.statuses(draft) == {"delivered": 2, "waiting": 1, "skipped": 1}
@@ -319,9 +315,9 @@ def test_it_is_decided_for_each_mailing_and_written_down(
     third = ground.prepared(olga, name="Third", text="A third text, {first_name}")
     held()
     open_ = ask()
-    assert sum(line.left for line in restoration_decision.under_way(open_)) == 30
+    assert sum(line.left for line in decision.under_way(open_)) == 30
     choices = {mailing.pk: "go", other.pk: "cancel", third.pk: "pause"}
-    restoration_decision.decide(open_, choices, olga)
+    decision.decide(open_, choices, olga)
     states = dict(Mailing.objects.values_list("name", "state"))
     assert states == {"Webinar": "sending", "Another": "cancelled", "Third": "paused"}
     assert not epoch.is_held()
@@ -339,11 +335,11 @@ def test_a_notification_that_waits_is_stopped_without_being_switched_off(
     olga: User, ivan: User, books: Books
 ) -> None:
     people.smsc()
-    notifications.send_one(notifications.tests(), ivan, key="a", phone=ivan.phone, body="A")
+    send.send_one(send.tests(), ivan, key="a", phone=ivan.phone, body="A")
     held()
     ask()
     decided(olga, "cancel")
-    tests = notifications.tests()
+    tests = send.tests()
     assert tests.state == Mailing.State.SENDING
     assert ground.statuses(tests) == {"cancelled": 1}
     ground.assert_counters_equal_rows(tests)
@@ -353,10 +349,10 @@ def test_nothing_can_be_decided_before_the_services_have_told(
     mailing: Mailing, books: Books, olga: User
 ) -> None:
     open_ = held()
-    with pytest.raises(restoration_decision.NotNow):
+    with pytest.raises(decision.NotNow):
         decided(olga)
-    with pytest.raises(restoration_decision.Undecided):
-        restoration_decision.decide(open_, {}, olga)
+    with pytest.raises(decision.Undecided):
+        decision.decide(open_, {}, olga)
     assert epoch.is_held()
 
 
@@ -365,8 +361,8 @@ def test_it_is_decided_once(mailing: Mailing, books: Books, olga: User) -> None:
     open_ = ask()
     decided(olga)
     tick = Epoch.objects.get().tick
-    with pytest.raises(restoration_decision.NotNow):
-        restoration_decision.decide(open_, {mailing.pk: "go"}, olga)
+    with pytest.raises(decision.NotNow):
+        decision.decide(open_, {mailing.pk: "go"}, olga)
     assert Epoch.objects.get().tick == tick
 
 
@@ -379,13 +375,13 @@ def test_what_a_service_keeps_until_a_time_set_is_decided_after_it(
     later = timezone.now() + timedelta(hours=1)
     mailing = ground.launched(olga, starts_at=later, hand_over=Mailing.HandOver.EARLY)
     held()
-    [line] = restoration_decision.under_way(ask())
+    [line] = decision.under_way(ask())
     assert line.choices == ("cancel",)
     assert line.told_from is not None
     assert line.told_from >= later
     Mailing.objects.filter(pk=mailing.pk).update(starts_at=timezone.now() - timedelta(minutes=5))
-    restoration_decision.ask_again(Restoration.objects.get(), olga)
-    [line] = restoration_decision.under_way(ask())
+    decision.ask_again(Restoration.objects.get(), olga)
+    [line] = decision.under_way(ask())
     assert "go" in line.choices
 
 
@@ -405,7 +401,7 @@ def test_receipts_that_named_nothing_are_read_again(
     held()
     ask()
     decided(olga)
-    from mailings import receipts
+    from mailings.sending import receipts
 
     receipts.fold_due()
     message.refresh_from_db()
@@ -419,7 +415,7 @@ def test_a_service_that_cannot_be_asked_is_named(olga: User, books: Books) -> No
     ground.prepared(olga)
     held()
     open_ = ask()
-    assert restoration_decision.cannot_tell(open_) == ["SevenTech"]
+    assert decision.cannot_tell(open_) == ["SevenTech"]
     assert books.asked == []
 
 

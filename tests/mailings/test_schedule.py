@@ -12,8 +12,11 @@ from django.utils import timezone, translation
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import audience, claiming, funnel, lifecycle, prepare, recall, schedule, starting
+from mailings.audience import audience, funnel
+from mailings.composing import forecast
+from mailings.lifecycle import recall, start, transitions
 from mailings.models import Mailing, Policy
+from mailings.sending import claim, prepare
 from tests import people
 from tests.mailings import ground
 from tests.mailings.test_pages import text_of
@@ -256,8 +259,8 @@ def test_who_would_get_it_too_late_is_not_counted_among_those_who_do(as_: As, as
 def test_the_preview_agrees_with_what_preparation_does(asleep: User) -> None:
     draft = ground.draft(valid_minutes=9 * 60)
     choice = audience.Choice.of(draft)
-    told = schedule.Schedule(draft, choice, funnel.count(draft).will_receive)
-    lifecycle.launch(draft, asleep, countdown=0)
+    told = forecast.Schedule(draft, choice, funnel.count(draft).will_receive)
+    transitions.launch(draft, asleep, countdown=0)
     while prepare.prepare_some(draft.id):
         pass
     assert told.quiet is not None
@@ -280,7 +283,7 @@ def test_zones_of_many_people_take_a_few_queries(
         people.person(f"line{number}", phone=f"+7343212{number:04}")
         people.person(f"kyiv{number}", phone=f"+38050123{number:04}")
     with django_assert_max_num_queries(8):
-        found = schedule.people_by_zone(audience.Choice.of(ground.draft()))
+        found = forecast.people_by_zone(audience.Choice.of(ground.draft()))
     assert found == {
         "Europe/London": 50,
         "Asia/Omsk": 50,
@@ -316,7 +319,7 @@ def test_a_page_left_open_learns_that_somebody_else_has_taken_it_back(
     as_: As, manager: User
 ) -> None:
     mailing = ground.launched(manager)
-    lifecycle.take_back(mailing, manager)
+    transitions.take_back(mailing, manager)
     answer = as_(manager).get(f"/mailings/{mailing.pk}/live/?state=scheduled")
     assert (answer.status_code, answer["HX-Refresh"]) == (200, "true")
 
@@ -331,7 +334,7 @@ def test_before_a_time_set_it_counts_minutes(as_: As, manager: User) -> None:
 
 
 def formed(mailing: Mailing) -> None:
-    starting.start_due()
+    start.start_due()
     while prepare.prepare_some(mailing.id):
         pass
 
@@ -374,7 +377,7 @@ def test_what_is_handed_over_is_said_and_can_be_asked_back(
 
 def test_paused_before_its_list_was_formed_it_says_so(as_: As, manager: User) -> None:
     mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
-    lifecycle.pause(mailing, manager)
+    transitions.pause(mailing, manager)
     page = page_of(as_, manager, mailing)
     assert "paused before its list was formed" in page
     assert "set for Nov. 20, 2026, 8 p.m." in page
@@ -382,7 +385,7 @@ def test_paused_before_its_list_was_formed_it_says_so(as_: As, manager: User) ->
 
 def test_that_the_rest_waits_for_the_first_wave_is_said(as_: As, manager: User) -> None:
     mailing = ground.draft(first_wave=2)
-    lifecycle.launch(mailing, manager, countdown=0)
+    transitions.launch(mailing, manager, countdown=0)
     formed(mailing)
     assert "2 messages go first; the rest waits" in page_of(as_, manager, mailing)
     Mailing.objects.update(wave_passed_at=timezone.now())
@@ -394,12 +397,12 @@ def test_a_time_missed_is_told_on_the_page_and_the_dashboard(
 ) -> None:
     mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + 9 * HOUR)
-    starting.start_due()
+    start.start_due()
     assert "Paused by itself: Its time was missed" in page_of(as_, manager, mailing)
     assert "Its time was missed" in text_of(as_(manager).get("/"))
     as_(manager).post(f"/mailings/{mailing.pk}/resume/")
     formed(mailing)
-    assert claiming.claim() is not None
+    assert claim.claim() is not None
 
 
 def test_the_split_of_a_cancellation_names_what_waits_at_the_service(

@@ -13,10 +13,12 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from integrations.models import Account
-from mailings import audience, funnel, lifecycle, prepare, second_person
+from mailings.audience import audience, funnel
 from mailings.errors import CannotLaunch
+from mailings.lifecycle import approval, transitions
+from mailings.lifecycle.approval import NotAwaiting
 from mailings.models import Counters, Mailing, Message, Policy
-from mailings.second_person import NotAwaiting
+from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
 from users.models import AuditEvent, Group, Segment, User
@@ -52,7 +54,7 @@ def asked(five: list[User], maria: User, olga: User) -> Mailing:
 
 
 def confirm(mailing: Mailing, by: User) -> None:
-    lifecycle.launch(mailing, by, confirms=mailing.asked_at)
+    transitions.launch(mailing, by, confirms=mailing.asked_at)
 
 
 def text_of(response: Any) -> str:
@@ -99,7 +101,7 @@ def test_it_is_the_number_who_will_get_it_that_counts(five: list[User], olga: Us
 def test_what_cannot_go_is_not_asked_for_either(five: list[User], olga: User) -> None:
     draft = ground.draft(text="{nonsense")
     with pytest.raises(CannotLaunch):
-        lifecycle.launch(draft, olga)
+        transitions.launch(draft, olga)
     draft.refresh_from_db()
     assert (draft.state, draft.asked_at) == (State.DRAFT, None)
 
@@ -120,7 +122,7 @@ def test_whoever_asked_never_confirms(asked: Mailing, maria: User) -> None:
         with pytest.raises(CannotLaunch, match="somebody else must confirm"):
             confirm(asked, maria)
         with pytest.raises(CannotLaunch, match="somebody else must confirm"):
-            lifecycle.launch(asked, maria)
+            transitions.launch(asked, maria)
     asked.refresh_from_db()
     assert asked.state == State.AWAITING
 
@@ -156,22 +158,22 @@ def test_what_was_taken_back_and_asked_for_again_is_confirmed_anew(
 ) -> None:
     """Olga has read a text that is no longer the text."""
     read = asked.asked_at
-    second_person.send_back(asked, maria)
+    approval.send_back(asked, maria)
     Mailing.objects.update(text="Another")
-    lifecycle.launch(asked, maria)
+    transitions.launch(asked, maria)
     with pytest.raises(CannotLaunch, match="Look at it once more"):
-        lifecycle.launch(asked, olga, confirms=read)
+        transitions.launch(asked, olga, confirms=read)
     with pytest.raises(CannotLaunch, match="Look at it once more"):
-        lifecycle.launch(asked, olga)
+        transitions.launch(asked, olga)
     asked.refresh_from_db()
     assert asked.state == State.AWAITING
 
 
 def test_a_confirmation_of_a_draft_is_none(asked: Mailing, maria: User, olga: User) -> None:
     read = asked.asked_at
-    second_person.send_back(asked, maria)
+    approval.send_back(asked, maria)
     with pytest.raises(CannotLaunch, match="taken back"):
-        lifecycle.launch(asked, olga, confirms=read)
+        transitions.launch(asked, olga, confirms=read)
 
 
 def test_it_is_checked_again_when_it_is_confirmed(asked: Mailing, olga: User) -> None:
@@ -207,7 +209,7 @@ def test_a_draft_again_it_follows_its_segment(five: list[User], maria: User) -> 
     segment = Segment.objects.create(name="With a phone", rule=rule)
     mailing = ground.launched(maria, everyone=False, segment=segment)
     assert mailing.rule is not None
-    second_person.send_back(mailing, maria)
+    approval.send_back(mailing, maria)
     assert mailing.rule is None
 
 
@@ -216,12 +218,12 @@ def test_a_draft_again_it_follows_its_segment(five: list[User], maria: User) -> 
 def test_it_becomes_a_draft_again(
     asked: Mailing, maria: User, olga: User, who: str, what: str
 ) -> None:
-    second_person.send_back(asked, {"maria": maria, "olga": olga}[who])
+    approval.send_back(asked, {"maria": maria, "olga": olga}[who])
     assert (asked.state, asked.asked_at, asked.asked_by) == (State.DRAFT, None, None)
     assert whats(asked) == ["asked", what]
     with pytest.raises(NotAwaiting):
-        second_person.send_back(asked, maria)
-    lifecycle.launch(asked, olga)  # the other may ask now
+        approval.send_back(asked, maria)
+    transitions.launch(asked, olga)  # the other may ask now
     assert (asked.state, asked.asked_by) == (State.AWAITING, olga)
     confirm(asked, maria)
     assert asked.launched_by == maria
@@ -238,7 +240,7 @@ def test_one_confirmed_and_made_a_draft_again_is_asked_for_anew(
         confirm(asked, olga)
     question = as_(olga).get(reverse("mailing-launch", args=[asked.pk]))
     assert "Ask for the launch" in text_of(question)
-    lifecycle.launch(asked, olga)
+    transitions.launch(asked, olga)
     assert (asked.state, asked.asked_by) == (State.AWAITING, olga)
 
 
@@ -274,7 +276,7 @@ def big_draft() -> Mailing:
 
 
 def launching(mailing: Mailing, by: User, confirms: datetime | None = None) -> Callable[[], None]:
-    return lambda: lifecycle.launch(Mailing.objects.get(id=mailing.id), by, confirms=confirms)
+    return lambda: transitions.launch(Mailing.objects.get(id=mailing.id), by, confirms=confirms)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -298,7 +300,7 @@ def test_two_people_who_launch_one_draft_at_once_ask_once_and_confirm_nothing() 
 def test_of_two_confirmations_at_once_one_launches_it() -> None:
     maria, olga, anton = people.maria(), people.olga(), people.anton()
     asked = big_draft()
-    lifecycle.launch(asked, maria)
+    transitions.launch(asked, maria)
     at = asked.asked_at
     results = at_once(
         launching(asked, olga, at), launching(asked, anton, at), launching(asked, maria, at)
@@ -313,10 +315,10 @@ def test_of_two_confirmations_at_once_one_launches_it() -> None:
 def test_a_confirmation_and_a_taking_back_at_once_are_one_of_them() -> None:
     maria, olga = people.maria(), people.olga()
     asked = big_draft()
-    lifecycle.launch(asked, maria)
+    transitions.launch(asked, maria)
 
     def take_back() -> None:
-        second_person.send_back(Mailing.objects.get(id=asked.id), maria)
+        approval.send_back(Mailing.objects.get(id=asked.id), maria)
 
     assert at_once(launching(asked, olga, asked.asked_at), take_back) == ["done", "refused"]
     asked.refresh_from_db()
@@ -464,13 +466,13 @@ def test_messages_are_picked_among_those_who_get_it(five: list[User], olga: User
         each.groups.add(group)
     draft = ground.draft(everyone=False)
     draft.groups.add(group)
-    assert {each.person for each in second_person.samples(draft)} == set(five[3:])
+    assert {each.person for each in approval.samples(draft)} == set(five[3:])
     User.objects.update(sms_forbidden=True)
-    assert second_person.samples(draft) == []
+    assert approval.samples(draft) == []
 
 
 def test_other_messages_are_picked_another_time(account: Account, olga: User) -> None:
     people.students(200)
     draft = ground.draft()
-    picked = {each.person.pk for _look in range(5) for each in second_person.samples(draft)}
+    picked = {each.person.pk for _look in range(5) for each in approval.samples(draft)}
     assert len(picked) > 3

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from mailings import revocation
 from mailings.models import Policy
+from mailings.tracking import revocation
 from tests import people
 from users.models import AuditEvent, User
 

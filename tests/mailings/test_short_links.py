@@ -15,22 +15,16 @@ from django.urls import reverse
 from integrations.models import SimulatedSms
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import (
-    addresses,
-    claiming,
-    dispatch,
-    enquiry,
-    errors,
-    lifecycle,
-    notifications,
-    prepare,
-    recording,
-    text,
-    tokens,
-)
+from mailings import errors
+from mailings.composing.preview import preview_of
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Link, Mailing, Message
-from mailings.preview import preview_of
-from mailings.tokens import Purpose, Token
+from mailings.notifications import send
+from mailings.sending import claim as claiming
+from mailings.sending import prepare, reconciliation, record, worker
+from mailings.text import template, tokens
+from mailings.text.tokens import Purpose, Token
+from mailings.tracking import link_rows
 from tests import people
 from tests.mailings import ground
 from users.models import User
@@ -82,7 +76,7 @@ def test_links_left_alone_get_no_rows_and_stay_in_the_text(school: User) -> None
 def test_a_link_that_cannot_be_short_stops_the_launch(school: User) -> None:
     draft = ground.draft(text="https://{city}.school.ru/", wrap_links=True)
     with pytest.raises(errors.CannotLaunch, match="name of the site"):
-        lifecycle.launch(draft, school)
+        transitions.launch(draft, school)
     assert not Link.objects.exists()
 
 
@@ -105,11 +99,11 @@ def test_parts_are_counted_with_the_link_as_long_as_it_will_be(school: User, len
     written = f"https://school.ru/{'long' * 30} {'a' * length} {OURS}/me/"
     draft = ground.draft(text=written, wrap_links=True, links_sign_in=True)
     seen = preview_of(draft.text, draft, school)
-    lifecycle.launch(draft, school)
+    transitions.launch(draft, school)
     mailing = draft
     prepare.prepare_some(mailing.id)
     lot = ground.sent()
-    (parts,) = {text.measure(sms.text).parts for sms in lot.messages}
+    (parts,) = {template.measure(sms.text).parts for sms in lot.messages}
     assert set(mailing.messages.filter(status="accepted").values_list("parts", flat=True)) == {
         parts
     }
@@ -141,11 +135,11 @@ def test_a_service_is_asked_about_the_very_text_that_it_got(school: User) -> Non
     ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
     lot = ground.claimed()
     ground.grown_older(hours=1)
-    dispatch.recover_due()
+    worker.recover_due()
     row = Message.objects.filter(status="unknown").first()
     assert row
     assert row.dispatch
-    asked = {each.phone: each.text for each in enquiry._open_messages(row.dispatch)}
+    asked = {each.phone: each.text for each in reconciliation._open_messages(row.dispatch)}
     assert asked == {sms.phone: sms.text for sms in lot.messages}
 
 
@@ -154,21 +148,21 @@ def test_one_text_refused_for_all_is_one_text_also_with_links_of_their_own(schoo
     lot = ground.claimed()
     assert len({sms.text for sms in lot.messages}) == 3
     refused = ground.verdicts(lot, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
-    assert recording._no_way_out(lot, refused[0])
+    assert record._no_way_out(lot, refused[0])
 
 
 # --- test messages ----------------------------------------------------------------------------
 def test_a_test_message_has_links_that_lead_where_those_of_the_draft_do(school: User) -> None:
     draft = ground.draft(text=TEXT, wrap_links=True, links_sign_in=True)
-    message = notifications.send_test(draft, school, school, "+79980000009")
+    message = send.send_test(draft, school, school, "+79980000009")
     lot = ground.claimed()
     (sms,) = lot.messages
     click, sign_in, again = found_in(sms.text)
     assert click == again == Token(message.id, 0, Purpose.CLICK)
     assert sign_in == Token(message.id, 1, Purpose.SIGN_IN)
-    assert message.parts == text.measure(sms.text).parts
+    assert message.parts == template.measure(sms.text).parts
     assert not Link.objects.exists()
-    assert addresses.of(draft) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
+    assert link_rows.of(draft) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
 
 
 # --- pages ------------------------------------------------------------------------------------
@@ -197,7 +191,7 @@ def test_the_phone_on_the_screen_opens_links_only_while_nothing_real_sends(
 ) -> None:
     ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
     lot = ground.claimed()
-    recording.record(lot, dispatch.hand_over(lot))
+    record.record(lot, worker.hand_over(lot))
     assert SimulatedSms.objects.filter(phone=ivan.phone).exists()
     client, address = as_(school), reverse("simulator") + "?phone=%2B79980000001"
     page = client.get(address).content.decode()

@@ -11,8 +11,8 @@ from django.core import signing
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from mailings import revocation, sign_in
 from mailings.models import Click, Dispatch, Mailing, Message
+from mailings.tracking import revocation, sign_in
 from smsmail.network import network_of
 from tests import people
 from users import link_sign_in

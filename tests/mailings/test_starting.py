@@ -14,10 +14,11 @@ from django.utils import timezone, translation
 
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import claiming, lifecycle, prepare, starting
 from mailings.errors import CannotLaunch, WrongState
-from mailings.lifecycle import Split
+from mailings.lifecycle import start, transitions
+from mailings.lifecycle.transitions import Split
 from mailings.models import Counters, Dispatch, Mailing, Policy
+from mailings.sending import claim, prepare
 from tests import people
 from tests.mailings import ground
 from users.models import AuditEvent, User
@@ -65,12 +66,12 @@ def test_a_launch_waits_out_the_countdown_before_anything_is_prepared(
     mailing = ground.launched(school)
     assert (mailing.state, mailing.leaves_at) == (State.SCHEDULED, NOON + MINUTE)
     clock.move_to(NOON + MINUTE - SECOND)
-    starting.start_due()
+    start.start_due()
     prepare.prepare_due()
     assert state_of(mailing) == State.SCHEDULED
     assert not Dispatch.objects.exists()
     clock.move_to(NOON + MINUTE)
-    starting.start_due()
+    start.start_due()
     assert state_of(mailing) == State.PREPARING
     prepare_all(mailing)
     assert ground.statuses(mailing) == {"waiting": 6, "skipped": 1}
@@ -89,7 +90,7 @@ def test_who_registers_during_the_countdown_gets_it_too(school: User, clock: Any
     mailing = ground.launched(school)
     people.students(1, start=50)
     clock.move_to(NOON + MINUTE)
-    starting.start_due()
+    start.start_due()
     people.students(1, start=60)
     prepare_all(mailing)
     assert ground.statuses(mailing)["waiting"] == 7
@@ -97,44 +98,44 @@ def test_who_registers_during_the_countdown_gets_it_too(school: User, clock: Any
 
 def test_one_button_takes_everything_back(school: User, clock: Any) -> None:
     mailing = ground.launched(school)
-    lifecycle.take_back(mailing, school)
+    transitions.take_back(mailing, school)
     assert state_of(mailing) == State.DRAFT
     assert (mailing.launched_at, mailing.launched_by, mailing.leaves_at) == (None, None, None)
     assert not Counters.objects.exists()
     assert AuditEvent.objects.last().what == "taken_back"  # type: ignore[union-attr]
     clock.move_to(NOON + HOUR)
-    starting.start_due()
+    start.start_due()
     prepare.prepare_due()
     assert not mailing.messages.exists()
     # And it can be launched again, with another rule and text.
-    lifecycle.launch(mailing, school)
+    transitions.launch(mailing, school)
     assert state_of(mailing) == State.SCHEDULED
 
 
 def test_what_has_begun_can_no_longer_be_taken_back(school: User, clock: Any) -> None:
     mailing = ground.launched(school)
     clock.move_to(NOON + MINUTE)
-    starting.start_due()
+    start.start_due()
     with pytest.raises(WrongState, match="Preparing"):
-        lifecycle.take_back(mailing, school)
+        transitions.take_back(mailing, school)
     assert state_of(mailing) == State.PREPARING
     assert Counters.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("button", [lifecycle.take_back, lifecycle.cancel, lifecycle.pause])
+@pytest.mark.parametrize("button", [transitions.take_back, transitions.cancel, transitions.pause])
 def test_a_click_at_the_very_moment_wins_or_loses_whole(button: Callable[..., Any]) -> None:
     people.simulator()
     people.students(3)
     olga = people.olga()
     for _ in range(5):
         mailing = ground.draft()
-        lifecycle.launch(mailing, olga, countdown=60)
+        transitions.launch(mailing, olga, countdown=60)
         Mailing.objects.filter(id=mailing.id).update(leaves_at=timezone.now())
         result = clicked_while_it_starts(mailing, olga, button)
         mailing.refresh_from_db()
         counters = Counters.objects.filter(mailing=mailing).count()
-        if button is lifecycle.take_back:
+        if button is transitions.take_back:
             begun = (State.PREPARING, 1) if result == "too late" else (State.DRAFT, 0)
             assert (mailing.state, counters) == begun
         else:
@@ -161,19 +162,19 @@ def clicked_while_it_starts(mailing: Mailing, by: User, button: Callable[..., An
     thread = threading.Thread(target=click)
     thread.start()
     both.wait()
-    starting.start_due()
+    start.start_due()
     thread.join()
     return results[0]
 
 
 def test_it_can_be_paused_and_cancelled_during_the_countdown(school: User, clock: Any) -> None:
     mailing = ground.launched(school)
-    lifecycle.pause(mailing, school)
+    transitions.pause(mailing, school)
     clock.move_to(NOON + HOUR)
-    starting.start_due()
+    start.start_due()
     assert state_of(mailing) == State.PAUSED
-    lifecycle.resume(mailing, school)
-    starting.start_due()
+    transitions.resume(mailing, school)
+    start.start_due()
     assert state_of(mailing) == State.PREPARING
 
 
@@ -181,7 +182,7 @@ def test_cancelled_before_its_list_is_formed_it_says_whom_it_would_have_reached(
     school: User, clock: Any
 ) -> None:
     mailing = ground.launched(school)
-    assert lifecycle.cancel(mailing, school) == Split(stopped=6, gone=0)
+    assert transitions.cancel(mailing, school) == Split(stopped=6, gone=0)
     prepare_all(mailing)
     ground.settle()
     assert ground.statuses(mailing) == {"cancelled": 6, "skipped": 1}
@@ -201,10 +202,10 @@ def test_the_list_is_formed_three_hours_before(school: User, clock: Any) -> None
     mailing = ground.launched(school, starts_at=NOON + 5 * HOUR)
     assert mailing.leaves_at == NOON + 2 * HOUR
     clock.move_to(NOON + 2 * HOUR - SECOND)
-    starting.start_due()
+    start.start_due()
     assert state_of(mailing) == State.SCHEDULED
     clock.move_to(NOON + 2 * HOUR)
-    starting.start_due()
+    start.start_due()
     assert state_of(mailing) == State.PREPARING
 
 
@@ -216,7 +217,7 @@ def test_launched_late_it_does_its_best(school: User) -> None:
 def test_a_time_that_has_passed_cannot_be_launched(school: User) -> None:
     draft = ground.draft(starts_at=NOON)
     with pytest.raises(CannotLaunch, match="has passed"):
-        lifecycle.launch(draft, school)
+        transitions.launch(draft, school)
     assert state_of(draft) == State.DRAFT
 
 
@@ -224,10 +225,10 @@ def test_one_that_waits_for_people_begins_to_watch(school: User, clock: Any) -> 
     mailing = ground.launched(school, when=Mailing.When.ON_ENTRY)
     planned = ground.launched(school, when=Mailing.When.ON_ENTRY, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + MINUTE)
-    starting.start_due()
+    start.start_due()
     assert (state_of(mailing), state_of(planned)) == (State.WATCHING, State.SCHEDULED)
     clock.move_to(NOON + 2 * HOUR)
-    starting.start_due()
+    start.start_due()
     assert state_of(planned) == State.WATCHING
 
 
@@ -235,7 +236,7 @@ def test_one_that_waits_for_people_begins_to_watch(school: User, clock: Any) -> 
 def test_within_the_grace_it_sends_after_all(school: User, clock: Any) -> None:
     mailing = ground.launched(school, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + 6 * HOUR)
-    starting.start_due()
+    start.start_due()
     assert state_of(mailing) == State.PREPARING
     prepare_all(mailing)
     assert len(ground.claimed().messages) == 6
@@ -244,10 +245,10 @@ def test_within_the_grace_it_sends_after_all(school: User, clock: Any) -> None:
 def test_later_it_is_held_and_asks_and_a_person_lets_it_go(school: User, clock: Any) -> None:
     mailing = ground.launched(school, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + 6 * HOUR + SECOND)
-    starting.start_due()
+    start.start_due()
     assert (state_of(mailing), mailing.trouble) == (State.PAUSED, Reason.MISSED_TIME)
-    lifecycle.resume(mailing, school)
-    starting.start_due()
+    transitions.resume(mailing, school)
+    start.start_due()
     assert (state_of(mailing), mailing.trouble) == (State.PREPARING, "")
     assert ground.halts(mailing) == [Reason.MISSED_TIME]
     prepare_all(mailing)
@@ -260,13 +261,13 @@ def test_prepared_in_time_and_not_handed_over_it_is_held_by_the_claim_itself(
     """No job has to come first: the claim that would send it holds it."""
     mailing = ground.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR)
-    starting.start_due()
+    start.start_due()
     prepare_all(mailing)
     clock.move_to(NOON + 6 * HOUR + SECOND)
-    assert claiming.claim() is None
+    assert claim.claim() is None
     assert (state_of(mailing), mailing.trouble) == (State.PAUSED, Reason.MISSED_TIME)
     assert ground.statuses(mailing) == {"waiting": 6, "skipped": 1}
-    lifecycle.resume(mailing, school)
+    transitions.resume(mailing, school)
     assert len(ground.claimed().messages) == 6
     assert ground.halts(mailing) == [Reason.MISSED_TIME]
 
@@ -277,7 +278,7 @@ def test_what_has_begun_in_time_is_brought_to_its_end(
     monkeypatch.setattr("integrations.providers.simulator.Simulator.lot", 2)
     mailing = ground.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR)
-    starting.start_due()
+    start.start_due()
     prepare_all(mailing)
     clock.move_to(NOON + 5 * HOUR)
     ground.sent(Outcome.TAKEN)
@@ -290,18 +291,18 @@ def test_what_has_begun_in_time_is_brought_to_its_end(
 def test_a_pause_of_ones_own_is_no_missed_time(school: User, clock: Any) -> None:
     mailing = ground.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR)
-    starting.start_due()
+    start.start_due()
     prepare_all(mailing)
-    lifecycle.pause(mailing, school)
+    transitions.pause(mailing, school)
     clock.move_to(NOON + 9 * HOUR)
-    lifecycle.resume(mailing, school)
+    transitions.resume(mailing, school)
     assert len(ground.claimed().messages) == 6
 
 
 def test_a_mailing_without_a_time_has_none_to_miss(school: User, clock: Any) -> None:
     mailing = ground.launched(school)
     clock.move_to(NOON + 48 * HOUR)
-    starting.start_due()
+    start.start_due()
     prepare_all(mailing)
     assert len(ground.claimed().messages) == 6
     assert timezone.now() == NOON + 48 * HOUR

@@ -4,15 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailings.text import (
-    VARIABLES,
-    BadText,
-    Encoding,
-    measure,
-    parse,
-    parts_of,
-    render,
-)
+from mailings.text.template import VARIABLES, BadText, Encoding, measure, parse, parts_of, render
 
 ANNA = {
     "first_name": "Анна",

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from integrations.models import Account, Receipt
-from mailings import dispatch, enquiry, receipts
 from mailings.models import Mailing, Message
+from mailings.sending import receipts, reconciliation, worker
 from tests import people
 from tests.emulators.twilio import TwilioEmulator
 from tests.mailings import ground
@@ -36,7 +36,7 @@ def carry_on(twilio: TwilioEmulator) -> None:
     """All that the clock does, until nothing is left to do; half an hour passes each time."""
     for _round in range(20):
         Account.objects.update(failures=0, resting_until=None)
-        while dispatch.hand_over_due():
+        while worker.hand_over_due():
             pass
         twilio.caller.wait(60)
         while receipts.fold_due():
@@ -44,7 +44,7 @@ def carry_on(twilio: TwilioEmulator) -> None:
         if not Message.objects.filter(status__in=["waiting", "unknown"]).exists():
             return
         ground.grown_older(minutes=30)
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
     raise AssertionError("it does not come to an end")
 
 

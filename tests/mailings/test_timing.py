@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import translation
 
-from mailings.timing import NoSuchTime, QuietHours, forms_at, moment, zone_named, zone_words
+from mailings.sending.timing import NoSuchTime, QuietHours, forms_at, moment, zone_named, zone_words
 
 BERLIN, MOSCOW, NEW_YORK = map(ZoneInfo, ("Europe/Berlin", "Europe/Moscow", "America/New_York"))
 NIGHT = QuietHours(time(22), time(9))

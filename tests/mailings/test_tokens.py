@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailings import tokens
-from mailings.tokens import ALPHABET, Purpose, Token
+from mailings.text import tokens
+from mailings.text.tokens import ALPHABET, Purpose, Token
 
 MESSAGES = st.integers(0, tokens.NEWEST)
 POSITIONS = st.integers(0, tokens.POSITIONS - 1)

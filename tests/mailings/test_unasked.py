@@ -12,8 +12,9 @@ from integrations import router
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.providers.seventech import SevenTech
-from mailings import dispatch, enquiry, receipts, recording, unresolved
+from mailings.lifecycle import unresolved
 from mailings.models import Mailing, Message
+from mailings.sending import receipts, reconciliation, record, worker
 from tests import people
 from tests.emulators.seventech import LOGIN, PASSWORD, SevenTechEmulator
 from tests.mailings import ground
@@ -47,12 +48,12 @@ def mailing(olga: User, account: Account, monkeypatch: pytest.MonkeyPatch) -> Ma
 
 def work(emulator: SevenTechEmulator) -> None:
     """Until nothing moves any more by itself."""
-    while dispatch.hand_over_due():
+    while worker.hand_over_due():
         pass
     emulator.caller.wait(30)
     while receipts.fold_due():
         pass
-    enquiry.enquire_due()
+    reconciliation.enquire_due()
     ground.settle()
 
 
@@ -109,9 +110,9 @@ def test_trouble_with_the_service_makes_messages_wait_and_nothing_unknown(
 ) -> None:
     seventech_emulator.plan.share, seventech_emulator.plan.among = 1, ("429",)
     lot = ground.claimed()
-    verdicts = dispatch.hand_over(lot)
+    verdicts = worker.hand_over(lot)
     assert {verdict.outcome for verdict in verdicts} == {Outcome.UNSENT}
-    recording.record(lot, verdicts)
+    record.record(lot, verdicts)
     account.refresh_from_db()
     assert (router.rests(account), account.rest_reason) == (True, "busy")
     assert statuses(mailing) == {"waiting": MANY}

@@ -15,9 +15,10 @@ from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus
 from integrations.providers.seventech import SevenTech
 from integrations.reasons import Reason
-from mailings import claiming, enquiry, lifecycle, receipts, unresolved
 from mailings.errors import WrongState
+from mailings.lifecycle import transitions, unresolved
 from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import claim, receipts, reconciliation
 from tests import people
 from tests.mailings import ground
 from users.models import AuditEvent, User
@@ -85,7 +86,7 @@ def test_a_mailing_never_becomes_done_while_some_may_or_may_not_have_gone(
 ) -> None:
     for _ in range(5):
         ground.grown_older(hours=20)
-        enquiry.enquire_due()
+        reconciliation.enquire_due()
         ground.settle()
     assert statuses(mailing) == {"delivered": 2, "unknown": 4}
     assert state_of(mailing) == State.SETTLING
@@ -217,9 +218,9 @@ def test_of_a_paused_mailing_they_wait_for_it_to_go_on(mailing: Mailing, maria: 
     Mailing.objects.filter(id=mailing.id).update(state=State.PAUSED)
     mailing.refresh_from_db()
     assert unresolved.send_again(mailing, maria) == 4
-    assert claiming.claim() is None
-    lifecycle.resume(mailing, maria)
-    assert claiming.claim() is not None
+    assert claim.claim() is None
+    transitions.resume(mailing, maria)
+    assert claim.claim() is not None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 
 from integrations.reasons import Reason
-from mailings import audience, funnel, watch
-from mailings.audience import Choice
+from mailings.audience import audience, funnel
+from mailings.audience.audience import Choice
+from mailings.audience.eligibility import REASONS, Verdict, verdict
+from mailings.lifecycle import on_entry
 from mailings.models import Mailing, Policy
-from mailings.verdict import REASONS, Verdict, verdict
 from tests import people
 from tests.mailings import ground
 from users.consent import opt_out_all
@@ -120,7 +121,7 @@ def test_who_has_come_already_is_not_considered_again() -> None:
     person = vera()
     mailing = ground.watching(everyone=True)
     assert verdict(mailing, person).yes
-    while watch.watch_due():
+    while on_entry.watch_due():
         pass
     said = verdict(mailing, person)
     assert (said.yes, said.message) == (False, mailing.messages.get())
@@ -131,7 +132,7 @@ def test_who_was_there_before_does_not_get_what_is_for_those_who_come_later() ->
     person = vera()
     mailing = ground.watching(everyone=True, present_too=False)
     assert "after the launch" in verdict(mailing, person).words
-    while watch.watch_due():
+    while on_entry.watch_due():
         pass
     said = verdict(mailing, person)
     assert "when the watching began" in said.words

@@ -11,9 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
-from mailings import audience, claiming, history, lifecycle, prepare, recording, watch
+from mailings.audience import audience
 from mailings.errors import WrongState
+from mailings.lifecycle import on_entry, transitions
 from mailings.models import Arrival, Counters, Dispatch, Mailing, Message, Policy
+from mailings.reports import history
+from mailings.sending import claim, prepare, record
 from smsmail.models import SetAside
 from tests import people
 from tests.mailings import ground
@@ -47,7 +50,7 @@ def a_minute_later(clock: Any) -> None:
 
 
 def look() -> None:
-    while watch.watch_due():
+    while on_entry.watch_due():
         pass
     for mailing in Mailing.objects.filter(when=Mailing.When.ON_ENTRY, counters__isnull=False):
         ground.assert_counters_equal_rows(mailing)
@@ -193,14 +196,14 @@ def test_it_looks_once_a_minute_and_says_when(group: Group, clock: Any) -> None:
 def test_many_are_taken_in_chunk_by_chunk_without_waiting_a_minute(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "CHUNK", 4)
+    monkeypatch.setattr(on_entry, "CHUNK", 4)
     join(group, *people.students(10))
     mailing = watching(group)
-    assert watch.watch_due()
+    assert on_entry.watch_due()
     mailing.refresh_from_db()
     assert (Arrival.objects.count(), mailing.cursor > 0) == (4, True)
-    assert watch.watch_due()
-    assert not watch.watch_due()
+    assert on_entry.watch_due()
+    assert not on_entry.watch_due()
     mailing.refresh_from_db()
     assert (Arrival.objects.count(), mailing.cursor) == (10, 0)
     assert ground.statuses(mailing) == {"waiting": 10}
@@ -216,7 +219,7 @@ def test_a_look_takes_the_same_queries_for_any_number(
         join(group, *people.students(count, start=start))
         clock.shift(MINUTE)
         with CaptureQueriesContext(connection) as captured:
-            assert not watch.watch_some(mailing.id)
+            assert not on_entry.watch_some(mailing.id)
         return len(captured)
 
     assert queries(2, 0) == queries(200, 2)
@@ -236,7 +239,7 @@ def test_what_is_taken_in_goes_out_while_it_watches_on(group: Group, clock: Any)
 def test_refusals_for_the_text_pause_it(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "BRAKE", 1)
+    monkeypatch.setattr(record, "BRAKE", 1)
     mailing = watching(group)
     join(group, *people.students(1))
     look()
@@ -264,7 +267,7 @@ def test_one_that_fails_half_way_holds_up_no_other(
     clock.shift(MINUTE)
     for _ in range(2):
         clock.shift(timedelta(seconds=2))
-        watch.watch_due()
+        on_entry.watch_due()
     assert SetAside.objects.get().about == f"mailing {broken.pk}"
     assert got(sound) == ["Student1"]
 
@@ -356,7 +359,7 @@ def test_a_rule_that_can_no_longer_be_read_pauses_it_until_it_is_put_right(
         "all": [{"field": "group", "op": "in", "value": str(other.pk)}],
     }
     chosen.save()
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     a_minute_later(clock)
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble, got(mailing)) == (State.WATCHING, "", ["Student0"])
@@ -378,12 +381,12 @@ def test_paused_it_takes_nobody_and_after_that_those_who_came_meanwhile(
 ) -> None:
     mailing = watching(group)
     look()
-    lifecycle.pause(mailing, olga)
+    transitions.pause(mailing, olga)
     join(group, *people.students(1))
     a_minute_later(clock)
     assert got(mailing) == []
-    assert claiming.claim() is None
-    lifecycle.resume(mailing, olga)
+    assert claim.claim() is None
+    transitions.resume(mailing, olga)
     assert mailing.state == State.WATCHING
     a_minute_later(clock)
     assert got(mailing) == ["Student0"]
@@ -396,7 +399,7 @@ def test_stopped_it_takes_nobody_new_and_goes_on_to_its_end(
     mailing = watching(group)
     join(group, vera)
     look()
-    lifecycle.stop_watching(mailing, olga)
+    transitions.stop_watching(mailing, olga)
     join(group, pavel)
     a_minute_later(clock)
     assert got(mailing) == ["Student0"]
@@ -418,7 +421,7 @@ def test_one_that_never_had_anybody_is_done_when_stopped(
 ) -> None:
     mailing = watching(group)
     look()
-    lifecycle.stop_watching(mailing, olga)
+    transitions.stop_watching(mailing, olga)
     ground.settle()
     mailing.refresh_from_db()
     assert mailing.state == State.DONE
@@ -431,11 +434,11 @@ def test_stopped_while_paused_it_stays_paused_and_then_sends_what_waits(
     mailing = watching(group)
     join(group, vera)
     look()
-    lifecycle.pause(mailing, olga)
-    lifecycle.stop_watching(mailing, olga)
+    transitions.pause(mailing, olga)
+    transitions.stop_watching(mailing, olga)
     assert mailing.state == State.PAUSED
     join(group, pavel)
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     assert mailing.state == State.SENDING
     a_minute_later(clock)
     assert got(mailing) == ["Student0"]
@@ -449,7 +452,7 @@ def test_what_watches_no_more_cannot_be_stopped_again(
     mailing = watching(group)
     Mailing.objects.update(state=state, prepared_at=None if state == State.DRAFT else NOON)
     with pytest.raises(WrongState):
-        lifecycle.stop_watching(mailing, olga)
+        transitions.stop_watching(mailing, olga)
     assert not AuditEvent.objects.exists()
 
 
@@ -460,8 +463,8 @@ def test_cancelled_nobody_new_is_taken_and_what_waits_is_cancelled(
     mailing = watching(group)
     join(group, vera)
     look()
-    assert lifecycle.split(mailing) == lifecycle.Split(stopped=1, gone=0)
-    assert lifecycle.cancel(mailing, olga) == lifecycle.Split(stopped=1, gone=0)
+    assert transitions.split(mailing) == transitions.Split(stopped=1, gone=0)
+    assert transitions.cancel(mailing, olga) == transitions.Split(stopped=1, gone=0)
     join(group, pavel)
     a_minute_later(clock)
     while prepare.prepare_due():
@@ -478,11 +481,15 @@ def test_killed_within_a_look_it_all_comes_again(
 ) -> None:
     join(group, *people.students(3))
     mailing = watching(group)
-    for place in ("mailings.ledger._count", "mailings.prepare.new_lots", "mailings.prepare.enter"):
+    for place in (
+        "mailings.sending.ledger._count",
+        "mailings.sending.prepare.new_lots",
+        "mailings.sending.prepare.enter",
+    ):
         with monkeypatch.context() as broken:
             broken.setattr(place, lambda *_args, **_kwargs: 1 / 0)
             with pytest.raises(ZeroDivisionError):
-                watch.watch_some(mailing.id)
+                on_entry.watch_some(mailing.id)
         assert not Arrival.objects.exists()
         assert not Message.objects.exists()
         assert not Dispatch.objects.exists()
@@ -517,10 +524,10 @@ def test_nobody_is_taken_in_before_those_are_written_down_who_are_there_already(
     """Somebody else has the mailing locked just then."""
     join(group, *people.students(1))
     mailing = watching(group, present_too=False)
-    held = watch._held
+    held = on_entry._held
     answers = [lambda _mailing: None, held]
     with monkeypatch.context() as patched:
-        patched.setattr(watch, "_held", lambda asked: answers.pop(0)(asked))
+        patched.setattr(on_entry, "_held", lambda asked: answers.pop(0)(asked))
         look()
     assert not Message.objects.exists()
     a_minute_later(clock)

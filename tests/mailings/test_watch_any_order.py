@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from integrations.models import Account
 from integrations.provider import Outcome
-from mailings import claiming, recording, watch
+from mailings.lifecycle import on_entry
 from mailings.models import Arrival, Counters, Dispatch, Mailing, Message
+from mailings.sending import claim, record
 from tests import people
 from tests.mailings import ground
 from tests.processes import wait_until
@@ -75,19 +76,19 @@ class World:
         Mailing.objects.update(state=Mailing.State.WATCHING)
 
     def send(self) -> None:
-        lot = claiming.claim()
+        lot = claim.claim()
         if lot is not None:
-            recording.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+            record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
 
     def look_for_a_chunk(self) -> None:
-        self.clock.shift(watch.EVERY)
-        watch.watch_due()
+        self.clock.shift(on_entry.EVERY)
+        on_entry.watch_due()
 
     def look(self) -> None:
         """To the end, and once more: the first may have been the rest of a look begun before."""
         for _ in range(2):
-            self.clock.shift(watch.EVERY)
-            while watch.watch_due():
+            self.clock.shift(on_entry.EVERY)
+            while on_entry.watch_due():
                 pass
         if Mailing.objects.get().state == Mailing.State.WATCHING:
             self.seen |= set(Membership.objects.values_list("user_id", flat=True))
@@ -132,7 +133,7 @@ def fresh(clock: time_machine.Traveller, present_too: bool) -> World:
 def test_any_order_takes_everybody_seen_once(
     monkeypatch: pytest.MonkeyPatch, steps: list[tuple[Any, ...]], present_too: bool
 ) -> None:
-    monkeypatch.setattr(watch, "CHUNK", 2)
+    monkeypatch.setattr(on_entry, "CHUNK", 2)
     with time_machine.travel(NOON, tick=False) as clock:
         world = fresh(clock, present_too)
         for step in steps:
@@ -143,8 +144,8 @@ def test_any_order_takes_everybody_seen_once(
 
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_once_take_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "CHUNK", 3)
-    monkeypatch.setattr(watch, "EVERY", timedelta(0))
+    monkeypatch.setattr(on_entry, "CHUNK", 3)
+    monkeypatch.setattr(on_entry, "EVERY", timedelta(0))
     people.simulator()
     group = Group.objects.create(name="Course")
     everybody = people.students(60)
@@ -156,7 +157,7 @@ def test_workers_at_once_take_everybody_once(monkeypatch: pytest.MonkeyPatch) ->
     def work() -> None:
         try:
             while not enough.is_set():
-                watch.watch_due()
+                on_entry.watch_due()
         except Exception as error:  # noqa: BLE001 - told to the test below
             errors.append(error)
         finally:

@@ -8,7 +8,8 @@ import pytest
 import time_machine
 from django.test import Client
 
-from mailings import lifecycle, watch
+from mailings.lifecycle import on_entry as watch
+from mailings.lifecycle import transitions
 from mailings.models import Arrival, Counters, Mailing
 from tests import people
 from tests.mailings import ground
@@ -83,7 +84,7 @@ def test_it_may_be_launched_with_nobody_under_the_rule_yet(olga: User) -> None:
     group = Group.objects.create(name="Course")
     draft = ground.draft(when=Mailing.When.ON_ENTRY, everyone=False)
     draft.groups.set([group])
-    lifecycle.launch(draft, olga)
+    transitions.launch(draft, olga)
     assert draft.launched_at is not None
 
 
@@ -194,7 +195,7 @@ def test_who_changes_a_segment_is_told_which_mailings_follow(
     for segment in (inner, around):
         page = text_of(client.get(f"/segments/{segment.pk}/edit/"))
         assert "A mailing watches this segment Welcome: within a minute" in page
-    lifecycle.stop_watching(mailing, olga)
+    transitions.stop_watching(mailing, olga)
     assert "this segment" not in text_of(client.get(f"/segments/{inner.pk}/edit/"))
     assert client.get("/segments/new/").status_code == 200
 

@@ -11,8 +11,9 @@ import time_machine
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
-from mailings import claiming, lifecycle, starting, waves
+from mailings.lifecycle import staged, start, transitions
 from mailings.models import Dispatch, Mailing
+from mailings.sending import claim
 from tests import people
 from tests.mailings import ground
 from users.models import User
@@ -38,14 +39,14 @@ def mailing(clock: Any, olga: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
 
 
 def judged(mailing: Mailing) -> tuple[str, bool]:
-    waves.judge_due()
+    staged.judge_due()
     mailing.refresh_from_db()
     return mailing.state, mailing.wave_passed_at is not None
 
 
-def first_wave_sent() -> list[claiming.Lot]:
+def first_wave_sent() -> list[claim.Lot]:
     lots = [ground.sent(), ground.sent()]
-    assert claiming.claim() is None
+    assert claim.claim() is None
     return lots
 
 
@@ -53,7 +54,7 @@ def test_only_the_first_wave_leaves_at_first(mailing: Mailing) -> None:
     first_wave_sent()
     assert ground.statuses(mailing) == {"accepted": 4, "waiting": 8, "skipped": 1}
     assert judged(mailing) == (State.SENDING, False)
-    assert claiming.claim() is None
+    assert claim.claim() is None
 
 
 def test_enough_of_it_delivered_the_rest_goes(mailing: Mailing) -> None:
@@ -71,9 +72,9 @@ def test_too_many_errors_hold_the_rest_and_a_person_lets_it_go(
     # Two of four are too many, whatever becomes of the others.
     assert judged(mailing) == (State.PAUSED, False)
     assert mailing.trouble == Reason.WAVE_ERRORS
-    assert claiming.claim() is None
+    assert claim.claim() is None
     ground.reported(other, "delivered")
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     assert (mailing.state, mailing.wave_passed_at) == (State.SENDING, NOON)
     assert len(ground.claimed().messages) == 2
     assert ground.halts(mailing) == [Reason.WAVE_ERRORS]
@@ -142,9 +143,9 @@ def test_a_mailing_all_of_which_is_the_first_wave_has_nothing_to_hold(
 def test_who_paused_it_meanwhile_wins(mailing: Mailing, olga: User) -> None:
     for lot in first_wave_sent():
         ground.reported(lot, "delivered")
-    lifecycle.pause(mailing, olga)
+    transitions.pause(mailing, olga)
     assert judged(mailing) == (State.PAUSED, False)
-    lifecycle.resume(mailing, olga)
+    transitions.resume(mailing, olga)
     assert judged(mailing) == (State.SENDING, True)
 
 
@@ -154,4 +155,4 @@ def test_a_mailing_without_waves_is_never_judged(clock: Any, olga: User) -> None
     mailing = ground.prepared(olga)
     ground.reported(ground.sent(), "undelivered", reason=Reason.UNREACHABLE)
     assert judged(mailing) == (State.SENDING, False)
-    assert starting.first_wave(mailing) == 0
+    assert start.first_wave(mailing) == 0

@@ -14,8 +14,9 @@ from django.db import connection
 from django.test import Client
 
 from integrations.models import SimulatedSms
-from mailings import claiming, dispatch, editing, events, recording
 from mailings.models import Dispatch, Message
+from mailings.notifications import editing, registry
+from mailings.sending import claim, record, worker
 from tests import people
 from users import confirmation, consent, link_sessions
 from users.confirmation import NoCode, WrongCode
@@ -72,15 +73,15 @@ def test_the_right_code_confirms_the_phone_and_is_written_down(ivan: User, spell
 
 def test_the_code_that_leaves_is_the_code_that_confirms(ivan: User) -> None:
     confirmation.send(ivan)
-    recording.record(lot := _claimed(), dispatch.hand_over(lot))
+    record.record(lot := _claimed(), worker.hand_over(lot))
     (code,) = re.findall(r"\d{6}", SimulatedSms.objects.get(phone=ivan.phone).text)
     confirmation.confirm(ivan, code)
     ivan.refresh_from_db()
     assert ivan.phone_confirmed_at
 
 
-def _claimed() -> claiming.Lot:
-    lot = claiming.claim(lane=True)
+def _claimed() -> claim.Lot:
+    lot = claim.claim(lane=True)
     assert lot is not None
     return lot
 
@@ -259,7 +260,7 @@ def test_old_codes_are_forgotten(ivan: User, clock: Any) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_at_the_same_moment_are_one_code() -> None:
     ivan = people.ivan()
-    events.named(events.PHONE_CODE)
+    registry.named(registry.PHONE_CODE)
     both = threading.Barrier(2, timeout=20)
     refused: list[str] = []
 
@@ -305,7 +306,7 @@ def test_a_number_that_has_opted_out_gets_no_code(as_: As, ivan: User) -> None:
 
 
 def test_while_codes_are_switched_off_none_is_offered_or_sent(as_: As, ivan: User) -> None:
-    code = events.named(events.PHONE_CODE)
+    code = registry.named(registry.PHONE_CODE)
     assert code is not None
     editing.switch(code, ivan, on=False)
     client = as_(ivan)

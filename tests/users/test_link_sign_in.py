@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from mailings import revocation
 from mailings.models import Mailing
+from mailings.tracking import revocation
 from tests.people import PASSWORD
 from users import link_sessions, link_sign_in
 from users.link_sign_in import Outcome, Ticket

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from mailings import prepare, values
+from mailings.audience import personalization
 from mailings.models import Mailing, Message
+from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
 from users import own_fields, rules, segments
@@ -178,4 +179,4 @@ def test_renaming_keeps_the_name_in_texts(as_: As, maria: User) -> None:
 
     field.refresh_from_db()
     assert (field.label, field.slug, field.kind) == ("Class", "course", Kind.TEXT)
-    assert values.variables()["course"] == "Class"
+    assert personalization.variables()["course"] == "Class"

@@ -6,8 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.reasons import Reason
-from mailings import errors, lifecycle, prepare
+from mailings import errors
+from mailings.lifecycle import transitions
 from mailings.models import Mailing, Message
+from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
 from users import rule_editor
@@ -139,7 +141,7 @@ def test_a_mailing_goes_to_a_segment_as_it_was_at_launch(client: Client, maria: 
     client.post("/mailings/new/", said)
     mailing = Mailing.objects.get(name="To Kazan")
     assert "Segment “Kazan”" in client.get(f"/mailings/{mailing.pk}/").content.decode()
-    lifecycle.launch(mailing, maria)
+    transitions.launch(mailing, maria)
     segment.rule = {"version": 1, "all": [{"field": "city", "op": "is", "value": "Omsk"}]}
     segment.save()
     while prepare.prepare_some(mailing.pk):
@@ -156,7 +158,7 @@ def test_a_group_deleted_while_the_list_is_drawn_up(maria: User) -> None:
     segment = Segment.objects.create(name="Others", rule={"version": 1, "all": [part]})
     mailing, other = (ground.launched(maria, everyone=False, segment=segment) for _ in "ab")
     group.delete()
-    lifecycle.cancel(other, maria)
+    transitions.cancel(other, maria)
     assert prepare.prepare_due() is False
     mailing.refresh_from_db()
     other.refresh_from_db()
@@ -174,7 +176,7 @@ def test_a_mailing_to_a_segment_that_cannot_be_read(client: Client, maria: User)
     assert "was not written by this version" in page
     mailing = ground.draft(everyone=False, segment=segment)
     with pytest.raises(errors.CannotLaunch, match="not written by this version"):
-        lifecycle.launch(mailing, maria)
+        transitions.launch(mailing, maria)
     assert client.get(f"/mailings/{mailing.pk}/").status_code == 200
 
 

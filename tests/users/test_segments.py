@@ -9,7 +9,7 @@ from django.utils import timezone, translation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailings import conditions
+from mailings.audience import conditions
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
 from users import rules, segments

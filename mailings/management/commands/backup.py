@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, transaction
 
-from mailings import epoch
+from mailings.sending import epoch
 from smsmail.backup import BackupError, making, passphrase
 
 

@@ -14,7 +14,7 @@ from django.db.models import Count
 
 from integrations import router
 from integrations.providers.simulator import Simulator
-from mailings import lifecycle
+from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
 from smsmail.clock import JOBS
 from users.models import Group, Membership, User
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         use_simulator()
         mailing = new_mailing(people)
         began = time.monotonic()
-        lifecycle.launch(mailing, by=sender(), countdown=0)
+        transitions.launch(mailing, by=sender(), countdown=0)
         work_until_done(mailing, began + deadline)
         counters, rows = counted(mailing), by_rows(mailing)
         if json:

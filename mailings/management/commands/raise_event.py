@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mailings import events, notifications
+from mailings.notifications import registry, send
 from users.models import User
 
 
@@ -25,18 +25,18 @@ class Command(BaseCommand):
     def handle(
         self, event: str, email: str, values: list[str], key: str | None, **_options: Any
     ) -> None:
-        if event == events.PHONE_CODE:
+        if event == registry.PHONE_CODE:
             raise CommandError("codes are sent by the system alone")
         person = User.objects.filter(email=email.strip().lower()).first()
         if person is None:
             raise CommandError("there is nobody with this e-mail")
-        raised = notifications.raise_event(
+        raised = send.raise_event(
             event,
             person,
             key=key or f"raised:{secrets.token_hex(8)}",
             values=dict(_pair(each) for each in values),
         )
-        if raised.became == notifications.Became.NO_EVENT:
+        if raised.became == send.Became.NO_EVENT:
             raise CommandError(f"there is no event {event}")
         self.stdout.write(f"{raised.reason or raised.became}: {raised.words}")
 

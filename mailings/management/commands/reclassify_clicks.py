@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mailings import click_folding
 from mailings.models import Click
+from mailings.tracking import aggregate
 
 
 class Command(BaseCommand):
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         mailings = Click.objects.order_by("mailing").values_list("mailing", flat=True).distinct()
         changed = 0
         for mailing in mailings:
-            of_mailing = click_folding.reclassify(mailing)
+            of_mailing = aggregate.reclassify(mailing)
             if of_mailing:
                 self.stdout.write(f"mailing {mailing}: {of_mailing} clicks of another class")
             changed += of_mailing

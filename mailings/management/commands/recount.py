@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mailings import recount
+from mailings.reports import recount
 
 
 class Command(BaseCommand):

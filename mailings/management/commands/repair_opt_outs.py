@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from mailings import false_opt_outs
+from mailings.sending import false_opt_outs
 
 
 class Command(BaseCommand):

@@ -11,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from mailings import epoch, recount
 from mailings.models import Epoch, Restoration
+from mailings.reports import recount
+from mailings.sending import epoch
 from smsmail import epoch_file, running
 from smsmail.backup import BackupError, keys, passphrase, postgresql, restoring
 

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from mailings import epoch
+from mailings.sending import epoch
 from smsmail import running
 from users import public_password
 from users.models import User

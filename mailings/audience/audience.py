@@ -1,0 +1,364 @@
+"""Who gets a mailing, who does not and why. The same conditions serve the count before the launch
+(funnel.py), the lists under its lines and the preparation, so they cannot disagree. Reads only.
+"""
+
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    DateTimeField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+
+from integrations.reasons import Reason
+from mailings.models import Arrival, Mailing, Message, Policy
+from users import consent, finding, groups, phone_owners, rules, segments
+from users.counting import a_few_of_many
+from users.models import Group, Membership, User
+from users.rules import BadRule
+
+from .destinations import not_served
+from .frequency_cap import cap_of
+from .personalization import needs_of, no_value
+
+OPTED_OUT = Q(consent.opted_out("phone"))
+
+
+class Candidate(NamedTuple):
+    """One person under the rule of a mailing; why_not is '' or the Reason to be left out."""
+
+    id: int
+    first_name: str
+    last_name: str
+    email: str
+    phone: str
+    city: str
+    fields: dict[str, Any]
+    time_zone: str
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom a form names before it is saved: as much of a Mailing as the funnel needs."""
+
+    everyone: bool
+    groups: QuerySet[Group]
+    only_confirmed: bool
+    rule: Any = None  # of a segment, as stored; counts unless everyone is chosen
+    needs: frozenset[str] = frozenset()  # needs_of() the text
+    mailing: Mailing | None = None  # where it is saved already
+    typed: bool = False  # in a form just now: asked again with the next key
+    patience: float | None = None  # seconds that one question about them may take
+    policy: Policy | None = field(default=None, compare=False)  # where it is at hand
+
+    @classmethod
+    def of(cls, mailing: Mailing) -> "Choice":
+        rule = mailing.rule
+        as_it_is = rule is None or mailing.when == Mailing.When.ON_ENTRY
+        if as_it_is and mailing.segment is not None:
+            rule = mailing.segment.rule
+        groups = mailing.groups.all() if mailing.pk else Group.objects.none()
+        return cls(
+            mailing.everyone,
+            groups,
+            mailing.only_confirmed,
+            rule,
+            needs_of(mailing.text),
+            mailing,
+        )
+
+    def key(self, what: str) -> str:
+        """Under which `what` about these people is remembered."""
+        policy = Policy.current()
+        cap = cap_of(self.mailing, policy)
+        whom: Any = "everyone"
+        if not self.everyone:
+            whom = self.rule or sorted(self.groups.values_list("id", flat=True))
+        asked = [
+            what,
+            whom,
+            self.only_confirmed,
+            sorted(self.needs),
+            self.mailing.pk if self.mailing else None,
+            [cap.messages, cap.days] if cap else None,
+            [policy.sms_countries, policy.mobile_only],
+        ]
+        written = json.dumps(asked, sort_keys=True)
+        return f"audience-{sha256(written.encode()).hexdigest()}"
+
+
+class Because(NamedTuple):
+    """A reason, the condition for it, and what others meet. holds finds many phones at once, others
+    goes with few: databases join with IN, never with NOT IN.
+    """
+
+    reason: Reason
+    holds: Q
+    others: Q
+
+
+# --- people -----------------------------------------------------------------------------------
+def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
+    """The next people after the mailing's cursor, up to its ceiling, by id. Raises BadRule.
+
+    Who has no text or shares a phone shows when the messages are written (prepare.py).
+    """
+    rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling).order_by("id")
+    return _read(mailing, rows[:limit])
+
+
+def newcomers(mailing: Mailing, limit: int) -> list[int]:
+    """Who has come under the rule of a watching mailing: the next ids after its cursor of those whom
+    it has not considered yet. Raises BadRule.
+    """
+    rows = under(mailing).filter(_not_considered(mailing), id__gt=mailing.cursor).order_by("id")
+    return list(rows.values_list("id", flat=True)[:limit])
+
+
+def still_new(mailing: Mailing, ids: list[int]) -> list[Candidate]:
+    """Of whom newcomers() has found, those for whom it still holds, by id. Raises BadRule."""
+    rows = people(mailing).filter(_not_considered(mailing), id__in=ids)
+    return _read(mailing, rows.order_by("id"))
+
+
+def _not_considered(mailing: Mailing) -> Q:
+    return Q(~Exists(Arrival.objects.filter(mailing=mailing.id, user_id=OuterRef("id"))))
+
+
+def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
+    with a_few_of_many():
+        found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)]
+    cap = cap_of(mailing)
+    if cap is None:
+        return found
+    phones = [each.phone for each in found if each.why_not in _AFTER_CAP]
+    full = set(cap.phones().filter(phone__in=phones))
+    return [
+        each._replace(why_not=Reason.HAD_LATELY.value)
+        if each.why_not in _AFTER_CAP and each.phone in full
+        else each
+        for each in found
+    ]
+
+
+# In the funnel the cap comes before the shared phone.
+_AFTER_CAP = {"", Reason.SAME_PHONE.value}
+
+
+def people(mailing: Mailing) -> "QuerySet[Any]":
+    """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
+    choice = Choice.of(mailing)
+    opted_out = Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
+    # First one look into the index: few have a number that somebody else has confirmed.
+    anothers = phone_owners.held_by_another() & (
+        phone_owners.alone() | Q(Exists(_better_to_come(mailing, choice)))
+    )
+    if choice.needs:
+        anothers &= ~nothing_to_say(choice)
+    same_phone = Because(Reason.SAME_PHONE, anothers, ~anothers)
+    return with_reasons(choice, [*about_person(choice), opted_out, same_phone])
+
+
+def under(mailing: Mailing | Choice) -> "QuerySet[User]":
+    """Everybody under the rule, whether they can get an SMS or not. Raises BadRule."""
+    return _chosen(choice_of(mailing))
+
+
+def to_come(mailing: Mailing) -> int:
+    """How many phones between cursor and ceiling would still get a message of their own; while its
+    list is not formed, everybody there is. Who will come under the rule of a watching mailing, nobody
+    knows: none.
+    """
+    if mailing.when == Mailing.When.ON_ENTRY:
+        return 0
+    ceiling = mailing.ceiling or newest()
+    have_one = Message.objects.filter(mailing=mailing.id, key=OuterRef("phone"))
+    try:
+        rest = fit(mailing).filter(id__gt=mailing.cursor, id__lte=ceiling)
+    except BadRule:
+        return 0
+    return rest.exclude(Exists(have_one)).values("phone").distinct().count()
+
+
+def receivers(mailing: Mailing | Choice) -> "QuerySet[User]":
+    """Who gets it: of those with one phone whoever has confirmed it last, else who was written down
+    first. Raises BadRule.
+    """
+    choice = choice_of(mailing)
+    return fit(choice).filter(~Exists(_before(choice)))
+
+
+def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
+    """The people behind a line of the funnel: whose first reason this is. Raises BadRule."""
+    choice = choice_of(mailing)
+    if reason is Reason.SAME_PHONE:
+        return _without_reason(choice).filter(phone_owners.claim() | Q(Exists(_before(choice))))
+    rows = _chosen(choice)
+    for each in _reasons(choice):
+        if each.reason is reason:
+            return rows.filter(each.holds)
+        rows = rows.filter(each.others)
+    return rows.none()
+
+
+def fit(mailing: Mailing | Choice) -> "QuerySet[User]":
+    """Nothing is wrong with them; several may share a phone. Raises BadRule."""
+    return _without_reason(choice_of(mailing)).filter(phone_owners.no_claim())
+
+
+def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
+    """A real person who would get it: the first, or the first whose name, e-mail or phone is q.
+    None: there is nobody, or the rule cannot be read.
+    """
+    choice = choice_of(mailing)
+    q = q.replace("\0", "").strip()[:100]
+    try:
+        if not q:
+            return receivers(choice).order_by("id").first()
+        like = finding.find(finding.Wanted(q=q)).order_by().values("id")
+        return receivers(choice).filter(id__in=like).order_by("id").first()
+    except BadRule:
+        return None
+
+
+def going_by(group: Group) -> list[str]:
+    """Mailings that were launched, or wait for a second person, and still have to look who is in the
+    group; in words.
+    """
+    over = [Mailing.State.DRAFT, Mailing.State.DONE, Mailing.State.CANCELLED]
+    unwritten = Mailing.objects.filter(prepared_at=None, kind=Mailing.Kind.MAILING)
+    asked = unwritten.exclude(state__in=over).order_by("id").prefetch_related("groups")
+    return [
+        _("mailing “%(name)s”") % {"name": each.name}
+        for each in asked
+        if group in each.groups.all() or groups.asks_about(each.rule, group)
+    ]
+
+
+def newest() -> int:
+    """The ceiling of a mailing whose list is formed from now on: who registers later is not in it."""
+    return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def choice_of(mailing: Mailing | Choice) -> Choice:
+    return mailing if isinstance(mailing, Choice) else Choice.of(mailing)
+
+
+def _chosen(choice: Choice) -> "QuerySet[User]":
+    """Everybody under the rule."""
+    people = User.objects.filter(is_active=True)
+    if choice.everyone:
+        return people
+    if choice.rule is not None:
+        return people.filter(segments.condition(rules.read(choice.rule)))
+    # A semi-join, so that a person in two of the groups comes once. By their ids: a database knows
+    # how large these groups are, and not how large some groups are.
+    ids = list(choice.groups.values_list("id", flat=True))
+    members = Membership.objects.filter(group_id__in=ids, user_id=OuterRef("id"))
+    return people.filter(Exists(members))
+
+
+def _without_reason(choice: Choice) -> "QuerySet[User]":
+    """All that is left is whose the phone is."""
+    return _chosen(choice).filter(*[each.others for each in _reasons(choice)])
+
+
+def rivals(choice: Choice) -> "QuerySet[User]":
+    """People who may get it where several have one phone; what holds for a phone holds for all of
+    them.
+    """
+    return _but_for_the_phone(choice).filter(phone_owners.no_claim())
+
+
+def _but_for_the_phone(choice: Choice) -> "QuerySet[User]":
+    about = [*about_person(choice), _about_text(choice)]
+    return _chosen(choice).filter(*[each.others for each in about])
+
+
+def _before(choice: Choice) -> "QuerySet[User]":
+    """Of rivals, whoever gets it instead of a person who does not claim the phone: confirmed later; or as
+    late, or by neither, and a lower id.
+
+    Whether they claim it is told without a look at the holder: unless the person shares the phone, nobody
+    holds it, or the person has confirmed it, and so has whoever comes before. One question inside another
+    took PostgreSQL minutes for 1,500 people when it had no statistics of the table.
+    """
+    proof, theirs = _proof(F("phone_confirmed_at")), _proof(OuterRef("phone_confirmed_at"))
+    sooner = Q(proof__gt=theirs) | Q(proof=theirs, id__lt=OuterRef("id"))
+    shared = ExpressionWrapper(OuterRef("phone_shared"), output_field=BooleanField())
+    no_claim = Q(phone_confirmed_at__isnull=False) | Q(phone_shared=True) | Q(theirs_shared=False)
+    rows = _but_for_the_phone(choice).filter(phone=OuterRef("phone"))
+    return rows.alias(proof=proof, theirs_shared=shared).filter(sooner, no_claim)
+
+
+def _better_to_come(mailing: Mailing, choice: Choice) -> "QuerySet[User]":
+    """Of those, whoever has a higher id: their turn comes when the others' messages are written. Of
+    lower ones the messages themselves tell.
+    """
+    rows = _before(choice).filter(phone_confirmed_at__isnull=False, id__gt=OuterRef("id"))
+    if mailing.when == Mailing.When.ON_ENTRY:
+        return rows.filter(_not_considered(mailing))
+    return rows.filter(id__lte=mailing.ceiling) if mailing.ceiling else rows
+
+
+def _proof(moment: Any) -> Coalesce:
+    return Coalesce(moment, Value(phone_owners.NEVER), output_field=DateTimeField())
+
+
+# --- reasons ----------------------------------------------------------------------------------
+def _reasons(choice: Choice) -> list[Because]:
+    """In the order of the funnel; all but the shared phone, which takes two people."""
+    return [*about_person(choice), *about_phone(choice), _about_text(choice)]
+
+
+def about_person(choice: Choice) -> list[Because]:
+    """What the row of a person says by itself."""
+    conditions = {
+        Reason.NO_PHONE: Q(phone=""),
+        Reason.BAD_PHONE: ~Q(phone__startswith="+"),
+        Reason.NOT_SERVED: not_served(choice.policy),
+    }
+    if choice.only_confirmed:
+        conditions[Reason.NOT_CONFIRMED] = Q(phone_confirmed_at__isnull=True)
+    conditions[Reason.FORBIDDEN] = Q(sms_forbidden=True)
+    return [Because(reason, holds, ~holds) for reason, holds in conditions.items()]
+
+
+def about_phone(choice: Choice) -> list[Because]:
+    """What holds for a phone, whoever has it."""
+    found = [Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
+    cap = cap_of(choice.mailing, choice.policy)
+    if cap is not None:
+        no_room = Q(phone__in=cap.phones())
+        found.append(Because(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))
+    return found
+
+
+def _about_text(choice: Choice) -> Because:
+    nothing = nothing_to_say(choice)
+    return Because(Reason.EMPTY_TEXT, nothing, ~nothing)
+
+
+def nothing_to_say(choice: Choice) -> Q:
+    return no_value(choice.needs) if choice.needs else Q(pk__in=())
+
+
+def with_reasons(choice: Choice, reasons: list[Because]) -> "QuerySet[Any]":
+    whens = [When(each.holds, then=Value(each.reason.value)) for each in reasons]
+    why_not = Case(*whens, default=Value(""), output_field=CharField())
+    return _chosen(choice).annotate(why_not=why_not)

@@ -1,0 +1,107 @@
+"""What a rule may ask about the mailings that a person got: given to users.conditions at start."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext_lazy as _
+
+from mailings.models import Dispatch, Mailing, Message
+from users.conditions import Among, Field, Kind, Operator, Words, days_after, days_ago, register
+
+HEADING = _("Mailings")
+OFFERED = 300  # the newest mailings, to choose from
+# A lot waits in hand for seconds, not for days: who looks for younger messages finds them all.
+SLACK = timedelta(days=1)
+
+
+def register_conditions() -> None:
+    register(Field("mailing", _("Mailing"), HEADING, MAILING, mailings, name_of))
+    register(Field("lately", _("An SMS of a mailing"), HEADING, LATELY))
+
+
+def mailings() -> list[tuple[str, Words]]:
+    rows = _launched().order_by("-id").values_list("id", "name")[:OFFERED]
+    return [(str(number), name) for number, name in rows]
+
+
+def name_of(mailing: str) -> Words | None:
+    """Of any launched one: a rule goes on when the list no longer offers it."""
+    if not mailing.isascii() or not mailing.isdecimal() or len(mailing) > 18:
+        return None
+    return _launched().filter(pk=int(mailing)).values_list("name", flat=True).first()
+
+
+def _launched() -> QuerySet[Mailing]:
+    return Mailing.objects.filter(kind=Mailing.Kind.MAILING, launched_at__isnull=False)
+
+
+def _messages(mailing: str) -> QuerySet[Message]:
+    return Message.objects.filter(mailing_id=int(mailing))
+
+
+def received(mailing: str) -> Q:
+    return Q(Among(_messages(mailing).filter(status=Message.Status.DELIVERED)))
+
+
+def sent(mailing: str) -> Q:
+    return Q(Among(_messages(mailing).filter(status__in=Message.TAKEN)))
+
+
+def clicked(mailing: str) -> Q:
+    return Q(Among(_messages(mailing).filter(first_click_at__isnull=False)))
+
+
+def not_clicked(mailing: str) -> Q:
+    """It was sent to them, and they clicked nothing."""
+    rows = _messages(mailing).filter(status__in=Message.TAKEN, first_click_at__isnull=True)
+    return Q(Among(rows))
+
+
+def had_sms(days: int) -> Q:
+    """By lots, which are few and know when they left: messages have no index on that moment."""
+    since = days_ago(days)
+    lots = Dispatch.objects.filter(
+        claimed_at__gte=since - SLACK, mailing__kind=Mailing.Kind.MAILING
+    ).values("id")
+    rows = Message.objects.filter(
+        dispatch_id__in=lots, user_id=OuterRef("id"), handed_at__gte=since, status__in=Message.TAKEN
+    )
+    return Q(Exists(rows))
+
+
+# --- since when it holds ------------------------------------------------------------------------
+def _moment(column: str) -> Callable[[str], Subquery]:
+    """Of their message in the mailing."""
+    return lambda mailing: Subquery(_messages(mailing).order_by("id").values(column)[:1])
+
+
+def _last_sms() -> Subquery:
+    """By the phone, which has an index; a message of whoever had the phone before is not theirs."""
+    rows = Message.objects.filter(
+        phone=OuterRef("phone"),
+        user_id=OuterRef("id"),
+        status__in=Message.TAKEN,
+        mailing__kind=Mailing.Kind.MAILING,
+    )
+    last = rows.order_by().values("phone").annotate(last=Max("handed_at"))
+    return Subquery(last.values("last"))
+
+
+MAILING = {
+    "received": Operator(_("was delivered:"), Kind.CHOICE, received, _moment("final_at")),
+    "sent": Operator(_("was sent:"), Kind.CHOICE, sent, _moment("handed_at")),
+    "clicked": Operator(_("was clicked:"), Kind.CHOICE, clicked, _moment("first_click_at")),
+    "not_clicked": Operator(
+        _("was sent and not clicked:"), Kind.CHOICE, not_clicked, _moment("handed_at")
+    ),
+}
+LATELY = {
+    "had": Operator(_("came in the last"), Kind.DAYS, had_sms, lambda days: _last_sms()),
+    "had_none": Operator(
+        _("did not come in the last"),
+        Kind.DAYS,
+        lambda days: ~had_sms(days),
+        lambda days: days_after(_last_sms(), days),
+    ),
+}

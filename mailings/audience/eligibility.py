@@ -1,0 +1,73 @@
+"""Would this person get the mailing? Yes, or the reason: the first of the funnel's, or what of the rule
+does not hold for them. Reads only, and asks about one person at a time.
+"""
+
+from dataclasses import dataclass, field
+
+from django.utils.translation import gettext as _
+
+from integrations.reasons import Reason
+from mailings.models import Arrival, Mailing, Message
+from users import rules, segments
+from users.models import User
+from users.rules import BadRule
+
+from . import audience
+from .audience import Choice
+
+# In the order of the funnel.
+REASONS = (
+    Reason.NO_PHONE,
+    Reason.BAD_PHONE,
+    Reason.NOT_SERVED,
+    Reason.NOT_CONFIRMED,
+    Reason.FORBIDDEN,
+    Reason.OPTED_OUT,
+    Reason.HAD_LATELY,
+    Reason.EMPTY_TEXT,
+    Reason.SAME_PHONE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """yes; or why not: a reason, or sentences. message: what they have of it already."""
+
+    person: User
+    yes: bool = False
+    reason: Reason | None = None
+    missing: list[str] = field(default_factory=list)  # of the rule
+    words: str = ""
+    message: Message | None = None
+
+
+def verdict(mailing: Mailing, person: User) -> Verdict:
+    """Raises BadRule."""
+    arrival = Arrival.objects.filter(mailing=mailing, user_id=person.pk).first()
+    if arrival is not None and arrival.before:
+        words = _("Was under the rule when the watching began: it is for those who come later.")
+        return Verdict(person, words=words)
+    if arrival is not None:
+        message = Message.objects.filter(mailing=mailing, user=person).first()
+        words = _("Has come under the rule already, and is not considered again.")
+        return Verdict(person, words=words, message=message)
+    if not person.is_active:
+        return Verdict(person, words=_("May not sign in: such people are in no mailing."))
+    if not audience.under(mailing).filter(pk=person.pk).exists():
+        return Verdict(person, missing=_missing(Choice.of(mailing), person))
+    for reason in REASONS:
+        if audience.left_out(mailing, reason).filter(pk=person.pk).exists():
+            return Verdict(person, reason=reason)
+    if not mailing.present_too and mailing.watching_since is None:
+        words = _("Is under the rule already: it is for those who come after the launch.")
+        return Verdict(person, words=words)
+    return Verdict(person, yes=True)
+
+
+def _missing(choice: Choice, person: User) -> list[str]:
+    if choice.rule is not None:
+        return segments.missing(rules.read(choice.rule), person)
+    names = ", ".join(choice.groups.values_list("name", flat=True))
+    if not names:
+        raise BadRule(_("Nobody is chosen yet."))
+    return [_("Is in one of the groups: %(names)s") % {"names": names}]

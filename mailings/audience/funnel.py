@@ -1,0 +1,134 @@
+"""The funnel: how many get a mailing, how many do not and why; counted over everybody at once. Whom
+its lines mean is in audience.py.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import perf_counter
+
+from django.core.cache import cache
+from django.db.models import Count, Q, QuerySet, Sum
+from django.utils import timezone
+
+from integrations.reasons import Reason
+from mailings.models import Mailing, Policy
+from users import phone_owners
+from users.counting import over_everybody
+from users.models import User
+from users.rules import BadRule
+
+from .audience import (
+    Choice,
+    about_person,
+    about_phone,
+    choice_of,
+    nothing_to_say,
+    rivals,
+    under,
+    with_reasons,
+)
+
+RECENT = 30  # seconds for which recent() remembers
+SLOW = 0.1  # seconds: what is counted quicker is counted anew on every page
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """total = everybody under the rule = excluded, each for one reason, + will_receive."""
+
+    total: int
+    excluded: dict[Reason, int]
+    will_receive: int
+    trouble: str = ""  # why the rule cannot be read, in words; nobody is under it then
+    at: datetime | None = field(default=None, compare=False)  # when, where it was not just now
+
+    @property
+    def left_out(self) -> int:
+        return self.total - self.will_receive
+
+
+def count(mailing: Mailing | Choice) -> Funnel:
+    """Counted now: a few queries, whatever the number of people. Raises TakesLong when one of them
+    takes longer than the choice has patience.
+    """
+    choice = choice_of(mailing)
+    try:
+        with over_everybody(choice.patience):
+            return _counted(choice)
+    except BadRule as bad:
+        return Funnel(0, {}, 0, trouble=str(bad))
+
+
+def recent(mailing: Mailing | Choice) -> Funnel:
+    """As count(), but maybe half a minute old where it is asked with every key typed, or took long
+    to count.
+    """
+    key = (choice := choice_of(mailing)).key("funnel")
+    found: tuple[Funnel, float] | None = cache.get(key)
+    if found is not None and (choice.typed or found[1] > SLOW):
+        return found[0]
+    began = perf_counter()
+    counted = count(choice)
+    took = perf_counter() - began
+    older = replace(counted, at=timezone.now()) if took > SLOW else counted
+    cache.set(key, (older, took), RECENT)
+    return counted
+
+
+def _counted(choice: Choice) -> Funnel:
+    """One pass over the people; who has opted out or has no room under the cap is then taken off
+    as sets of phones: asking for each person would cost several times as much.
+    """
+    choice = replace(choice, policy=Policy.current())
+    excluded: Counter[Reason] = Counter()
+    reasons = about_person(choice)
+    # Not grouped by why_not: a database expects as many groups as phones, and sorts for them.
+    found = with_reasons(choice, reasons).aggregate(
+        fit=Count("id", filter=Q(why_not="")),
+        alone=Count("id", filter=Q(why_not="") & phone_owners.alone() & phone_owners.any_held()),
+        **{each.reason.value: Count("id", filter=Q(why_not=each.reason)) for each in reasons},
+    )
+    fit, alone = found.pop("fit"), found.pop("alone")
+    excluded.update({Reason(reason): n for reason, n in found.items()})
+    # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
+    left = under(choice).filter(*[each.others for each in reasons]).order_by()
+    speaking, phones = _people_and_phones(choice, left)
+    # Somebody may be written down between two questions.
+    mute = max(fit - speaking, 0) if choice.needs else 0
+    for each in about_phone(choice):
+        of_them = left.filter(each.holds)
+        people = of_them.count() if choice.needs else 0
+        said, theirs = _people_and_phones(choice, of_them)
+        people = people or said
+        excluded[each.reason] += people
+        mute -= people - said
+        speaking -= said
+        phones -= theirs
+        left = left.filter(each.others)
+    phones -= _phones_of_others(choice, left) if alone else 0
+    excluded[Reason.EMPTY_TEXT] = mute
+    excluded[Reason.SAME_PHONE] = speaking - phones
+    told = {reason: excluded[reason] for reason in Reason if excluded[reason]}
+    return Funnel(sum(told.values()) + phones, told, phones)
+
+
+def _phones_of_others(choice: Choice, people: "QuerySet[User]") -> int:
+    """Phones that these people have only written down, and nobody among them more."""
+    claims = people.filter(phone_owners.claim())
+    if choice.needs:
+        claims = claims.exclude(nothing_to_say(choice))
+    claimed = set(claims.values_list("phone", flat=True))
+    if not claimed:
+        return 0
+    kept = rivals(choice).filter(phone__in=claimed).values_list("phone", flat=True)
+    return len(claimed - set(kept))
+
+
+def _people_and_phones(choice: Choice, people: "QuerySet[User]") -> tuple[int, int]:
+    """Of those to whom the text says something."""
+    if choice.needs:
+        people = people.exclude(nothing_to_say(choice))
+    by_phone = people.values("phone").annotate(n=Count("id"))
+    sums = by_phone.aggregate(people=Sum("n"), phones=Count("phone"))
+    return sums["people"] or 0, sums["phones"]

@@ -1,0 +1,161 @@
+"""What the variables of a text stand for: for one person, and as columns for questions about all.
+The words themselves are text.py's.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from functools import cache, reduce
+from operator import and_
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db.models import F, Q, TextField, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce, Trim
+from django.db.models.lookups import Exact
+from django.utils import translation
+from django.utils.formats import get_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from mailings.text import markers
+from mailings.text import template as text
+from mailings.text import wrapping as links
+from mailings.text.wrapping import Wrapping
+from users import names
+from users.models import OwnField
+
+# What a variable is made of, where it is not an own field.
+COLUMNS = {
+    "first_name": ["first_name"],
+    "last_name": ["last_name"],
+    "name": ["first_name", "last_name"],
+    "email": ["email"],
+    "phone": ["phone"],
+    "city": ["city"],
+}
+
+
+CUT_SHORT = {"first_name", "last_name", "name", "city"}
+
+
+class Person(Protocol):
+    """A User, or as much of one as preparation reads."""
+
+    @property
+    def first_name(self) -> str: ...
+    @property
+    def last_name(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def phone(self) -> str: ...
+    @property
+    def city(self) -> str: ...
+    @property
+    def fields(self) -> dict[str, Any]: ...
+
+
+def values_of(person: Person) -> dict[str, str]:
+    """What the variables stand for, for this person. What people write about themselves is no more
+    than a name (users.names), whenever it was stored.
+    """
+    first, last = names.shown(person.first_name), names.shown(person.last_name)
+    values = {
+        "first_name": first,
+        "last_name": last,
+        "name": names.shown(f"{first} {last}".strip()),
+        "email": person.email,
+        "phone": person.phone,
+        "city": names.shown(person.city),
+    }
+    if person.fields:
+        own = {name: _shown(value) for name, value in person.fields.items()}
+        return own | values
+    return values
+
+
+def variables() -> dict[str, str | Promise]:
+    """All that a text may name now, with what each is called."""
+    return text.VARIABLES | dict(OwnField.objects.values_list("slug", "label"))
+
+
+_AS_WRITTEN = Wrapping()
+
+
+def parsed(
+    written: str, wrapping: Wrapping = _AS_WRITTEN, brought: Collection[str] = ()
+) -> text.Template:
+    """text.parse() with this school's own fields, and what an event brings; links that become short
+    stand in it as long as they will be, and lead nowhere. Raises BadText.
+    """
+    own = [*OwnField.objects.values_list("slug", flat=True), *brought]
+    template = text.parse(written, own)
+    if not wrapping:
+        return template
+    return text.cut(markers.masked(links.wrap(written, wrapping).text), own)
+
+
+def as_launched(written: str, wrapping: Wrapping = _AS_WRITTEN) -> text.Template:
+    """The same for a text that the launch has checked: a field deleted since does not stop it. With
+    the marks of short links, as messages are stored.
+    """
+    names = text.names_in(written)
+    if not wrapping:
+        return text.parse(written, names)
+    return text.cut(links.wrap(written, wrapping).text, names)
+
+
+def needs_of(written: str) -> frozenset[str]:
+    """The variables of a text that says nothing without them: {first_name} and no more."""
+    try:
+        template = as_launched(written)
+    except text.BadText:
+        return frozenset()
+    says = template.tail + "".join(slot.before + slot.fallback for slot in template.slots)
+    return frozenset() if says.strip() else template.names
+
+
+def no_value(names: Iterable[str]) -> Q:
+    """The person has nothing under any of these variables."""
+    columns = [column for name in names for column in columns_of(name)]
+    return reduce(and_, (Q(Exact(Trim(column), Value(""))) for column in columns))
+
+
+def limit_of(name: str) -> int:
+    """Characters of its value that may stand in a text."""
+    return names.LONGEST if name in CUT_SHORT else text.VALUE_LIMIT
+
+
+def columns_of(name: str) -> list[Any]:
+    """What a variable is made of, as texts."""
+    if name in COLUMNS:
+        return [F(column) for column in COLUMNS[name]]
+    return [Coalesce(KeyTextTransform(name, "fields"), Value(""), output_field=TextField())]
+
+
+_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+
+
+def _shown(value: Any) -> str:
+    """An own field's value as a recipient reads it: the same in the preview as in the SMS, whoever
+    looks at it. Days are kept as 2026-11-24.
+    """
+    if isinstance(value, str):
+        return _DAY.sub(r"\3.\2.\1", value) if _DAY.fullmatch(value) else value
+    if isinstance(value, bool):
+        return _yes_no(value)
+    if isinstance(value, float):
+        return str(value).replace(".", _point())
+    return "" if value is None else str(value)
+
+
+@cache
+def _point() -> str:
+    return str(get_format("DECIMAL_SEPARATOR", settings.LANGUAGE_CODE))
+
+
+@cache
+def _yes_no(value: bool) -> str:
+    with translation.override(settings.LANGUAGE_CODE):
+        return _("yes") if value else _("no")

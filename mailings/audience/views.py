@@ -1,0 +1,88 @@
+"""Pages about who gets a mailing: the people behind each line of a funnel before the launch, what a mailing
+on entry would have done in the last days, and whether this or that person would get it.
+"""
+
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from integrations.reasons import Reason
+from mailings.models import Mailing, Message
+from smsmail import paging
+from users import finding
+from users.counting import over_everybody
+from users.rights import Right, needs
+from users.rules import BadRule
+from users.signed_in import SignedIn
+
+from . import audience, eligibility, funnel
+from .audience import Choice
+from .backtest import foresight as foreseen
+
+State = Mailing.State
+FOUND = 5  # people about whom one search is answered
+NOT_FORMED = frozenset({State.DRAFT, State.AWAITING, State.SCHEDULED})  # there are no messages yet
+
+
+@needs(Right.SEE_MAILINGS)
+@needs(Right.SEE_PEOPLE)
+def audience_list(request: SignedIn, pk: int) -> HttpResponse:
+    """?reason= those left out for it; without it, those who will get the mailing."""
+    mailing = get_object_or_404(Mailing.objects.listed(), pk=pk)
+    asked = request.GET.get("reason", "")
+    reason = Reason(asked) if asked in set(Reason) else None
+    unknown = bool(asked) and reason is None
+    if mailing.state not in NOT_FORMED:
+        return redirect(_afterwards(mailing, asked))
+    context = {
+        "mailing": mailing,
+        "funnel": funnel.recent(mailing),
+        "reason": reason,
+        "unknown": unknown,
+        "page": paging.Page([], None)
+        if unknown
+        else _page(mailing, reason, request.GET.get("before", "")),
+        "at_start": "before" not in request.GET,
+    }
+    return render(request, "mailings/audience.html", context)
+
+
+def _page(mailing: Mailing, reason: Reason | None, before: str) -> paging.Page:
+    try:
+        rows = audience.left_out(mailing, reason) if reason else audience.receivers(mailing)
+    except BadRule:
+        return paging.Page([], None)
+    with over_everybody():
+        return paging.page_of(rows.prefetch_related("groups"), before)
+
+
+def _afterwards(mailing: Mailing, reason: str) -> str:
+    asked = {"status": Message.Status.SKIPPED.value, "reason": reason} if reason else {}
+    return f"{reverse('mailing-recipients', args=[mailing.pk])}?{urlencode(asked)}"
+
+
+@needs(Right.SEE_MAILINGS)
+def foresight(request: SignedIn, pk: int) -> HttpResponse:
+    """What it would have done in the last days; alone, or as the piece of the draft's page."""
+    row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
+    context = {"mailing": row, "foresight": foreseen(Choice.of(row))}
+    return render(request, "mailings/foresight.html", context)
+
+
+@needs(Right.SEE_MAILINGS)
+@needs(Right.SEE_PEOPLE)
+def would_get(request: SignedIn, pk: int) -> HttpResponse:
+    """?q= a name, an e-mail or a phone."""
+    row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
+    q = request.GET.get("q", "").replace("\0", "").strip()[:100]
+    context = {"mailing": row, "q": q, "verdicts": [], "trouble": "", "more": False}
+    if q:
+        found = list(finding.find(finding.Wanted(q=q))[: FOUND + 1])
+        context["more"] = len(found) > FOUND
+        try:
+            context["verdicts"] = [eligibility.verdict(row, each) for each in found[:FOUND]]
+        except BadRule as bad:
+            context["trouble"] = bad.message
+    return render(request, "mailings/would_get.html", context)

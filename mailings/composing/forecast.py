@@ -1,0 +1,205 @@
+"""When a mailing leaves, for its pages: before the launch what would go when, afterwards until when it
+can be stopped and what is kept where. Reads only.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db.models import Count, Max, Min
+from django.db.models.functions import Substr
+from django.utils import timezone
+
+from integrations import router
+from integrations.provider import Provider
+from mailings.audience import audience
+from mailings.models import Mailing, Policy
+from mailings.sending import send_times
+from mailings.sending.timing import QuietHours, forms_at, zone_named, zone_words
+from users.counting import TakesLong, over_everybody
+from users.phone_zones import LONGEST, SHORTEST, tells, zone_of
+from users.rules import BadRule
+
+from .preview import Preview
+
+RECENT = 30  # seconds for which the zones of people are remembered
+SOON = timedelta(minutes=2)
+DEEPER = (SHORTEST, SHORTEST + 1, SHORTEST + 3, LONGEST)  # characters of a phone
+
+State = Mailing.State
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """People who sleep at the time set, and when they get it."""
+
+    at: datetime
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What quiet hours do to a mailing."""
+
+    hours: QuietHours
+    now: int  # people who get it at its time
+    later: list[Later] = field(default_factory=list)
+    too_late: int = 0  # it would be of no use to them when they wake up
+    guessed: int = 0  # neither profile nor phone tells their zone: the account's counts
+    guessed_zone: str = ""
+
+
+class Schedule:
+    """What a launch now would come to, for templates."""
+
+    def __init__(self, mailing: Mailing, choice: audience.Choice, will_receive: int) -> None:
+        self.mailing = mailing
+        self.now = timezone.now()
+        self.policy = Policy.current()
+        self.countdown = self.policy.countdown
+        self.starts_at = mailing.starts_at
+        early = timedelta(hours=self.policy.early_hours)
+        seconds = timedelta(seconds=self.countdown)
+        self.forms_at = forms_at(self.now, seconds, mailing.starts_at, early)
+        self.early_hours = self.policy.early_hours
+        provider = provider_now()
+        self.keeps = keeps(mailing, provider, self.now)
+        self.validity = provider.validity if provider else None
+        self.quiet = self._quiet(choice, will_receive)
+        # Whoever shares a phone with people in other zones may still get it: about.
+        self.receivers = max(will_receive - (self.quiet.too_late if self.quiet else 0), 0)
+        self.price = Decimal(0)  # for them; schedule_of() knows it
+
+    @property
+    def watches(self) -> bool:
+        return self.mailing.when == Mailing.When.ON_ENTRY
+
+    @property
+    def zone(self) -> str:
+        return zone_words(self.starts_at or self.now, timezone.get_current_timezone())
+
+    @property
+    def passed(self) -> bool:
+        return self.starts_at is not None and self.starts_at <= self.now
+
+    @property
+    def late(self) -> bool:
+        """Less time is left than a big mailing may take."""
+        if self.starts_at is None or self.passed:
+            return False
+        return self.starts_at - self.now < timedelta(hours=self.early_hours)
+
+    @property
+    def in_waves(self) -> bool:
+        return bool(self.mailing.first_wave or self.mailing.first_percent)
+
+    @property
+    def too_short(self) -> int:
+        """Minutes, where the service takes no lifetime as short as the one wanted; 0."""
+        minutes = self.mailing.valid_minutes
+        return self.validity[0] if self.validity and minutes and minutes < self.validity[0] else 0
+
+    @property
+    def no_lifetime(self) -> bool:
+        return bool(self.mailing.valid_minutes) and self.validity is None
+
+    def _quiet(self, choice: audience.Choice, will_receive: int) -> Quiet | None:
+        hours = send_times.quiet_hours(self.mailing)
+        if hours is None or self.watches or not will_receive:
+            return None
+        try:
+            with over_everybody(choice.patience):
+                zones = people_by_zone(choice)
+        except TakesLong:
+            return None
+        begins = max(self.now, self.starts_at or self.now)
+        ends = None
+        if self.mailing.valid_minutes:
+            ends = begins + timedelta(minutes=self.mailing.valid_minutes)
+        later: Counter[datetime] = Counter()
+        too_late = 0
+        for zone, people in zones.items():
+            at = send_times.awake(begins, zone or settings.TIME_ZONE, hours)
+            if ends is not None and at >= ends:
+                too_late += people
+            elif at > begins:
+                later[at] += people
+        waiting = sum(later.values()) + too_late
+        return Quiet(
+            hours,
+            now=max(will_receive - waiting, 0),
+            later=[Later(at, people) for at, people in sorted(later.items())],
+            too_late=too_late,
+            guessed=zones.get("", 0),
+            guessed_zone=settings.TIME_ZONE,
+        )
+
+
+def schedule_of(mailing: Mailing, preview: Preview) -> Schedule:
+    """Of the people whom the preview is about."""
+    schedule = Schedule(mailing, preview.choice, preview.people)
+    schedule.price = preview.price
+    if schedule.receivers < preview.people:  # whom it would reach too late costs nothing
+        schedule.price *= Decimal(schedule.receivers) / preview.people
+    return schedule
+
+
+def people_by_zone(choice: audience.Choice) -> dict[str, int]:
+    """Zone -> people who get the mailing; '' where nothing tells it. A few queries, whatever the
+    number of people: by the zone of the profile, then by the beginnings of phones.
+    """
+    key = choice.key("zones")
+    found: dict[str, int] | None = cache.get(key)
+    if found is None:
+        try:
+            found = dict(_counted(choice))
+        except BadRule:
+            found = {}
+        cache.set(key, found, RECENT)
+    return found
+
+
+def _counted(choice: audience.Choice) -> Counter[str]:
+    people: Counter[str] = Counter()
+    fit = audience.fit(choice).order_by()
+    untold = []
+    for zone, n in fit.values_list("time_zone").annotate(Count("phone", distinct=True)):
+        if zone_named(zone):
+            people[zone] += n
+        else:
+            untold.append(zone)
+    if not untold:
+        return people
+    rest = fit.filter(time_zone__in=untold)
+    for length in DEEPER:
+        begun = rest.annotate(begin=Substr("phone", 1, length)).values_list("begin")
+        deeper = []
+        for begin, n, least, greatest in begun.annotate(
+            Count("phone", distinct=True), Min("phone"), Max("phone")
+        ):
+            if length == LONGEST or tells(begin, least, greatest):
+                people[zone_of(least)] += n
+            else:
+                deeper.append(begin)
+        if not deeper:
+            break
+        rest = rest.annotate(**{f"to_{length}": Substr("phone", 1, length)}).filter(
+            **{f"to_{length}__in": deeper}
+        )
+    return people
+
+
+def keeps(mailing: Mailing, provider: Provider | None, now: datetime) -> bool:
+    """Will the service keep it until the time set?"""
+    if mailing.starts_at is None or provider is None:
+        return False
+    early = mailing.hand_over == Mailing.HandOver.EARLY
+    return early and provider.can_schedule(max(mailing.starts_at, now))
+
+
+def provider_now() -> Provider | None:
+    account = router.current()
+    return router.provider_of(account) if account else None

@@ -1,0 +1,300 @@
+"""What a text would come to: as a real person gets it, as the longest and the shortest, in parts,
+people and money; what would make it cheaper; and which service would carry it. Reads only.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+
+from integrations import router
+from integrations.standing import title_of
+from mailings.audience import audience, funnel, text_extremes
+from mailings.audience.personalization import parsed
+from mailings.audience.text_extremes import Parts, Rendering
+from mailings.models import Mailing
+from mailings.text import bare_links, link_check, substitutions
+from mailings.text import template as text
+from mailings.text import wrapping as links
+from mailings.text.tokens import Purpose
+from mailings.text.wrapping import Place, Wrapping
+from users.counting import AT_ONCE, TakesLong, over_everybody
+from users.models import User
+
+from .forms import place_of
+
+LOOKS = ("person", "longest", "shortest")
+_OPEN = re.compile(r"\{[^{}\n]*$")  # a variable that is being typed just now
+NOT_WORTH = 40  # characters: nobody cuts more out of a text to save a part
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """As whom the text is shown: an ordinary person (q: whose name, e-mail or phone it is), or
+    whoever gets the longest or the shortest.
+    """
+
+    kind: str = "person"
+    q: str = ""
+
+    @classmethod
+    def asked(cls, data: Any) -> "Look":
+        kind = data.get("look", "")
+        return cls(kind if kind in LOOKS else "person", data.get("look_q", "")[:100])
+
+
+@dataclass(frozen=True, slots=True)
+class Cheaper:
+    """What a change of the text would bring."""
+
+    parts: int  # of the message shown
+    saved: Decimal  # for everybody; 0 when no price is known
+    characters: int = 0  # to be cut, where that is the change
+
+
+class Preview:
+    """A text and a choice of people, for templates. body is what the person would get; where the text
+    cannot be understood, as it was typed. Where counting takes longer than the choice has patience,
+    the funnel is None, the reader stands in for the person, and nothing is said about all.
+    """
+
+    def __init__(
+        self,
+        written: str,
+        choice: audience.Choice,
+        reader: User,
+        look: Look,
+        wrapping: Wrapping,
+    ) -> None:
+        self.written = written
+        self.wrapping = wrapping
+        self.choice = choice
+        self.look = look
+        account = router.current()
+        self.part_price = account.price if account else Decimal(0)
+        self.complaint = ""
+        try:
+            self.template: text.Template | None = self._parsed(written)
+        except text.BadText as error:
+            self.template = None
+            if _OPEN.search(written) is None:
+                self.complaint = place_of(written, error)
+        self.found = True  # whoever was looked for
+        self.funnel: funnel.Funnel | None = None
+        self.person = reader
+        try:
+            with over_everybody(choice.patience):
+                self._count(reader)
+        except TakesLong:
+            self.funnel = None
+        self.body = written
+        if self.template is not None:
+            self.body = self._rendering(self.template, self.person).body
+        self.measure = text.measure(self.body)
+
+    def _count(self, reader: User) -> None:
+        """What is asked of all people: here, within the choice's patience, and not by a template."""
+        self.funnel = funnel.recent(self.choice)
+        if self.people:
+            self.person = self._person(reader)
+            _asked = self.extremes, self.parts
+        elif self.look.q:
+            self.found = False
+
+    @property
+    def people(self) -> int:
+        return self.funnel.will_receive if self.funnel else 0
+
+    @property
+    def in_a_moment(self) -> bool:
+        """Not counted yet, and the page may ask once more, with more patience."""
+        return self.funnel is None and self.choice.patience == AT_ONCE
+
+    @property
+    def understood(self) -> bool:
+        return self.template is not None
+
+    @property
+    def unicode(self) -> bool:
+        return self.measure.encoding is text.Encoding.UCS2
+
+    @cached_property
+    def pieces(self) -> list[substitutions.Piece]:
+        if self.template is None:
+            return substitutions.written_pieces(self.body)
+        return substitutions.pieces(self.body)
+
+    @property
+    def written_pieces(self) -> list[substitutions.Piece]:
+        """The same marks for the text as it is typed, with the line breaks of its field."""
+        return substitutions.written_pieces(self.written.replace("\r\n", "\n"))
+
+    @property
+    def marked(self) -> set[str]:
+        return {piece.why for piece in self.pieces}
+
+    @cached_property
+    def extremes(self) -> text_extremes.Extremes | None:
+        if self.template is None or not self.people:
+            return None
+        return text_extremes.extremes(self.choice, self.template)
+
+    @property
+    def longest(self) -> Rendering | None:
+        """Whose message takes more parts than the one shown."""
+        if self.extremes and self.extremes.longest.measure.parts > self.measure.parts:
+            return self.extremes.longest
+        return None
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Of all messages together."""
+        if self.template is None:
+            return Parts(text.parts_of(self.written) * self.people, exact=False)
+        return self._parts(self.template)
+
+    @property
+    def price(self) -> Decimal:
+        """For everybody; 0 when no price is known."""
+        return self.part_price * self.parts.total
+
+    # --- what would make it cheaper ---------------------------------------------------------------
+    @cached_property
+    def signs(self) -> list[substitutions.Sign]:
+        return substitutions.signs(self.written)
+
+    @cached_property
+    def plain(self) -> Cheaper | None:
+        """Signs replaced by their equals."""
+        return self._changed(substitutions.plain(self.written))
+
+    @cached_property
+    def latin(self) -> Cheaper | None:
+        """Transliterated."""
+        if not substitutions.in_another_script(self.body):
+            return None
+        return self._changed(substitutions.latin(self.written))
+
+    @cached_property
+    def shorter(self) -> Cheaper | None:
+        """One part less for the message shown."""
+        parts = self.measure.parts
+        if self.template is None or parts < 2:
+            return None
+        for cut in range(1, NOT_WORTH + 1):
+            if text.parts_of(self.body[:-cut]) < parts:
+                others = self._parts(self.template, cut)
+                return Cheaper(parts - 1, self._saved(others), cut)
+        return None
+
+    @cached_property
+    def links(self) -> tuple[Place, ...]:
+        """What becomes of each link; none when all stay as they are."""
+        try:
+            return links.wrap(self.written, self.wrapping).places if self.wrapping else ()
+        except text.BadText:
+            return ()
+
+    @property
+    def signs_nobody_in(self) -> str:
+        """Links shall sign in, and none leads here: how one begins that would; '' when all is well."""
+        purposes = {place.purpose for place in self.links}
+        wanted = self.wrapping.sign_in and Purpose.SIGN_IN not in purposes
+        return f"{settings.PUBLIC_URL}/" if wanted else ""
+
+    @cached_property
+    def link_lines(self) -> list[tuple[link_check.Line, Place | None]]:
+        """Where each link leads, or why it cannot, and what becomes of it."""
+        places = {place.url: place for place in self.links}
+        lines = link_check.lines(self.written, self.wrapping)
+        return [(line, places.get(line.url)) for line in lines]
+
+    @property
+    def dead_links(self) -> list[link_check.Line]:
+        return [line for line, _place in self.link_lines if line.faults]
+
+    @property
+    def bare_links(self) -> list[str]:
+        """Those that are not said to be mistyped."""
+        said = {line.written for line in self.dead_links}
+        return [each for each in bare_links.bare_links(self.written) if each not in said]
+
+    # --- what a notification does otherwise (event_preview.py) --------------------------------------
+    def _parsed(self, written: str) -> text.Template:
+        return parsed(written, self.wrapping)
+
+    def _rendering(self, template: text.Template, person: User) -> Rendering:
+        return text_extremes.rendering(template, person)
+
+    def _changed(self, changed: str) -> Cheaper | None:
+        """None when the change does not help."""
+        if changed == self.written:
+            return None
+        try:
+            template = self._parsed(changed)
+        except text.BadText:
+            return None
+        measure = self._rendering(template, self.person).measure
+        if measure.parts >= self.measure.parts and (measure.culprits or not self.unicode):
+            return None
+        others = self._parts(template)
+        return Cheaper(measure.parts, self._saved(others))
+
+    def _parts(self, template: text.Template, cut: int = 0) -> Parts:
+        some = self._some if self.people and template.slots else None
+        return text_extremes.parts(self.choice, template, self.people, cut=cut, some=some)
+
+    @cached_property
+    def _some(self) -> list[User]:
+        return text_extremes.sample(self.choice, self.people)
+
+    def _saved(self, others: Parts) -> Decimal:
+        return max(self.parts.total - others.total, 0) * self.part_price
+
+    def _person(self, reader: User) -> User:
+        """The reader stands in while there is nobody."""
+        kind = self.look.kind
+        if kind != "person" and self.extremes is not None:
+            end = self.extremes.longest if kind == "longest" else self.extremes.shortest
+            return end.person
+        if self.look.q:
+            wanted = audience.sample(self.choice, self.look.q)
+            if wanted is not None:
+                return wanted
+            self.found = False
+        return audience.sample(self.choice) or reader
+
+
+def preview_of(
+    written: str,
+    choice: Mailing | audience.Choice,
+    reader: User,
+    look: Look | None = None,
+    wrapping: Wrapping | None = None,
+    *,
+    patience: float | None = None,
+) -> Preview:
+    """patience: seconds that one question about all people may take; None: as long as it takes."""
+    if isinstance(choice, Mailing):
+        wrapping = choice.wrapping
+        choice = audience.Choice.of(choice)
+    choice = replace(choice, patience=patience)
+    return Preview(written, choice, reader, look or Look(), wrapping or Wrapping())
+
+
+def service() -> dict[str, Any]:
+    """For templates: the account with priority, what keeps it from sending, and who stands in."""
+    accounts = router.connected()
+    if not accounts:
+        return {"account": None, "rest": None}
+    account, sender = accounts[0], router.sender_of(accounts)
+    return {
+        "account": account,
+        "service": title_of(account),
+        "rest": account.rest_about if router.rests(account) else None,
+        "stands_in": title_of(sender) if sender and sender != account else "",
+        "low": account.balance_is_low,
+    }

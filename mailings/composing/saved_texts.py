@@ -1,0 +1,128 @@
+"""Texts kept to begin a mailing with: their pages, and one of them for the composer."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from mailings.audience.personalization import parsed, variables
+from mailings.models import Mailing, SavedText
+from mailings.text import template
+from users.models import audit
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from .forms import place_of
+
+
+class SavedTextForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    class Meta:
+        model = SavedText
+        fields = ("name", "text")
+        labels = {"name": gettext_lazy("Name"), "text": gettext_lazy("Text")}  # noqa: RUF012
+        widgets = {  # noqa: RUF012
+            "name": forms.TextInput(attrs={"autocomplete": "off"}),
+            "text": forms.Textarea(attrs={"rows": 5}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        self.fields["name"].error_messages["unique"] = _("There is a text of this name.")
+
+    def clean_text(self) -> str:
+        """As the composer takes it: what cannot be rendered is refused with its place."""
+        written: str = self.cleaned_data["text"]
+        try:
+            parsed(written)
+        except template.BadText as error:
+            raise forms.ValidationError(place_of(written, error)) from error
+        return written
+
+
+@needs(Right.EDIT_MAILINGS)
+def saved_texts(request: SignedIn) -> HttpResponse:
+    rows = SavedText.objects.select_related("created_by")
+    return render(request, "mailings/saved_texts.html", {"rows": rows})
+
+
+@needs(Right.EDIT_MAILINGS)
+def saved_text_new(request: SignedIn) -> HttpResponse:
+    """?mailing=: begins with the text and the name of that one."""
+    return _edit(request, SavedText(), _of_mailing(request.GET.get("mailing", "")))
+
+
+@needs(Right.EDIT_MAILINGS)
+def saved_text(request: SignedIn, pk: int) -> HttpResponse:
+    return _edit(request, get_object_or_404(SavedText, pk=pk), {})
+
+
+@needs(Right.EDIT_MAILINGS)
+def saved_text_delete(request: SignedIn, pk: int) -> HttpResponse:
+    """Asks first. Mailings that began with it keep their own."""
+    row = get_object_or_404(SavedText, pk=pk)
+    back = reverse("saved-texts")
+    if request.method != "POST":
+        return render(request, "mailings/saved_text_delete.html", {"row": row, "back": back})
+    with transaction.atomic():
+        audit(request.user, "text_deleted", f"text {pk}", name=row.name)
+        row.delete()
+    messages.success(request, _("The text “%(name)s” is deleted.") % {"name": row.name})
+    return redirect(back)
+
+
+def asked_for(number: str) -> SavedText | None:
+    """The one that an address or a button names; nonsense is none."""
+    return SavedText.objects.filter(pk=int(number)).first() if _is_number(number) else None
+
+
+def added_to(written: str, number: str) -> str:
+    """The text being typed with a saved one under it: nothing typed is lost by choosing."""
+    saved = asked_for(number)
+    if saved is None:
+        return written
+    return f"{written.rstrip()}\n{saved.text}" if written.strip() else saved.text
+
+
+def _edit(request: SignedIn, row: SavedText, initial: dict[str, str]) -> HttpResponse:
+    form = SavedTextForm(request.POST or None, instance=row, initial=initial)
+    if request.method == "POST" and form.is_valid() and _stored(request, form):
+        messages.success(request, _("Saved."))
+        return redirect("saved-texts")
+    context = {
+        "form": form,
+        "row": SavedText.objects.filter(pk=row.pk).first(),  # not as it was typed
+        "variables": variables(),
+    }
+    return render(request, "mailings/saved_text.html", context)
+
+
+def _stored(request: SignedIn, form: SavedTextForm) -> bool:
+    """False when somebody else has taken the name between the check and now."""
+    new = form.instance.pk is None
+    if new:
+        form.instance.created_by = request.user
+    try:
+        with transaction.atomic():
+            form.save()
+            what = "text_saved" if new else "text_changed"
+            audit(request.user, what, f"text {form.instance.pk}")
+    except IntegrityError:
+        form.add_error("name", _("There is a text of this name."))
+        return False
+    return True
+
+
+def _of_mailing(number: str) -> dict[str, str]:
+    row = Mailing.objects.listed().filter(pk=int(number)).first() if _is_number(number) else None
+    return {"name": row.name, "text": row.text} if row else {}
+
+
+def _is_number(written: str) -> bool:
+    return written.isascii() and written.isdecimal() and len(written) < 19

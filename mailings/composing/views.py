@@ -1,0 +1,148 @@
+"""Writing a draft: the form, what answers while one types, and changes of the text at one click."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import time_format
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from integrations import router
+from mailings.audience.personalization import variables
+from mailings.models import Mailing, SavedText
+from users.counting import AT_ONCE, WAITED_FOR
+from users.models import Segment
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import drafts, replacements, saved_texts
+from .forecast import schedule_of
+from .forms import DraftForm
+from .preview import Look, preview_of, service
+
+
+@needs(Right.EDIT_MAILINGS)
+def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
+    """A new draft, or one that is not launched yet. A post that names a `fix` comes back with the
+    text changed and nothing saved.
+    """
+    draft = Mailing.objects.listed().filter(pk=pk).first() if pk else Mailing()
+    if draft is None:
+        return _deleted(request, pk)
+    if draft.state != Mailing.State.DRAFT:
+        return _too_late(request, pk)
+    form = _form(request, draft)
+    if request.method == "POST" and "fix" not in request.POST and form.is_valid():
+        return _save(request, form)
+    version = request.POST.get("version", drafts.version_of(draft))
+    return _page(request, form, version=version)
+
+
+def _save(request: SignedIn, form: DraftForm) -> HttpResponse:
+    try:
+        saved = drafts.save(form, request.user, request.POST.get("version"))
+    except drafts.Deleted:
+        return _deleted(request)
+    except drafts.NoDraft:
+        return _too_late(request, form.instance.pk)
+    except drafts.ChangedMeanwhile as words:
+        form.add_error(None, str(words))
+        return _page(request, form, version=drafts.version_of(form.instance), conflict=True)
+    return redirect("mailing", pk=saved.draft.pk)
+
+
+def _page(request: SignedIn, form: DraftForm, **context: Any) -> HttpResponse:
+    pk = form.instance.pk
+    stored = Mailing.objects.listed().get(pk=pk) if pk else form.instance  # not as it was typed
+    page = {
+        "form": form,
+        "draft": stored,
+        "variables": variables(),
+        "saved_texts": SavedText.objects.all() if "text" in form.fields else [],
+        **_metered(request, form, patience=AT_ONCE),
+    }
+    return render(request, "mailings/compose.html", page | context)
+
+
+def _deleted(request: SignedIn, pk: int | None = None) -> HttpResponse:
+    """Nothing that was written is lost with a draft: it stands in the form of a new one."""
+    other = pk is not None and Mailing.objects.filter(pk=pk).exists()  # a notification, say
+    if other or request.method != "POST":
+        raise Http404
+    form = _form(request, Mailing())
+    form.add_error(None, drafts.deleted_words())
+    return _page(request, form, version="", deleted=True)
+
+
+@needs(Right.EDIT_MAILINGS)
+@require_POST
+def meter(request: SignedIn) -> HttpResponse:
+    """What the form would come to as it stands, complete or not."""
+    form = _form(request, Mailing(), fixing=False)  # htmx goes on to send the button pressed last
+    return render(request, "mailings/meter.html", _metered(request, form, patience=WAITED_FOR))
+
+
+@needs(Right.EDIT_MAILINGS)
+@require_POST
+def fix(request: SignedIn) -> HttpResponse:
+    """The text alone, changed as `fix` says: for a browser that puts it into its field itself."""
+    changed = replacements.fixed(request.POST.get("text", ""), request.POST.get("fix", ""))
+    return HttpResponse(changed, content_type="text/plain; charset=utf-8")
+
+
+@needs(Right.EDIT_MAILINGS)
+@require_POST
+def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
+    """{"saved": true, "words", "version", "address", "autosave"}, or {"saved": false, "words"}."""
+    draft = Mailing.objects.listed().filter(pk=pk).first() if pk else Mailing()
+    if draft is None:
+        return JsonResponse({"saved": False, "words": drafts.deleted_words()})
+    form = _form(request, draft, fixing=False)
+    try:
+        saved = drafts.save_what_fits(form, request.user, request.POST.get("version"))
+    except (drafts.NoDraft, drafts.ChangedMeanwhile) as words:
+        return JsonResponse({"saved": False, "words": str(words)})
+    now = time_format(timezone.localtime(), "TIME_FORMAT")
+    return JsonResponse(
+        {
+            "saved": True,
+            "words": _("Saved as a draft at %(time)s.") % {"time": now},
+            "version": drafts.version_of(saved.draft),
+            "address": reverse("mailing-edit", args=[saved.draft.pk]),
+            "autosave": reverse("mailing-autosave", args=[saved.draft.pk]),
+        }
+    )
+
+
+def _form(request: SignedIn, draft: Mailing, *, fixing: bool = True) -> DraftForm:
+    data = request.POST.copy() if request.method == "POST" else None
+    if fixing and data is not None and "fix" in data and "text" in data:
+        data["text"] = replacements.fixed(str(data["text"]), str(data["fix"]))
+    initial: dict[str, Any] = {}
+    asked = request.GET.get("segment", "")
+    if not draft.pk and asked.isascii() and asked.isdecimal() and len(asked) < 19:
+        chosen = Segment.objects.filter(pk=int(asked)).first()
+        initial = {"recipients": "segment", "segment": chosen} if chosen else {}
+    saved = saved_texts.asked_for(request.GET.get("saved", "")) if not draft.pk else None
+    if saved is not None:
+        initial["text"] = saved.text
+    # Disconnected while somebody was writing: what is there already is kept.
+    with_text = router.current() is not None or "text" in request.POST
+    return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
+
+
+def _metered(request: SignedIn, form: DraftForm, *, patience: float) -> dict[str, Any]:
+    look = Look.asked(request.POST)
+    preview = preview_of(
+        form.written, form.choice, request.user, look, form.wrapping, patience=patience
+    )
+    return {"preview": preview, "schedule": schedule_of(form.instance, preview), **service()}
+
+
+def _too_late(request: SignedIn, pk: int | None) -> HttpResponse:
+    messages.error(request, drafts.launched_words())
+    return redirect("mailing", pk=pk)

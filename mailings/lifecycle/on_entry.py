@@ -1,0 +1,180 @@
+"""Mailings that watch their rule: once a minute everybody who has come under it since is taken in, and
+gets the message once. A chunk's arrivals, messages, lots and counters are one transaction: killed
+anywhere, they come again with the next look, and nobody twice.
+
+Who is new is one question to the database (audience.newcomers), asked outside of any transaction.
+Who was considered once is not considered again: neither one who left and came back, nor one who was
+left out for a reason.
+"""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from integrations.reasons import Reason
+from mailings.audience import audience, frequency_cap
+from mailings.models import Arrival, Mailing
+from mailings.sending import bulk, epoch, prepare
+from mailings.sending.halt import halt
+from smsmail.clock import nudge
+from smsmail.moments import SKEW
+from smsmail.set_aside import Thing, Work, one_by_one
+from users import rules, segments
+from users.models import AuditEvent
+from users.rules import BadRule
+
+EVERY = timedelta(seconds=60)  # from one look to the next
+CHUNK = prepare.CHUNK
+State = Mailing.State
+
+
+def watch_due() -> bool:
+    """Clock job: one chunk of every mailing whose minute is over; True while one of them has more."""
+    if epoch.is_held():
+        return False
+    # Who has waited longest first: one that fails time after time holds up none behind it.
+    due = _due().order_by(F("watched_at").asc(nulls_first=True), "id")
+    return one_by_one(Work("watch"), map(Thing, due.values_list("id", flat=True)), watch_some)
+
+
+def watch_some(mailing_id: int) -> bool:
+    """The next chunk of new people of one mailing; True when there may be more."""
+    # Whoever hits the row has this look; a second worker comes a minute too early.
+    if not _due().filter(id=mailing_id).update(watched_at=timezone.now()):
+        return False
+    mailing = Mailing.objects.select_related("segment").get(id=mailing_id)
+    try:
+        _follow_rule(mailing)
+        if not _begun(mailing):
+            return False
+        ids = audience.newcomers(mailing, CHUNK)
+        return _take_in(mailing, ids)
+    except BadRule:
+        return _give_up(mailing)
+
+
+def rule_now(mailing: Mailing) -> dict[str, object] | None:
+    """The rule that it goes by, segments inside it written out; None for everyone and groups.
+
+    Raises BadRule, also when all its groups are gone.
+    """
+    if mailing.everyone:
+        return None
+    if mailing.segment is not None:
+        return rules.written_out(rules.read(mailing.segment.rule, of=mailing.segment.pk))
+    if not mailing.groups.exists():
+        raise BadRule(_("The groups that it went to are no longer there."))
+    return None
+
+
+def names_of_watchers(segment_ids: set[int]) -> list[str]:
+    """Of mailings that go by these segments as they are, now or when their time has come."""
+    waiting = [State.AWAITING, State.SCHEDULED, State.WATCHING, State.PAUSED]
+    rows = Mailing.objects.filter(
+        when=Mailing.When.ON_ENTRY,
+        segment__in=segment_ids,
+        state__in=waiting,
+        prepared_at__isnull=True,
+    )
+    return list(rows.order_by("id").values_list("name", flat=True))
+
+
+def _due() -> QuerySet[Mailing]:
+    now = timezone.now()
+    # A look at a time to come was one by a wrong clock.
+    minute_over = (
+        Q(watched_at=None)
+        | Q(watched_at__lte=now - EVERY)
+        | Q(watched_at__gt=now + SKEW)
+        | Q(cursor__gt=0)
+    )
+    return Mailing.objects.filter(minute_over, state=State.WATCHING)
+
+
+def _held(mailing: Mailing) -> Mailing | None:
+    """It, locked, where it still watches and no other worker has been here since it was read."""
+    return (
+        Mailing.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .filter(id=mailing.id, state=State.WATCHING, cursor=mailing.cursor)
+        .first()
+    )
+
+
+def _follow_rule(mailing: Mailing) -> None:
+    """A segment that was changed counts from this look on, and the history says whose change it was.
+    Raises BadRule.
+    """
+    now = rule_now(mailing)
+    if now == mailing.rule:
+        return
+    with transaction.atomic(durable=True):
+        held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
+        if held.rule not in (None, now):  # else another worker has written it down
+            event = AuditEvent(what="rule_changed", target=f"mailing {mailing.id}")
+            event.details = {"was": held.rule, "now": now}
+            change = _last_change(mailing)
+            if change is not None:
+                event.by, event.at = change.by, change.at
+            event.save()
+        held.rule = now
+        held.save(update_fields=["rule"])
+    mailing.rule = now
+
+
+def _last_change(mailing: Mailing) -> AuditEvent | None:
+    """Of its segment, or of one inside it."""
+    if mailing.segment is None:
+        return None
+    targets = [f"segment {each}" for each in segments.inside(mailing.segment)]
+    changes = AuditEvent.objects.filter(target__in=targets, what="segment_changed")
+    return changes.select_related("by").order_by("-id").first()
+
+
+def _begun(mailing: Mailing) -> bool:
+    """The first look. Where it is for those who come from now on, who is there already is written
+    down in one statement: whoever comes a moment later is new.
+    """
+    if mailing.watching_since is not None:
+        return True
+    with transaction.atomic(durable=True):
+        held = _held(mailing)
+        if held is None:  # nobody may be taken in before that
+            return False
+        if held.watching_since is not None:
+            return True
+        now = timezone.now()
+        if not held.present_too:
+            bulk.insert_arrivals(held.id, audience.under(held).values_list("id", flat=True), now)
+        held.watching_since, held.ceiling = now, audience.newest()
+        held.save(update_fields=["watching_since", "ceiling"])
+    return True
+
+
+def _take_in(mailing: Mailing, ids: list[int]) -> bool:
+    with transaction.atomic(durable=True):
+        held = _held(mailing)
+        if held is None or not frequency_cap.its_turn(held):
+            return False
+        more = len(ids) == CHUNK
+        held.cursor = ids[-1] if more else 0
+        held.save(update_fields=["cursor"])
+        # Read again under the lock: who has left the rule in between may come another time.
+        chosen = audience.still_new(held, ids) if ids else []
+        if chosen:
+            now = timezone.now()
+            Arrival.objects.bulk_create(
+                Arrival(mailing=held, user_id=each.id, at=now) for each in chosen
+            )
+            prepare.enter(held, chosen)
+            nudge("hand_over")
+    return more
+
+
+def _give_up(mailing: Mailing) -> bool:
+    """What its rule names was deleted: a person decides. The mailings after this one go on."""
+    watching = Mailing.objects.filter(state=State.WATCHING)
+    halt(watching, mailing.id, Reason.BAD_RULE, cursor=0)
+    return False

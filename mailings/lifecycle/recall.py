@@ -1,0 +1,217 @@
+"""Taking back what a service keeps until a time set: it is asked lot by lot, and what it gives back is
+cancelled. What it has sent meanwhile stays sent.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from integrations import router
+from integrations.models import Account
+from integrations.provider import Asked, Provider, Report, Trouble
+from integrations.reasons import Reason
+from integrations.turns import Turns
+from mailings import errors
+from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import epoch, last_look, receipts
+from smsmail.clock import nudge
+from smsmail.set_aside import Thing, Work, attempt, held, recovered
+from users.models import AuditEvent, User, audit
+
+from . import transitions
+
+logger = logging.getLogger(__name__)
+
+State = Mailing.State
+Status = Message.Status
+LOTS = Work("take_back", "batch")  # a part of the job "recall"
+AGAIN = timedelta(seconds=60)  # when it could not be asked
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far taking back has come, in messages."""
+
+    wanted: int = 0
+    to_ask: int = 0  # about which the service is still to be asked
+    taken_back: int = 0
+    out_of_reach: int = 0  # of those to ask about: the service has been disconnected since
+
+    @property
+    def being_asked(self) -> int:
+        return self.to_ask - self.out_of_reach
+
+    @property
+    def kept(self) -> int:
+        """Asked for in vain: sent meanwhile, or the service does not give them back."""
+        return max(self.wanted - self.to_ask - self.taken_back, 0)
+
+
+def can_recall(mailing: Mailing) -> bool:
+    """Does a service that can be asked and gives back keep some of it, and was not asked yet?"""
+    return _can_be_asked(mailing).exists()
+
+
+def askable(mailing: Mailing) -> int:
+    """About how many messages a service would be asked."""
+    return _open(_can_be_asked(mailing)).count()
+
+
+def recall(mailing: Mailing, by: User) -> int:
+    """Cancel what has not gone, and have the services asked for what they keep. How many messages.
+
+    Raises WrongState when there is nothing to ask for.
+    """
+    with transaction.atomic():
+        kept = list(
+            _can_be_asked(mailing)
+            .select_for_update(no_key=True, of=("self",))
+            .order_by("id")
+            .values_list("id", flat=True)
+        )
+        if not kept:
+            raise errors.WrongState(why_not(mailing))
+        stoppable = Mailing.STOPPABLE | {State.SETTLING, State.WATCHING}
+        stopped = Mailing.objects.filter(id=mailing.id, state__in=stoppable).update(
+            state=State.CANCELLED, trouble="", trouble_raw=""
+        )
+        mailing.refresh_from_db()
+        last_look.hold_mailing(mailing.id)
+        if stopped:
+            transitions.complete(mailing)
+        lots = Dispatch.objects.filter(id__in=kept)
+        lots.update(recall_at=timezone.now(), recalled_at=timezone.now())
+        asked = _open(lots).count()
+        audit(by, "recalled", f"mailing {mailing.id}", messages=asked)
+        nudge("settle")
+        nudge("recall")
+    return asked
+
+
+def standing(mailing: Mailing) -> Standing:
+    asked = AuditEvent.objects.filter(target=f"mailing {mailing.pk}", what="recalled")
+    wanted = sum(each.get("messages", 0) for each in asked.values_list("details", flat=True))
+    if not wanted:
+        return Standing()
+    lots = mailing.dispatches.filter(recall_at__isnull=False)
+    rows = Message.objects.filter(mailing=mailing)
+    return Standing(
+        wanted,
+        to_ask=_open(lots).count(),
+        taken_back=rows.filter(reason=Reason.TAKEN_BACK).exclude(reason="").count(),
+        out_of_reach=_open(lots.exclude(account__in=_askable_accounts())).count(),
+    )
+
+
+def _can_be_asked(mailing: Mailing) -> QuerySet[Dispatch]:
+    """Lots that a service keeps which can be asked, and was not asked about them yet. What it did not
+    give back once, it does not give back a second time.
+    """
+    kept = mailing.dispatches.filter(
+        send_at__gt=timezone.now(),
+        account__in=_askable_accounts(),
+        recalled_at__isnull=True,
+    )
+    return kept.exclude(state=Dispatch.State.WAITING)
+
+
+def _askable_accounts() -> list[Account]:
+    return [each for each in router.connected() if router.provider_class(each.provider).can_cancel]
+
+
+def _open(lots: QuerySet[Dispatch]) -> QuerySet[Message]:
+    open_ = [Status.ACCEPTED, Status.UNKNOWN]
+    return Message.objects.filter(dispatch__in=lots.order_by().values("id"), status__in=open_)
+
+
+def why_not(mailing: Mailing) -> str:
+    """Why nobody can be asked, in words."""
+    kept = mailing.dispatches.filter(send_at__gt=timezone.now())
+    kept = kept.exclude(state=Dispatch.State.WAITING)
+    if not kept.exists():
+        return _("The service keeps nothing of it any more.")
+    if not kept.filter(recalled_at__isnull=True).exists():
+        return _("The service has been asked already.")
+    return _(
+        "The service cannot be asked: it does not give messages back, or its access data has been deleted."
+    )
+
+
+def recall_due() -> bool:
+    """Clock job: ask each service about one lot; True when more may be asked at once."""
+    marked = Dispatch.objects.filter(recall_at__isnull=False)
+    if not marked.exists() or epoch.is_held():
+        return False
+    marked.filter(send_at__lte=timezone.now()).update(recall_at=None)  # sent: nothing to ask for
+    due = marked.filter(account=OuterRef("pk"), recall_at__lte=timezone.now())
+    return _turns.take(Account.objects.filter(Exists(due)))
+
+
+def _ask_next(account: Account) -> bool:
+    """One lot of the account; a lot that fails is set aside alone."""
+    if not account.connected:
+        return False  # it stays marked: whoever connects the service again has it asked
+    provider = router.provider_of(account)
+    lot = _take(account, timedelta(seconds=provider.cancel_pause))
+    if lot is None:
+        return False
+    thing = Thing(lot.id, f"mailing {lot.mailing_id}")
+    asked = attempt(LOTS, thing, lambda: _ask(account, provider, lot))
+    return asked is not False and not provider.cancel_pause
+
+
+def _ask(account: Account, provider: Provider, lot: Dispatch) -> bool:
+    """False when the service cannot be asked now: nor then about the next one."""
+    open_ = lot.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
+    rows = open_.values_list("phone", "provider_id")
+    asked = tuple(Asked(phone, provider_id=provider_id) for phone, provider_id in rows)
+    reports: list[Report] = []
+    try:
+        if asked and provider.can_cancel:
+            reports = provider.cancel(lot.reference, asked)
+    except Trouble as trouble:
+        logger.warning("%s could not be asked to give back: %s", account.provider, trouble)
+        _put_off(lot)
+        return False
+    with transaction.atomic(durable=True):
+        receipts.apply([replace(report, reason=Reason.TAKEN_BACK) for report in reports])
+    Dispatch.objects.filter(id=lot.id).update(recall_at=None)
+    recovered(LOTS, [lot.id])
+    nudge("settle")
+    return True
+
+
+_turns = Turns("recall", _ask_next)
+
+
+def _take(account: Account, pause: timedelta) -> Dispatch | None:
+    """The lot that is to be sent first, put off by a lease so that nobody else asks meanwhile; the
+    others by the pause that the service wants.
+    """
+    now = timezone.now()
+    answered = [Dispatch.State.ANSWERED, Dispatch.State.SILENT]
+    marked = Dispatch.objects.filter(account=account, recall_at__isnull=False)
+    due = marked.filter(recall_at__lte=now, state__in=answered)
+    due = due.exclude(id__in=held(LOTS.name))
+    if not due.exists():
+        return None
+    with transaction.atomic(durable=True):
+        # The pause is that of all workers.
+        Account.objects.select_for_update(no_key=True).get(id=account.id)
+        lot = due.select_for_update(no_key=True, of=("self",)).order_by("send_at", "id").first()
+        if lot is None:
+            return None
+        marked.filter(recall_at__lt=now + pause).update(recall_at=now + pause)
+        lease = timedelta(seconds=settings.LEASE)
+        Dispatch.objects.filter(id=lot.id).update(recall_at=now + lease)
+    return lot
+
+
+def _put_off(lot: Dispatch) -> None:
+    Dispatch.objects.filter(id=lot.id).update(recall_at=timezone.now() + AGAIN)

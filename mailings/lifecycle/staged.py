@@ -1,0 +1,83 @@
+"""The first wave of a mailing: the rest goes when few enough of it have failed, else the mailing is
+paused and asks.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Max, QuerySet
+from django.utils import timezone
+
+from integrations.reasons import Reason
+from mailings.models import Dispatch, Mailing, Message
+from mailings.sending.halt import halt
+from smsmail.clock import nudge
+from smsmail.set_aside import Thing, Work, one_by_one
+
+Status = Message.Status
+ENOUGH = 95  # percent of the first wave with a final status, which tell of all
+PATIENCE = timedelta(minutes=5)  # after the last hand-over; then those that have one tell
+
+
+def judge_due() -> bool:
+    """Clock job: pass or hold each mailing whose first wave has been handed over."""
+    waiting = Mailing.objects.filter(
+        state__in=Mailing.RUNNING, first_wave__gt=0, wave_passed_at__isnull=True
+    )
+    due = {each.pk: each for each in waiting}
+    one_by_one(Work("judge_waves"), map(Thing, due), lambda mailing: _judge(due[mailing]))
+    return False
+
+
+def _judge(mailing: Mailing) -> None:
+    now = timezone.now()
+    if not _is_drawn_up(mailing):
+        return
+    lots = mailing.dispatches.filter(wave=0)
+    in_hand = [Dispatch.State.WAITING, Dispatch.State.HANDING]
+    if lots.filter(state__in=in_hand).exists():
+        return
+    found = Message.objects.filter(dispatch__in=lots.values("id")).order_by().values_list("status")
+    verdict = _verdict(dict(found.annotate(Count("id"))), mailing.error_limit, _last(lots), now)
+    if verdict is None:
+        return
+    # Whoever pauses or cancels it meanwhile wins.
+    undecided = Mailing.objects.filter(state__in=Mailing.RUNNING, wave_passed_at__isnull=True)
+    if verdict or not _has_rest(mailing):
+        if undecided.filter(id=mailing.id).update(wave_passed_at=now):
+            nudge("hand_over")
+    else:
+        halt(undecided, mailing.id, Reason.WAVE_ERRORS)
+
+
+def _verdict(
+    statuses: Mapping[str, int], limit: int, last: datetime | None, now: datetime
+) -> bool | None:
+    """May the rest go? None: it cannot be told yet."""
+
+    def count(*of: str) -> int:
+        return sum(statuses.get(each, 0) for each in of)
+
+    open_ = count(Status.ACCEPTED, Status.UNKNOWN)
+    handed = count(*Message.TAKEN, Status.REFUSED, Status.UNKNOWN)
+    if 100 * count(*Message.FAILED) > limit * handed:
+        return False  # whatever becomes of the others
+    patient = last is not None and now - last < PATIENCE
+    return None if patient and 100 * open_ > (100 - ENOUGH) * handed else True
+
+
+def _is_drawn_up(mailing: Mailing) -> bool:
+    if mailing.prepared_at is not None:
+        return True
+    return mailing.dispatches.filter(wave__gt=0).exists()
+
+
+def _has_rest(mailing: Mailing) -> bool:
+    rest = mailing.dispatches.filter(wave__gt=0, state=Dispatch.State.WAITING)
+    return mailing.prepared_at is None or rest.exists()
+
+
+def _last(lots: QuerySet[Dispatch]) -> datetime | None:
+    """When the last of it went: was handed over, or sent by a service that kept it."""
+    handed = lots.aggregate(at=Max("claimed_at"), kept=Max("send_at"))
+    return max((at for at in handed.values() if at is not None), default=None)

@@ -1,0 +1,77 @@
+"""Pages that stop a mailing: back to a draft, asking a service for what it keeps until a time set, and
+the end of watching. What they do stands in lifecycle.py and recall.py.
+"""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from mailings import errors
+from mailings.models import Mailing
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import recall, transitions
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def take_back(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
+    try:
+        transitions.take_back(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("Taken back: nothing had gone. It is a draft again."))
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def recall_page(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(
+        Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
+    )
+    if request.method != "POST":
+        back = reverse("mailing", args=[pk])
+        if not recall.can_recall(row):
+            messages.error(request, recall.why_not(row))
+            return redirect("mailing", pk=pk)
+        split, askable = transitions.split(row), recall.askable(row)
+        unreachable = max(split.kept - askable, 0)
+        context = {"split": split, "askable": askable, "unreachable": unreachable}
+        context |= {"mailing": row, "back": back}
+        return render(request, "mailings/ask_recall.html", context)
+    try:
+        asked = recall.recall(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    words = ngettext(
+        "The service is asked to give back %(n)s message.",
+        "The service is asked to give back %(n)s messages.",
+        asked,
+    )
+    messages.success(request, words % {"n": localize(asked)})
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def stop_watching(request: SignedIn, pk: int) -> HttpResponse:
+    """Asks first: it cannot be taken up again."""
+    row = get_object_or_404(Mailing.objects.listed().exclude(state=Mailing.State.DRAFT), pk=pk)
+    if request.method != "POST":
+        context = {"mailing": row, "back": reverse("mailing", args=[pk])}
+        return render(request, "mailings/ask_stop_watching.html", context)
+    try:
+        transitions.stop_watching(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("It watches no more: nobody new is taken in."))
+    return redirect("mailing", pk=pk)

@@ -1,0 +1,130 @@
+"""Messages of which nobody will say whether they went: their service cannot be asked, or was asked and
+cannot tell, or has not told for as long as receipts are waited for. A person decides, and it is written down who did;
+nothing here happens by itself.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from integrations import router
+from integrations.models import Stray
+from mailings.errors import WrongState
+from mailings.models import Dispatch, Mailing, Message
+from mailings.sending import ledger, record
+from mailings.sending.ledger import Move
+from smsmail.clock import nudge
+from users.models import User, audit
+
+CHUNK = 5000  # messages in one transaction
+
+Status = Message.Status
+# The service was asked as far as it can be, and nothing came of it.
+IN_VAIN = (Dispatch.Doubt.LOGIN, Dispatch.Doubt.NO_PROOF)
+
+
+def open_questions(mailing: Mailing) -> int:
+    """How many messages wait for a person's word."""
+    return _questions(mailing).count()
+
+
+def let_be(mailing: Mailing, by: User) -> int:
+    """Wait no longer: they end as "no receipt", where a late receipt still wins. How many."""
+    if not _write_down(mailing, by, "let_be"):
+        return 0
+    done = 0
+    more = True
+    while more:
+        with transaction.atomic(durable=True):
+            some = list(
+                _questions(mailing).order_by("id").values_list("id", "reason", "raw_code")[:CHUNK]
+            )
+            # The reason stays: whether it was sent is not known any better than before.
+            moves = [Move(key, Status.NO_RECEIPT, reason, raw) for key, reason, raw in some]
+            done += len(ledger.move(moves, only_from={Status.UNKNOWN}))
+        more = len(some) == CHUNK
+    nudge("settle")
+    return done
+
+
+def send_again(mailing: Mailing, by: User) -> int:
+    """Back to waiting, in new lots; whom the first try did reach gets it twice. How many.
+
+    Raises WrongState for a cancelled mailing: nothing of it goes any more.
+    """
+    if mailing.state == Mailing.State.CANCELLED:
+        raise WrongState(_("The mailing is cancelled: nothing of it is sent any more."))
+    if not _write_down(mailing, by, "sent_again"):
+        return 0
+    lots = Dispatch.objects.filter(id__in=_questions(mailing).values("dispatch_id")).order_by("id")
+    done = sum(_send_lot_again(mailing, lot_id) for lot_id in lots.values_list("id", flat=True))
+    nudge("settle")
+    nudge("hand_over")
+    return done
+
+
+def _send_lot_again(mailing: Mailing, lot_id: int) -> int:
+    with transaction.atomic(durable=True):
+        lot = (
+            Dispatch.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("mailing")
+            .get(id=lot_id)
+        )
+        if lot.mailing.state == Mailing.State.CANCELLED:  # meanwhile
+            return 0
+        # Read under the lock: a second click finds none.
+        asked = _questions(mailing).filter(dispatch=lot, provider_id="")
+        again = list(_questions(mailing).filter(dispatch=lot).values_list("id", flat=True))
+        if again:
+            _leave_a_trace(lot, list(asked.values_list("phone", flat=True)))
+            record.send_again(lot, again)
+    return len(again)
+
+
+def _leave_a_trace(lot: Dispatch, phones: list[str]) -> None:
+    """The first try may stand in the service's books all the same, and is no proof of another one."""
+    since = lot.claimed_at or timezone.now()
+    if lot.account_id is not None:
+        traces = [Stray(account_id=lot.account_id, phone=phone, at=since) for phone in phones]
+        Stray.objects.bulk_create(traces, batch_size=500)
+
+
+def _write_down(mailing: Mailing, by: User, what: str) -> int:
+    """Before it is done: killed half way, the book still says who decided, and about how many."""
+    count = open_questions(mailing)
+    if count:
+        audit(by, what, f"mailing {mailing.id}", messages=count)
+    return count
+
+
+def _questions(mailing: Mailing) -> QuerySet[Message]:
+    return unknown(mailing).filter(decidable())
+
+
+def unknown(mailing: Mailing) -> QuerySet[Message]:
+    return Message.objects.filter(mailing=mailing, status=Status.UNKNOWN).exclude(
+        reason=""  # the partial index: an unknown message always says why
+    )
+
+
+def decidable() -> Q:
+    """Nobody is left to ask, or the service was asked and cannot tell. Of one that never can be asked at
+    once; else not before a receipt has had its time, since then there may be no question.
+    """
+    now = timezone.now()
+    waited = now - timedelta(seconds=settings.LOOK_UP_AFTER)
+    connected = router.connected()
+    can_tell = {
+        account.id: router.provider_class(account.provider).can_look_up for account in connected
+    }
+    asked = [key for key, tells in can_tell.items() if tells]
+    mute = Q(dispatch__account__in=[key for key, tells in can_tell.items() if not tells])
+    asked_long = Q(dispatch__claimed_at__lt=now - timedelta(seconds=settings.RECEIPT_WAIT))
+    in_vain = Q(dispatch__doubt__in=IN_VAIN) | ~Q(dispatch__account__in=asked)
+    # What the service keeps until a time set may still be told of.
+    kept = Q(dispatch__send_at__gt=waited)
+    return ~kept & (asked_long | mute | (Q(dispatch__claimed_at__lt=waited) & in_vain))

@@ -1,0 +1,228 @@
+"""What a manager does to a mailing: launch, send back, pause, resume, cancel, delete, decide about
+messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in
+figures, on a page that the dialog shows too. Sending a test is in sending_tests.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from mailings import errors
+from mailings.audience.repeats import sent_lately
+from mailings.composing import drafts
+from mailings.composing.forecast import schedule_of
+from mailings.composing.preview import preview_of, service
+from mailings.models import Mailing
+from mailings.sending import epoch, last_look
+from mailings.text import link_check
+from smsmail import watchdog
+from users.models import User
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import approval, transitions, unresolved
+
+
+@needs(Right.SEND_MAILINGS)
+def launch(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
+    if request.method != "POST":
+        return _ask_launch(request, row)
+    confirms = approval.which(row, request.POST.get("confirms", ""))
+    if link_check.faulty(row.text, row.wrapping) and request.POST.get("dead_links") != "anyway":
+        messages.error(
+            request, _("A link cannot work. Mend it, or say that it shall be sent all the same.")
+        )
+        return redirect("mailing", pk=pk)
+    try:
+        transitions.launch(row, request.user, confirms=confirms, seen=request.POST.get("seen"))
+    except errors.CannotLaunch as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    if row.state == Mailing.State.AWAITING:
+        words = _("Asked for. It goes as soon as somebody else has confirmed it.")
+    elif epoch.is_held():
+        words = _("Launched. It is held: the owner must decide about the restored copy first.")
+    else:
+        words = _("Launched. You can close this page: it goes on by itself.")
+        if watchdog.verdict_for(request).nothing_is_sent:
+            words = _(
+                "Launched. But nothing is being sent now: it goes when the work is done again."
+            )
+    messages.success(request, words)
+    return redirect("mailing", pk=pk)
+
+
+def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
+    """In figures; whoever confirms another's launch reads real messages too."""
+    confirms = row.state == Mailing.State.AWAITING
+    if confirms and not approval.may_confirm(row, request.user):
+        messages.error(request, approval.why_closed(row, request.user))
+        return redirect("mailing", pk=row.pk)
+    preview = preview_of(row.text, row, request.user)
+    people = preview.people
+    context = {
+        "preview": preview,
+        "seen": drafts.seen_of(row),
+        "schedule": schedule_of(row, preview),
+        "repeats": sent_lately(row),
+        "samples": approval.samples(row) if confirms else [],
+        "two_people": not confirms and approval.must_confirm(people, None),
+        "others": [each for each in approval.launchers() if each != request.user],
+        **service(),
+    }
+    return _ask(request, row, "launch", **context)
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def send_back(request: SignedIn, pk: int) -> HttpResponse:
+    """A launch that waits for a second person becomes a draft again."""
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
+    try:
+        approval.send_back(row, request.user)
+    except approval.NotAwaiting as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("It is a draft again, and can be changed."))
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def pause(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
+    try:
+        transitions.pause(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+    else:
+        if leaving := last_look.leaving(row):
+            words = ngettext(
+                "%(n)s message was being handed over: if it had not left yet, it waits too.",
+                "%(n)s messages were being handed over: those that had not left yet wait too.",
+                leaving,
+            )
+            messages.info(request, words % {"n": localize(leaving)})
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def resume(request: SignedIn, pk: int) -> HttpResponse:
+    return _change(request, pk, transitions.resume)
+
+
+@needs(Right.SEND_MAILINGS)
+def cancel(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(
+        Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
+    )
+    if request.method != "POST":
+        return _ask(request, row, "cancel", split=transitions.split(row))
+    try:
+        split = transitions.cancel(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    messages.success(request, _said(split))
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def let_be(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
+    if request.method != "POST":
+        return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
+    done = unresolved.let_be(row, request.user)
+    words = ngettext(
+        "%(n)s message is let be.",
+        "%(n)s messages are let be.",
+        done,
+    )
+    messages.success(request, words % {"n": localize(done)})
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def send_again(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
+    if request.method != "POST":
+        return _ask(request, row, "send_again", questions=unresolved.open_questions(row))
+    try:
+        done = unresolved.send_again(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    words = ngettext(
+        "%(n)s message goes again.",
+        "%(n)s messages go again.",
+        done,
+    )
+    messages.success(request, words % {"n": localize(done)})
+    return redirect("mailing", pk=pk)
+
+
+@needs(Right.EDIT_MAILINGS)
+def delete(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
+    if request.method != "POST":
+        return _ask(request, row, "delete")
+    try:
+        transitions.delete_draft(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("mailing", pk=pk)
+    messages.success(request, _("The draft “%(name)s” is deleted.") % {"name": row.name})
+    return redirect("mailings")
+
+
+def _said(split: transitions.Split) -> str:
+    if (
+        not split.gone and not split.kept
+    ):  # while the list is drawn up, how many would have followed is not known
+        return _("Cancelled: nothing had gone yet.")
+    words = ngettext(
+        "Cancelled: %(stopped)s message stopped, %(gone)s had already gone.",
+        "Cancelled: %(stopped)s messages stopped, %(gone)s had already gone.",
+        split.stopped,
+    )
+    said = [words % {"stopped": localize(split.stopped), "gone": localize(split.left)}]
+    if split.kept:
+        kept = _("The service keeps %(kept)s until the time set, and sends them then.")
+        said.append(kept % {"kept": localize(split.kept)})
+    if split.leaving:
+        said.append(_said_of_leaving(split.leaving))
+    return " ".join(said)
+
+
+def _said_of_leaving(count: int) -> str:
+    """No request has begun since; how many had begun is known when their answers are recorded."""
+    words = ngettext(
+        "%(n)s message was being handed over: if it had not left yet, it is stopped too.",
+        "%(n)s messages were being handed over: those that had not left yet are stopped too.",
+        count,
+    )
+    return words % {"n": localize(count)}
+
+
+def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
+    back = reverse("mailing", args=[row.pk])
+    return render(request, f"mailings/ask_{what}.html", {"mailing": row, "back": back, **context})
+
+
+def _change(request: SignedIn, pk: int, change: Callable[[Mailing, User], None]) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
+    try:
+        change(row, request.user)
+    except errors.WrongState as refusal:
+        messages.error(request, str(refusal))
+    return redirect("mailing", pk=pk)

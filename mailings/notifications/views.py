@@ -1,0 +1,167 @@
+"""The pages of notifications: the list, one with its figures, its text, on and off, a try. Recipients,
+reasons and single messages are shown by the pages of mailings (views.py).
+"""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from mailings.composing.preview import Look, service
+from mailings.composing.replacements import fixed
+from mailings.errors import WrongState
+from mailings.models import Mailing
+from mailings.reports import click_reports
+from mailings.reports.history import history
+from mailings.reports.progress import progress
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import editing, registry, send
+from . import preview as event_preview
+from .forms import NotificationForm, TryForm
+from .preview import EventPreview
+
+
+@needs(Right.SEE_MAILINGS)
+def notification_list(request: SignedIn) -> HttpResponse:
+    context = {"rows": registry.every().order_by("id"), **service()}
+    return render(request, "mailings/notifications.html", context)
+
+
+@needs(Right.SEE_MAILINGS)
+def notification(request: SignedIn, pk: int) -> HttpResponse:
+    row = _found(pk)
+    context = {
+        "mailing": row,
+        "built_in": row.event in registry.BUILT_IN,
+        "code": row.event == registry.PHONE_CODE,
+        "preview": event_preview.preview_of(row, request.user),
+        "history": history(row),
+        "clicks": click_reports.of(row),
+        **progress(row),
+    }
+    return render(request, "mailings/notification.html", context)
+
+
+@needs(Right.EDIT_MAILINGS)
+def notification_new(request: SignedIn) -> HttpResponse:
+    return _edit(request, Mailing(kind=Mailing.Kind.NOTIFICATION))
+
+
+@needs(Right.EDIT_MAILINGS)
+def notification_edit(request: SignedIn, pk: int) -> HttpResponse:
+    """What is changed while it is on goes out at once: that takes the right to send as well."""
+    row = _found(pk)
+    if registry.is_on(row) and not request.user.may(Right.SEND_MAILINGS):
+        raise PermissionDenied
+    return _edit(request, row)
+
+
+@needs(Right.EDIT_MAILINGS)
+@require_POST
+def notification_meter(request: SignedIn, pk: int | None = None) -> HttpResponse:
+    """What the form would come to as it stands."""
+    row = _found(pk) if pk else Mailing(kind=Mailing.Kind.NOTIFICATION)
+    form = _form(request, row)
+    context = {"notification": row, **_metered(request, form)}
+    return render(request, "mailings/notification_meter.html", context)
+
+
+@needs(Right.SEND_MAILINGS)
+@require_POST
+def notification_switch(request: SignedIn, pk: int) -> HttpResponse:
+    """on=yes or no."""
+    row, on = _found(pk), request.POST.get("on") == "yes"
+    editing.switch(row, request.user, on=on)
+    words = (
+        _("“%(name)s” is on: from now on each event sends an SMS.")
+        if on
+        else _("“%(name)s” is off. What was waiting is stopped; what has gone has gone.")
+    )
+    messages.success(request, words % {"name": row.name})
+    back = "notifications" if request.POST.get("from") == "list" else "notification"
+    return redirect(back) if back == "notifications" else redirect(back, pk=pk)
+
+
+@needs(Right.SEND_MAILINGS)
+def notification_try(request: SignedIn, pk: int) -> HttpResponse:
+    row = _found(pk)
+    samples = event_preview.samples(row, row.event_values)
+    data = request.POST if request.method == "POST" else None
+    form = TryForm(data, samples=samples, reader=request.user)
+    if data is None or not form.is_valid():
+        return _ask(request, row, "try", form=form)
+    try:
+        to = form.cleaned_data["email"]
+        message = send.try_event(row, to, request.user, form.values)
+    except send.NotSent as refusal:
+        messages.error(request, str(refusal))
+        return redirect("notification", pk=pk)
+    return redirect("message", pk=message.pk)
+
+
+@needs(Right.EDIT_MAILINGS)
+def notification_delete(request: SignedIn, pk: int) -> HttpResponse:
+    row = _found(pk)
+    if request.method != "POST":
+        return _ask(request, row, "delete_notification")
+    try:
+        editing.delete(row, request.user)
+    except WrongState as refusal:
+        messages.error(request, str(refusal))
+        return redirect("notification", pk=pk)
+    messages.success(request, _("“%(name)s” is deleted.") % {"name": row.name})
+    return redirect("notifications")
+
+
+def _edit(request: SignedIn, row: Mailing) -> HttpResponse:
+    stored = Mailing.objects.get(pk=row.pk) if row.pk else row  # not as it is typed
+    version = request.POST.get("version", editing.version_of(stored))
+    form = _form(request, row)
+    if request.method == "POST" and "fix" not in request.POST and form.is_valid():
+        try:
+            saved = editing.save(form, request.user, version)
+        except editing.ChangedMeanwhile as words:
+            form.add_error(None, str(words))
+            version = editing.version_of(Mailing.objects.get(pk=row.pk))
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("notification", pk=saved.pk)
+    context = {
+        "form": form,
+        "notification": stored,
+        "on": registry.is_on(stored),
+        "version": version,
+        "variables": event_preview.variables_of(form.names),
+        **_metered(request, form),
+    }
+    return render(request, "mailings/notification_form.html", context)
+
+
+def _form(request: SignedIn, row: Mailing) -> NotificationForm:
+    data = request.POST.copy() if request.method == "POST" else None
+    if data is not None and "fix" in data and "text" in data:
+        data["text"] = fixed(str(data["text"]), str(data["fix"]))
+    return NotificationForm(data, instance=row)
+
+
+def _metered(request: SignedIn, form: NotificationForm) -> dict[str, Any]:
+    look = Look.asked(request.POST)
+    row = form.instance
+    preview = EventPreview(form.written, row, form.names, request.user, look, form.wrapping)
+    return {"preview": preview, **service()}
+
+
+def _found(pk: int) -> Mailing:
+    return get_object_or_404(registry.every(), pk=pk)
+
+
+def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
+    back = reverse("notification", args=[row.pk])
+    return render(request, f"mailings/ask_{what}.html", {"mailing": row, "back": back, **context})

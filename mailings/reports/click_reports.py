@@ -1,0 +1,138 @@
+"""What the page of a mailing shows of its links: people who clicked, each link, and clicks over time.
+Reads only, and only sums that click_folding.py keeps.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import formats, timezone
+
+from mailings.models import ClickHour, Link, Mailing
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import figures
+
+Begin = datetime | date  # of an hour, a day or a month
+HEIGHT, LEAST = 96, 2  # of the chart, and of a bar, px
+LIVELY = timedelta(days=7)  # after the launch: the page goes on asking for clicks
+# Up to so many bars of a kind; then the next kind.
+HOURS, DAYS = 48, 62
+FEWEST = 12  # places in the chart: a single bar need not fill it
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What came in one hour, day or month, and where it stands in the chart (as SVG takes it)."""
+
+    label: str
+    clicks: int
+    robots: int
+    x: str
+    width: str
+    y: int
+    height: int
+    robots_y: int
+    robots_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    clicks: int
+    clicked: int
+    robots: int
+    share: int  # percent of the messages handed over
+    links: list[Link]
+    bars: list[Bar]
+    most: int  # of one bar
+    lively: bool
+
+
+def of(mailing: Mailing) -> Clicks | None:
+    """None for a mailing whose links are left as they are."""
+    links = list(mailing.links.order_by("position"))
+    if not links:
+        return None
+    counters = mailing.counters
+    bars = _bars(mailing)
+    launched = mailing.launched_at
+    return Clicks(
+        clicks=counters.clicks,
+        clicked=counters.clicked,
+        robots=counters.robots,
+        share=figures.percent(counters.clicked, counters.gone),
+        links=links,
+        bars=bars,
+        most=max((bar.clicks + bar.robots for bar in bars), default=0),
+        lively=launched is None or timezone.now() - launched < LIVELY,
+    )
+
+
+@needs(Right.SEE_MAILINGS)
+def clicks(request: SignedIn, pk: int) -> HttpResponse:
+    """The section alone, for the page that asks for it again and again."""
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
+    return render(request, "mailings/clicks.html", {"mailing": row, "clicks": of(row)})
+
+
+def _bars(mailing: Mailing) -> list[Bar]:
+    """By the hour, day or month of the reader, those without a click too."""
+    rows = ClickHour.objects.filter(mailing=mailing).order_by("hour")
+    found = rows.values_list("hour", "clicks", "robots")
+    hours = [(timezone.localtime(at), people, robots) for at, people, robots in found]
+    if not hours:
+        return []
+    first, last = hours[0][0], hours[-1][0]
+    if last - first < timedelta(hours=HOURS):
+        kind = "hour"
+    else:
+        kind = "day" if (last.date() - first.date()).days < DAYS else "month"
+    sums = {each: [0, 0] for each in _steps(kind, first, last)}
+    for at, people, robots in hours:
+        sums[_begin(kind, at)][0] += people
+        sums[_begin(kind, at)][1] += robots
+    most = max(sum(pair) for pair in sums.values()) or 1
+    step = 100 / max(len(sums), FEWEST)
+    bars = []
+    for place, (begin, (people, robots)) in enumerate(sums.items()):
+        # A single click is seen too.
+        scale = (HEIGHT - 2 * LEAST) / most
+        height, above = (max(LEAST, round(scale * n)) if n else 0 for n in (people, robots))
+        bars.append(
+            Bar(
+                label=_label(kind, begin),
+                clicks=people,
+                robots=robots,
+                x=f"{place * step + step / 10:.3f}%",
+                width=f"{step * 0.8:.3f}%",
+                y=HEIGHT - height,
+                height=height,
+                robots_y=HEIGHT - height - above,
+                robots_height=above,
+            )
+        )
+    return bars
+
+
+def _begin(kind: str, at: datetime) -> Begin:
+    if kind == "hour":
+        return at
+    return at.date() if kind == "day" else at.date().replace(day=1)
+
+
+def _steps(kind: str, first: datetime, last: datetime) -> Iterator[Begin]:
+    step = timedelta(hours=1) if kind == "hour" else timedelta(days=1)
+    at = first
+    while at <= last:
+        yield _begin(kind, at)
+        at = timezone.localtime(at.astimezone(UTC) + step)
+    yield _begin(kind, last)
+
+
+def _label(kind: str, begin: Begin) -> str:
+    if kind == "hour":
+        return formats.date_format(begin, "SHORT_DATETIME_FORMAT")
+    return formats.date_format(begin, "SHORT_DATE_FORMAT" if kind == "day" else "YEAR_MONTH_FORMAT")

@@ -1,0 +1,58 @@
+"""What the page of a watching mailing shows beside its figures: since when, how many came lately, and
+what keeps it from looking. Reads only.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.cache import cache
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from mailings.lifecycle import on_entry
+from mailings.models import Arrival, Mailing
+from users.rules import BadRule
+
+WEEK = timedelta(days=7)
+REMEMBERED = 20  # seconds: a page asks every ten, and a million may have come this week
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """since, looked_at: None before the first look."""
+
+    since: datetime | None
+    looked_at: datetime | None
+    today: int
+    week: int
+    trouble: str  # why the rule cannot be read, in words; '' when it can
+
+
+def watching(mailing: Mailing) -> Watching:
+    key = f"arrivals-{mailing.pk}"
+    came: tuple[int, int] | None = cache.get(key)
+    if came is None:
+        came = _came(mailing)
+        cache.set(key, came, REMEMBERED)
+    return Watching(mailing.watching_since, mailing.watched_at, *came, trouble=_trouble(mailing))
+
+
+def _came(mailing: Mailing) -> tuple[int, int]:
+    """Today, by the account's clock, and in seven days."""
+    now = timezone.now()
+    midnight = timezone.localtime(now, timezone.get_default_timezone()).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    lately = Arrival.objects.filter(mailing=mailing, before=False, at__gte=now - WEEK)
+    sums = lately.aggregate(
+        today=Count("user_id", filter=Q(at__gte=midnight)), week=Count("user_id")
+    )
+    return sums["today"], sums["week"]
+
+
+def _trouble(mailing: Mailing) -> str:
+    try:
+        on_entry.rule_now(mailing)
+    except BadRule as bad:
+        return bad.message
+    return ""

@@ -1,0 +1,250 @@
+"""What the pages of mailings show: figures from the counters, lists from the messages. Reads only.
+
+Numbers of statuses come from Counters alone, never from counting messages.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import pgettext_lazy
+
+from integrations.reasons import About, Reason
+from mailings.models import Click, Counters, Mailing, Message
+from mailings.models.message import AT_THE_SERVICE
+from users import phones
+
+Status = Message.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Statuses that the statistics show as one figure. slug is the end of a CSS class."""
+
+    slug: str
+    label: str | Promise
+    statuses: tuple[Status, ...]
+    asked: str  # the query of the list it opens
+
+
+def _alone(status: Status, slug: str = "") -> Part:
+    return Part(slug or status.value, status.label, (status,), f"status={status.value}")
+
+
+ERROR = Part(
+    "error",
+    pgettext_lazy("figure", "Error"),
+    (Status.UNDELIVERED, Status.EXPIRED, Status.REFUSED),
+    "category=error",
+)
+# In the order of the page, and of the colours in a bar.
+PARTS = (
+    _alone(Status.DELIVERED),
+    _alone(Status.ACCEPTED, "sent"),
+    ERROR,
+    _alone(Status.NO_RECEIPT),
+    _alone(Status.UNKNOWN),
+    _alone(Status.WAITING),
+    _alone(Status.CANCELLED),
+    _alone(Status.SKIPPED),
+)
+SKIPPED = PARTS[-1]
+ALWAYS_SHOWN = {"delivered", "sent", "error", "waiting"}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    part: Part
+    count: int
+    share: int  # percent of what was to be sent; 0 for those left out
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One piece of a bar: where it begins and how wide it is, as SVG takes them."""
+
+    part: Part
+    x: str
+    width: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCount:
+    reason: str
+    about: About | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What the last thirty days came to: handed over = delivered + failed + open."""
+
+    mailings: int
+    handed_over: int
+    delivered: int
+    failed: int
+    price: Decimal
+
+    @property
+    def open(self) -> int:
+        """On the way, without a report, or of unknown fate."""
+        return self.handed_over - self.delivered - self.failed
+
+    @property
+    def share(self) -> int:
+        return percent(self.delivered, self.handed_over)
+
+
+# --- figures ----------------------------------------------------------------------------------
+def figures(counters: Counters, kept: int = 0) -> list[Figure]:
+    """The four that are always shown, and those that are not zero. kept: messages that the service keeps
+    until a time to come. When it has sent none of them yet, they are not on the way.
+    """
+    shown = []
+    for part in PARTS:
+        if part.slug == "sent" and 0 < counters.accepted <= kept:
+            part = replace(part, label=AT_THE_SERVICE)
+        count = counters.of(*part.statuses)
+        if count or part.slug in ALWAYS_SHOWN:
+            of = 0 if part.slug == "skipped" else counters.to_send
+            shown.append(Figure(part, count, percent(count, of)))
+    return shown
+
+
+def spread(counters: Counters) -> list[Slice]:
+    """How what was to be sent divides, left to right."""
+    slices, done = [], 0
+    for part in PARTS:
+        count = 0 if part.slug == "skipped" else counters.of(*part.statuses)
+        if count:
+            x, width = (100 * each / counters.to_send for each in (done, count))
+            slices.append(Slice(part, f"{x:.3f}%", f"{width:.3f}%"))
+            done += count
+    return slices
+
+
+def percent(count: int, of: int) -> int:
+    """Whole percent that never claims all or nothing when it is not so."""
+    if not of or not count:
+        return 0
+    return max(1, min(99, round(100 * count / of))) if count < of else 100
+
+
+def is_over(mailing: Mailing) -> bool:
+    """Nothing about it will change any more: the page need not ask again."""
+    if mailing.state == Mailing.State.CANCELLED:
+        return mailing.counters.of(*Message.OPEN) == 0
+    return mailing.state == Mailing.State.DONE
+
+
+def month() -> Month:
+    """One query over the counters of what was launched in the last thirty days."""
+    since = timezone.now() - timedelta(days=30)
+    counters = Counters.objects.filter(
+        mailing__kind=Mailing.Kind.MAILING, mailing__launched_at__gte=since
+    )
+    columns = [*Message.HANDED_OVER, "price"]
+    sums = counters.aggregate(mailings=Count("pk"), **{each: Sum(each) for each in columns})
+    found = {name: value or 0 for name, value in sums.items()}
+    return Month(
+        mailings=found["mailings"],
+        handed_over=sum(found[each] for each in Message.HANDED_OVER),
+        delivered=found[Status.DELIVERED],
+        failed=sum(found[each] for each in Message.FAILED),
+        price=Decimal(found["price"]),
+    )
+
+
+# --- lists ------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which recipients the address asks for: ?status= or ?category=error, ?reason=, ?q=phone, ?clicked=1
+    and ?link=position (who clicked this one).
+    """
+
+    part: Part | None
+    reason: str
+    q: str
+    clicked: bool = False
+    link: int | None = None
+    unknown: bool = False  # it asks for something that the list does not know
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> "Selection":
+        status, reason = query.get("status", ""), query.get("reason", "")
+        part = None
+        if query.get("category") == "error":
+            part = ERROR
+        elif status in set(Status):
+            part = next((each for each in PARTS if each.statuses == (status,)), None)
+            part = part or _alone(Status(status))
+        link = query.get("link", "")
+        position = int(link) if link.isascii() and link.isdecimal() and len(link) < 3 else None
+        known = (
+            status in {"", *Status}
+            and reason in {"", *Reason}
+            and query.get("category", "") in {"", "error"}
+            and query.get("clicked", "") in {"", "1"}
+            and (position is not None or not link)
+        )
+        return cls(
+            part,
+            reason if reason in set(Reason) else "",
+            query.get("q", "").strip(),
+            clicked=query.get("clicked") == "1" or position is not None,
+            link=position,
+            unknown=not known,
+        )
+
+    def of(self, mailing: Mailing) -> QuerySet[Message]:
+        # A person may have been deleted since: the message stays, its user is then None.
+        rows = Message.objects.filter(mailing=mailing).select_related("user", "dispatch")
+        if self.unknown:
+            return rows.none()
+        if self.part is not None:
+            rows = rows.filter(status__in=self.part.statuses)
+        if self.reason:
+            rows = rows.filter(reason=self.reason).exclude(reason="")  # the partial index
+        if self.clicked:
+            rows = rows.filter(first_click_at__isnull=False)  # the partial index
+        if self.link is not None:
+            by_people = Click.objects.filter(message=OuterRef("pk"), position=self.link)
+            by_people = by_people.filter(kind=Click.Kind.PERSON, folded_at__isnull=False)
+            rows = rows.filter(Exists(by_people))
+        if self.q:
+            rows = rows.filter(_phone_like(self.q))
+        return rows
+
+
+def _phone_like(typed: str) -> Q:
+    """A whole phone is found by its index, in whatever way it is written; a piece by looking."""
+    try:
+        return Q(phone=phones.normalize(typed, settings.DEFAULT_COUNTRY))
+    except phones.BadPhone:
+        digits = "".join(char for char in typed if char in "0123456789")
+        return Q(phone__contains=digits) if digits else Q(pk__in=())
+
+
+def reasons(mailing: Mailing, part: Part) -> list[ReasonCount]:
+    """The reasons of messages in this part, the commonest first: one GROUP BY over the partial
+    index of rows that have one.
+    """
+    rows = (
+        Message.objects.filter(mailing=mailing, status__in=part.statuses)
+        .exclude(reason="")
+        .values_list("reason")
+        .annotate(count=Count("id"))
+        .order_by("-count", "reason")
+    )
+    return [
+        ReasonCount(reason, Reason(reason).about if reason in set(Reason) else None, count)
+        for reason, count in rows
+    ]
+
+
+# --- history ----------------------------------------------------------------------------------

@@ -1,0 +1,131 @@
+"""Where a launched mailing stands, for its page: until when it can be stopped, what waits where, what came of
+it. Reads only.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from integrations import router
+from integrations.standing import title_of
+from mailings.audience import funnel
+from mailings.audience.funnel import Funnel
+from mailings.composing.forecast import SOON, keeps, provider_now
+from mailings.composing.preview import service
+from mailings.lifecycle import recall
+from mailings.lifecycle.unknown_reasons import fates
+from mailings.models import Dispatch, Mailing
+from mailings.restoration import decision
+from mailings.sending import send_times
+from mailings.sending.send_times import Waiting
+from mailings.sending.timing import zone_words
+
+from . import entry_figures, figures
+
+State = Mailing.State
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Until when it can be stopped, and what waits where. (Templates would call the class itself.)"""
+
+    zone: str
+    until: datetime | None  # everything can be taken back until then
+    left: timedelta | None
+    starts_at: datetime | None  # while it is to come
+    holds: bool  # its messages wait here until that time
+    here: Waiting
+    there: Waiting
+    service: str
+    recall: recall.Standing
+    can_recall: bool
+    wave: bool  # the rest waits for what becomes of the first
+    funnel: Funnel | None  # while there are no messages
+
+    @property
+    def seconds_left(self) -> int | None:
+        return int(self.left.total_seconds()) + 1 if self.left and self.left <= SOON else None
+
+    @property
+    def minutes_left(self) -> int | None:
+        if self.left is None or self.left <= SOON or self.left > timedelta(hours=12):
+            return None
+        return int(self.left.total_seconds()) // 60
+
+    @property
+    def soon(self) -> bool:
+        """So near that the page counts seconds."""
+        return self.left is not None and self.left <= SOON + timedelta(seconds=30)
+
+
+NOTHING = Waiting(0, None, None)
+
+
+def clock_of(mailing: Mailing) -> Clock:
+    now = timezone.now()
+    scheduled = mailing.state == State.SCHEDULED
+    until = mailing.leaves_at if scheduled else None
+    to_come = mailing.starts_at if mailing.starts_at and mailing.starts_at > now else None
+    # A service keeps only what has a time set.
+    kept = mailing.starts_at is not None and mailing.state != State.SCHEDULED
+    there = _bounded(send_times.kept_there(mailing), mailing) if kept else NOTHING
+    here = send_times.held_here(mailing) if mailing.state in Mailing.RUNNING else NOTHING
+    account = router.current()
+    return Clock(
+        zone=zone_words(until or to_come or now, timezone.get_current_timezone()),
+        until=until,
+        left=max(until - now, timedelta(0)) if until else None,
+        starts_at=to_come,
+        holds=to_come is not None and not keeps(mailing, provider_now(), now),
+        here=here,
+        there=there,
+        service=title_of(account) if account else "",
+        recall=recall.standing(mailing) if kept else recall.Standing(),
+        can_recall=bool(there.messages) and recall.can_recall(mailing),
+        wave=_waits_for_wave(mailing),
+        funnel=funnel.recent(mailing) if scheduled else None,
+    )
+
+
+def _waits_for_wave(mailing: Mailing) -> bool:
+    if not mailing.first_wave or mailing.wave_passed_at or mailing.state not in Mailing.RUNNING:
+        return False
+    return mailing.dispatches.filter(state=Dispatch.State.WAITING, wave__gt=0).exists()
+
+
+def _bounded(kept: Waiting, mailing: Mailing) -> Waiting:
+    """Of a lot some may have been refused, or given back."""
+    counters = mailing.counters
+    messages = min(kept.messages, counters.accepted + counters.unknown)
+    return Waiting(messages, kept.first, kept.last)
+
+
+def progress(row: Mailing) -> dict[str, Any]:
+    """What the moving part of the page shows."""
+    counters, clock = row.counters, clock_of(row)
+    told = fates(row) if counters.unknown else []
+    return {
+        "counters": counters,
+        "questions": sum(fate.count for fate in told if fate.decide),
+        "asking": sum(fate.count for fate in told if not fate.decide),
+        "fates": told,
+        "figures": figures.figures(counters, kept=clock.there.messages),
+        "share": figures.percent(counters.gone, counters.to_send),
+        "over": figures.is_over(row),
+        "trouble": row.trouble_about,
+        "held": decision.notice().held,
+        "watching": entry_figures.watching(row) if row.watches else None,
+        "clock": clock,
+        **why(row),
+        **service(),
+    }
+
+
+def why(row: Mailing) -> dict[str, Any]:
+    counters = row.counters
+    return {
+        "errors": figures.reasons(row, figures.ERROR) if counters.failed else [],
+        "skipped": figures.reasons(row, figures.SKIPPED) if counters.skipped else [],
+    }

@@ -1,0 +1,121 @@
+"""What is going to be sent: what has a time, by day; what watches its rule; what waits for a person.
+Reads only, in a few queries whatever the number of messages: it counts lots.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+
+from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
+
+from integrations.reasons import About, Reason
+from mailings.models import Dispatch, Mailing
+
+State = Mailing.State
+OPEN = [*Mailing.STOPPABLE, State.SETTLING, State.CANCELLED]
+LIMIT = 300  # lines of a kind; more is no calendar
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something of a mailing that leaves at a moment. count: messages that are written out already;
+    None where the list is not drawn up yet. at_service: handed over, the service keeps them till then.
+    """
+
+    at: datetime
+    mailing: Mailing
+    count: int | None = None
+    at_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    day: date
+    lines: list[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A paused mailing, and why when it paused by itself."""
+
+    mailing: Mailing
+    about: About | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    days: list[Day]
+    watching: list[Mailing]
+    awaiting: list[Mailing]
+    paused: list[Held]
+
+    @property
+    def empty(self) -> bool:
+        return not (self.days or self.watching or self.awaiting or self.paused)
+
+
+def upcoming() -> Upcoming:
+    rows = Mailing.objects.listed().order_by("id")
+    return Upcoming(
+        days=_by_day([*_to_begin(rows), *_lots()]),
+        watching=list(_with_people(rows.filter(state=State.WATCHING))[:LIMIT]),
+        awaiting=list(rows.filter(state=State.AWAITING).select_related("asked_by")[:LIMIT]),
+        paused=[_held(each) for each in rows.filter(state=State.PAUSED)[:LIMIT]],
+    )
+
+
+def _with_people(rows: QuerySet[Mailing]) -> QuerySet[Mailing]:
+    """With what to_whom.html asks them."""
+    return rows.select_related("segment").prefetch_related("groups")
+
+
+def _to_begin(rows: QuerySet[Mailing]) -> Iterable[Line]:
+    """Mailings whose list is not drawn up yet: a time set for them, or the countdown of a launch."""
+    waiting = rows.filter(state=State.SCHEDULED).exclude(starts_at=None, leaves_at=None)
+    for mailing in waiting[:LIMIT]:
+        at = mailing.starts_at or mailing.leaves_at
+        if at is not None:
+            yield Line(at, mailing)
+
+
+def _lots() -> Iterable[Line]:
+    """Lots that leave later, by mailing and moment: held here, or kept by the service."""
+    now = timezone.now()
+    lots = Dispatch.objects.filter(mailing__kind=Mailing.Kind.MAILING)
+    held = lots.filter(
+        Q(not_before__gt=now) | Q(send_at__gt=now), state=Dispatch.State.WAITING
+    ).exclude(mailing__state__in=[State.PAUSED, State.CANCELLED])
+    moment = Greatest("not_before", Coalesce("send_at", "not_before"))
+    yield from _lines(held.annotate(moment=moment), at_service=False)
+    # One that is over keeps nothing there; asked first, for lots have no index on this moment.
+    gone = lots.filter(
+        send_at__gt=now, mailing__state__in=OPEN, mailing__finished_at__isnull=True
+    ).exclude(state=Dispatch.State.WAITING)
+    yield from _lines(gone.annotate(moment=F("send_at")), at_service=True)
+
+
+def _lines(lots: "QuerySet[Any]", *, at_service: bool) -> Iterable[Line]:
+    sums: Any = lots.values("mailing", "moment").annotate(n=Sum("size")).order_by("moment")
+    found = list(sums[:LIMIT])
+    by_id = Mailing.objects.in_bulk({each["mailing"] for each in found})
+    for each in found:
+        yield Line(each["moment"], by_id[each["mailing"]], each["n"], at_service)
+
+
+def _by_day(lines: list[Line]) -> list[Day]:
+    """By the account's clock."""
+    lines.sort(key=lambda line: (line.at, line.mailing.pk))
+    return [Day(day, list(some)) for day, some in groupby(lines, key=_day)]
+
+
+def _day(line: Line) -> date:
+    return timezone.localdate(line.at, timezone.get_default_timezone())
+
+
+def _held(mailing: Mailing) -> Held:
+    known = mailing.trouble in set(Reason)
+    return Held(mailing, Reason(mailing.trouble).about if known else None)

@@ -1,0 +1,145 @@
+"""Pages that show: the dashboard, mailings, their recipients and reasons, one message.
+Writing a draft is in composing.py, launching and stopping in steering.py.
+"""
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django_htmx.http import HttpResponseStopPolling
+
+from integrations import router
+from integrations.reasons import Reason
+from mailings.audience.repeats import sent_lately
+from mailings.composing.forecast import schedule_of
+from mailings.composing.preview import preview_of, service
+from mailings.lifecycle import approval
+from mailings.models import Mailing, Message
+from mailings.sending import send_times
+from smsmail import paging
+from users.counting import patience
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+from . import click_reports, figures
+from .history import history
+from .progress import progress, why
+
+State = Mailing.State
+# Filters of the list: what the address says -> states.
+SHELVES = {
+    "draft": frozenset({State.DRAFT}),
+    "awaiting": frozenset({State.AWAITING}),
+    "running": Mailing.STOPPABLE | {State.SETTLING},
+    "over": frozenset({State.DONE, State.CANCELLED}),
+}
+
+
+def dashboard(request: SignedIn) -> HttpResponse:
+    """What happens now and what went wrong; people without the right have their own page."""
+    if not request.user.may(Right.SEE_MAILINGS):
+        return redirect("me")
+    rows = Mailing.objects.listed()
+    above = SHELVES["running"] | SHELVES["awaiting"]
+    context = {
+        **service(),
+        "awaiting": rows.filter(state__in=SHELVES["awaiting"]).order_by("asked_at")[:10],
+        "running": rows.filter(state__in=SHELVES["running"]).order_by("-id")[:10],
+        "recent": rows.exclude(state__in=above).order_by("-id")[:6],
+        "month": figures.month(),
+    }
+    return render(request, "mailings/dashboard.html", context)
+
+
+@needs(Right.SEE_MAILINGS)
+def mailings(request: SignedIn) -> HttpResponse:
+    shelf, q = request.GET.get("state", ""), request.GET.get("q", "").replace("\0", "").strip()
+    rows = Mailing.objects.listed().named(q)
+    unknown = shelf not in {"", *SHELVES}
+    if shelf:
+        rows = rows.filter(state__in=SHELVES.get(shelf, ()))
+    context = {
+        "page": paging.page_of(rows, request.GET.get("before", "")),
+        "shelf": shelf,
+        "unknown": unknown,
+        "q": q,
+        "at_start": "before" not in request.GET,
+    }
+    return render(request, "mailings/mailings.html", context)
+
+
+@needs(Right.SEE_MAILINGS)
+def mailing(request: SignedIn, pk: int) -> HttpResponse:
+    """A draft before its launch, its second person included, or the story of what came of it."""
+    if Mailing.objects.filter(pk=pk, kind=Mailing.Kind.NOTIFICATION).exists():
+        return redirect("notification", pk=pk)  # the pages behind its figures lead back here
+    row = get_object_or_404(Mailing.objects.listed().select_related("launched_by"), pk=pk)
+    context = {"mailing": row, "history": history(row)}
+    if row.state in Mailing.BEFORE_LAUNCH:
+        preview = preview_of(row.text, row, request.user, patience=patience(request))
+        context |= {
+            "preview": preview,
+            "schedule": schedule_of(row, preview),
+            "repeats": sent_lately(row),
+            "may_confirm": approval.may_confirm(row, request.user),
+            **service(),
+        }
+        return render(request, "mailings/draft.html", context)
+    context["clicks"] = click_reports.of(row)
+    return render(request, "mailings/mailing.html", context | progress(row))
+
+
+@needs(Right.SEE_MAILINGS)
+def live(request: SignedIn, pk: int) -> HttpResponse:
+    """The moving part of a mailing's page. Another state than the page was drawn for (?state=)
+    means other buttons: the browser then loads the page anew.
+    """
+    rows = Mailing.objects.exclude(kind=Mailing.Kind.TEST).select_related("counters")
+    row = get_object_or_404(rows, pk=pk)
+    if row.state in Mailing.BEFORE_LAUNCH:  # somebody has taken it back
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    context = {"mailing": row, **progress(row)}
+    response = render(request, "mailings/live.html", context)
+    if context["over"]:
+        response = HttpResponseStopPolling(response.content)
+    if request.GET.get("state", row.state) != row.state:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@needs(Right.SEE_MAILINGS)
+def recipients(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
+    chosen = figures.Selection.read(request.GET.dict())
+    context = {
+        "mailing": row,
+        "figures": figures.figures(row.counters, kept=send_times.kept_there(row).messages),
+        "chosen": chosen,
+        "reason": Reason(chosen.reason).about if chosen.reason else None,
+        "page": paging.page_of(chosen.of(row), request.GET.get("before", "")),
+        "at_start": "before" not in request.GET,
+        "links": row.links.order_by("position"),
+    }
+    if chosen.part is not None and chosen.part.slug in {"error", "skipped"}:
+        context["reasons"] = figures.reasons(row, chosen.part)
+    return render(request, "mailings/recipients.html", context)
+
+
+@needs(Right.SEE_MAILINGS)
+def reasons(request: SignedIn, pk: int) -> HttpResponse:
+    """Why messages did not arrive and people were left out, with what to do about it."""
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
+    context = {"mailing": row, **why(row)}
+    return render(request, "mailings/reasons.html", context)
+
+
+@needs(Right.SEE_MAILINGS)
+def message(request: SignedIn, pk: int) -> HttpResponse:
+    rows = Message.objects.select_related("mailing", "user", "dispatch__account")
+    row = get_object_or_404(rows, pk=pk)
+    account = row.dispatch.account if row.dispatch else None
+    context = {
+        "message": row,
+        "account": account,
+        "service": router.provider_class(account.provider).title if account else "",
+        "is_test": row.mailing.kind == Mailing.Kind.TEST,
+    }
+    return render(request, "mailings/message.html", context)

@@ -1,0 +1,367 @@
+"""After a copy was put back: the books of the services are read from the copy's time on, page by page,
+and what they tell is taken in. Nothing is sent meanwhile (epoch.py), and nothing here decides.
+
+A message with a reference that the copy knows is found by it. Else it is one that went under another
+reference since, found by phone and text among those that wait or are of unknown fate. Of the rest
+the copy knows nothing: it is kept (UnclaimedSms) for whoever is prepared later (already_sent.py).
+"""
+
+import logging
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from integrations import router
+from integrations.http import clock
+from integrations.provider import Booked, BooksPage, Report, ReportStatus, Trouble
+from integrations.reasons import Reason
+from mailings.models import BooksSweep, Dispatch, Message, Restoration, UnclaimedSms
+from mailings.sending import ledger, receipts, record
+from mailings.sending.ledger import Move
+from mailings.text import fingerprints
+from smsmail import heartbeat
+from smsmail.set_aside import Thing, Work, one_by_one
+
+logger = logging.getLogger(__name__)
+
+Status = Message.Status
+SLICE = 20.0  # seconds for which one call of the clock job goes on reading
+NOT_SENT = (Status.WAITING, Status.UNKNOWN)  # as far as this database knows
+# Of a lot: messages that other programs send through the same account have other ones, or none.
+OURS = re.compile(r"[a-z0-9]{24}")
+
+
+def ask_due() -> bool:
+    """Clock job: read on in the books of each service; True while there is more."""
+    restoration = open_restoration()
+    if restoration is None or restoration.asked_at is not None:
+        _forget()
+        return False
+    until = clock() + SLICE
+    sweeps = {sweep.pk: sweep for sweep in sweeps_of(restoration)}
+
+    def read(key: int) -> None:
+        while clock() < until and _read_page(sweeps[key]):
+            heartbeat.beat()
+
+    things = [Thing(key, f"account {sweep.account.provider}") for key, sweep in sweeps.items()]
+    one_by_one(Work("ask_books", "sweep"), things, read)
+    if restoration.sweeps.filter(done_at__isnull=True, waived_at__isnull=True).exists():
+        return clock() >= until
+    _finish(restoration)
+    return False
+
+
+def _forget() -> None:
+    """What nobody was served by is kept as long as receipts are."""
+    before = timezone.now() - router.KEEP_RECEIPTS
+    UnclaimedSms.objects.filter(at__lt=before).delete()
+
+
+def open_restoration() -> Restoration | None:
+    return Restoration.objects.filter(decided_at__isnull=True).order_by("-id").first()
+
+
+def sweeps_of(restoration: Restoration) -> list[BooksSweep]:
+    """One for each connected service that shows what it has sent."""
+    for account in router.connected():
+        if router.provider_class(account.provider).lists_sent:
+            BooksSweep.objects.get_or_create(restoration=restoration, account=account)
+    return list(restoration.sweeps.select_related("account").order_by("id"))
+
+
+def _read_page(sweep: BooksSweep) -> bool:
+    """The next page; True when there is another one to read now."""
+    held = _take(sweep.pk)
+    if held is None:
+        return False
+    try:
+        page = router.provider_of(held.account).sent_since(held.restoration.since, held.cursor)
+    except Trouble as trouble:
+        logger.warning("%s does not show its books now: %s", held.account.provider, trouble)
+        return _put_off(held, trouble.reason)
+    except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
+        logger.error(
+            "%s: its books cannot be read: %s", held.account.provider, type(error).__name__
+        )
+        return _put_off(held, Reason.OTHER)
+    if page.cursor and page.cursor == held.cursor:  # pages without an end
+        return _put_off(held, Reason.OTHER)
+    take_in(held, page)
+    return bool(page.cursor)
+
+
+def _take(sweep_id: int) -> BooksSweep | None:
+    """It, for this worker alone: with its next time put off by a lease."""
+    now = timezone.now()
+    due = BooksSweep.objects.filter(
+        Q(again_at=None) | Q(again_at__lte=now),
+        id=sweep_id,
+        done_at__isnull=True,
+        waived_at__isnull=True,
+    )
+    sweep = due.select_related("account", "restoration").first()
+    if sweep is None or now < _begins(sweep):
+        return None
+    lease = now + timedelta(seconds=settings.LEASE)
+    if not due.filter(cursor=sweep.cursor).update(again_at=lease):
+        return None
+    if sweep.began_at is None:
+        BooksSweep.objects.filter(id=sweep_id).update(began_at=now)
+    return sweep
+
+
+def _begins(sweep: BooksSweep) -> datetime:
+    """Books may lag behind, and a worker of before may have had a request under way."""
+    settles = router.provider_class(sweep.account.provider).settle_seconds
+    wait = min(settles, settings.LEASE)
+    return sweep.restoration.found_at + timedelta(seconds=wait)
+
+
+def _put_off(sweep: BooksSweep, reason: Reason) -> bool:
+    again = timezone.now() + timedelta(seconds=settings.LOOK_UP_PAUSE)
+    BooksSweep.objects.filter(id=sweep.pk).update(again_at=again, trouble=reason)
+    return False
+
+
+def _finish(restoration: Restoration) -> None:
+    """What the books do not show of a lot that has left goes on in a lot of its own: a reference
+    never means two things.
+    """
+    left = Dispatch.objects.filter(state=Dispatch.State.SILENT, messages__status=Status.WAITING)
+    for dispatch_id in sorted(set(left.values_list("id", flat=True))):
+        with transaction.atomic(durable=True):
+            dispatch = (
+                Dispatch.objects.select_for_update(of=("self",), no_key=True)
+                .select_related("mailing")
+                .get(id=dispatch_id)
+            )
+            rest = dispatch.messages.filter(status=Status.WAITING).values_list("id", flat=True)
+            record.send_again(dispatch, list(rest))
+    Restoration.objects.filter(id=restoration.pk, asked_at__isnull=True).update(
+        asked_at=timezone.now()
+    )
+
+
+# --- taking a page in -------------------------------------------------------------------------
+class _Candidate(NamedTuple):
+    """A message of ours to one of the phones of a page."""
+
+    id: int
+    phone: str
+    body: str
+    provider_id: str
+    status: str
+    mailing_id: int
+    dispatch_id: int | None
+    reference: str | None
+
+
+@dataclass
+class _Taken:
+    """What a page comes to."""
+
+    known: int = 0
+    entered: int = 0
+    reports: list[Report] = field(default_factory=list)
+    moves: list[tuple[_Candidate, Report]] = field(default_factory=list)
+    departed: set[int] = field(default_factory=set)  # lots that have left, as far as is known now
+    unclaimed: list[Booked] = field(default_factory=list)
+
+
+def take_in(sweep: BooksSweep, page: BooksPage) -> None:
+    """A page of the books, then how far they have been read: read twice, it changes nothing the second
+    time. Two transactions, as each locks messages and then counters.
+    """
+    ours = [row for row in page.rows if _is_ours(row)]
+    lots = _lots(row.report.reference for row in ours)
+    by_reference = [row for row in ours if row.report.reference in lots]
+    others = [row for row in ours if row.report.reference not in lots]
+    taken = _Taken()
+    with transaction.atomic(durable=True):
+        _leave(sweep, {lots[row.report.reference].id for row in by_reference})
+        taken.entered += _not_known_as_sent(by_reference)
+        strangers = receipts.apply([row.report for row in by_reference]).strangers
+    taken.known += len(by_reference) - len(strangers)
+    _match([*others, *(by_reference[place] for place in sorted(strangers))], taken)
+    with transaction.atomic(durable=True):
+        held = BooksSweep.objects.select_for_update(of=("self",)).get(id=sweep.pk)
+        if held.cursor == sweep.cursor and held.done_at is None:
+            _leave(sweep, taken.departed)
+            receipts.apply(taken.reports)
+            _move(sweep, taken.moves, lots)
+            _keep(sweep, taken.unclaimed)
+            _go_on(sweep, page, taken)
+    sweep.cursor = page.cursor
+
+
+def _go_on(sweep: BooksSweep, page: BooksPage, taken: _Taken) -> None:
+    BooksSweep.objects.filter(id=sweep.pk).update(
+        cursor=page.cursor,
+        rows=F("rows") + len(page.rows),
+        known=F("known") + taken.known,
+        entered=F("entered") + taken.entered,
+        again_at=None,
+        trouble="",
+        done_at=None if page.cursor else timezone.now(),
+    )
+
+
+def _is_ours(row: Booked) -> bool:
+    """As far as can be told. What was taken back was never sent."""
+    if row.report.status == ReportStatus.CANCELLED:
+        return False
+    reference = row.report.reference
+    return bool(OURS.fullmatch(reference)) if reference else bool(row.report.provider_id)
+
+
+def _lots(references: Iterable[str]) -> dict[str, Dispatch]:
+    rows = Dispatch.objects.filter(reference__in={each for each in references if each})
+    return {lot.reference: lot for lot in rows.only("id", "reference", "mailing_id", "state")}
+
+
+def _leave(sweep: BooksSweep, lots: set[int]) -> None:
+    """Lots that wait here and have left, as the books show. Locked before any message."""
+    waiting = Dispatch.objects.filter(id__in=lots, state=Dispatch.State.WAITING)
+    waiting.update(
+        state=Dispatch.State.SILENT,
+        account=sweep.account,
+        claimed_at=sweep.restoration.since,
+        look_up_at=timezone.now(),
+    )
+
+
+def _not_known_as_sent(rows: Sequence[Booked]) -> int:
+    open_ = Message.objects.filter(
+        dispatch__reference__in={row.report.reference for row in rows}, status__in=NOT_SENT
+    )
+    pairs = set(open_.values_list("dispatch__reference", "phone")) if rows else set()
+    return len(pairs & {(row.report.reference, row.report.phone) for row in rows})
+
+
+def _match(rows: Sequence[Booked], taken: _Taken) -> None:
+    """By the service's id, else by phone and text; each message of ours stands for one of theirs."""
+    by_id: dict[str, _Candidate] = {}
+    waiting: dict[str, list[_Candidate]] = defaultdict(list)
+    for each in _candidates(rows):
+        if each.provider_id:
+            by_id[each.provider_id] = each
+        if each.status in NOT_SENT:
+            waiting[each.phone].append(each)
+    for row in rows:
+        known = by_id.get(row.report.provider_id) if row.report.provider_id else None
+        if known is not None:
+            taken.known += 1
+            _by_own_lot(known, row.report, taken)
+            continue
+        found = _same(waiting[row.report.phone], row)
+        if found is None:
+            taken.unclaimed.append(row)
+            continue
+        waiting[row.report.phone].remove(found)
+        taken.entered += 1
+        if row.report.reference:
+            taken.moves.append((found, row.report))
+        else:
+            _by_own_lot(found, row.report, taken)
+
+
+def _by_own_lot(message: _Candidate, report: Report, taken: _Taken) -> None:
+    """The books show no reference: it went with the lot that it is in."""
+    if message.dispatch_id is not None and message.reference:
+        taken.departed.add(message.dispatch_id)
+        taken.reports.append(replace(report, reference=message.reference))
+
+
+def _candidates(rows: Sequence[Booked]) -> list[_Candidate]:
+    if not rows:
+        return []
+    ids = {row.report.provider_id for row in rows if row.report.provider_id}
+    which = Q(status__in=NOT_SENT) | (Q(provider_id__in=ids) if ids else Q())
+    columns = ("id", "phone", "text", "provider_id", "status", "mailing_id", "dispatch_id")
+    found = Message.objects.filter(which, phone__in={row.report.phone for row in rows})
+    ordered = found.order_by("id").values_list(*columns, "dispatch__reference")
+    return [_Candidate(*each) for each in ordered]
+
+
+def _same(candidates: Sequence[_Candidate], row: Booked) -> _Candidate | None:
+    told = fingerprints.of_sent(row.text)
+    for each in candidates:
+        if not told or fingerprints.of_stored(each.body) == told:
+            return each
+    return None
+
+
+def _move(
+    sweep: BooksSweep, moves: Sequence[tuple[_Candidate, Report]], lots: Mapping[str, Dispatch]
+) -> None:
+    """Into lots with the references under which they went: receipts and look-ups name those."""
+    if not moves:
+        return
+    mailings = {report.reference: message.mailing_id for message, report in reversed(moves)}
+    sizes = Counter(report.reference for _message, report in moves)
+    fresh = [
+        lot_that_left(sweep, mailings[each], each, sizes[each])
+        for each in mailings.keys() - lots.keys()
+    ]
+    Dispatch.objects.bulk_create(fresh)
+    known = {**lots, **{lot.reference: lot for lot in fresh}}
+    ledger.move([_move_of(message, report, known[report.reference]) for message, report in moves])
+
+
+def _move_of(message: _Candidate, report: Report, lot: Dispatch) -> Move:
+    to = Status(report.status.value)
+    good = to in (Status.ACCEPTED, Status.DELIVERED)
+    return Move(
+        message.id,
+        to,
+        reason="" if good else report.reason or Reason.OTHER,
+        raw_code=report.raw,
+        provider_id=report.provider_id,
+        price=report.price,
+        dispatch=lot.id if lot.mailing_id == message.mailing_id else None,
+    )
+
+
+def lot_that_left(sweep: BooksSweep, mailing_id: int, reference: str, size: int) -> Dispatch:
+    """A hand-over of the time that the copy does not know."""
+    return Dispatch(
+        mailing_id=mailing_id,
+        account=sweep.account,
+        reference=reference,
+        size=size,
+        state=Dispatch.State.ANSWERED,
+        claimed_at=sweep.restoration.since,
+        answered_at=timezone.now(),
+        look_up_at=timezone.now(),
+    )
+
+
+def _keep(sweep: BooksSweep, rows: Sequence[Booked]) -> None:
+    UnclaimedSms.objects.bulk_create(
+        [
+            UnclaimedSms(
+                account=sweep.account,
+                restoration=sweep.restoration,
+                reference=row.report.reference,
+                provider_id=row.report.provider_id[:64],
+                phone=row.report.phone[:16],
+                fingerprint=fingerprints.of_sent(row.text),
+                at=row.at,
+                status=row.report.status,
+                reason=row.report.reason or "",
+                raw_code=row.report.raw[:64],
+                price=row.report.price,
+            )
+            for row in rows
+        ],
+        ignore_conflicts=True,
+    )

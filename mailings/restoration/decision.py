@@ -1,0 +1,250 @@
+"""What the owner decides after a copy was put back: for every mailing under way whether the rest of it
+goes, with numbers. Until then everything is held (epoch.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from integrations import router
+from integrations.models import Account, Receipt
+from integrations.reasons import Reason
+from mailings.audience import audience
+from mailings.lifecycle import transitions
+from mailings.models import BooksSweep, Dispatch, Epoch, Mailing, Message, Restoration, UnclaimedSms
+from mailings.sending import epoch, ledger
+from mailings.sending.ledger import Move
+from smsmail.clock import nudge
+from users.models import User, audit
+
+from .books import open_restoration, sweeps_of
+
+State = Mailing.State
+Status = Message.Status
+CHUNK = 10  # lots in one transaction
+
+GO, KEEP, PAUSE, CANCEL = "go", "keep", "pause", "cancel"
+WORDS: dict[str, Promise] = {
+    GO: _("Send the rest"),
+    KEEP: _("Leave it paused"),
+    PAUSE: _("Pause it"),
+    CANCEL: _("Send nothing more of it"),
+}
+
+
+class NotNow(Exception):
+    """The services have not told yet, or somebody has decided meanwhile."""
+
+
+class Undecided(Exception):
+    """About some mailings nothing was said, or what is not offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A mailing under way, and how much of it has not gone, as far as this database knows."""
+
+    mailing: Mailing
+    waiting: int
+    to_come: int
+    unknown: int
+    # What a service keeps until a time set may not stand in its books before: not decided until then.
+    told_from: datetime | None
+
+    @property
+    def left(self) -> int:
+        return self.waiting + self.to_come
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        if self.told_from is not None:
+            return (CANCEL,)
+        if self.mailing.state == State.PAUSED:
+            return (KEEP, CANCEL)
+        ordinary = self.mailing.kind == Mailing.Kind.MAILING
+        can_pause = ordinary and self.mailing.state in Mailing.PAUSABLE
+        return (GO, PAUSE, CANCEL) if can_pause else (GO, CANCEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """For the top of every page."""
+
+    held: bool
+    no_place: bool  # the file of the epoch cannot be written
+    restoration: Restoration | None
+
+
+def notice() -> Notice:
+    """One query while nothing is wrong."""
+    lately = timezone.now() - timedelta(minutes=1)
+    row = Epoch.objects.filter(id=Epoch.ONLY).values_list("held", "no_place_at").first()
+    held, no_place_at = row or (False, None)
+    return Notice(
+        held=held,
+        no_place=no_place_at is not None and no_place_at > lately,
+        restoration=open_restoration() if held else None,
+    )
+
+
+def under_way(restoration: Restoration) -> list[Line]:
+    unfinished = Q(kind=Mailing.Kind.MAILING, state__in=Mailing.STOPPABLE)
+    waits = Q(counters__waiting__gt=0)
+    rows = Mailing.objects.filter(unfinished | waits).select_related("counters")
+    stopped = Q(kind=Mailing.Kind.MAILING, state=State.CANCELLED)
+    slow = _keep_what_their_books_hide(restoration)
+    return [
+        Line(
+            row,
+            row.counters.waiting,
+            0 if row.prepared_at or row.kind != Mailing.Kind.MAILING else audience.to_come(row),
+            row.counters.unknown,
+            _told_from(row, slow),
+        )
+        for row in rows.exclude(stopped).order_by("id")
+    ]
+
+
+def cannot_tell(restoration: Restoration) -> list[str]:
+    """Services that may have sent since the copy was made, and whose books nobody reads: by title."""
+    waived = set(
+        restoration.sweeps.filter(waived_at__isnull=False).values_list("account_id", flat=True)
+    )
+    titles = []
+    for account in _may_have_sent():
+        provider = router.provider_class(account.provider)
+        if (not provider.lists_sent or account.id in waived) and not provider.pretends:
+            titles.append(str(provider.title))
+    return titles
+
+
+def unclaimed(restoration: Restoration) -> int:
+    """SMS of which this database knows nothing."""
+    rows = UnclaimedSms.objects.filter(at__gte=restoration.since, claimed_at__isnull=True)
+    return rows.count()
+
+
+def decide(restoration: Restoration, choices: Mapping[int, str], by: User) -> None:
+    """Do what was chosen for each mailing, and let everything go on. Raises NotNow, Undecided."""
+    lines = under_way(restoration)
+    if any(choices.get(line.mailing.pk) not in line.choices for line in lines):
+        raise Undecided
+    with transaction.atomic():
+        held = Restoration.objects.select_for_update(of=("self",)).get(id=restoration.pk)
+        if held.decided_at is not None or held.asked_at is None:
+            raise NotNow
+        for line in lines:
+            _carry_out(line, choices[line.mailing.pk], by)
+        held.decided_at, held.decided_by = timezone.now(), by
+        held.save(update_fields=["decided_at", "decided_by"])
+        audit(by, "restored_copy_decided", "account", mailings=len(lines))
+        # Receipts that named no message of ours: by now some of them do.
+        Receipt.objects.filter(
+            outcome=Receipt.Outcome.STRANGER, received_at__gte=held.since
+        ).update(folded_at=None, outcome="")
+        epoch.release(held)
+        for job in ("start", "prepare", "hand_over", "fold_receipts", "settle"):
+            nudge(job)
+
+
+def ask_again(restoration: Restoration, by: User) -> None:
+    """Read the books once more, from the newest on."""
+    with transaction.atomic():
+        restoration.sweeps.update(
+            cursor="", began_at=None, done_at=None, again_at=None, waived_at=None, rows=0, known=0
+        )
+        Restoration.objects.filter(id=restoration.pk).update(asked_at=None)
+        audit(by, "restored_copy_asked_again", "account")
+    nudge("ask_books")
+
+
+def waive(sweep: BooksSweep, by: User) -> None:
+    """Wait no longer for this service: nobody will know what it has sent."""
+    with transaction.atomic():
+        BooksSweep.objects.filter(id=sweep.pk, done_at__isnull=True).update(
+            waived_at=timezone.now()
+        )
+        audit(by, "restored_copy_not_asked", f"account {sweep.account.provider}")
+    nudge("ask_books")
+
+
+def say_restored(by: User | None) -> None:
+    """Somebody knows better than the file: a copy was put back."""
+    epoch.hold(Restoration.Why.SAID)
+    audit(by, "restored_copy_said", "account")
+    nudge("ask_books")
+
+
+def _carry_out(line: Line, choice: str, by: User) -> None:
+    mailing = line.mailing
+    audit(by, f"restored_{choice}", f"mailing {mailing.pk}", waiting=line.left)
+    if choice == PAUSE:
+        transitions.pause(mailing, by)
+    elif (
+        choice == CANCEL
+        and mailing.kind == Mailing.Kind.MAILING
+        and mailing.state in Mailing.STOPPABLE
+    ):
+        transitions.cancel(mailing, by)
+    elif choice == CANCEL:
+        _stop_waiting(mailing)
+
+
+def _stop_waiting(mailing: Mailing) -> None:
+    """What waits of a notification: it itself stays switched on."""
+    lots = list(
+        mailing.dispatches.select_for_update(of=("self",), no_key=True)
+        .filter(state=Dispatch.State.WAITING)
+        .order_by("id")
+    )
+    ids = [lot.pk for lot in lots]
+    waiting = Message.objects.filter(dispatch_id__in=ids, status=Status.WAITING)
+    moves = [
+        Move(key, Status.CANCELLED, Reason.CANCELLED)
+        for key in waiting.order_by("id").values_list("id", flat=True)
+    ]
+    ledger.move(moves, only_from={Status.WAITING})
+    Dispatch.objects.filter(id__in=ids).update(state=Dispatch.State.ANSWERED)
+
+
+def _may_have_sent() -> Sequence[Account]:
+    accounts = router.connected()
+    if router.falls_back():
+        return accounts
+    return accounts[:1]
+
+
+def _keep_what_their_books_hide(restoration: Restoration) -> list[tuple[timedelta, datetime]]:
+    """Services that keep messages until a time set and may not show them before: how long their books
+    lag, and when these were last begun to be read.
+    """
+    found = []
+    for sweep in restoration.sweeps.select_related("account"):
+        provider = router.provider_class(sweep.account.provider)
+        if not provider.books_show_kept:
+            lag = timedelta(seconds=provider.settle_seconds)
+            found.append((lag, sweep.began_at or restoration.found_at))
+    return found
+
+
+def _told_from(mailing: Mailing, slow: Sequence[tuple[timedelta, datetime]]) -> datetime | None:
+    """Handed over beforehand, perhaps, and sent later: told of only when books are read after that."""
+    early = mailing.hand_over == Mailing.HandOver.EARLY and mailing.starts_at is not None
+    formed = mailing.leaves_at is None or mailing.leaves_at <= timezone.now()
+    if not slow or not early or not formed or mailing.starts_at is None:
+        return None
+    last = mailing.dispatches.aggregate(at=Max("send_at"))["at"]
+    sent_at = max(mailing.starts_at, last or mailing.starts_at)
+    moments = [sent_at + lag for lag, began_at in slow if began_at < sent_at + lag]
+    return max(moments, default=None)
+
+
+def services(restoration: Restoration) -> list[BooksSweep]:
+    """How far each has been asked."""
+    return sweeps_of(restoration)

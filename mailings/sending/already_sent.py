@@ -1,0 +1,146 @@
+"""People who are prepared after a copy was put back, and who got the very text before: the service's
+books showed it (restoration.py). They are entered as served, and nothing goes to them once more.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from django.conf import settings
+from django.utils import timezone
+
+from integrations.provider import Report, ReportStatus
+from integrations.reasons import Reason
+from mailings.models import Dispatch, Mailing, Message, UnclaimedSms
+from mailings.text import fingerprints, markers, template
+
+from . import bulk, ledger, receipts
+
+
+class Person(Protocol):
+    @property
+    def id(self) -> int: ...
+    @property
+    def phone(self) -> str: ...
+
+
+class Prepared(Protocol):
+    """A person, and the text as they would get it, with marks."""
+
+    @property
+    def person(self) -> Person: ...
+    @property
+    def text(self) -> str: ...
+
+
+P = TypeVar("P", bound=Prepared)
+Served = tuple[P, UnclaimedSms]
+
+
+def split(mailing: Mailing, chosen: list[P]) -> tuple[list[P], list[Served[P]]]:
+    """Who is to get it, and who has got it. In the transaction that writes them down."""
+    unclaimed = UnclaimedSms.objects.filter(claimed_at__isnull=True)
+    # What was written after the copy was put back cannot have been sent before.
+    of_it = unclaimed.filter(restoration__found_at__gte=mailing.created_at)
+    if not chosen or not of_it.exists():  # nearly always
+        return chosen, []
+    rows = of_it.filter(phone__in=[each.person.phone for each in chosen])
+    by_phone: dict[str, list[UnclaimedSms]] = defaultdict(list)
+    for row in rows.select_for_update(of=("self",), no_key=True).order_by("id"):
+        by_phone[row.phone].append(row)
+    left: list[P] = []
+    served: list[Served[P]] = []
+    for each in chosen:
+        theirs = _same(by_phone[each.person.phone], each.text)
+        if theirs is None:
+            left.append(each)
+        else:
+            served.append((each, theirs))
+    return left, served
+
+
+def enter(mailing: Mailing, served: Sequence[Served[P]]) -> None:
+    """Their messages as the books tell of them, in lots with the references that they went with."""
+    if not served:
+        return
+    lots = _lots(mailing, [row for _each, row in served])
+    ledger.enter(mailing.id, [_entry(mailing, each, lots[row.id]) for each, row in served])
+    receipts.apply([_report(row, lots[row.id].reference) for _each, row in served])
+    UnclaimedSms.objects.filter(id__in=[row.id for _each, row in served]).update(
+        claimed_at=timezone.now(), mailing=mailing
+    )
+
+
+def _same(rows: list[UnclaimedSms], body: str) -> UnclaimedSms | None:
+    """Taken out of the rows: each stands for one message."""
+    ours = fingerprints.of_stored(body) if rows else ""
+    for row in rows:
+        if row.fingerprint in ("", ours):
+            rows.remove(row)
+            return row
+    return None
+
+
+def _lots(mailing: Mailing, rows: Sequence[UnclaimedSms]) -> dict[int, Dispatch]:
+    """The lot of each row. Where its reference is another mailing's, or not known, a lot of its own
+    kind stands for it.
+    """
+    named = {row.reference for row in rows if row.reference}
+    there = {lot.reference: lot for lot in Dispatch.objects.filter(reference__in=named)}
+    sizes: Counter[tuple[int, str]] = Counter()
+    for row in rows:
+        sizes[_key(mailing, row, there)] += 1
+    fresh = {key: _lot(mailing, *key, size) for key, size in sizes.items() if key[1] not in there}
+    Dispatch.objects.bulk_create(fresh.values())
+    return {
+        row.id: there[row.reference] if key[1] in there else fresh[key]
+        for row in rows
+        for key in [_key(mailing, row, there)]
+    }
+
+
+def _key(mailing: Mailing, row: UnclaimedSms, there: dict[str, Dispatch]) -> tuple[int, str]:
+    theirs = row.reference in there and there[row.reference].mailing_id != mailing.id
+    return row.account_id, "" if theirs else row.reference
+
+
+def _lot(mailing: Mailing, account_id: int, reference: str, size: int) -> Dispatch:
+    now = timezone.now()
+    return Dispatch(
+        mailing=mailing,
+        account_id=account_id,
+        reference=reference or Dispatch.new_reference(),
+        size=size,
+        state=Dispatch.State.ANSWERED,
+        claimed_at=now,
+        answered_at=now,
+        look_up_at=now + timedelta(seconds=settings.LOOK_UP_AFTER),
+    )
+
+
+def _entry(mailing: Mailing, each: Prepared, lot: Dispatch) -> bulk.Entry:
+    return bulk.Entry(
+        mailing_id=mailing.id,
+        key=each.person.phone,
+        user_id=each.person.id,
+        phone=each.person.phone,
+        text=each.text,
+        parts=template.parts_of(markers.masked(each.text)),
+        status=Message.Status.WAITING.value,
+        reason="",
+        dispatch_id=lot.id,
+        final_at=None,
+    )
+
+
+def _report(row: UnclaimedSms, reference: str) -> Report:
+    return Report(
+        reference,
+        row.phone,
+        ReportStatus(row.status),
+        Reason(row.reason) if row.reason in set(Reason) else None,
+        row.raw_code,
+        row.provider_id,
+        row.price,
+    )

@@ -1,0 +1,115 @@
+"""What one look at a service's books told, and what that is worth. That they do not show a message proves
+nothing by itself: they may be another login's, of other days, cut short or empty. It counts when the
+same look shows a witness, and the service's clock and ours agree. Pure.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any
+
+from integrations import router
+from integrations.provider import Enquiry, Provider, Report, ReportStatus
+from mailings.models import Dispatch
+
+Doubt = Dispatch.Doubt
+# Seconds from the claim after which a service was slow to take a message; later still, it was kept
+# until a time, or our clock was wrong.
+LATE, TOO_LATE = 120, 3600
+
+
+class Heard:
+    """By our references."""
+
+    def __init__(self, enquiries: Iterable[Enquiry]) -> None:
+        self.enquiries = {enquiry.reference: enquiry for enquiry in enquiries}
+        self.told: dict[str, set[str]] = defaultdict(set)
+        self.missing: dict[str, set[str]] = defaultdict(set)
+        self.doubts: dict[str, str] = {}
+        self.read_to: dict[str, str] = {}
+        # Hand-overs with which something is wrong here: they are set aside, and nothing is concluded.
+        self.broken: set[str] = set()
+
+    # --- the question ------------------------------------------------------------------------
+    def change(self, reference: str, **fields: Any) -> None:
+        self.enquiries[reference] = replace(self.enquiries[reference], **fields)
+
+    def change_all(self, **fields: Any) -> None:
+        for reference in self.enquiries:
+            self.change(reference, **fields)
+
+    @property
+    def without_id(self) -> set[tuple[str, str]]:
+        """Reference and phone of messages that the service has to guess, if it knows no reference."""
+        return {
+            (enquiry.reference, each.phone)
+            for enquiry in self.enquiries.values()
+            for each in enquiry.asked
+            if not each.provider_id
+        }
+
+    # --- the answer --------------------------------------------------------------------------
+    def doubt(self, doubt: Doubt) -> None:
+        """About all of it."""
+        self.doubts = dict.fromkeys(self.enquiries, doubt)
+
+    def take(self, reports: Collection[Report], provider: Provider) -> None:
+        """What was found is found in any case; what is missing may be doubted."""
+        for report in reports:
+            self.told[report.reference].add(report.phone)
+            if report.status == ReportStatus.NOT_FOUND:
+                self.missing[report.reference].add(report.phone)
+        self.read_to = {
+            reference: place
+            for reference, place in provider.read_to.items()
+            if reference in self.enquiries
+        }
+        doubts = {each: self._doubt_of(asked, provider) for each, asked in self.enquiries.items()}
+        for reference, doubt in doubts.items():
+            if doubt:
+                self.missing.pop(reference, None)
+            elif not provider.books_are_sure and not self._told_all(self.enquiries[reference]):
+                doubts[reference] = Doubt.NO_PROOF  # of some of them
+        self.doubts = {reference: doubt for reference, doubt in doubts.items() if doubt}
+
+    def answered(self, reference: str) -> bool:
+        """Was something said of every message, and is it to be believed?"""
+        enquiry = self.enquiries.get(reference)
+        if enquiry is None:  # nothing was left to ask
+            return True
+        return reference not in self.doubts and self._told_all(enquiry)
+
+    def lateness(self, reports: Iterable[Report], references: Collection[str]) -> float:
+        """By how many seconds at most the service took something later than it was handed over."""
+        late = [
+            (report.at - self.enquiries[report.reference].since).total_seconds()
+            for report in reports
+            if report.at is not None and report.reference in references & self.enquiries.keys()
+        ]
+        return max((seconds for seconds in late if LATE < seconds < TOO_LATE), default=0)
+
+    def _told_all(self, enquiry: Enquiry) -> bool:
+        return self.told[enquiry.reference].issuperset(enquiry.phones)
+
+    def _doubt_of(self, enquiry: Enquiry, provider: Provider) -> str:
+        if enquiry.reference in self.read_to:
+            return Doubt.READING
+        if provider.books_are_sure:
+            return ""
+        missing = self.missing[enquiry.reference]
+        if not missing and self._told_all(enquiry):
+            return ""
+        clock = self._doubt_of_clock(provider)
+        return clock or (self._doubt_of_books(enquiry, provider) if missing else "")
+
+    def _doubt_of_clock(self, provider: Provider) -> str:
+        off = provider.clock_off
+        return Doubt.CLOCK if off is not None and abs(off) > router.CLOCK_TOLERANCE else ""
+
+    def _doubt_of_books(self, enquiry: Enquiry, provider: Provider) -> str:
+        """Would they show a message? A service that does not tell its time may not show today."""
+        witness = enquiry.witness
+        if witness is None or provider.clock_off is None:
+            return Doubt.NO_PROOF
+        told, missing = self.told[witness.reference], self.missing.get(witness.reference, ())
+        return "" if witness.phone in told and witness.phone not in missing else Doubt.NO_PROOF

@@ -1,0 +1,197 @@
+"""The ledger: the only writer of Message.status and of Counters, both in one transaction.
+
+Order of locks, everybody's: account, dispatch, mailing, messages by id, counters by mailing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from django.db import connection
+from django.db.models import Count, F, Q
+from django.utils import timezone
+
+from mailings.models import Click, Counters, Message
+
+from . import bulk
+
+Status = Message.Status
+CENT = Decimal("0.0001")  # as the columns keep it: unrounded, rows and counters would drift apart
+TOO_MUCH = Decimal(1_000_000)  # what no SMS costs and the column does not hold
+
+# From each status, where a message may go. Whatever is not here does not happen.
+MOVES: dict[str, frozenset[str]] = {
+    Status.WAITING: frozenset(set(Status) - {Status.NO_RECEIPT}),  # to itself: into another lot
+    Status.UNKNOWN: frozenset(set(Status) - {Status.UNKNOWN, Status.SKIPPED}),
+    Status.ACCEPTED: frozenset(
+        {Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED, Status.CANCELLED, Status.NO_RECEIPT}
+    ),
+    Status.NO_RECEIPT: frozenset({Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a message shall become. '' and None keep provider_id, price and dispatch as they are."""
+
+    message: int
+    to: str
+    reason: str = ""
+    raw_code: str = ""
+    provider_id: str = ""
+    price: Decimal | None = None
+    part_price: Decimal | None = None  # for services that do not say what a message cost
+    dispatch: int | None = None  # the new lot of a message that goes again
+
+
+@dataclass
+class _Difference:
+    statuses: Counter[str] = field(default_factory=Counter)
+    parts: int = 0
+    price: Decimal = Decimal(0)
+
+
+def enter(mailing_id: int, entries: Sequence[bulk.Entry]) -> None:
+    """New messages, all of one mailing: write and count them."""
+    _in_transaction()
+    bulk.insert_messages(entries)
+    _count(mailing_id, _Difference(statuses=Counter(entry.status for entry in entries)))
+
+
+def move(
+    moves: Sequence[Move],
+    *,
+    only_from: Collection[str] = tuple(Status),
+    in_dispatch: int | None = None,
+) -> list[int]:
+    """Make the moves that are allowed, count them, and return the ids of the messages moved.
+
+    At most one move per message. A message that has gone further meanwhile keeps its status, but
+    learns the price and the provider's id. in_dispatch: leave messages of other lots alone.
+    """
+    _in_transaction()
+    if not moves:
+        return []
+    wanted = {each.message: _storable(each) for each in moves}
+    now = timezone.now()
+    changes: list[bulk.Change] = []
+    learnt: list[bulk.Learnt] = []
+    moved: list[int] = []
+    differences: dict[int, _Difference] = defaultdict(_Difference)
+    for held in bulk.lock_messages(list(wanted)):
+        if in_dispatch is not None and held.dispatch_id != in_dispatch:
+            continue
+        each = wanted[held.id]
+        if held.status not in only_from or each.to not in MOVES.get(held.status, ()):
+            learnt += _learn(held, each, differences[held.mailing_id])
+            continue
+        moved.append(held.id)
+        price = _price(held, each)
+        changes.append(
+            bulk.Change(
+                id=held.id,
+                status=each.to,
+                reason=each.reason,
+                raw_code=each.raw_code[:64],
+                provider_id=each.provider_id[:64],
+                price=price,
+                dispatch_id=each.dispatch,
+                handed_at=now if each.to in Message.TAKEN or each.to == Status.UNKNOWN else None,
+                final_at=now if each.to in Message.FINAL else None,
+            )
+        )
+        _add(differences[held.mailing_id], held, each.to, price)
+    if changes:
+        bulk.change_messages(changes)
+    if learnt:
+        bulk.learn(learnt)
+    for mailing_id in sorted(differences):
+        _count(mailing_id, differences[mailing_id])
+    return moved
+
+
+def count_clicks(mailing_id: int, *, clicks: int, clicked: int, robots: int) -> bool:
+    """Clicks of a batch, as click_folding.py has added them up. Whoever has counted holds the counters
+    until the end of the transaction. False: there are no counters.
+    """
+    _in_transaction()
+    changed = Counters.objects.filter(mailing_id=mailing_id).update(
+        clicks=F("clicks") + clicks, clicked=F("clicked") + clicked, robots=F("robots") + robots
+    )
+    return changed > 0
+
+
+def count_clicks_anew(mailing_id: int) -> None:
+    """From the rows. The counters are locked first, so that what others add comes on top."""
+    _in_transaction()
+    counters = Counters.objects.select_for_update().filter(mailing_id=mailing_id).first()
+    if counters is None:
+        return
+    folded = Click.objects.filter(mailing_id=mailing_id, folded_at__isnull=False)
+    of_people = Count("pk", filter=Q(kind=Click.Kind.PERSON))
+    sums = folded.aggregate(clicks=of_people, all=Count("pk"))
+    counters.clicks, counters.robots = sums["clicks"], sums["all"] - sums["clicks"]
+    clicked = Message.objects.filter(mailing_id=mailing_id, first_click_at__isnull=False)
+    counters.clicked = clicked.count()
+    counters.save(update_fields=["clicks", "clicked", "robots"])
+
+
+def _price(held: bulk.Held, each: Move) -> Decimal | None:
+    """What the service says, else parts times the account's price; None: as it is."""
+    if each.price is not None or held.price is not None or each.part_price is None:
+        return each.price
+    taken = each.to in Message.TAKEN or held.status in Message.TAKEN
+    return (held.parts * each.part_price).quantize(CENT) if taken else None
+
+
+def _add(difference: _Difference, held: bulk.Held, to: str, price: Decimal | None) -> None:
+    difference.statuses[held.status] -= 1
+    difference.statuses[to] += 1
+    difference.parts += held.parts * ((to in Message.TAKEN) - (held.status in Message.TAKEN))
+    if price is not None:
+        difference.price += price - (held.price or 0)
+
+
+def _learn(held: bulk.Held, each: Move, difference: _Difference) -> list[bulk.Learnt]:
+    """A receipt came before the answer: the answer's price and id still count."""
+    price = _price(held, each) if held.price is None else None
+    if price is None and not each.provider_id:
+        return []
+    difference.price += price or 0
+    return [bulk.Learnt(held.id, each.provider_id[:64], price)]
+
+
+def _storable(each: Move) -> Move:
+    """Codes, ids and prices are a provider's words: what no column can hold must not keep the
+    status from being written, and with it those of a thousand others.
+    """
+    price = each.price
+    if price is None and each.raw_code.isprintable() and each.provider_id.isprintable():
+        return each  # nearly always
+    if price is not None:
+        sane = price.is_finite() and abs(price) < TOO_MUCH
+        price = price.quantize(CENT) if sane else None
+    raw_code, provider_id = _plain(each.raw_code), _plain(each.provider_id)
+    return replace(each, price=price, raw_code=raw_code, provider_id=provider_id)
+
+
+def _plain(word: str) -> str:
+    if word.isprintable():
+        return word
+    return "".join(char for char in word if char.isprintable())
+
+
+def _count(mailing_id: int, difference: _Difference) -> None:
+    changed = {status: F(status) + n for status, n in difference.statuses.items() if n}
+    if difference.parts:
+        changed["parts"] = F("parts") + difference.parts
+    if difference.price:
+        changed["price"] = F("price") + difference.price
+    if changed and not Counters.objects.filter(mailing_id=mailing_id).update(**changed):
+        raise RuntimeError(f"mailing {mailing_id} has no counters")
+
+
+def _in_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise RuntimeError("the ledger is changed inside a transaction only")

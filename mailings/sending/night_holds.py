@@ -1,0 +1,41 @@
+"""Services that put messages off at night by themselves: what they keep until the morning may be missing
+in their books until then, and is no message that never left. Reads only.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, time, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+
+from integrations.provider import Provider
+from mailings.models import Dispatch
+
+from .send_times import zone_for
+from .timing import QuietHours, zone_named
+
+
+class _Person(NamedTuple):
+    phone: str
+    time_zone: str
+
+
+def until(
+    lot: Dispatch, since: datetime, provider: type[Provider], phones: Collection[str]
+) -> datetime | None:
+    """From when the absence of these messages counts, when it was night for one of them as they were
+    handed over; None: it was not. A request may have come in a little later than it left.
+    """
+    if provider.puts_off is None or not phones:
+        return None
+    begin, end = (time(hour) for hour in provider.puts_off)
+    hours = QuietHours(begin, end)
+    latest = since + timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
+    rows = lot.messages.filter(phone__in=phones).values_list("phone", "user__time_zone")
+    zones = {zone_for(_Person(phone, zone or "")) for phone, zone in rows}
+    places = [place for zone in zones if (place := zone_named(zone))]
+    woken = [(at, hours.over(at, place)) for place in places for at in (since, latest)]
+    morning = max((over for at, over in woken if over > at), default=None)
+    if morning is None:
+        return None
+    return morning + timedelta(seconds=provider.settle_seconds)

@@ -1,0 +1,14 @@
+"""Which logins of an account are still needed: something handed over with them is open. Reads only."""
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from integrations.models import Account
+from mailings.models import Dispatch
+
+
+def needed(account: Account, logins: Iterable[str]) -> set[str]:
+    in_hand = Q(state=Dispatch.State.HANDING) | Q(look_up_at__isnull=False)
+    lots = Dispatch.objects.filter(in_hand, account=account, login__in=list(logins))
+    return set(lots.values_list("login", flat=True).distinct())

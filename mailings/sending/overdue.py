@@ -1,0 +1,66 @@
+"""Since when the oldest thing has been due for the jobs of this room: what smsmail.watchdog asks about.
+Each is one row found by an index. What is set aside has its own line on its page.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from integrations.models import Receipt
+from mailings.models import Click, Dispatch, Mailing
+from smsmail.models import SetAside
+from smsmail.watchdog import ask_about_due
+
+State = Mailing.State
+Oldest = QuerySet[Any, datetime]
+
+
+def register() -> None:
+    ask_about_due("start", to_start)
+    ask_about_due("prepare", to_prepare)
+    ask_about_due("hand_over", to_hand_over)
+    ask_about_due("fold_receipts", receipts)
+    ask_about_due("fold_clicks", clicks)
+    ask_about_due("enquire", to_look_up)
+
+
+def to_start() -> Oldest:
+    due = Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=timezone.now())
+    return _oldest("start", due.order_by("leaves_at"), "leaves_at")
+
+
+def to_prepare() -> Oldest:
+    due = Mailing.objects.filter(state=State.PREPARING, prepared_at__isnull=True)
+    since = due.annotate(due_at=Coalesce("leaves_at", "launched_at"))
+    return _oldest("prepare", since.order_by("due_at"), "due_at")
+
+
+def to_hand_over() -> Oldest:
+    due = Dispatch.objects.filter(
+        state=Dispatch.State.WAITING,
+        not_before__lte=timezone.now(),
+        mailing__state__in=Mailing.RUNNING,
+    )
+    return _oldest("hand_over", due.order_by("not_before"), "not_before")
+
+
+def receipts() -> Oldest:
+    due = Receipt.objects.filter(folded_at__isnull=True)
+    return _oldest("fold_receipts", due.order_by("id"), "received_at")
+
+
+def clicks() -> Oldest:
+    return _oldest("fold_clicks", Click.objects.filter(folded_at__isnull=True).order_by("id"), "at")
+
+
+def to_look_up() -> Oldest:
+    due = Dispatch.objects.filter(look_up_at__lte=timezone.now(), account__isnull=False)
+    return _oldest("enquire", due.order_by("look_up_at"), "look_up_at")
+
+
+def _oldest(job: str, due: "QuerySet[Any]", column: str) -> Oldest:
+    aside = SetAside.objects.filter(job=job).values("item_id")
+    return due.exclude(id__in=aside).values_list(F(column), flat=True)[:1]

@@ -1,0 +1,212 @@
+"""Audience -> Message rows and their lots, chunk by chunk. A chunk's rows, its lots, the counters and
+the cursor are one transaction: killed anywhere, the same chunk comes again, and nothing twice.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import router
+from integrations.reasons import Reason
+from mailings.audience import audience, frequency_cap
+from mailings.audience.personalization import as_launched, values_of
+from mailings.models import Dispatch, Mailing, Message
+from mailings.text import markers
+from mailings.text import template as text
+from smsmail.clock import nudge
+from smsmail.set_aside import Thing, Work, one_by_one
+from users.rules import BadRule
+
+from . import already_sent, bulk, epoch, ledger
+from .halt import halt
+from .send_times import Departure, Plan
+
+CHUNK = 5000  # people in one transaction: about 50 ms, 10 lots
+LOT = 500  # when no account says otherwise
+
+Status = Message.Status
+
+
+def prepare_due() -> bool:
+    """Clock job: one chunk of every mailing that is not prepared yet."""
+    if epoch.is_held():
+        return False
+    due = Mailing.objects.filter(
+        state__in=[Mailing.State.PREPARING, Mailing.State.CANCELLED],
+        kind=Mailing.Kind.MAILING,
+        launched_at__isnull=False,
+        prepared_at__isnull=True,
+    ).exclude(when=Mailing.When.ON_ENTRY)  # their rows come from watch.py alone
+    ids = due.order_by("launched_at", "id").values_list("id", flat=True)
+    return one_by_one(Work("prepare"), map(Thing, ids), prepare_some)
+
+
+def prepare_some(mailing_id: int) -> bool:
+    """The next chunk of one mailing; True when there is more to do.
+
+    A mailing cancelled meanwhile is prepared to its end too, as cancelled: so everybody whom it
+    would have reached can be seen in it.
+    """
+    with transaction.atomic(durable=True):
+        mailing = (
+            Mailing.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .filter(id=mailing_id, prepared_at__isnull=True, launched_at__isnull=False)
+            .exclude(when=Mailing.When.ON_ENTRY)
+            .exclude(state=Mailing.State.PAUSED)
+            .first()
+        )
+        if mailing is None:
+            return False
+        if not frequency_cap.its_turn(mailing):
+            return False
+        try:
+            chosen = audience.candidates(mailing, CHUNK)
+        except BadRule:
+            return _give_up(mailing)
+        if not chosen:
+            mailing.prepared_at = timezone.now()
+            if mailing.state == Mailing.State.PREPARING:
+                mailing.state = Mailing.State.SENDING
+            mailing.save(update_fields=["prepared_at", "state"])
+            return False
+        enter(mailing, chosen)
+        mailing.cursor = chosen[-1].id
+        mailing.save(update_fields=["cursor"])
+    nudge("hand_over")
+    return True
+
+
+def _give_up(mailing: Mailing) -> bool:
+    """The rule names what has been deleted since the launch: a person decides. No error each second,
+    and the mailings after this one go on.
+    """
+    mailing.prepared_at = timezone.now()
+    mailing.save(update_fields=["prepared_at"])
+    preparing = Mailing.objects.filter(state=Mailing.State.PREPARING)
+    halt(preparing, mailing.id, Reason.BAD_RULE)
+    return False
+
+
+class _Fit(NamedTuple):
+    """A person who gets it, and the text as they get it."""
+
+    person: audience.Candidate
+    text: str
+    departure: Departure
+
+
+def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
+    """Messages of these people, in this transaction, under the lock of the mailing."""
+    now = timezone.now()
+    template = as_launched(mailing.text, mailing.wrapping)
+    taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])
+    plan = Plan(mailing, now)
+    skipped: list[bulk.Entry] = []
+    fit: list[_Fit] = []
+    for each in chosen:
+        body = _rendered(template, each)
+        # A service would refuse it, and the whole lot with it: "{first_name}" for the nameless.
+        why_not = each.why_not or ("" if body else Reason.EMPTY_TEXT)
+        why_not = why_not or (Reason.SAME_PHONE if each.phone in taken else "")
+        departure = None if why_not else plan.of(each)
+        if departure is None or departure.too_late:
+            why_not = why_not or Reason.TOO_LATE
+            skipped.append(_left_out(mailing.id, each, why_not, now))
+        else:
+            taken.add(each.phone)
+            fit.append(_Fit(each, body, departure))
+    fit, served = already_sent.split(mailing, fit)
+    ledger.enter(mailing.id, [*skipped, *_messages(mailing, fit, now)])
+    already_sent.enter(mailing, served)
+
+
+def _rendered(template: text.Template, each: audience.Candidate) -> str:
+    if each.why_not:
+        return ""
+    return text.render(template, values_of(each)).strip()
+
+
+def _left_out(mailing_id: int, each: audience.Candidate, why_not: str, now: datetime) -> bulk.Entry:
+    return bulk.Entry(
+        mailing_id=mailing_id,
+        key=f"user:{each.id}",
+        user_id=each.id,
+        phone=each.phone,
+        text="",
+        parts=0,
+        status=Status.SKIPPED.value,
+        reason=str(why_not),
+        dispatch_id=None,
+        final_at=now,
+    )
+
+
+def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk.Entry]:
+    cancelled = mailing.state == Mailing.State.CANCELLED
+    lots = _lots(fit)
+    departures = [lot[0].departure for lot in lots]
+    dispatches = [] if cancelled else new_lots(mailing.id, [len(lot) for lot in lots], departures)
+    for number, lot in enumerate(lots):
+        dispatch_id = None if cancelled else dispatches[number].id
+        for person, body, _departure in lot:
+            yield bulk.Entry(
+                mailing_id=mailing.id,
+                key=person.phone,
+                user_id=person.id,
+                phone=person.phone,
+                text=body,
+                parts=text.parts_of(markers.masked(body)),
+                status=Status.CANCELLED.value if cancelled else Status.WAITING.value,
+                reason=Reason.CANCELLED.value if cancelled else "",
+                dispatch_id=dispatch_id,
+                final_at=now if cancelled else None,
+            )
+
+
+def _lots(fit: list[_Fit]) -> list[list[_Fit]]:
+    """Who leaves together: at one time, and in one wave."""
+    groups: dict[Departure, list[_Fit]] = {}
+    for each in fit:
+        groups.setdefault(each.departure, []).append(each)
+    size = lot_size()
+    return [
+        group[start : start + size]
+        for group in groups.values()
+        for start in range(0, len(group), size)
+    ]
+
+
+def new_lots(
+    mailing_id: int, sizes: list[int], departures: list[Departure] | None = None
+) -> list[Dispatch]:
+    """Waiting lots with references of their own, in one statement; None: they may leave now."""
+    at_once = Departure(timezone.now())
+    return Dispatch.objects.bulk_create(
+        Dispatch(
+            mailing_id=mailing_id,
+            reference=Dispatch.new_reference(),
+            size=size,
+            not_before=departure.not_before,
+            send_at=departure.send_at,
+            expires_at=departure.expires_at,
+            zone=departure.zone,
+            wave=departure.wave,
+        )
+        for size, departure in zip(sizes, departures or [at_once] * len(sizes), strict=True)
+    )
+
+
+def lot_size() -> int:
+    """As the service takes them that sends now. With a pace, no more than it lets go in a quarter of a
+    second, and no more than leave at once: a lot leaves at once, and the pause comes after it.
+    """
+    account = router.sender() or router.current()
+    if account is None:
+        return LOT
+    provider = router.provider_class(account.provider)
+    if not account.per_second:
+        return provider.lot
+    return min(provider.lot, provider.at_once or provider.lot, max(1, account.per_second // 4))

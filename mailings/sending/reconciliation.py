@@ -1,0 +1,304 @@
+"""Ask the provider what became of messages that are still open: the unknown ones first of all,
+and accepted ones whose receipt does not come. Decides nothing without the provider's word; what the
+word is worth, when it says that it never had a message, is heard.py's.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from integrations import logins, router
+from integrations.models import Account
+from integrations.provider import Asked, Enquiry, Provider, Report, Trouble
+from integrations.reasons import Reason
+from integrations.turns import Turns
+from mailings.models import Dispatch, Message
+from mailings.text import markers
+from mailings.text.sealed import opened
+from smsmail.set_aside import Thing, Work, attempt, held, in_halves, recovered
+
+from . import epoch, ledger, night_holds, receipts, witnesses
+from .evidence import Doubt, Heard
+from .ledger import Move
+from .record import send_again
+
+logger = logging.getLogger(__name__)
+
+Status = Message.Status
+OPEN = (Status.ACCEPTED, Status.UNKNOWN)
+# Parts of the job "enquire".
+LOTS, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
+AT_ONCE = 100  # lots in one enquiry: the provider's books are swept once for all of them
+# When to ask again about accepted messages, counted from the hand-over; the last look is
+# settings.RECEIPT_WAIT.
+LATER = (timedelta(hours=1), timedelta(hours=6))
+
+
+def enquire_due() -> bool:
+    """Clock job: one enquiry per account about the lots whose time has come."""
+    if epoch.is_held():  # a restored copy would conclude from what it does not know
+        return False
+    logins.forget_unneeded()
+    due = Dispatch.objects.filter(account=OuterRef("pk"), look_up_at__lte=timezone.now())
+    return _turns.take(Account.objects.filter(Exists(due)))
+
+
+def _enquire(account: Account) -> bool:
+    """True when there may be more to ask at once."""
+    dispatches = _take(account)
+    if not dispatches:
+        return False
+    heard = ask_about(account, dispatches)
+    concluded = []
+    for each in dispatches:
+        if each.reference in heard.broken:
+            continue
+        conclude = partial(
+            _conclude,
+            each.id,
+            heard.missing[each.reference],
+            answered=heard.answered(each.reference),
+            doubt=heard.doubts.get(each.reference, ""),
+            read_to=heard.read_to.get(each.reference, ""),
+        )
+        if attempt(CONCLUDING, _thing(each), conclude):
+            concluded.append(each.id)
+    recovered(CONCLUDING, concluded)
+    due = Dispatch.objects.filter(account=account, look_up_at__lte=timezone.now())
+    return due.exclude(id__in=held(LOTS.name, CONCLUDING.name)).exists()
+
+
+_turns = Turns("enquire", _enquire)
+
+
+def _thing(lot: Dispatch) -> Thing:
+    return Thing(lot.id, f"mailing {lot.mailing_id}")
+
+
+def _take(account: Account) -> list[Dispatch]:
+    """The lots due, put off by a lease so that nobody else asks meanwhile: all handed over with one
+    login, and whose books have been read back to the same place.
+    """
+    with transaction.atomic(durable=True):
+        due = (
+            Dispatch.objects.select_for_update(skip_locked=True, no_key=True)
+            .filter(account=account, look_up_at__lte=timezone.now())
+            .exclude(id__in=held(LOTS.name, CONCLUDING.name))
+            .order_by("look_up_at")
+        )
+        first = due.first()
+        if first is None:
+            return []
+        lots = list(due.filter(login=first.login, read_to=first.read_to)[:AT_ONCE])
+        Dispatch.objects.filter(id__in=[each.id for each in lots]).update(
+            look_up_at=timezone.now() + timedelta(seconds=settings.LEASE)
+        )
+    return lots
+
+
+# --- asking ----------------------------------------------------------------------------------
+def ask_about(
+    account: Account, lots: Sequence[Dispatch], statuses: Collection[str] = OPEN
+) -> Heard:
+    """One look at the books about lots of one login of an account. What it finds is written down; what
+    is missing is told, and nothing is done about it. No transaction is open.
+    """
+    read = {
+        lot.reference: attempt(LOTS, _thing(lot), partial(_enquiry, lot, statuses)) for lot in lots
+    }
+    heard = Heard(each for each in read.values() if each is not None and each.asked)
+    heard.broken = {reference for reference, enquiry in read.items() if enquiry is None}
+    if not heard.enquiries:
+        return heard
+    try:
+        provider = logins.provider_of(account, lots[0].login, router.receipt_url(account))
+    except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
+        logger.error("%s cannot be asked: %s", account.provider, type(error).__name__)
+        heard.doubt(Doubt.AWAY)
+        return heard
+    if provider is None:
+        if account.connected:
+            heard.doubt(Doubt.LOGIN)
+    elif provider.can_look_up:
+        _look(account, provider, heard, lots)
+    return heard
+
+
+def _enquiry(lot: Dispatch, statuses: Collection[str]) -> Enquiry:
+    now = timezone.now()
+    since = min(lot.books_since or lot.claimed_at or now, now)
+    return Enquiry(lot.reference, _open_messages(lot, statuses), since, read_to=lot.read_to)
+
+
+def _open_messages(lot: Dispatch, statuses: Collection[str] = OPEN) -> tuple[Asked, ...]:
+    rows = lot.messages.filter(status__in=statuses)
+    return tuple(
+        Asked(phone, markers.filled(opened(body), key), provider_id)
+        for key, phone, body, provider_id in rows.values_list("id", "phone", "text", "provider_id")
+    )
+
+
+def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dispatch]) -> None:
+    unknown = _with_unknown(lots)
+    if not provider.books_are_sure:
+        for lot in lots:
+            if lot.id in unknown and lot.reference in heard.enquiries:
+                heard.change(lot.reference, witness=witnesses.of(lot, provider))
+    guessed = heard.without_id if provider.books_by_text else set()
+    phones = {phone for _, phone in guessed}
+    others = witnesses.others(account, phones, guessed)
+    if phones:
+        heard.change_all(taken=others.ids, rivals=tuple(others.rivals.values()))
+    reports = _ask(account, provider, list(heard.enquiries.values()))
+    router.note_clock(account.id, provider)
+    if reports is None:
+        heard.doubt(Doubt.AWAY)
+        return
+    if phones:
+        reports = _of_nobody_else(
+            reports, others, witnesses.others(account, phones, guessed), guessed
+        )
+    heard.take(reports, provider)
+    asked = [lot for lot in lots if lot.reference in heard.enquiries]
+    heard.broken |= _not_taken_in(asked, reports)
+    at_once = {lot.reference for lot in lots if lot.id in unknown and lot.send_at is None}
+    late = heard.lateness(reports, at_once)
+    if late:
+        router.note_slow(account.id, late)
+
+
+def _not_taken_in(lots: Sequence[Dispatch], reports: Sequence[Report]) -> set[str]:
+    """References of lots whose reports could not be written down: nothing is concluded about them."""
+    of = {lot.id: lot for lot in lots}
+    left = {lot.reference for lot in lots}
+
+    def take_in(ids: Sequence[int]) -> None:
+        references = {of[key].reference for key in ids}
+        with transaction.atomic(durable=True):
+            receipts.apply([each for each in reports if each.reference in references])
+        left.difference_update(references)
+
+    in_halves(LOTS, list(of), take_in, lambda key: f"mailing {of[key].mailing_id}")
+    return left
+
+
+def _with_unknown(lots: Sequence[Dispatch]) -> set[int | None]:
+    """Only what is unknown can be sent again: about others no proof is needed."""
+    unknown = Message.objects.filter(dispatch__in=[lot.id for lot in lots], status=Status.UNKNOWN)
+    return set(unknown.values_list("dispatch_id", flat=True).distinct())
+
+
+def _ask(account: Account, provider: Provider, enquiries: Sequence[Enquiry]) -> list[Report] | None:
+    """What the provider says; None when it cannot be asked now. No transaction is open."""
+    try:
+        return provider.look_up(enquiries)
+    except Trouble as trouble:
+        logger.warning("%s cannot be asked now: %s", account.provider, trouble)
+    except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
+        logger.error("%s cannot be asked: %s", account.provider, type(error).__name__)
+    return None
+
+
+def _of_nobody_else(
+    reports: Sequence[Report],
+    before: witnesses.Others,
+    after: witnesses.Others,
+    guessed: Collection[tuple[str, str]],
+) -> list[Report]:
+    """Without what another message of ours has got, or may have, while the books were read."""
+    doubtful = after.came_since(before)
+    return [
+        report
+        for report in reports
+        if (report.reference, report.phone) not in guessed
+        or not report.provider_id
+        or (report.provider_id not in after.ids and report.phone not in doubtful)
+    ]
+
+
+# --- what follows ----------------------------------------------------------------------------
+def _conclude(
+    dispatch_id: int, missing: set[str], *, answered: bool, doubt: str = "", read_to: str = ""
+) -> bool:
+    """Act on what the books do not know, and set the time of the next look.
+
+    NOT_FOUND must be heard twice with a pause between: books may lag, and sending again what did
+    arrive is the one thing that must not happen. So only looks count that told of every message, and
+    none before the time from which an absence says anything.
+    """
+    with transaction.atomic(durable=True):
+        dispatch = (
+            Dispatch.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("mailing", "account")
+            .get(id=dispatch_id)
+        )
+        waited = timezone.now() - _since(dispatch)
+        not_before = _counts_from(dispatch, missing)
+        books_tell = not_before is None or timezone.now() >= not_before
+        unknown = dispatch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
+        twice = books_tell and dispatch.look_ups
+        never_had = list(unknown.values_list("id", flat=True)) if twice else []
+        # One move in one transaction (the order of locks): the rest at the next look, which is near.
+        if never_had:
+            send_again(dispatch, never_had)
+        elif waited.total_seconds() >= settings.RECEIPT_WAIT:
+            silent = dispatch.messages.filter(status=Status.ACCEPTED).values_list("id", flat=True)
+            ledger.move([Move(each, Status.NO_RECEIPT, Reason.NO_RECEIPT) for each in silent])
+        if answered and books_tell:
+            dispatch.look_ups += 1
+        dispatch.read_to = read_to
+        dispatch.doubt = doubt or ("" if books_tell else Doubt.PUT_OFF)
+        dispatch.look_up_at = _next_look(
+            dispatch, None if books_tell else not_before, answered=answered
+        )
+        dispatch.save(update_fields=["look_ups", "look_up_at", "read_to", "doubt"])
+    return True
+
+
+def _counts_from(dispatch: Dispatch, missing: Collection[str]) -> datetime | None:
+    """From when its books would surely know of these messages; None: as soon as they are settled."""
+    if dispatch.account is None or not (dispatch.send_at or missing):
+        return None
+    provider = router.provider_class(dispatch.account.provider)
+    later = []
+    if dispatch.send_at is not None and not provider.books_show_kept:
+        later.append(dispatch.send_at + timedelta(seconds=provider.settle_seconds))
+    put_off = night_holds.until(dispatch, _since(dispatch), provider, missing)
+    return max([*later, *([put_off] if put_off else [])], default=None)
+
+
+def _since(dispatch: Dispatch) -> datetime:
+    """From when a receipt may be waited for: the hand-over, or the time the service keeps it until."""
+    handed = dispatch.claimed_at or timezone.now()
+    return max(handed, dispatch.send_at or handed)
+
+
+def _next_look(
+    dispatch: Dispatch, not_before: datetime | None, *, answered: bool
+) -> datetime | None:
+    open_ = set(
+        dispatch.messages.filter(status__in=OPEN).values_list("status", flat=True).distinct()
+    )
+    if not open_:
+        return None
+    now = timezone.now()
+    since = _since(dispatch)
+    if dispatch.read_to:
+        return now  # the rest of the books
+    if not_before is not None:
+        return not_before
+    ends = timedelta(seconds=settings.RECEIPT_WAIT)
+    if Status.UNKNOWN in open_ or not answered:
+        pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))
+        # Whoever was slow to answer may be slow to write into the books, too.
+        pause += timedelta(seconds=router.slowness(dispatch.account) if dispatch.account else 0)
+        again = now + max(pause, (now - since) / 4)  # the older, the rarer, answered or not
+        return min(again, since + ends) if now < since + ends else again
+    looks = [*(later for later in LATER if later < ends), ends]
+    return next((since + later for later in looks if since + later > now), now)

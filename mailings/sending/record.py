@@ -1,0 +1,296 @@
+"""Record what became of a lot: every verdict by the ledger, in one transaction; what surely was not sent
+goes into a new lot. And what a service's answers mean for its account and for the whole mailing.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import router, short_links
+from integrations.provider import Outcome, Verdict
+from integrations.reasons import Fault, Reason
+from mailings.models import Counters, Dispatch, Mailing, Message
+from users import consent
+from users.models import OptOut
+
+from . import ledger
+from .claim import Lot, why_refused
+from .halt import halt
+from .ledger import Move
+from .prepare import new_lots
+from .send_times import Departure, keep_here
+
+Status = Message.Status
+_UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
+BRAKE = 50  # refusals of a mailing of which nothing was taken; doubled with every resumption
+MANY = 20  # messages of one lot that are no chance any more
+# What a service says that it does not understand, or we do not: of everybody in a lot it is not about
+# a person.
+UNCLEAR = frozenset({None, Reason.OTHER, Reason.BAD_REQUEST})
+LATELY = timedelta(hours=1)
+LATEST = 5  # lots of an account that show whether it works
+
+
+def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
+    """Write the verdicts down: taken, refused and unknown by the ledger, unsent into a new lot."""
+    withheld = [verdict.key for verdict in verdicts if verdict.withheld]
+    # What we held back ourselves tells nothing of the service.
+    verdicts = _without_blame(lot, [v for v in verdicts if not v.withheld])
+    untimed = any(verdict.untimed for verdict in verdicts)
+    with transaction.atomic(durable=True):
+        dispatch = (
+            Dispatch.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("mailing")
+            .get(id=lot.dispatch_id)
+        )
+        whole = lot.provider.one_request_per_lot and _refused_as_a_whole(verdicts)
+        hopeless = whole and _no_way_out(lot, verdicts[0])
+        spared = not whole and _nobody_gets_it(dispatch, verdicts)
+        if hopeless or spared:
+            _halt(dispatch.mailing_id, _refusals(verdicts)[0])
+        back = {Outcome.UNSENT, Outcome.REFUSED} if spared else {Outcome.UNSENT}
+        again = verdicts if whole else [v for v in verdicts if v.outcome in back]
+        settled = [] if whole else [v for v in verdicts if v.outcome not in back]
+        moves = [_move(verdict, lot.part_price) for verdict in settled]
+        stopped = _refused_meanwhile(dispatch, withheld)
+        moves += [Move(key, Status.SKIPPED, reason) for key, reason in stopped.items()]
+        keys = [verdict.key for verdict in again]
+        keys += [key for key in withheld if key not in stopped]
+        moves += _back(dispatch, keys, one_by_one=whole and not hopeless, untimed=untimed)
+        # One move for all: a second one would lock messages after the counters.
+        moved = ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
+        refused = {move.message for move in moves if move.to == Status.REFUSED} & set(moved)
+        enough = _is_enough(lot.mailing_id, len(refused))
+        consent.opt_out_all(_opted_out(lot, verdicts), OptOut.Source.PROVIDER)
+        if dispatch.state == Dispatch.State.HANDING:
+            dispatch.state = Dispatch.State.ANSWERED
+        dispatch.answered_at = timezone.now()
+        unknown = any(verdict.outcome == Outcome.UNKNOWN for verdict in verdicts)
+        # recover() relies on it too: nobody's books lag longer than the lease.
+        wait_for = (
+            min(lot.provider.settle_seconds, settings.LEASE) if unknown else settings.LOOK_UP_AFTER
+        )
+        # About what the service keeps until a time set there is nothing to ask before that time.
+        kept_until = None if unknown else dispatch.send_at
+        since = max(timezone.now(), kept_until or timezone.now())
+        dispatch.look_up_at = since + timedelta(seconds=wait_for)
+        dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
+    router.note_clock(lot.account_id, lot.provider)
+    if unknown:
+        router.note_slow(lot.account_id)
+    if untimed:
+        keep_here(lot.mailing_id)
+    _judge_account(lot.account_id, verdicts)
+    _judge_mailing(lot.mailing_id, verdicts, enough=enough)
+
+
+def send_again(dispatch: Dispatch, messages: Sequence[int]) -> None:
+    """The provider never had them: back to waiting."""
+    ledger.move(_back(dispatch, messages), only_from=_UNDECIDED, in_dispatch=dispatch.id)
+
+
+def _back(
+    dispatch: Dispatch,
+    messages: Sequence[int],
+    *,
+    one_by_one: bool = False,
+    untimed: bool = False,
+) -> list[Move]:
+    """Surely not sent: waiting, in a new lot (a reference never means two things). untimed: not with
+    the service but here, until its time.
+
+    For a cancelled mailing the way back ends here.
+    """
+    if not messages:
+        return []
+    if dispatch.mailing.state == Mailing.State.CANCELLED:
+        return [Move(each, Status.CANCELLED, Reason.CANCELLED) for each in messages]
+    lots = [[each] for each in messages] if one_by_one else [list(messages)]
+    departure = Departure.kept_here(dispatch) if untimed else Departure.of(dispatch)
+    departures = [departure] * len(lots)
+    fresh = new_lots(dispatch.mailing_id, [len(lot) for lot in lots], departures)
+    return [
+        Move(each, Status.WAITING, dispatch=new.id)
+        for new, lot in zip(fresh, lots, strict=True)
+        for each in lot
+    ]
+
+
+def _refused_meanwhile(dispatch: Dispatch, withheld: Sequence[int]) -> dict[int, str]:
+    """Of the messages held back at the last moment, those whose people refuse, and why. The others were
+    held back with them, or because of their mailing: they go another time, if it does.
+    """
+    if not withheld:
+        return {}
+    rows = dispatch.messages.filter(id__in=withheld, status=Status.WAITING)
+    refused = rows.annotate(why_not=why_refused()).exclude(why_not="")
+    return dict(refused.values_list("id", "why_not"))
+
+
+def _move(verdict: Verdict, part_price: Decimal | None) -> Move:
+    to = {
+        Outcome.TAKEN: Status.ACCEPTED,
+        Outcome.REFUSED: Status.REFUSED,
+        Outcome.UNKNOWN: Status.UNKNOWN,
+    }[verdict.outcome]
+    default = {Status.REFUSED: Reason.OTHER, Status.UNKNOWN: Reason.NO_ANSWER}.get(to, "")
+    return Move(
+        verdict.key,
+        to,
+        reason="" if to == Status.ACCEPTED else verdict.reason or default,
+        raw_code=verdict.raw,
+        provider_id=verdict.provider_id,
+        price=verdict.price,
+        part_price=part_price if to == Status.ACCEPTED else None,
+    )
+
+
+def _opted_out(lot: Lot, verdicts: Sequence[Verdict]) -> list[str]:
+    """Phones of which the service says that they have opted out: believed for every mailing."""
+    keys = {
+        verdict.key
+        for verdict in verdicts
+        if verdict.outcome == Outcome.REFUSED and verdict.reason == Reason.OPTED_OUT
+    }
+    return [sms.phone for sms in lot.messages if sms.key in keys]
+
+
+def _no_way_out(lot: Lot, verdict: Verdict) -> bool:
+    """The very same text for everybody was refused, and not for what is wrong with a number: a
+    hundred thousand more requests would be refused too, and the service would block us.
+    """
+    fault = (verdict.reason or Reason.OTHER).about.fault
+    texts = {short_links.hidden(sms.text) for sms in lot.messages}
+    return fault not in (Fault.NUMBER, Fault.PERSON) and len(texts) == 1
+
+
+def _halt(mailing_id: int, verdict: Verdict) -> None:
+    """Pause; a person decides. Before any message is locked: preparation locks the mailing first.
+
+    Tests and notifications go on: the next one has another text.
+    """
+    running = Mailing.objects.filter(kind=Mailing.Kind.MAILING, state__in=Mailing.RUNNING)
+    halt(running, mailing_id, verdict.reason or Reason.OTHER, verdict.raw)
+
+
+def _refused_as_a_whole(verdicts: Sequence[Verdict]) -> bool:
+    """One bad message makes a service refuse the whole request: then each goes alone."""
+    return len(verdicts) > 1 and (
+        {(v.outcome, v.raw) for v in verdicts} == {(Outcome.REFUSED, verdicts[0].raw)}
+    )
+
+
+def _without_blame(lot: Lot, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """A refusal that nobody understands and that everybody in the lot met is wrong for everybody: of
+    the account or the sender. Unsent, so that nobody is lost while it is mended. Of one message
+    alone it may be about that one, if the account works.
+
+    What a service took in one request is tried one by one first, or halts the mailing.
+    """
+    refused = _refusals(verdicts)
+    alike = len(refused) == len(verdicts) and len({verdict.raw for verdict in refused}) == 1
+    if not alike or any(verdict.reason not in UNCLEAR for verdict in refused):
+        return _with_their_time(verdicts)
+    if len(verdicts) > 1 and lot.provider.one_request_per_lot:
+        return verdicts
+    if len(verdicts) == 1 and _works(lot):
+        return verdicts
+    return [replace(verdict, outcome=Outcome.UNSENT) for verdict in verdicts]
+
+
+def _with_their_time(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """What was not even tried, since another met it, is not sent for the same reason."""
+    codes = {verdict.raw for verdict in verdicts if verdict.untimed}
+    if not codes:
+        return verdicts
+    return [
+        replace(each, untimed=each.outcome == Outcome.UNSENT and each.raw in codes)
+        for each in verdicts
+    ]
+
+
+def _works(lot: Lot) -> bool:
+    """Was any message of the account's latest lots taken?"""
+    latest = (
+        Dispatch.objects.filter(
+            account=lot.account_id, answered_at__gt=timezone.now() - LATELY, state="answered"
+        )
+        .exclude(id=lot.dispatch_id)
+        .order_by("-answered_at")
+        .values_list("id", flat=True)[:LATEST]
+    )
+    return Message.objects.filter(dispatch__in=list(latest), status__in=Message.TAKEN).exists()
+
+
+def _refusals(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.outcome == Outcome.REFUSED]
+
+
+def _nobody_gets_it(dispatch: Dispatch, verdicts: Sequence[Verdict]) -> bool:
+    """MANY messages of this lot were refused, for whatever reasons, and none was taken, of the lot
+    or of the mailing: nobody is given up, the mailing pauses.
+
+    So at most BRAKE - 1 people, and MANY - 1 of each lot in hand, are refused before it pauses.
+    """
+    return (
+        dispatch.mailing.kind == Mailing.Kind.MAILING
+        and len(_refusals(verdicts)) >= MANY
+        and all(verdict.outcome != Outcome.TAKEN for verdict in verdicts)
+        and not Counters.objects.get(mailing=dispatch.mailing_id).of(*Message.TAKEN)
+    )
+
+
+def _is_enough(mailing_id: int, refused: int) -> bool:
+    """BRAKE messages of the mailing were refused, and none was taken. After a resumption twice as
+    many, and so on: each number may be bad for itself.
+
+    Whoever has counted in this transaction holds the counters: no two lots see the same step.
+    """
+    if not refused:
+        return False
+    counters = Counters.objects.get(mailing_id=mailing_id)
+    steps = counters.refused // BRAKE, (counters.refused - refused) // BRAKE
+    return not counters.of(*Message.TAKEN) and steps[0].bit_length() > steps[1].bit_length()
+
+
+def _judge_mailing(mailing_id: int, verdicts: Sequence[Verdict], *, enough: bool) -> None:
+    """Pause a mailing that only meets refusals; or of which a whole lot was refused with the same
+    code, and not for what is wrong with its numbers, whatever was taken before.
+
+    A transaction of its own: mailings are locked before counters, never after.
+    """
+    refused = _refusals(verdicts)
+    if refused and (enough or _at_once(refused, verdicts)):
+        _halt(mailing_id, refused[0])
+
+
+def _at_once(refused: Collection[Verdict], verdicts: Sequence[Verdict]) -> bool:
+    personal = {Fault.NUMBER, Fault.PERSON}
+    faults = {(verdict.reason or Reason.OTHER).about.fault for verdict in refused}
+    alike = len({verdict.raw for verdict in refused}) == 1
+    return len(refused) == len(verdicts) >= MANY and alike and not faults & personal
+
+
+def _judge_account(account_id: int, verdicts: Sequence[Verdict]) -> None:
+    """Trouble with the service rests the account, as long as it asks for; one message taken proves
+    that it works, unless it said of another that it wants no more now (no money, too many requests).
+    A time that it does not take is no trouble: the message goes without.
+
+    A transaction of its own: claims lock the account before lots and messages, never after.
+    """
+    unsent = [v for v in verdicts if v.outcome == Outcome.UNSENT and not v.untimed]
+    told = [each for each in unsent if each.reason not in (None, Reason.UNAVAILABLE)]
+    outcomes = {verdict.outcome for verdict in verdicts}
+    works = bool({Outcome.TAKEN, Outcome.REFUSED} & outcomes) or any(v.untimed for v in verdicts)
+    trouble = next(iter(told or ([] if works else verdicts)), None)
+    if Outcome.TAKEN in outcomes or (works and trouble is None):
+        router.wake(account_id)
+    if trouble is not None:
+        waits = [verdict.retry_after for verdict in verdicts if verdict.retry_after is not None]
+        reason = trouble.reason or Reason.UNAVAILABLE
+        router.rest(account_id, reason, trouble.raw, seconds=max(waits, default=None))

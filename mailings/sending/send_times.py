@@ -1,0 +1,264 @@
+"""When a lot may leave: the time set, quiet hours in its people's zone, its lifetime, its wave. Planned
+when messages are prepared, and looked at once more at the claim: a lot may have waited long since.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Protocol
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max, Min, Q, QuerySet, Sum
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from integrations.models import Account
+from integrations.provider import Provider
+from mailings.models import Counters, Dispatch, Mailing, Message, Policy
+from smsmail.moments import beyond
+from users.phone_zones import zone_of
+
+from .timing import QuietHours, zone_named
+
+HELD_AT_ONCE = 500  # lots
+LONGEST_NIGHT = timedelta(
+    hours=26
+)  # quiet hours are shorter than a day, also when the clocks change
+
+
+class Person(Protocol):
+    """As much of a person as their zone takes."""
+
+    @property
+    def phone(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """The columns of a Dispatch that say when it leaves."""
+
+    not_before: datetime
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    zone: str = ""
+    wave: int = 0
+
+    @classmethod
+    def of(cls, lot: Dispatch) -> "Departure":
+        """For the messages of a lot that go once more."""
+        return cls(lot.not_before, lot.send_at, lot.expires_at, lot.zone, lot.wave)
+
+    @classmethod
+    def kept_here(cls, lot: Dispatch) -> "Departure":
+        """The same at the same time, without telling the service the time."""
+        return cls(cls.of(lot).arrives, None, lot.expires_at, lot.zone, lot.wave)
+
+    @property
+    def arrives(self) -> datetime:
+        return max(self.not_before, self.send_at or self.not_before)
+
+    @property
+    def too_late(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= self.arrives
+
+
+class Plan:
+    """Departures of a mailing's people, as they are prepared. Reads only."""
+
+    def __init__(self, mailing: Mailing, now: datetime) -> None:
+        self.mailing = mailing
+        self.now = now
+        self.quiet = quiet_hours(mailing)
+        self.begins = max(now, mailing.starts_at or now)
+        self.expires_at = None
+        if mailing.valid_minutes:
+            self.expires_at = self._born + timedelta(minutes=mailing.valid_minutes)
+        self.first_left = self._first_left()
+        self._known: dict[tuple[str, int], Departure] = {}
+
+    def of(self, person: Person) -> Departure:
+        """Of the next person. Whoever would get it too late takes no place in the first wave."""
+        zone = zone_for(person) if self.quiet else ""
+        wave = 1 if self.mailing.first_wave and not self.first_left else 0
+        departure = self._departure(zone, wave)
+        if self.first_left and not departure.too_late:
+            self.first_left -= 1
+        return departure
+
+    def _departure(self, zone: str, wave: int) -> Departure:
+        if (zone, wave) not in self._known:
+            at = awake(self.begins, zone, self.quiet)
+            # A time set may be the service's to keep; who sleeps now is always kept here.
+            early = (
+                self.mailing.starts_at is not None
+                and self.mailing.hand_over == Mailing.HandOver.EARLY
+                and at > self.now
+            )
+            not_before, send_at = (self.now, at) if early else (at, None)
+            departure = Departure(not_before, send_at, self.expires_at, zone, wave)
+            self._known[zone, wave] = departure
+        return self._known[zone, wave]
+
+    @property
+    def _born(self) -> datetime:
+        """From when its lifetime counts: the same moment for all of a mailing. Who comes under a rule
+        later has a lifetime of their own.
+        """
+        if self.mailing.when == Mailing.When.ON_ENTRY:
+            return self.begins
+        left = self.mailing.leaves_at or self.mailing.launched_at or self.now
+        return max(left, self.mailing.starts_at or left)
+
+    def _first_left(self) -> int:
+        if not self.mailing.first_wave:
+            return 0
+        counters = Counters.objects.filter(mailing=self.mailing.pk).first()
+        return max(self.mailing.first_wave - (counters.to_send if counters else 0), 0)
+
+
+class Leave(Enum):
+    """What the claim does with a lot."""
+
+    GO = "go"
+    HELD = "held"  # it and all that are like it: not before a later moment
+    TOO_LATE = "too late"
+
+
+def may_leave(lot: Dispatch, provider: Provider, now: datetime) -> Leave:
+    """The lot is locked. With GO, its send_at is what the service shall keep it until; None: nothing."""
+    quiet = _quiet(Policy.current()) if lot.zone else None
+    at = awake(max(now, lot.send_at or now), lot.zone, quiet)
+    if lot.expires_at is not None and lot.expires_at <= at:
+        return Leave.TOO_LATE
+    if at <= now:
+        lot.send_at = None
+    elif lot.send_at is not None and provider.can_schedule(at):
+        lot.send_at = at
+    else:
+        _hold(lot, now, until=at)
+        return Leave.HELD
+    return Leave.GO
+
+
+def _hold(lot: Dispatch, now: datetime, until: datetime) -> None:
+    """Whatever else is held for the same reason too: not one by one, claim after claim."""
+    like_it = Dispatch.objects.filter(
+        state=Dispatch.State.WAITING,
+        mailing=lot.mailing_id,
+        zone=lot.zone,
+        send_at=lot.send_at,
+        not_before__lte=now,
+    )
+    # Those that somebody else has in hand are left to the next claim.
+    locked = like_it.select_for_update(skip_locked=True, of=("self",), no_key=True).order_by("id")
+    ids = {lot.id, *locked.values_list("id", flat=True)[:HELD_AT_ONCE]}
+    Dispatch.objects.filter(id__in=ids).update(not_before=until)
+
+
+def keep_here(mailing_id: int) -> None:
+    """The service does not take their time: what still waits of the mailing is held here until then.
+    Not one by one, lot after lot; those that somebody else has in hand will meet it themselves.
+    """
+    timed = Dispatch.objects.filter(
+        mailing=mailing_id, state=Dispatch.State.WAITING, send_at__isnull=False
+    )
+    with transaction.atomic():
+        locked = timed.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        ids = list(locked.order_by("id").values_list("id", flat=True)[:HELD_AT_ONCE])
+        Dispatch.objects.filter(id__in=ids).update(
+            not_before=Greatest("not_before", "send_at"), send_at=None
+        )
+
+
+def plan_anew(lots: QuerySet[Dispatch], mailing: Mailing, now: datetime) -> None:
+    """Waiting lots of a mailing that are not to leave yet: no later than the time set and the quiet hours
+    of their zone say now. A wrong clock may have said more.
+    """
+    quiet = _quiet(Policy.current())
+    kinds = lots.order_by().values_list("zone", "send_at", "not_before").distinct()
+    for zone, send_at, not_before in list(kinds):
+        begins = max(now, mailing.starts_at or now, send_at or now)
+        latest = awake(begins, zone, quiet if zone else None)
+        if beyond(not_before, latest - now, now):
+            like_it = lots.filter(zone=zone, send_at=send_at, not_before=not_before)
+            like_it.update(not_before=latest)
+
+
+# --- quiet hours ------------------------------------------------------------------------------
+def quiet_hours(mailing: Mailing) -> QuietHours | None:
+    """What holds for this mailing; tests and notifications are answers, and come at any hour."""
+    if mailing.urgent or mailing.kind != Mailing.Kind.MAILING:
+        return None
+    return _quiet(Policy.current())
+
+
+def _quiet(policy: Policy) -> QuietHours | None:
+    if policy.quiet_from is None or policy.quiet_until is None:
+        return None
+    return QuietHours(policy.quiet_from, policy.quiet_until)
+
+
+def awake(at: datetime, zone: str, quiet: QuietHours | None) -> datetime:
+    """The first moment from `at` on that is not in quiet hours there."""
+    place = zone_named(zone)
+    return quiet.over(at, place) if quiet and place else at
+
+
+def own_zone(person: Person) -> str:
+    """Of the profile, else of a phone that tells of exactly one; ''."""
+    return person.time_zone if zone_named(person.time_zone) else zone_of(person.phone)
+
+
+def zone_for(person: Person) -> str:
+    return own_zone(person) or settings.TIME_ZONE
+
+
+# --- for the pages ----------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages that leave later: how many, the first and the last moment."""
+
+    messages: int
+    first: datetime | None
+    last: datetime | None
+
+
+def held_here(mailing: Mailing) -> Waiting:
+    """Not handed over before a moment to come: can be stopped until then."""
+    now = timezone.now()
+    held = Q(not_before__gt=now)
+    lots = mailing.dispatches.filter(held, state=Dispatch.State.WAITING)
+    return _waiting(lots, "not_before")
+
+
+def kept_there(mailing: Mailing) -> Waiting:
+    """Handed over for a time to come, by the sizes of their lots: what was refused of it and what has
+    been taken back counts too. kept() is exact, and slower.
+    """
+    return _waiting(_kept_lots(mailing), "send_at")
+
+
+def kept(mailing: Mailing) -> int:
+    """Messages that the service keeps until a time to come."""
+    lots = _kept_lots(mailing).values("id")
+    open_ = [Message.Status.ACCEPTED, Message.Status.UNKNOWN]
+    return Message.objects.filter(dispatch__in=lots, status__in=open_).count()
+
+
+def kept_at(account: Account) -> Waiting:
+    """What one service keeps until a time to come, of all mailings: as kept_there() has it."""
+    gone = Dispatch.objects.filter(account=account).exclude(state=Dispatch.State.WAITING)
+    return _waiting(gone.filter(send_at__gt=timezone.now()), "send_at")
+
+
+def _kept_lots(mailing: Mailing) -> QuerySet[Dispatch]:
+    gone = mailing.dispatches.exclude(state=Dispatch.State.WAITING)
+    return gone.filter(send_at__gt=timezone.now())
+
+
+def _waiting(lots: QuerySet[Dispatch], moment: str) -> Waiting:
+    found = lots.aggregate(messages=Sum("size"), first=Min(moment), last=Max(moment))
+    return Waiting(found["messages"] or 0, found["first"], found["last"])

@@ -1,0 +1,188 @@
+"""Short links: from a click on SHORT_URL/r/<token> to where it leads. It redirects in any case, also
+when the click cannot be written down. No session, no cookie. Counting is click_folding.py's.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+
+from integrations.http import clock
+from integrations.short_links import PATH
+from mailings.audience.personalization import values_of
+from mailings.models import Message
+from mailings.sending import bulk
+from mailings.text import tokens, wrapping
+from mailings.text.tokens import Purpose, Token
+from smsmail.network import network_of
+from smsmail.outages import log_outage
+from smsmail.tries import named, tries
+from users.models import User
+
+from . import classify, link_cache, sign_in
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 200  # milliseconds for writing a click down
+AWAY = 5.0  # seconds for which a database that could not be reached is left alone
+# Tokens that are nobody's, from one network (a /24, a /48), before the next wrong ones are answered 429.
+# A right one always leads on: thousands of phones stand behind one address of an operator, and somebody
+# there may type nonsense. A right guess is no cheaper for it. The signature is what keeps guessers out,
+# not this count: a guess is at one message (its number is a part of the token) and at 29.8 bits of a
+# click, 47.6 of a sign-in. At all that a machine answers (2,000 a second) half of them take 37 hours for
+# one forged click of one message, and 1,700 years for one sign-in, limits or none.
+WRONG, WRONG_SECONDS = 60, 60
+
+_BEHIND = re.compile(r"(?<=[0-9A-Za-z])[^\x00-\x7f].*", re.DOTALL)
+
+_away_until = 0.0
+
+
+class ShortLinkMiddleware:
+    """Answers short links before sessions, languages and people are looked at: those ask the database,
+    and a link must lead on without it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(PATH):
+            token = request.path_info.removeprefix(PATH)
+            # Some phones take a picture or an unseen sign behind a link for a part of it.
+            return follow(request, _BEHIND.sub("", token))
+        return self.get_response(request)
+
+
+@login_not_required
+def short_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Names the address; the middleware has answered before."""
+    return follow(request, token)
+
+
+def follow(request: HttpRequest, token: str) -> HttpResponse:
+    """To where the link leads; a neutral page for whatever is no link of ours."""
+    if request.method not in {"GET", "HEAD"}:
+        return _not_logged(HttpResponseNotAllowed(["GET", "HEAD"]))
+    network = network_of(request)
+    read = tokens.read(token)
+    if read is None:
+        return _wrong(request, network)
+    try:
+        found = link_cache.find(read, ask=not _is_away())
+    except (DatabaseError, InterfaceError, link_cache.NotRemembered):
+        _note_if_away()
+        return _page(request, "away", 503)
+    if found is None:  # genuine, but its message or its mailing is gone
+        return _page(request, "unknown", 404)
+    if read.purpose == Purpose.SIGN_IN and (there := sign_in.elsewhere(request, token)):
+        return _private(HttpResponse(status=302, headers={"Location": there}))  # counted there
+    hit = _hit(request, read, found.mailing, network)
+    write_down(hit)
+    target = wrapping.target(found.url, _values(read, found.url))
+    if read.purpose == Purpose.SIGN_IN:
+        return sign_in.enter(request, hit, target)
+    return _private(HttpResponse(status=302, headers={"Location": target}))
+
+
+def _wrong(request: HttpRequest, network: str) -> HttpResponse:
+    key = named("wrong-link", network)
+    if not _is_away() and tries(key, WRONG_SECONDS) > WRONG:
+        return _page(request, "too_many", 429)
+    return _page(request, "unknown", 404)
+
+
+def write_down(hit: bulk.Hit) -> bool:
+    """False when it could not be done in PATIENCE: then nobody waits for it."""
+    if _is_away():
+        return False
+    # Tried, instead of asking the connection first whether it lives: one statement a click, not two.
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    try:
+        try:
+            bulk.insert_click(hit, PATIENCE)
+        except (DatabaseError, InterfaceError):
+            if connection.connection is None or connection.is_usable():
+                raise
+            connection.close()  # the server had ended it since the click before
+            bulk.insert_click(hit, PATIENCE)
+    except (DatabaseError, InterfaceError) as error:
+        _note_if_away()
+        log_outage("a click", error, logger)
+        return False
+    return True
+
+
+def _is_away() -> bool:
+    return clock() < _away_until
+
+
+def _note_if_away() -> None:
+    """Not even reached: the next ones need not wait for it too."""
+    global _away_until
+    if connection.connection is None and not _is_away():
+        _away_until = clock() + AWAY
+
+
+def _hit(request: HttpRequest, token: Token, mailing: int, network: str) -> bulk.Hit:
+    agent = request.headers.get("User-Agent", "").replace("\0", "")[:300]
+    signs = classify.signs(request.headers)
+    method = request.method or ""
+    return bulk.Hit(
+        message_id=token.message,
+        mailing_id=mailing,
+        position=token.position,
+        at=timezone.now(),
+        kind=classify.kind_of(method, agent, signs).value,
+        method=method,
+        user_agent=agent,
+        signs=signs,
+        network=network,
+    )
+
+
+def _values(token: Token, url: str) -> dict[str, str]:
+    """Of the person as they are now; the words in place of them when nobody can be asked."""
+    if "{" not in url or _is_away():
+        return {}
+    try:
+        reader = Message.objects.filter(id=token.message).values("user_id")
+        person = User.objects.filter(id__in=reader).first()
+    except (DatabaseError, InterfaceError):
+        _note_if_away()
+        return {}
+    return values_of(person) if person else {}
+
+
+def _page(request: HttpRequest, what: str, status: int) -> HttpResponse:
+    language = translation.get_language_from_request(request)
+    answer = _private(HttpResponse(_words(what, language), status=status))
+    if status in {429, 503}:
+        answer["Retry-After"] = "60"
+    return _not_logged(answer)
+
+
+@lru_cache(maxsize=16)
+def _words(what: str, language: str) -> str:
+    """Without a request: nothing is asked, no cookie is set."""
+    with translation.override(language):
+        return render_to_string("mailings/link_said.html", {"what": what})
+
+
+def _not_logged(answer: HttpResponse) -> HttpResponse:
+    """Django would write the address into its log, and with it a token."""
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
+
+
+def _private(answer: HttpResponse) -> HttpResponse:
+    answer["Cache-Control"] = "no-store"
+    answer["Referrer-Policy"] = "no-referrer"
+    answer["X-Robots-Tag"] = "noindex"
+    return answer

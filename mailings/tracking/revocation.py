@@ -1,0 +1,74 @@
+"""Links that sign in no longer: for one mailing, or for all that have been handed over. For one
+person: users/views.py. What asks whether a link is revoked, and the two pages that revoke.
+"""
+
+from datetime import datetime
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from mailings.models import Mailing, Policy
+from users.models import User, audit
+from users.rights import Right, needs
+from users.signed_in import SignedIn
+
+
+def source_of(mailing_id: int) -> str:
+    """How the log of sign-ins and a session name the mailing a link came from."""
+    return f"mailing {mailing_id}"
+
+
+def is_revoked(source: str, handed_at: datetime | None) -> bool:
+    """At or before the moment of a revocation; what was never surely handed over, at any."""
+    room, _space, number = source.partition(" ")
+    if room != "mailing" or not (number.isascii() and number.isdigit()):
+        return True  # a name that source_of() never gave to a link
+    after = (
+        Q(sign_in_revoked_at__isnull=False)
+        if handed_at is None
+        else Q(sign_in_revoked_at__gte=handed_at)
+    )
+    of_this: QuerySet[Mailing] = Mailing.objects.filter(after, pk=int(number))
+    return of_this.exists() or Policy.objects.filter(after).exists()
+
+
+def revoke_mailing(mailing: Mailing, by: User) -> None:
+    with transaction.atomic():
+        Mailing.objects.filter(pk=mailing.pk).update(sign_in_revoked_at=timezone.now())
+        audit(by, "links_revoked", source_of(mailing.pk))
+
+
+def revoke_all(by: User) -> None:
+    with transaction.atomic():
+        Policy.objects.update_or_create(id=1, defaults={"sign_in_revoked_at": timezone.now()})
+        audit(by, "links_revoked", "policy")
+
+
+@needs(Right.SEND_MAILINGS)
+def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
+    row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
+    if not row.links_sign_in:
+        raise Http404
+    back = reverse("mailing", args=[pk])
+    if request.method != "POST":
+        context = {"mailing": row, "back": back}
+        return render(request, "mailings/sign_in_revoke.html", context)
+    revoke_mailing(row, request.user)
+    messages.success(request, _("The links of this mailing no longer sign in."))
+    return redirect(back)
+
+
+@needs(Right.ACCOUNT)
+def revoke_links(request: SignedIn) -> HttpResponse:
+    back = reverse("sending-settings")
+    if request.method != "POST":
+        return render(request, "mailings/sign_in_revoke_all.html", {"back": back})
+    revoke_all(request.user)
+    messages.success(request, _("No link that has been sent so far signs in any longer."))
+    return redirect(back)

@@ -1,0 +1,199 @@
+"""A link of an SMS that signs in: from the click to the person's own account.
+
+The redirect of short links (no session) gives the browser a ticket for minutes, in a cookie that no
+address, history or log shows, and sends it to the page here. A GET never signs in. The page posts itself
+only on a phone in a hand (posts-itself.js); everywhere else it takes one tap: whatever merely looks at
+links, with JavaScript or without, gets nothing. Who it is that looks is not judged here: a phone that was
+taken for a robot has the button too. Whom it lets in: users/link_sign_in.py.
+"""
+
+import secrets
+from datetime import timedelta
+from typing import NamedTuple, Protocol
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_not_required
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from integrations.short_links import PATH
+from mailings.models import Message, Policy
+from mailings.text.wrapping import Wrapping, host_of
+from smsmail.network import network_of
+from users import link_sign_in
+from users.link_sign_in import Outcome, Ticket
+
+from .revocation import source_of
+
+SALT = "mailings.tracking.sign_in"
+TICKET_SECONDS = (
+    600  # between the click and the tap; how long the link is good: Mailing.sign_in_days
+)
+COOKIE = "__Host-link-ticket" if settings.SECURE else "link-ticket"
+
+
+class Hit(Protocol):
+    """What is asked of a click that has been believed and written down."""
+
+    @property
+    def message_id(self) -> int: ...
+
+
+class Visit(NamedTuple):
+    """What a ticket says, once it is believed."""
+
+    message: Message
+    target: str  # within this site
+    number: str  # good once
+
+
+def elsewhere(request: HttpRequest, token: str) -> str:
+    """The same link on the host of our pages, when this is another one of short links only: a ticket
+    must lie in a cookie of that host. '' when we are there.
+    """
+    short, public = urlsplit(settings.SHORT_URL).netloc, urlsplit(settings.PUBLIC_URL).netloc
+    if short == public or request.META.get("HTTP_HOST", "").lower() != short.lower():
+        return ""
+    return f"{settings.PUBLIC_URL}{PATH}{token}"
+
+
+def enter(request: HttpRequest, hit: Hit, target: str) -> HttpResponse:
+    """The answer to a click on a link that signs in. target: its address, of our own host."""
+    answer = redirect("sign-in-by-link")
+    answer.set_cookie(
+        COOKIE,
+        signing.dumps([hit.message_id, path_of(target), secrets.token_urlsafe(12)], salt=SALT),
+        max_age=TICKET_SECONDS,
+        secure=settings.SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    answer["Cache-Control"] = "no-store"
+    answer["Referrer-Policy"] = "no-referrer"
+    return answer
+
+
+def path_of(target: str) -> str:
+    """Where to go within this site, whichever of our hosts the address names; one's own page when it
+    leads elsewhere.
+    """
+    ours = Wrapping.chosen(clicks=False, sign_in=True).ours
+    wanted = urlsplit(target)
+    path = urlunsplit(("", "", wanted.path or "/", wanted.query, wanted.fragment))
+    if host_of(target) in ours and url_has_allowed_host_and_scheme(path, None):
+        return path
+    return reverse("me")
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in_by_link(request: HttpRequest) -> HttpResponse:
+    given = request.COOKIES.get(COOKIE, "")
+    if not given:
+        return _without_ticket(request)
+    visit = _read(given)
+    if visit is None:
+        return _done(_said(request, "old", 410))
+    if request.user.is_authenticated and request.user.pk == visit.message.user_id:
+        return _done(redirect(visit.target))
+    ticket = _ticket(request, visit)
+    if request.method != "POST" or not _is_meant(request, visit):
+        return _page(request, visit, ticket)
+    if link_sign_in.too_many(ticket):
+        return _said(request, "too_many", 429)
+    try:
+        outcome = link_sign_in.enter(request, ticket)
+    except link_sign_in.Used:
+        # The second of two quick taps: the first has signed this browser in, most likely.
+        return _said(request, "used", 410, onward=visit.target)
+    return _done(_answer(request, outcome, visit.target))
+
+
+def _is_meant(request: HttpRequest, visit: Visit) -> bool:
+    """A tap on the page of this very visit, not of another link that was opened beside it; and one that
+    knows whose account it is where somebody else is signed in.
+    """
+    same = request.POST.get("visit") == visit.number
+    return same and (not request.user.is_authenticated or request.POST.get("switch") == "yes")
+
+
+def _page(request: HttpRequest, visit: Visit, ticket: Ticket) -> HttpResponse:
+    context = {
+        "visit": visit.number,
+        "person": link_sign_in.person_of(ticket),
+        "by_itself": not request.user.is_authenticated and not Policy.current().one_tap,
+    }
+    return render(request, "users/link_sign_in.html", context)
+
+
+def _without_ticket(request: HttpRequest) -> HttpResponse:
+    """The way back or a reload after the sign-in; a bookmark; a program that keeps no cookies."""
+    if request.user.is_authenticated:
+        return redirect("me")
+    if request.method == "POST":
+        return _said(request, "old", 410)
+    return render(request, "mailings/sign_in_neutral.html")
+
+
+def _answer(request: HttpRequest, outcome: Outcome, target: str) -> HttpResponse:
+    by_password = f"{reverse('sign-in')}?{urlencode({'next': target})}"
+    match outcome:
+        case Outcome.SIGNED_IN:
+            return redirect(target)
+        case Outcome.STAFF:
+            logout(request)  # of somebody else: the page would take them for the one who is asked
+            return redirect(by_password)
+        case Outcome.REVOKED:
+            return _said(request, "revoked", 403, onward=by_password)
+        case Outcome.EXPIRED:
+            return _said(request, "expired", 403, onward=by_password)
+        case _:
+            return _said(request, "blocked", 403)
+
+
+def _done(answer: HttpResponse) -> HttpResponse:
+    """The ticket has done what it was for."""
+    answer.set_cookie(
+        COOKIE, max_age=0, secure=settings.SECURE, httponly=True, samesite="Lax"
+    )  # delete_cookie() leaves out what a __Host- cookie needs in older browsers
+    return answer
+
+
+def _read(ticket: str) -> Visit | None:
+    """None for one that is not ours, too old, or of a message that is gone."""
+    try:
+        pk, target, number = signing.loads(ticket, salt=SALT, max_age=TICKET_SECONDS)
+    except signing.BadSignature:
+        return None
+    messages = Message.objects.select_related("dispatch", "mailing")
+    message = messages.filter(pk=pk).first()
+    return Visit(message, target, number) if message else None
+
+
+def _ticket(request: HttpRequest, visit: Visit) -> Ticket:
+    message, lot = visit.message, visit.message.dispatch
+    handed_at = message.handed_at or (lot.claimed_at if lot else None)
+    days = message.mailing.sign_in_days
+    return Ticket(
+        message=message.pk,
+        person=message.user_id,
+        source=source_of(message.mailing_id),
+        handed_at=handed_at,
+        network=network_of(request),
+        user_agent=request.headers.get("User-Agent", "").replace("\0", ""),
+        number=visit.number,
+        until=handed_at + timedelta(days=days) if days and handed_at else None,
+    )
+
+
+def _said(request: HttpRequest, what: str, status: int, **context: str) -> HttpResponse:
+    """A page of few words."""
+    return render(request, "users/link_sign_in_said.html", {"what": what, **context}, status=status)
