@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from smsmail.network import network_of
 
 from . import confirmation
-from .forms import CodeForm
+from .consent_forms import CodeForm
 from .models import OptOut, User
 from .signed_in import SignedIn
 

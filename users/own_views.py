@@ -15,7 +15,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from . import confirmation, consent, link_sessions, session_ages, sign_in_limits
-from .forms import ProfileForm, ProofForm, SignInForm
+from .access_forms import ProofForm, SignInForm
+from .forms import ProfileForm
 from .models import OptOut, User
 from .signed_in import SignedIn
 

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 from . import link_sessions, password_links, public_password
-from .forms import OwnPasswordForm
+from .access_forms import OwnPasswordForm
 from .models import User, audit
 from .rights import Right, needs
 from .signed_in import SignedIn

@@ -18,9 +18,9 @@ from smsmail import paging
 from . import rule_editor, rules, segments
 from .counting import AT_ONCE, WAITED_FOR, TakesLong, over_everybody, patience
 from .finding import PAGE
-from .forms import SegmentForm
 from .models import Segment, User, audit
 from .rights import Right, needs
+from .segment_forms import SegmentForm
 from .signed_in import SignedIn
 
 

@@ -14,7 +14,9 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
 from . import arrivals, consent, finding, own_fields, phone_owners, staff
-from .forms import OptInForm, PersonForm, RightsForm, RoleForm
+from .access_forms import RightsForm, RoleForm
+from .consent_forms import OptInForm
+from .forms import PersonForm
 from .models import Group, OptOut, User, audit
 from .password_links import Made
 from .replies import replies_of

@@ -258,7 +258,7 @@ def test_a_change_that_was_under_way_when_the_session_ended_changes_nothing(
     olga: User, ivan: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rise comes between the look at the session and the new password."""
-    from users.forms import OwnPasswordForm
+    from users.access_forms import OwnPasswordForm
 
     client = signed_in(ivan)
     valid = OwnPasswordForm.is_valid
