@@ -22,10 +22,10 @@ from integrations.reasons import Reason
 from mailings.audience import audience, funnel, text_extremes
 from mailings.audience.personalization import parsed
 from mailings.models import Mailing, Policy
-from users import person_conditions, rules, segments
-from users.conditions import Field, Kind, Operator
-from users.counting import over_everybody
 from users.models import Group, Segment, User
+from users.segments import person_conditions, rules, segments
+from users.segments.big_queries import over_everybody
+from users.segments.conditions import Field, Kind, Operator
 
 TIMES = 3  # the best of
 TODAY = timezone.now().date()

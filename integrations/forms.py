@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from users.forms import PhoneField
+from users.people.forms import PhoneField
 
 from .models import Account
 from .provider import Provider

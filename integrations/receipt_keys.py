@@ -15,9 +15,9 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from users.access.authenticated import SignedIn
 from users.models import User, audit
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import router
 from .models import Account, new_receipt_key

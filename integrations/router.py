@@ -17,7 +17,7 @@ from django.utils import timezone
 from smsmail import moments
 from smsmail.models import SetAside
 from smsmail.set_aside import Work, held, in_halves
-from users import consent
+from users.consent import consent
 from users.models import User, audit
 
 from . import logins, providers, try_outs

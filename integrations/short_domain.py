@@ -18,8 +18,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
+from users.access.authenticated import SignedIn
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import http
 

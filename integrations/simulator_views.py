@@ -12,9 +12,9 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from users import phones
+from users.access.authenticated import SignedIn
+from users.parsing import phones
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import router, short_links
 from .models import Account, SimulatedSms

@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from users import public_password
+from users.access import public_password
+from users.access.authenticated import SignedIn
 from users.models import User
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import router, try_outs
 from .forms import AccountForm, TryForm

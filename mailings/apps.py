@@ -8,15 +8,10 @@ class MailingsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import logins
-        from users import (
-            arrivals,
-            confirmation,
-            consent,
-            groups,
-            link_sessions,
-            own_fields,
-            segments,
-        )
+        from users.access import link_sessions
+        from users.consent import confirmation, consent
+        from users.people import own_fields, person_created
+        from users.segments import groups, segments
 
         from .audience.audience import going_by
         from .composing.variable_uses import drafts_with
@@ -32,7 +27,7 @@ class MailingsConfig(AppConfig):
         own_fields.ask_about_uses(drafts_with)
         groups.ask_about_uses(going_by)
         confirmation.send_with(can_send_codes, send_code, codes_a_day)
-        arrivals.tell(welcome)
+        person_created.tell(welcome)
         consent.hold_with(hold, in_the_air)
         segments.ask_about_watchers(names_of_watchers)
         from .audience.conditions import register_conditions

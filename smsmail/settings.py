@@ -142,16 +142,16 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "users.link_sessions.LinkSessionMiddleware",
-    "users.session_ages.SessionAgeMiddleware",
+    "users.access.link_sessions.LinkSessionMiddleware",
+    "users.access.session_ages.SessionAgeMiddleware",
     "smsmail.middleware.PersonalMiddleware",
-    "users.password_views.MustChangePasswordMiddleware",
-    "users.last_seen.LastSeenMiddleware",
+    "users.access.password_views.MustChangePasswordMiddleware",
+    "users.people.last_seen.LastSeenMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "users.waiting.WaitMiddleware",
+    "users.access.waiting.WaitMiddleware",
 ]
 ROOT_URLCONF = "smsmail.urls"
 WSGI_APPLICATION = "smsmail.wsgi.application"
@@ -223,11 +223,11 @@ if REDIS_URL:
 # --- people and sessions ----------------------------------------------------------------------
 AUTH_USER_MODEL = "users.User"
 AUTHENTICATION_BACKENDS = [
-    "users.public_password.RefusesElsewhere",
-    "users.sign_in_limits.PasswordBackend",
+    "users.access.public_password.RefusesElsewhere",
+    "users.access.sign_in_limits.PasswordBackend",
     "django.contrib.auth.backends.ModelBackend",  # of sessions that no password began
 ]
-PASSWORD_HASHERS = ["users.hashing.Scrypt", "users.hashing.PBKDF2"]
+PASSWORD_HASHERS = ["users.access.hashing.Scrypt", "users.access.hashing.PBKDF2"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -236,7 +236,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-] + [{"NAME": "users.public_password.NotThisOne"}]
+] + [{"NAME": "users.access.public_password.NotThisOne"}]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "sign-in"

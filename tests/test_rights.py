@@ -14,10 +14,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from integrations.models import Account
 from mailings.models import Counters, Mailing, Message, SavedText
 from tests import people
-from users import staff
+from users.access import staff
+from users.access.staff import Act
 from users.models import Group, OwnField, Segment, User
 from users.rights import Right, Role
-from users.staff import Act
 
 PEOPLE: dict[str, Callable[[], User]] = {
     "owner": people.olga,

@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from . import phone_classes, refusals
+from .parsing import phone_classes, refusals
 from .rights import STAFF, Right, Role, rights_of
 
 

@@ -3,15 +3,11 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import (
-    confirmation_views,
-    group_views,
-    own_field_views,
-    own_views,
-    password_views,
-    segment_views,
-    views,
-)
+from .access import password_views
+from .consent import views as confirmation_views
+from .people import own_field_views, own_views, views
+from .segments import group_views
+from .segments import views as segment_views
 
 urlpatterns = [
     path("sign-in/", own_views.SignIn.as_view(), name="sign-in"),

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from integrations import router
 from integrations.standing import title_of
-from users import public_password
+from users.access import public_password
 from users.models import User
 from users.rights import Right
 

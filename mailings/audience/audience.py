@@ -26,10 +26,12 @@ from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
 from mailings.models import Arrival, Mailing, Message, Policy
-from users import consent, finding, groups, phone_owners, rules, segments
-from users.counting import a_few_of_many
+from users.consent import consent, phone_owners
 from users.models import Group, Membership, User
-from users.rules import BadRule
+from users.people import search
+from users.segments import groups, rules, segments
+from users.segments.big_queries import a_few_of_many
+from users.segments.rules import BadRule
 
 from .destinations import not_served
 from .frequency_cap import cap_of
@@ -230,7 +232,7 @@ def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
     try:
         if not q:
             return receivers(choice).order_by("id").first()
-        like = finding.find(finding.Wanted(q=q)).order_by().values("id")
+        like = search.find(search.Wanted(q=q)).order_by().values("id")
         return receivers(choice).filter(id__in=like).order_by("id").first()
     except BadRule:
         return None

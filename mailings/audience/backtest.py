@@ -14,10 +14,10 @@ from django.db.models import Case, DateTimeField, F, Min, OuterRef, QuerySet, Su
 from django.db.models.functions import Coalesce, Greatest, TruncDate
 from django.utils import timezone
 
-from users import rules, segments
-from users.conditions import midnight
 from users.models import Membership
-from users.rules import BadRule
+from users.segments import rules, segments
+from users.segments.conditions import midnight
+from users.segments.rules import BadRule
 
 from . import audience
 from .audience import Choice

@@ -1,4 +1,4 @@
-"""What a rule may ask about the mailings that a person got: given to users.conditions at start."""
+"""What a rule may ask about the mailings that a person got: given to users.segments.conditions at start."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,7 +7,16 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from mailings.models import Dispatch, Mailing, Message
-from users.conditions import Among, Field, Kind, Operator, Words, days_after, days_ago, register
+from users.segments.conditions import (
+    Among,
+    Field,
+    Kind,
+    Operator,
+    Words,
+    days_after,
+    days_ago,
+    register,
+)
 
 HEADING = _("Mailings")
 OFFERED = 300  # the newest mailings, to choose from

@@ -1,5 +1,5 @@
 """To which countries and kinds of numbers SMS and codes go at all (Policy). Satellite, premium rate and
-the like never get any: users.phones tells them, and keeps it beside each phone.
+the like never get any: users.parsing.phones tells them, and keeps it beside each phone.
 """
 
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db.models import Q
 
 from mailings.models import Policy
-from users import phone_classes
+from users.parsing import phone_classes
 
 # People do not tell these apart, and neither do the tables of numbers.
 TOGETHER = {

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
 from mailings.models import Arrival, Mailing, Message
-from users import rules, segments
 from users.models import User
-from users.rules import BadRule
+from users.segments import rules, segments
+from users.segments.rules import BadRule
 
 from . import audience
 from .audience import Choice

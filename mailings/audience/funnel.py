@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from integrations.reasons import Reason
 from mailings.models import Mailing, Policy
-from users import phone_owners
-from users.counting import over_everybody
+from users.consent import phone_owners
 from users.models import User
-from users.rules import BadRule
+from users.segments.big_queries import over_everybody
+from users.segments.rules import BadRule
 
 from .audience import (
     Choice,

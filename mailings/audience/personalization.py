@@ -22,8 +22,8 @@ from mailings.text import markers
 from mailings.text import template as text
 from mailings.text import wrapping as links
 from mailings.text.wrapping import Wrapping
-from users import names
 from users.models import OwnField
+from users.parsing import names
 
 # What a variable is made of, where it is not an own field.
 COLUMNS = {
@@ -58,7 +58,7 @@ class Person(Protocol):
 
 def values_of(person: Person) -> dict[str, str]:
     """What the variables stand for, for this person. What people write about themselves is no more
-    than a name (users.names), whenever it was stored.
+    than a name (users.parsing.names), whenever it was stored.
     """
     first, last = names.shown(person.first_name), names.shown(person.last_name)
     values = {

@@ -18,9 +18,9 @@ from django.db.models.functions import Least, Length, Mod, Trim
 from django.db.models.lookups import Regex
 
 from mailings.text import template as text
-from users.counting import over_everybody
 from users.models import User
-from users.rules import BadRule
+from users.segments.big_queries import over_everybody
+from users.segments.rules import BadRule
 
 from . import audience
 from .audience import Choice

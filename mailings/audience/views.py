@@ -11,11 +11,11 @@ from django.urls import reverse
 from integrations.reasons import Reason
 from mailings.models import Mailing, Message
 from smsmail import paging
-from users import finding
-from users.counting import over_everybody
+from users.access.authenticated import SignedIn
+from users.people import search
 from users.rights import Right, needs
-from users.rules import BadRule
-from users.signed_in import SignedIn
+from users.segments.big_queries import over_everybody
+from users.segments.rules import BadRule
 
 from . import audience, eligibility, funnel
 from .audience import Choice
@@ -79,7 +79,7 @@ def would_get(request: SignedIn, pk: int) -> HttpResponse:
     q = request.GET.get("q", "").replace("\0", "").strip()[:100]
     context = {"mailing": row, "q": q, "verdicts": [], "trouble": "", "more": False}
     if q:
-        found = list(finding.find(finding.Wanted(q=q))[: FOUND + 1])
+        found = list(search.find(search.Wanted(q=q))[: FOUND + 1])
         context["more"] = len(found) > FOUND
         try:
             context["verdicts"] = [eligibility.verdict(row, each) for each in found[:FOUND]]

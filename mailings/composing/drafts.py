@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 
 from mailings.audience.audience import Choice
 from mailings.models import Mailing
-from users import rules
 from users.models import AuditEvent, User, audit
-from users.rules import BadRule
+from users.segments import rules
+from users.segments.rules import BadRule
 
 from .forms import DraftForm
 

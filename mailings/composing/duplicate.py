@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from mailings.models import Mailing
+from users.access.authenticated import SignedIn
 from users.models import User, audit
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 COPIED = (
     *("text", "everyone", "segment", "only_confirmed", "wrap_links"),

@@ -19,9 +19,9 @@ from mailings.audience import audience
 from mailings.models import Mailing, Policy
 from mailings.sending import send_times
 from mailings.sending.timing import QuietHours, forms_at, zone_named, zone_words
-from users.counting import TakesLong, over_everybody
-from users.phone_zones import LONGEST, SHORTEST, tells, zone_of
-from users.rules import BadRule
+from users.parsing.phone_zones import LONGEST, SHORTEST, tells, zone_of
+from users.segments.big_queries import TakesLong, over_everybody
+from users.segments.rules import BadRule
 
 from .preview import Preview
 

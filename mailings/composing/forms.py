@@ -11,8 +11,8 @@ from mailings.models import Mailing
 from mailings.text import template
 from mailings.text import wrapping as links
 from mailings.text.wrapping import Wrapping
-from users import rules
 from users.models import Group, Segment
+from users.segments import rules
 
 from . import link_options
 from .when_form import WhenForm

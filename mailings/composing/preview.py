@@ -21,8 +21,8 @@ from mailings.text import template as text
 from mailings.text import wrapping as links
 from mailings.text.tokens import Purpose
 from mailings.text.wrapping import Place, Wrapping
-from users.counting import AT_ONCE, TakesLong, over_everybody
 from users.models import User
+from users.segments.big_queries import AT_ONCE, TakesLong, over_everybody
 
 from .forms import place_of
 

@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy
 from mailings.audience.personalization import parsed, variables
 from mailings.models import Mailing, SavedText
 from mailings.text import template
+from users.access.authenticated import SignedIn
 from users.models import audit
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from .forms import place_of
 

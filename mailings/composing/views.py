@@ -14,10 +14,10 @@ from django.views.decorators.http import require_POST
 from integrations import router
 from mailings.audience.personalization import variables
 from mailings.models import Mailing, SavedText
-from users.counting import AT_ONCE, WAITED_FOR
+from users.access.authenticated import SignedIn
 from users.models import Segment
 from users.rights import Right, needs
-from users.signed_in import SignedIn
+from users.segments.big_queries import AT_ONCE, WAITED_FOR
 
 from . import drafts, replacements, saved_texts
 from .forecast import schedule_of

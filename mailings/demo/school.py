@@ -23,7 +23,7 @@ from mailings.audience.personalization import as_launched, values_of
 from mailings.models import Dispatch, Mailing, Message
 from mailings.reports import recount
 from mailings.text import template as text
-from users import public_password
+from users.access import public_password
 from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, User
 from users.rights import Right, Role
 

@@ -16,10 +16,10 @@ from mailings.audience.personalization import parsed
 from mailings.audience.text_extremes import Rendering, rendering
 from mailings.models import Mailing, Policy
 from mailings.text import template as text
-from users import rules
 from users.models import User, audit
 from users.rights import STAFF, Right
-from users.rules import BadRule
+from users.segments import rules
+from users.segments.rules import BadRule
 
 SHOWN = 3  # messages that whoever confirms reads
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # nobody asked for a launch then

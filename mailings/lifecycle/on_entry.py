@@ -22,9 +22,9 @@ from mailings.sending.halt import halt
 from smsmail.clock import nudge
 from smsmail.moments import SKEW
 from smsmail.set_aside import Thing, Work, one_by_one
-from users import rules, segments
 from users.models import AuditEvent
-from users.rules import BadRule
+from users.segments import rules, segments
+from users.segments.rules import BadRule
 
 EVERY = timedelta(seconds=60)  # from one look to the next
 CHUNK = prepare.CHUNK

@@ -18,10 +18,10 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from mailings.models import Policy
 from mailings.models.policy import CODES_A_DAY
-from users import phone_classes
+from users.access.authenticated import SignedIn
 from users.models import AuditEvent, User, audit
+from users.parsing import phone_classes
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import approval
 

@@ -23,8 +23,8 @@ from mailings.text import template
 from mailings.tracking import link_rows
 from smsmail.clock import nudge
 from smsmail.set_aside import Work, held, in_halves
-from users import rules
 from users.models import User, audit
+from users.segments import rules
 
 from . import approval, start
 

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_POST
 
 from mailings import errors
 from mailings.models import Mailing
+from users.access.authenticated import SignedIn
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import recall, transitions
 

@@ -24,9 +24,9 @@ from mailings.models import Mailing
 from mailings.sending import epoch, last_look
 from mailings.text import link_check
 from smsmail import watchdog
+from users.access.authenticated import SignedIn
 from users.models import User
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import approval, transitions, unresolved
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from mailings.models import Counters, Mailing
-from users import confirmation
+from users.consent import confirmation
 
 Kind, State = Mailing.Kind, Mailing.State
 

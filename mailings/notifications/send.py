@@ -27,7 +27,7 @@ from mailings.sending.prepare import new_lots
 from mailings.text import markers, sealed
 from mailings.text import template as text
 from smsmail.clock import nudge
-from users import consent, phone_owners
+from users.consent import consent, phone_owners
 from users.models import OptOut, User, audit
 
 from . import registry, test_limits

@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mailings.models import Mailing
-from users import finding, phones
+from users.access.authenticated import SignedIn
 from users.models import User
+from users.parsing import phones
+from users.people import search
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import send, test_limits
 
@@ -75,7 +76,7 @@ class TestForm(forms.Form):
         if not q:
             del self.fields["person"], self.fields["to"]
             return
-        people = finding.find(finding.Wanted(q=q[:100])).filter(is_active=True)
+        people = search.find(search.Wanted(q=q[:100])).filter(is_active=True)
         self.found = list(people.exclude(pk=reader.pk)[:FOUND])
         me = (str(reader.pk), _("%(name)s (you)") % {"name": reader.name})
         choices = [(str(each.pk), _named(each)) for each in self.found]

@@ -19,8 +19,8 @@ from mailings.models import Mailing
 from mailings.reports import click_reports
 from mailings.reports.history import history
 from mailings.reports.progress import progress
+from users.access.authenticated import SignedIn
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import editing, registry, send
 from . import preview as event_preview

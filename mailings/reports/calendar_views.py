@@ -4,8 +4,8 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from users.access.authenticated import SignedIn
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from .upcoming import upcoming
 

@@ -11,8 +11,8 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import formats, timezone
 
 from mailings.models import ClickHour, Link, Mailing
+from users.access.authenticated import SignedIn
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 from . import figures
 

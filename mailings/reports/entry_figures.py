@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mailings.lifecycle import on_entry
 from mailings.models import Arrival, Mailing
-from users.rules import BadRule
+from users.segments.rules import BadRule
 
 WEEK = timedelta(days=7)
 REMEMBERED = 20  # seconds: a page asks every ten, and a million may have come this week

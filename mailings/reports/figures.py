@@ -17,7 +17,7 @@ from django.utils.translation import pgettext_lazy
 from integrations.reasons import About, Reason
 from mailings.models import Click, Counters, Mailing, Message
 from mailings.models.message import AT_THE_SERVICE
-from users import phones
+from users.parsing import phones
 
 Status = Message.Status
 

@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.reasons import Reason
 from mailings.models import Mailing
-from users import rules
 from users.models import AuditEvent, User
+from users.segments import rules
 
 HISTORY: dict[str, Promise] = {
     "written": _("Draft written"),

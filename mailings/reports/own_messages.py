@@ -9,8 +9,8 @@ from django.utils.functional import Promise
 
 from mailings.models import Mailing, Message
 from smsmail import paging
+from users.access.authenticated import SignedIn
 from users.models import User
-from users.signed_in import SignedIn
 
 
 @dataclass(frozen=True, slots=True)

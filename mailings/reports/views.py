@@ -15,9 +15,9 @@ from mailings.lifecycle import approval
 from mailings.models import Mailing, Message
 from mailings.sending import send_times
 from smsmail import paging
-from users.counting import patience
+from users.access.authenticated import SignedIn
 from users.rights import Right, needs
-from users.signed_in import SignedIn
+from users.segments.big_queries import patience
 
 from . import click_reports, figures
 from .history import history

@@ -17,8 +17,8 @@ from django.utils.translation import ngettext
 from integrations import router
 from mailings.errors import WrongState
 from mailings.models import Restoration
+from users.access.authenticated import SignedIn
 from users.rights import Role
-from users.signed_in import SignedIn
 
 from . import decision
 from .books import open_restoration

@@ -25,7 +25,7 @@ from mailings.text.sealed import opened
 from smsmail import steadiness
 from smsmail.moments import beyond
 from smsmail.set_aside import Thing, Work, held, is_outage
-from users import consent
+from users.consent import consent
 
 from . import clock_repair, epoch, lateness, ledger, witnesses
 from .ledger import Move

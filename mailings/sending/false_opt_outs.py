@@ -10,7 +10,7 @@ from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterR
 
 from integrations.reasons import Reason
 from mailings.models import Message
-from users import consent, replies
+from users.consent import consent, replies
 from users.models import OptOut, Reply, audit
 
 RAW = "smsc:err 250"

@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 from integrations.http import clock
 from integrations.provider import Gate, Sms
 from mailings.models import Dispatch, Mailing, Message
-from users import consent
+from users.consent import consent
 from users.models import User
 
 from .claim import Lot

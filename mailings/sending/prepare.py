@@ -18,7 +18,7 @@ from mailings.text import markers
 from mailings.text import template as text
 from smsmail.clock import nudge
 from smsmail.set_aside import Thing, Work, one_by_one
-from users.rules import BadRule
+from users.segments.rules import BadRule
 
 from . import already_sent, bulk, epoch, ledger
 from .halt import halt

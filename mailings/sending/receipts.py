@@ -1,5 +1,5 @@
 """Fold what providers report into the ledger, a thousand raw receipts at a time; what people wrote
-back is among it (users.replies).
+back is among it (users.consent.replies).
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from integrations.provider import Credentials, Note, Reply, Report, ReportStatus
 from integrations.reasons import Reason
 from mailings.models import Dispatch, Message
 from smsmail.set_aside import Work, held, in_halves
-from users import consent, replies
+from users.consent import consent, replies
+from users.consent.replies import Written
 from users.models import OptOut
-from users.replies import Written
 
 from . import bulk, ledger
 from .ledger import Move

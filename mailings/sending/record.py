@@ -15,7 +15,7 @@ from integrations import router, short_links
 from integrations.provider import Outcome, Verdict
 from integrations.reasons import Fault, Reason
 from mailings.models import Counters, Dispatch, Mailing, Message
-from users import consent
+from users.consent import consent
 from users.models import OptOut
 
 from . import ledger

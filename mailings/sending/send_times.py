@@ -17,7 +17,7 @@ from integrations.models import Account
 from integrations.provider import Provider
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy
 from smsmail.moments import beyond
-from users.phone_zones import zone_of
+from users.parsing.phone_zones import zone_of
 
 from .timing import QuietHours, zone_named
 

@@ -8,7 +8,7 @@ loses nothing: the same word is worked out again, for the hand-over as for the q
 import re
 from collections.abc import Callable
 
-from users.confirmation import code_of
+from users.consent.confirmation import code_of
 
 OPENS, CLOSES = "\ue000", "\ue001"  # private characters: nobody types them, and values keep them
 HIDDEN = "••••••"

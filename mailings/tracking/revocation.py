@@ -1,5 +1,5 @@
 """Links that sign in no longer: for one mailing, or for all that have been handed over. For one
-person: users/views.py. What asks whether a link is revoked, and the two pages that revoke.
+person: users/people/views.py. What asks whether a link is revoked, and the two pages that revoke.
 """
 
 from datetime import datetime
@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mailings.models import Mailing, Policy
+from users.access.authenticated import SignedIn
 from users.models import User, audit
 from users.rights import Right, needs
-from users.signed_in import SignedIn
 
 
 def source_of(mailing_id: int) -> str:

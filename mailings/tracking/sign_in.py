@@ -4,7 +4,7 @@ The redirect of short links (no session) gives the browser a ticket for minutes,
 address, history or log shows, and sends it to the page here. A GET never signs in. The page posts itself
 only on a phone in a hand (posts-itself.js); everywhere else it takes one tap: whatever merely looks at
 links, with JavaScript or without, gets nothing. Who it is that looks is not judged here: a phone that was
-taken for a robot has the button too. Whom it lets in: users/link_sign_in.py.
+taken for a robot has the button too. Whom it lets in: users/access/link_sign_in.py.
 """
 
 import secrets
@@ -27,8 +27,8 @@ from integrations.short_links import PATH
 from mailings.models import Message, Policy
 from mailings.text.wrapping import Wrapping, host_of
 from smsmail.network import network_of
-from users import link_sign_in
-from users.link_sign_in import Outcome, Ticket
+from users.access import link_sign_in
+from users.access.link_sign_in import Outcome, Ticket
 
 from .revocation import source_of
 

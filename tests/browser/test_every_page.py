@@ -30,7 +30,8 @@ from mailings.text import tokens
 from tests import people
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
-from users import consent, public_password, staff
+from users.access import public_password, staff
+from users.consent import consent
 from users.models import Group, OwnField, Reply, Segment, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -32,7 +32,7 @@ from tests.emulators.smsc_format import digits
 from tests.emulators.web import Emulator
 from tests.mailings import ground
 from tests.processes import wait_until
-from users import consent
+from users.consent import consent
 from users.models import OptOut, User
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -25,7 +25,7 @@ from smsmail import moments, steadiness
 from smsmail.clock import BY_NAME
 from tests import people
 from tests.mailings import ground
-from users import confirmation
+from users.consent import confirmation
 from users.models import Group, User
 
 pytestmark = pytest.mark.django_db

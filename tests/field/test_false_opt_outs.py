@@ -20,7 +20,7 @@ from mailings.models import Mailing, Message
 from mailings.sending import false_opt_outs, receipts
 from tests import people
 from tests.mailings import ground
-from users import consent
+from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, OptOut, Reply, User
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ import phonenumbers
 import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from users.phones import BadPhone, Complaint, Verdict, normalize, understand
+from users.parsing.phones import BadPhone, Complaint, Verdict, normalize, understand
 
 OURS = "+79980000001"
 # Each of these can mean one phone only.

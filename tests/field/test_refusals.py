@@ -12,9 +12,9 @@ import pytest
 from django.test import Client
 
 from tests import people
-from users import replies
+from users.consent import replies
 from users.models import OptOut, User
-from users.refusals import Verdict, verdict_of
+from users.parsing.refusals import Verdict, verdict_of
 
 REFUSALS = """
 стоп

@@ -18,9 +18,9 @@ from mailings.demo import school
 from smsmail.environment import is_loopback
 from tests import people
 from tests.mailings import ground
-from users import public_password
+from users.access import public_password
+from users.access.public_password import PASSWORD, SIGN_INS
 from users.models import User
-from users.public_password import PASSWORD, SIGN_INS
 from users.rights import Role
 
 As = Callable[[User], Client]

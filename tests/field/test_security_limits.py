@@ -12,7 +12,7 @@ from mailings.models import Dispatch, Mailing, Message, Policy
 from mailings.notifications import test_limits
 from tests import people
 from tests.mailings import ground
-from users import confirmation, consent
+from users.consent import confirmation, consent
 from users.models import OptOut, PhoneCode, User
 
 As = Callable[[User], Client]

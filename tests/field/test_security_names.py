@@ -13,8 +13,8 @@ from mailings.audience.personalization import parsed, values_of
 from mailings.text import template
 from mailings.text.bare_links import bare_links
 from mailings.text.wrapping import find
-from users import names
 from users.models import User
+from users.parsing import names
 
 As = Callable[[User], Client]
 

@@ -17,7 +17,7 @@ from smsmail.forwarded import Forwarded
 from smsmail.models import Tried
 from smsmail.network import network_of, networks_of
 from tests.people import PASSWORD
-from users import hashing, sign_in_limits
+from users.access import hashing, sign_in_limits
 from users.models import User
 
 pytestmark = pytest.mark.only_sqlite
@@ -212,7 +212,7 @@ def all_turns_taken() -> Iterator[None]:
 def test_a_flood_of_sign_ins_is_asked_to_come_again(
     client: Client, ivan: User, settings: Any, all_turns_taken: None
 ) -> None:
-    settings.PASSWORD_HASHERS = ["users.hashing.Scrypt"]
+    settings.PASSWORD_HASHERS = ["users.access.hashing.Scrypt"]
     for email in ("nobody@example.com", "nobody2@example.com"):
         answer = client.post("/sign-in/", {"username": email, "password": "wrong"})
         assert answer.status_code == 429

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests import people
 from tests.people import PASSWORD
-from users import link_sessions, staff
+from users.access import link_sessions, staff
 from users.models import AuditEvent, PasswordLink, User
 from users.rights import Right, Role
 
@@ -146,7 +146,7 @@ def test_links_of_sms_sent_before_the_rise_never_sign_in_again(olga: User, ivan:
 
 def test_a_form_that_was_open_brings_nothing_back(olga: User, egor: User) -> None:
     """What one's own page saves is what was typed there: not the role that it was loaded with."""
-    from users.forms import ProfileForm
+    from users.people.forms import ProfileForm
 
     stale = User.objects.get(pk=egor.pk)
     form = ProfileForm({"first_name": "Yegor", "language": "", "time_zone": ""}, instance=stale)
@@ -258,7 +258,7 @@ def test_a_change_that_was_under_way_when_the_session_ended_changes_nothing(
     olga: User, ivan: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rise comes between the look at the session and the new password."""
-    from users.access_forms import OwnPasswordForm
+    from users.access.forms import OwnPasswordForm
 
     client = signed_in(ivan)
     valid = OwnPasswordForm.is_valid

@@ -18,9 +18,9 @@ from mailings.notifications import send
 from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
-from users import consent, phone_owners
+from users.consent import consent, phone_owners
+from users.consent.replies import Written, keep
 from users.models import ConsentEvent, Group, OptOut, Reply, User
-from users.replies import Written, keep
 from users.rights import Right, Role
 
 As = Callable[[User], Client]

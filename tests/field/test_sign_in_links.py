@@ -15,7 +15,7 @@ from mailings.models import Click, Link, Mailing, Message, Policy
 from mailings.text import tokens
 from mailings.text.tokens import Purpose
 from mailings.tracking import sign_in
-from users import link_sign_in
+from users.access import link_sign_in
 from users.models import LinkSignIn, User
 
 As = Callable[[User], Client]

@@ -21,7 +21,7 @@ from mailings.models import Counters, Mailing, Message
 from tests import people
 from tests.emulators.smsc import APIKEY, SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
-from users import consent
+from users.consent import consent
 from users.models import AuditEvent, OptOut, User
 from users.rights import Right, Role
 

@@ -24,7 +24,7 @@ from mailings.sending import claim as claiming
 from mailings.sending import prepare, receipts, reconciliation, record, worker
 from tests import people
 from tests.mailings import ground
-from users import consent
+from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, OptOut, User
 
 PEOPLE = 7

@@ -20,7 +20,7 @@ from mailings.models import Counters, Dispatch, Mailing, Message, Policy
 from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
-from users import consent
+from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, Segment, User
 
 Status = Message.Status

@@ -12,8 +12,8 @@ from django.test import Client
 
 from tests import people
 from tests.mailings import ground
-from users import counting
 from users.models import Segment, User
+from users.segments import big_queries
 
 As = Callable[[User], Client]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,7 +75,7 @@ def test_a_page_does_not_wait_for_its_figures(
 def test_who_waited_in_vain_is_told(
     as_: As, maria: User, segment: Segment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "WAITED_FOR", 0.05)
+    monkeypatch.setattr(big_queries, "WAITED_FOR", 0.05)
     mailing = ground.draft(everyone=False, segment=segment)
     client = as_(maria)
     for address in (f"/mailings/{mailing.pk}/?count=1", f"/segments/{segment.pk}/?count=1"):

@@ -24,7 +24,7 @@ from mailings.notifications import send as notifications
 from mailings.sending import claim, record, worker
 from tests import people
 from tests.mailings import ground
-from users import consent
+from users.consent import consent
 from users.models import ConsentEvent, OptOut, User
 
 Status = Message.Status

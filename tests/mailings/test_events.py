@@ -27,9 +27,10 @@ from mailings.sending import claim, reconciliation, record
 from mailings.text import sealed, template
 from tests import people
 from tests.mailings import ground
-from users import arrivals, consent
-from users.confirmation import code_of
+from users.consent import consent
+from users.consent.confirmation import code_of
 from users.models import AuditEvent, OptOut, OwnField, User
+from users.people import person_created
 
 NONCE = "0123456789abcdef"
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -285,13 +286,13 @@ def test_the_built_in_ones_are_there_with_texts_in_the_language_of_the_account(
 def test_a_person_written_down_is_welcomed_once_if_it_is_on(
     account: Account, ivan: User, maria: User
 ) -> None:
-    arrivals.arrived(ivan)
+    person_created.arrived(ivan)
     assert not Message.objects.exists()
     welcome = registry.named(registry.WELCOME)
     assert welcome is not None
     editing.switch(welcome, maria, on=True)
-    arrivals.arrived(ivan)
-    arrivals.arrived(ivan)
+    person_created.arrived(ivan)
+    person_created.arrived(ivan)
     message = Message.objects.get()
     assert message.mailing == welcome
     assert message.text.startswith("Welcome, Ivan!")

@@ -14,8 +14,8 @@ from mailings.models import Mailing
 from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
-from users import groups
 from users.models import Group, Segment, User
+from users.segments import groups
 
 State = Mailing.State
 

@@ -18,8 +18,8 @@ from mailings.sending import record, worker
 from tests import people
 from tests.mailings import ground
 from tests.test_rights import patterns
-from users import consent
-from users.confirmation import code_of
+from users.consent import consent
+from users.consent.confirmation import code_of
 from users.models import AuditEvent, OwnField, User
 from users.rights import Right
 

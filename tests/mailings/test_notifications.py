@@ -16,7 +16,7 @@ from mailings.notifications import send
 from mailings.notifications.send import NotSent, send_one, send_test
 from tests import people
 from tests.mailings import ground
-from users import consent
+from users.consent import consent
 from users.models import AuditEvent, OptOut, User
 
 PHONE = "+79980000055"

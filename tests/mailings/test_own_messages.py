@@ -10,7 +10,7 @@ from django.utils import timezone
 from mailings.models import Mailing, Message
 from mailings.text.sealed import sealed
 from tests import people
-from users.confirmation import code_of
+from users.consent.confirmation import code_of
 from users.models import User
 
 As = Callable[[User], Client]

@@ -16,7 +16,7 @@ from mailings.models import Mailing
 from mailings.sending import claim, prepare, record, worker
 from tests import people
 from tests.mailings import ground
-from users import consent
+from users.consent import consent
 from users.models import OptOut
 
 pytestmark = pytest.mark.django_db(transaction=True)

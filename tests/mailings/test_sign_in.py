@@ -15,7 +15,7 @@ from mailings.models import Click, Dispatch, Mailing, Message
 from mailings.tracking import revocation, sign_in
 from smsmail.network import network_of
 from tests import people
-from users import link_sign_in
+from users.access import link_sign_in
 from users.models import LinkSignIn, User
 from users.rights import Role
 

@@ -13,9 +13,9 @@ from mailings.lifecycle import on_entry
 from mailings.models import Mailing, Policy
 from tests import people
 from tests.mailings import ground
-from users.consent import opt_out_all
+from users.consent.consent import opt_out_all
 from users.models import Group, OptOut, Segment, User
-from users.rules import BadRule
+from users.segments.rules import BadRule
 
 pytestmark = pytest.mark.django_db
 CITY = {"field": "city", "op": "is", "value": "Kazan"}

@@ -18,8 +18,9 @@ from mailings.models import Dispatch, Message
 from mailings.notifications import editing, registry
 from mailings.sending import claim, record, worker
 from tests import people
-from users import confirmation, consent, link_sessions
-from users.confirmation import NoCode, WrongCode
+from users.access import link_sessions
+from users.consent import confirmation, consent
+from users.consent.confirmation import NoCode, WrongCode
 from users.models import AuditEvent, ConsentEvent, OptOut, PhoneCode, User
 
 As = Callable[[User], Client]

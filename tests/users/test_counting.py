@@ -4,9 +4,9 @@ import pytest
 from django.db import connection
 
 from tests import people
-from users import rules, segments
-from users.counting import TakesLong, over_everybody
 from users.models import User
+from users.segments import rules, segments
+from users.segments.big_queries import TakesLong, over_everybody
 
 POSTGRES = connection.vendor == "postgresql"
 ENDLESS = (

@@ -15,8 +15,8 @@ from django.utils import timezone
 from mailings.models import Mailing
 from mailings.tracking import revocation
 from tests.people import PASSWORD
-from users import link_sessions, link_sign_in
-from users.link_sign_in import Outcome, Ticket
+from users.access import link_sessions, link_sign_in
+from users.access.link_sign_in import Outcome, Ticket
 from users.models import AuditEvent, LinkSignIn, User
 from users.rights import Role
 

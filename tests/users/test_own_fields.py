@@ -11,8 +11,9 @@ from mailings.models import Mailing, Message
 from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
-from users import own_fields, rules, segments
 from users.models import OwnField, Segment, User
+from users.people import own_fields
+from users.segments import rules, segments
 
 As = Callable[[User], Client]
 pytestmark = pytest.mark.django_db

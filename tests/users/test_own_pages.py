@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.people import PASSWORD
-from users import consent
+from users.consent import consent
 from users.models import ConsentEvent, OptOut, User
 
 As = Callable[[User], Client]

@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests import people
-from users import consent, finding
+from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, User
+from users.people import search
 from users.rights import Right, Role
 
 As = Callable[[User], Client]
@@ -238,7 +239,7 @@ def test_it_keeps_groups(as_: As, maria: User, ivan: User) -> None:
 def test_a_word_that_many_have_is_not_counted_to_its_end(
     as_: As, maria: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "MOST_COUNTED", 3)
+    monkeypatch.setattr(search, "MOST_COUNTED", 3)
     students = people.students(5)
     Membership.objects.create(user=students[0], group=Group.objects.create(name="Art"))
     client = as_(maria)

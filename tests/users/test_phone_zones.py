@@ -2,7 +2,7 @@
 
 import pytest
 
-from users.phone_zones import tells, zone_of
+from users.parsing.phone_zones import tells, zone_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from users.phones import BadPhone, Complaint, normalize
+from users.parsing.phones import BadPhone, Complaint, normalize
 
 
 @pytest.mark.parametrize(

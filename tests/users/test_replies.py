@@ -11,9 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests import people
-from users import consent, replies
+from users.consent import consent, replies
+from users.consent.replies import Written
 from users.models import ConsentEvent, OptOut, Reply, User
-from users.replies import Written
 
 pytestmark = pytest.mark.django_db
 PHONE = "+79980000007"

@@ -12,8 +12,8 @@ from mailings.models import Mailing, Message
 from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
-from users import rule_editor
 from users.models import AuditEvent, Group, Segment, User
+from users.segments import rule_editor
 
 pytestmark = pytest.mark.django_db
 

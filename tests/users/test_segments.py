@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mailings.audience import conditions
 from mailings.models import Dispatch, Mailing, Message
 from tests import people
-from users import rules, segments
-from users.counting import over_everybody
 from users.models import Group, Membership, OptOut, OwnField, Segment, User
+from users.segments import rules, segments
+from users.segments.big_queries import over_everybody
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 

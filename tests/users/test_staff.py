@@ -3,7 +3,7 @@
 import pytest
 
 from tests import people
-from users import staff
+from users.access import staff
 from users.models import AuditEvent, User
 from users.rights import Right, Role
 

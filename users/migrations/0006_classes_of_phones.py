@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from django.db import migrations
 
-from users import phone_classes
+from users.parsing import phone_classes
 
 CHUNK = 5000
 

@@ -21,7 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mailings.sending import epoch
 from smsmail import running
-from users import public_password
+from users.access import public_password
 from users.models import User
 
 WEB = (

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from users import sign_in_limits
+from users.access import sign_in_limits
 from users.models import User, audit
 
 

@@ -9,7 +9,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
-from users import password_links
+from users.access import password_links
 from users.models import User, audit
 from users.rights import Role
 

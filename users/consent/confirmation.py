@@ -1,0 +1,199 @@
+"""Confirming a phone by a code that was sent to it. The room that sends says at start how.
+
+A code is worked out from a random nonce and the installation's key: neither it nor a hash of it is
+stored, so no copy of the database opens anything, and a code that must be sent again is the same one.
+
+Somebody who came by a link may confirm too: it needs the phone itself, which is more than the link,
+and a session by link cannot write down another phone.
+"""
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+from smsmail.moments import SKEW
+from users.models import ConsentEvent, OptOut, PhoneCode, User, audit
+
+DIGITS = 6
+LIFETIME = timedelta(minutes=10)
+TRIES = 5  # of one code
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+PER_HOUR = 5  # codes to one person, and to one phone
+PER_NETWORK = 60  # codes an hour for one /24: a class of a school sits behind one address
+DAY = timedelta(days=1)
+# In 24 hours. One person alone never uses up what one phone may get: it may be another's.
+PER_DAY, PER_PHONE_A_DAY, PER_NETWORK_A_DAY = 8, 12, 240
+KEPT = DAY
+
+
+class Sends(NamedTuple):
+    """How the room that sends is asked; it is not known here."""
+
+    can: Callable[[], bool]
+    send: Callable[[User, str], str]  # person, nonce -> why it was not sent, in words; '' if it was
+    most: Callable[[], int] = lambda: 500  # codes in 24 hours, to everybody together
+
+
+_sends: list[Sends] = []
+
+
+def send_with(
+    can: Callable[[], bool], send: Callable[[User, str], str], most: Callable[[], int] | None = None
+) -> None:
+    _sends[:] = [Sends(can, send, most)] if most else [Sends(can, send)]
+
+
+class NoCode(Exception):
+    """Why no code was sent, in words for the person."""
+
+
+class WrongCode(Exception):
+    """Why the phone is not confirmed, in words for the person."""
+
+
+def can_send() -> bool:
+    return any(each.can() for each in _sends)
+
+
+def code_of(nonce: str) -> str:
+    digest = salted_hmac("users.consent.confirmation", nonce, algorithm="sha256").digest()
+    return f"{int.from_bytes(digest[:8]) % 10**DIGITS:0{DIGITS}}"
+
+
+def send(person: User, network: str = "") -> None:
+    """A new code to the person's phone; an earlier one holds no more. Raises NoCode."""
+    with transaction.atomic():
+        fresh = _locked(person)
+        phone = fresh.phone
+        if not phone:
+            raise NoCode(_("There is no phone here. Write it down first."))
+        if fresh.phone_confirmed_at:
+            raise NoCode(_("The number is confirmed already."))
+        _check_limits(person, phone, network)
+        # Written down in any case: what is refused counts as well.
+        forget(person)
+        code = PhoneCode.objects.create(
+            user=person, phone=phone, nonce=_new_nonce(), network=network
+        )
+        refusal = _send(fresh, code)
+        PhoneCode.objects.filter(asked_at__lt=timezone.now() - KEPT).delete()
+    if refusal:
+        raise NoCode(refusal)
+
+
+def open_code(person: User) -> PhoneCode | None:
+    """The code that may be typed in now."""
+    return _open(person).order_by("-id").first()
+
+
+def confirm(person: User, typed: str) -> None:
+    """The right code confirms the phone that it was sent to. Raises WrongCode."""
+    with transaction.atomic():
+        fresh = _locked(person)
+        code = _open(fresh).select_for_update().order_by("-id").first()
+        if code is None:
+            raise WrongCode(_("This code holds no more. Ask for a new one."))
+        code.tries += 1
+        right = secrets.compare_digest(code_of(code.nonce), _digits(typed))
+        code.closed = right or code.tries >= TRIES
+        code.save(update_fields=["tries", "closed"])
+        if right:
+            _write_down(fresh)
+    if right:
+        person.phone_confirmed_at = fresh.phone_confirmed_at
+    elif code.closed:
+        raise WrongCode(_("Wrong too often: this code holds no more. Ask for a new one."))
+    else:
+        raise WrongCode(_("This is not the code. Look at the last SMS once more."))
+
+
+def forget(person: User) -> None:
+    """No code sent so far confirms anything any more: the phone has changed, or a new code comes."""
+    PhoneCode.objects.filter(user=person, closed=False).update(closed=True)
+
+
+def _send(person: User, code: PhoneCode) -> str:
+    refusal = _("Codes cannot be sent here now.")
+    for each in _sends:
+        refusal = each.send(person, code.nonce)
+    if refusal:
+        code.closed = True
+        code.save(update_fields=["closed"])
+    return refusal
+
+
+def _check_limits(person: User, phone: str, network: str) -> None:
+    now = timezone.now()
+    # Those of a time to come are of a clock that was wrong, and keep nobody waiting for it.
+    past_hour = PhoneCode.objects.filter(asked_at__gt=now - HOUR, asked_at__lte=now + SKEW)
+    asked = past_hour.filter(Q(user=person) | Q(phone=phone))
+    last = asked.order_by("-asked_at").first()
+    if last is not None and last.asked_at > now - MINUTE:
+        raise NoCode(
+            _("A code was asked for less than a minute ago. Wait a little, then ask again.")
+        )
+    if asked.count() >= PER_HOUR:
+        raise NoCode(_("Too many codes were asked for. Try again in an hour."))
+    lately = past_hour.filter(network=network)
+    if network and lately.count() >= PER_NETWORK:
+        raise NoCode(_("Too many codes were asked for from your network. Try again in an hour."))
+    _check_day(person, phone, network)
+
+
+def _check_day(person: User, phone: str, network: str) -> None:
+    today = PhoneCode.objects.filter(asked_at__gt=timezone.now() - DAY)
+    mine, of_phone = today.filter(user=person).count(), today.filter(phone=phone).count()
+    if mine >= PER_DAY or of_phone >= PER_PHONE_A_DAY:
+        raise NoCode(_("Too many codes were asked for today. Try again tomorrow."))
+    if network and today.filter(network=network).count() >= PER_NETWORK_A_DAY:
+        raise NoCode(
+            _("Too many codes were asked for from your network today. Try again tomorrow.")
+        )
+    if any(today.count() >= each.most() for each in _sends):
+        raise NoCode(_("No more codes are sent today. Try again tomorrow."))
+
+
+def _write_down(person: User) -> None:
+    person.phone_confirmed_at = timezone.now()
+    person.save(update_fields=["phone_confirmed_at"])
+    ConsentEvent.objects.create(
+        user=person,
+        phone=person.phone,
+        kind=ConsentEvent.Kind.CONFIRMED,
+        by=person,
+        source=OptOut.Source.PERSON,
+    )
+    audit(person, "phone_confirmed", f"user {person.pk}")
+
+
+def _open(person: User) -> QuerySet[PhoneCode]:
+    """By the phone too: one that was changed in any way has no open code."""
+    now = timezone.now()
+    of_person = PhoneCode.objects.filter(user=person, phone=person.phone, closed=False)
+    return of_person.filter(asked_at__gt=now - LIFETIME, asked_at__lte=now + LIFETIME)
+
+
+def _locked(person: User) -> User:
+    """As the person stands now, with everybody of the same phone, in one order: two who ask at the
+    same moment are counted one after the other.
+    """
+    phone = User.objects.filter(pk=person.pk).values("phone")[:1]
+    same = Q(pk=person.pk) | (Q(phone=phone) & ~Q(phone=""))
+    rows = User.objects.select_for_update(no_key=True).filter(same).order_by("id")
+    return next(row for row in rows if row.pk == person.pk)
+
+
+def _new_nonce() -> str:
+    return secrets.token_hex(8)
+
+
+def _digits(typed: str) -> str:
+    """Codes are typed with spaces and dashes; what is no digit at all is no code."""
+    return "".join(char for char in typed[:40] if char in "0123456789")

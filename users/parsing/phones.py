@@ -1,0 +1,239 @@
+"""A phone as people type it -> E.164 with a verdict, or a named complaint. Pure: no database, no network.
+
+Whether the number answers is the SMS service's to say; here it only has to exist in a numbering plan.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+from typing import NamedTuple
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
+
+from .phone_repairs import LONGEST_TYPED, BadPhone, Complaint, Digits, digits_of
+
+__all__ = [
+    "LONGEST_TYPED",
+    "BadPhone",
+    "Complaint",
+    "Reading",
+    "Verdict",
+    "normalize",
+    "understand",
+]
+
+LONGEST_E164 = 16  # the plus and 15 digits
+
+
+class Verdict(StrEnum):
+    """How sure it is that this phone was meant."""
+
+    UNDERSTOOD = "understood"
+    REPAIRED = "repaired"  # it can mean nothing else, but somebody may want to see it
+    AMBIGUOUS = (
+        "ambiguous"  # a phone of another country is written just so; the likelier one is taken
+    )
+    CUT_OFF = "cut_off"
+    SEVERAL = "several"
+    BAD = "bad"
+
+
+class Reading(NamedTuple):
+    """What was made of a typed phone: a phone, or a complaint."""
+
+    verdict: Verdict
+    phone: str = ""  # E.164
+    complaint: Complaint | None = None
+
+
+_UNUSABLE = {Complaint.CUT_OFF: Verdict.CUT_OFF, Complaint.SEVERAL: Verdict.SEVERAL}
+
+
+def understand(raw: str, country: str) -> Reading:
+    """country (two letters) is for phones written without one. Raises nothing."""
+    try:
+        return _understood(raw, country)
+    except BadPhone as bad:
+        return Reading(_UNUSABLE.get(bad.complaint, Verdict.BAD), complaint=bad.complaint)
+
+
+def normalize(raw: str, country: str) -> str:
+    """E.164 with '+', of whatever understand() finds one phone in. Raises BadPhone."""
+    return _understood(raw, country).phone
+
+
+def _understood(raw: str, country: str) -> Reading:
+    """What is typed is tried as it stands, then with the repairs of usual slips: the plus lost
+    (380...), 00 for plus, the plus before the national 8 (+8 998...), a prefix written twice.
+    """
+    typed = digits_of(raw)
+    bad: list[BadPhone] = []
+    for reading in _readings(typed, country):
+        try:
+            phone = _read(reading.text, reading.region)
+        except BadPhone as met:
+            bad.append(met)
+        else:
+            if _is_ambiguous(typed, phone, country):
+                return Reading(Verdict.AMBIGUOUS, phone)
+            repaired = typed.repaired or reading.repaired
+            return Reading(Verdict.REPAIRED if repaired else Verdict.UNDERSTOOD, phone)
+    raise _most_helpful(bad, typed, country)
+
+
+class _Candidate(NamedTuple):
+    text: str
+    region: str | None
+    repaired: bool = False
+
+
+def _readings(typed: Digits, country: str) -> Iterator[_Candidate]:
+    """What the digits may mean, likeliest first. A repair must never turn the mistyped phone of
+    one country into the true phone of another: what starts with the national prefix is national.
+    """
+    digits = typed.digits
+    abroad, at_home = _Candidate(f"+{digits}", None), _Candidate(digits, country)
+    if typed.plus:
+        yield abroad
+        if _is_national(digits, country):
+            yield at_home._replace(repaired=True)
+    elif digits.startswith("00"):
+        yield _Candidate(f"+{digits.lstrip('0')}", None)
+        yield at_home
+    elif _is_national(digits, country):
+        yield at_home
+    elif _has_own_code(digits, country):
+        yield from (abroad, at_home)
+    else:
+        yield from (at_home, abroad)
+    yield from _without_a_doubled_prefix(typed, country)
+
+
+def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_Candidate]:
+    """8 8 916..., 8 7 916..., +7 7 916..., +7 (0) 916...: right only without the first, or the zero."""
+    prefix, code = _prefix(country), _code(country)
+    digits = typed.digits
+    for first in filter(None, (prefix, code)):
+        rest = digits.removeprefix(first)
+        if rest != digits and rest.startswith(tuple(filter(None, (prefix, code)))):
+            yield _Candidate(f"+{code}{_national_part(rest, country)}", None, repaired=True)
+    if typed.plus and len(typed.groups) > 2 and typed.groups[1] == "0":
+        yield _Candidate(f"+{typed.groups[0]}{''.join(typed.groups[2:])}", None, repaired=True)
+
+
+def _national_part(digits: str, country: str) -> str:
+    prefix, code = _prefix(country), _code(country)
+    for first in filter(None, (prefix, code)):
+        if digits.startswith(first):
+            return digits.removeprefix(first)
+    return digits
+
+
+def _has_own_code(digits: str, country: str) -> bool:
+    """Typed without the national prefix, it begins with the country's own code: then the code is
+    likelier than the same digits of a land line (491512... is no number of the town 04915).
+    """
+    code = _code(country)
+    if not code or not digits.startswith(code):
+        return False
+    kind = _kind(digits, country)
+    return kind is None or (
+        kind != PhoneNumberType.MOBILE and _kind(f"+{digits}", None) is not None
+    )
+
+
+def _is_ambiguous(typed: Digits, phone: str, country: str) -> bool:
+    """Without a plus, it is read as a land line at home and would be a mobile phone abroad."""
+    if typed.plus or phone == f"+{typed.digits}":
+        return False
+    at_home = _kind(phone, None) == PhoneNumberType.FIXED_LINE
+    return at_home and _kind(f"+{typed.digits}", None) == PhoneNumberType.MOBILE
+
+
+def _kind(text: str, region: str | None) -> int | None:
+    """Its PhoneNumberType; None for what is no number there."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    valid = phonenumbers.is_valid_number(number)
+    return phonenumbers.number_type(number) if valid else None
+
+
+def _is_national(digits: str, country: str) -> bool:
+    prefix = _prefix(country)
+    return bool(prefix) and digits.startswith(prefix)
+
+
+@cache
+def _prefix(country: str) -> str:
+    """What is dialled before a number inside the country ('8' in Russia); '' where nothing is."""
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(country)
+    return (metadata and metadata.national_prefix) or ""
+
+
+@cache
+def _code(country: str) -> str:
+    return str(phonenumbers.country_code_for_region(country) or "")
+
+
+POSSIBLE = {
+    ValidationResult.TOO_SHORT: Complaint.TOO_SHORT,
+    ValidationResult.TOO_LONG: Complaint.TOO_LONG,
+    ValidationResult.INVALID_COUNTRY_CODE: Complaint.NO_SUCH_COUNTRY,
+}
+PARSED = {
+    phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: Complaint.NO_SUCH_COUNTRY,
+    phonenumbers.NumberParseException.TOO_LONG: Complaint.TOO_LONG,
+}
+
+
+def _read(text: str, region: str | None) -> str:
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        raise BadPhone(PARSED.get(error.error_type, Complaint.TOO_SHORT)) from None
+    if phonenumbers.is_valid_number(number):
+        phone = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+        # Some countries' plans hold (paging) numbers longer than E.164 allows.
+        if len(phone) > LONGEST_E164:
+            raise BadPhone(Complaint.TOO_LONG)
+        return phone
+    raise BadPhone(_complaint(number))
+
+
+def _most_helpful(bad: list[BadPhone], typed: Digits, country: str) -> BadPhone:
+    """The first reading is what was most likely meant, so its complaint helps most. But two phones are
+    not one with too many digits, nor is a number that has the right length in another reading.
+    """
+    first = bad[0]
+    if first.complaint != Complaint.TOO_LONG:
+        return first
+    if _is_two_phones(typed.groups, country):
+        return BadPhone(Complaint.SEVERAL)
+    return next((each for each in bad if each.complaint == Complaint.NO_SUCH_NUMBER), first)
+
+
+def _is_two_phones(groups: tuple[str, ...], country: str) -> bool:
+    for place in range(1, len(groups)):
+        halves = "".join(groups[:place]), "".join(groups[place:])
+        if all(len(half) >= 7 and _is_phone(half, country) for half in halves):
+            return True
+    return False
+
+
+def _is_phone(digits: str, country: str) -> bool:
+    return _kind(digits, country) is not None or _kind(f"+{digits}", None) is not None
+
+
+def _complaint(number: phonenumbers.PhoneNumber) -> Complaint:
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible != ValidationResult.INVALID_LENGTH:
+        return POSSIBLE.get(possible, Complaint.NO_SUCH_NUMBER)
+    # Between the shortest and the longest of the country: what a usual one has decides.
+    home = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    usual = phonenumbers.example_number_for_type(home, phonenumbers.PhoneNumberType.MOBILE)
+    length = len(phonenumbers.national_significant_number(number))
+    longer = usual and length > len(phonenumbers.national_significant_number(usual))
+    return Complaint.TOO_LONG if longer else Complaint.TOO_SHORT

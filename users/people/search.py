@@ -1,0 +1,145 @@
+"""Finding people for the list: what the address asks for -> one page of them. Reads only."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import QueryDict
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from smsmail.paging import before
+from users.models import Group, Membership, User
+from users.rights import Role
+
+PAGE = 50
+MOST_COUNTED = 1000  # people whom a search finds
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The filters of the list. One that it does not know finds nobody, and is said to be unknown."""
+
+    q: str = ""
+    group: int | None = None
+    role: str = ""
+    only: str = ""  # one of ONLY
+    before: int | None = None  # keyset: ids below this one
+    unknown: bool = False
+
+    @classmethod
+    def from_address(cls, query: QueryDict) -> "Wanted":
+        role, only, group = (query.get(name, "") for name in ("role", "only", "group"))
+        number = _number(group)
+        known_group = not group or (number is not None and _is_group(number))
+        known = known_group and role in {"", *Role.values} and only in {"", *ONLY}
+        return cls(
+            # PostgreSQL refuses a text with a NUL.
+            q=query.get("q", "").replace("\0", "").strip()[:100],
+            group=number if known else None,
+            role=role if known else "",
+            only=only if known else "",
+            before=before(query.get("before", "")),
+            unknown=not known,
+        )
+
+    @property
+    def narrows(self) -> bool:
+        return bool(self.q or self.group or self.role or self.only or self.unknown)
+
+    @property
+    def only_group(self) -> bool:
+        return bool(self.group) and not self.unknown and not (self.q or self.role or self.only)
+
+    def address(self, **changes: str | int | None) -> str:
+        """The same list with other filters, from its first page on."""
+        wanted = {"q": self.q, "group": self.group, "role": self.role, "only": self.only}
+        asked = {name: value for name, value in {**wanted, **changes}.items() if value}
+        return f"?{urlencode(asked)}"
+
+
+ONLY = {
+    "forbidden": _("SMS forbidden"),
+    "no-phone": _("No phone"),
+    "unconfirmed": _("Phone not confirmed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One link above the list. Clicked again it lets everybody back in."""
+
+    label: str | Promise
+    address: str
+    on: bool
+
+
+def filters(wanted: Wanted) -> list[Filter]:
+    nothing = not (wanted.role or wanted.only or wanted.unknown)
+    everybody = Filter(_("Everybody"), wanted.address(role="", only=""), nothing)
+    roles = [
+        Filter(label, wanted.address(role="" if wanted.role == role else role), wanted.role == role)
+        for role, label in Role.choices
+    ]
+    only = [
+        Filter(label, wanted.address(only="" if wanted.only == word else word), wanted.only == word)
+        for word, label in ONLY.items()
+    ]
+    return [everybody, *roles, *only]
+
+
+def find(wanted: Wanted) -> QuerySet[User]:
+    """Everybody the filters name, newest first."""
+    people = User.objects.order_by("-id")
+    if wanted.unknown:
+        return people.none()
+    for word in _words(wanted.q):
+        people = people.filter(search__contains=word)
+    if wanted.group:
+        people = people.filter(groups=wanted.group)
+    if wanted.role:
+        people = people.filter(role=wanted.role)
+    match wanted.only:
+        case "forbidden":
+            people = people.filter(sms_forbidden=True)
+        case "no-phone":
+            people = people.filter(phone="")
+        case "unconfirmed":
+            people = people.exclude(phone="").filter(phone_confirmed_at=None)
+    return people
+
+
+def total(wanted: Wanted) -> tuple[int, bool]:
+    """How many, and whether there are still more: words that many have are not counted to the end."""
+    if wanted.q:
+        counted = find(wanted)[: MOST_COUNTED + 1].count()
+        return min(counted, MOST_COUNTED), counted > MOST_COUNTED
+    if wanted.only_group:
+        return Membership.objects.filter(group=wanted.group).count(), False
+    return find(wanted).count(), False
+
+
+def page(wanted: Wanted) -> tuple[list[User], int | None]:
+    """One page, and the id the next one is below. Never OFFSET: the last page is as quick."""
+    people = find(wanted).prefetch_related("groups")
+    if wanted.before:
+        people = people.filter(id__lt=wanted.before)
+    rows = list(people[: PAGE + 1])
+    return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
+
+
+def _words(typed: str) -> list[str]:
+    """Every word must be found. A phone, however it is written, is looked for by its digits."""
+    digits = re.sub(r"\D", "", typed)
+    if len(digits) >= 4 and not re.search(r"[^\d\s()+.-]", typed):
+        return [digits[1:] if len(digits) == 11 and digits.startswith("8") else digits]
+    return typed.lower().split()
+
+
+def _is_group(number: int) -> bool:
+    return Group.objects.filter(id=number).exists()
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -1,0 +1,243 @@
+"""Pages of people: the list, one person, their role, rights and SMS. Who may change whom is
+staff.py's to say; groups are in group_views.py, signing in and one's own page in own_views.py.
+"""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST
+
+from users.access import staff
+from users.access.authenticated import SignedIn
+from users.access.forms import RightsForm, RoleForm
+from users.access.password_links import Made
+from users.access.staff import Act
+from users.consent import consent, phone_owners
+from users.consent.forms import OptInForm
+from users.consent.replies import replies_of
+from users.models import Group, OptOut, User, audit
+from users.rights import Right, Role, needs
+
+from . import own_fields, person_created, search
+from .forms import PersonForm
+
+HISTORY = 20  # lines of the consent book on a person's page
+
+
+@needs(Right.SEE_PEOPLE)
+def people(request: SignedIn) -> HttpResponse:
+    wanted = search.Wanted.from_address(request.GET)
+    rows, older = search.page(wanted)
+    total, more = search.total(wanted)
+    context = {
+        "wanted": wanted,
+        "rows": rows,
+        "older": older,
+        "total": total,
+        "more": more,
+        "filters": search.filters(wanted),
+        "groups": Group.objects.all(),
+    }
+    return render(request, "users/people.html", context)
+
+
+@needs(Right.SEE_PEOPLE)
+def person(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(
+        User.objects.select_related("sms_forbidden_by").prefetch_related("groups"), pk=pk
+    )
+    by = request.user
+    opted_out = OptOut.objects.filter(phone=shown.phone).first() if shown.phone else None
+    refused = shown.sms_forbidden or opted_out is not None
+    roles, rights = staff.roles_for(by, shown), staff.rights_for(by, shown)
+    context = {
+        "person": shown,
+        "opted_out": opted_out,
+        "in_the_air": consent.in_the_air(shown) if refused else 0,
+        "own_fields": own_fields.of_person(shown),
+        "replies": replies_of(shown),
+        "consent_events": shown.consent_events.select_related("by").order_by("-id")[:HISTORY],
+        "sign_ins": shown.link_sign_ins.order_by("-id")[:HISTORY],
+        "rights": [right.label for right in Right if shown.may(right)],
+        "role_form": RoleForm(roles=roles, initial={"role": shown.role}) if roles else None,
+        "rights_form": RightsForm(rights=rights, initial={"rights": shown.rights})
+        if rights
+        else None,
+        "may_edit": staff.may_edit(by, shown),
+        "may_forbid": staff.may(by, Act.FORBID, shown),
+        "may_see_to_access": staff.may_see_to_access(by, shown),
+        "others": phone_owners.others_of(shown),
+        "opt_in_form": OptInForm(),
+    }
+    return render(request, "users/person.html", context)
+
+
+@needs(Right.EDIT_PEOPLE)
+def person_new(request: SignedIn) -> HttpResponse:
+    """A new person is a student: whoever may raise them does it on their page."""
+    form = PersonForm(request.POST or None, initial={"language": "", "time_zone": ""})
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.instance.set_unusable_password()
+            made = form.save()
+            audit(request.user, "person_added", f"user {made.id}")
+            person_created.arrived(made)
+        messages.success(request, _("%(name)s is written down.") % {"name": made.name})
+        return redirect("person", made.id)
+    return render(request, "users/person_form.html", {"form": form})
+
+
+@needs(Right.EDIT_PEOPLE)
+def person_edit(request: SignedIn, pk: int) -> HttpResponse:
+    shown = _found(request, pk, Act.EDIT)
+    form = PersonForm(request.POST or None, instance=shown)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.save()
+            audit(request.user, "person_changed", f"user {pk}", changed=form.changed_data)
+        messages.success(request, _("Saved."))
+        return redirect("person", pk)
+    # The form has written what was typed into its instance: the title needs the name as it is.
+    return render(
+        request, "users/person_form.html", {"form": form, "person": User.objects.get(pk=pk)}
+    )
+
+
+@require_POST
+@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
+def person_forbid(request: SignedIn, pk: int) -> HttpResponse:
+    shown = _found(request, pk, Act.FORBID)
+    with transaction.atomic():
+        consent.forbid(shown, request.user)
+        audit(request.user, "sms_forbidden", f"user {pk}")
+    messages.success(request, _("No SMS reaches %(name)s from now on.") % {"name": shown.name})
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
+def person_allow(request: SignedIn, pk: int) -> HttpResponse:
+    shown = _found(request, pk, Act.FORBID)
+    with transaction.atomic():
+        consent.allow(shown, request.user)
+        audit(request.user, "sms_allowed", f"user {pk}")
+    messages.success(request, _("%(name)s gets SMS again.") % {"name": shown.name})
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
+def person_opt_in(request: SignedIn, pk: int) -> HttpResponse:
+    """The owner of the number has asked for SMS again; how, is written down."""
+    shown, form = _found(request, pk, Act.FORBID), OptInForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Write down how the owner of the number asked for SMS."))
+    elif shown.phone:
+        with transaction.atomic():
+            consent.opt_in(shown.phone, OptOut.Source.STAFF, user=shown, by=request.user)
+            audit(request.user, "opted_in", f"user {pk}", why=form.cleaned_data["why"])
+        messages.success(request, _("SMS go to this number again."))
+    return redirect("person", pk)
+
+
+@require_POST
+@needs(Right.EDIT_PEOPLE)
+def person_share_phone(request: SignedIn, pk: int) -> HttpResponse:
+    """The person and whoever has confirmed the number both have it, a family for instance."""
+    shown = _found(request, pk, Act.EDIT)
+    if phone_owners.share(shown, request.user):
+        messages.success(request, _("Saved: SMS for %(name)s go there too.") % {"name": shown.name})
+    return redirect("person", pk)
+
+
+@require_POST
+@never_cache
+@needs(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
+def person_role(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(User, pk=pk)
+    form = RoleForm(request.POST, roles=staff.roles_for(request.user, shown))
+    if not form.is_valid():
+        raise staff.NotAllowed(_("You may not give this role to this person."))
+    link = staff.change_role(shown, Role(form.cleaned_data["role"]), request.user)
+    return _after_change(request, shown, link)
+
+
+@require_POST
+@never_cache
+@needs(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
+def person_rights(request: SignedIn, pk: int) -> HttpResponse:
+    """The tick list of one person."""
+    shown = get_object_or_404(User, pk=pk)
+    form = RightsForm(request.POST, rights=staff.rights_for(request.user, shown))
+    if not form.is_valid():
+        raise staff.NotAllowed(_("You may not give these rights to this person."))
+    link = staff.change_rights(shown, form.cleaned_data["rights"], request.user)
+    return _after_change(request, shown, link)
+
+
+def _after_change(request: SignedIn, shown: User, link: Made | None) -> HttpResponse:
+    """Whoever has risen gets a link; it is in this answer only."""
+    if link is None:
+        messages.success(request, _("Saved."))
+        return redirect("person", shown.pk)
+    context = {"person": shown, "link": link, "risen": True}
+    return render(request, "users/password_link.html", context)
+
+
+@require_POST
+@needs(Right.EDIT_PEOPLE)
+def person_access(request: SignedIn, pk: int) -> HttpResponse:
+    """Whether the person may sign in: active=yes or no."""
+    shown = get_object_or_404(User, pk=pk)
+    staff.change_access(shown, active=request.POST.get("active") == "yes", by=request.user)
+    messages.success(request, _("Saved."))
+    return redirect("person", pk)
+
+
+@needs(Right.EDIT_PEOPLE)
+def person_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
+    """The links of SMS that have been sent to this person no longer sign in."""
+    shown = _found(request, pk, Act.REVOKE)
+    if request.method != "POST":
+        context = {"person": shown, "back": reverse("person", args=[pk])}
+        return render(request, "users/person_revoke_links.html", context)
+    with transaction.atomic():
+        User.objects.filter(pk=pk).update(links_revoked_at=timezone.now())
+        audit(request.user, "links_revoked", f"user {pk}")
+    words = _("Links sent to %(name)s so far no longer sign in.")
+    messages.success(request, words % {"name": shown.name})
+    return redirect("person", pk)
+
+
+@require_POST
+@never_cache
+@needs(Right.EDIT_PEOPLE)
+@sensitive_variables("password")
+def person_password(request: SignedIn, pk: int) -> HttpResponse:
+    """Shown in this answer only, never in the address, the session or a cookie."""
+    shown = get_object_or_404(User, pk=pk)
+    password = staff.give_password(shown, request.user)
+    return render(request, "users/password_given.html", {"person": shown, "password": password})
+
+
+@require_POST
+@never_cache
+@needs(Right.EDIT_PEOPLE)
+def person_password_link(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(User, pk=pk)
+    link = staff.give_link(shown, request.user)
+    return render(request, "users/password_link.html", {"person": shown, "link": link})
+
+
+def _found(request: SignedIn, pk: int, act: Act) -> User:
+    """404, or 403 for whoever may not do this to the person."""
+    shown = get_object_or_404(User, pk=pk)
+    if not staff.may(request.user, act, shown):
+        raise staff.NotAllowed(_("You may not do this to this person."))
+    return shown

@@ -1,0 +1,65 @@
+"""Pages of groups: the list with the number of people, a new one, its name, the end of one."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from users.access.authenticated import SignedIn
+from users.models import Group, audit
+from users.people.forms import GroupForm
+from users.rights import Right, needs
+
+from .groups import delete, uses
+
+# Ordered by hand: counting drops the order of the model.
+GROUPS = Group.objects.annotate(size=Count("memberships")).order_by("name")
+
+
+@needs(Right.SEE_PEOPLE)
+def groups(request: SignedIn) -> HttpResponse:
+    return render(request, "users/groups.html", {"groups": GROUPS.all()})
+
+
+@needs(Right.EDIT_PEOPLE)
+def group_new(request: SignedIn) -> HttpResponse:
+    form = GroupForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            made = form.save()
+            audit(request.user, "group_added", f"group {made.id}")
+        messages.success(request, _("The group is there. Put people into it on their pages."))
+        return redirect("groups")
+    return render(request, "users/group.html", {"form": form})
+
+
+@needs(Right.EDIT_PEOPLE)
+def group(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(GROUPS, pk=pk)
+    name = shown.name
+    form = GroupForm(request.POST or None, instance=shown)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.save()
+            audit(request.user, "group_renamed", f"group {pk}", was=name, now=shown.name)
+        messages.success(request, _("Saved."))
+        return redirect("groups")
+    return render(request, "users/group.html", {"form": form, "group": shown, "name": name})
+
+
+@needs(Right.EDIT_PEOPLE)
+def group_delete(request: SignedIn, pk: int) -> HttpResponse:
+    """Asks first. The people stay. Not while somebody goes by it."""
+    gone = get_object_or_404(GROUPS, pk=pk)
+    back = reverse("group", args=[pk])
+    if request.method != "POST":
+        context = {"group": gone, "in_use": uses(gone), "back": back}
+        return render(request, "users/group_delete.html", context)
+    if in_use := delete(gone, request.user):
+        messages.error(request, _("It is used by: %(names)s.") % {"names": ", ".join(in_use)})
+        return redirect(back)
+    messages.success(request, _("The group %(name)s is deleted.") % {"name": gone.name})
+    return redirect("groups")
