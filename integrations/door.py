@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from smsmail.outages import TRY_AGAIN, log_outage, unlogged
 
-from . import receipt_keys, router
+from . import receipt_keys, routing
 from .models import Account, Receipt
 from .provider import Note
 from .secrets import WrongKey
@@ -74,7 +74,7 @@ def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     )
     # No wake-up for the worker: a million receipts would be a million wake-ups, and the clock folds
     # whatever has come once a second.
-    return _answer(200, *router.provider_class(slug).thanks)
+    return _answer(200, *routing.provider_class(slug).thanks)
 
 
 def _account(slug: str, key: str) -> Account:
@@ -88,7 +88,7 @@ def _account(slug: str, key: str) -> Account:
 
 def _genuine(account: Account, note: Note) -> bool:
     try:
-        return router.provider_of(account).check_note(note)
+        return routing.provider_of(account).check_note(note)
     except Exception as error:  # noqa: BLE001 - a check that trips over what was sent has failed
         logger.error("a receipt for %s cannot be checked: %s", account, type(error).__name__)
         return False
@@ -100,7 +100,7 @@ def _answer(status: int, words: str, content_type: str = "text/plain") -> HttpRe
 
 def _registered(slug: str) -> bool:
     try:
-        router.provider_class(slug)
+        routing.provider_class(slug)
     except KeyError:
         return False
     return True
@@ -125,7 +125,7 @@ def _note(request: HttpRequest, account: Account, key: str) -> Note | None:
         headers=headers,
         query=_storable(query),
         body=_storable(body.decode("utf-8", errors="replace")),
-        url=router.called_url(account, query, key=key),
+        url=routing.called_url(account, query, key=key),
     )
 
 

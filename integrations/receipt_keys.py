@@ -19,7 +19,7 @@ from users.access.authenticated import SignedIn
 from users.models import User, audit
 from users.rights import Right, needs
 
-from . import router
+from . import routing
 from .models import Account, new_receipt_key
 
 # Longer than a service goes on reporting about a message.
@@ -56,7 +56,7 @@ def end_old(account: Account, by: User | None) -> None:
 def receipt_key_new(request: SignedIn, slug: str) -> HttpResponse:
     """Asks first: the address may stand in the service's own settings."""
     account = _connected(slug)
-    provider, back = router.provider_class(slug), reverse("integration", args=[slug])
+    provider, back = routing.provider_class(slug), reverse("integration", args=[slug])
     if request.method != "POST":
         context = {
             "title": provider.title,

@@ -16,7 +16,7 @@ from users.access.authenticated import SignedIn
 from users.parsing import phones
 from users.rights import Right, needs
 
-from . import router, short_links
+from . import routing, short_links
 from .models import Account, SimulatedSms
 from .providers import simulator as provider
 
@@ -35,7 +35,7 @@ def simulator(request: SignedIn) -> HttpResponse:
     typed = request.GET.get("phone", "").strip()[:64]
     phone = _normal(typed)
     account = Account.objects.filter(provider=provider.Simulator.slug).first()
-    current = router.current()
+    current = routing.current()
     sends = current is not None and current == account
     context = {
         "sends": sends,

@@ -1,5 +1,5 @@
 """How each service stands: which sends now, which waits, and why, in words for those responsible.
-Which one sends is decided in router.py.
+Which one sends is decided in routing.py.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from . import providers, router
+from . import cooldown, providers, routing
 from .models import Account
 
 
@@ -31,7 +31,7 @@ class Service:
 
     @property
     def rests(self) -> bool:
-        return self.account is not None and router.rests(self.account)
+        return self.account is not None and cooldown.rests(self.account)
 
     @property
     def old_address_until(self) -> datetime | None:
@@ -41,7 +41,7 @@ class Service:
 
     @property
     def callback(self) -> str:
-        return router.receipt_url(self.account) if self.account else ""
+        return routing.receipt_url(self.account) if self.account else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Place:
 
 def services() -> list[Service]:
     """Every registered service in order of priority; two queries."""
-    accounts = router.connected()
-    sender = router.sender_of(accounts)
+    accounts = routing.connected()
+    sender = routing.sender_of(accounts)
     places = _places(accounts, sender)
     own = {account.provider: account for account in accounts}
     return [
@@ -127,21 +127,21 @@ def listed(titles: Sequence[str]) -> str:
 
 
 def title_of(account: Account) -> str:
-    return str(router.provider_class(account.provider).title)
+    return str(routing.provider_class(account.provider).title)
 
 
 def _places(accounts: Sequence[Account], sender: Account | None) -> dict[str, Place]:
     titles = tuple(title_of(account) for account in accounts)
-    falls_back = bool(accounts) and router.falls_back()
+    falls_back = bool(accounts) and routing.falls_back()
     return {
         account.provider: Place(
             title=titles[number],
             before=titles[:number],
             sender=title_of(sender) if sender else "",
-            first_rests=router.rests(accounts[0]),
-            rests=router.rests(account),
+            first_rests=cooldown.rests(accounts[0]),
+            rests=cooldown.rests(account),
             falls_back=falls_back,
-            pretends=not router.may_stand_in(account),
+            pretends=not routing.may_stand_in(account),
         )
         for number, account in enumerate(accounts)
     }

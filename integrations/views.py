@@ -15,7 +15,7 @@ from users.access.authenticated import SignedIn
 from users.models import User
 from users.rights import Right, needs
 
-from . import router, try_outs
+from . import accounts, routing, try_outs
 from .forms import AccountForm, TryForm
 from .models import Account
 from .provider import Balance, Outcome, Trouble, Verdict
@@ -38,7 +38,7 @@ def integrations(request: SignedIn) -> HttpResponse:
     context = {
         "services": shown,
         "connected": any(each.account for each in shown),
-        "falls_back": router.falls_back(),
+        "falls_back": routing.falls_back(),
     }
     return render(request, "integrations/integrations.html", context)
 
@@ -50,9 +50,9 @@ def integration(request: SignedIn, slug: str) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     if _first_the_demo(slug):
         data = None  # nothing is saved, and the page says what comes before
-    form = AccountForm(data, provider=router.provider_class(slug), account=service.account)
+    form = AccountForm(data, provider=routing.provider_class(slug), account=service.account)
     if data is not None and form.is_valid():
-        router.connect(
+        accounts.connect(
             slug,
             form.credentials,
             sender=form.cleaned_data.get("sender", ""),
@@ -88,7 +88,7 @@ def _settings(
 
 def _first_the_demo(slug: str) -> list[User]:
     """Whose password everybody can know: before a service that costs money they must be gone."""
-    return [] if router.provider_class(slug).pretends else public_password.people()
+    return [] if routing.provider_class(slug).pretends else public_password.people()
 
 
 @require_POST
@@ -97,7 +97,7 @@ def integration_check(request: SignedIn, slug: str) -> HttpResponse:
     """Ask the service itself. No transaction is open: it may take its time."""
     account = _connected(slug)
     try:
-        balance = router.check(account)
+        balance = accounts.check(account)
     except Trouble as trouble:
         about = trouble.reason.about
         code = f" ({trouble.raw})" if trouble.raw else ""
@@ -120,16 +120,16 @@ def integration_try(request: SignedIn, slug: str) -> HttpResponse:
     """Send one message to oneself through this service. No transaction is open here either."""
     account, try_form = _connected(slug), TryForm(request.POST)
     if not try_form.is_valid():
-        form = AccountForm(provider=router.provider_class(slug), account=account)
+        form = AccountForm(provider=routing.provider_class(slug), account=account)
         return _settings(request, _find(slug), form, try_form)
     try:
-        verdict = router.try_out(
+        verdict = accounts.try_out(
             account,
             try_form.cleaned_data["phone"],
             try_form.cleaned_data["text"],
             request.user,
         )
-    except router.Refuses:
+    except accounts.Refuses:
         messages.error(request, _("Nothing was sent: SMS to this phone are forbidden."))
     else:
         _tell(request, str(_find(slug).title), verdict)
@@ -165,7 +165,7 @@ def _tell(request: SignedIn, service: str, verdict: Verdict) -> None:
 def integration_fallback(request: SignedIn) -> HttpResponse:
     """The switch: may the next service send while the first is down? on=yes or no."""
     on = request.POST.get("on") == "yes"
-    router.set_fallback(on, request.user)
+    routing.set_fallback(on, request.user)
     if on:
         messages.success(request, _("While a service is down, the next connected one sends."))
     else:
@@ -181,7 +181,7 @@ def integration_disconnect(request: SignedIn, slug: str) -> HttpResponse:
     if request.method != "POST":
         context = {"service": service, "back": reverse("integration", args=[slug])}
         return render(request, "integrations/disconnect.html", context)
-    router.disconnect(account, request.user)
+    accounts.disconnect(account, request.user)
     messages.success(
         request,
         _("%(service)s is disconnected, its data are deleted.") % {"service": service.title},

@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 
-from integrations import router
+from integrations import cooldown, routing
 from integrations.standing import title_of
 from users.access import public_password
 from users.models import User
@@ -24,9 +24,9 @@ def account_notices(context: dict[str, Any], *, resting: bool = True) -> dict[st
     user = context.get("user")
     if not isinstance(user, User) or not user.may(Right.ACCOUNT):
         return {}
-    accounts = router.connected()
-    sender = router.sender_of(accounts)
-    down = [each for each in accounts if router.rests(each)] if resting else []
+    accounts = routing.connected()
+    sender = routing.sender_of(accounts)
+    down = [each for each in accounts if cooldown.rests(each)] if resting else []
     public = public_password.people() if settings.REACHABLE else []
     return {
         "public": [each.email for each in public],

@@ -13,7 +13,7 @@ from django.db.models import Count, Max, Min
 from django.db.models.functions import Substr
 from django.utils import timezone
 
-from integrations import router
+from integrations import routing
 from integrations.provider import Provider
 from mailings.audience import audience
 from mailings.models import Mailing, Policy
@@ -201,5 +201,5 @@ def keeps(mailing: Mailing, provider: Provider | None, now: datetime) -> bool:
 
 
 def provider_now() -> Provider | None:
-    account = router.current()
-    return router.provider_of(account) if account else None
+    account = routing.current()
+    return routing.provider_of(account) if account else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from integrations import router
+from integrations import cooldown, routing
 from integrations.standing import title_of
 from mailings.audience import audience, funnel, text_extremes
 from mailings.audience.personalization import parsed
@@ -73,7 +73,7 @@ class Preview:
         self.wrapping = wrapping
         self.choice = choice
         self.look = look
-        account = router.current()
+        account = routing.current()
         self.part_price = account.price if account else Decimal(0)
         self.complaint = ""
         try:
@@ -287,14 +287,14 @@ def preview_of(
 
 def service() -> dict[str, Any]:
     """For templates: the account with priority, what keeps it from sending, and who stands in."""
-    accounts = router.connected()
+    accounts = routing.connected()
     if not accounts:
         return {"account": None, "rest": None}
-    account, sender = accounts[0], router.sender_of(accounts)
+    account, sender = accounts[0], routing.sender_of(accounts)
     return {
         "account": account,
         "service": title_of(account),
-        "rest": account.rest_about if router.rests(account) else None,
+        "rest": account.rest_about if cooldown.rests(account) else None,
         "stands_in": title_of(sender) if sender and sender != account else "",
         "low": account.balance_is_low,
     }

@@ -11,7 +11,7 @@ from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from integrations import router
+from integrations import routing
 from mailings.audience.personalization import variables
 from mailings.models import Mailing, SavedText
 from users.access.authenticated import SignedIn
@@ -131,7 +131,7 @@ def _form(request: SignedIn, draft: Mailing, *, fixing: bool = True) -> DraftFor
     if saved is not None:
         initial["text"] = saved.text
     # Disconnected while somebody was writing: what is there already is kept.
-    with_text = router.current() is not None or "text" in request.POST
+    with_text = routing.current() is not None or "text" in request.POST
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 
 

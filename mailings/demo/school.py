@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import router
+from integrations import accounts
 from integrations.models import Account
 from integrations.providers import simulator
 from integrations.reasons import Reason
@@ -69,7 +69,7 @@ def build() -> str:
     owner, manager, student = _who_signs_in(password, now)
     people = [student, *_people(dice, now)]
     _refusals(dice, people, manager, now)
-    account = router.connect(
+    account = accounts.connect(
         simulator.Simulator.slug, {"on": "yes"}, sender="School", price=PRICE, by=owner
     )
     school = School(manager, _groups(dice, people), account, dice)

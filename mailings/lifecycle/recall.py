@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import router
+from integrations import routing
 from integrations.models import Account
 from integrations.provider import Asked, Provider, Report, Trouble
 from integrations.reasons import Reason
@@ -122,7 +122,9 @@ def _can_be_asked(mailing: Mailing) -> QuerySet[Dispatch]:
 
 
 def _askable_accounts() -> list[Account]:
-    return [each for each in router.connected() if router.provider_class(each.provider).can_cancel]
+    return [
+        each for each in routing.connected() if routing.provider_class(each.provider).can_cancel
+    ]
 
 
 def _open(lots: QuerySet[Dispatch]) -> QuerySet[Message]:
@@ -157,7 +159,7 @@ def _ask_next(account: Account) -> bool:
     """One lot of the account; a lot that fails is set aside alone."""
     if not account.connected:
         return False  # it stays marked: whoever connects the service again has it asked
-    provider = router.provider_of(account)
+    provider = routing.provider_of(account)
     lot = _take(account, timedelta(seconds=provider.cancel_pause))
     if lot is None:
         return False

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import router
+from integrations import routing
 from integrations.reasons import Reason
 from mailings.audience import audience, funnel, personalization
 from mailings.composing import drafts
@@ -220,7 +220,7 @@ def _settle(ids: Sequence[int]) -> None:
 
 def _check_ready(mailing: Mailing) -> int:
     """How many would get it now."""
-    if router.current() is None:
+    if routing.current() is None:
         raise CannotLaunch(_("No SMS service is connected. Ask the owner to connect one."))
     if not mailing.text.strip():
         raise CannotLaunch(_("The text is empty."))

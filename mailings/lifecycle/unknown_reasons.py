@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import router
+from integrations import routing
 from integrations.models import Account
 from integrations.provider import Provider
 from mailings.models import Dispatch, Mailing
@@ -110,7 +110,7 @@ def fates(mailing: Mailing) -> list[Fate]:
 def _words(account: Account | None, doubt: str, read_to: str, *, decide: bool, long: bool) -> str:
     if account is None:
         return _("Nobody can be asked about them.")
-    provider = router.provider_class(account.provider)
+    provider = routing.provider_class(account.provider)
     moment = provider.read_until(read_to)
     words = _of_service(account, provider) or WORDS.get(doubt, WORDS[""])
     if words is WORDS[Doubt.READING] and moment:

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import router
+from integrations import routing
 from integrations.models import Stray
 from mailings.errors import WrongState
 from mailings.models import Dispatch, Mailing, Message
@@ -117,9 +117,9 @@ def decidable() -> Q:
     """
     now = timezone.now()
     waited = now - timedelta(seconds=settings.LOOK_UP_AFTER)
-    connected = router.connected()
+    connected = routing.connected()
     can_tell = {
-        account.id: router.provider_class(account.provider).can_look_up for account in connected
+        account.id: routing.provider_class(account.provider).can_look_up for account in connected
     }
     asked = [key for key, tells in can_tell.items() if tells]
     mute = Q(dispatch__account__in=[key for key, tells in can_tell.items() if not tells])

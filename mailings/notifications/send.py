@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import router
+from integrations import routing
 from integrations.reasons import Reason
 from mailings.audience import destinations
 from mailings.audience.personalization import as_launched, parsed, values_of
@@ -102,7 +102,7 @@ def raise_event(
 # --- what the system raises itself --------------------------------------------------------------
 def can_send_codes() -> bool:
     code = registry.named(registry.PHONE_CODE)
-    return code is not None and registry.is_on(code) and router.current() is not None
+    return code is not None and registry.is_on(code) and routing.current() is not None
 
 
 def codes_a_day() -> int:
@@ -198,7 +198,7 @@ def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> 
     Raises NotSent for an empty text, no service, no phone, a number that gets no SMS, or a person who
     must get nothing.
     """
-    if router.current() is None:
+    if routing.current() is None:
         raise NotSent(_("No SMS service is connected. Ask the owner to connect one."))
     if not body.strip():
         raise NotSent(_("The text is empty."))
@@ -273,7 +273,7 @@ def _why_not(person: User, body: str, *, proves: bool = False) -> str:
         return Reason.EMPTY_TEXT.value
     if not proves and phone_owners.only_claims(person):
         return Reason.SAME_PHONE.value
-    return "" if router.current() else Reason.NO_SERVICE.value
+    return "" if routing.current() else Reason.NO_SERVICE.value
 
 
 def _storable(key: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from integrations import router
+from integrations import routing
 from integrations.standing import title_of
 from mailings.audience import funnel
 from mailings.audience.funnel import Funnel
@@ -72,7 +72,7 @@ def clock_of(mailing: Mailing) -> Clock:
     kept = mailing.starts_at is not None and mailing.state != State.SCHEDULED
     there = _bounded(send_times.kept_there(mailing), mailing) if kept else NOTHING
     here = send_times.held_here(mailing) if mailing.state in Mailing.RUNNING else NOTHING
-    account = router.current()
+    account = routing.current()
     return Clock(
         zone=zone_words(until or to_come or now, timezone.get_current_timezone()),
         until=until,

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django_htmx.http import HttpResponseStopPolling
 
-from integrations import router
+from integrations import routing
 from integrations.reasons import Reason
 from mailings.audience.repeats import sent_lately
 from mailings.composing.forecast import schedule_of
@@ -139,7 +139,7 @@ def message(request: SignedIn, pk: int) -> HttpResponse:
     context = {
         "message": row,
         "account": account,
-        "service": router.provider_class(account.provider).title if account else "",
+        "service": routing.provider_class(account.provider).title if account else "",
         "is_test": row.mailing.kind == Mailing.Kind.TEST,
     }
     return render(request, "mailings/message.html", context)

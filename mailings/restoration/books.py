@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from integrations import router
+from integrations import retention, routing
 from integrations.http import clock
 from integrations.provider import Booked, BooksPage, Report, ReportStatus, Trouble
 from integrations.reasons import Reason
@@ -62,7 +62,7 @@ def ask_due() -> bool:
 
 def _forget() -> None:
     """What nobody was served by is kept as long as receipts are."""
-    before = timezone.now() - router.KEEP_RECEIPTS
+    before = timezone.now() - retention.KEEP_RECEIPTS
     UnclaimedSms.objects.filter(at__lt=before).delete()
 
 
@@ -72,8 +72,8 @@ def open_restoration() -> Restoration | None:
 
 def sweeps_of(restoration: Restoration) -> list[BooksSweep]:
     """One for each connected service that shows what it has sent."""
-    for account in router.connected():
-        if router.provider_class(account.provider).lists_sent:
+    for account in routing.connected():
+        if routing.provider_class(account.provider).lists_sent:
             BooksSweep.objects.get_or_create(restoration=restoration, account=account)
     return list(restoration.sweeps.select_related("account").order_by("id"))
 
@@ -84,7 +84,7 @@ def _read_page(sweep: BooksSweep) -> bool:
     if held is None:
         return False
     try:
-        page = router.provider_of(held.account).sent_since(held.restoration.since, held.cursor)
+        page = routing.provider_of(held.account).sent_since(held.restoration.since, held.cursor)
     except Trouble as trouble:
         logger.warning("%s does not show its books now: %s", held.account.provider, trouble)
         return _put_off(held, trouble.reason)
@@ -121,7 +121,7 @@ def _take(sweep_id: int) -> BooksSweep | None:
 
 def _begins(sweep: BooksSweep) -> datetime:
     """Books may lag behind, and a worker of before may have had a request under way."""
-    settles = router.provider_class(sweep.account.provider).settle_seconds
+    settles = routing.provider_class(sweep.account.provider).settle_seconds
     wait = min(settles, settings.LEASE)
     return sweep.restoration.found_at + timedelta(seconds=wait)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from integrations import router
+from integrations import routing
 from integrations.models import Account, Receipt
 from integrations.reasons import Reason
 from mailings.audience import audience
@@ -118,7 +118,7 @@ def cannot_tell(restoration: Restoration) -> list[str]:
     )
     titles = []
     for account in _may_have_sent():
-        provider = router.provider_class(account.provider)
+        provider = routing.provider_class(account.provider)
         if (not provider.lists_sent or account.id in waived) and not provider.pretends:
             titles.append(str(provider.title))
     return titles
@@ -214,8 +214,8 @@ def _stop_waiting(mailing: Mailing) -> None:
 
 
 def _may_have_sent() -> Sequence[Account]:
-    accounts = router.connected()
-    if router.falls_back():
+    accounts = routing.connected()
+    if routing.falls_back():
         return accounts
     return accounts[:1]
 
@@ -226,7 +226,7 @@ def _keep_what_their_books_hide(restoration: Restoration) -> list[tuple[timedelt
     """
     found = []
     for sweep in restoration.sweeps.select_related("account"):
-        provider = router.provider_class(sweep.account.provider)
+        provider = routing.provider_class(sweep.account.provider)
         if not provider.books_show_kept:
             lag = timedelta(seconds=provider.settle_seconds)
             found.append((lag, sweep.began_at or restoration.found_at))

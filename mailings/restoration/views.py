@@ -14,7 +14,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations import router
+from integrations import routing
 from mailings.errors import WrongState
 from mailings.models import Restoration
 from users.access.authenticated import SignedIn
@@ -99,7 +99,7 @@ def _page(
         lines = decision.under_way(restoration)
         context |= {
             "services": [
-                (router.provider_class(each.account.provider).title, each)
+                (routing.provider_class(each.account.provider).title, each)
                 for each in decision.services(restoration)
             ],
             "cannot_tell": decision.cannot_tell(restoration),

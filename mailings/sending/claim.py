@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.utils import timezone
 
-from integrations import logins, router
+from integrations import cooldown, logins, rate_limit, routing
 from integrations.http import clock
 from integrations.models import Account
 from integrations.provider import Provider, Sms
@@ -98,7 +98,7 @@ def _claim(*, lane: bool) -> Lot | None:
         account, places = _free_account(lane=lane)
         if account is None:
             return None
-        provider = router.provider_of(account)
+        provider = routing.provider_of(account)
         # Of several places, the last is kept free for a notification.
         waiting = _waiting_dispatch(provider, lane=lane or places == 1 < account.parallel)
         if waiting is None:
@@ -113,7 +113,7 @@ def _claimed(
 ) -> Lot | None:
     """None: a copy of the database has been put back, and the claim is rolled back."""
     messages = _fit_messages(dispatch, too_late=too_late)
-    router.reserve(account, len(messages))
+    rate_limit.reserve(account, len(messages))
     dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
     dispatch.account = account
     dispatch.claimed_at = timezone.now()
@@ -143,15 +143,15 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
 
     The lock makes both hold over all workers; a claim keeps it for a few milliseconds.
     """
-    sender = router.sender()
+    sender = routing.sender()
     if sender is None:
         return None, 0
     # Looked at again: while we waited for the lock it may have gone to rest, or been disconnected.
     account = Account.objects.select_for_update(no_key=True).get(id=sender.id)
-    pause = router.pause_of(account)
+    pause = rate_limit.pause_of(account)
     # A longer one is of a lot that was written before the pace was set: the lane does not wait for it.
     paused = 0 < pause <= LONGEST_PAUSE if lane else pause > 0
-    if router.rests(account) or not account.connected or paused:
+    if cooldown.rests(account) or not account.connected or paused:
         return None, 0
     now = timezone.now()
     in_hand = Dispatch.objects.filter(

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from integrations import router
+from integrations import cooldown, rate_limit
 from integrations.models import Account
 from mailings.models import ClockReading, Dispatch, Mailing
 from smsmail.moments import SKEW, beyond, not_beyond
@@ -72,8 +72,8 @@ def _mend_accounts(now: datetime) -> None:
 
 def _mend_account(account: Account, now: datetime) -> None:
     longest = {
-        "resting_until": router.longest_rest(),
-        "next_free_at": router.longest_pause(account),
+        "resting_until": cooldown.longest_rest(),
+        "next_free_at": rate_limit.longest_pause(account),
         "balance_at": NONE,
     }
     for name, most in longest.items():

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
-from integrations import router
+from integrations import service_clock
 from integrations.provider import Enquiry, Provider, Report, ReportStatus
 from mailings.models import Dispatch
 
@@ -104,7 +104,7 @@ class Heard:
 
     def _doubt_of_clock(self, provider: Provider) -> str:
         off = provider.clock_off
-        return Doubt.CLOCK if off is not None and abs(off) > router.CLOCK_TOLERANCE else ""
+        return Doubt.CLOCK if off is not None and abs(off) > service_clock.CLOCK_TOLERANCE else ""
 
     def _doubt_of_books(self, enquiry: Enquiry, provider: Provider) -> str:
         """Would they show a message? A service that does not tell its time may not show today."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import router
+from integrations import routing
 from integrations.reasons import Reason
 from mailings.audience import audience, frequency_cap
 from mailings.audience.personalization import as_launched, values_of
@@ -203,10 +203,10 @@ def lot_size() -> int:
     """As the service takes them that sends now. With a pace, no more than it lets go in a quarter of a
     second, and no more than leave at once: a lot leaves at once, and the pause comes after it.
     """
-    account = router.sender() or router.current()
+    account = routing.sender() or routing.current()
     if account is None:
         return LOT
-    provider = router.provider_class(account.provider)
+    provider = routing.provider_class(account.provider)
     if not account.per_second:
         return provider.lot
     return min(provider.lot, provider.at_once or provider.lot, max(1, account.per_second // 4))

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import router, try_outs
+from integrations import routing, try_outs
 from integrations.models import Receipt
 from integrations.provider import Credentials, Note, Reply, Report, ReportStatus
 from integrations.reasons import Reason
@@ -164,7 +164,7 @@ def _read(receipt: Raw) -> Told | None:
     """What a raw receipt says; None when it cannot be understood."""
     note = Note(headers=receipt.headers, query=receipt.query, body=receipt.body)
     try:
-        provider = router.provider_class(receipt.provider)(Credentials(values={}))
+        provider = routing.provider_class(receipt.provider)(Credentials(values={}))
         reports = provider.read_receipts(note)
         found = [] if reports else provider.read_replies(note)
     except (ValueError, KeyError):

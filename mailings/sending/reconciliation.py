@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from integrations import logins, router
+from integrations import logins, routing, service_clock
 from integrations.models import Account
 from integrations.provider import Asked, Enquiry, Provider, Report, Trouble
 from integrations.reasons import Reason
@@ -117,7 +117,7 @@ def ask_about(
     if not heard.enquiries:
         return heard
     try:
-        provider = logins.provider_of(account, lots[0].login, router.receipt_url(account))
+        provider = logins.provider_of(account, lots[0].login, routing.receipt_url(account))
     except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
         logger.error("%s cannot be asked: %s", account.provider, type(error).__name__)
         heard.doubt(Doubt.AWAY)
@@ -156,7 +156,7 @@ def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dis
     if phones:
         heard.change_all(taken=others.ids, rivals=tuple(others.rivals.values()))
     reports = _ask(account, provider, list(heard.enquiries.values()))
-    router.note_clock(account.id, provider)
+    service_clock.note_clock(account.id, provider)
     if reports is None:
         heard.doubt(Doubt.AWAY)
         return
@@ -170,7 +170,7 @@ def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dis
     at_once = {lot.reference for lot in lots if lot.id in unknown and lot.send_at is None}
     late = heard.lateness(reports, at_once)
     if late:
-        router.note_slow(account.id, late)
+        service_clock.note_slow(account.id, late)
 
 
 def _not_taken_in(lots: Sequence[Dispatch], reports: Sequence[Report]) -> set[str]:
@@ -265,7 +265,7 @@ def _counts_from(dispatch: Dispatch, missing: Collection[str]) -> datetime | Non
     """From when its books would surely know of these messages; None: as soon as they are settled."""
     if dispatch.account is None or not (dispatch.send_at or missing):
         return None
-    provider = router.provider_class(dispatch.account.provider)
+    provider = routing.provider_class(dispatch.account.provider)
     later = []
     if dispatch.send_at is not None and not provider.books_show_kept:
         later.append(dispatch.send_at + timedelta(seconds=provider.settle_seconds))
@@ -297,7 +297,9 @@ def _next_look(
     if Status.UNKNOWN in open_ or not answered:
         pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))
         # Whoever was slow to answer may be slow to write into the books, too.
-        pause += timedelta(seconds=router.slowness(dispatch.account) if dispatch.account else 0)
+        pause += timedelta(
+            seconds=service_clock.slowness(dispatch.account) if dispatch.account else 0
+        )
         again = now + max(pause, (now - since) / 4)  # the older, the rarer, answered or not
         return min(again, since + ends) if now < since + ends else again
     looks = [*(later for later in LATER if later < ends), ends]

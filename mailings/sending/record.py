@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import router, short_links
+from integrations import cooldown, service_clock, short_links
 from integrations.provider import Outcome, Verdict
 from integrations.reasons import Fault, Reason
 from mailings.models import Counters, Dispatch, Mailing, Message
@@ -80,9 +80,9 @@ def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
         since = max(timezone.now(), kept_until or timezone.now())
         dispatch.look_up_at = since + timedelta(seconds=wait_for)
         dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
-    router.note_clock(lot.account_id, lot.provider)
+    service_clock.note_clock(lot.account_id, lot.provider)
     if unknown:
-        router.note_slow(lot.account_id)
+        service_clock.note_slow(lot.account_id)
     if untimed:
         keep_here(lot.mailing_id)
     _judge_account(lot.account_id, verdicts)
@@ -289,8 +289,8 @@ def _judge_account(account_id: int, verdicts: Sequence[Verdict]) -> None:
     works = bool({Outcome.TAKEN, Outcome.REFUSED} & outcomes) or any(v.untimed for v in verdicts)
     trouble = next(iter(told or ([] if works else verdicts)), None)
     if Outcome.TAKEN in outcomes or (works and trouble is None):
-        router.wake(account_id)
+        cooldown.wake(account_id)
     if trouble is not None:
         waits = [verdict.retry_after for verdict in verdicts if verdict.retry_after is not None]
         reason = trouble.reason or Reason.UNAVAILABLE
-        router.rest(account_id, reason, trouble.raw, seconds=max(waits, default=None))
+        cooldown.rest(account_id, reason, trouble.raw, seconds=max(waits, default=None))

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from integrations import router
+from integrations import rate_limit, routing
 from integrations.http import clock
 from integrations.provider import Outcome, Verdict
 from integrations.reasons import Reason
@@ -161,8 +161,8 @@ def _patience(lot: Lot, began: float) -> float:
 
 def _pause() -> float:
     """Seconds until the pace of the account that sends allows the next lot."""
-    sender = router.sender()
-    return router.pause_of(sender) if sender else 0.0
+    sender = routing.sender()
+    return rate_limit.pause_of(sender) if sender else 0.0
 
 
 def hand_over(lot: Lot) -> list[Verdict]:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
-from integrations import router
+from integrations import cooldown, routing
 from integrations.reasons import Reason
 from mailings.demo import school
 from mailings.models import (
@@ -355,7 +355,7 @@ def test_for_the_owner_while_a_restored_copy_is_held(
 ) -> None:
     """A service that does not answer, one that cannot be asked, and mailings under way."""
     smsc, seventech = people.smsc(), people.seventech()
-    router.set_fallback(True, None)
+    routing.set_fallback(True, None)
     done = Mailing.objects.get(pk=things["mailing"])
     Mailing.objects.filter(pk=done.pk).update(state=Mailing.State.SENDING, finished_at=None)
     epoch.hold("older")
@@ -374,8 +374,8 @@ def test_for_the_owner_while_a_service_is_down_and_money_runs_out(
     monkeypatch.setattr(public_password, "people", list)
     smsc = people.smsc(balance=120, warn_below=500, balance_at=timezone.now())
     people.twilio(balance=5, warn_below=10, balance_currency="USD", balance_at=timezone.now())
-    router.set_fallback(True, None)
-    router.rest(smsc.id, Reason.NO_MONEY, "smsc:error 3")
+    routing.set_fallback(True, None)
+    cooldown.rest(smsc.id, Reason.NO_MONEY, "smsc:error 3")
     person = User.objects.get(pk=things["person"])
     person.phone, person.phone_confirmed_at = "+79980001212", None  # the owner's
     person.save()

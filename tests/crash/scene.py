@@ -102,12 +102,12 @@ def let_be() -> None:
 
 
 def login(name: str) -> None:
-    from integrations import router
+    from integrations import accounts
     from integrations.models import Account
 
     account = Account.objects.get()
     new = account.credentials | {"login": name}
-    router.connect(account.provider, new, sender="School", price=account.price, by=None)
+    accounts.connect(account.provider, new, sender="School", price=account.price, by=None)
 
 
 def twins(count: int, service: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from integrations import router
+from integrations import balances, cooldown, rate_limit, routing
 from integrations.models import Account, SimulatedSms
 from integrations.provider import Outcome, Verdict
 from integrations.providers import simulator
@@ -81,9 +81,9 @@ def test_the_pace_does_not_stand_still(jump: timedelta, small_lots: None) -> Non
     with fast(jump):
         ground.sent()
     with after(timedelta(seconds=1)):
-        assert router.pause_of(Account.objects.get()) == 0
+        assert rate_limit.pause_of(Account.objects.get()) == 0
         ground.sent()  # and from here on it counts again
-        assert 0 < router.pause_of(Account.objects.get()) < 1
+        assert 0 < rate_limit.pause_of(Account.objects.get()) < 1
 
 
 def test_the_pace_is_put_right_where_people_see_it(jump: timedelta) -> None:
@@ -92,41 +92,41 @@ def test_the_pace_is_put_right_where_people_see_it(jump: timedelta) -> None:
     clock_repair.mend_due()
     account.refresh_from_db()
     assert account.next_free_at is not None
-    assert account.next_free_at <= timezone.now() + router.longest_pause(account)
+    assert account.next_free_at <= timezone.now() + rate_limit.longest_pause(account)
 
 
 def test_a_rest_ends_when_the_longest_would(jump: timedelta) -> None:
     account = people.simulator()
     with fast(jump):
-        router.rest(account.id, Reason.BUSY, "429")
+        cooldown.rest(account.id, Reason.BUSY, "429")
     account.refresh_from_db()
     clock_repair.mend_due()
     account.refresh_from_db()
-    with after(router.longest_rest() + MINUTE):
-        assert not router.rests(account)
-        assert router.sender() is not None
+    with after(cooldown.longest_rest() + MINUTE):
+        assert not cooldown.rests(account)
+        assert routing.sender() is not None
 
 
 def test_a_rest_that_may_be_one_is_believed() -> None:
     account = people.simulator()
     for _ in range(6):
         Account.objects.update(resting_until=None)
-        router.rest(account.id, Reason.BUSY, "429")
+        cooldown.rest(account.id, Reason.BUSY, "429")
     account.refresh_from_db()
     assert account.resting_until is not None
     before = account.resting_until
     clock_repair.mend_due()
     account.refresh_from_db()
-    assert router.rests(account)
+    assert cooldown.rests(account)
     assert account.resting_until == before
 
 
 def test_a_balance_is_asked_for_again(jump: timedelta) -> None:
     people.simulator()
     with fast(jump):
-        router.refresh_balances()
+        balances.refresh_balances()
     Account.objects.update(balance=1)
-    router.refresh_balances()
+    balances.refresh_balances()
     assert Account.objects.get().balance == 10_000
 
 

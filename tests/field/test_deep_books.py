@@ -14,7 +14,7 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import router
+from integrations import accounts, cooldown
 from integrations.models import Account
 from integrations.provider import Report, ReportStatus
 from integrations.providers import smsc as adapter
@@ -39,7 +39,7 @@ def small(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(adapter, "PAGE", PAGE)
     monkeypatch.setattr(adapter, "PAGES", PAGES)
     monkeypatch.setattr(adapter.Smsc, "lot", 5)
-    monkeypatch.setattr(router, "rest", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(cooldown, "rest", lambda *_args, **_kwargs: None)
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_another_login_in_the_middle_of_a_sweep(
     due()
     reconciliation.enquire_due()
     new = {"login": "other", "password": "made-up"}
-    router.connect("smsc", new, sender="School", price=Account.objects.get().price, by=None)
+    accounts.connect("smsc", new, sender="School", price=Account.objects.get().price, by=None)
     look()
     look()
     assert statuses(lost) == {"accepted": 10, "waiting": 5}

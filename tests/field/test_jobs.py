@@ -288,7 +288,7 @@ def test_from_every_state_recall_leaves_a_mailing_complete(school: User, state: 
 def test_with_the_services_data_deleted_nobody_is_promised_to_be_asked(
     school: User, as_: As
 ) -> None:
-    from integrations import router
+    from integrations import accounts
     from integrations.models import Account
 
     mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
@@ -297,7 +297,7 @@ def test_with_the_services_data_deleted_nobody_is_promised_to_be_asked(
     page = as_(school).get(f"/mailings/{mailing.pk}/").content.decode()
     assert f"/mailings/{mailing.pk}/recall/" in page
 
-    router.disconnect(Account.objects.get(), school)
+    accounts.disconnect(Account.objects.get(), school)
 
     page = as_(school).get(f"/mailings/{mailing.pk}/").content.decode()
     assert f"/mailings/{mailing.pk}/recall/" not in page
@@ -326,21 +326,21 @@ def test_what_the_service_did_not_give_back_is_not_offered_again(school: User) -
 def test_a_service_disconnected_after_the_wish_is_not_said_to_be_asked(
     school: User, as_: As
 ) -> None:
-    from integrations import router
+    from integrations import accounts
     from integrations.models import Account
 
     mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
     while worker.hand_over_due():
         pass
     recall.recall(mailing, school)
-    router.disconnect(Account.objects.get(), school)
+    accounts.disconnect(Account.objects.get(), school)
     while recall.recall_due():
         pass
     found = recall.standing(mailing)
     assert (found.to_ask, found.out_of_reach, found.being_asked, found.kept) == (3, 3, 0, 0)
     page = as_(school).get(f"/mailings/{mailing.pk}/").content.decode()
     assert "its access data has been deleted" in page
-    router.connect("simulator", {"on": "yes"}, sender="", price=0, by=school)  # type: ignore[arg-type]
+    accounts.connect("simulator", {"on": "yes"}, sender="", price=0, by=school)  # type: ignore[arg-type]
     while recall.recall_due():
         pass
     assert recall.standing(mailing).taken_back == 3

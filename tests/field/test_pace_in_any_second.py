@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations import router
+from integrations import rate_limit
 from integrations.models import Account
 from mailings.sending import prepare
 from tests import people
@@ -50,16 +50,17 @@ def test_as_planned_no_second_holds_more(pace: int) -> None:
     """Lots of the size that a pace makes, each as soon as the one before allows; no machine is late."""
     account = Account(provider="smsc", per_second=pace)
     size = min(500, max(1, pace // 4))
-    pause = router.seconds_of(account, size).total_seconds()
+    pause = rate_limit.seconds_of(account, size).total_seconds()
     at = [number * pause for number in range(200)]
     assert worst_second([(each, size) for each in at]) <= pace
     # Even if one of them leaves late, by a little, and the others do not.
     late = [
-        each + (router.SPREAD - 0.01 if number % 5 == 1 else 0) for number, each in enumerate(at)
+        each + (rate_limit.SPREAD - 0.01 if number % 5 == 1 else 0)
+        for number, each in enumerate(at)
     ]
     assert worst_second([(each, size) for each in late]) <= pace
     # It is used up to the full, less the spread, and less what is no whole lot.
-    assert size / pause >= pace / (1 + router.SPREAD) * 0.7
+    assert size / pause >= pace / (1 + rate_limit.SPREAD) * 0.7
 
 
 @pytest.mark.django_db

@@ -14,7 +14,7 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import logins, router
+from integrations import accounts, cooldown, logins, service_clock
 from integrations.models import Account, FormerLogin
 from integrations.providers.smsc import Smsc
 from mailings.lifecycle import unresolved
@@ -38,7 +38,7 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.READ_TIMEOUT = 1
     monkeypatch.setattr(Smsc, "lot", 5)
     monkeypatch.setattr(
-        router, "rest", lambda *_args, **_kwargs: None
+        cooldown, "rest", lambda *_args, **_kwargs: None
     )  # or lots would leave one at a time
 
 
@@ -262,14 +262,14 @@ def test_the_clock_is_an_alarm_on_the_pages_until_it_is_right(
     for address in (reverse("integration", args=["smsc"]), reverse("dashboard")):
         assert "clock of this server" in as_(olga).get(address).content.decode()
     smsc.clock_off = 20  # may differ so much
-    router.check(account)
+    accounts.check(account)
     for address in (reverse("integration", args=["smsc"]), reverse("dashboard")):
         assert "clock of this server" not in as_(olga).get(address).content.decode()
 
 
 # --- another login ----------------------------------------------------------------------------
 def connect(account: Account, **credentials: str) -> None:
-    router.connect("smsc", credentials, sender="School", price=account.price, by=None)
+    accounts.connect("smsc", credentials, sender="School", price=account.price, by=None)
 
 
 def test_after_another_login_is_entered_the_old_one_is_asked(
@@ -317,7 +317,7 @@ def test_a_login_that_is_not_kept_leaves_it_to_a_person(
     """Disconnecting deletes what was kept. The same login connected again is asked again."""
     lose(smsc, "", "cut-after", "unread", "cut-after")
     hand_over()
-    router.disconnect(account, olga)
+    accounts.disconnect(account, olga)
     connect(account, **OTHER)
     carry_on(clock)
     assert statuses(mailing) == {"accepted": 5, "unknown": 15}
@@ -390,9 +390,9 @@ def test_the_pause_grows_with_the_service_s_trouble(
     hand_over()
     hand_over()
     account.refresh_from_db()
-    assert router.slowness(account) == 3 * settings.LOOK_UP_PAUSE
+    assert service_clock.slowness(account) == 3 * settings.LOOK_UP_PAUSE
     clock.shift(timedelta(hours=1, seconds=1))
-    assert router.slowness(account) == 0
+    assert service_clock.slowness(account) == 0
 
 
 def test_late_acceptances_make_it_wait_longer(
@@ -405,7 +405,7 @@ def test_late_acceptances_make_it_wait_longer(
     clock.shift(timedelta(minutes=11))
     look()
     account.refresh_from_db()
-    assert 2300 <= router.slowness(account) <= 2500
+    assert 2300 <= service_clock.slowness(account) <= 2500
 
 
 def test_a_claim_in_the_future_is_not_asked_about_from_the_future(

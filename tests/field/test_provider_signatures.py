@@ -14,7 +14,7 @@ import pytest
 from django.test import Client
 from twilio.request_validator import RequestValidator
 
-from integrations import router
+from integrations import routing
 from integrations.forms import AccountForm
 from integrations.models import Account, Receipt
 from integrations.provider import Credentials, Note, ReportStatus
@@ -158,7 +158,7 @@ def test_a_stop_under_a_rule_is_heard(account: Account, client: Client) -> None:
     """Its replies were lost for good."""
     fields = {"MessageSid": "SM2", "From": "+79980001122", "To": "+15005550006", "Body": "STOP"}
     fields["SmsStatus"] = "received"
-    url = router.called_url(account)
+    url = routing.called_url(account)
     headers = {
         "X-Twilio-Signature": signed(SHARED, url + said(fields)),
         "X-Twilio-Webhooks-Signature-Settings": RULE,
@@ -175,7 +175,7 @@ def test_a_stop_under_a_rule_is_heard(account: Account, client: Client) -> None:
 def test_a_receipt_as_json_is_kept_and_read(account: Account, client: Client) -> None:
     body = json.dumps(CALL)
     digest = hashlib.sha256(body.encode()).hexdigest()
-    url = router.called_url(account, f"ref=ref1&bodySHA256={digest}")
+    url = routing.called_url(account, f"ref=ref1&bodySHA256={digest}")
     headers = {"X-Twilio-Signature": RequestValidator(TOKEN).compute_signature(url, {})}
     path = url.removeprefix("https://sms.example.com")
     assert client.post(path, body, JSON, headers=headers).status_code == 200

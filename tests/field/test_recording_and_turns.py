@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from integrations import router, turns
+from integrations import balances, turns
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
@@ -81,7 +81,7 @@ def two_services(
     smsc_emulator.plan.commands = frozenset({"get", "balance", "status"})
     smsc_emulator.plan.share, smsc_emulator.plan.among = 1.0, ("hang",)
     yield smsc_emulator, twilio_emulator
-    jobs = (reconciliation._turns, recall._turns, router._balances)
+    jobs = (reconciliation._turns, recall._turns, balances._balances)
     wait_until(lambda: all(one.done() for job in jobs for one in job._running.values()), 30)
 
 
@@ -131,7 +131,7 @@ def test_a_balance_that_hangs_keeps_no_other_from_being_asked(
 ) -> None:
     people.smsc()
     people.twilio()
-    router.refresh_balances()
+    balances.refresh_balances()
     assert Account.objects.get(provider="twilio").balance is not None
     assert Account.objects.get(provider="smsc").balance is None
 
@@ -165,7 +165,7 @@ def test_a_thread_leaves_no_connection_behind(
         [before] = cursor.fetchone()
         for _ in range(3):
             Account.objects.update(balance_at=None)
-            router.refresh_balances()
+            balances.refresh_balances()
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         [after] = cursor.fetchone()
     assert after <= before + 1  # the server may take a moment to see that one is gone

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations import router
+from integrations import cooldown
 from integrations.http import Answer, clock
 from integrations.models import Account
 from integrations.provider import Credentials, Outcome, Sms, Verdict
@@ -77,7 +77,7 @@ def test_what_is_wrong_for_everybody_refuses_nobody(
     all_handed_over()
     assert ground.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
     account = Account.objects.get()
-    assert router.rests(account)
+    assert cooldown.rests(account)
     assert account.rest_raw == f"twilio:{code}"
     assert account.rest_about is not None
     ground.assert_counters_equal_rows(through_twilio)
@@ -92,7 +92,7 @@ def test_it_goes_by_itself_once_it_is_mended(
     Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
     all_handed_over()
     assert ground.statuses(through_twilio) == {"skipped": 1, "accepted": PEOPLE}
-    assert not router.rests(Account.objects.get())
+    assert not cooldown.rests(Account.objects.get())
 
 
 def test_beside_others_that_were_taken_an_unknown_code_is_refused(
@@ -105,7 +105,7 @@ def test_beside_others_that_were_taken_an_unknown_code_is_refused(
     row = Message.objects.filter(status="refused").first()
     assert row is not None
     assert (row.reason, row.raw_code) == (Reason.OTHER, "twilio:29999")
-    assert not router.rests(Account.objects.get())
+    assert not cooldown.rests(Account.objects.get())
 
 
 @pytest.mark.parametrize("code", [21408, 21618, 21219, 21211])
@@ -149,7 +149,7 @@ def test_a_limit_of_the_account_at_smsc_keeps_everybody(
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
     account = Account.objects.get()
-    assert (router.rests(account), account.rest_raw) == (True, f"smsc:err {err}")
+    assert (cooldown.rests(account), account.rest_raw) == (True, f"smsc:err {err}")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_request_that_seventech_never_understands_refuses_nobody(
     answers(seventech_emulator, "404")
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
-    assert router.rests(Account.objects.get())
+    assert cooldown.rests(Account.objects.get())
 
 
 # --- batches of few --------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def awake() -> None:
 def test_one_alone_waits_while_nothing_was_taken_lately(ones: Mailing) -> None:
     ground.sent(Outcome.REFUSED, raw="made up 29999")
     assert "refused" not in ground.statuses(ones)
-    assert router.rests(Account.objects.get())
+    assert cooldown.rests(Account.objects.get())
 
 
 def test_one_alone_is_refused_when_others_were_taken_lately(ones: Mailing) -> None:
@@ -307,7 +307,7 @@ def test_a_time_that_is_not_taken_is_kept_here(
     answers(twilio_emulator, f"error-{code}")
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
-    assert not router.rests(Account.objects.get())
+    assert not cooldown.rests(Account.objects.get())
     lots = Dispatch.objects.filter(state="waiting")
     assert {(lot.send_at, lot.not_before) for lot in lots} == {(None, at)}
     # And when the time has come they leave, without a time of the service.
@@ -333,7 +333,7 @@ def test_without_a_time_of_ours_such_a_code_rests_the_account(
     answers(twilio_emulator, "error-35118")
     all_handed_over()
     assert ground.statuses(through_twilio)["waiting"] == PEOPLE
-    assert router.rests(Account.objects.get())
+    assert cooldown.rests(Account.objects.get())
 
 
 # --- Retry-After -----------------------------------------------------------------------------
@@ -378,9 +378,9 @@ def test_the_account_rests_as_long_as_the_service_asks_within_reason(
 
 def test_the_longest_of_several_wishes_counts(db: None) -> None:
     account = people.simulator()
-    router.rest(account.id, Reason.BUSY, "", seconds=60)
-    router.rest(account.id, Reason.BUSY, "", seconds=200)
-    router.rest(account.id, Reason.BUSY, "", seconds=5)
+    cooldown.rest(account.id, Reason.BUSY, "", seconds=60)
+    cooldown.rest(account.id, Reason.BUSY, "", seconds=200)
+    cooldown.rest(account.id, Reason.BUSY, "", seconds=5)
     account.refresh_from_db()
     assert account.resting_until is not None
     assert 190 < (account.resting_until - timezone.now()).total_seconds() <= 200

@@ -24,7 +24,7 @@ from django.test import Client
 from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
-from integrations import receipt_keys, router
+from integrations import receipt_keys, routing
 from integrations.models import Account, Receipt
 from tests import people
 from tests.processes import ROOT
@@ -87,7 +87,7 @@ def test_a_signature_over_the_old_address_is_believed(client: Client, settings: 
     """Twilio signs the address that the message carried."""
     settings.PUBLIC_URL = "https://sms.example.com"
     account = people.twilio()
-    old = router.called_url(account)
+    old = routing.called_url(account)
     receipt_keys.renew(account, None)
     fields = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"}
     signed = RequestValidator("made-up-token").compute_signature(old, fields)

@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from integrations import router
+from integrations import accounts, cooldown
 from integrations.models import Account, Stray
 from integrations.provider import Outcome
 from integrations.providers.twilio import Twilio
@@ -37,7 +37,7 @@ def twilio(
 ) -> TwilioEmulator:
     settings.READ_TIMEOUT = 1
     monkeypatch.setattr(
-        router, "rest", lambda *_args, **_kwargs: None
+        cooldown, "rest", lambda *_args, **_kwargs: None
     )  # or lots would leave one at a time
     twilio_emulator.manner.silent = True
     return twilio_emulator
@@ -282,7 +282,7 @@ def test_a_test_from_the_settings_page_vouches_for_nobody(
     ground.taken_before(account)
     phone = students[0].phone
     twilio.misbehave(lost)
-    router.try_out(account, phone, TEXT, olga)
+    accounts.try_out(account, phone, TEXT, olga)
     stray = Stray.objects.get()
     assert bool(stray.provider_id) is not bool(lost)
     own = mailing(olga)

@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from integrations import router
+from integrations import accounts, cooldown, routing
 from integrations.models import Account, SimulatedSms
 from integrations.reasons import Reason
 from mailings.models import Counters, Mailing, Message
@@ -54,7 +54,7 @@ def words(html: str) -> str:
 
 def down(reason: Reason = Reason.NO_MONEY, **fields: Any) -> Account:
     account = people.smsc(**fields)
-    router.rest(account.id, reason, "smsc:error 3")
+    cooldown.rest(account.id, reason, "smsc:error 3")
     return account
 
 
@@ -100,7 +100,7 @@ def test_it_is_for_those_responsible_for_the_account(as_: As, anton: User, ivan:
 
 def test_it_is_gone_when_the_service_works_again(as_: As, olga: User) -> None:
     account = down()
-    router.wake(account.id)
+    cooldown.wake(account.id)
     assert NO_MONEY not in page(as_(olga), "/me/")
 
 
@@ -121,7 +121,7 @@ def test_it_warns_when_the_money_runs_out(
 
 def test_a_disconnected_service_warns_of_nothing(as_: As, olga: User) -> None:
     account = down(balance=1, warn_below=100)
-    router.disconnect(account, olga)
+    accounts.disconnect(account, olga)
     assert "SMSC" not in page(as_(olga), "/me/")
 
 
@@ -162,7 +162,7 @@ def test_the_next_service_steps_in_by_a_switch(as_: As, olga: User) -> None:
     assert AuditEvent.objects.get(what="fallback_on").by == olga
     said = posted(client, f"{LIST}fallback/", {"on": "no"})
     assert "While a service is down, messages wait." in said
-    assert router.sender() is None
+    assert routing.sender() is None
 
 
 # --- limits and the last trouble --------------------------------------------------------------
@@ -192,11 +192,11 @@ def test_limits_have_limits(as_: As, olga: User, wrong: dict[str, str]) -> None:
 
 def test_the_last_trouble_stays_to_be_seen(as_: As, olga: User) -> None:
     account = down()
-    router.wake(account.id)
+    cooldown.wake(account.id)
     text = page(as_(olga), SMSC)
     assert f"Last trouble {NO_MONEY} smsc:error 3 ," in text
     assert "It rests until" not in text
-    router.disconnect(account, olga)
+    accounts.disconnect(account, olga)
     people.simulator()
     assert "Last trouble none so far" in page(as_(olga), SIMULATOR)
 
@@ -213,7 +213,7 @@ def test_a_balance_is_shown_in_the_services_own_currency(
 ) -> None:
     account = people.twilio()
     twilio_emulator.balance = Decimal("7.5")
-    router.check(account)
+    accounts.check(account)
     Account.objects.update(warn_below=10)
     assert "Balance: 7.50 $" in page(as_(olga), "/")
     for address in (LIST, f"{LIST}twilio/", "/me/"):
@@ -269,15 +269,15 @@ def test_each_kind_of_answer_is_told(as_: As, olga: User, smsc_emulator: SmscEmu
     assert "The message surely was not sent: The SMS service cannot be reached" in said
     assert "It is not tried again by itself." in said
     account.refresh_from_db()
-    assert not router.rests(account)  # mailings go on
+    assert not cooldown.rests(account)  # mailings go on
 
 
 def test_a_taken_test_wakes_the_service(as_: As, olga: User) -> None:
     account = people.simulator()
-    router.rest(account.id, Reason.UNAVAILABLE, "")
+    cooldown.rest(account.id, Reason.UNAVAILABLE, "")
     posted(as_(olga), f"{SIMULATOR}try/", ME)
     account.refresh_from_db()
-    assert not router.rests(account)
+    assert not cooldown.rests(account)
 
 
 def test_nobody_gets_a_test_who_wants_no_sms(as_: As, olga: User) -> None:

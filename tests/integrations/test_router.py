@@ -11,7 +11,7 @@ from django.core.exceptions import FieldError
 from django.db import connection
 from django.utils import timezone
 
-from integrations import router
+from integrations import accounts, balances, cooldown, retention, routing
 from integrations.models import Account, Receipt, SimulatedSms
 from integrations.provider import Balance, Provider, Trouble
 from integrations.providers import REGISTRY
@@ -51,28 +51,28 @@ def two_services(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def connect(slug: str, by: User | None = None) -> Account:
-    return router.connect(
+    return accounts.connect(
         slug, {"password": PASSWORD}, sender="School", price=Decimal("2.5"), by=by
     )
 
 
 # --- which account sends ---------------------------------------------------------------------
 def test_nothing_connected_sends_nothing(db: None) -> None:
-    assert router.current() is None
+    assert routing.current() is None
     Account.objects.create(provider="west")
     Account.objects.create(provider="forgotten", credentials={"on": "yes"})
-    assert router.connected() == []
-    assert router.current() is None
+    assert routing.connected() == []
+    assert routing.current() is None
 
 
 def test_the_first_of_the_registry_sends_whichever_was_connected_first(olga: User) -> None:
     second, first = connect("east"), connect("west")
-    assert router.connected() == [first, second]
-    assert router.current() == first
-    router.rest(first.id, Reason.BUSY, "")
-    assert router.current() == first  # resting or not
-    router.disconnect(first, olga)
-    assert router.current() == second
+    assert routing.connected() == [first, second]
+    assert routing.current() == first
+    cooldown.rest(first.id, Reason.BUSY, "")
+    assert routing.current() == first  # resting or not
+    accounts.disconnect(first, olga)
+    assert routing.current() == second
 
 
 def test_the_registry_ends_with_the_simulator(db: None) -> None:
@@ -82,7 +82,7 @@ def test_the_registry_ends_with_the_simulator(db: None) -> None:
 
 def test_an_unregistered_service_has_no_class(db: None) -> None:
     with pytest.raises(KeyError):
-        router.provider_class("nobody")
+        routing.provider_class("nobody")
 
 
 # --- connecting ------------------------------------------------------------------------------
@@ -102,22 +102,22 @@ def test_connecting_keeps_what_was_entered_and_says_who_did_it(olga: User) -> No
 
 def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(olga: User) -> None:
     before = connect("west")
-    router.rest(before.id, Reason.BAD_LOGIN, "2")
+    cooldown.rest(before.id, Reason.BAD_LOGIN, "2")
     after = connect("west")
     assert after.id == before.id
     assert after.receipt_key == before.receipt_key
-    assert not router.rests(after)
+    assert not cooldown.rests(after)
     assert (after.failures, after.rest_reason, after.rest_raw) == (0, "", "")
 
 
 def test_disconnecting_deletes_the_credentials(olga: User) -> None:
     account = connect("west")
-    router.check(account)
-    router.rest(account.id, Reason.BUSY, "")
-    router.disconnect(account, olga)
+    accounts.check(account)
+    cooldown.rest(account.id, Reason.BUSY, "")
+    accounts.disconnect(account, olga)
     assert (account.credentials, account.sender, account.balance) == ({}, "", None)
     assert not account.connected
-    assert not router.rests(account)
+    assert not cooldown.rests(account)
     assert _raw_credentials() == ""
     assert AuditEvent.objects.get(what="account_disconnected").by == olga
 
@@ -125,7 +125,7 @@ def test_disconnecting_deletes_the_credentials(olga: User) -> None:
 def test_a_provider_is_made_with_the_accounts_credentials_and_address(settings: Any) -> None:
     settings.PUBLIC_URL = "https://sms.example.com"
     account = connect("west")
-    provider = router.provider_of(account)
+    provider = routing.provider_of(account)
     assert provider.credentials.get("password") == PASSWORD
     assert provider.credentials.sender == "School"
     assert provider.receipt_url == f"https://sms.example.com/hooks/west/{account.receipt_key}/"
@@ -138,17 +138,17 @@ def test_it_rests_longer_each_time_and_a_success_forgets_it(db: None) -> None:
     paused = []
     for _ in range(5):
         now = timezone.now()
-        router.rest(account.id, Reason.UNAVAILABLE, "x" * 100)
+        cooldown.rest(account.id, Reason.UNAVAILABLE, "x" * 100)
         account.refresh_from_db()
-        assert router.rests(account)
+        assert cooldown.rests(account)
         assert account.resting_until is not None
         paused.append(round((account.resting_until - now).total_seconds()))
         Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
     assert paused == [30, 60, 120, 300, 300]
     account.refresh_from_db()
-    assert not router.rests(account)
+    assert not cooldown.rests(account)
     assert (account.rest_reason, account.rest_raw) == (Reason.UNAVAILABLE, "x" * 64)
-    router.wake(account.id)
+    cooldown.wake(account.id)
     account.refresh_from_db()
     assert (account.failures, account.resting_until) == (0, None)
     # Kept for whoever wants to know what it was.
@@ -160,14 +160,14 @@ def test_it_remembers_since_when_the_trouble_goes_on(db: None) -> None:
     account = connect("west")
     since = []
     for reason in (Reason.UNAVAILABLE, Reason.NO_MONEY):
-        router.rest(account.id, reason, "")
+        cooldown.rest(account.id, reason, "")
         account.refresh_from_db()
         since.append(account.rest_since)
         Account.objects.update(resting_until=timezone.now())
     assert since[0] is not None
     assert since[0] == since[1]
-    router.wake(account.id)
-    router.rest(account.id, Reason.BUSY, "")
+    cooldown.wake(account.id)
+    cooldown.rest(account.id, Reason.BUSY, "")
     account.refresh_from_db()
     assert account.rest_since is not None
     assert account.rest_since > since[0]
@@ -175,8 +175,8 @@ def test_it_remembers_since_when_the_trouble_goes_on(db: None) -> None:
 
 def test_trouble_while_it_rests_is_the_same_trouble(db: None) -> None:
     account = connect("west")
-    router.rest(account.id, Reason.UNAVAILABLE, "the first")
-    router.rest(account.id, Reason.NO_MONEY, "the second")
+    cooldown.rest(account.id, Reason.UNAVAILABLE, "the first")
+    cooldown.rest(account.id, Reason.NO_MONEY, "the second")
     account.refresh_from_db()
     assert (account.failures, account.rest_raw) == (1, "the first")
 
@@ -185,43 +185,43 @@ def test_waking_one_that_is_awake_writes_nothing(django_assert_num_queries: Any)
     account = connect("west")
     before = Account.objects.values().get()
     with django_assert_num_queries(1):
-        router.wake(account.id)
+        cooldown.wake(account.id)
     assert Account.objects.values().get() == before
 
 
 # --- balance ---------------------------------------------------------------------------------
 def test_a_check_asks_the_balance_and_wakes_the_account(db: None) -> None:
     account = connect("west")
-    router.rest(account.id, Reason.NO_MONEY, "3")
-    assert router.check(account) == First.says
+    cooldown.rest(account.id, Reason.NO_MONEY, "3")
+    assert accounts.check(account) == First.says
     assert account.balance == Decimal("12.5")
     assert account.balance_at is not None
-    assert not router.rests(account)
+    assert not cooldown.rests(account)
 
 
 def test_a_check_that_fails_says_why_and_leaves_the_rest(db: None) -> None:
     account = connect("west")
-    router.rest(account.id, Reason.NO_MONEY, "3")
+    cooldown.rest(account.id, Reason.NO_MONEY, "3")
     First.says = Trouble(Reason.BAD_LOGIN)
     with pytest.raises(Trouble, match="BAD_LOGIN"):
-        router.check(account)
+        accounts.check(account)
     account.refresh_from_db()
-    assert router.rests(account)
+    assert cooldown.rests(account)
 
 
 def test_a_service_without_a_balance_can_be_checked(db: None) -> None:
-    assert router.check(connect("east")) is None
+    assert accounts.check(connect("east")) is None
 
 
 def test_balances_are_asked_every_ten_minutes_where_there_are_any(db: None) -> None:
     connect("west")
     connect("east")
-    router.refresh_balances()
-    router.refresh_balances()
+    balances.refresh_balances()
+    balances.refresh_balances()
     assert First.asked == 1
     Account.objects.update(balance_at=timezone.now() - timedelta(minutes=11))
     First.says = Trouble(Reason.UNAVAILABLE)
-    router.refresh_balances()
+    balances.refresh_balances()
     assert First.asked == 2
     assert Account.objects.get(provider="west").balance == Decimal("12.5")
 
@@ -284,7 +284,7 @@ def test_folded_receipts_and_the_simulators_books_are_kept_ninety_days(db: None)
         SimulatedSms.objects.create(
             phone="+79980000001", text=str(days), at=now - timedelta(days=days), report_at=now
         )
-    while router.forget_old():
+    while retention.forget_old():
         pass
     kept = set(Receipt.objects.values_list("body", flat=True))
     assert kept == {"91 False", "89 True"}  # what was never understood is not thrown away

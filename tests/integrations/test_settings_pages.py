@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from integrations import router
+from integrations import cooldown, routing
 from integrations.models import Account, SimulatedSms
 from integrations.reasons import Reason
 from tests import people
@@ -56,7 +56,7 @@ def test_it_connects_a_service(as_: As, olga: User) -> None:
     account = Account.objects.get()
     assert account.credentials == {"host": "smsc.ru", "login": LOGIN, "password": PASSWORD}
     assert (account.sender, account.price) == ("School", Decimal("2.5"))
-    assert router.current() == account
+    assert routing.current() == account
     event = AuditEvent.objects.get()
     assert (event.by, event.target) == (olga, "account smsc")
 
@@ -143,7 +143,7 @@ def test_it_disconnects_only_after_asking(as_: As, olga: User) -> None:
     client.post(f"{SMSC}disconnect/")
     account = Account.objects.get()
     assert (account.credentials, account.sender) == ({}, "")
-    assert router.current() is None
+    assert routing.current() is None
     assert client.post(f"{SMSC}disconnect/").status_code == 404
     assert client.post(f"{SMSC}check/").status_code == 404
 
@@ -165,7 +165,7 @@ def test_it_says_which_service_sends_and_why(as_: As, olga: User) -> None:
 
 def test_it_says_why_a_service_rests_and_what_to_do(as_: As, olga: User) -> None:
     account = people.smsc()
-    router.rest(account.id, Reason.NO_MONEY, "smsc:error 3")
+    cooldown.rest(account.id, Reason.NO_MONEY, "smsc:error 3")
     for address in (SMSC, "/settings/integrations/"):
         text = as_(olga).get(address).content.decode()
         assert "Not enough money on the account of the SMS service. It rests until" in text
@@ -190,9 +190,9 @@ def test_the_simulator_is_connected_by_a_button(as_: As, olga: User) -> None:
     assert "Nothing leaves this machine" in page
     assert "…02" in page
     client.post(SIMULATOR, {"price": "2.5"})
-    assert router.current() == Account.objects.get(provider="simulator")
+    assert routing.current() == Account.objects.get(provider="simulator")
     client.post(f"{SIMULATOR}disconnect/")
-    assert router.current() is None
+    assert routing.current() is None
 
 
 def test_the_phone_shows_what_it_received(as_: As, maria: User) -> None:

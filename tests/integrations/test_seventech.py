@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from integrations import router
+from integrations import routing
 from integrations.http import Answer, clock
 from integrations.models import Account
 from integrations.provider import (
@@ -451,6 +451,6 @@ def test_it_says_nothing_of_a_balance_or_of_old_messages() -> None:
 
 def test_its_receipts_come_to_the_address_of_the_account(db: None) -> None:
     account = Account.objects.create(provider="seventech", credentials={"login": "a"})
-    assert router.provider_of(account).receipt_url.endswith(
+    assert routing.provider_of(account).receipt_url.endswith(
         f"/hooks/seventech/{account.receipt_key}/"
     )

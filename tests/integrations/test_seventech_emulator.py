@@ -14,7 +14,7 @@ import pytest
 import requests
 from django.urls import reverse
 
-from integrations import router
+from integrations import routing
 from integrations.http import clock
 from integrations.models import Account, Receipt
 from integrations.provider import Note, ReportStatus, Sms
@@ -177,7 +177,7 @@ def test_it_is_let_in_at_our_door(
     account = Account.objects.create(
         provider="seventech", credentials={"login": LOGIN, "password": PASSWORD}, sender="School"
     )
-    adapter = router.provider_of(account)
+    adapter = routing.provider_of(account)
     [verdict] = adapter.send("ref1", [Sms(1, f"+{PHONES[0]}", "Hello")], clock() + 60)
     seventech_emulator.caller.wait()
     [receipt] = Receipt.objects.all()

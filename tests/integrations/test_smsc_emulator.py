@@ -16,7 +16,7 @@ import pytest
 import requests
 from django.urls import reverse
 
-from integrations import router
+from integrations import routing
 from integrations.models import Receipt
 from integrations.provider import Credentials, Note
 from integrations.providers.smsc import Smsc
@@ -275,7 +275,7 @@ def test_it_is_let_in_at_our_door(smsc_emulator: SmscEmulator, live_server: Any)
     send(smsc_emulator.url, PHONES[0])
     smsc_emulator.caller.wait()
     [receipt] = Receipt.objects.all()
-    adapter = router.provider_of(account)
+    adapter = routing.provider_of(account)
     [report] = adapter.read_receipts(Note(receipt.headers, receipt.query, receipt.body))
     assert (report.reference, report.phone) == ("ref1", f"+{PHONES[0]}")
 

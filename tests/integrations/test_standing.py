@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integrations import router, standing
+from integrations import cooldown, routing, standing
 from integrations.models import Account
 from integrations.reasons import Reason
 from integrations.standing import Place, listed, why
@@ -97,15 +97,15 @@ def test_in_every_combination_one_sends_or_all_wait(
         if state:
             account = Account.objects.create(provider=slug, credentials={"on": "yes"})
             if state == "down":
-                router.rest(account.id, Reason.UNAVAILABLE, "")
-    router.set_fallback(falls_back, olga)
+                cooldown.rest(account.id, Reason.UNAVAILABLE, "")
+    routing.set_fallback(falls_back, olga)
     shown = {service.slug: service for service in standing.services()}
     assert [slug for slug in ALL if shown[slug].account] == [
         slug for slug, state in zip(ALL, connected, strict=True) if state
     ]
     assert all(bool(each.why) == bool(each.account) for each in shown.values())
     sending = [each for each in shown.values() if each.sends]
-    sender = router.sender()
+    sender = routing.sender()
     assert [each.slug for each in sending] == ([sender.provider] if sender else [])
     for each in sending:
         assert each.why == FIRST_SENDS or f"{each.title} sends in its place" in each.why

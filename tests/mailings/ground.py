@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from integrations import logins, router
+from integrations import logins, routing
 from integrations.http import clock
 from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus, Sms, Verdict
@@ -124,7 +124,7 @@ def taken_before(account: Account, *, phone: str = WITNESS, hours: float = 1) ->
         answered_at=timezone.now() - timedelta(hours=hours),
     )
     sms = Sms(1, phone, "Something else")
-    [verdict] = router.provider_of(account).send(lot.reference, [sms], clock() + 60)
+    [verdict] = routing.provider_of(account).send(lot.reference, [sms], clock() + 60)
     assert verdict.outcome == Outcome.TAKEN
     return Message.objects.create(
         mailing=mailing,

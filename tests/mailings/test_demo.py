@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import Count
 
-from integrations import router
+from integrations import routing
 from mailings.demo import school
 from mailings.management.commands import demo
 from mailings.models import Mailing, Message
@@ -105,7 +105,7 @@ def test_it_leaves_a_database_with_people_alone() -> None:
     assert "nothing was changed" in out.getvalue()
     assert User.objects.count() == 1
     assert not Mailing.objects.exists()
-    assert router.current() is None
+    assert routing.current() is None
 
 
 @pytest.mark.django_db(transaction=True)

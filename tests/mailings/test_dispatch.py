@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from integrations import router
+from integrations import accounts, cooldown, routing
 from integrations.models import Account
 from integrations.provider import Outcome, Sms, Verdict
 from integrations.providers.simulator import Simulator
@@ -117,7 +117,7 @@ def test_a_resting_account_claims_nothing_until_it_has_rested(mailing: Mailing) 
 
 
 def test_nothing_connected_claims_nothing(mailing: Mailing, account: Account, olga: User) -> None:
-    router.disconnect(account, olga)
+    accounts.disconnect(account, olga)
     assert claim.claim() is None
     assert ground.statuses(mailing)["waiting"] == 6
 
@@ -126,8 +126,8 @@ def test_an_account_disconnected_while_we_waited_for_its_lock_claims_nothing(
     mailing: Mailing, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stale = Account.objects.get(id=account.id)
-    router.disconnect(account, None)
-    monkeypatch.setattr(router, "sender", lambda: stale)  # as read the moment before
+    accounts.disconnect(account, None)
+    monkeypatch.setattr(routing, "sender", lambda: stale)  # as read the moment before
     assert claim.claim() is None
 
 
@@ -135,8 +135,8 @@ def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
     mailing: Mailing, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stale = Account.objects.get(id=account.id)
-    router.rest(account.id, Reason.UNAVAILABLE, "")
-    monkeypatch.setattr(router, "sender", lambda: stale)
+    cooldown.rest(account.id, Reason.UNAVAILABLE, "")
+    monkeypatch.setattr(routing, "sender", lambda: stale)
     assert claim.claim() is None
 
 
@@ -408,7 +408,7 @@ def test_lots_that_fail_at_the_same_moment_are_one_trouble(
 def test_answers_that_never_come_rest_the_account_too(mailing: Mailing, account: Account) -> None:
     ground.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
     account.refresh_from_db()
-    assert router.rests(account)
+    assert cooldown.rests(account)
 
 
 # --- providers that do not keep the contract --------------------------------------------------
@@ -546,5 +546,5 @@ def test_a_service_that_took_some_and_wants_no_more_rests(
     unsent = Verdict(other.key, Outcome.UNSENT, reason=reason)
     record.record(lot, [Verdict(one.key, Outcome.TAKEN), unsent])
     account.refresh_from_db()
-    assert router.rests(account) is rests
+    assert cooldown.rests(account) is rests
     ground.assert_counters_equal_rows(mailing)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from django.utils import timezone
 
-from integrations import router
+from integrations import accounts
 from integrations.models import Account, SimulatedSms
 from integrations.provider import Asked, Enquiry, Outcome, Report, ReportStatus, Trouble
 from integrations.providers.simulator import Simulator
@@ -154,7 +154,7 @@ def test_a_look_while_the_account_is_disconnected_does_not_count(
     mailing: Mailing, account: Account, olga: User
 ) -> None:
     ground.sent(Outcome.UNKNOWN)
-    router.disconnect(account, olga)
+    accounts.disconnect(account, olga)
     look()
     Account.objects.update(credentials={"on": "yes"})
     look()
@@ -215,7 +215,7 @@ def test_a_provider_that_cannot_be_asked_leaves_unknown(
     if mute == "cannot be asked":
         monkeypatch.setattr("integrations.providers.REGISTRY", (Mute,))
     elif mute == "is disconnected":
-        router.disconnect(account, None)
+        accounts.disconnect(account, None)
     else:
         monkeypatch.setattr("integrations.providers.REGISTRY", ())
     for _ in range(4):

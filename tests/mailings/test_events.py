@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import translation
 
-from integrations import router
+from integrations import accounts
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.reasons import Reason
@@ -150,7 +150,7 @@ def opted_out(ivan: User) -> None:
 
 
 def no_service(ivan: User) -> None:
-    router.disconnect(Account.objects.get(), None)
+    accounts.disconnect(Account.objects.get(), None)
 
 
 def nothing_to_say(ivan: User) -> None:
@@ -422,7 +422,7 @@ def test_no_code_is_offered_where_none_can_be_sent(account: Account, maria: User
     editing.switch(code, maria, on=False)
     assert not send.can_send_codes()
     editing.switch(code, maria, on=True)
-    router.disconnect(account, None)
+    accounts.disconnect(account, None)
     assert not send.can_send_codes()
 
 

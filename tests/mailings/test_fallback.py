@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations import router
+from integrations import accounts, cooldown, routing
 from integrations.models import Account, Routing
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
@@ -61,7 +61,7 @@ def connected(slug: str) -> Account:
 
 
 def down(account: Account) -> None:
-    router.rest(account.id, Reason.UNAVAILABLE, "")
+    cooldown.rest(account.id, Reason.UNAVAILABLE, "")
 
 
 def up(account: Account) -> None:
@@ -70,7 +70,7 @@ def up(account: Account) -> None:
 
 
 def sends() -> str:
-    account = router.sender()
+    account = routing.sender()
     return account.provider if account else ""
 
 
@@ -86,11 +86,11 @@ def test_the_first_sends_and_while_it_is_down_nobody_does(first: Account, second
 def test_the_next_one_steps_in_when_it_may_and_back_again(
     first: Account, second: Account, olga: User
 ) -> None:
-    router.set_fallback(True, olga)
+    routing.set_fallback(True, olga)
     assert sends() == "west"
     down(first)
     assert sends() == "east"
-    assert router.current() == first  # which has priority is another question
+    assert routing.current() == first  # which has priority is another question
     down(second)
     assert sends() == ""
     up(first)
@@ -99,23 +99,23 @@ def test_the_next_one_steps_in_when_it_may_and_back_again(
 
 def test_the_simulator_never_stands_in_for_a_real_service(first: Account, olga: User) -> None:
     simulator = people.simulator()
-    router.set_fallback(True, olga)
+    routing.set_fallback(True, olga)
     down(first)
     assert sends() == ""
-    router.disconnect(first, olga)
+    accounts.disconnect(first, olga)
     assert sends() == simulator.provider
 
 
 def test_nothing_connected_sends_nothing(db: None, olga: User) -> None:
-    router.set_fallback(True, olga)
-    assert router.sender() is None
+    routing.set_fallback(True, olga)
+    assert routing.sender() is None
 
 
 def test_the_switch_is_off_at_first_and_each_change_is_written_down(olga: User) -> None:
-    assert not router.falls_back()
+    assert not routing.falls_back()
     for on in (True, True, False):
-        router.set_fallback(on, olga)
-        assert router.falls_back() is on
+        routing.set_fallback(on, olga)
+        assert routing.falls_back() is on
     assert Routing.objects.count() == 1
     events = AuditEvent.objects.order_by("id").values_list("what", "by__email")
     assert list(events) == [("fallback_on", olga.email), ("fallback_off", olga.email)]
@@ -125,7 +125,7 @@ def test_it_costs_no_query_more_while_the_first_works(
     first: Account, second: Account, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
-        router.sender()
+        routing.sender()
 
 
 # --- what goes over --------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_what_surely_was_not_sent_waits_while_the_switch_is_off(
 def test_what_surely_was_not_sent_goes_through_the_next_service(
     mailing: Mailing, first: Account, second: Account, olga: User
 ) -> None:
-    router.set_fallback(True, olga)
+    routing.set_fallback(True, olga)
     failed = ground.sent(Outcome.UNSENT, reason=Reason.UNAVAILABLE)
     lots = [ground.sent() for _ in range(3)]
     assert {lot.account_id for lot in lots} == {second.id}
@@ -155,7 +155,7 @@ def test_what_surely_was_not_sent_goes_through_the_next_service(
 def test_the_first_takes_over_again_when_it_has_rested(
     mailing: Mailing, first: Account, second: Account, olga: User
 ) -> None:
-    router.set_fallback(True, olga)
+    routing.set_fallback(True, olga)
     down(first)
     assert ground.sent().account_id == second.id
     up(first)
@@ -167,7 +167,7 @@ def test_the_first_takes_over_again_when_it_has_rested(
 def test_what_may_have_arrived_is_never_sent_by_another_before_the_books_say_it_had_not(
     mailing: Mailing, first: Account, second: Account, olga: User
 ) -> None:
-    router.set_fallback(True, olga)
+    routing.set_fallback(True, olga)
     perhaps = ground.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
     others = [ground.sent() for _ in range(2)]
     assert {lot.account_id for lot in others} == {second.id}
@@ -190,11 +190,11 @@ def test_one_that_went_to_rest_while_we_waited_for_its_lock_claims_nothing(
     mailing: Mailing, first: Account, second: Account, olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even for the next service: the next look sees to that."""
-    router.set_fallback(True, olga)
+    routing.set_fallback(True, olga)
     stale = Account.objects.get(id=first.id)
     down(first)
     with monkeypatch.context() as patch:
-        patch.setattr(router, "sender", lambda: stale)
+        patch.setattr(routing, "sender", lambda: stale)
         assert claim.claim() is None
     assert ground.claimed().account_id == second.id
 
@@ -205,7 +205,7 @@ def test_lots_are_formed_for_the_service_that_sends(
     assert prepare.lot_size() == First.lot
     down(first)
     assert prepare.lot_size() == First.lot  # they wait for it
-    router.set_fallback(True, olga)
+    routing.set_fallback(True, olga)
     assert prepare.lot_size() == Second.lot
     Account.objects.filter(id=first.id).update(resting_until=timezone.now() - timedelta(seconds=1))
     assert prepare.lot_size() == First.lot

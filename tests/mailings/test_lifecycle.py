@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
-from integrations import router
+from integrations import accounts
 from integrations.models import Account
 from integrations.provider import Outcome, Verdict
 from integrations.providers.simulator import Simulator
@@ -81,7 +81,7 @@ def test_a_second_launch_is_refused_and_changes_nothing(olga: User, account: Acc
 
 
 def no_service(draft: Mailing) -> None:
-    router.disconnect(Account.objects.get(), None)
+    accounts.disconnect(Account.objects.get(), None)
 
 
 def no_text(draft: Mailing) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import translation
 
-from integrations import router
+from integrations import accounts
 from integrations.models import Account
 from integrations.provider import Outcome
 from mailings.lifecycle import transitions
@@ -87,7 +87,7 @@ def test_what_was_not_sent_goes_again(draft: Mailing, maria: User) -> None:
 
 
 def no_service(maria: User) -> None:
-    router.disconnect(Account.objects.get(), None)
+    accounts.disconnect(Account.objects.get(), None)
 
 
 def no_phone(maria: User) -> None:

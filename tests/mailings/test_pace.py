@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from integrations import router
+from integrations import rate_limit
 from integrations.models import Account, SimulatedSms
 from integrations.provider import Outcome
 from integrations.providers.simulator import Simulator
@@ -80,7 +80,7 @@ def test_a_lot_takes_the_time_that_its_messages_take(mailing: Mailing) -> None:
     ground.claimed()
     free = Account.objects.get().next_free_at
     assert free is not None
-    takes = timedelta(seconds=0.5 * (1 + router.SPREAD))
+    takes = timedelta(seconds=0.5 * (1 + rate_limit.SPREAD))
     assert before + takes <= free <= timezone.now() + takes
     assert claim.claim() is None
     Account.objects.update(next_free_at=timezone.now())

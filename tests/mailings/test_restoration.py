@@ -503,12 +503,12 @@ def test_where_the_file_cannot_be_written_the_pages_say_so(as_: As, maria: User)
 def test_smsc_shows_all_that_went_page_by_page(
     smsc_emulator: SmscEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from integrations import router
+    from integrations import routing
     from integrations.http import clock
     from integrations.providers import smsc_history
 
     monkeypatch.setattr(smsc_history, "PAGE", 4)
-    provider = router.provider_of(people.smsc())
+    provider = routing.provider_of(people.smsc())
     texts = [Sms(n, f"+7998000{n:04}", f"Text {n}") for n in range(10)]
     reference = Dispatch.new_reference()
     provider.send(reference, texts, clock() + 60)
@@ -529,12 +529,12 @@ def test_smsc_shows_all_that_went_page_by_page(
 def test_twilio_shows_all_that_went_page_by_page(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from integrations import router
+    from integrations import routing
     from integrations.http import clock
     from integrations.providers import twilio as module
 
     monkeypatch.setattr(module, "PAGE", 4)
-    provider = router.provider_of(people.twilio())
+    provider = routing.provider_of(people.twilio())
     texts = [Sms(n, f"+7998000{n:02}10", f"Text {n}") for n in range(10)]
     verdicts = provider.send("made-up", texts, clock() + 60)
     rows: list[Booked] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integrations import router
+from integrations import cooldown
 from integrations.models import Account
 from integrations.provider import Outcome
 from integrations.providers.seventech import SevenTech
@@ -114,11 +114,11 @@ def test_trouble_with_the_service_makes_messages_wait_and_nothing_unknown(
     assert {verdict.outcome for verdict in verdicts} == {Outcome.UNSENT}
     record.record(lot, verdicts)
     account.refresh_from_db()
-    assert (router.rests(account), account.rest_reason) == (True, "busy")
+    assert (cooldown.rests(account), account.rest_reason) == (True, "busy")
     assert statuses(mailing) == {"waiting": MANY}
 
     seventech_emulator.plan.share = 0
-    router.wake(account.id)
+    cooldown.wake(account.id)
     began = time.monotonic()
     work(seventech_emulator)
     assert time.monotonic() - began < 60

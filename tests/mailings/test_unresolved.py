@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from integrations import router
+from integrations import accounts, cooldown
 from integrations.models import Account
 from integrations.provider import Outcome, Report, ReportStatus
 from integrations.providers.seventech import SevenTech
@@ -56,7 +56,7 @@ def mailing(maria: User, account: Account) -> Mailing:
 def unanswered(**fields: Any) -> None:
     """A lot without an answer, whose account has had its rest since."""
     lot = ground.sent(Outcome.UNKNOWN, **fields)
-    router.wake(lot.account_id)
+    cooldown.wake(lot.account_id)
 
 
 def first_lot(status: Status) -> tuple[str, list[str]]:
@@ -131,7 +131,7 @@ def test_it_is_a_question_when_the_service_was_disconnected(
 ) -> None:
     Account.objects.filter(id=account.id).update(provider="smsc")
     account.refresh_from_db()
-    router.disconnect(account, olga)
+    accounts.disconnect(account, olga)
     assert unresolved.open_questions(mailing) == 4
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count
 
-from integrations import router
+from integrations import accounts, routing
 from integrations.providers.simulator import Simulator
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
@@ -72,9 +72,9 @@ class Command(BaseCommand):
 
 def use_simulator() -> None:
     """Connect it. Nobody must ever get an SMS by this command, so a real service forbids it."""
-    account = router.current()
+    account = routing.current()
     if account is None:
-        account = router.connect(
+        account = accounts.connect(
             Simulator.slug, {"on": "yes"}, sender="School", price=Decimal("2.5"), by=None
         )
     if account.provider != Simulator.slug:
