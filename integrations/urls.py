@@ -2,7 +2,10 @@
 
 from django.urls import path
 
-from . import door, receipt_keys, short_domain, simulator_views, views
+from .settings_pages import simulator_views, views
+from .short_domain import views as short_domain
+from .webhooks import keys
+from .webhooks import views as door
 
 urlpatterns = [
     path("settings/integrations/", views.integrations, name="integrations"),
@@ -21,12 +24,12 @@ urlpatterns = [
     ),
     path(
         "settings/integrations/<slug:slug>/address/",
-        receipt_keys.receipt_key_new,
+        keys.receipt_key_new,
         name="integration-address",
     ),
     path(
         "settings/integrations/<slug:slug>/address/end/",
-        receipt_keys.receipt_key_end,
+        keys.receipt_key_end,
         name="integration-address-end",
     ),
     path("hooks/<slug:slug>/<str:key>/", door.receipt, name="receipt-door"),

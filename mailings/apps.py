@@ -7,7 +7,7 @@ class MailingsConfig(AppConfig):
     name = "mailings"
 
     def ready(self) -> None:
-        from integrations import logins
+        from integrations.routing import logins
         from users.access import link_sessions
         from users.consent import confirmation, consent
         from users.people import own_fields, person_created

@@ -93,8 +93,14 @@ JOBS = (
         by_the_hour=True,
     ),
     Job("simulate", "integrations.providers.simulator.report_due", 1),
-    Job("refresh_balances", "integrations.balances.refresh_balances", 600, network=True, asks=True),
-    Job("forget", "integrations.retention.forget_old", 3600, by_the_hour=True),
+    Job(
+        "refresh_balances",
+        "integrations.routing.balances.refresh_balances",
+        600,
+        network=True,
+        asks=True,
+    ),
+    Job("forget", "integrations.routing.retention.forget_old", 3600, by_the_hour=True),
     Job("forget_sessions", "smsmail.forgetting.forget_due", 600, by_the_hour=True),
 )
 BY_NAME = {job.name: job for job in JOBS}

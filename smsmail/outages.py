@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
 
-from integrations.secrets import WrongKey
+from integrations.encryption import WrongKey
 
 logger = logging.getLogger(__name__)
 

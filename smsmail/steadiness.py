@@ -12,7 +12,7 @@ import time
 
 from django.conf import settings
 
-from integrations.http import clock
+from integrations.providers.transport import clock
 
 STEP = 10.0  # seconds; less is no harm
 

@@ -1,11 +1,10 @@
 """The registry: every provider we can speak to, in order of priority. A new one is one line here."""
 
-from integrations.provider import Provider
-
-from .seventech import SevenTech
+from .base import Provider
+from .seventech.service import SevenTech
 from .simulator import Simulator
-from .smsc import Smsc
-from .twilio import Twilio
+from .smsc.service import Smsc
+from .twilio.service import Twilio
 
 REGISTRY: tuple[type[Provider], ...] = (Smsc, Twilio, SevenTech, Simulator)
 

@@ -21,9 +21,13 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from integrations.http import clock
 from integrations.models import Account, Receipt, SimulatedSms
-from integrations.provider import (
+from integrations.reasons import Reason
+from smsmail.clock import nudge
+from smsmail.moments import SKEW
+from smsmail.set_aside import Work, held, in_halves
+
+from .base import (
     Asked,
     Balance,
     Enquiry,
@@ -35,10 +39,7 @@ from integrations.provider import (
     Sms,
     Verdict,
 )
-from integrations.reasons import Reason
-from smsmail.clock import nudge
-from smsmail.moments import SKEW
-from smsmail.set_aside import Work, held, in_halves
+from .transport import clock
 
 
 @dataclass(frozen=True, slots=True)

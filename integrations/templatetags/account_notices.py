@@ -7,8 +7,8 @@ from typing import Any
 from django import template
 from django.conf import settings
 
-from integrations import cooldown, routing
-from integrations.standing import title_of
+from integrations.routing import cooldown, routing
+from integrations.routing.status import title_of
 from users.access import public_password
 from users.models import User
 from users.rights import Right

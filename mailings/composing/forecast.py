@@ -13,8 +13,8 @@ from django.db.models import Count, Max, Min
 from django.db.models.functions import Substr
 from django.utils import timezone
 
-from integrations import routing
-from integrations.provider import Provider
+from integrations.providers.base import Provider
+from integrations.routing import routing
 from mailings.audience import audience
 from mailings.models import Mailing, Policy
 from mailings.sending import send_times

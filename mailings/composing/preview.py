@@ -10,8 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
-from integrations import cooldown, routing
-from integrations.standing import title_of
+from integrations.routing import cooldown, routing
+from integrations.routing.status import title_of
 from mailings.audience import audience, funnel, text_extremes
 from mailings.audience.personalization import parsed
 from mailings.audience.text_extremes import Parts, Rendering

@@ -11,7 +11,7 @@ from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from integrations import routing
+from integrations.routing import routing
 from mailings.audience.personalization import variables
 from mailings.models import Mailing, SavedText
 from users.access.authenticated import SignedIn

@@ -7,8 +7,8 @@ from decimal import Decimal
 from django.conf import settings
 from django.utils import timezone
 
-from integrations.provider import ReportStatus
 from integrations.providers import simulator
+from integrations.providers.base import ReportStatus
 from integrations.reasons import Reason
 from mailings.models import Message
 

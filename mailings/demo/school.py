@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import accounts
 from integrations.models import Account
 from integrations.providers import simulator
 from integrations.reasons import Reason
+from integrations.routing import accounts
 from mailings.audience import audience
 from mailings.audience.personalization import as_launched, values_of
 from mailings.models import Dispatch, Mailing, Message

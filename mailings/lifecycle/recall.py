@@ -12,11 +12,11 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import routing
 from integrations.models import Account
-from integrations.provider import Asked, Provider, Report, Trouble
+from integrations.providers.base import Asked, Provider, Report, Trouble
 from integrations.reasons import Reason
-from integrations.turns import Turns
+from integrations.routing import routing
+from integrations.routing.in_turn import Turns
 from mailings import errors
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import epoch, last_look, receipts

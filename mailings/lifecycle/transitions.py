@@ -11,8 +11,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import routing
 from integrations.reasons import Reason
+from integrations.routing import routing
 from mailings.audience import audience, funnel, personalization
 from mailings.composing import drafts
 from mailings.errors import CannotLaunch, WrongState

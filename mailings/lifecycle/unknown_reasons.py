@@ -13,9 +13,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import routing
 from integrations.models import Account
-from integrations.provider import Provider
+from integrations.providers.base import Provider
+from integrations.routing import routing
 from mailings.models import Dispatch, Mailing
 
 from . import unresolved

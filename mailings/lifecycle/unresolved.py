@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import routing
 from integrations.models import Stray
+from integrations.routing import routing
 from mailings.errors import WrongState
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import ledger, record

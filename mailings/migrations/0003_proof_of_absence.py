@@ -8,7 +8,7 @@ from django.db.models import Q
 
 def keep_logins(apps, schema_editor):
     """What is open was handed over with the login of today: nobody could be asked about it otherwise."""
-    from integrations import logins
+    from integrations.routing import logins
 
     Dispatch = apps.get_model("mailings", "Dispatch")
     for account in apps.get_model("integrations", "Account").objects.all():

@@ -251,7 +251,7 @@ class Dispatch(models.Model):
     # From when the service may know of it, where claimed_at was written by a wrong clock (mending.py).
     books_since = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
-    # Which login of the account it was handed over with (integrations.logins), and the reference of a
+    # Which login of the account it was handed over with (integrations.routing.logins), and the reference of a
     # lot that this login had surely taken before: its books must show that one, or they prove nothing.
     login = models.CharField(max_length=32, blank=True)
     witness = models.CharField(max_length=40, blank=True)

@@ -17,8 +17,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import routing
 from integrations.reasons import Reason
+from integrations.routing import routing
 from mailings.audience import destinations
 from mailings.audience.personalization import as_launched, parsed, values_of
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from integrations import routing
-from integrations.standing import title_of
+from integrations.routing import routing
+from integrations.routing.status import title_of
 from mailings.audience import funnel
 from mailings.audience.funnel import Funnel
 from mailings.composing.forecast import SOON, keeps, provider_now

@@ -6,8 +6,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django_htmx.http import HttpResponseStopPolling
 
-from integrations import routing
 from integrations.reasons import Reason
+from integrations.routing import routing
 from mailings.audience.repeats import sent_lately
 from mailings.composing.forecast import schedule_of
 from mailings.composing.preview import preview_of, service

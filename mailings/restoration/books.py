@@ -19,10 +19,10 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from integrations import retention, routing
-from integrations.http import clock
-from integrations.provider import Booked, BooksPage, Report, ReportStatus, Trouble
+from integrations.providers.base import Booked, BooksPage, Report, ReportStatus, Trouble
+from integrations.providers.transport import clock
 from integrations.reasons import Reason
+from integrations.routing import retention, routing
 from mailings.models import BooksSweep, Dispatch, Message, Restoration, UnclaimedSms
 from mailings.sending import ledger, receipts, record
 from mailings.sending.ledger import Move

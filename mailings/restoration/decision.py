@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from integrations import routing
 from integrations.models import Account, Receipt
 from integrations.reasons import Reason
+from integrations.routing import routing
 from mailings.audience import audience
 from mailings.lifecycle import transitions
 from mailings.models import BooksSweep, Dispatch, Epoch, Mailing, Message, Restoration, UnclaimedSms

@@ -14,7 +14,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations import routing
+from integrations.routing import routing
 from mailings.errors import WrongState
 from mailings.models import Restoration
 from users.access.authenticated import SignedIn

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from django.conf import settings
 from django.utils import timezone
 
-from integrations.provider import Report, ReportStatus
+from integrations.providers.base import Report, ReportStatus
 from integrations.reasons import Reason
 from mailings.models import Dispatch, Mailing, Message, UnclaimedSms
 from mailings.text import fingerprints, markers, template

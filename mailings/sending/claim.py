@@ -14,11 +14,11 @@ from django.db import transaction
 from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.utils import timezone
 
-from integrations import cooldown, logins, rate_limit, routing
-from integrations.http import clock
 from integrations.models import Account
-from integrations.provider import Provider, Sms
+from integrations.providers.base import Provider, Sms
+from integrations.providers.transport import clock
 from integrations.reasons import Reason
+from integrations.routing import cooldown, logins, rate_limit, routing
 from mailings.models import Dispatch, Mailing, Message
 from mailings.text import markers
 from mailings.text.sealed import opened

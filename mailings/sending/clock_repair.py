@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from integrations import cooldown, rate_limit
 from integrations.models import Account
+from integrations.routing import cooldown, rate_limit
 from mailings.models import ClockReading, Dispatch, Mailing
 from smsmail.moments import SKEW, beyond, not_beyond
 from smsmail.set_aside import Thing, Work, held, in_halves, one_by_one

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
-from integrations import service_clock
-from integrations.provider import Enquiry, Provider, Report, ReportStatus
+from integrations.providers.base import Enquiry, Provider, Report, ReportStatus
+from integrations.routing import service_clock
 from mailings.models import Dispatch
 
 Doubt = Dispatch.Doubt

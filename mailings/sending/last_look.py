@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable, Sequence
 from django.db import Error, connection, transaction
 from django.db.models import Q, QuerySet
 
-from integrations.http import clock
-from integrations.provider import Gate, Sms
+from integrations.providers.base import Gate, Sms
+from integrations.providers.transport import clock
 from mailings.models import Dispatch, Mailing, Message
 from users.consent import consent
 from users.models import User

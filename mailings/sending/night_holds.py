@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from integrations.provider import Provider
+from integrations.providers.base import Provider
 from mailings.models import Dispatch
 
 from .send_times import zone_for

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import routing
 from integrations.reasons import Reason
+from integrations.routing import routing
 from mailings.audience import audience, frequency_cap
 from mailings.audience.personalization import as_launched, values_of
 from mailings.models import Dispatch, Mailing, Message

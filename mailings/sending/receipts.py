@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import routing, try_outs
 from integrations.models import Receipt
-from integrations.provider import Credentials, Note, Reply, Report, ReportStatus
+from integrations.providers.base import Credentials, Note, Reply, Report, ReportStatus
 from integrations.reasons import Reason
+from integrations.routing import routing, trial_messages
 from mailings.models import Dispatch, Message
 from smsmail.set_aside import Work, held, in_halves
 from users.consent import consent, replies
@@ -90,7 +90,7 @@ def _fold_these(ids: Sequence[int]) -> None:
             letters |= {each.key: receipt.id for each in told.written if each.key not in letters}
         folded = apply(reports)
         applied = {sources[place] for place in folded.applied}
-        tests = try_outs.hear([reports[place] for place in folded.strangers])
+        tests = trial_messages.hear([reports[place] for place in folded.strangers])
         applied |= {sources[n] for n in folded.strangers if reports[n].reference in tests}
         strange = {sources[place] for place in folded.strangers} - applied
         applied |= {letters[key] for key in replies.keep(written)}

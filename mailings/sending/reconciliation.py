@@ -13,11 +13,11 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from integrations import logins, routing, service_clock
 from integrations.models import Account
-from integrations.provider import Asked, Enquiry, Provider, Report, Trouble
+from integrations.providers.base import Asked, Enquiry, Provider, Report, Trouble
 from integrations.reasons import Reason
-from integrations.turns import Turns
+from integrations.routing import logins, routing, service_clock
+from integrations.routing.in_turn import Turns
 from mailings.models import Dispatch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened

@@ -11,9 +11,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import cooldown, service_clock, short_links
-from integrations.provider import Outcome, Verdict
+from integrations.providers.base import Outcome, Verdict
 from integrations.reasons import Fault, Reason
+from integrations.routing import cooldown, service_clock
+from integrations.short_domain import short_links
 from mailings.models import Counters, Dispatch, Mailing, Message
 from users.consent import consent
 from users.models import OptOut

@@ -14,7 +14,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.provider import Provider
+from integrations.providers.base import Provider
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy
 from smsmail.moments import beyond
 from users.parsing.phone_zones import zone_of

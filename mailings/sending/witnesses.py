@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from integrations.models import Account, Stray
-from integrations.provider import Provider, Rival, Witness
+from integrations.providers.base import Provider, Rival, Witness
 from mailings.models import Dispatch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened

@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from integrations import rate_limit, routing
-from integrations.http import clock
-from integrations.provider import Outcome, Verdict
+from integrations.providers.base import Outcome, Verdict
+from integrations.providers.transport import clock
 from integrations.reasons import Reason
+from integrations.routing import rate_limit, routing
 from mailings.models import Dispatch, Message
 from smsmail import heartbeat, set_aside
 from smsmail.set_aside import Thing, Work, one_by_one

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 
-from integrations import short_links
+from integrations.short_domain import short_links
 
 from . import markers
 from .sealed import opened

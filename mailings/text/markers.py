@@ -5,7 +5,7 @@ Pure.
 
 import re
 
-from integrations import short_links
+from integrations.short_domain import short_links
 
 from . import tokens
 from .tokens import Purpose

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from integrations.http import clock
-from integrations.short_links import PATH
+from integrations.providers.transport import clock
+from integrations.short_domain.short_links import PATH
 from mailings.audience.personalization import values_of
 from mailings.models import Message
 from mailings.sending import bulk

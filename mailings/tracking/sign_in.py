@@ -23,7 +23,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from integrations.short_links import PATH
+from integrations.short_domain.short_links import PATH
 from mailings.models import Message, Policy
 from mailings.text.wrapping import Wrapping, host_of
 from smsmail.network import network_of

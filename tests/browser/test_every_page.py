@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
-from integrations import cooldown, routing
 from integrations.reasons import Reason
+from integrations.routing import cooldown, routing
 from mailings.demo import school
 from mailings.models import (
     BooksSweep,

@@ -102,8 +102,8 @@ def let_be() -> None:
 
 
 def login(name: str) -> None:
-    from integrations import accounts
     from integrations.models import Account
+    from integrations.routing import accounts
 
     account = Account.objects.get()
     new = account.credentials | {"login": name}

@@ -16,11 +16,11 @@ POINTS = (
     "mailings.sending.ledger:enter:after",  # a chunk written, not committed
     "mailings.sending.prepare:prepare_some:fruitful",  # committed
     "mailings.sending.claim:_fit_messages:fruitful",  # a lot claimed, not committed
-    "integrations.providers.smsc:Smsc.send:after",  # the provider has it, nobody knows
+    "integrations.providers.smsc.service:Smsc.send:after",  # the provider has it, nobody knows
     "mailings.sending.record:record:before",
     "mailings.sending.ledger:move:fruitful",  # an answer written down, not committed
     "mailings.sending.claim:claim:fruitful",  # committed, nothing sent
-    "integrations.providers.smsc:Smsc.send:before",
+    "integrations.providers.smsc.service:Smsc.send:before",
     "mailings.sending.worker:recover_due:fruitful",  # a dead worker's lot taken over
     "mailings.sending.reconciliation:_take:fruitful",  # about to ask the provider
     "mailings.sending.reconciliation:_ask:fruitful",  # the provider has told

@@ -11,8 +11,8 @@ from django.apps import apps
 from django.conf import settings
 
 from integrations import providers
-from integrations.provider import Note, Provider, Report, Sms, Verdict
 from integrations.providers import REGISTRY
+from integrations.providers.base import Note, Provider, Report, Sms, Verdict
 from tests.integrations import test_contract
 
 

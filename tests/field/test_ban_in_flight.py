@@ -18,9 +18,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations.http import clock
 from integrations.models import Account, Receipt
-from integrations.provider import Outcome, Sms
+from integrations.providers.base import Outcome, Sms
+from integrations.providers.transport import clock
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
 from mailings.notifications import editing, send

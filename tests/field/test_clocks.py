@@ -12,12 +12,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from integrations import balances, cooldown, rate_limit, routing
 from integrations.models import Account, SimulatedSms
-from integrations.provider import Outcome, Verdict
 from integrations.providers import simulator
+from integrations.providers.base import Outcome, Verdict
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
+from integrations.routing import balances, cooldown, rate_limit, routing
 from mailings.lifecycle import on_entry, recall, start, transitions
 from mailings.models import ClockReading, Dispatch, Mailing, Message, Policy
 from mailings.sending import claim, clock_repair, prepare, receipts, reconciliation, record, worker

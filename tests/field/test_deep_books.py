@@ -14,10 +14,10 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import accounts, cooldown
 from integrations.models import Account
-from integrations.provider import Report, ReportStatus
-from integrations.providers import smsc as adapter
+from integrations.providers.base import Report, ReportStatus
+from integrations.providers.smsc import service as adapter
+from integrations.routing import accounts, cooldown
 from mailings.models import Dispatch, Mailing
 from mailings.sending import receipts, reconciliation, worker
 from tests import people

@@ -288,8 +288,8 @@ def test_from_every_state_recall_leaves_a_mailing_complete(school: User, state: 
 def test_with_the_services_data_deleted_nobody_is_promised_to_be_asked(
     school: User, as_: As
 ) -> None:
-    from integrations import accounts
     from integrations.models import Account
+    from integrations.routing import accounts
 
     mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
     while worker.hand_over_due():
@@ -326,8 +326,8 @@ def test_what_the_service_did_not_give_back_is_not_offered_again(school: User) -
 def test_a_service_disconnected_after_the_wish_is_not_said_to_be_asked(
     school: User, as_: As
 ) -> None:
-    from integrations import accounts
     from integrations.models import Account
+    from integrations.routing import accounts
 
     mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
     while worker.hand_over_due():

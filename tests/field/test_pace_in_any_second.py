@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from integrations import rate_limit
 from integrations.models import Account
+from integrations.routing import rate_limit
 from mailings.sending import prepare
 from tests import people
 from tests.crash.stage import Stage

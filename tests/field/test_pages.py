@@ -13,10 +13,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
-from integrations import try_outs
 from integrations.models import Account, Receipt, Stray
-from integrations.provider import Outcome, Report, ReportStatus, Verdict
+from integrations.providers.base import Outcome, Report, ReportStatus, Verdict
 from integrations.reasons import Reason
+from integrations.routing import trial_messages
 from mailings.lifecycle import start
 from mailings.models import Dispatch, Mailing, Policy
 from mailings.sending import prepare, receipts, record
@@ -112,13 +112,13 @@ def test_a_test_message_shows_what_became_of_it(
     test = Stray.objects.get()
     told = Report(test.reference, test.phone, ReportStatus.DELIVERED)
     other = Report(test.reference, "+79980000009", ReportStatus.UNDELIVERED)
-    assert try_outs.hear([other]) == set()
-    assert try_outs.hear([told]) == {test.reference}
+    assert trial_messages.hear([other]) == set()
+    assert trial_messages.hear([told]) == {test.reference}
     assert "+79980000008 Delivered" in page(client, f"{SETTINGS}seventech/")
     late = Report(test.reference, test.phone, ReportStatus.ACCEPTED)
-    try_outs.hear([late])  # what is final stays
+    trial_messages.hear([late])  # what is final stays
     assert "+79980000008 Delivered" in page(client, f"{SETTINGS}seventech/")
-    assert try_outs.latest(account).count() == 1
+    assert trial_messages.latest(account).count() == 1
 
 
 def test_a_receipt_of_a_test_is_no_strangers(

@@ -14,9 +14,9 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import accounts, cooldown, logins, service_clock
 from integrations.models import Account, FormerLogin
-from integrations.providers.smsc import Smsc
+from integrations.providers.smsc.service import Smsc
+from integrations.routing import accounts, cooldown, logins, service_clock
 from mailings.lifecycle import unresolved
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import reconciliation, worker

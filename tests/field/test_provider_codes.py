@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from integrations.http import Answer
-from integrations.provider import Outcome, ReportStatus, Sms
-from integrations.providers import smsc_codes, twilio_codes
-from integrations.providers.smsc_answers import verdicts_of
-from integrations.providers.twilio_answers import verdict_of
+from integrations.providers.base import Outcome, ReportStatus, Sms
+from integrations.providers.smsc import codes as smsc_codes
+from integrations.providers.smsc.answers import verdicts_of
+from integrations.providers.transport import Answer
+from integrations.providers.twilio import codes as twilio_codes
+from integrations.providers.twilio.answers import verdict_of
 from integrations.reasons import Reason
 
 UNSENT, REFUSED, UNKNOWN = Outcome.UNSENT, Outcome.REFUSED, Outcome.UNKNOWN

@@ -14,11 +14,11 @@ import pytest
 from django.test import Client
 from twilio.request_validator import RequestValidator
 
-from integrations import routing
-from integrations.forms import AccountForm
 from integrations.models import Account, Receipt
-from integrations.provider import Credentials, Note, ReportStatus
-from integrations.providers.twilio import Twilio
+from integrations.providers.base import Credentials, Note, ReportStatus
+from integrations.providers.twilio.service import Twilio
+from integrations.routing import routing
+from integrations.settings_pages.forms import AccountForm
 from mailings.sending import receipts
 from tests import people
 from users.models import OptOut, Reply

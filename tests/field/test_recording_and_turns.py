@@ -13,10 +13,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from integrations import balances, turns
 from integrations.models import Account
-from integrations.provider import Outcome
+from integrations.providers.base import Outcome
 from integrations.providers.simulator import Simulator
+from integrations.routing import balances, in_turn
 from mailings.checks import lease_outlives_every_request
 from mailings.lifecycle import recall
 from mailings.models import Counters, Dispatch, Message
@@ -77,7 +77,7 @@ def two_services(
 ) -> Iterator[tuple[SmscEmulator, TwilioEmulator]]:
     """SMSC takes the question and never answers; Twilio would answer at once."""
     settings.READ_TIMEOUT = 4
-    monkeypatch.setattr(turns, "PATIENCE", 1.0)
+    monkeypatch.setattr(in_turn, "PATIENCE", 1.0)
     smsc_emulator.plan.commands = frozenset({"get", "balance", "status"})
     smsc_emulator.plan.share, smsc_emulator.plan.among = 1.0, ("hang",)
     yield smsc_emulator, twilio_emulator

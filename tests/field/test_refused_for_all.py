@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations import cooldown
-from integrations.http import Answer, clock
 from integrations.models import Account
-from integrations.provider import Credentials, Outcome, Sms, Verdict
-from integrations.providers import twilio_codes
-from integrations.providers.seventech_answers import verdict_of as seventech_verdict
+from integrations.providers.base import Credentials, Outcome, Sms, Verdict
+from integrations.providers.seventech.answers import verdict_of as seventech_verdict
 from integrations.providers.simulator import Simulator
-from integrations.providers.smsc_answers import verdicts_of
-from integrations.providers.twilio import Twilio
-from integrations.providers.twilio_answers import verdict_of
+from integrations.providers.smsc.answers import verdicts_of
+from integrations.providers.transport import Answer, clock
+from integrations.providers.twilio import codes
+from integrations.providers.twilio.answers import verdict_of
+from integrations.providers.twilio.service import Twilio
 from integrations.reasons import Reason
+from integrations.routing import cooldown
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import claim, record, worker
 from tests import people
@@ -117,7 +117,7 @@ def test_what_refuses_everybody_pauses_the_mailing_and_keeps_its_people(
     all_handed_over()
     through_twilio.refresh_from_db()
     assert through_twilio.state == Mailing.State.PAUSED
-    assert through_twilio.trouble == twilio_codes.ERRORS[code][1]
+    assert through_twilio.trouble == codes.ERRORS[code][1]
     assert through_twilio.trouble_raw == f"twilio:{code}"
     assert ground.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
 

@@ -24,8 +24,9 @@ from django.test import Client
 from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
-from integrations import receipt_keys, routing
 from integrations.models import Account, Receipt
+from integrations.routing import routing
+from integrations.webhooks import keys
 from tests import people
 from tests.processes import ROOT
 from users.models import AuditEvent, User
@@ -63,10 +64,10 @@ def test_a_new_key_is_good_at_once_and_the_old_one_for_a_while(
     assert "still works until" in shown
     assert [reports(client, key) for key in (first, second, first + "x")] == [200, 200, 404]
     assert Receipt.objects.count() == 2
-    with time_machine.travel(timezone.now() + receipt_keys.GRACE + timedelta(minutes=1)):
+    with time_machine.travel(timezone.now() + keys.GRACE + timedelta(minutes=1)):
         assert [reports(client, key) for key in (first, second)] == [404, 200]
     assert AuditEvent.objects.get(what="receipt_key_renewed").target == "account smsc"
-    assert receipt_keys.GRACE.total_seconds() > current.RECEIPT_WAIT
+    assert keys.GRACE.total_seconds() > current.RECEIPT_WAIT
 
 
 @pytest.mark.django_db
@@ -74,8 +75,8 @@ def test_the_old_one_can_be_ended_and_the_one_before_it_ends_by_itself(
     client: Client, as_: As, olga: User
 ) -> None:
     first = people.smsc().receipt_key
-    second = receipt_keys.renew(Account.objects.get(), olga).receipt_key
-    third = receipt_keys.renew(Account.objects.get(), olga).receipt_key
+    second = keys.renew(Account.objects.get(), olga).receipt_key
+    third = keys.renew(Account.objects.get(), olga).receipt_key
     assert [reports(client, key) for key in (first, second, third)] == [404, 200, 200]
     as_(olga).post("/settings/integrations/smsc/address/end/")
     assert [reports(client, key) for key in (first, second, third)] == [404, 404, 200]
@@ -88,7 +89,7 @@ def test_a_signature_over_the_old_address_is_believed(client: Client, settings: 
     settings.PUBLIC_URL = "https://sms.example.com"
     account = people.twilio()
     old = routing.called_url(account)
-    receipt_keys.renew(account, None)
+    keys.renew(account, None)
     fields = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"}
     signed = RequestValidator("made-up-token").compute_signature(old, fields)
     path = old.removeprefix("https://sms.example.com")

@@ -12,10 +12,10 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from integrations import accounts, cooldown
 from integrations.models import Account, Stray
-from integrations.provider import Outcome
-from integrations.providers.twilio import Twilio
+from integrations.providers.base import Outcome
+from integrations.providers.twilio.service import Twilio
+from integrations.routing import accounts, cooldown
 from mailings.lifecycle import unresolved
 from mailings.models import Dispatch, Mailing, Message
 from mailings.notifications import send

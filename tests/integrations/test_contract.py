@@ -17,9 +17,9 @@ import pytest
 from django import forms
 from django.conf import settings
 
-from integrations.http import clock
-from integrations.provider import Credentials, Outcome, Provider, Sms, Verdict
 from integrations.providers import REGISTRY, provider_class
+from integrations.providers.base import Credentials, Outcome, Provider, Sms, Verdict
+from integrations.providers.transport import clock
 from integrations.reasons import Reason
 from tests.emulators.web import Emulator, Reply
 

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from integrations import door
 from integrations.models import Account, Receipt
-from integrations.provider import Note
-from integrations.providers.smsc import Smsc
+from integrations.providers.base import Note
+from integrations.providers.smsc.service import Smsc
+from integrations.webhooks import views
 from tests import people
 
 pytestmark = pytest.mark.django_db
@@ -135,7 +135,7 @@ def test_it_is_closed_for_a_service_that_is_no_longer_known(client: Client) -> N
     assert client.post(address(gone), "id=1", content_type=FORM).status_code == 404
 
 
-@pytest.mark.parametrize("size", [door.LIMIT + 1, 1_000_000, 3_000_000])
+@pytest.mark.parametrize("size", [views.LIMIT + 1, 1_000_000, 3_000_000])
 def test_it_refuses_what_is_too_long(client: Client, account: Account, size: int) -> None:
     answer = client.post(address(account), b"x" * size, content_type=FORM)
     assert answer.status_code == 413
@@ -143,9 +143,9 @@ def test_it_refuses_what_is_too_long(client: Client, account: Account, size: int
 
 
 def test_it_takes_what_just_fits(client: Client, account: Account) -> None:
-    body = b"x" * door.LIMIT
+    body = b"x" * views.LIMIT
     assert client.post(address(account), body, content_type=FORM).status_code == 200
-    assert len(Receipt.objects.get().body) == door.LIMIT
+    assert len(Receipt.objects.get().body) == views.LIMIT
 
 
 def test_it_refuses_a_wrong_check_value_and_keeps_nothing(client: Client, signed: Account) -> None:
@@ -162,7 +162,7 @@ def test_it_keeps_the_key_out_of_the_log(
     client: Client, signed: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     client.post(address(signed), "md5=wrong", content_type=FORM)
-    client.post(address(signed), b"x" * (door.LIMIT + 1), content_type=FORM)
+    client.post(address(signed), b"x" * (views.LIMIT + 1), content_type=FORM)
     client.post(address(signed), "id=1&status=1&md5=" + "[" * 9, content_type=FORM)
     assert signed.receipt_key not in caplog.text
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.http import Answer, Failure, clock, get, post
+from integrations.providers.transport import Answer, Failure, clock, get, post
 
 Behaviour = Callable[[socket.socket], None]
 Peer = Callable[..., str]

@@ -14,9 +14,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from integrations import accounts, cooldown, routing
 from integrations.models import Account, SimulatedSms
 from integrations.reasons import Reason
+from integrations.routing import accounts, cooldown, routing
 from mailings.models import Counters, Mailing, Message
 from tests import people
 from tests.emulators.smsc import APIKEY, SmscEmulator

@@ -11,12 +11,12 @@ from django.core.exceptions import FieldError
 from django.db import connection
 from django.utils import timezone
 
-from integrations import accounts, balances, cooldown, retention, routing
 from integrations.models import Account, Receipt, SimulatedSms
-from integrations.provider import Balance, Provider, Trouble
 from integrations.providers import REGISTRY
+from integrations.providers.base import Balance, Provider, Trouble
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
+from integrations.routing import accounts, balances, cooldown, retention, routing
 from tests import people
 from users.models import AuditEvent, User
 

@@ -9,9 +9,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from integrations import cooldown, routing
 from integrations.models import Account, SimulatedSms
 from integrations.reasons import Reason
+from integrations.routing import cooldown, routing
 from tests import people
 from tests.emulators.smsc import APIKEY, LOGIN, PASSWORD, SmscEmulator
 from users.models import AuditEvent, User

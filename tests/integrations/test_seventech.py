@@ -14,10 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from integrations import routing
-from integrations.http import Answer, clock
 from integrations.models import Account
-from integrations.provider import (
+from integrations.providers.base import (
     Credentials,
     Note,
     Outcome,
@@ -27,10 +25,12 @@ from integrations.provider import (
     Sms,
     Verdict,
 )
-from integrations.providers import seventech_words
-from integrations.providers.seventech import AT_ONCE, SevenTech
-from integrations.providers.seventech_answers import verdict_of
+from integrations.providers.seventech import codes
+from integrations.providers.seventech.answers import verdict_of
+from integrations.providers.seventech.service import AT_ONCE, SevenTech
+from integrations.providers.transport import Answer, clock
 from integrations.reasons import Reason
+from integrations.routing import routing
 from tests.emulators.seventech import SevenTechEmulator
 from users.models import User
 
@@ -106,7 +106,7 @@ def test_its_request_id_fits_whatever_the_reference(seventech_emulator: SevenTec
     seventech_emulator.manner.silent = True
     send("+123456789012345", reference="r" * 40)  # the longest phone, the longest column
     [(client_id, _, _)] = seventech_emulator.accepted
-    assert len(client_id) <= seventech_words.CLIENT_ID_LENGTH
+    assert len(client_id) <= codes.CLIENT_ID_LENGTH
 
 
 def test_it_starts_no_request_after_the_deadline(seventech_emulator: SevenTechEmulator) -> None:

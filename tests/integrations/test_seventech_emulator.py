@@ -14,10 +14,10 @@ import pytest
 import requests
 from django.urls import reverse
 
-from integrations import routing
-from integrations.http import clock
 from integrations.models import Account, Receipt
-from integrations.provider import Note, ReportStatus, Sms
+from integrations.providers.base import Note, ReportStatus, Sms
+from integrations.providers.transport import clock
+from integrations.routing import routing
 from tests.emulators.seventech import LOGIN, PASSWORD, SHAPES, SevenTechEmulator
 from tests.emulators.web import Emulator, Reply
 

@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
-from integrations import short_domain
-from integrations.short_domain import Finding, check
+from integrations.short_domain import views
+from integrations.short_domain.views import Finding, check
 from users.models import User
 
 
@@ -18,7 +18,7 @@ from users.models import User
 def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.LANGUAGE_CODE = "en"
     settings.CONNECT_TIMEOUT = 1
-    monkeypatch.setattr(short_domain, "WAIT", 1)
+    monkeypatch.setattr(views, "WAIT", 1)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def _serve(server: socket.socket, raw: bytes | None) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_it_knows_that_it_is_us(live_server: LiveServer, settings: Any) -> None:
     settings.SHORT_URL = live_server.url
-    assert check() == short_domain.ALL_WELL
+    assert check() == views.ALL_WELL
 
 
 def test_another_installation_answers_otherwise(client: Client, settings: Any) -> None:
@@ -64,16 +64,16 @@ def test_another_installation_answers_otherwise(client: Client, settings: Any) -
 @pytest.mark.parametrize(
     ("raw", "finding"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello", short_domain.NOT_LED_HERE),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", short_domain.NOT_LED_HERE),
-        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", short_domain.NOT_LED_HERE),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello", views.NOT_LED_HERE),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", views.NOT_LED_HERE),
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", views.NOT_LED_HERE),
         (
             b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
-            short_domain.REDIRECTS,
+            views.REDIRECTS,
         ),
-        (b"garbage", short_domain.BROKEN),
-        (b"", short_domain.BROKEN),
-        (None, short_domain.SILENT),
+        (b"garbage", views.BROKEN),
+        (b"", views.BROKEN),
+        (None, views.SILENT),
     ],
     ids=["other", "404", "502", "redirect", "garbage", "cut", "silent"],
 )
@@ -88,19 +88,19 @@ def test_it_says_that_no_secure_connection_comes_about(
     peer: Callable[[bytes | None], int], settings: Any
 ) -> None:
     settings.SHORT_URL = f"https://127.0.0.1:{peer(b'HTTP/1.1 400 Bad Request')}"
-    assert check() == short_domain.CERTIFICATE
+    assert check() == views.CERTIFICATE
 
 
 def test_it_says_that_nothing_listens(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings.SHORT_URL = f"http://127.0.0.1:{port}"
-    assert check() == short_domain.REFUSED
+    assert check() == views.REFUSED
 
 
 def test_it_says_that_there_is_no_such_host(settings: Any) -> None:
     settings.SHORT_URL = "http://short.invalid"
-    assert check() == short_domain.NO_HOST
+    assert check() == views.NO_HOST
 
 
 @pytest.mark.django_db

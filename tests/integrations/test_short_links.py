@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from integrations import short_links
-from integrations.short_links import Piece
+from integrations.short_domain import short_links
+from integrations.short_domain.short_links import Piece
 
 SIGNS_IN = "https://s.example.com/r/0000abC9xYz1234"
 COUNTS = "http://127.0.0.1:8000/r/0000abC9xYz1"

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations.http import clock
 from integrations.models import Receipt, SimulatedSms
-from integrations.provider import (
+from integrations.providers.base import (
     Asked,
     Credentials,
     Enquiry,
@@ -21,6 +20,7 @@ from integrations.provider import (
     Verdict,
 )
 from integrations.providers.simulator import FATES, Simulator, fate, report_due
+from integrations.providers.transport import clock
 from integrations.reasons import Reason
 from tests import people
 

@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from integrations.http import Answer, clock
-from integrations.provider import (
+from integrations.providers.base import (
     Asked,
     Credentials,
     Enquiry,
@@ -28,9 +27,10 @@ from integrations.provider import (
     Trouble,
     Verdict,
 )
-from integrations.providers import smsc_codes
-from integrations.providers.smsc import Smsc
-from integrations.providers.smsc_answers import line, verdicts_of
+from integrations.providers.smsc import codes
+from integrations.providers.smsc.answers import line, verdicts_of
+from integrations.providers.smsc.service import Smsc
+from integrations.providers.transport import Answer, clock
 from integrations.reasons import Reason
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.smsc_format import recipients_of
@@ -520,9 +520,9 @@ def test_it_refuses_to_read_what_is_no_receipt(came: Note) -> None:
 
 
 def test_it_knows_every_code_of_the_documents() -> None:
-    assert set(smsc_codes.ERRORS) == set(range(1, 10))
-    assert set(smsc_codes.STATUSES) == {-2, -1, 0, 1, 2, 3, 4, 20, 22, 23, 24, 25}
-    assert set(smsc_codes.ERRS) == {
+    assert set(codes.ERRORS) == set(range(1, 10))
+    assert set(codes.STATUSES) == {-2, -1, 0, 1, 2, 3, 4, 20, 22, 23, 24, 25}
+    assert set(codes.ERRS) == {
         *(1, 6, 11, 12, 13, 21, 200, 219, 220),
         *range(237, 256),
     }
@@ -545,7 +545,7 @@ def test_it_knows_every_code_of_the_documents() -> None:
     ],
 )
 def test_it_translates_status_and_err(status: int, err: int | None, expected: object) -> None:
-    assert smsc_codes.meaning(status, err) == expected
+    assert codes.meaning(status, err) == expected
 
 
 def test_a_time_of_sending_goes_with_its_own_request(smsc_emulator: SmscEmulator) -> None:

@@ -16,10 +16,10 @@ import pytest
 import requests
 from django.urls import reverse
 
-from integrations import routing
 from integrations.models import Receipt
-from integrations.provider import Credentials, Note
-from integrations.providers.smsc import Smsc
+from integrations.providers.base import Credentials, Note
+from integrations.providers.smsc.service import Smsc
+from integrations.routing import routing
 from tests import people
 from tests.emulators.journal import Journal
 from tests.emulators.smsc import SmscEmulator

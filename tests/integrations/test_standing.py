@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from integrations import cooldown, routing, standing
 from integrations.models import Account
 from integrations.reasons import Reason
-from integrations.standing import Place, listed, why
+from integrations.routing import cooldown, routing, status
+from integrations.routing.status import Place, listed, why
 from users.models import User
 
 ALL = ("smsc", "twilio", "seventech", "simulator")
@@ -99,7 +99,7 @@ def test_in_every_combination_one_sends_or_all_wait(
             if state == "down":
                 cooldown.rest(account.id, Reason.UNAVAILABLE, "")
     routing.set_fallback(falls_back, olga)
-    shown = {service.slug: service for service in standing.services()}
+    shown = {service.slug: service for service in status.services()}
     assert [slug for slug in ALL if shown[slug].account] == [
         slug for slug, state in zip(ALL, connected, strict=True) if state
     ]
@@ -119,4 +119,4 @@ def test_it_asks_twice_for_all_of_them(db: None, django_assert_num_queries: Any)
     for slug in ALL:
         Account.objects.create(provider=slug, credentials={"on": "yes"})
     with django_assert_num_queries(2):
-        standing.services()
+        status.services()

@@ -17,9 +17,7 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from integrations.forms import AccountForm
-from integrations.http import Answer, clock
-from integrations.provider import (
+from integrations.providers.base import (
     Asked,
     Credentials,
     Enquiry,
@@ -33,11 +31,13 @@ from integrations.provider import (
     Verdict,
     Witness,
 )
-from integrations.providers import twilio_codes
-from integrations.providers.twilio import BURST, Twilio
-from integrations.providers.twilio_answers import parsed, report_of, verdict_of
-from integrations.providers.twilio_matching import same_text
+from integrations.providers.transport import Answer, clock
+from integrations.providers.twilio import codes
+from integrations.providers.twilio.answers import parsed, report_of, verdict_of
+from integrations.providers.twilio.matching import same_text
+from integrations.providers.twilio.service import BURST, Twilio
 from integrations.reasons import Reason
+from integrations.settings_pages.forms import AccountForm
 from tests.emulators.twilio import KEY, KEY_SECRET, TOKEN, TwilioEmulator
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE, Row, as_json, told
 
@@ -413,7 +413,7 @@ def test_it_knows_its_text_again(ours: str, theirs: str, same: bool) -> None:
 def test_it_reads_all_pages_of_a_phone(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrations.providers.twilio.PAGE", 2)
+    monkeypatch.setattr("integrations.providers.twilio.service.PAGE", 2)
     twilio_emulator.manner.delay = 3600
     send(PHONES[0], text="the first")
     for number in range(4):
@@ -422,7 +422,7 @@ def test_it_reads_all_pages_of_a_phone(
     assert statuses(asked(row)) == {("ref1", PHONES[0]): ReportStatus.ACCEPTED}
     assert [command for command, _ in twilio_emulator.requests].count("list") == 3
 
-    monkeypatch.setattr("integrations.providers.twilio.PAGES", 2)
+    monkeypatch.setattr("integrations.providers.twilio.service.PAGES", 2)
     with pytest.raises(Trouble):  # cut short, it proves nothing
         twilio().look_up([asked(Asked(PHONES[0], "never sent"))])
 
@@ -751,23 +751,23 @@ def test_it_refuses_to_read_what_is_no_receipt(came: Note) -> None:
 
 def test_it_knows_every_status_of_the_documents() -> None:
     """Its codes, one by one: tests/field/test_provider_codes.py."""
-    assert set(twilio_codes.STATUSES) | twilio_codes.INBOUND == {
+    assert set(codes.STATUSES) | codes.INBOUND == {
         *("accepted", "queued", "scheduled", "sending", "sent", "delivered", "read"),
         *("partially_delivered", "undelivered", "failed", "canceled", "receiving", "received"),
     }
 
 
-@pytest.mark.parametrize("code", sorted(twilio_codes.ERRORS))
+@pytest.mark.parametrize("code", sorted(codes.ERRORS))
 def test_it_gives_each_code_its_meaning(twilio_emulator: TwilioEmulator, code: int) -> None:
     twilio_emulator.misbehave(f"error-{code}")
     [verdict] = send(PHONES[0])
-    assert (verdict.outcome, verdict.reason) == twilio_codes.ERRORS[code]
+    assert (verdict.outcome, verdict.reason) == codes.ERRORS[code]
     assert verdict.raw == f"twilio:{code}"
 
 
 def test_only_what_is_wrong_with_one_message_is_refused() -> None:
     """Else one bad setting would use up a mailing of a hundred thousand."""
-    refused = {code for code, (out, _) in twilio_codes.ERRORS.items() if out == Outcome.REFUSED}
+    refused = {code for code, (out, _) in codes.ERRORS.items() if out == Outcome.REFUSED}
     assert refused == {
         *(14107, 21211, 21214, 21217, 21219, 21265, 21266, 21268, 21401, 21408, 21602, 21604),
         *(21605, 21608, 21610, 21612, 21614, 21617, 21618, 21619, 21635, 21658, 30014, 30044),
@@ -795,4 +795,4 @@ def test_only_what_is_wrong_with_one_message_is_refused() -> None:
     ],
 )
 def test_it_translates_status_and_code(status: str, code: int | None, expected: object) -> None:
-    assert twilio_codes.meaning(status, code) == expected
+    assert codes.meaning(status, code) == expected

@@ -19,10 +19,10 @@ from openapi_core.exceptions import OpenAPIError
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from integrations import http
-from integrations.http import clock
-from integrations.provider import Asked, Credentials, Enquiry, Outcome, Sms
-from integrations.providers.twilio import Twilio
+from integrations.providers import transport
+from integrations.providers.base import Asked, Credentials, Enquiry, Outcome, Sms
+from integrations.providers.transport import clock
+from integrations.providers.twilio.service import Twilio
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE
 
 DOCUMENT = Path(__file__).parent / "answers" / "twilio_openapi.json"
@@ -139,7 +139,9 @@ def test_it_refuses_what_the_document_does_not_allow(
 
 def test_it_refuses_a_request_without_a_login(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = twilio()
-    post = http.post
-    monkeypatch.setattr(http, "post", lambda *args, **more: post(*args, **{**more, "auth": None}))
+    post = transport.post
+    monkeypatch.setattr(
+        transport, "post", lambda *args, **more: post(*args, **{**more, "auth": None})
+    )
     assert send(adapter) == Outcome.UNKNOWN
     assert not mock.accepted

@@ -7,10 +7,10 @@ from django.db import transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from integrations import logins, routing
-from integrations.http import clock
 from integrations.models import Account
-from integrations.provider import Outcome, Report, ReportStatus, Sms, Verdict
+from integrations.providers.base import Outcome, Report, ReportStatus, Sms, Verdict
+from integrations.providers.transport import clock
+from integrations.routing import logins, routing
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
 from mailings.sending import claim, epoch, prepare, receipts, record

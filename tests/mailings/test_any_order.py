@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.models import Account
-from integrations.provider import Outcome, Report, ReportStatus, Verdict
+from integrations.providers.base import Outcome, Report, ReportStatus, Verdict
 from integrations.providers.simulator import Simulator
 from mailings import errors
 from mailings.lifecycle import transitions

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import Count
 
-from integrations import routing
+from integrations.routing import routing
 from mailings.demo import school
 from mailings.management.commands import demo
 from mailings.models import Mailing, Message

@@ -13,11 +13,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from integrations import accounts, cooldown, routing
 from integrations.models import Account
-from integrations.provider import Outcome, Sms, Verdict
+from integrations.providers.base import Outcome, Sms, Verdict
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
+from integrations.routing import accounts, cooldown, routing
 from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message
 from mailings.notifications import send as notifications

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import pytest
 from django.utils import timezone
 
-from integrations import accounts
 from integrations.models import Account, SimulatedSms
-from integrations.provider import Asked, Enquiry, Outcome, Report, ReportStatus, Trouble
+from integrations.providers.base import Asked, Enquiry, Outcome, Report, ReportStatus, Trouble
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
+from integrations.routing import accounts
 from mailings.lifecycle import transitions
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import reconciliation, record, worker

@@ -11,10 +11,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import translation
 
-from integrations import accounts
 from integrations.models import Account
-from integrations.provider import Outcome
+from integrations.providers.base import Outcome
 from integrations.reasons import Reason
+from integrations.routing import accounts
 from mailings.audience import personalization
 from mailings.composing import variable_uses
 from mailings.errors import WrongState

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations import accounts, cooldown, routing
 from integrations.models import Account, Routing
-from integrations.provider import Outcome
+from integrations.providers.base import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
+from integrations.routing import accounts, cooldown, routing
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import claim, prepare, reconciliation
 from tests import people

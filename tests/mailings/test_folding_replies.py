@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from integrations.models import Account, Receipt
-from integrations.providers.seventech_words import REPLY_PHONE, REPLY_TEXT
+from integrations.providers.seventech.codes import REPLY_PHONE, REPLY_TEXT
 from mailings.models import Mailing, Message
 from mailings.sending import receipts
 from tests import people

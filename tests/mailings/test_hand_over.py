@@ -13,8 +13,8 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from integrations.models import Account, SimulatedSms
-from integrations.provider import Outcome, Sms, Verdict
 from integrations.providers import simulator
+from integrations.providers.base import Outcome, Sms, Verdict
 from integrations.providers.simulator import Simulator
 from mailings import errors
 from mailings.lifecycle import transitions

@@ -8,11 +8,11 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
-from integrations import accounts
 from integrations.models import Account
-from integrations.provider import Outcome, Verdict
+from integrations.providers.base import Outcome, Verdict
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
+from integrations.routing import accounts
 from mailings.errors import CannotLaunch, WrongState
 from mailings.lifecycle import transitions
 from mailings.lifecycle.transitions import Split

@@ -7,9 +7,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import translation
 
-from integrations import accounts
 from integrations.models import Account
-from integrations.provider import Outcome
+from integrations.providers.base import Outcome
+from integrations.routing import accounts
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
 from mailings.notifications import send

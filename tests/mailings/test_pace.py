@@ -8,10 +8,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from integrations import rate_limit
 from integrations.models import Account, SimulatedSms
-from integrations.provider import Outcome
+from integrations.providers.base import Outcome
 from integrations.providers.simulator import Simulator
+from integrations.routing import rate_limit
 from mailings.models import Mailing
 from mailings.sending import claim, prepare, record, worker
 from tests import people

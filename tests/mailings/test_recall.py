@@ -9,9 +9,9 @@ import pytest
 import time_machine
 from django.db import connection
 
-from integrations.provider import Outcome
+from integrations.providers.base import Outcome
 from integrations.providers.simulator import Simulator
-from integrations.providers.smsc import Smsc
+from integrations.providers.smsc.service import Smsc
 from integrations.reasons import Reason
 from mailings.errors import WrongState
 from mailings.lifecycle import recall, transitions

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from integrations.models import Account, Receipt
-from integrations.provider import (
+from integrations.providers.base import (
     Booked,
     BooksPage,
     Outcome,
@@ -18,8 +18,8 @@ from integrations.provider import (
     Sms,
     Trouble,
 )
-from integrations.providers.smsc import Smsc
-from integrations.providers.twilio import Twilio
+from integrations.providers.smsc.service import Smsc
+from integrations.providers.twilio.service import Twilio
 from integrations.reasons import Reason
 from mailings.models import BooksSweep, Dispatch, Epoch, Mailing, Message, Restoration, UnclaimedSms
 from mailings.notifications import send
@@ -503,11 +503,11 @@ def test_where_the_file_cannot_be_written_the_pages_say_so(as_: As, maria: User)
 def test_smsc_shows_all_that_went_page_by_page(
     smsc_emulator: SmscEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from integrations import routing
-    from integrations.http import clock
-    from integrations.providers import smsc_history
+    from integrations.providers.smsc import history
+    from integrations.providers.transport import clock
+    from integrations.routing import routing
 
-    monkeypatch.setattr(smsc_history, "PAGE", 4)
+    monkeypatch.setattr(history, "PAGE", 4)
     provider = routing.provider_of(people.smsc())
     texts = [Sms(n, f"+7998000{n:04}", f"Text {n}") for n in range(10)]
     reference = Dispatch.new_reference()
@@ -529,9 +529,9 @@ def test_smsc_shows_all_that_went_page_by_page(
 def test_twilio_shows_all_that_went_page_by_page(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from integrations import routing
-    from integrations.http import clock
-    from integrations.providers import twilio as module
+    from integrations.providers.transport import clock
+    from integrations.providers.twilio import service as module
+    from integrations.routing import routing
 
     monkeypatch.setattr(module, "PAGE", 4)
     provider = routing.provider_of(people.twilio())

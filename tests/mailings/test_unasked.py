@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from integrations import cooldown
 from integrations.models import Account
-from integrations.provider import Outcome
-from integrations.providers.seventech import SevenTech
+from integrations.providers.base import Outcome
+from integrations.providers.seventech.service import SevenTech
+from integrations.routing import cooldown
 from mailings.lifecycle import unresolved
 from mailings.models import Mailing, Message
 from mailings.sending import receipts, reconciliation, record, worker

@@ -10,11 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from integrations import accounts, cooldown
 from integrations.models import Account
-from integrations.provider import Outcome, Report, ReportStatus
-from integrations.providers.seventech import SevenTech
+from integrations.providers.base import Outcome, Report, ReportStatus
+from integrations.providers.seventech.service import SevenTech
 from integrations.reasons import Reason
+from integrations.routing import accounts, cooldown
 from mailings.errors import WrongState
 from mailings.lifecycle import transitions, unresolved
 from mailings.models import Dispatch, Mailing, Message

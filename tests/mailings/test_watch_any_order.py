@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.models import Account
-from integrations.provider import Outcome
+from integrations.providers.base import Outcome
 from mailings.lifecycle import on_entry
 from mailings.models import Arrival, Counters, Dispatch, Mailing, Message
 from mailings.sending import claim, record

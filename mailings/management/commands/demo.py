@@ -12,8 +12,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count
 
-from integrations import accounts, routing
 from integrations.providers.simulator import Simulator
+from integrations.routing import accounts, routing
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
 from smsmail.clock import JOBS

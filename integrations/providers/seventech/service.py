@@ -1,0 +1,139 @@
+"""SevenTech (seven.tech): one message in one request, a lot as a burst of them.
+
+It cannot be asked about a message, a balance or a price: what no answer and no receipt settles stays
+unknown until a person decides (mailings.lifecycle.unresolved). Its words, certain or not: seventech_words.py.
+"""
+
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+from urllib.parse import urlencode
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from integrations.providers import transport
+from integrations.providers.base import Note, Outcome, Provider, Reply, Report, Sms, Verdict
+from integrations.reasons import Reason
+
+from .answers import client_id, digits, replies_of, reports_of, verdict_of
+from .codes import PATH, request_of
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 20  # requests of one lot under way; its own limit is not known
+ANSWER_CAP = 100_000  # characters: an answer about one message is short
+# What would meet every other request too: the rest of the burst is spared.
+FOR_ALL = frozenset({Reason.BAD_LOGIN, Reason.NO_MONEY, Reason.BUSY})
+
+
+class SevenTech(Provider):
+    slug = "seventech"
+    title = "SevenTech"
+    site = "https://seven.tech/contact"
+    hint = _(
+        "For large senders: SevenTech takes from 100,000 messages a month. To connect: 1) write to "
+        "SevenTech by the link above; 2) sign the contract and register a sender name; 3) enter the "
+        "sender name, the login and the password that they give you here. If replies are to come here too, give "
+        "them the address for receipts. Not everything about its "
+        "interface is published: the names of some delivery statuses, the form of receipts and "
+        "replies, and the codes of refusals are our best guess. Confirm with a test message before "
+        "the first mailing: see that it arrives and that it becomes “Delivered” here."
+    )
+    sender_help = _("As registered with SevenTech; it sends nothing without a name.")
+    fields: ClassVar[Mapping[str, forms.Field]] = {
+        "login": forms.CharField(label=_("Login"), max_length=100),
+        "password": forms.CharField(
+            label=_("Password"), max_length=100, widget=forms.PasswordInput
+        ),
+    }
+    lot = 100
+    at_once = AT_ONCE
+    parallel = 2  # forty requests at once, with AT_ONCE
+    one_request_per_lot = False
+    callback_is_sent = True
+    thanks = ("", "text/plain")  # any words would go to the person as an SMS
+
+    @classmethod
+    def check_sender(cls, sender: str) -> str:
+        if re.fullmatch(r"[A-Za-z0-9 ._!&-]{1,11}", sender):
+            return ""
+        return gettext(
+            "Enter the sender name of the contract: up to 11 Latin letters, digits, spaces and . _ ! & -"
+        )
+
+    # --- sending -----------------------------------------------------------------------------
+
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        began = time.monotonic()
+        burst = _Burst(self, reference, deadline)
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seventech") as pool:
+            verdicts = list(pool.map(burst.send_one, messages))
+        counts = Counter(f"{each.outcome} {each.reason or ''}".strip() for each in verdicts)
+        # One line per lot; no phones, texts or secrets.
+        logger.info(
+            "seventech send %s: %d messages, %s, %d ms",
+            reference,
+            len(messages),
+            ", ".join(f"{words}: {n}" for words, n in sorted(counts.items())) or "-",
+            (time.monotonic() - began) * 1000,
+        )
+        return verdicts
+
+    def ask(self, reference: str, sms: Sms, deadline: float) -> transport.Answer:
+        phone = digits(sms.phone)
+        named = urlencode({"ref": reference, "phone": phone})
+        return transport.post(
+            (settings.PROVIDER_URLS["seventech"] or "https://my.seven.tech") + PATH,
+            json=request_of(
+                phone,
+                sms.text,
+                self.credentials.sender,
+                f"{self.receipt_url}?{named}",
+                client_id(reference, phone),
+            ),
+            auth=(self.credentials.get("login"), self.credentials.get("password")),
+            deadline=deadline,
+            cap=ANSWER_CAP,
+            last_look=lambda: self.gate.passes([sms]),
+        )
+
+    # --- what comes to our door --------------------------------------------------------------
+
+    def check_note(self, note: Note) -> bool:
+        """No signature is known: the unguessable address, ours in every request, is all there is."""
+        return True
+
+    def read_receipts(self, note: Note) -> list[Report]:
+        return reports_of(note)
+
+    def read_replies(self, note: Note) -> list[Reply]:
+        return replies_of(note)
+
+
+class _Burst:
+    """The requests of one lot; send_one() runs in several threads."""
+
+    def __init__(self, provider: SevenTech, reference: str, deadline: float) -> None:
+        self.provider = provider
+        self.reference = reference
+        self.deadline = deadline
+        self.trouble: Verdict | None = None
+
+    def send_one(self, sms: Sms) -> Verdict:
+        met = self.trouble
+        if met is not None:
+            return Verdict(sms.key, Outcome.UNSENT, reason=met.reason, raw=met.raw)
+        answer = self.provider.ask(self.reference, sms, self.deadline)
+        if answer.failure == transport.Failure.WITHHELD:
+            return Verdict(sms.key, Outcome.UNSENT, withheld=True)
+        verdict = verdict_of(sms, answer)
+        if verdict.outcome == Outcome.UNSENT and verdict.reason in FOR_ALL:
+            self.trouble = verdict
+        return verdict

@@ -1,0 +1,199 @@
+"""Reading what SMSC writes: answers to requests, rows of its history, calls to our door. Pure.
+
+Numbers come as numbers or as strings, and a business error comes with HTTP 200.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+from integrations.providers.base import Note, Outcome, Report, Sms, Trouble, Verdict
+from integrations.providers.transport import Answer, Failure, asked_to_wait
+from integrations.reasons import Reason
+
+from .codes import ERRORS, FOR_ALL, NO_TIME, STATUSES, meaning, reason_of
+
+Row = Mapping[str, Any]
+
+
+def line(sms: Sms) -> str:
+    """One line of `list`. The phone comes first, so that a `name|` in the text is no prefix; nl=1
+    makes line breaks of \\n (of one that a person typed, too: nothing is known that would escape
+    it). With its "+", SMSC does not try to repair the number.
+    """
+    text = re.sub(r"\r\n?|\n", r"\\n", sms.text)
+    return f"{sms.phone}:{text}"
+
+
+# --- the answer to send ----------------------------------------------------------------------
+
+
+def verdicts_of(messages: Sequence[Sms], answer: Answer) -> list[Verdict]:
+    data = parsed(answer)
+    if not isinstance(data, dict):
+        return _same(
+            messages, *_no_answer(answer), raw_of(answer), retry_after=asked_to_wait(answer)
+        )
+    if error_code(data) or data.get("error"):
+        # A code that we do not know: it may be another kind of 9. The books will tell.
+        outcome, reason = ERRORS.get(error_code(data), (Outcome.UNKNOWN, Reason.OTHER))
+        if error_code(data) == NO_TIME and messages[0].at:
+            return _same(messages, Outcome.UNSENT, reason, raw_of(answer, data), untimed=True)
+        return _same(messages, outcome, reason, raw_of(answer, data))
+    rows = data.get("phones")
+    told = {digits(row.get("phone")): row for row in rows_of(rows)}
+    if rows is None and text_of(data.get("id")):
+        told = {digits(sms.phone): {} for sms in messages}  # a yes to all, without particulars
+    return [_verdict(sms, told.get(digits(sms.phone)), text_of(data.get("id"))) for sms in messages]
+
+
+def _same(
+    messages: Sequence[Sms], outcome: Outcome, reason: Reason, raw: str, **more: Any
+) -> list[Verdict]:
+    return [Verdict(sms.key, outcome, reason=reason, raw=raw, **more) for sms in messages]
+
+
+def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
+    if answer.failure == Failure.UNSENT:
+        return Outcome.UNSENT, Reason.UNAVAILABLE
+    if answer.status == 429:
+        return Outcome.UNSENT, Reason.BUSY
+    return Outcome.UNKNOWN, Reason.NO_ANSWER
+
+
+def _verdict(sms: Sms, row: Row | None, provider_id: str) -> Verdict:
+    if row is None:  # others were listed, this one was not: never guess
+        return Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw="smsc:not listed")
+    status, err = number(row.get("status") or 0), number(row.get("error") or 0)
+    known = None if status is None or err is None else meaning(status, err)
+    if known is None:
+        return Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.OTHER, raw=_codes(status, err))
+    reason = known[1] if status else reason_of(err)
+    if reason is not None:
+        passes = err in FOR_ALL or reason == Reason.NO_MONEY
+        outcome = Outcome.UNSENT if passes else Outcome.REFUSED
+        return Verdict(sms.key, outcome, reason=reason, raw=_codes(status, err))
+    price = money(row.get("cost"))
+    return Verdict(sms.key, Outcome.TAKEN, provider_id=provider_id[:64], price=price)
+
+
+# --- its books -------------------------------------------------------------------------------
+
+
+def report_of(reference: str, phone: str, row: Row) -> Report:
+    """A row of the history. Whatever its status, SMSC has the message."""
+    status, err = number(row.get("status")), number(row.get("err"))
+    ours, reason = meaning(-3 if status is None else status, err) or STATUSES[0]
+    return Report(
+        reference,
+        phone,
+        ours,
+        reason,
+        raw=_codes(status, err) if reason else "",
+        price=money(row.get("cost")),
+        at=moment(row.get("send_timestamp")),
+    )
+
+
+def older(row: Row, than: datetime) -> bool:
+    sent_at = number(row.get("send_timestamp"))
+    return sent_at is not None and sent_at < than.timestamp()
+
+
+def trouble_of(answer: Answer, data: Any) -> Trouble:
+    reason = _no_answer(answer)[1]
+    if isinstance(data, dict):
+        reason = ERRORS.get(error_code(data), (Outcome.UNKNOWN, Reason.OTHER))[1]
+    return Trouble(reason, raw_of(answer, data))
+
+
+# --- calls to our door -----------------------------------------------------------------------
+
+
+def fields_of(note: Note) -> tuple[dict[str, str], str]:
+    """The fields and the charset they came in. ValueError when there is no reading it."""
+    if note.body.lstrip().startswith("{"):
+        try:
+            told = json.loads(note.body)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+        return {str(name): text_of(value) for name, value in told.items()}, "utf-8"
+    # Our address may carry options of SMSC (md5=1): what the body says goes over them.
+    raw = "&".join(part for part in (note.query, note.body) if part)
+    for charset in ("utf-8", "windows-1251"):
+        try:
+            pairs = parse_qsl(raw, keep_blank_values=True, encoding=charset, errors="strict")
+        except UnicodeDecodeError:
+            continue
+        return dict(pairs), charset
+    raise ValueError("neither UTF-8 nor windows-1251")
+
+
+def report_from_call(fields: Mapping[str, str]) -> Report:
+    reference, phone = fields.get("id", ""), digits(fields.get("phone"))
+    status, err = number(fields.get("status")), number(fields.get("err"))
+    known = meaning(-3 if status is None else status, err)
+    if not reference or not phone or known is None:
+        raise ValueError("not a receipt, or of a kind that we do not know")
+    ours, reason = known
+    return Report(reference, f"+{phone}", ours, reason, _codes(status, err) if reason else "")
+
+
+# --- its ways of writing ---------------------------------------------------------------------
+
+
+def parsed(answer: Answer) -> Any:
+    """The JSON of a proper answer; None for anything else."""
+    if answer.failure or answer.status != 200:
+        return None
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def rows_of(value: Any) -> list[Row]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def error_code(data: Any) -> int:
+    """0 when there is none."""
+    return number(data.get("error_code")) or 0 if isinstance(data, dict) else 0
+
+
+def raw_of(answer: Answer, data: Any = None) -> str:
+    """What we keep beside our reason."""
+    if isinstance(data, dict):
+        return f"smsc:error {error_code(data)}"
+    return f"smsc:{answer.error or f'http {answer.status}'}"[:64]
+
+
+def _codes(status: int | None, err: int | None) -> str:
+    return f"smsc:err {err}" if err else f"smsc:status {status}"
+
+
+def digits(value: Any) -> str:
+    return re.sub(r"[^0-9]", "", text_of(value))
+
+
+def text_of(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def number(value: Any) -> int | None:
+    text = text_of(value).strip()
+    return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else None
+
+
+def moment(value: Any) -> datetime | None:
+    seconds = number(value) or 0
+    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 2**33 else None
+
+
+def money(value: Any) -> Decimal | None:
+    text = text_of(value).strip().replace(",", ".")
+    return Decimal(text) if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,8})?", text) else None

@@ -1,0 +1,189 @@
+"""Reading back through SMSC's history, page by page and look by look: what it shows of some hand-overs,
+and when it would have shown them. The request itself is smsc.py's. No database, no network here.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from integrations.providers.base import Asked, Enquiry, Report, ReportStatus, Trouble
+
+from .answers import Row, digits, number, older, report_of, text_of
+
+# Its clock and ours may differ; rows a little older than our request are read all the same. Too
+# little here would take a message for never sent, and send it twice.
+CLOCKS_DIFFER = timedelta(minutes=10)
+
+Pair = tuple[str, str]  # our reference, the phone's digits
+Page = Callable[[str], list[Row]]  # the rows before this int_id; '': the newest
+
+
+@dataclass
+class Search:
+    """One hand-over looked for: how far back the rows must go before what is missing never was."""
+
+    enquiry: Enquiry
+    wanted: dict[Pair, str]
+    witnessed: bool = False
+    found: dict[Pair, Report] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, enquiry: Enquiry) -> "Search":
+        wanted = {(enquiry.reference, digits(phone)): phone for phone in enquiry.phones}
+        return cls(enquiry, wanted, Place.of(enquiry.read_to).witnessed)
+
+    @property
+    def pairs(self) -> set[Pair]:
+        witness = self.enquiry.witness
+        own = {(witness.reference, digits(witness.phone))} if witness else set()
+        return self.wanted.keys() | own
+
+    def note(self, pair: Pair, row: Row) -> None:
+        if pair in self.wanted:
+            self.found.setdefault(pair, report_of(pair[0], self.wanted[pair], row))
+        witness = self.enquiry.witness
+        if witness and pair == (witness.reference, digits(witness.phone)):
+            self.witnessed = True
+            self.found.setdefault(pair, report_of(pair[0], witness.phone, row))
+
+    def is_over(self, rows: Sequence[Row]) -> bool:
+        """Rows are numbered as they come: past a message that had been answered before these were
+        handed over, nothing of them can stand. A short page proves nothing: its length may be
+        bounded by less than we asked for. Nor does a later message say how far back to read.
+        """
+        if not rows or self.found.keys() >= self.wanted.keys():
+            return True
+        if self.enquiry.witness is None:
+            return older(rows[-1], self.enquiry.since - CLOCKS_DIFFER)
+        return self.enquiry.witness.earlier and self.witnessed
+
+    @property
+    def missing(self) -> list[Report]:
+        return [
+            Report(pair[0], phone, ReportStatus.NOT_FOUND)
+            for pair, phone in self.wanted.items()
+            if pair not in self.found
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a look stopped, as Provider.read_to keeps it: the row, its time, and if the witness was
+    among the rows until there.
+    """
+
+    before: str = ""
+    at: int = 0
+    witnessed: bool = False
+
+    @classmethod
+    def of(cls, read_to: str) -> "Place":
+        before, _, rest = read_to.partition(".")
+        at, _, witnessed = rest.partition(".")
+        return cls(before, number(at) or 0, witnessed == "1")
+
+    def __str__(self) -> str:
+        return f"{self.before}.{self.at}.{int(self.witnessed)}"
+
+
+def read_until(read_to: str) -> datetime | None:
+    """To which of its rows' times the history has been read."""
+    at = Place.of(read_to).at
+    return datetime.fromtimestamp(at, UTC) if at else None
+
+
+class Reading:
+    """One look: from the newest row, or from where the last look stopped, as far back as it comes."""
+
+    def __init__(self, enquiries: Sequence[Enquiry], *, alone: bool = False) -> None:
+        """alone: the history of one phone, which may well be empty."""
+        self.searches = [Search.of(enquiry) for enquiry in enquiries]
+        self.left = list(self.searches)
+        self.over: list[Search] = []
+        self.before = _start(enquiries)
+        self.at = 0
+        # An empty history shows nothing at all: it is of other days, of another login, or really empty.
+        self.shows = alone or bool(self.before)
+        self._by_pair: dict[Pair, list[Search]] = defaultdict(list)
+        for search in self.searches:
+            for pair in search.pairs:
+                self._by_pair[pair].append(search)
+
+    def read(self, page: Page, pages: int) -> None:
+        """Raises Trouble when not even one page came."""
+        for number_of_page in range(pages):
+            try:
+                rows = page(self.before)
+            except Trouble:
+                if not number_of_page:
+                    raise
+                return
+            self._take(rows)
+            if not self.left:
+                return
+
+    def _take(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            pair = (text_of(row.get("id")), digits(row.get("phone")))
+            for search in self._by_pair.get(pair, ()):
+                search.note(pair, row)
+        if not goes_back(rows, self.before):
+            self.left = []  # what was found counts; the next look begins anew
+            return
+        self.shows = self.shows or bool(rows)
+        self.over += [search for search in self.left if search.is_over(rows)]
+        self.left = [search for search in self.left if not search.is_over(rows)]
+        if rows:
+            self.before = text_of(rows[-1]["int_id"])
+            self.at = number(rows[-1].get("send_timestamp")) or self.at
+
+    @property
+    def reports(self) -> list[Report]:
+        found = {pair: report for search in self.searches for pair, report in search.found.items()}
+        never = [report for search in self.over for report in search.missing] if self.shows else []
+        return [*found.values(), *never]
+
+    @property
+    def read_to(self) -> dict[str, str]:
+        """Where to go on for those that are not over."""
+        return {
+            search.enquiry.reference: str(Place(self.before, self.at, search.witnessed))
+            for search in self.left
+            if self.before
+        }
+
+
+def _start(enquiries: Sequence[Enquiry]) -> str:
+    """Where all of them stopped; else the newest row."""
+    places = {Place.of(enquiry.read_to).before for enquiry in enquiries}
+    return places.pop() if len(places) == 1 else ""
+
+
+def goes_back(rows: Sequence[Row], before: str) -> bool:
+    """Newest first and all older than the page before? In any other order the end of the pages
+    would prove nothing, and a message could be taken for never sent.
+    """
+    chain = [number(row.get("int_id")) for row in rows]
+    if before:
+        chain.insert(0, number(before))
+    known = [int_id for int_id in chain if int_id is not None]
+    return len(known) == len(chain) and all(later > earlier for later, earlier in pairwise(known))
+
+
+def earliest(enquiry: Enquiry) -> datetime:
+    witness = enquiry.witness
+    return min(enquiry.since, witness.since) if witness else enquiry.since
+
+
+def by_phone(enquiries: Sequence[Enquiry], since: datetime) -> dict[str, list[Enquiry]]:
+    """By phone, the witnesses as hand-overs of their own."""
+    split: dict[str, list[Enquiry]] = defaultdict(list)
+    for enquiry in enquiries:
+        for each in enquiry.asked:
+            split[digits(each.phone)].append(Enquiry(enquiry.reference, (each,), since))
+        if witness := enquiry.witness:
+            only = Enquiry(witness.reference, (Asked(witness.phone),), since)
+            split[digits(witness.phone)].append(only)
+    return split

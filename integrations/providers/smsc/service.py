@@ -1,0 +1,411 @@
+"""SMSC (smsc.ru and its sites in other countries): the HTTP API with JSON answers.
+
+What its codes mean is in smsc_codes.py. SMSC has no idempotency key: a message is addressed by our
+reference (its `id`) and the phone, and the books are asked about that pair when no answer came.
+"""
+
+import hashlib
+import hmac
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from integrations.providers import transport
+from integrations.providers.base import (
+    Asked,
+    Balance,
+    BooksPage,
+    Enquiry,
+    Note,
+    Outcome,
+    Provider,
+    Reply,
+    Report,
+    ReportStatus,
+    Sms,
+    Trouble,
+    Verdict,
+)
+
+from . import history
+from .answers import (
+    Row,
+    digits,
+    error_code,
+    fields_of,
+    line,
+    moment,
+    money,
+    parsed,
+    report_from_call,
+    rows_of,
+    text_of,
+    trouble_of,
+    verdicts_of,
+)
+from .books import Page, Reading, by_phone, earliest, read_until
+from .codes import NOTHING_FOUND
+
+logger = logging.getLogger(__name__)
+
+MOSCOW = ZoneInfo("Europe/Moscow")  # the dates of its history
+HOSTS = ("smsc.ru", "smsc.kz", "smsc.ua", "smscentre.com")
+
+PAGE = 1000  # rows of history in one answer: its maximum
+PAGES = 100  # in one look; the next one goes on there
+PAGE_CAP = 16_000_000  # a page of long texts in \\uXXXX
+FEW = 3  # phones that are asked one by one instead of reading all the history
+
+
+class Smsc(Provider):
+    slug = "smsc"
+    title = "SMSC"
+    site = "https://smsc.ru"
+    hint = _(
+        "Enter the login and the password of the account, or better an API key made there. "
+        "Register the sender name with SMSC first. Write the address for receipts into the "
+        "account's settings; with a secret word there, enter the same word here."
+    )
+    habit = _(
+        "SMSC itself puts off mass messages to between 9 and 22 o'clock of the recipient's time. An interval of your own under “Limits and restrictions” in its account switches that off."
+    )
+    callback_hint = "?charset=utf-8&md5=1"
+    fields: ClassVar[Mapping[str, forms.Field]] = {
+        "host": forms.ChoiceField(
+            label=_("Site of the account"), choices=[(host, host) for host in HOSTS]
+        ),
+        "login": forms.CharField(label=_("Login"), required=False, max_length=100),
+        "password": forms.CharField(
+            label=_("Password"), required=False, max_length=100, widget=forms.PasswordInput
+        ),
+        "apikey": forms.CharField(
+            label=_("API key"), required=False, max_length=200, widget=forms.PasswordInput
+        ),
+        "callback_secret": forms.CharField(
+            label=_("Secret word of receipts"),
+            required=False,
+            max_length=100,
+            widget=forms.PasswordInput,
+        ),
+    }
+    lot = 500
+    one_request_per_lot = True
+    parallel = 4  # it wants fewer than 5 calls at once for one login
+    settle_seconds = 180
+    can_look_up = True
+    lists_sent = True
+    can_cancel = True
+    puts_off = (21, 10)  # an hour more on both sides than it says
+    cancel_pause = 60  # one request about several messages a minute, and no more
+    validity = (60, 24 * 60)
+    has_balance = True
+
+    @classmethod
+    def complaint(cls, values: Mapping[str, str]) -> str:
+        if values.get("apikey") or (values.get("login") and values.get("password")):
+            return ""
+        return gettext("Enter the login and the password, or an API key.")
+
+    @classmethod
+    def login(cls, values: Mapping[str, str]) -> str:
+        """The sites have accounts of their own. A new password opens the same books."""
+        who = values.get("apikey") or values.get("login", "").strip().lower()
+        return f"{values.get('host') or HOSTS[0]} {who}"
+
+    @classmethod
+    def check_sender(cls, sender: str) -> str:
+        """'' is the account's own default. Operators allow letters, digits and ! ? - _ . ( ); SMSC was
+        seen to take a space and & besides: what it does not take, it refuses with error 6.
+        """
+        if not sender or re.fullmatch(r"\+?\d{1,15}|[A-Za-z0-9 ._!?&()-]{1,11}", sender):
+            return ""
+        return gettext(
+            "Up to 11 Latin letters, digits, spaces and . _ ! ? & ( ) -, or up to 15 digits."
+        )
+
+    # --- sending -----------------------------------------------------------------------------
+
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        # One request has one time and one lifetime.
+        for _at, same_time in groupby(messages, key=lambda sms: (sms.at, sms.valid_until)):
+            together = list(same_time)
+            for start in range(0, len(together), self.lot):
+                some = together[start : start + self.lot]
+                verdicts += self._send_some(reference, some, deadline)
+        return verdicts
+
+    def can_schedule(self, at: datetime) -> bool:
+        """Its furthest date is not known; a week ahead is surely taken."""
+        return timedelta(minutes=1) <= at - timezone.now() <= timedelta(days=7)
+
+    def _send_some(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+        began = time.monotonic()
+        answer = self._ask(
+            "send",
+            {
+                "id": reference,
+                "list": "\n".join(line(sms) for sms in messages),
+                "nl": "1",
+                "cost": "3",
+                "op": "1",
+                **({"sender": self.credentials.sender} if self.credentials.sender else {}),
+                # "0" and a Unix time: the one form that needs no time zone.
+                **({"time": f"0{int(at.timestamp())}"} if (at := messages[0].at) else {}),
+                **_valid(messages[0]),
+            },
+            deadline=deadline,
+            last_look=lambda: self.gate.passes(messages),
+        )
+        if answer.failure == transport.Failure.WITHHELD:
+            verdicts = [Verdict(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
+        else:
+            verdicts = verdicts_of(messages, answer)
+        counts = Counter(str(verdict.outcome) for verdict in verdicts)
+        _log("send", reference, len(messages), answer, began, dict(counts))
+        return verdicts
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+        """One sweep through the history, or one per phone when there are few of them. A sweep that is
+        too long for one look goes on at the next one.
+        """
+        deadline = transport.clock() + settings.LOT_DEADLINE
+        phones = {digits(phone) for enquiry in enquiries for phone in enquiry.phones}
+        if not phones:
+            return []
+        since = min(earliest(enquiry) for enquiry in enquiries)
+        under_way = any(enquiry.read_to for enquiry in enquiries)
+        if len(phones) > FEW or under_way:
+            reading = Reading(enquiries)
+            reading.read(self._pages(since, deadline), PAGES)
+            self.read_to = reading.read_to
+            return reading.reports
+        return self._by_phone(enquiries, since, deadline)
+
+    def _by_phone(
+        self, enquiries: Sequence[Enquiry], since: datetime, deadline: float
+    ) -> list[Report]:
+        """The few phones, and those of the witnesses. Raises Trouble when nothing could be read."""
+        reports: dict[tuple[str, str], Report] = {}
+        trouble = None
+        for phone, some in by_phone(enquiries, since).items():
+            try:
+                reading = Reading(some, alone=True)
+                reading.read(self._pages(since, deadline, phone=phone), PAGES)
+            except Trouble as met:
+                trouble = met
+                continue
+            reports |= {(report.reference, report.phone): report for report in reading.reports}
+        if trouble and not reports:
+            raise trouble
+        asked = {(each.reference, phone) for each in enquiries for phone in each.phones}
+        return [
+            report
+            for pair, report in reports.items()
+            if pair in asked or report.status != ReportStatus.NOT_FOUND
+        ]
+
+    @classmethod
+    def read_until(cls, read_to: str) -> datetime | None:
+        return read_until(read_to)
+
+    def _pages(self, since: datetime, deadline: float, **only: str) -> Page:
+        """The days are those of SMSC's clock, which its first answer tells: asked for tomorrow, a
+        history is empty.
+        """
+
+        def page(before: str) -> list[Row]:
+            asked = self._days(since)
+            rows = self._history(asked, before, deadline, **only)
+            days = self._days(since)
+            return rows if days == asked else self._history(days, before, deadline, **only)
+
+        return page
+
+    def _days(self, since: datetime) -> dict[str, str]:
+        """A day more on both sides."""
+        now = timezone.now()
+        theirs = now - timedelta(seconds=self.clock_off or 0)
+        first, last = min(since, now, theirs), max(now, theirs)
+        day = timedelta(days=1)
+        return {
+            "start": f"{(first - day).astimezone(MOSCOW):%d.%m.%Y}",
+            "end": f"{(last + day).astimezone(MOSCOW):%d.%m.%Y}",
+        }
+
+    def _history(
+        self, days: Mapping[str, str], before: str, deadline: float, **only: str
+    ) -> list[Row]:
+        began = time.monotonic()
+        answer = self._ask(
+            "get",
+            {
+                "get_messages": "1",
+                **days,
+                "cnt": str(PAGE),
+                **({"prev_id": before} if before else {}),
+                **only,
+            },
+            deadline=deadline,
+            cap=PAGE_CAP,
+        )
+        data = parsed(answer)
+        rows = rows_of(data)
+        _log("get", "", len(rows), answer, began, {})
+        if error_code(data) == NOTHING_FOUND or (isinstance(data, list) and len(rows) == len(data)):
+            return rows
+        raise trouble_of(answer, data)
+
+    def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
+        return history.page(self._ask, since, cursor)
+
+    def balance(self) -> Balance:
+        began = time.monotonic()
+        answer = self._ask(
+            "balance", {"cur": "1"}, deadline=transport.clock() + settings.LOT_DEADLINE
+        )
+        _log("balance", "", 0, answer, began, {})
+        data = parsed(answer)
+        if not isinstance(data, dict) or (amount := money(data.get("balance"))) is None:
+            raise trouble_of(answer, data)
+        currency = text_of(data.get("currency")).upper() or settings.CURRENCY
+        return Balance(amount, "RUB" if currency == "RUR" else currency)
+
+    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
+        """Works while SMSC has not handed a message on. It says "OK" for one phone, or a list."""
+        phones = [each.phone for each in asked]
+        began = time.monotonic()
+        answer = self._ask(
+            "status",
+            {
+                "del": "1",
+                "phone": ",".join(digits(phone) for phone in phones),
+                "id": ",".join(reference for _phone in phones),
+            },
+            deadline=transport.clock() + settings.LOT_DEADLINE,
+        )
+        data = parsed(answer)
+        if answer.error or data is None or error_code(data) in (1, 2, 4, 9):
+            raise trouble_of(answer, data)
+        rows = rows_of(data)
+        if isinstance(data, dict) and len(phones) == 1:
+            rows = [data | {"phone": phones[0]}]
+        gone = {digits(row.get("phone")) for row in rows if text_of(row.get("result")) == "OK"}
+        _log("status", reference, len(phones), answer, began, {"cancelled": len(gone)})
+        return [
+            Report(reference, phone, ReportStatus.CANCELLED)
+            for phone in phones
+            if digits(phone) in gone
+        ]
+
+    @property
+    def address(self) -> str:
+        host = self.credentials.get("host")
+        return settings.PROVIDER_URLS["smsc"] or f"https://{host if host in HOSTS else HOSTS[0]}"
+
+    def _ask(
+        self,
+        command: str,
+        fields: Mapping[str, str],
+        *,
+        deadline: float,
+        cap: int = transport.BODY_CAP,
+        last_look: Callable[[], bool] | None = None,
+    ) -> transport.Answer:
+        """Always POST: what is in an address gets into logs on the way."""
+        who = {"apikey": self.credentials.get("apikey")}
+        if not who["apikey"]:
+            who = {
+                "login": self.credentials.get("login"),
+                "psw": self.credentials.get("password"),
+            }
+        data = {**who, "fmt": "3", "charset": "utf-8", **fields}
+        address = f"{self.address}/sys/{command}.php"
+        answer = transport.post(address, data=data, deadline=deadline, cap=cap, last_look=last_look)
+        return self.heard(answer)
+
+    # --- what comes to our door --------------------------------------------------------------
+
+    def check_note(self, note: Note) -> bool:
+        """Its check value covers id, phone and status; without a secret word the unguessable
+        address is all there is.
+        """
+        secret = self.credentials.get("callback_secret")
+        if not secret:
+            return True
+        try:
+            fields, charset = fields_of(note)
+        except ValueError:
+            return False
+        names = ("phone", "mes", "to") if "mes" in fields else ("id", "phone", "status")
+        signed = ":".join([*(fields.get(name, "") for name in names), secret])
+        return any(
+            hmac.compare_digest(
+                hashlib.new(method, signed.encode(charset, "replace"), usedforsecurity=False)
+                .hexdigest()
+                .encode(),
+                fields.get(method, "").lower().encode("utf-8", "replace"),
+            )
+            for method in ("md5", "sha1")
+        )
+
+    def read_receipts(self, note: Note) -> list[Report]:
+        fields, _charset = fields_of(note)
+        if "mes" in fields:
+            return []
+        return [report_from_call(fields)]
+
+    def read_replies(self, note: Note) -> list[Reply]:
+        try:
+            fields, _charset = fields_of(note)
+        except ValueError:
+            return []
+        if "mes" not in fields or not (phone := digits(fields.get("phone"))):
+            return []
+        return [Reply(f"+{phone}", fields["mes"], moment(fields.get("ts")))]
+
+
+def _valid(sms: Sms) -> dict[str, str]:
+    """hh:mm from its sending on. What is shorter or longer than it takes is made to fit: less than an
+    hour may be taken for nonsense, and then nobody would get anything.
+    """
+    minutes = sms.minutes_valid(timezone.now())
+    if minutes is None:
+        return {}
+    least, most = Smsc.validity
+    hours, rest = divmod(round(min(max(minutes, least), most)), 60)
+    return {"valid": f"{hours:02}:{rest:02}"}
+
+
+def _log(
+    command: str,
+    reference: str,
+    count: int,
+    answer: transport.Answer,
+    began: float,
+    counts: Mapping[str, int],
+) -> None:
+    """One line per request; no phones, texts or secrets."""
+    logger.info(
+        "smsc %s %s: %d messages, %s, %s, %d ms",
+        command,
+        reference or "-",
+        count,
+        answer.error or f"http {answer.status}",
+        " ".join(f"{name} {n}" for name, n in counts.items()) or "-",
+        (time.monotonic() - began) * 1000,
+    )

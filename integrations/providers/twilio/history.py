@@ -1,0 +1,44 @@
+"""All that Twilio has sent for an account since a moment, page by page: for a database that was turned
+back. The list shows no reference of ours: messages are told apart by its id, phone and text. Pure.
+"""
+
+from datetime import UTC, datetime
+
+from integrations.providers.base import Booked, BooksPage, Report, ReportStatus, Trouble
+from integrations.providers.transport import Answer
+from integrations.reasons import Reason
+
+from .answers import Row, moment, parsed, report_of, sid_of, trouble_of, word
+
+BY_US = "outbound-api"
+NEVER = datetime.fromtimestamp(0, UTC)
+
+
+def page(answer: Answer, since: datetime) -> BooksPage:
+    data = parsed(answer)
+    rows = data.get("messages")
+    if answer.status != 200 or not isinstance(rows, list):
+        raise trouble_of(answer, data)
+    if not all(isinstance(row, dict) and moment(row.get("date_created")) for row in rows):
+        raise trouble_of(answer, {})
+    following = word(data.get("next_page_uri"))
+    if following and not following.startswith("/"):
+        raise Trouble(Reason.OTHER, "twilio:strange next page")
+    booked = tuple(_booked(row) for row in rows if word(row.get("direction")) == BY_US)
+    # Sorted by the time of sending, which a message that waits has not: a whole page must be older.
+    over = not rows or all(_newest(row) < since for row in rows)
+    return BooksPage(booked, "" if over else following)
+
+
+def _booked(row: Row) -> Booked:
+    phone = word(row.get("to"))
+    # A status that says nothing to us: it is in the books all the same.
+    report = report_of("", phone, row) or Report(
+        "", phone, ReportStatus.ACCEPTED, provider_id=sid_of(row)
+    )
+    return Booked(report, word(row.get("body")), _newest(row))
+
+
+def _newest(row: Row) -> datetime:
+    moments = [moment(row.get(name)) for name in ("date_created", "date_sent")]
+    return max((each for each in moments if each), default=NEVER)

@@ -1,0 +1,221 @@
+"""Which message in Twilio's books is ours when no answer told its id: by phone, text and time. Pure.
+
+A row is one message only, and two messages of ours may have the same text. So a row is given to one
+of them only where it can be no other's; what may be either's proves nothing of either.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from integrations.providers.base import Asked, Enquiry, Report, ReportStatus, Rival
+
+from .answers import Row, moment, report_of, sid_of, word
+
+# Its clock and ours may differ. Too little here would take a message for never sent, and send it
+# twice.
+CLOCKS_DIFFER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """One message looked for in Twilio's books. None of it stands before the floor, by their clock."""
+
+    reference: str
+    asked: Asked
+    since: datetime
+    floor: datetime | None = None
+
+    @property
+    def text(self) -> str | None:
+        return self.asked.text
+
+
+@dataclass
+class Search:
+    """All that is asked in one look: by the id, or by the list of a phone."""
+
+    enquiries: Sequence[Enquiry]
+    known: list[Wanted] = field(default_factory=list)
+    by_list: list[tuple[Enquiry, Asked]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, enquiries: Sequence[Enquiry]) -> "Search":
+        search = cls(enquiries)
+        for enquiry in enquiries:
+            for asked in enquiry.asked:
+                if asked.provider_id:
+                    search.known.append(Wanted(enquiry.reference, asked, enquiry.since))
+                else:
+                    search.by_list.append((enquiry, asked))
+        return search
+
+    @property
+    def phones(self) -> list[str]:
+        """Those whose lists are read, the witnesses' among them: each once."""
+        asked = [asked.phone for _enquiry, asked in self.by_list]
+        witnesses = [enquiry.witness for enquiry, _asked in self.by_list]
+        return list(dict.fromkeys([*asked, *(each.phone for each in witnesses if each)]))
+
+    def read(self, rows: Mapping[str, Sequence[Row]], now: datetime) -> list[Report]:
+        """What the lists say, by phone; of a phone without one, nothing."""
+        reports, floors = self._witnesses(rows)
+        taken = {each.asked.provider_id for each in self.known}
+        taken |= {sid for enquiry in self.enquiries for sid in enquiry.taken}
+        rivals = {rival for enquiry in self.enquiries for rival in enquiry.rivals}
+        wanted: dict[str, list[Wanted]] = defaultdict(list)
+        for enquiry, asked in self.by_list:
+            floor = floors.get(enquiry.reference)
+            one = Wanted(enquiry.reference, asked, enquiry.since, floor)
+            wanted[asked.phone].append(one)
+        for phone, some in wanted.items():
+            if phone in rows:
+                others = [rival for rival in rivals if rival.phone == phone]
+                reports += match(some, rows[phone], taken, now, others)
+        return reports
+
+    def _witnesses(
+        self, rows: Mapping[str, Sequence[Row]]
+    ) -> tuple[list[Report], dict[str, datetime]]:
+        """Those that their lists show; and when an earlier one was created, by enquiry."""
+        reports: list[Report] = []
+        floors: dict[str, datetime] = {}
+        for enquiry in {each.reference: each for each, _asked in self.by_list}.values():
+            witness = enquiry.witness
+            if witness is None or not witness.provider_id:
+                continue
+            for row in rows.get(witness.phone, ()):
+                if sid_of(row) == witness.provider_id:
+                    report = report_of(witness.reference, witness.phone, row)
+                    reports += [report] if report else []
+                    if witness.earlier:
+                        floors[enquiry.reference] = created(row)
+        return reports, floors
+
+
+def match(
+    wanted: Sequence[Wanted],
+    rows: Sequence[Row],
+    taken: set[str],
+    now: datetime,
+    rivals: Iterable[Rival] = (),
+) -> list[Report]:
+    """News of messages to one phone from all rows about it; those in `taken` are known to be others.
+
+    NOT_FOUND is said only LOOK_UP_AFTER seconds after the hand-over (the list shows a message as soon
+    as it is created, so what can be missing then is a request that hangs in the network, and none lives
+    longer than our own timeout), and never while a row of no known owner has the same text.
+    """
+    left = [row for row in rows if _by_us(row) and sid_of(row) not in taken]
+    shared = _given([*wanted, *rivals], sorted(left, key=created))
+    reports: list[Report] = []
+    for each in wanted:
+        row = shared.rows.get(each)
+        if row is not None:
+            report = report_of(each.reference, each.asked.phone, row)
+            reports += [report] if report else []
+        elif (
+            each not in shared.unclear
+            and now - each.since > timedelta(seconds=settings.LOOK_UP_AFTER)
+            and not any(_may_be(row, each) for row in shared.left)
+        ):
+            reports.append(Report(each.reference, each.asked.phone, ReportStatus.NOT_FOUND))
+    return reports
+
+
+@dataclass
+class _Shared:
+    """Who has which row; who cannot be told; rows that fit nobody."""
+
+    rows: dict[Wanted | Rival, Row]
+    unclear: set[Wanted | Rival]
+    left: list[Row]
+
+
+def _given(claims: Sequence[Wanted | Rival], rows: Sequence[Row]) -> _Shared:
+    """Rows that fit one claim only are its own, first of all. Of claims that share rows, all have one
+    when there is one for each; when there are fewer, nobody knows whose they are.
+    """
+    claims = sorted(claims, key=lambda claim: claim.since)
+    fits = {id(row): _claims_on(row, claims) for row in rows}
+    given: dict[Wanted | Rival, Row] = {}
+    free = [row for row in rows if fits[id(row)]]
+    for row in list(free):
+        if len(fits[id(row)]) == 1 and fits[id(row)][0] not in given:
+            given[fits[id(row)][0]] = row
+            free.remove(row)
+    unclear: set[Wanted | Rival] = set()
+    for some in _together([claim for claim in claims if claim not in given], free, fits):
+        theirs = [row for row in free if any(claim in some for claim in fits[id(row)])]
+        if len(theirs) < len(some):
+            unclear |= {claim for claim in some if theirs}
+            continue
+        for claim in some:
+            row = next(row for row in theirs if claim in fits[id(row)])
+            theirs.remove(row)
+            given[claim] = row
+    return _Shared(given, unclear, [row for row in rows if not fits[id(row)]])
+
+
+def _together(
+    claims: Sequence[Wanted | Rival],
+    rows: Sequence[Row],
+    fits: Mapping[int, Sequence[Wanted | Rival]],
+) -> list[list[Wanted | Rival]]:
+    """Claims that share rows, directly or by others, in groups."""
+    groups: list[list[Wanted | Rival]] = [[claim] for claim in claims]
+    for row in rows:
+        touched = [group for group in groups if any(claim in group for claim in fits[id(row)])]
+        if len(touched) > 1:
+            groups = [group for group in groups if group not in touched]
+            groups.append([claim for group in touched for claim in group])
+    return groups
+
+
+def created(row: Row) -> datetime:
+    """ValueError when the row does not say it."""
+    when = moment(row.get("date_created"))
+    if when is None:
+        raise ValueError("a row without a date")
+    return when
+
+
+def same_text(ours: str, theirs: str) -> bool:
+    """Its Smart Encoding swaps quotes and dashes, and texts may be deleted from its books (""). To
+    take another message for ours is the smaller evil: sending twice would be the greater one.
+    """
+    return not theirs or _letters(ours) == _letters(theirs)
+
+
+def _by_us(row: Row) -> bool:
+    return word(row.get("direction")) == "outbound-api"
+
+
+def _claims_on(row: Row, claims: Sequence[Wanted | Rival]) -> list[Wanted | Rival]:
+    """Whose it may be: of those that were under way when it was created, clocks that differ allowed for;
+    when none was, of those that were handed over before.
+    """
+    longest = timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
+    when = created(row)
+    fit = [each for each in claims if when >= each.since - CLOCKS_DIFFER and _text(row, each)]
+    near = [each for each in fit if when <= each.since + longest + CLOCKS_DIFFER]
+    return near or fit
+
+
+def _may_be(row: Row, wanted: Wanted) -> bool:
+    """Created before its hand-over by our clock, which may have been wrong then."""
+    early = wanted.floor is not None and created(row) < wanted.floor
+    return not early and _text(row, wanted)
+
+
+def _text(row: Row, claim: Wanted | Rival) -> bool:
+    return claim.text is None or same_text(claim.text, word(row.get("body")))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text))

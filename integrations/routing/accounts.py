@@ -1,0 +1,134 @@
+"""Connect, disconnect, check and try an account."""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.models import Account, FormerLogin, Stray
+from integrations.providers.base import Balance, Outcome, Sms, Trouble, Verdict
+from integrations.providers.transport import clock
+from integrations.reasons import Reason
+from users.consent import consent
+from users.models import User, audit
+
+from . import balances, cooldown, logins, routing, service_clock, trial_messages
+
+
+@transaction.atomic
+def connect(
+    slug: str,
+    credentials: dict[str, str],
+    *,
+    sender: str,
+    price: Decimal,
+    by: User | None,
+    parallel: int | None = None,  # None: as many as the service takes
+    per_second: int = 0,
+    warn_below: Decimal | None = None,
+) -> Account:
+    """Keep the settings; the account sends from now on if it has priority. The credentials it had are kept
+    as long as only they can ask about something.
+    """
+    provider = routing.provider_class(slug)
+    before = Account.objects.select_for_update(no_key=True).filter(provider=slug).first()
+    if before is not None and logins.fingerprint(slug, credentials) != logins.fingerprint(
+        slug, before.credentials
+    ):
+        logins.keep(before)
+    account, _ = Account.objects.update_or_create(
+        provider=slug,
+        defaults={
+            "credentials": credentials,
+            "sender": sender,
+            "price": price,
+            "currency": settings.CURRENCY,
+            "parallel": min(parallel or provider.parallel, provider.parallel),
+            "per_second": per_second,
+            "next_free_at": None,
+            "warn_below": warn_below,
+            "balance": None,
+            "balance_at": None,
+            "proven_at": timezone.now() if provider.pretends else None,
+            **cooldown.AWAKE,
+            **cooldown.NO_TROUBLE,
+        },
+    )
+    audit(by, "account_connected", f"account {slug}")
+    return account
+
+
+@transaction.atomic
+def disconnect(account: Account, by: User | None) -> None:
+    """Delete the credentials, former ones too. What waits goes through the next connected service, if
+    any; what may have gone can be asked about when the same login is connected again.
+    """
+    FormerLogin.objects.filter(account=account).delete()
+    Account.objects.filter(id=account.id).update(
+        credentials={},
+        sender="",
+        balance=None,
+        balance_at=None,
+        **cooldown.AWAKE,
+        **cooldown.NO_TROUBLE,
+    )
+    account.refresh_from_db()
+    audit(by, "account_disconnected", f"account {account.provider}")
+
+
+def check(account: Account) -> Balance | None:
+    """Ask the provider for the balance (None where it has none). Raises Trouble, in words.
+
+    An account that rested because of money or login wakes up when the check succeeds.
+    """
+    provider = routing.provider_of(account)
+    try:
+        balance = provider.balance() if provider.has_balance else None
+    except Trouble as trouble:
+        cooldown.doubt(account, trouble.reason, trouble.raw)
+        raise
+    service_clock.note_clock(account.id, provider)
+    if balance is not None:
+        balances.write_down(account, balance)
+    cooldown.wake(account.id)
+    account.refresh_from_db()
+    return balance
+
+
+class Refuses(Exception):
+    """Nothing may be sent to this phone: it has opted out, or its owner's SMS are forbidden."""
+
+
+def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict:
+    """One message straight through this account, with priority or not, resting or not. It is in no
+    mailing and no statistics. Raises Refuses.
+
+    Takes as long as the service does: never inside a transaction. What goes wrong puts nothing to
+    rest, as nobody waits for this message; one that is taken proves that the account works.
+    """
+    if consent.phone_refuses(phone):
+        raise Refuses
+    reference = trial_messages.new_reference()
+    sms = Sms(key=0, phone=phone, text=text)
+    deadline = clock() + settings.LOT_DEADLINE
+    provider = routing.provider_of(account)
+    # Before it leaves: it is in the service's books then, and no proof of anything else.
+    stray = Stray.objects.create(
+        account=account, phone=phone, at=timezone.now(), reference=reference
+    )
+    verdict = next(
+        iter(provider.send(reference, [sms], deadline)),
+        Verdict(0, Outcome.UNKNOWN, reason=Reason.NO_ANSWER),
+    )
+    if verdict.outcome == Outcome.UNSENT:
+        stray.delete()
+    else:
+        trial_messages.keep(stray, verdict)
+    service_clock.note_clock(account.id, provider)
+    if verdict.outcome == Outcome.TAKEN:
+        cooldown.wake(account.id)
+    elif verdict.reason is not None:
+        cooldown.doubt(account, verdict.reason, verdict.raw)
+    audit(by, "account_tried", f"account {account.provider}", outcome=verdict.outcome.value)
+    return verdict

@@ -1,0 +1,44 @@
+"""The balance of every connected account, asked for now and then."""
+
+import contextlib
+from datetime import timedelta
+
+from django.utils import timezone
+
+from integrations.models import Account
+from integrations.providers.base import Balance, Trouble
+from smsmail import moments
+
+from . import routing, service_clock
+from .in_turn import Turns
+
+BALANCE_AGE = timedelta(minutes=10)
+
+
+def refresh_balances() -> bool:
+    """Clock job: ask every connected account that has not been asked lately."""
+    return _balances.take(routing.connected())
+
+
+def _refresh_balance(account: Account) -> bool:
+    now = timezone.now()
+    asked_at = moments.believed(account.balance_at, timedelta(), now)
+    fresh = asked_at and asked_at > now - BALANCE_AGE
+    provider = routing.provider_of(account)
+    if not fresh and provider.has_balance:
+        # Sending itself puts the account to rest; a balance is only a figure.
+        with contextlib.suppress(Trouble):
+            write_down(account, provider.balance())
+        service_clock.note_clock(account.id, provider)
+    return False
+
+
+_balances = Turns("refresh_balances", _refresh_balance)
+
+
+def write_down(account: Account, balance: Balance) -> None:
+    Account.objects.filter(id=account.id).update(
+        balance=balance.amount,
+        balance_currency=balance.currency[:3],
+        balance_at=timezone.now(),
+    )

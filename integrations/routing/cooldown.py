@@ -1,0 +1,84 @@
+"""An account with which something is wrong hands nothing over for a while, longer each time, until it works
+again.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from integrations.models import Account
+from integrations.reasons import Fault, Reason
+from smsmail import moments
+
+# How long an account rests after the first, second, ... trouble in a row, in settings.REST.
+RESTS = (1, 2, 4, 10)
+
+
+LONGEST_REST = 600  # seconds, whatever a service asks for
+
+
+def rests(account: Account) -> bool:
+    now = timezone.now()
+    until = moments.believed(account.resting_until, longest_rest(), now)
+    return until is not None and until > now
+
+
+def longest_rest() -> timedelta:
+    """By our own count, or because the service asked for it."""
+    return timedelta(seconds=max(settings.REST * RESTS[-1], LONGEST_REST))
+
+
+def rest(account_id: int, reason: Reason, raw: str, *, seconds: float | None = None) -> None:
+    """Hand nothing over for a while: as long as the service asks for (seconds), within LONGEST_REST;
+    else 30 s (settings.REST), then 1, 2 and 5 minutes.
+
+    Several lots that fail at the same moment count as one trouble.
+    """
+    with transaction.atomic():
+        account = Account.objects.select_for_update().get(id=account_id)
+        pause: float = settings.REST * RESTS[min(account.failures, len(RESTS) - 1)]
+        if seconds is not None:
+            pause = min(max(seconds, 1), LONGEST_REST)
+        until = timezone.now() + timedelta(seconds=pause)
+        if account.resting_until is not None and rests(account):
+            if seconds is not None and account.resting_until < until:
+                Account.objects.filter(id=account_id).update(resting_until=until)
+            return
+        if not account.failures:
+            account.rest_since = timezone.now()
+        account.failures = F("failures") + 1
+        account.resting_until = until
+        account.rest_reason = reason
+        account.rest_raw = raw[:64]
+        account.save(
+            update_fields=["failures", "resting_until", "rest_reason", "rest_raw", "rest_since"]
+        )
+
+
+def wake(account_id: int) -> None:
+    """It works. Writes nothing when that was known: this is asked after every lot."""
+    news = Q(failures__gt=0) | Q(proven_at__isnull=True)
+    Account.objects.filter(news, id=account_id).update(
+        **AWAKE, proven_at=Coalesce("proven_at", timezone.now())
+    )
+
+
+def doubt(account: Account, reason: Reason, raw: str) -> None:
+    """The service was asked by a person and did not take these settings: the page says so until it takes
+    them. It does not rest: only what waits for it may decide that.
+    """
+    if reason.about.fault != Fault.ACCOUNT:
+        return
+    Account.objects.filter(id=account.id).update(
+        proven_at=None, rest_reason=reason, rest_raw=raw[:64], rest_since=timezone.now()
+    )
+
+
+AWAKE = {"failures": 0, "resting_until": None}
+
+
+NO_TROUBLE = {"rest_reason": "", "rest_raw": "", "rest_since": None}

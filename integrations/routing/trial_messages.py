@@ -1,0 +1,61 @@
+"""Tests from a service's settings page: what became of the latest, in words. They are in no mailing, so
+their receipts find no message; they are told apart by the beginning of their reference.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from integrations.models import Account, Stray
+from integrations.providers.base import Outcome, Report, ReportStatus, Verdict
+
+PREFIX = "try"
+SHOWN = 3
+WORDS: Mapping[str, tuple[str, str, Promise]] = {  # tone, icon and words of a badge
+    Outcome.TAKEN: ("live", "check", _("Taken by the service, no report yet")),
+    Outcome.UNKNOWN: ("warn", "question", pgettext_lazy("message", "Unknown")),
+    Outcome.REFUSED: ("bad", "forbid", pgettext_lazy("message", "Refused")),
+    ReportStatus.ACCEPTED: ("live", "check", _("Taken by the service, no report yet")),
+    ReportStatus.DELIVERED: ("good", "double-check", pgettext_lazy("message", "Delivered")),
+    ReportStatus.UNDELIVERED: ("bad", "cross", pgettext_lazy("message", "Not delivered")),
+    ReportStatus.EXPIRED: ("bad", "clock", pgettext_lazy("message", "Expired")),
+    ReportStatus.CANCELLED: ("quiet", "stop", pgettext_lazy("message", "Cancelled")),
+}
+_OPEN = [str(Outcome.TAKEN), str(Outcome.UNKNOWN), str(ReportStatus.ACCEPTED)]
+
+
+def new_reference() -> str:
+    return f"{PREFIX}{secrets.token_hex(10)}"
+
+
+def keep(stray: Stray, verdict: Verdict) -> None:
+    """What the service said of it at once. A receipt may have overtaken the answer."""
+    Stray.objects.filter(id=stray.pk, status="").update(
+        status=verdict.outcome, reason=verdict.reason or ""
+    )
+    if verdict.provider_id:
+        Stray.objects.filter(id=stray.pk).update(provider_id=verdict.provider_id)
+
+
+def hear(reports: Sequence[Report]) -> set[str]:
+    """Take in what services report of tests; the references that are ours. A final status stays."""
+    about = {each.reference: each for each in reports if each.reference.startswith(PREFIX)}
+    if not about:
+        return set()
+    found = Stray.objects.filter(reference__in=about).values_list("reference", "phone")
+    ours = {reference for reference, phone in found if about[reference].phone == phone}
+    for reference in ours:  # a person presses a button for each
+        report = about[reference]
+        Stray.objects.filter(reference=reference, status__in=["", *_OPEN]).update(
+            status=report.status, reason=report.reason or ""
+        )
+    return ours
+
+
+def latest(account: Account | None) -> "QuerySet[Stray]":
+    tests = Stray.objects.filter(account=account, reference__startswith=PREFIX)
+    return tests.order_by("-at")[:SHOWN] if account else tests.none()

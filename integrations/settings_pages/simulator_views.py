@@ -1,0 +1,80 @@
+"""The phone on the screen: what people would have received, had the simulator been a real service.
+
+Its short links can be followed only while the simulator is what sends: with a real service connected
+the people are real, and what was tried out before must not open their accounts.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from integrations.models import Account, SimulatedSms
+from integrations.providers import simulator as provider
+from integrations.routing import routing
+from integrations.short_domain import short_links
+from users.access.authenticated import SignedIn
+from users.parsing import phones
+from users.rights import Right, needs
+
+SHOWN = 50  # messages on the phone, the newest at the bottom
+LOOKED_THROUGH = 200  # of the newest messages, for the phones to pick from
+OFFERED = 12
+
+
+class Received(NamedTuple):
+    at: datetime
+    pieces: list[short_links.Piece]
+
+
+@needs(Right.SEND_MAILINGS)
+def simulator(request: SignedIn) -> HttpResponse:
+    typed = request.GET.get("phone", "").strip()[:64]
+    phone = _normal(typed)
+    account = Account.objects.filter(provider=provider.Simulator.slug).first()
+    current = routing.current()
+    sends = current is not None and current == account
+    context = {
+        "sends": sends,
+        "connected": account is not None and account.connected,
+        "sender": account.sender if account else "",
+        "typed": typed,
+        "phone": phone,
+        "phones": _last_phones(),
+        "received": _received(phone, with_links=sends),
+        "fate": provider.fate(phone).words if phone else "",
+        "fates": provider.FATES,
+    }
+    return render(request, "integrations/simulator.html", context)
+
+
+def _normal(typed: str) -> str:
+    """What nobody can have as a phone has received nothing: no need to complain."""
+    try:
+        return phones.normalize(typed, settings.DEFAULT_COUNTRY)
+    except phones.BadPhone:
+        return ""
+
+
+def _last_phones() -> list[str]:
+    newest = SimulatedSms.objects.order_by("-id").values_list("phone", flat=True)
+    return list(dict.fromkeys(newest[:LOOKED_THROUGH]))[:OFFERED]
+
+
+def _received(phone: str, *, with_links: bool) -> list[Received]:
+    if not phone:
+        return []
+    # What is kept until a time set has not arrived yet.
+    newest = SimulatedSms.objects.filter(phone=phone, at__lte=timezone.now()).order_by("-id")
+    return [
+        Received(
+            sms.at,
+            short_links.pieces(sms.text)
+            if with_links
+            else [short_links.Piece(short_links.hidden(sms.text), False)],
+        )
+        for sms in reversed(newest[:SHOWN])
+    ]

@@ -1,0 +1,135 @@
+"""The receipt door: providers tell us here what became of messages. One insert and "OK"; what it
+means is found out later, in batches (mailings.sending.receipts). Strangers get 404, whatever they send.
+"""
+
+import logging
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError, InterfaceError
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    UnreadablePostError,
+)
+from django.views.decorators.csrf import csrf_exempt
+
+from integrations.encryption import WrongKey
+from integrations.models import Account, Receipt
+from integrations.providers.base import Note
+from integrations.routing import routing
+from smsmail.outages import TRY_AGAIN, log_outage, unlogged
+
+from . import keys
+
+logger = logging.getLogger(__name__)
+
+LIMIT = 256 * 1024  # bytes of body and query together; the longest known receipt has 20 KB
+METHODS = ("GET", "HEAD", "POST")
+# What a provider's class may ask for.
+KEPT_HEADERS = (
+    "content-type",
+    "x-twilio-signature",
+    "x-twilio-webhooks-signature-settings",
+)
+
+
+@csrf_exempt
+@login_not_required
+def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """503 when it cannot be kept: services call again then. Whatever happens, one line in the log and
+    no address: that is the key.
+    """
+    if request.method not in METHODS:
+        return unlogged(HttpResponseNotAllowed(METHODS))
+    try:
+        return _receipt(request, slug, key)
+    except (DatabaseError, InterfaceError, WrongKey) as error:
+        log_outage("a receipt or reply", error, logger)
+        answer = _answer(503, "try again")
+        answer["Retry-After"] = str(TRY_AGAIN)
+        return answer
+    except Http404:
+        return _answer(404, "not found")
+    except Exception as error:  # noqa: BLE001 - Django would log the address with the traceback
+        logger.error("a receipt or reply cannot be kept: %s", type(error).__name__)
+        return _answer(500, "not kept")
+
+
+def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    account = _account(slug, key)
+    try:
+        note = _note(request, account, key)
+    except UnreadablePostError:
+        return _answer(400, "cut off")
+    if note is None:
+        return _answer(413, "too long")
+    # A look at the address (HEAD, or nothing said) is welcome: services try it when it is entered.
+    if request.method == "HEAD" or not (note.query or note.body):
+        return _answer(200, "OK")
+    if not _genuine(account, note):
+        return _answer(403, "wrong check value")
+    Receipt.objects.create(
+        account=account, headers=dict(note.headers), query=note.query, body=note.body
+    )
+    # No wake-up for the worker: a million receipts would be a million wake-ups, and the clock folds
+    # whatever has come once a second.
+    return _answer(200, *routing.provider_class(slug).thanks)
+
+
+def _account(slug: str, key: str) -> Account:
+    account = Account.objects.filter(provider=slug).first()
+    right = keys.is_right(account, key)
+    # A disconnected account still learns what became of the messages it had sent.
+    if not account or not right or not _registered(slug):
+        raise Http404
+    return account
+
+
+def _genuine(account: Account, note: Note) -> bool:
+    try:
+        return routing.provider_of(account).check_note(note)
+    except Exception as error:  # noqa: BLE001 - a check that trips over what was sent has failed
+        logger.error("a receipt for %s cannot be checked: %s", account, type(error).__name__)
+        return False
+
+
+def _answer(status: int, words: str, content_type: str = "text/plain") -> HttpResponse:
+    return unlogged(HttpResponse(words, status=status, content_type=content_type))
+
+
+def _registered(slug: str) -> bool:
+    try:
+        routing.provider_class(slug)
+    except KeyError:
+        return False
+    return True
+
+
+def _note(request: HttpRequest, account: Account, key: str) -> Note | None:
+    """What was said, as text that any database takes; None when it is too long.
+
+    Read as a stream: request.body would answer 400 above a limit of its own, request.POST would
+    parse (and trip over) whatever a stranger calls a form.
+    """
+    body = request.read(LIMIT + 1)
+    query = request.META.get("QUERY_STRING", "")
+    if len(body) + len(query) > LIMIT:
+        return None
+    headers = {
+        name: _storable(request.headers[name])[:500]
+        for name in KEPT_HEADERS
+        if name in request.headers
+    }
+    return Note(
+        headers=headers,
+        query=_storable(query),
+        body=_storable(body.decode("utf-8", errors="replace")),
+        url=routing.called_url(account, query, key=key),
+    )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps neither NULs nor halves of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
