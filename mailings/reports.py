@@ -343,5 +343,6 @@ def _words(row: AuditEvent) -> str | Promise:
 
 
 def _why(reason: str | None) -> str | Promise:
-    known = reason in set(Reason)
-    return Reason(reason).about.title if known else gettext("no reason was written down")
+    if reason is None or reason not in set(Reason):
+        return gettext("no reason was written down")
+    return Reason(reason).about.title
