@@ -102,6 +102,12 @@ def longest_rest() -> timedelta:
     return timedelta(seconds=max(settings.REST * RESTS[-1], LONGEST_REST))
 
 
+def present_rest(account: Account) -> timedelta:
+    """How long a rest after so many failures lasts, where the service asked for nothing else."""
+    step = min(max(account.failures - 1, 0), len(RESTS) - 1)
+    return timedelta(seconds=settings.REST * RESTS[step])
+
+
 def pause_of(account: Account) -> float:
     """Seconds until its pace allows the next lot; 0 when it does now."""
     now = timezone.now()
