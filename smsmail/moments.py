@@ -24,9 +24,3 @@ def believed(
 ) -> datetime | None:
     """The moment; None for one that a wrong clock wrote: there is nothing to wait for."""
     return None if beyond(moment, longest, now) else moment
-
-
-def not_beyond(moment: datetime, longest: timedelta, now: datetime | None = None) -> datetime:
-    """The moment or, for one that a wrong clock wrote, the longest wait from now on: to put it right."""
-    now = now or timezone.now()
-    return now + longest if beyond(moment, longest, now) else moment

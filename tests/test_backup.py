@@ -328,7 +328,7 @@ def test_a_worker_elsewhere_is_seen_by_its_epoch(
 ) -> None:
     """The number moves on while restore looks."""
     moving = (
-        "import time; from mailings import epoch\n"
+        "import time; from mailings.sending import epoch\n"
         "for _ in range(80): epoch.advance_due(); time.sleep(0.25)"
     )
     with subprocess.Popen(

@@ -32,6 +32,12 @@ def longest_rest() -> timedelta:
     return timedelta(seconds=max(settings.REST * RESTS[-1], LONGEST_REST))
 
 
+def present_rest(account: Account) -> timedelta:
+    """How long a rest after so many failures lasts, where the service asked for nothing else."""
+    step = min(max(account.failures - 1, 0), len(RESTS) - 1)
+    return timedelta(seconds=settings.REST * RESTS[step])
+
+
 def rest(account_id: int, reason: Reason, raw: str, *, seconds: float | None = None) -> None:
     """Hand nothing over for a while: as long as the service asks for (seconds), within LONGEST_REST;
     else 30 s (settings.REST), then 1, 2 and 5 minutes.

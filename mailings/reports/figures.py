@@ -245,6 +245,3 @@ def reasons(mailing: Mailing, part: Part) -> list[ReasonCount]:
         ReasonCount(reason, Reason(reason).about if reason in set(Reason) else None, count)
         for reason, count in rows
     ]
-
-
-# --- history ----------------------------------------------------------------------------------

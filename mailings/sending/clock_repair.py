@@ -16,7 +16,7 @@ from django.utils import timezone
 from integrations.models import Account
 from integrations.routing import cooldown, rate_limit
 from mailings.models import ClockReading, Dispatch, Mailing
-from smsmail.moments import SKEW, beyond, not_beyond
+from smsmail.moments import SKEW, beyond
 from smsmail.set_aside import Thing, Work, held, in_halves, one_by_one
 
 from . import send_times
@@ -71,17 +71,18 @@ def _mend_accounts(now: datetime) -> None:
 
 
 def _mend_account(account: Account, now: datetime) -> None:
-    longest = {
-        "resting_until": cooldown.longest_rest(),
-        "next_free_at": rate_limit.longest_pause(account),
-        "balance_at": NONE,
+    pause = rate_limit.longest_pause(account)
+    waits = {  # the longest that anybody waits, and how long from now on where it is longer
+        "resting_until": (cooldown.longest_rest(), cooldown.present_rest(account)),
+        "next_free_at": (pause, pause),
+        "balance_at": (NONE, NONE),
     }
-    for name, most in longest.items():
+    for name, (longest, instead) in waits.items():
         written = getattr(account, name)
-        if beyond(written, most, now):
+        if beyond(written, longest, now):
             # Only what we have read: somebody else may have written a good one since.
             same = Account.objects.filter(id=account.id, **{name: written})
-            same.update(**{name: not_beyond(written, most, now)})
+            same.update(**{name: now + instead})
 
 
 def _mend_recalls(now: datetime) -> None:

@@ -300,7 +300,10 @@ def _next_look(
         pause += timedelta(
             seconds=service_clock.slowness(dispatch.account) if dispatch.account else 0
         )
-        again = now + max(pause, (now - since) / 4)  # the older, the rarer, answered or not
+        # The older, the rarer, answered or not. But what was missing once is looked for again soon, however
+        # long ago it is said to have been handed over: a day of silence, or a clock a day slow.
+        age = timedelta() if answered and dispatch.look_ups == 1 else (now - since) / 4
+        again = now + max(pause, age)
         return min(again, since + ends) if now < since + ends else again
     looks = [*(later for later in LATER if later < ends), ends]
     return next((since + later for later in looks if since + later > now), now)

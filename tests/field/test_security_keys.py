@@ -202,8 +202,8 @@ def test_over_tls_no_sister_host_can_plant_a_cookie(
         "for cookie in Client().get('/sign-in/', headers={'host': 'localhost'}).cookies.values():\n"
         "    print(cookie.OutputString())\n"
         "from django.conf import settings; print(settings.SESSION_COOKIE_NAME)\n"
-        "from mailings import sign_in; print(sign_in.COOKIE)\n"
-        "from users import sign_in_limits; print(sign_in_limits.COOKIE)\n"
+        "from mailings.tracking import sign_in; print(sign_in.COOKIE)\n"
+        "from users.access import sign_in_limits; print(sign_in_limits.COOKIE)\n"
     )
     empty = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FIELD_KEYS"), "")
     environment = os.environ | empty | {"DATA_DIR": str(tmp_path), "PUBLIC_URL": address}

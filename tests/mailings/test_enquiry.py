@@ -336,6 +336,20 @@ def test_unknown_messages_are_looked_at_when_the_books_are_settled_then_ever_mor
     assert abs(seconds_to_look() - 2 * 3600) <= 60
 
 
+def test_what_was_missing_once_is_looked_for_again_soon_however_old_it_is(
+    mailing: Mailing, settings: Any
+) -> None:
+    """A service that was away for a day, or a worker whose clock was a day slow: not six hours more."""
+    ground.sent(Outcome.UNKNOWN)
+    ground.grown_older(days=1)
+    say(ReportStatus.NOT_FOUND)
+    look()
+    assert statuses(mailing) == {"unknown": 2}
+    assert seconds_to_look() <= 2 * settings.LOOK_UP_PAUSE + 1
+    look()
+    assert statuses(mailing) == {"waiting": 2}
+
+
 def test_nobody_else_asks_meanwhile(mailing: Mailing, account: Account, settings: Any) -> None:
     ground.sent(Outcome.UNKNOWN)
     Dispatch.objects.update(look_up_at=timezone.now() - timedelta(seconds=1))
