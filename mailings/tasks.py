@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from smsmail.celery import app
-from smsmail.clock import JOBS, Job, nudge
+from smsmail.jobs.periodic import JOBS, Job, nudge
 
 logger = logging.getLogger(__name__)
 

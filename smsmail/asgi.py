@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from .front import Front
+from .web.front import Front
 from .wsgi import application as wsgi_application
 
 application = Front(wsgi_application, settings.WEB_THREADS)

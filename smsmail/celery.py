@@ -18,7 +18,7 @@ app.autodiscover_tasks()
 @app.on_after_finalize.connect  # type: ignore[untyped-decorator]  # celery has no types
 def post_the_jobs(sender: Celery, **_kwargs: object) -> None:
     """Beat's schedule. A wake-up nobody took before the next one is due expires: no pile-up."""
-    from .clock import JOBS
+    from .jobs.periodic import JOBS
 
     for job in JOBS:
         sender.add_periodic_task(
@@ -35,7 +35,7 @@ def begin_with_what_is_seldom_done(**_kwargs: object) -> None:
     """Beat counts their minutes and hours from its own start: after a day off they would seem to be
     done by nobody until then.
     """
-    from .clock import JOBS, post
+    from .jobs.periodic import JOBS, post
 
     for job in JOBS:
         if job.every >= SELDOM:

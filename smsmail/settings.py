@@ -133,8 +133,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "smsmail.middleware.SecurityHeadersMiddleware",
-    "smsmail.outages.OutageMiddleware",
+    "smsmail.web.middleware.SecurityHeadersMiddleware",
+    "smsmail.web.outages.OutageMiddleware",
     "mailings.tracking.redirect.ShortLinkMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -144,7 +144,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "users.access.link_sessions.LinkSessionMiddleware",
     "users.access.session_ages.SessionAgeMiddleware",
-    "smsmail.middleware.PersonalMiddleware",
+    "smsmail.web.middleware.PersonalMiddleware",
     "users.access.password_views.MustChangePasswordMiddleware",
     "users.people.last_seen.LastSeenMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -210,11 +210,11 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 if REDIS_URL:
     CACHES["default"] = {
-        "BACKEND": "smsmail.cache.Redis",
+        "BACKEND": "smsmail.web.cache.Redis",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "smsmail",
         "OPTIONS": {
-            "serializer": "smsmail.cache.Plain",
+            "serializer": "smsmail.web.cache.Plain",
             "socket_connect_timeout": 1,
             "socket_timeout": 1,
         },
@@ -259,7 +259,7 @@ SILENCED_SYSTEM_CHECKS = [
     "models.W040",  # SQLite leaves out the columns that an index only carries along
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
-# Named as Django 6 names it; smsmail.middleware sends it until then.
+# Named as Django 6 names it; smsmail.web.middleware sends it until then.
 SECURE_CSP = {
     "default-src": ["'self'"],
     "form-action": ["'self'"],

@@ -4,10 +4,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from .health import health, ready
-from .well_known import robots, security
+from .web.health import health, ready
+from .web.well_known import robots, security
 
-handler500 = "smsmail.outages.server_error"
+handler500 = "smsmail.web.outages.server_error"
 
 urlpatterns = [
     path("", include("mailings.urls")),

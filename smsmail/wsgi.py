@@ -5,7 +5,7 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from .forwarded import Forwarded
+from .web.forwarded import Forwarded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smsmail.settings")
 # The person's own address (wrong passwords are counted by its networks) and https, as the proxy saw.

@@ -16,7 +16,8 @@ from django.utils import timezone, translation
 from mailings.models import Policy
 from mailings.sending import epoch
 from mailings.tracking import link_cache
-from smsmail import epoch_file, outages, watchdog
+from smsmail.jobs import epoch_file, watchdog
+from smsmail.web import outages
 from tests import people
 from users.models import User
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from integrations.models import Account
-from smsmail.clock import JOBS
+from smsmail.jobs.periodic import JOBS
 from smsmail.models import Heartbeat
 from users.models import User
 from users.rights import Right, Role

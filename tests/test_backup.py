@@ -20,8 +20,8 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from smsmail import running
 from smsmail.backup import BackupError, container, making, sqlite
+from smsmail.jobs import running
 from tests.processes import ROOT
 
 PHRASE = "made-up passphrase"

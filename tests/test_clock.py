@@ -8,12 +8,12 @@ import pytest
 from django.utils.module_loading import import_string
 
 from mailings.tasks import TASKS
-from smsmail.clock import JOBS, Job
+from smsmail.jobs.periodic import JOBS, Job
 from tests.processes import ROOT, free_port
 
 NUDGE = """
 import django; django.setup()
-import time; from smsmail.clock import nudge
+import time; from smsmail.jobs.periodic import nudge
 begun = time.monotonic(); nudge("prepare"); nudge("hand_over"); print(time.monotonic() - begun)
 """
 

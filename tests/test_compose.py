@@ -19,7 +19,7 @@ import requests
 import yaml
 from cryptography.fernet import Fernet
 
-from smsmail.clock import JOBS
+from smsmail.jobs.periodic import JOBS
 from tests.crash.servers import Postgres, Redis
 from tests.processes import ROOT, Running, free_port, wait_until
 
@@ -41,7 +41,7 @@ lifecycle.launch(mailing, User.objects.get(role="owner"), countdown=0)
 """
 # Beat counts ten minutes, or an hour, from its own start for some: these it posts at once.
 HEARTBEATS = """
-from smsmail.clock import JOBS
+from smsmail.jobs.periodic import JOBS
 from smsmail.models import Heartbeat
 print(Heartbeat.objects.count(), "of", len(JOBS))
 """

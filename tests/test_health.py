@@ -16,8 +16,8 @@ from django.utils import timezone
 from integrations.models import Account, Receipt
 from mailings.models import Mailing
 from mailings.sending import prepare
-from smsmail import heartbeat, watchdog
-from smsmail.clock import BY_NAME, JOBS, Job
+from smsmail.jobs import heartbeat, watchdog
+from smsmail.jobs.periodic import BY_NAME, JOBS, Job
 from smsmail.models import Heartbeat
 from tests import people
 from tests.mailings import ground

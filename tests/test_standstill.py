@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from mailings.demo.school import PASSWORD, SIGN_INS
-from smsmail.clock import JOBS
+from smsmail.jobs.periodic import JOBS
 from smsmail.management.commands.serve import WEB
 from tests.processes import MANAGE, Running, free_port, of_session, running, wait_until
 from tests.test_health import banner_in

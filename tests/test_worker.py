@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from smsmail.clock import Job
+from smsmail.jobs.periodic import Job
 from smsmail.logs import Formatter
 from smsmail.management.commands.runworker import LONGEST_PAUSE, pause_after, repeat
 from tests.processes import MANAGE, running, wait_until

@@ -23,9 +23,9 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Account, Receipt, SimulatedSms
 from integrations.reasons import Reason
-from smsmail.clock import nudge
-from smsmail.moments import SKEW
-from smsmail.set_aside import Work, held, in_halves
+from smsmail.jobs.moments import SKEW
+from smsmail.jobs.periodic import nudge
+from smsmail.jobs.set_aside import Work, held, in_halves
 
 from .base import (
     Asked,

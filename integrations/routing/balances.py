@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.providers.base import Balance, Trouble
-from smsmail import moments
+from smsmail.jobs import moments
 
 from . import routing, service_clock
 from .in_turn import Turns

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.reasons import Fault, Reason
-from smsmail import moments
+from smsmail.jobs import moments
 
 # How long an account rests after the first, second, ... trouble in a row, in settings.REST.
 RESTS = (1, 2, 4, 10)

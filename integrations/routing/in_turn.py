@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from django.db import connection
 
 from integrations.models import Account
-from smsmail.set_aside import Thing, Work, one_by_one
+from smsmail.jobs.set_aside import Thing, Work, one_by_one
 
 logger = logging.getLogger(__name__)
 

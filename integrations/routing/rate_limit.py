@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from integrations.models import Account
-from smsmail import moments
+from smsmail.jobs import moments
 
 from . import routing
 

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from integrations.models import Receipt, SimulatedSms, Stray
+from smsmail.jobs.set_aside import Work, held, in_halves
 from smsmail.models import SetAside
-from smsmail.set_aside import Work, held, in_halves
 
 KEEP_RECEIPTS = timedelta(days=90)
 

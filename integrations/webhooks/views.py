@@ -19,7 +19,7 @@ from integrations.encryption import WrongKey
 from integrations.models import Account, Receipt
 from integrations.providers.base import Note
 from integrations.routing import routing
-from smsmail.outages import TRY_AGAIN, log_outage, unlogged
+from smsmail.web.outages import TRY_AGAIN, log_outage, unlogged
 
 from . import keys
 

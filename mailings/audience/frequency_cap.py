@@ -14,7 +14,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from mailings.models import Dispatch, Mailing, Message, Policy
-from smsmail.set_aside import held
+from smsmail.jobs.set_aside import held
 
 Status = Message.Status
 COUNTS = (

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from integrations.reasons import Reason
 from mailings.models import Mailing, Message
-from smsmail import paging
+from smsmail.web import paging
 from users.access.authenticated import SignedIn
 from users.people import search
 from users.rights import Right, needs

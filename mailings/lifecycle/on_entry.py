@@ -19,9 +19,9 @@ from mailings.audience import audience, frequency_cap
 from mailings.models import Arrival, Mailing
 from mailings.sending import bulk, epoch, prepare
 from mailings.sending.halt import halt
-from smsmail.clock import nudge
-from smsmail.moments import SKEW
-from smsmail.set_aside import Thing, Work, one_by_one
+from smsmail.jobs.moments import SKEW
+from smsmail.jobs.periodic import nudge
+from smsmail.jobs.set_aside import Thing, Work, one_by_one
 from users.models import AuditEvent
 from users.segments import rules, segments
 from users.segments.rules import BadRule

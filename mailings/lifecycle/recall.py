@@ -20,8 +20,8 @@ from integrations.routing.in_turn import Turns
 from mailings import errors
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import epoch, last_look, receipts
-from smsmail.clock import nudge
-from smsmail.set_aside import Thing, Work, attempt, held, recovered
+from smsmail.jobs.periodic import nudge
+from smsmail.jobs.set_aside import Thing, Work, attempt, held, recovered
 from users.models import AuditEvent, User, audit
 
 from . import transitions

@@ -11,8 +11,8 @@ from django.utils import timezone
 from integrations.reasons import Reason
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending.halt import halt
-from smsmail.clock import nudge
-from smsmail.set_aside import Thing, Work, one_by_one
+from smsmail.jobs.periodic import nudge
+from smsmail.jobs.set_aside import Thing, Work, one_by_one
 
 Status = Message.Status
 ENOUGH = 95  # percent of the first wave with a final status, which tell of all

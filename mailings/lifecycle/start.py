@@ -13,9 +13,9 @@ from mailings.models import Mailing, Policy
 from mailings.sending import epoch, lateness
 from mailings.sending.halt import halt
 from mailings.sending.timing import forms_at
-from smsmail.clock import nudge
-from smsmail.moments import SKEW, beyond
-from smsmail.set_aside import Thing, Work, one_by_one
+from smsmail.jobs.moments import SKEW, beyond
+from smsmail.jobs.periodic import nudge
+from smsmail.jobs.set_aside import Thing, Work, one_by_one
 
 State = Mailing.State
 LONGEST_COUNTDOWN = 600  # seconds, as the settings page has it

@@ -21,8 +21,8 @@ from mailings.sending import last_look, ledger, send_times
 from mailings.sending.ledger import Move
 from mailings.text import template
 from mailings.tracking import link_rows
-from smsmail.clock import nudge
-from smsmail.set_aside import Work, held, in_halves
+from smsmail.jobs.periodic import nudge
+from smsmail.jobs.set_aside import Work, held, in_halves
 from users.models import User, audit
 from users.segments import rules
 

@@ -17,7 +17,7 @@ from mailings.errors import WrongState
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import ledger, record
 from mailings.sending.ledger import Move
-from smsmail.clock import nudge
+from smsmail.jobs.periodic import nudge
 from users.models import User, audit
 
 CHUNK = 5000  # messages in one transaction

@@ -23,7 +23,7 @@ from mailings.composing.preview import preview_of, service
 from mailings.models import Mailing
 from mailings.sending import epoch, last_look
 from mailings.text import link_check
-from smsmail import watchdog
+from smsmail.jobs import watchdog
 from users.access.authenticated import SignedIn
 from users.models import User
 from users.rights import Right, needs

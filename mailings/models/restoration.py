@@ -18,7 +18,7 @@ from .mailing import Mailing
 
 class Epoch(models.Model):
     """One row: a number that grows with every hand-over and every few seconds. The same number stands
-    in a file outside the database (smsmail.epoch_file), which never knows more, unless the database
+    in a file outside the database (smsmail.jobs.epoch_file), which never knows more, unless the database
     was turned back. While `held`, nothing is handed over.
     """
 

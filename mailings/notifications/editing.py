@@ -9,7 +9,7 @@ from mailings.errors import WrongState
 from mailings.models import Counters, Mailing, Message
 from mailings.sending import last_look
 from mailings.tracking import link_rows
-from smsmail.clock import nudge
+from smsmail.jobs.periodic import nudge
 from users.models import User, audit
 
 from .forms import NotificationForm

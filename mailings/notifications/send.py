@@ -26,7 +26,7 @@ from mailings.sending import bulk, epoch, ledger
 from mailings.sending.prepare import new_lots
 from mailings.text import markers, sealed
 from mailings.text import template as text
-from smsmail.clock import nudge
+from smsmail.jobs.periodic import nudge
 from users.consent import consent, phone_owners
 from users.models import OptOut, User, audit
 

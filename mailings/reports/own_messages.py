@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils.functional import Promise
 
 from mailings.models import Mailing, Message
-from smsmail import paging
+from smsmail.web import paging
 from users.access.authenticated import SignedIn
 from users.models import User
 

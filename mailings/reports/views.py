@@ -14,7 +14,7 @@ from mailings.composing.preview import preview_of, service
 from mailings.lifecycle import approval
 from mailings.models import Mailing, Message
 from mailings.sending import send_times
-from smsmail import paging
+from smsmail.web import paging
 from users.access.authenticated import SignedIn
 from users.rights import Right, needs
 from users.segments.big_queries import patience

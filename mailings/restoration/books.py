@@ -27,8 +27,8 @@ from mailings.models import BooksSweep, Dispatch, Message, Restoration, Unclaime
 from mailings.sending import ledger, receipts, record
 from mailings.sending.ledger import Move
 from mailings.text import fingerprints
-from smsmail import heartbeat
-from smsmail.set_aside import Thing, Work, one_by_one
+from smsmail.jobs import heartbeat
+from smsmail.jobs.set_aside import Thing, Work, one_by_one
 
 logger = logging.getLogger(__name__)
 

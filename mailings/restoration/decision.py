@@ -20,7 +20,7 @@ from mailings.lifecycle import transitions
 from mailings.models import BooksSweep, Dispatch, Epoch, Mailing, Message, Restoration, UnclaimedSms
 from mailings.sending import epoch, ledger
 from mailings.sending.ledger import Move
-from smsmail.clock import nudge
+from smsmail.jobs.periodic import nudge
 from users.models import User, audit
 
 from .books import open_restoration, sweeps_of

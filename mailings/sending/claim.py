@@ -22,9 +22,9 @@ from integrations.routing import cooldown, logins, rate_limit, routing
 from mailings.models import Dispatch, Mailing, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
-from smsmail import steadiness
-from smsmail.moments import beyond
-from smsmail.set_aside import Thing, Work, held, is_outage
+from smsmail.jobs import steady_clock
+from smsmail.jobs.moments import beyond
+from smsmail.jobs.set_aside import Thing, Work, held, is_outage
 from users.consent import consent
 
 from . import clock_repair, epoch, lateness, ledger, witnesses
@@ -172,7 +172,7 @@ def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool
     """
     now = timezone.now()
     waiting = Dispatch.objects.filter(state=Dispatch.State.WAITING, not_before__lte=now)
-    if not steadiness.holds():  # what no hour is set for goes on
+    if not steady_clock.holds():  # what no hour is set for goes on
         waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
     waiting = waiting.exclude(id__in=held(HANDING_OVER.name))
     of_it = waiting.filter(mailing=OuterRef("pk"))

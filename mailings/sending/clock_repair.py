@@ -1,6 +1,6 @@
 """Put right what a wrong clock has written: moments that lie further ahead than anybody waits.
 
-Everybody who waits for such a moment does not believe it (smsmail.moments), or comes here first. What
+Everybody who waits for such a moment does not believe it (smsmail.jobs.moments), or comes here first. What
 cannot be told from its column alone - when to look up, when the night is over - is planned anew as soon as
 a clock shows less than another, or the same one, has shown before: one of the two was wrong.
 """
@@ -16,8 +16,8 @@ from django.utils import timezone
 from integrations.models import Account
 from integrations.routing import cooldown, rate_limit
 from mailings.models import ClockReading, Dispatch, Mailing
-from smsmail.moments import SKEW, beyond
-from smsmail.set_aside import Thing, Work, held, in_halves, one_by_one
+from smsmail.jobs.moments import SKEW, beyond
+from smsmail.jobs.set_aside import Thing, Work, held, in_halves, one_by_one
 
 from . import send_times
 

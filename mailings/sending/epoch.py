@@ -2,7 +2,7 @@
 
 A backup put back, a file copied by hand, a standby that lagged: such a database would send once more
 what has gone since. So a number grows with every hand-over, in the database first and then in a file
-outside it (smsmail.epoch_file), before anything leaves. The file never knows more than the database,
+outside it (smsmail.jobs.epoch_file), before anything leaves. The file never knows more than the database,
 whatever is killed in between, unless the database is an older one. Then everything is held until
 the services have been asked (restoration.py) and the owner has decided (restoration_decision.py).
 """
@@ -20,8 +20,8 @@ from django.utils import timezone
 
 from integrations.models import Receipt
 from mailings.models import Dispatch, Epoch, Message, Restoration
-from smsmail import epoch_file
-from smsmail.epoch_file import Noted
+from smsmail.jobs import epoch_file
+from smsmail.jobs.epoch_file import Noted
 from users.models import audit
 
 from . import id_sequences

@@ -1,4 +1,4 @@
-"""Since when the oldest thing has been due for the jobs of this room: what smsmail.watchdog asks about.
+"""Since when the oldest thing has been due for the jobs of this room: what smsmail.jobs.watchdog asks about.
 Each is one row found by an index. What is set aside has its own line on its page.
 """
 
@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from integrations.models import Receipt
 from mailings.models import Click, Dispatch, Mailing
+from smsmail.jobs.watchdog import ask_about_due
 from smsmail.models import SetAside
-from smsmail.watchdog import ask_about_due
 
 State = Mailing.State
 Oldest = QuerySet[Any, datetime]

@@ -16,8 +16,8 @@ from mailings.audience.personalization import as_launched, values_of
 from mailings.models import Dispatch, Mailing, Message
 from mailings.text import markers
 from mailings.text import template as text
-from smsmail.clock import nudge
-from smsmail.set_aside import Thing, Work, one_by_one
+from smsmail.jobs.periodic import nudge
+from smsmail.jobs.set_aside import Thing, Work, one_by_one
 from users.segments.rules import BadRule
 
 from . import already_sent, bulk, epoch, ledger

@@ -19,7 +19,7 @@ from integrations.providers.base import Credentials, Note, Reply, Report, Report
 from integrations.reasons import Reason
 from integrations.routing import routing, trial_messages
 from mailings.models import Dispatch, Message
-from smsmail.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, held, in_halves
 from users.consent import consent, replies
 from users.consent.replies import Written
 from users.models import OptOut

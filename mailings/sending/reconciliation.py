@@ -21,7 +21,7 @@ from integrations.routing.in_turn import Turns
 from mailings.models import Dispatch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
-from smsmail.set_aside import Thing, Work, attempt, held, in_halves, recovered
+from smsmail.jobs.set_aside import Thing, Work, attempt, held, in_halves, recovered
 
 from . import epoch, ledger, night_holds, receipts, witnesses
 from .evidence import Doubt, Heard

@@ -16,7 +16,7 @@ from django.utils import timezone
 from integrations.models import Account
 from integrations.providers.base import Provider
 from mailings.models import Counters, Dispatch, Mailing, Message, Policy
-from smsmail.moments import beyond
+from smsmail.jobs.moments import beyond
 from users.parsing.phone_zones import zone_of
 
 from .timing import QuietHours, zone_named

@@ -21,8 +21,8 @@ from integrations.providers.transport import clock
 from integrations.reasons import Reason
 from integrations.routing import rate_limit, routing
 from mailings.models import Dispatch, Message
-from smsmail import heartbeat, set_aside
-from smsmail.set_aside import Thing, Work, one_by_one
+from smsmail.jobs import heartbeat, set_aside
+from smsmail.jobs.set_aside import Thing, Work, one_by_one
 
 from . import claim, ledger, record
 from .claim import LONGEST_PAUSE, Lot

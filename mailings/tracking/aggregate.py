@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from mailings.models import Click, ClickHour, Link, Message
 from mailings.sending import bulk, ledger
-from smsmail.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, held, in_halves
 
 from . import classify
 

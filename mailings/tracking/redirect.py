@@ -20,9 +20,9 @@ from mailings.models import Message
 from mailings.sending import bulk
 from mailings.text import tokens, wrapping
 from mailings.text.tokens import Purpose, Token
-from smsmail.network import network_of
-from smsmail.outages import log_outage
-from smsmail.tries import named, tries
+from smsmail.web.network import network_of
+from smsmail.web.outages import log_outage
+from smsmail.web.rate_limit import named, tries
 from users.models import User
 
 from . import classify, link_cache, sign_in

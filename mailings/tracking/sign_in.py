@@ -26,7 +26,7 @@ from django.views.decorators.http import require_http_methods
 from integrations.short_domain.short_links import PATH
 from mailings.models import Message, Policy
 from mailings.text.wrapping import Wrapping, host_of
-from smsmail.network import network_of
+from smsmail.web.network import network_of
 from users.access import link_sign_in
 from users.access.link_sign_in import Outcome, Ticket
 

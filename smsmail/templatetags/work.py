@@ -6,8 +6,8 @@ from django import template
 from django.conf import settings
 from django.http import HttpRequest
 
-from smsmail import watchdog
-from smsmail.job_words import words
+from smsmail.jobs import watchdog
+from smsmail.jobs.words import words
 from smsmail.models import SetAside
 from users.models import User
 from users.rights import STAFF, Right

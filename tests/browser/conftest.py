@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
-from smsmail.clock import JOBS
+from smsmail.jobs.periodic import JOBS
 from smsmail.management.commands.runworker import repeat
 
 # Playwright's own loop runs in this thread; the tests here ask the database between its calls.

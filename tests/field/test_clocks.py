@@ -22,8 +22,8 @@ from integrations.routing import balances, cooldown, rate_limit, routing
 from mailings.lifecycle import on_entry, recall, start, transitions
 from mailings.models import ClockReading, Dispatch, Mailing, Message, Policy
 from mailings.sending import claim, clock_repair, prepare, receipts, reconciliation, record, worker
-from smsmail import moments, steadiness
-from smsmail.clock import BY_NAME
+from smsmail.jobs import moments, steady_clock
+from smsmail.jobs.periodic import BY_NAME
 from tests import people
 from tests.mailings import ground
 from users.consent import confirmation
@@ -404,17 +404,17 @@ def test_one_of_two_workers_hears_that_a_clock_was_set_back() -> None:
 
 # --- a clock that has just been set decides nothing that cannot be undone ----------------------------------
 @pytest.fixture
-def own_clock(monkeypatch: pytest.MonkeyPatch) -> steadiness.Steadiness:
-    own = steadiness.Steadiness()
-    monkeypatch.setattr(steadiness, "sample", own.sample)
-    monkeypatch.setattr(steadiness, "holds", own.holds)
+def own_clock(monkeypatch: pytest.MonkeyPatch) -> steady_clock.Steadiness:
+    own = steady_clock.Steadiness()
+    monkeypatch.setattr(steady_clock, "sample", own.sample)
+    monkeypatch.setattr(steady_clock, "holds", own.holds)
     own.sample()
     return own
 
 
 @pytest.mark.parametrize("by", [HOUR, DAY, -HOUR, -DAY], ids=str)
 def test_a_mailing_set_for_later_does_not_begin_because_a_clock_has_jumped(
-    own_clock: steadiness.Steadiness, by: timedelta
+    own_clock: steady_clock.Steadiness, by: timedelta
 ) -> None:
     people.simulator()
     students()
@@ -425,11 +425,11 @@ def test_a_mailing_set_for_later_does_not_begin_because_a_clock_has_jumped(
     assert mailing.state == Mailing.State.SCHEDULED
     assert mailing.trouble == ""
     BY_NAME["start"].run()  # set right, which is a jump as well
-    assert not steadiness.holds()
+    assert not steady_clock.holds()
 
 
 def test_what_a_clock_shows_after_a_jump_is_written_down_by_whatever_job_comes_first(
-    own_clock: steadiness.Steadiness,
+    own_clock: steady_clock.Steadiness,
 ) -> None:
     with fast(HOUR):
         BY_NAME["settle"].run()
@@ -438,7 +438,7 @@ def test_what_a_clock_shows_after_a_jump_is_written_down_by_whatever_job_comes_f
     assert ClockReading.objects.get().latest < timezone.now() + MINUTE
 
 
-def test_a_jump_recovers_no_live_lot(own_clock: steadiness.Steadiness) -> None:
+def test_a_jump_recovers_no_live_lot(own_clock: steady_clock.Steadiness) -> None:
     people.simulator()
     students()
     mailing = ground.prepared(people.olga())
@@ -449,7 +449,7 @@ def test_a_jump_recovers_no_live_lot(own_clock: steadiness.Steadiness) -> None:
 
 
 def test_a_jump_makes_nobody_too_late_and_holds_nothing_else(
-    own_clock: steadiness.Steadiness, small_lots: None
+    own_clock: steady_clock.Steadiness, small_lots: None
 ) -> None:
     people.simulator()
     students()
@@ -464,7 +464,7 @@ def test_a_jump_makes_nobody_too_late_and_holds_nothing_else(
 
 
 def test_a_clock_that_is_set_by_a_little_is_as_good_as_before(
-    own_clock: steadiness.Steadiness,
+    own_clock: steady_clock.Steadiness,
 ) -> None:
     with fast(timedelta(seconds=3)):
         own_clock.sample()
@@ -472,7 +472,7 @@ def test_a_clock_that_is_set_by_a_little_is_as_good_as_before(
 
 
 def test_after_a_lease_a_clock_that_was_set_is_believed(
-    own_clock: steadiness.Steadiness, settings: Any
+    own_clock: steady_clock.Steadiness, settings: Any
 ) -> None:
     with fast(DAY):
         own_clock.sample()

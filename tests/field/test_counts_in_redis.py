@@ -12,9 +12,9 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 
-from smsmail import tries
-from smsmail.cache import Redis as Cache
 from smsmail.models import Tried
+from smsmail.web import rate_limit
+from smsmail.web.cache import Redis as Cache
 from tests.crash.servers import Redis
 from tests.people import PASSWORD
 from users.models import User
@@ -29,18 +29,18 @@ def redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
         settings.REDIS_URL = server.url
         settings.CACHES = {
             "default": {
-                "BACKEND": "smsmail.cache.Redis",
+                "BACKEND": "smsmail.web.cache.Redis",
                 "LOCATION": server.url,
                 "KEY_PREFIX": "smsmail",
                 "OPTIONS": {
-                    "serializer": "smsmail.cache.Plain",
+                    "serializer": "smsmail.web.cache.Plain",
                     "socket_connect_timeout": 1,
                     "socket_timeout": 1,
                 },
             }
         }
         monkeypatch.setattr(Cache, "_away_until", 0.0)
-        monkeypatch.setattr(tries, "cache", caches["default"])
+        monkeypatch.setattr(rate_limit, "cache", caches["default"])
         yield server
 
 
@@ -49,12 +49,12 @@ def tried(client: Client, email: str, password: str) -> int:
 
 
 def test_they_are_shared_and_end(redis: Redis, client: Client, ivan: User) -> None:
-    assert [tries.tries("a-key", 60) for _ in range(3)] == [1, 2, 3]
-    tries.hold("a-hold", 60)
-    assert tries.held(["a-hold", "another"]).keys() == {"a-hold"}
-    tries.forget(["a-key", "a-hold"])
-    assert tries.tries("a-key", 60) == 1
-    assert not tries.held(["a-hold"])
+    assert [rate_limit.tries("a-key", 60) for _ in range(3)] == [1, 2, 3]
+    rate_limit.hold("a-hold", 60)
+    assert rate_limit.held(["a-hold", "another"]).keys() == {"a-hold"}
+    rate_limit.forget(["a-key", "a-hold"])
+    assert rate_limit.tries("a-key", 60) == 1
+    assert not rate_limit.held(["a-hold"])
     assert [tried(client, ivan.email, "wrong") for _ in range(5)][-1] == 429
     assert tried(Client(), ivan.email, PASSWORD) == 429
     assert not Tried.objects.exists()

@@ -25,7 +25,7 @@ from django.utils.translation import override
 
 from integrations.models import Account, Receipt
 from mailings.models import Mailing
-from smsmail import outages
+from smsmail.web import outages
 from tests import people
 from tests.mailings import ground
 from users.models import User
@@ -277,7 +277,7 @@ def test_one_line_a_minute_says_how_many(
 ) -> None:
     """From several threads at once, too."""
     now = [1000.0]
-    monkeypatch.setattr("smsmail.outages.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("smsmail.web.outages.time.monotonic", lambda: now[0])
 
     def say() -> None:
         for _ in range(500):

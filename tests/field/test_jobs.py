@@ -17,11 +17,11 @@ from mailings import errors
 from mailings.lifecycle import on_entry, recall, start, transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
 from mailings.sending import prepare, worker
-from smsmail import set_aside
-from smsmail.clock import JOBS, Job
-from smsmail.job_words import WORDS, words
+from smsmail.jobs import set_aside
+from smsmail.jobs.periodic import JOBS, Job
+from smsmail.jobs.set_aside import Thing, Work, in_halves, one_by_one
+from smsmail.jobs.words import WORDS, words
 from smsmail.models import LONGEST, STALE, SetAside
-from smsmail.set_aside import Thing, Work, in_halves, one_by_one
 from tests import people
 from tests.field.poison import heal, poison
 from tests.field.scenes import SCENES

@@ -12,10 +12,11 @@ from django.db import DatabaseError, connection
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from smsmail import forgetting, tries
-from smsmail.forwarded import Forwarded
+from smsmail.jobs import cleanup
 from smsmail.models import Tried
-from smsmail.network import network_of, networks_of
+from smsmail.web import rate_limit
+from smsmail.web.forwarded import Forwarded
+from smsmail.web.network import network_of, networks_of
 from tests.people import PASSWORD
 from users.access import hashing, sign_in_limits
 from users.models import User
@@ -189,8 +190,8 @@ def test_a_password_is_looked_at_again_when_nothing_can_be_counted(
     def away(*_: object) -> None:
         raise DatabaseError
 
-    monkeypatch.setattr(tries, "_count", away)
-    monkeypatch.setattr(tries, "_write_down", away)
+    monkeypatch.setattr(rate_limit, "_count", away)
+    monkeypatch.setattr(rate_limit, "_write_down", away)
     for _ in range(7):
         assert tried(client, ivan.email) == 200
     assert tried(client, ivan.email, PASSWORD) == 302
@@ -348,7 +349,7 @@ def test_what_is_counted_by(address: str, networks: tuple[str, ...]) -> None:
 def test_counts_are_those_of_all_threads_and_processes() -> None:
     def many() -> None:
         for _ in range(5):
-            tries.tries("a key", 60)
+            rate_limit.tries("a key", 60)
         connection.close()
 
     threads = [threading.Thread(target=many) for _ in range(4)]
@@ -356,26 +357,26 @@ def test_counts_are_those_of_all_threads_and_processes() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert tries.tries("a key", 60) == 21
+    assert rate_limit.tries("a key", 60) == 21
 
 
 @pytest.mark.django_db
 def test_a_count_begins_anew_and_old_ones_and_old_sessions_go(client: Client, ivan: User) -> None:
     now = timezone.now()
     with time_machine.travel(now):
-        assert [tries.tries("a key", 60) for _ in range(3)] == [1, 2, 3]
-        tries.hold("a hold", 60)
-        assert tries.held(["a hold", "another"]).keys() == {"a hold"}
+        assert [rate_limit.tries("a key", 60) for _ in range(3)] == [1, 2, 3]
+        rate_limit.hold("a hold", 60)
+        assert rate_limit.held(["a hold", "another"]).keys() == {"a hold"}
         client.force_login(ivan, backend="django.contrib.auth.backends.ModelBackend")
-        assert forgetting.forget_due() is False
+        assert cleanup.forget_due() is False
         assert client.get("/me/").status_code == 200
     with time_machine.travel(now + timedelta(seconds=61)):
-        assert not tries.held(["a hold"])
-        assert tries.tries("a key", 60) == 1
+        assert not rate_limit.held(["a hold"])
+        assert rate_limit.tries("a key", 60) == 1
     from django.contrib.sessions.models import Session
 
     with time_machine.travel(now + timedelta(days=15)):
-        assert forgetting.forget_due() is False
+        assert cleanup.forget_due() is False
         assert not Tried.objects.exists()
         assert not Session.objects.exists()
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from smsmail import front
-from smsmail.front import Front
 from smsmail.management.commands.serve import WEB
+from smsmail.web import front
+from smsmail.web.front import Front
 from tests.processes import MANAGE, ROOT, Running, free_port, wait_until
 
 # The image's command is run by tests/test_compose.py; both name the same application.

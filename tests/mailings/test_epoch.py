@@ -17,7 +17,7 @@ from mailings.lifecycle import recall as recall_
 from mailings.models import Dispatch, Epoch, Mailing, Message, Restoration
 from mailings.notifications import send
 from mailings.sending import claim, epoch, id_sequences, prepare, reconciliation, worker
-from smsmail import epoch_file
+from smsmail.jobs import epoch_file
 from tests import people
 from tests.mailings import ground
 from users.models import User

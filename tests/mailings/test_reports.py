@@ -15,7 +15,7 @@ from mailings.reports import figures, history
 from mailings.sending import ledger
 from mailings.sending.halt import halt
 from mailings.sending.ledger import Move
-from smsmail import paging
+from smsmail.web import paging
 from tests import people
 from tests.mailings import ground
 from users.models import User

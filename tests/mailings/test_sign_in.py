@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from mailings.models import Click, Dispatch, Mailing, Message
 from mailings.tracking import revocation, sign_in
-from smsmail.network import network_of
+from smsmail.web.network import network_of
 from tests import people
 from users.access import link_sign_in
 from users.models import LinkSignIn, User

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from smsmail.tries import named, tries
+from smsmail.web.rate_limit import named, tries
 from users.models import LinkSignIn, User
 
 from . import link_sessions

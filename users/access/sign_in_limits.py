@@ -1,5 +1,5 @@
 """Wrong passwords: how many, and then how long to wait. Counted by account, by network, and by account
-and network together (smsmail.tries), before a password is hashed. Nothing of it names anybody.
+and network together (smsmail.web.rate_limit), before a password is hashed. Nothing of it names anybody.
 
 A wait is short at first and doubles, up to a quarter of an hour: a guesser gets a few tries an hour, and
 the owner is never shut out for good. A browser in which this account has signed in before (a signed
@@ -18,8 +18,8 @@ from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from smsmail.network import network_of, networks_of
-from smsmail.tries import forget, held, hold, named, tries
+from smsmail.web.network import network_of, networks_of
+from smsmail.web.rate_limit import forget, held, hold, named, tries
 from users.models import User
 
 PER_ACCOUNT, PER_PAIR, PER_DEVICE = 10, 5, 10

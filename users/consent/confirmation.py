@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from smsmail.moments import SKEW
+from smsmail.jobs.moments import SKEW
 from users.models import ConsentEvent, OptOut, PhoneCode, User, audit
 
 DIGITS = 6

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from smsmail.network import network_of
+from smsmail.web.network import network_of
 from users.access.authenticated import SignedIn
 from users.models import OptOut, User
 

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from smsmail.paging import before
+from smsmail.web.paging import before
 from users.models import Group, Membership, User
 from users.rights import Role
 

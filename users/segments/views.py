@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from smsmail import paging
+from smsmail.web import paging
 from users.access.authenticated import SignedIn
 from users.models import Segment, User, audit
 from users.people.search import PAGE

@@ -16,7 +16,7 @@ from integrations.providers.simulator import Simulator
 from integrations.routing import accounts, routing
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
-from smsmail.clock import JOBS
+from smsmail.jobs.periodic import JOBS
 from users.models import Group, Membership, User
 from users.rights import Role
 

@@ -14,8 +14,8 @@ from django.utils import timezone
 from mailings.models import Epoch, Restoration
 from mailings.reports import recount
 from mailings.sending import epoch
-from smsmail import epoch_file, running
 from smsmail.backup import BackupError, keys, passphrase, postgresql, restoring
+from smsmail.jobs import epoch_file, running
 
 WORD = "restore"
 # Workers move the epoch on more often than that.

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connections
 from django.utils.module_loading import import_string
 
-from smsmail import running
-from smsmail.clock import JOBS, Job
+from smsmail.jobs import running
+from smsmail.jobs.periodic import JOBS, Job
 
 logger = logging.getLogger(__name__)
 LONGEST_PAUSE = 30.0

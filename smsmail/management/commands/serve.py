@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from mailings.sending import epoch
-from smsmail import running
+from smsmail.jobs import running
 from users.access import public_password
 from users.models import User
 

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
-from . import watchdog
+from smsmail.jobs import watchdog
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from django.db import Error, connection
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from .models import Heartbeat
+from smsmail.models import Heartbeat
 
 logger = logging.getLogger(__name__)
 

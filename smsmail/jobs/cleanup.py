@@ -6,7 +6,8 @@ from zlib import crc32
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from . import tries
+from smsmail.web import rate_limit
+
 from .set_aside import Work, held, in_halves
 
 SLICE = 5000
@@ -26,4 +27,4 @@ def forget_due() -> bool:
 
     if keys:
         in_halves(SESSIONS, list(keys), forget, lambda _number: "forget ")
-    return tries.forget_old() or len(keys) == SLICE
+    return rate_limit.forget_old() or len(keys) == SLICE

@@ -14,8 +14,9 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .clock import JOBS, Job
-from .models import Heartbeat
+from smsmail.models import Heartbeat
+
+from .periodic import JOBS, Job
 
 STARTED = time.monotonic()  # of this process: before a first heartbeat it counts from then
 MANY = 3  # failures in a row: not an outage of a second, which is over by itself

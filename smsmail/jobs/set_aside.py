@@ -12,8 +12,9 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from smsmail.models import LONGEST, SetAside
+
 from . import heartbeat
-from .models import LONGEST, SetAside
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

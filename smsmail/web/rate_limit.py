@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils.crypto import salted_hmac
 
-from .models import Tried
+from smsmail.models import Tried
 
 T = TypeVar("T")
 
@@ -33,7 +33,9 @@ _HOLD = """
 
 def named(*parts: str) -> str:
     """A key that tells nothing: e-mails and networks do not stand in the table or in Redis."""
-    return salted_hmac("smsmail.tries", "\0".join(parts), algorithm="sha256").hexdigest()[:40]
+    return salted_hmac("smsmail.web.rate_limit", "\0".join(parts), algorithm="sha256").hexdigest()[
+        :40
+    ]
 
 
 def tries(key: str, seconds: int) -> int:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from . import steadiness
+from . import steady_clock
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ class Job:
         return settings.SILENT_AFTER + 2 * self.every + longest
 
     def run(self) -> bool:
-        if steadiness.sample():
+        if steady_clock.sample():
             logger.warning("the clock of this machine was set")
             # First of all: what it shows now is written down, and what it wrote before is put right.
             cast(Callable[[], bool], import_string(BY_NAME["mend"].path))()
-        if self.by_the_hour and not steadiness.holds():
+        if self.by_the_hour and not steady_clock.holds():
             return False
         return cast(Callable[[], bool], import_string(self.path))()
 
@@ -101,7 +101,7 @@ JOBS = (
         asks=True,
     ),
     Job("forget", "integrations.routing.retention.forget_old", 3600, by_the_hour=True),
-    Job("forget_sessions", "smsmail.forgetting.forget_due", 600, by_the_hour=True),
+    Job("forget_sessions", "smsmail.jobs.cleanup.forget_due", 600, by_the_hour=True),
 )
 BY_NAME = {job.name: job for job in JOBS}
 
@@ -116,7 +116,7 @@ def post(job: Job) -> None:
     """Wake a worker for it now, if there is a broker that takes it."""
     if not settings.REDIS_URL:
         return  # the embedded worker looks again within a second
-    from .celery import app
+    from smsmail.celery import app
 
     try:
         app.send_task(job.task, queue=job.queue, expires=60, retry=False)
