@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from .encryption import EncryptedJSONField
+from smsmail.encryption import EncryptedJSONField
+
 from .reasons import About, Reason
 
 

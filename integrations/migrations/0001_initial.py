@@ -4,7 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import integrations.models
-import integrations.encryption
+import smsmail.encryption
 from decimal import Decimal
 from django.db import migrations, models
 
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('provider', models.CharField(max_length=16, unique=True)),
-                ('credentials', integrations.encryption.EncryptedJSONField(blank=True, default=dict)),
+                ('credentials', smsmail.encryption.EncryptedJSONField(blank=True, default=dict)),
                 ('sender', models.CharField(blank=True, max_length=20, verbose_name='sender name')),
                 ('price', models.DecimalField(decimal_places=4, default=Decimal('0'), max_digits=10, validators=[django.core.validators.MinValueValidator(0)], verbose_name='price of one SMS part')),
                 ('currency', models.CharField(default='RUB', max_length=3, verbose_name='currency')),

@@ -1,7 +1,7 @@
 """Former logins while something is open under them, strays, and what answers tell of clock and pace."""
 
 import django.db.models.deletion
-import integrations.encryption
+import smsmail.encryption
 from django.db import migrations, models
 
 
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('login', models.CharField(max_length=32)),
-                ('credentials', integrations.encryption.EncryptedJSONField(blank=True, default=dict)),
+                ('credentials', smsmail.encryption.EncryptedJSONField(blank=True, default=dict)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='former_logins', to='integrations.account')),
             ],
             options={

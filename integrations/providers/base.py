@@ -301,7 +301,7 @@ class Provider(ABC):
     @abstractmethod
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
         """Hand over; exactly one Verdict per message, whatever happens. Raises nothing for the
-        network. No request starts after the deadline (http.clock() seconds): those are unsent. None
+        network. No request starts after the deadline (smsmail.uptime seconds): those are unsent. None
         starts without a yes of self.gate: those are withheld.
         Phones within one call are distinct.
         """

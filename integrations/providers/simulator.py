@@ -26,6 +26,7 @@ from integrations.reasons import Reason
 from smsmail.jobs.moments import SKEW
 from smsmail.jobs.periodic import nudge
 from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.uptime import clock
 
 from .base import (
     Asked,
@@ -39,7 +40,6 @@ from .base import (
     Sms,
     Verdict,
 )
-from .transport import clock
 
 
 @dataclass(frozen=True, slots=True)

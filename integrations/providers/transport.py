@@ -10,7 +10,6 @@ import json as json_format
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +24,8 @@ from django.conf import settings
 from requests import adapters
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
+
+from smsmail.uptime import clock
 
 BODY_CAP = 1_000_000  # characters of an answer that we are ready to hold
 
@@ -66,15 +67,6 @@ class Withheld(Exception):
 
 class TooLong(Exception):
     """The answer is longer than we hold, or took longer than we wait."""
-
-
-def clock() -> float:
-    """Seconds that also run while the machine is suspended, unlike time.monotonic() on Linux."""
-    return (
-        time.clock_gettime(time.CLOCK_BOOTTIME)
-        if hasattr(time, "CLOCK_BOOTTIME")
-        else time.monotonic()
-    )
 
 
 def get(

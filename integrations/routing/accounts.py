@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from integrations.models import Account, FormerLogin, Stray
 from integrations.providers.base import Balance, Outcome, Sms, Trouble, Verdict
-from integrations.providers.transport import clock
 from integrations.reasons import Reason
+from smsmail.uptime import clock
 from users.consent import consent
 from users.models import User, audit
 

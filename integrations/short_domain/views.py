@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from integrations.providers import transport
+from smsmail import uptime
 from users.access.authenticated import SignedIn
 from users.rights import Right, needs
 
@@ -113,11 +114,11 @@ def check() -> Finding:
     """Ask our own short address for what only this installation can answer."""
     challenge = secrets.token_hex(16)
     url = settings.SHORT_URL + reverse("echo", args=[challenge])
-    began = transport.clock()
+    began = uptime.clock()
     answer = transport.get(url, deadline=began + WAIT, read_timeout=WAIT, cap=1000)
     if answer.failure:
         # Waited for in vain, the connection is cut by ourselves.
-        in_vain = transport.clock() >= began + WAIT
+        in_vain = uptime.clock() >= began + WAIT
         return FAILURES.get(answer.error, SILENT if in_vain else BROKEN)
     if 300 <= answer.status < 400:
         return REDIRECTS

@@ -15,10 +15,10 @@ from django.http import (
 )
 from django.views.decorators.csrf import csrf_exempt
 
-from integrations.encryption import WrongKey
 from integrations.models import Account, Receipt
 from integrations.providers.base import Note
 from integrations.routing import routing
+from smsmail.encryption import WrongKey
 from smsmail.web.outages import TRY_AGAIN, log_outage, unlogged
 
 from . import keys

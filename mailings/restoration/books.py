@@ -20,7 +20,6 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from integrations.providers.base import Booked, BooksPage, Report, ReportStatus, Trouble
-from integrations.providers.transport import clock
 from integrations.reasons import Reason
 from integrations.routing import retention, routing
 from mailings.models import BooksSweep, Dispatch, Message, Restoration, UnclaimedSms
@@ -29,6 +28,7 @@ from mailings.sending.ledger import Move
 from mailings.text import fingerprints
 from smsmail.jobs import heartbeat
 from smsmail.jobs.set_aside import Thing, Work, one_by_one
+from smsmail.uptime import clock
 
 logger = logging.getLogger(__name__)
 

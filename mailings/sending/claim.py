@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.providers.base import Provider, Sms
-from integrations.providers.transport import clock
 from integrations.reasons import Reason
 from integrations.routing import cooldown, logins, rate_limit, routing
 from mailings.models import Dispatch, Mailing, Message
@@ -25,6 +24,7 @@ from mailings.text.sealed import opened
 from smsmail.jobs import steady_clock
 from smsmail.jobs.moments import beyond
 from smsmail.jobs.set_aside import Thing, Work, held, is_outage
+from smsmail.uptime import clock
 from users.consent import consent
 
 from . import clock_repair, epoch, lateness, ledger, witnesses

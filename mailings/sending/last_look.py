@@ -16,8 +16,8 @@ from django.db import Error, connection, transaction
 from django.db.models import Q, QuerySet
 
 from integrations.providers.base import Gate, Sms
-from integrations.providers.transport import clock
 from mailings.models import Dispatch, Mailing, Message
+from smsmail.uptime import clock
 from users.consent import consent
 from users.models import User
 

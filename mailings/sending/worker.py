@@ -17,12 +17,12 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from integrations.providers.base import Outcome, Verdict
-from integrations.providers.transport import clock
 from integrations.reasons import Reason
 from integrations.routing import rate_limit, routing
 from mailings.models import Dispatch, Message
 from smsmail.jobs import heartbeat, set_aside
 from smsmail.jobs.set_aside import Thing, Work, one_by_one
+from smsmail.uptime import clock
 
 from . import claim, ledger, record
 from .claim import LONGEST_PAUSE, Lot

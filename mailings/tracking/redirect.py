@@ -13,13 +13,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from integrations.providers.transport import clock
 from integrations.short_domain.short_links import PATH
 from mailings.audience.personalization import values_of
 from mailings.models import Message
 from mailings.sending import bulk
 from mailings.text import tokens, wrapping
 from mailings.text.tokens import Purpose, Token
+from smsmail.uptime import clock
 from smsmail.web.network import network_of
 from smsmail.web.outages import log_outage
 from smsmail.web.rate_limit import named, tries

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
@@ -101,7 +102,7 @@ JOBS = (
         asks=True,
     ),
     Job("forget", "integrations.routing.retention.forget_old", 3600, by_the_hour=True),
-    Job("forget_sessions", "smsmail.jobs.cleanup.forget_due", 600, by_the_hour=True),
+    Job("forget_sessions", "smsmail.web.cleanup.forget_due", 600, by_the_hour=True),
 )
 BY_NAME = {job.name: job for job in JOBS}
 
@@ -116,9 +117,7 @@ def post(job: Job) -> None:
     """Wake a worker for it now, if there is a broker that takes it."""
     if not settings.REDIS_URL:
         return  # the embedded worker looks again within a second
-    from smsmail.celery import app
-
     try:
-        app.send_task(job.task, queue=job.queue, expires=60, retry=False)
+        current_app.send_task(job.task, queue=job.queue, expires=60, retry=False)
     except Exception as error:  # any broker trouble must not reach the caller
         logger.warning("no wake-up for %s, the clock will come: %s", job.name, type(error).__name__)

@@ -12,7 +12,7 @@ import time
 
 from django.conf import settings
 
-from integrations.providers.transport import clock
+from smsmail.uptime import clock
 
 STEP = 10.0  # seconds; less is no harm
 

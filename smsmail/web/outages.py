@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
 
-from integrations.encryption import WrongKey
+from smsmail.encryption import WrongKey
 
 logger = logging.getLogger(__name__)
 

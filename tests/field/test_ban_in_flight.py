@@ -20,12 +20,12 @@ from django.utils import timezone
 
 from integrations.models import Account, Receipt
 from integrations.providers.base import Outcome, Sms
-from integrations.providers.transport import clock
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
 from mailings.notifications import editing, send
 from mailings.sending import claim, last_look, receipts, record
 from mailings.sending import worker as dispatch
+from smsmail.uptime import clock
 from tests import people
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.smsc_format import digits

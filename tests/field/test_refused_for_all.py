@@ -13,7 +13,7 @@ from integrations.providers.base import Credentials, Outcome, Sms, Verdict
 from integrations.providers.seventech.answers import verdict_of as seventech_verdict
 from integrations.providers.simulator import Simulator
 from integrations.providers.smsc.answers import verdicts_of
-from integrations.providers.transport import Answer, clock
+from integrations.providers.transport import Answer
 from integrations.providers.twilio import codes
 from integrations.providers.twilio.answers import verdict_of
 from integrations.providers.twilio.service import Twilio
@@ -21,6 +21,7 @@ from integrations.reasons import Reason
 from integrations.routing import cooldown
 from mailings.models import Dispatch, Mailing, Message
 from mailings.sending import claim, record, worker
+from smsmail.uptime import clock
 from tests import people
 from tests.emulators.seventech import SevenTechEmulator
 from tests.emulators.smsc import SmscEmulator

@@ -12,9 +12,8 @@ from django.db import DatabaseError, connection
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from smsmail.jobs import cleanup
 from smsmail.models import Tried
-from smsmail.web import rate_limit
+from smsmail.web import cleanup, rate_limit
 from smsmail.web.forwarded import Forwarded
 from smsmail.web.network import network_of, networks_of
 from tests.people import PASSWORD

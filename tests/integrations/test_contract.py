@@ -19,8 +19,8 @@ from django.conf import settings
 
 from integrations.providers import REGISTRY, provider_class
 from integrations.providers.base import Credentials, Outcome, Provider, Sms, Verdict
-from integrations.providers.transport import clock
 from integrations.reasons import Reason
+from smsmail.uptime import clock
 from tests.emulators.web import Emulator, Reply
 
 ANSWERS = Path(__file__).parent / "answers"

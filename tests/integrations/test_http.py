@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.providers.transport import Answer, Failure, clock, get, post
+from integrations.providers.transport import Answer, Failure, get, post
+from smsmail.uptime import clock
 
 Behaviour = Callable[[socket.socket], None]
 Peer = Callable[..., str]

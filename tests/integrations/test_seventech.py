@@ -28,9 +28,10 @@ from integrations.providers.base import (
 from integrations.providers.seventech import codes
 from integrations.providers.seventech.answers import verdict_of
 from integrations.providers.seventech.service import AT_ONCE, SevenTech
-from integrations.providers.transport import Answer, clock
+from integrations.providers.transport import Answer
 from integrations.reasons import Reason
 from integrations.routing import routing
+from smsmail.uptime import clock
 from tests.emulators.seventech import SevenTechEmulator
 from users.models import User
 

@@ -16,8 +16,8 @@ from django.urls import reverse
 
 from integrations.models import Account, Receipt
 from integrations.providers.base import Note, ReportStatus, Sms
-from integrations.providers.transport import clock
 from integrations.routing import routing
+from smsmail.uptime import clock
 from tests.emulators.seventech import LOGIN, PASSWORD, SHAPES, SevenTechEmulator
 from tests.emulators.web import Emulator, Reply
 

@@ -20,8 +20,8 @@ from integrations.providers.base import (
     Verdict,
 )
 from integrations.providers.simulator import FATES, Simulator, fate, report_due
-from integrations.providers.transport import clock
 from integrations.reasons import Reason
+from smsmail.uptime import clock
 from tests import people
 
 simulator = Simulator(Credentials({}))

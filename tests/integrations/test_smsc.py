@@ -30,8 +30,9 @@ from integrations.providers.base import (
 from integrations.providers.smsc import codes
 from integrations.providers.smsc.answers import line, verdicts_of
 from integrations.providers.smsc.service import Smsc
-from integrations.providers.transport import Answer, clock
+from integrations.providers.transport import Answer
 from integrations.reasons import Reason
+from smsmail.uptime import clock
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.smsc_format import recipients_of
 

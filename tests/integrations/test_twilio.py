@@ -31,13 +31,14 @@ from integrations.providers.base import (
     Verdict,
     Witness,
 )
-from integrations.providers.transport import Answer, clock
+from integrations.providers.transport import Answer
 from integrations.providers.twilio import codes
 from integrations.providers.twilio.answers import parsed, report_of, verdict_of
 from integrations.providers.twilio.matching import same_text
 from integrations.providers.twilio.service import BURST, Twilio
 from integrations.reasons import Reason
 from integrations.settings_pages.forms import AccountForm
+from smsmail.uptime import clock
 from tests.emulators.twilio import KEY, KEY_SECRET, TOKEN, TwilioEmulator
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE, Row, as_json, told
 

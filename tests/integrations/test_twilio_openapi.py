@@ -21,8 +21,8 @@ from werkzeug.serving import make_server
 
 from integrations.providers import transport
 from integrations.providers.base import Asked, Credentials, Enquiry, Outcome, Sms
-from integrations.providers.transport import clock
 from integrations.providers.twilio.service import Twilio
+from smsmail.uptime import clock
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE
 
 DOCUMENT = Path(__file__).parent / "answers" / "twilio_openapi.json"

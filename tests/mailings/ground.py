@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.providers.base import Outcome, Report, ReportStatus, Sms, Verdict
-from integrations.providers.transport import clock
 from integrations.routing import logins, routing
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Dispatch, Mailing, Message
 from mailings.sending import claim, epoch, prepare, receipts, record
+from smsmail.uptime import clock
 from users.models import AuditEvent, Group, Membership, User
 
 WITNESS = "+79990000077"

@@ -504,8 +504,8 @@ def test_smsc_shows_all_that_went_page_by_page(
     smsc_emulator: SmscEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from integrations.providers.smsc import history
-    from integrations.providers.transport import clock
     from integrations.routing import routing
+    from smsmail.uptime import clock
 
     monkeypatch.setattr(history, "PAGE", 4)
     provider = routing.provider_of(people.smsc())
@@ -529,9 +529,9 @@ def test_smsc_shows_all_that_went_page_by_page(
 def test_twilio_shows_all_that_went_page_by_page(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from integrations.providers.transport import clock
     from integrations.providers.twilio import service as module
     from integrations.routing import routing
+    from smsmail.uptime import clock
 
     monkeypatch.setattr(module, "PAGE", 4)
     provider = routing.provider_of(people.twilio())

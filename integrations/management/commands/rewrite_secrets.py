@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
-from integrations.encryption import EncryptedJSONField, first_key_reads, keys
+from smsmail.encryption import EncryptedJSONField, first_key_reads, keys
 
 SLICE = 500
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from integrations.providers import transport
 from integrations.providers.base import Booked, BooksPage, Trouble
 from integrations.reasons import Reason
+from smsmail import uptime
 
 from .answers import (
     Row,
@@ -45,7 +46,7 @@ def page(ask: Ask, since: datetime, cursor: str) -> BooksPage:
             "cnt": str(PAGE),
             **({"prev_id": cursor} if cursor else {}),
         },
-        deadline=transport.clock() + settings.LOT_DEADLINE,
+        deadline=uptime.clock() + settings.LOT_DEADLINE,
         cap=PAGE_CAP,
     )
     data = parsed(answer)

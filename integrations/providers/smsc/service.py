@@ -38,6 +38,7 @@ from integrations.providers.base import (
     Trouble,
     Verdict,
 )
+from smsmail import uptime
 
 from . import history
 from .answers import (
@@ -183,7 +184,7 @@ class Smsc(Provider):
         """One sweep through the history, or one per phone when there are few of them. A sweep that is
         too long for one look goes on at the next one.
         """
-        deadline = transport.clock() + settings.LOT_DEADLINE
+        deadline = uptime.clock() + settings.LOT_DEADLINE
         phones = {digits(phone) for enquiry in enquiries for phone in enquiry.phones}
         if not phones:
             return []
@@ -275,9 +276,7 @@ class Smsc(Provider):
 
     def balance(self) -> Balance:
         began = time.monotonic()
-        answer = self._ask(
-            "balance", {"cur": "1"}, deadline=transport.clock() + settings.LOT_DEADLINE
-        )
+        answer = self._ask("balance", {"cur": "1"}, deadline=uptime.clock() + settings.LOT_DEADLINE)
         _log("balance", "", 0, answer, began, {})
         data = parsed(answer)
         if not isinstance(data, dict) or (amount := money(data.get("balance"))) is None:
@@ -296,7 +295,7 @@ class Smsc(Provider):
                 "phone": ",".join(digits(phone) for phone in phones),
                 "id": ",".join(reference for _phone in phones),
             },
-            deadline=transport.clock() + settings.LOT_DEADLINE,
+            deadline=uptime.clock() + settings.LOT_DEADLINE,
         )
         data = parsed(answer)
         if answer.error or data is None or error_code(data) in (1, 2, 4, 9):

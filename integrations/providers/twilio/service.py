@@ -39,6 +39,7 @@ from integrations.providers.base import (
     Trouble,
     Verdict,
 )
+from smsmail import uptime
 
 from . import history
 from .answers import (
@@ -225,7 +226,7 @@ class Twilio(Provider):
         filtered by date at Twilio's: a date of sending is missing while a message waits.
         """
         began = time.monotonic()
-        deadline = transport.clock() + settings.LOT_DEADLINE
+        deadline = uptime.clock() + settings.LOT_DEADLINE
         search = Search.of(enquiries)
         troubles: list[Trouble] = []
 
@@ -280,7 +281,7 @@ class Twilio(Provider):
         raise trouble_of(answer, {})
 
     def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
-        deadline = transport.clock() + settings.LOT_DEADLINE
+        deadline = uptime.clock() + settings.LOT_DEADLINE
         if cursor:
             answer = transport.get(
                 self.address + cursor, deadline=deadline, auth=self.auth, cap=PAGE_CAP
@@ -291,7 +292,7 @@ class Twilio(Provider):
 
     def balance(self) -> Balance:
         began = time.monotonic()
-        answer = self._get("Balance", transport.clock() + settings.LOT_DEADLINE)
+        answer = self._get("Balance", uptime.clock() + settings.LOT_DEADLINE)
         _log("balance", "", [answer.error or f"http {answer.status}"], began)
         row = parsed(answer)
         amount = money(row.get("balance"))
@@ -302,7 +303,7 @@ class Twilio(Provider):
     def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
         """Twilio takes back only what was scheduled with a Messaging Service; it refuses the rest."""
         began = time.monotonic()
-        deadline = transport.clock() + settings.LOT_DEADLINE
+        deadline = uptime.clock() + settings.LOT_DEADLINE
 
         def cancel_one(each: Asked) -> transport.Answer:
             path = f"Messages/{quote(each.provider_id, safe='')}"

@@ -6,9 +6,9 @@ from zlib import crc32
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from smsmail.web import rate_limit
+from smsmail.jobs.set_aside import Work, held, in_halves
 
-from .set_aside import Work, held, in_halves
+from . import rate_limit
 
 SLICE = 5000
 SESSIONS = Work("forget_sessions", "session")  # by a number made of its key
