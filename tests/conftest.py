@@ -29,9 +29,9 @@ LONG = {
     *("crash", "test_celery.py", "test_compose.py", "test_serve.py", "test_standstill.py"),
     *("test_backup.py", "test_database_away.py", "test_slow_bodies.py"),
     *("test_ban_between_processes.py", "test_pace_in_any_second.py"),
-    *("test_any_order.py", "test_watch_any_order.py"),
+    *("test_any_order.py", "test_on_entry_any_order.py"),
 }
-ON_THEIR_OWN = {"crash", "test_compose.py", "test_worker.py"}
+ON_THEIR_OWN = {"crash", "test_compose.py", "test_runworker.py"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

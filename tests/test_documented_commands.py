@@ -55,7 +55,7 @@ NOT_RUN = {
 }
 # Templates that fill a command in -> a page that shows it.
 PAGES: dict[str, Callable[[As], Any]] = {
-    "templates/mailings/notification.html": lambda as_: as_(people.olga()).get(
+    "templates/mailings/notifications/notification.html": lambda as_: as_(people.olga()).get(
         f"/notifications/{order_paid().pk}/"
     ),
 }

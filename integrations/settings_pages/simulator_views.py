@@ -48,7 +48,7 @@ def simulator(request: SignedIn) -> HttpResponse:
         "fate": provider.fate(phone).words if phone else "",
         "fates": provider.FATES,
     }
-    return render(request, "integrations/simulator.html", context)
+    return render(request, "integrations/settings_pages/simulator.html", context)
 
 
 def _normal(typed: str) -> str:

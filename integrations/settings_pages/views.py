@@ -40,7 +40,7 @@ def integrations(request: SignedIn) -> HttpResponse:
         "connected": any(each.account for each in shown),
         "falls_back": routing.falls_back(),
     }
-    return render(request, "integrations/integrations.html", context)
+    return render(request, "integrations/settings_pages/integrations.html", context)
 
 
 @needs(Right.ACCOUNT)
@@ -83,7 +83,7 @@ def _settings(
         "demo": _first_the_demo(service.slug),
         "fates": simulator.FATES if service.slug == simulator.Simulator.slug else {},
     }
-    return render(request, "integrations/integration.html", context)
+    return render(request, "integrations/settings_pages/integration.html", context)
 
 
 def _first_the_demo(slug: str) -> list[User]:
@@ -180,7 +180,7 @@ def integration_disconnect(request: SignedIn, slug: str) -> HttpResponse:
     service = _find(slug)
     if request.method != "POST":
         context = {"service": service, "back": reverse("integration", args=[slug])}
-        return render(request, "integrations/disconnect.html", context)
+        return render(request, "integrations/settings_pages/disconnect.html", context)
     accounts.disconnect(account, request.user)
     messages.success(
         request,

@@ -100,7 +100,7 @@ def short_domain(request: SignedIn) -> HttpResponse:
         "own": settings.SHORT_URL != settings.PUBLIC_URL,
         "finding": check() if request.method == "POST" else None,
     }
-    return render(request, "integrations/short_domain.html", context)
+    return render(request, "integrations/short_domain/short_domain.html", context)
 
 
 @login_not_required

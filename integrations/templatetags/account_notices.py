@@ -1,5 +1,5 @@
 """The banners at the top of every page for those responsible for the account: a service that is down,
-a balance that runs out, a clock that is wrong. What managers see of it is templates/mailings/service.html.
+a balance that runs out, a clock that is wrong. What managers see of it is templates/mailings/reports/_service.html.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from users.rights import Right
 register = template.Library()
 
 
-@register.inclusion_tag("integrations/notices.html", takes_context=True)
+@register.inclusion_tag("integrations/settings_pages/_notices.html", takes_context=True)
 def account_notices(context: dict[str, Any], *, resting: bool = True) -> dict[str, Any]:
     """One query, a second one while the first service rests, and one where others can reach us. None at all for everybody else, nor
     on pages of errors, which may have no user and no database.

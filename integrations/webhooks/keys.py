@@ -63,7 +63,7 @@ def receipt_key_new(request: SignedIn, slug: str) -> HttpResponse:
             "back": back,
             "hours": round(GRACE.total_seconds() / 3600),
         }
-        return render(request, "integrations/receipt_key_new.html", context)
+        return render(request, "integrations/webhooks/receipt_key_new.html", context)
     renew(account, request.user)
     if provider.callback_is_sent:
         words = _("The address is a new one. Messages carry it from now on.")

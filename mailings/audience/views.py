@@ -46,7 +46,7 @@ def audience_list(request: SignedIn, pk: int) -> HttpResponse:
         else _page(mailing, reason, request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
     }
-    return render(request, "mailings/audience.html", context)
+    return render(request, "mailings/audience/audience.html", context)
 
 
 def _page(mailing: Mailing, reason: Reason | None, before: str) -> paging.Page:
@@ -68,7 +68,7 @@ def foresight(request: SignedIn, pk: int) -> HttpResponse:
     """What it would have done in the last days; alone, or as the piece of the draft's page."""
     row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
     context = {"mailing": row, "foresight": foreseen(Choice.of(row))}
-    return render(request, "mailings/foresight.html", context)
+    return render(request, "mailings/audience/foresight.html", context)
 
 
 @needs(Right.SEE_MAILINGS)
@@ -85,4 +85,4 @@ def would_get(request: SignedIn, pk: int) -> HttpResponse:
             context["verdicts"] = [eligibility.verdict(row, each) for each in found[:FOUND]]
         except BadRule as bad:
             context["trouble"] = bad.message
-    return render(request, "mailings/would_get.html", context)
+    return render(request, "mailings/audience/would_get.html", context)

@@ -1,5 +1,5 @@
 """On the form of a draft: whether a mailing on entry is also for those who are under the rule when it
-begins. A part of the section "When to send" (templates/mailings/compose_entry.html).
+begins. A part of the section "When to send" (templates/mailings/composing/_compose_entry.html).
 """
 
 from django import forms

@@ -49,7 +49,7 @@ class SavedTextForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
 @needs(Right.EDIT_MAILINGS)
 def saved_texts(request: SignedIn) -> HttpResponse:
     rows = SavedText.objects.select_related("created_by")
-    return render(request, "mailings/saved_texts.html", {"rows": rows})
+    return render(request, "mailings/composing/saved_texts.html", {"rows": rows})
 
 
 @needs(Right.EDIT_MAILINGS)
@@ -69,7 +69,9 @@ def saved_text_delete(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(SavedText, pk=pk)
     back = reverse("saved-texts")
     if request.method != "POST":
-        return render(request, "mailings/saved_text_delete.html", {"row": row, "back": back})
+        return render(
+            request, "mailings/composing/saved_text_delete.html", {"row": row, "back": back}
+        )
     with transaction.atomic():
         audit(request.user, "text_deleted", f"text {pk}", name=row.name)
         row.delete()
@@ -100,7 +102,7 @@ def _edit(request: SignedIn, row: SavedText, initial: dict[str, str]) -> HttpRes
         "row": SavedText.objects.filter(pk=row.pk).first(),  # not as it was typed
         "variables": variables(),
     }
-    return render(request, "mailings/saved_text.html", context)
+    return render(request, "mailings/composing/saved_text.html", context)
 
 
 def _stored(request: SignedIn, form: SavedTextForm) -> bool:

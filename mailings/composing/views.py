@@ -65,7 +65,7 @@ def _page(request: SignedIn, form: DraftForm, **context: Any) -> HttpResponse:
         "saved_texts": SavedText.objects.all() if "text" in form.fields else [],
         **_metered(request, form, patience=AT_ONCE),
     }
-    return render(request, "mailings/compose.html", page | context)
+    return render(request, "mailings/composing/compose.html", page | context)
 
 
 def _deleted(request: SignedIn, pk: int | None = None) -> HttpResponse:
@@ -83,7 +83,9 @@ def _deleted(request: SignedIn, pk: int | None = None) -> HttpResponse:
 def meter(request: SignedIn) -> HttpResponse:
     """What the form would come to as it stands, complete or not."""
     form = _form(request, Mailing(), fixing=False)  # htmx goes on to send the button pressed last
-    return render(request, "mailings/meter.html", _metered(request, form, patience=WAITED_FOR))
+    return render(
+        request, "mailings/composing/_meter.html", _metered(request, form, patience=WAITED_FOR)
+    )
 
 
 @needs(Right.EDIT_MAILINGS)

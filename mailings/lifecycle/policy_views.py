@@ -253,7 +253,7 @@ def sending_settings(request: SignedIn) -> HttpResponse:
         "launchers": approval.launchers(),
         "limit": Policy.current().two_people_above,
     }
-    return render(request, "mailings/sending_settings.html", context)
+    return render(request, "mailings/lifecycle/sending_settings.html", context)
 
 
 def save(said: dict[str, Any], by: User) -> None:

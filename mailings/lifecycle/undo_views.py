@@ -46,7 +46,7 @@ def recall_page(request: SignedIn, pk: int) -> HttpResponse:
         unreachable = max(split.kept - askable, 0)
         context = {"split": split, "askable": askable, "unreachable": unreachable}
         context |= {"mailing": row, "back": back}
-        return render(request, "mailings/ask_recall.html", context)
+        return render(request, "mailings/lifecycle/ask_recall.html", context)
     try:
         asked = recall.recall(row, request.user)
     except errors.WrongState as refusal:
@@ -67,7 +67,7 @@ def stop_watching(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.listed().exclude(state=Mailing.State.DRAFT), pk=pk)
     if request.method != "POST":
         context = {"mailing": row, "back": reverse("mailing", args=[pk])}
-        return render(request, "mailings/ask_stop_watching.html", context)
+        return render(request, "mailings/lifecycle/ask_stop_watching.html", context)
     try:
         transitions.stop_watching(row, request.user)
     except errors.WrongState as refusal:

@@ -216,7 +216,9 @@ def _said_of_leaving(count: int) -> str:
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
     back = reverse("mailing", args=[row.pk])
-    return render(request, f"mailings/ask_{what}.html", {"mailing": row, "back": back, **context})
+    return render(
+        request, f"mailings/lifecycle/ask_{what}.html", {"mailing": row, "back": back, **context}
+    )
 
 
 def _change(request: SignedIn, pk: int, change: Callable[[Mailing, User], None]) -> HttpResponse:

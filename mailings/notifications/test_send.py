@@ -123,7 +123,7 @@ def test(request: SignedIn, pk: int) -> HttpResponse:
             "nobody": "person" in form.fields and not form.found,
             "left": test_limits.left_for(request.user),
         }
-        return render(request, "mailings/ask_test.html", context)
+        return render(request, "mailings/notifications/ask_test.html", context)
     whose = form.whose
     try:
         if form.to_them:

@@ -31,7 +31,7 @@ from .preview import EventPreview
 @needs(Right.SEE_MAILINGS)
 def notification_list(request: SignedIn) -> HttpResponse:
     context = {"rows": registry.every().order_by("id"), **service()}
-    return render(request, "mailings/notifications.html", context)
+    return render(request, "mailings/notifications/notifications.html", context)
 
 
 @needs(Right.SEE_MAILINGS)
@@ -46,7 +46,7 @@ def notification(request: SignedIn, pk: int) -> HttpResponse:
         "clicks": click_reports.of(row),
         **progress(row),
     }
-    return render(request, "mailings/notification.html", context)
+    return render(request, "mailings/notifications/notification.html", context)
 
 
 @needs(Right.EDIT_MAILINGS)
@@ -70,7 +70,7 @@ def notification_meter(request: SignedIn, pk: int | None = None) -> HttpResponse
     row = _found(pk) if pk else Mailing(kind=Mailing.Kind.NOTIFICATION)
     form = _form(request, row)
     context = {"notification": row, **_metered(request, form)}
-    return render(request, "mailings/notification_meter.html", context)
+    return render(request, "mailings/notifications/_notification_meter.html", context)
 
 
 @needs(Right.SEND_MAILINGS)
@@ -141,7 +141,7 @@ def _edit(request: SignedIn, row: Mailing) -> HttpResponse:
         "variables": event_preview.variables_of(form.names),
         **_metered(request, form),
     }
-    return render(request, "mailings/notification_form.html", context)
+    return render(request, "mailings/notifications/notification_form.html", context)
 
 
 def _form(request: SignedIn, row: Mailing) -> NotificationForm:
@@ -164,4 +164,8 @@ def _found(pk: int) -> Mailing:
 
 def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
     back = reverse("notification", args=[row.pk])
-    return render(request, f"mailings/ask_{what}.html", {"mailing": row, "back": back, **context})
+    return render(
+        request,
+        f"mailings/notifications/ask_{what}.html",
+        {"mailing": row, "back": back, **context},
+    )

@@ -20,4 +20,4 @@ def calendar(request: SignedIn) -> HttpResponse:
         "today": today,
         "zone": f"{zone}, UTC{offset[:3]}:{offset[3:]}",
     }
-    return render(request, "mailings/calendar.html", context)
+    return render(request, "mailings/reports/calendar.html", context)

@@ -75,7 +75,7 @@ def of(mailing: Mailing) -> Clicks | None:
 def clicks(request: SignedIn, pk: int) -> HttpResponse:
     """The section alone, for the page that asks for it again and again."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
-    return render(request, "mailings/clicks.html", {"mailing": row, "clicks": of(row)})
+    return render(request, "mailings/reports/_clicks.html", {"mailing": row, "clicks": of(row)})
 
 
 def _bars(mailing: Mailing) -> list[Bar]:

@@ -29,7 +29,7 @@ def my_messages(request: SignedIn) -> HttpResponse:
         "page": paging.Page(rows, found.older),
         "at_start": "before" not in request.GET,
     }
-    return render(request, "mailings/my_messages.html", context)
+    return render(request, "mailings/reports/my_messages.html", context)
 
 
 def _of(person: User, before: str) -> paging.Page:

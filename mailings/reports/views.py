@@ -46,7 +46,7 @@ def dashboard(request: SignedIn) -> HttpResponse:
         "recent": rows.exclude(state__in=above).order_by("-id")[:6],
         "month": figures.month(),
     }
-    return render(request, "mailings/dashboard.html", context)
+    return render(request, "mailings/reports/dashboard.html", context)
 
 
 @needs(Right.SEE_MAILINGS)
@@ -63,7 +63,7 @@ def mailings(request: SignedIn) -> HttpResponse:
         "q": q,
         "at_start": "before" not in request.GET,
     }
-    return render(request, "mailings/mailings.html", context)
+    return render(request, "mailings/reports/mailings.html", context)
 
 
 @needs(Right.SEE_MAILINGS)
@@ -82,9 +82,9 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
             "may_confirm": approval.may_confirm(row, request.user),
             **service(),
         }
-        return render(request, "mailings/draft.html", context)
+        return render(request, "mailings/composing/draft.html", context)
     context["clicks"] = click_reports.of(row)
-    return render(request, "mailings/mailing.html", context | progress(row))
+    return render(request, "mailings/reports/mailing.html", context | progress(row))
 
 
 @needs(Right.SEE_MAILINGS)
@@ -97,7 +97,7 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
     if row.state in Mailing.BEFORE_LAUNCH:  # somebody has taken it back
         return HttpResponse(headers={"HX-Refresh": "true"})
     context = {"mailing": row, **progress(row)}
-    response = render(request, "mailings/live.html", context)
+    response = render(request, "mailings/reports/_live.html", context)
     if context["over"]:
         response = HttpResponseStopPolling(response.content)
     if request.GET.get("state", row.state) != row.state:
@@ -120,7 +120,7 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
     }
     if chosen.part is not None and chosen.part.slug in {"error", "skipped"}:
         context["reasons"] = figures.reasons(row, chosen.part)
-    return render(request, "mailings/recipients.html", context)
+    return render(request, "mailings/reports/recipients.html", context)
 
 
 @needs(Right.SEE_MAILINGS)
@@ -128,7 +128,7 @@ def reasons(request: SignedIn, pk: int) -> HttpResponse:
     """Why messages did not arrive and people were left out, with what to do about it."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     context = {"mailing": row, **why(row)}
-    return render(request, "mailings/reasons.html", context)
+    return render(request, "mailings/reports/reasons.html", context)
 
 
 @needs(Right.SEE_MAILINGS)
@@ -142,4 +142,4 @@ def message(request: SignedIn, pk: int) -> HttpResponse:
         "service": routing.provider_class(account.provider).title if account else "",
         "is_test": row.mailing.kind == Mailing.Kind.TEST,
     }
-    return render(request, "mailings/message.html", context)
+    return render(request, "mailings/reports/message.html", context)

@@ -108,7 +108,7 @@ def _page(
             "lines": lines,
             "form": form or DecisionForm(lines),
         }
-    return render(request, "mailings/restored.html", context)
+    return render(request, "mailings/restoration/restored.html", context)
 
 
 def _numbers(line: Line) -> str:

@@ -66,7 +66,7 @@ def _badge(look: tuple[str, str], label: str | Promise) -> dict[str, Any]:
     return {"tone": tone, "icon": icon, "label": label}
 
 
-@register.inclusion_tag("mailings/spread.html")
+@register.inclusion_tag("mailings/reports/_spread.html")
 def spread_bar(counters: Counters, thin: bool = False) -> dict[str, Any]:
     """How the statuses divide, as one bar. The numbers stand beside it in words."""
     return {"slices": spread(counters), "thin": thin}

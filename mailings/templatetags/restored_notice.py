@@ -11,7 +11,7 @@ from users.rights import Right, Role
 register = template.Library()
 
 
-@register.inclusion_tag("mailings/restored_notice.html", takes_context=True)
+@register.inclusion_tag("mailings/restoration/_restored_notice.html", takes_context=True)
 def restored_notice(context: dict[str, Any]) -> dict[str, Any]:
     """One query, for those who see mailings; none on pages of errors, which may have no database."""
     user = context.get("user")

@@ -172,7 +172,7 @@ def _page(request: HttpRequest, what: str, status: int) -> HttpResponse:
 def _words(what: str, language: str) -> str:
     """Without a request: nothing is asked, no cookie is set."""
     with translation.override(language):
-        return render_to_string("mailings/link_said.html", {"what": what})
+        return render_to_string("mailings/tracking/link_said.html", {"what": what})
 
 
 def _not_logged(answer: HttpResponse) -> HttpResponse:

@@ -58,7 +58,7 @@ def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
     back = reverse("mailing", args=[pk])
     if request.method != "POST":
         context = {"mailing": row, "back": back}
-        return render(request, "mailings/sign_in_revoke.html", context)
+        return render(request, "mailings/tracking/sign_in_revoke.html", context)
     revoke_mailing(row, request.user)
     messages.success(request, _("The links of this mailing no longer sign in."))
     return redirect(back)
@@ -68,7 +68,7 @@ def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
 def revoke_links(request: SignedIn) -> HttpResponse:
     back = reverse("sending-settings")
     if request.method != "POST":
-        return render(request, "mailings/sign_in_revoke_all.html", {"back": back})
+        return render(request, "mailings/tracking/sign_in_revoke_all.html", {"back": back})
     revoke_all(request.user)
     messages.success(request, _("No link that has been sent so far signs in any longer."))
     return redirect(back)

@@ -131,7 +131,7 @@ def _page(request: HttpRequest, visit: Visit, ticket: Ticket) -> HttpResponse:
         "person": link_sign_in.person_of(ticket),
         "by_itself": not request.user.is_authenticated and not Policy.current().one_tap,
     }
-    return render(request, "users/link_sign_in.html", context)
+    return render(request, "users/access/link_sign_in.html", context)
 
 
 def _without_ticket(request: HttpRequest) -> HttpResponse:
@@ -140,7 +140,7 @@ def _without_ticket(request: HttpRequest) -> HttpResponse:
         return redirect("me")
     if request.method == "POST":
         return _said(request, "old", 410)
-    return render(request, "mailings/sign_in_neutral.html")
+    return render(request, "mailings/tracking/sign_in_neutral.html")
 
 
 def _answer(request: HttpRequest, outcome: Outcome, target: str) -> HttpResponse:
@@ -196,4 +196,6 @@ def _ticket(request: HttpRequest, visit: Visit) -> Ticket:
 
 def _said(request: HttpRequest, what: str, status: int, **context: str) -> HttpResponse:
     """A page of few words."""
-    return render(request, "users/link_sign_in_said.html", {"what": what, **context}, status=status)
+    return render(
+        request, "users/access/link_sign_in_said.html", {"what": what, **context}, status=status
+    )

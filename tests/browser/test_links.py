@@ -16,7 +16,7 @@ from mailings.models import Click, Link, Mailing, Message, Policy
 from mailings.text import tokens
 from tests import people
 from tests.browser.test_story import sign_in
-from tests.mailings.test_hits import PEOPLE, PREVIEWS
+from tests.mailings.tracking.test_classify import PEOPLE, PREVIEWS
 from users.models import LinkSignIn, User
 
 pytestmark = pytest.mark.browser

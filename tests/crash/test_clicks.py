@@ -15,7 +15,7 @@ import pytest
 from mailings.text import tokens
 from mailings.text.tokens import Purpose
 from tests.crash.stage import Stage, kill
-from tests.mailings.test_hits import PEOPLE
+from tests.mailings.tracking.test_classify import PEOPLE
 
 PHONE = {"User-Agent": PEOPLE[0], "Accept-Language": "ru"}
 POINTS = (

@@ -13,7 +13,7 @@ from django.conf import settings
 from integrations import providers
 from integrations.providers import REGISTRY
 from integrations.providers.base import Note, Provider, Report, Sms, Verdict
-from tests.integrations import test_contract
+from tests.integrations.providers import test_contract
 
 
 class Fifth(Provider):

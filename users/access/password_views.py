@@ -35,7 +35,7 @@ class Password(PasswordChangeView):
     """All other sessions of the person end with the old password."""
 
     form_class = OwnPasswordForm
-    template_name = "users/password.html"
+    template_name = "users/access/password.html"
     success_url = reverse_lazy("me")
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -58,14 +58,14 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
     """For whoever holds the link; a look uses nothing up."""
     link = password_links.open_link(token)
     if link is None:
-        return render(request, "users/set_password.html", status=410)
+        return render(request, "users/access/set_password.html", status=410)
     form = SetPasswordForm(link.user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         if password_links.use(token, form.cleaned_data["new_password1"]):
             messages.success(request, _("The password is set. Sign in with it."))
             return redirect("sign-in")
-        return render(request, "users/set_password.html", status=410)
-    return render(request, "users/set_password.html", {"form": form, "person": link.user})
+        return render(request, "users/access/set_password.html", status=410)
+    return render(request, "users/access/set_password.html", {"form": form, "person": link.user})
 
 
 @needs(Right.ACCOUNT)
@@ -75,7 +75,7 @@ def demo_people(request: SignedIn) -> HttpResponse:
     if request.method != "POST":
         number = public_password.made_up(request.user).count()
         context = {"number": number, "back": back}
-        return render(request, "users/demo_people.html", context)
+        return render(request, "users/access/demo_people.html", context)
     try:
         removed = public_password.remove(request.user)
     except public_password.LastOwner:

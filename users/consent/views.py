@@ -35,7 +35,7 @@ def me_phone(request: SignedIn) -> HttpResponse:
         "can_send": confirmation.can_send(),
         "minutes": confirmation.LIFETIME.seconds // 60,
     }
-    return render(request, "users/confirm_phone.html", context)
+    return render(request, "users/consent/confirm_phone.html", context)
 
 
 @require_POST

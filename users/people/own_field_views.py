@@ -25,7 +25,7 @@ def own_fields(request: SignedIn) -> HttpResponse:
         return redirect("own-fields")
     rows = [(each, uses(each)) for each in OwnField.objects.all()]
     context = {"form": form, "rows": rows}
-    return render(request, "users/own_fields.html", context)
+    return render(request, "users/people/own_fields.html", context)
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -38,7 +38,7 @@ def own_field(request: SignedIn, pk: int) -> HttpResponse:
             audit(request.user, "field_renamed", f"field {field.slug}")
         messages.success(request, _("Saved."))
         return redirect("own-fields")
-    return render(request, "users/own_field.html", {"form": form, "field": field})
+    return render(request, "users/people/own_field.html", {"form": form, "field": field})
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -49,7 +49,7 @@ def own_field_delete(request: SignedIn, pk: int) -> HttpResponse:
     in_use = uses(field)
     if request.method != "POST":
         context = {"field": field, "in_use": in_use, "back": back}
-        return render(request, "users/own_field_delete.html", context)
+        return render(request, "users/people/own_field_delete.html", context)
     if in_use:
         messages.error(request, _("It is used by: %(names)s.") % {"names": ", ".join(in_use)})
         return redirect(back)

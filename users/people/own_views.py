@@ -63,7 +63,7 @@ def me(request: SignedIn) -> HttpResponse:
         "may_confirm": not request.user.phone_confirmed_at and confirmation.can_send(),
         "may_switch_on": _may_switch_on(request.user),
     }
-    return render(request, "users/me.html", context)
+    return render(request, "users/people/me.html", context)
 
 
 @require_POST
@@ -106,7 +106,7 @@ def prove(request: SignedIn) -> HttpResponse:
             sign_in_limits.remember_device(request, answer, request.user)
             return answer
         form.add_error("password", _("The password is wrong. Try again."))
-    return render(request, "users/prove.html", {"form": form})
+    return render(request, "users/access/prove.html", {"form": form})
 
 
 def _proven(request: SignedIn, password: str) -> bool:

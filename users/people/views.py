@@ -44,7 +44,7 @@ def people(request: SignedIn) -> HttpResponse:
         "filters": search.filters(wanted),
         "groups": Group.objects.all(),
     }
-    return render(request, "users/people.html", context)
+    return render(request, "users/people/people.html", context)
 
 
 @needs(Right.SEE_PEOPLE)
@@ -75,7 +75,7 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         "others": phone_owners.others_of(shown),
         "opt_in_form": OptInForm(),
     }
-    return render(request, "users/person.html", context)
+    return render(request, "users/people/person.html", context)
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -90,7 +90,7 @@ def person_new(request: SignedIn) -> HttpResponse:
             person_created.arrived(made)
         messages.success(request, _("%(name)s is written down.") % {"name": made.name})
         return redirect("person", made.id)
-    return render(request, "users/person_form.html", {"form": form})
+    return render(request, "users/people/person_form.html", {"form": form})
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -105,7 +105,7 @@ def person_edit(request: SignedIn, pk: int) -> HttpResponse:
         return redirect("person", pk)
     # The form has written what was typed into its instance: the title needs the name as it is.
     return render(
-        request, "users/person_form.html", {"form": form, "person": User.objects.get(pk=pk)}
+        request, "users/people/person_form.html", {"form": form, "person": User.objects.get(pk=pk)}
     )
 
 
@@ -187,7 +187,7 @@ def _after_change(request: SignedIn, shown: User, link: Made | None) -> HttpResp
         messages.success(request, _("Saved."))
         return redirect("person", shown.pk)
     context = {"person": shown, "link": link, "risen": True}
-    return render(request, "users/password_link.html", context)
+    return render(request, "users/access/password_link.html", context)
 
 
 @require_POST
@@ -206,7 +206,7 @@ def person_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
     shown = _found(request, pk, Act.REVOKE)
     if request.method != "POST":
         context = {"person": shown, "back": reverse("person", args=[pk])}
-        return render(request, "users/person_revoke_links.html", context)
+        return render(request, "users/access/person_revoke_links.html", context)
     with transaction.atomic():
         User.objects.filter(pk=pk).update(links_revoked_at=timezone.now())
         audit(request.user, "links_revoked", f"user {pk}")
@@ -223,7 +223,9 @@ def person_password(request: SignedIn, pk: int) -> HttpResponse:
     """Shown in this answer only, never in the address, the session or a cookie."""
     shown = get_object_or_404(User, pk=pk)
     password = staff.give_password(shown, request.user)
-    return render(request, "users/password_given.html", {"person": shown, "password": password})
+    return render(
+        request, "users/access/password_given.html", {"person": shown, "password": password}
+    )
 
 
 @require_POST
@@ -232,7 +234,7 @@ def person_password(request: SignedIn, pk: int) -> HttpResponse:
 def person_password_link(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(User, pk=pk)
     link = staff.give_link(shown, request.user)
-    return render(request, "users/password_link.html", {"person": shown, "link": link})
+    return render(request, "users/access/password_link.html", {"person": shown, "link": link})
 
 
 def _found(request: SignedIn, pk: int, act: Act) -> User:

@@ -21,7 +21,7 @@ GROUPS = Group.objects.annotate(size=Count("memberships")).order_by("name")
 
 @needs(Right.SEE_PEOPLE)
 def groups(request: SignedIn) -> HttpResponse:
-    return render(request, "users/groups.html", {"groups": GROUPS.all()})
+    return render(request, "users/segments/groups.html", {"groups": GROUPS.all()})
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -33,7 +33,7 @@ def group_new(request: SignedIn) -> HttpResponse:
             audit(request.user, "group_added", f"group {made.id}")
         messages.success(request, _("The group is there. Put people into it on their pages."))
         return redirect("groups")
-    return render(request, "users/group.html", {"form": form})
+    return render(request, "users/segments/group.html", {"form": form})
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -47,7 +47,9 @@ def group(request: SignedIn, pk: int) -> HttpResponse:
             audit(request.user, "group_renamed", f"group {pk}", was=name, now=shown.name)
         messages.success(request, _("Saved."))
         return redirect("groups")
-    return render(request, "users/group.html", {"form": form, "group": shown, "name": name})
+    return render(
+        request, "users/segments/group.html", {"form": form, "group": shown, "name": name}
+    )
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -57,7 +59,7 @@ def group_delete(request: SignedIn, pk: int) -> HttpResponse:
     back = reverse("group", args=[pk])
     if request.method != "POST":
         context = {"group": gone, "in_use": uses(gone), "back": back}
-        return render(request, "users/group_delete.html", context)
+        return render(request, "users/segments/group_delete.html", context)
     if in_use := delete(gone, request.user):
         messages.error(request, _("It is used by: %(names)s.") % {"names": ", ".join(in_use)})
         return redirect(back)

@@ -31,7 +31,7 @@ def segment_list(request: SignedIn) -> HttpResponse:
     except InvalidPage:
         raise Http404 from None
     rows = [(each, *_told(each)) for each in shown]
-    return render(request, "users/segments.html", {"rows": rows, "page": shown})
+    return render(request, "users/segments/segments.html", {"rows": rows, "page": shown})
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -76,7 +76,7 @@ def segment(request: SignedIn, pk: int) -> HttpResponse:
         "at_start": not before,
         "used_in": segments.uses(pk),
     }
-    return render(request, "users/segment.html", context)
+    return render(request, "users/segments/segment.html", context)
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -86,7 +86,7 @@ def segment_delete(request: SignedIn, pk: int) -> HttpResponse:
     in_use = [_("segment “%(name)s”") % {"name": each.name} for each in segments.uses(pk)]
     if request.method != "POST":
         context = {"segment": gone, "in_use": in_use, "back": reverse("segment", args=[pk])}
-        return render(request, "users/segment_delete.html", context)
+        return render(request, "users/segments/segment_delete.html", context)
     if in_use:
         messages.error(request, _("It is used by: %(names)s.") % {"names": ", ".join(in_use)})
         return redirect("segment", pk=pk)
@@ -107,7 +107,9 @@ def segment_delete(request: SignedIn, pk: int) -> HttpResponse:
 @require_POST
 def segment_rule(request: SignedIn) -> HttpResponse:
     """The editor as it is after another choice: rows and their controls."""
-    return render(request, "users/rule.html", _shown(request, rule_editor.posted(_data(request))))
+    return render(
+        request, "users/segments/_rule.html", _shown(request, rule_editor.posted(_data(request)))
+    )
 
 
 @needs(Right.EDIT_PEOPLE)
@@ -116,7 +118,7 @@ def segment_count(request: SignedIn) -> HttpResponse:
     """How many people the rule has as it stands. htmx goes on to send the button pressed last."""
     data = {name: value for name, value in _data(request).items() if name != "do"}
     context = _shown(request, rule_editor.posted(data), typed=True, seconds=WAITED_FOR)
-    return render(request, "users/rule_count.html", context)
+    return render(request, "users/segments/_rule_count.html", context)
 
 
 def _edit(request: SignedIn, row: Segment) -> HttpResponse:
@@ -136,7 +138,7 @@ def _edit(request: SignedIn, row: Segment) -> HttpResponse:
         "watchers": segments.watchers(row.pk) if row.pk else [],
         **_shown(request, editor, typed=typed),
     }
-    return render(request, "users/segment_form.html", context)
+    return render(request, "users/segments/segment_form.html", context)
 
 
 def _saved(request: SignedIn, form: SegmentForm, editor: rule_editor.Editor) -> bool:
