@@ -1,5 +1,5 @@
 """What the database can do at best: the rows of our mailing copied into a table just like theirs,
-then changed by one UPDATE. No rules, no lots, no counters, no HTTP.
+then changed by one UPDATE. No rules, no batches, no counters, no HTTP.
 """
 
 from django.db import connection, transaction

@@ -144,7 +144,7 @@ class Bench:
             self._arrivals({self._raise(): time.time()}, patience=60)
 
     def _launched(self) -> Any:
-        """A mailing of which the first lots have gone; its list is still being drawn up."""
+        """A mailing of which the first batches have gone; its list is still being drawn up."""
         from benchmarks.pipeline import TEXT
         from mailings.lifecycle import transitions
         from mailings.models import Counters, Mailing
@@ -185,7 +185,7 @@ class Bench:
                 transitions.cancel(mailing, self.owner)
         taken = {each: arrived[each] - raised[each] for each in raised}
         slowest = max(taken, key=lambda each: taken[each])
-        claimed = Message.objects.get(text=slowest, mailing__event="paid").dispatch
+        claimed = Message.objects.get(text=slowest, mailing__event="paid").batch
         assert claimed is not None
         assert claimed.claimed_at is not None
         of_it = (written[slowest], claimed.claimed_at.timestamp())
@@ -221,7 +221,7 @@ class Bench:
 
 
 def small_entries(journal: Path) -> list[dict[str, Any]]:
-    """Of single messages; a line of a lot is long, and is not read."""
+    """Of single messages; a line of a batch is long, and is not read."""
     lines = journal.read_bytes().splitlines() if journal.exists() else []
     return [json.loads(line) for line in lines if len(line) < 1000 and line.endswith(b"}")]
 

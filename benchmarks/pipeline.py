@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from benchmarks.timing import Step, timed
 from integrations.models import Account, Receipt
 from mailings.lifecycle import transitions
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.reports import recount
 from mailings.sending import prepare, receipts, worker
 from users.models import Group, User
@@ -39,7 +39,7 @@ def run(people: int) -> Ours:
     prepared = timed(people, prepare_all)
     handed = timed(people, hand_over_all)
     accepted = Message.objects.filter(status=Message.Status.ACCEPTED)
-    write_receipts(accepted.select_related("dispatch"))
+    write_receipts(accepted.select_related("batch"))
     folded = timed(accepted.count(), fold_all)
     check(mailing, people)
     return Ours(prepared, handed, folded)
@@ -68,7 +68,7 @@ def prepare_all() -> None:
 
 
 def hand_over_all() -> None:
-    while Dispatch.objects.filter(state=Dispatch.State.WAITING).exists():
+    while Batch.objects.filter(state=Batch.State.WAITING).exists():
         worker.hand_over_due()
 
 
@@ -84,9 +84,9 @@ def write_receipts(messages: QuerySet[Message]) -> None:
 
 def callback(message: Message) -> dict[str, str]:
     """What SMSC posts to our door."""
-    assert message.dispatch is not None
+    assert message.batch is not None
     return {
-        "id": message.dispatch.reference,
+        "id": message.batch.reference,
         "phone": message.phone.removeprefix("+"),
         "status": "1",
         "err": "0",

@@ -12,13 +12,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from mailings.demo.words import CITIES, ENGLISH_NAMES, ENGLISH_SURNAMES, MEN, SURNAMES, WOMEN
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message
 from users.models import Group, OwnField, Segment, User
 from users.rights import Role
 
 CHUNK = 10_000
 GROUPS = 20
-LOT = 500
+BATCH = 500
 COURSES = ("Python", "Дизайн", "Английский", "Marketing", "Химия", "Бухгалтерский учёт")
 KNOWN = {"version": 1, "all": [{"field": "phone", "op": "confirmed", "value": None}]}
 TEXT = (
@@ -161,23 +161,23 @@ def _send(name: str, at: datetime, share: int, owner: User) -> None:
         finished_at=at,
     )
     phones = User.objects.filter(phone__startswith="+").values("phone").distinct().count()
-    Dispatch.objects.bulk_create(
+    Batch.objects.bulk_create(
         [
-            Dispatch(
+            Batch(
                 mailing=mailing,
-                state=Dispatch.State.ANSWERED,
-                size=LOT,
-                reference=Dispatch.new_reference(),
+                state=Batch.State.ANSWERED,
+                size=BATCH,
+                reference=Batch.new_reference(),
                 claimed_at=at,
                 answered_at=at,
             )
-            for _ in range(phones // LOT + 1)
+            for _ in range(phones // BATCH + 1)
         ]
     )
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO mailings_message (mailing_id, key, user_id, phone, text, parts, status,"
-            " reason, raw_code, dispatch_id, provider_id, handed_at, final_at, first_click_at)"
+            " reason, raw_code, batch_id, provider_id, handed_at, final_at, first_click_at)"
             " SELECT %s, phone, id, phone, 'Здравствуйте, ' || first_name ||"
             " '! Занятие по вашему курсу начнётся завтра в 19:00, ссылка внутри.', 2,"
             " CASE WHEN id %% 20 = 0 THEN 'undelivered' WHEN id %% 20 = 1 THEN 'no_receipt'"
@@ -185,7 +185,7 @@ def _send(name: str, at: datetime, share: int, owner: User) -> None:
             " %s, %s, CASE WHEN id %% 8 = 5 THEN %s END"
             " FROM users_user WHERE (id * 7919) %% 100 < %s AND id IN"
             " (SELECT min(id) FROM users_user WHERE phone LIKE %s GROUP BY phone)",
-            [mailing.pk, mailing.dispatches.earliest("id").pk, LOT, at, at, at, share, "+%"],
+            [mailing.pk, mailing.batches.earliest("id").pk, BATCH, at, at, at, share, "+%"],
         )
     sent = Message.objects.filter(mailing=mailing)
     Counters.objects.create(mailing=mailing, delivered=sent.count())

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 
 from .sending.worker import SLICE
 
-ORDER = ("LEASE", "TASK_LIMIT", "LOT_DEADLINE", "READ_TIMEOUT")
+ORDER = ("LEASE", "TASK_LIMIT", "BATCH_DEADLINE", "READ_TIMEOUT")
 
 
 @register()
@@ -18,12 +18,12 @@ def lease_outlives_every_request(**_kwargs: Any) -> list[CheckMessage]:
     for longer, shorter in pairwise(ORDER):
         if getattr(settings, longer) <= getattr(settings, shorter):
             problems.append(Error(f"{longer} must be longer than {shorter}", id="mailings.E001"))
-    # A task claims for SLICE seconds, and the last lot has all of its own time after that.
-    needed = SLICE + settings.LOT_DEADLINE + settings.READ_TIMEOUT
+    # A task claims for SLICE seconds, and the last batch has all of its own time after that.
+    needed = SLICE + settings.BATCH_DEADLINE + settings.READ_TIMEOUT
     if needed >= settings.TASK_LIMIT:
         problems.append(
             Error(
-                f"TASK_LIMIT must be longer than LOT_DEADLINE, READ_TIMEOUT and the {SLICE:g} s for which "
+                f"TASK_LIMIT must be longer than BATCH_DEADLINE, READ_TIMEOUT and the {SLICE:g} s for which "
                 f"a task claims together: more than {needed:g}",
                 id="mailings.E002",
             )

@@ -1,5 +1,5 @@
 """What the clock's jobs leave behind of themselves (that they run, and what they could not do), and what
-was tried lately, counted for all processes when there is no Redis (tries.py).
+was tried lately, counted for all processes when there is no Redis (rate_limit.py).
 """
 
 from datetime import timedelta

@@ -204,7 +204,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Counts and figures that anybody can do without. Without Redis, what all processes must know together
-# is counted in a table instead (tries.py).
+# is counted in a table instead (rate_limit.py).
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
@@ -303,9 +303,9 @@ STORAGES = {
 # --- sending: seconds; the order of the first four is checked at start (mailings.checks) -------
 LEASE = positive("LEASE", 300)  # a hand-over older than this is taken over by recover()
 TASK_LIMIT = positive("TASK_LIMIT", 120)  # a worker's task is killed after this
-LOT_DEADLINE = positive(
-    "LOT_DEADLINE", 60
-)  # no request of a lot starts later than this after its claim
+BATCH_DEADLINE = positive(
+    "BATCH_DEADLINE", 60
+)  # no request of a batch starts later than this after its claim
 READ_TIMEOUT = positive("READ_TIMEOUT", 30)
 CONNECT_TIMEOUT = positive("CONNECT_TIMEOUT", 10)
 RECEIPT_WAIT = positive(
@@ -313,7 +313,7 @@ RECEIPT_WAIT = positive(
 )  # then "no receipt"; providers give up after 24 h
 REST = positive("REST", 30)  # of an account after trouble; longer while it goes on
 LOOK_UP_AFTER = positive("LOOK_UP_AFTER", 600)  # a hand-over, when receipts are missing
-LOOK_UP_PAUSE = positive("LOOK_UP_PAUSE", 120)  # between two enquiries about one unknown lot
+LOOK_UP_PAUSE = positive("LOOK_UP_PAUSE", 120)  # between two enquiries about one unknown batch
 HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
 # Other addresses than the providers' own: emulators on loopback. Never from the web interface. For
 # every service of the registry, NAME_URL of the environment (integrations.apps).

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
     """The four answers that carry the whole policy of sending."""
 
     TAKEN = "taken"  # the provider said yes
-    UNSENT = "unsent"  # surely not sent: may go again, in a new Dispatch
+    UNSENT = "unsent"  # surely not sent: may go again, in a new Batch
     REFUSED = "refused"  # an answer: not this message
     UNKNOWN = "unknown"  # it may have arrived: never again until look_up says it had not
 
@@ -217,7 +217,7 @@ class Gate:
 
 
 class Provider(ABC):
-    """One SMS service. Instances hold the credentials of one account, are made for one lot or one
+    """One SMS service. Instances hold the credentials of one account, are made for one batch or one
     enquiry, may be used from several threads, and never touch the database (the simulator,
     whose table is its network, is the one exception).
     """
@@ -237,9 +237,9 @@ class Provider(ABC):
     callback_is_sent: ClassVar[bool] = False  # with every message: nobody needs to enter it
     # What our door says when it has kept a receipt or a reply, and the kind of text that it is.
     thanks: ClassVar[tuple[str, str]] = ("OK", "text/plain")
-    lot: ClassVar[int]  # messages in one hand-over
-    at_once: ClassVar[int] = 0  # requests at once of a lot of many requests; 0: all of them
-    one_request_per_lot: ClassVar[bool] = False  # so that one bad message may refuse all of them
+    batch: ClassVar[int]  # messages in one hand-over
+    at_once: ClassVar[int] = 0  # requests at once of a batch of many requests; 0: all of them
+    one_request_per_batch: ClassVar[bool] = False  # so that one bad message may refuse all of them
     parallel: ClassVar[int]  # hand-overs at once for one account, over all workers
     settle_seconds: ClassVar[int] = 0  # its own books may lag this long behind
     can_look_up: ClassVar[bool] = False

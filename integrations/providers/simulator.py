@@ -74,7 +74,7 @@ class Simulator(Provider):
     title = _("Simulator")
     hint = _("Sends nothing: for trying everything out. Receipts come after some seconds.")
     fields: ClassVar[Mapping[str, forms.Field]] = {}
-    lot = 500
+    batch = 500
     parallel = 4
     can_look_up = True
     books_show_kept = True

@@ -111,7 +111,7 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict
         raise Refuses
     reference = trial_messages.new_reference()
     sms = Sms(key=0, phone=phone, text=text)
-    deadline = clock() + settings.LOT_DEADLINE
+    deadline = clock() + settings.BATCH_DEADLINE
     provider = routing.provider_of(account)
     # Before it leaves: it is in the service's books then, and no proof of anything else.
     stray = Stray.objects.create(

@@ -42,7 +42,7 @@ def rest(account_id: int, reason: Reason, raw: str, *, seconds: float | None = N
     """Hand nothing over for a while: as long as the service asks for (seconds), within LONGEST_REST;
     else 30 s (settings.REST), then 1, 2 and 5 minutes.
 
-    Several lots that fail at the same moment count as one trouble.
+    Several batches that fail at the same moment count as one trouble.
     """
     with transaction.atomic():
         account = Account.objects.select_for_update().get(id=account_id)
@@ -66,7 +66,7 @@ def rest(account_id: int, reason: Reason, raw: str, *, seconds: float | None = N
 
 
 def wake(account_id: int) -> None:
-    """It works. Writes nothing when that was known: this is asked after every lot."""
+    """It works. Writes nothing when that was known: this is asked after every batch."""
     news = Q(failures__gt=0) | Q(proven_at__isnull=True)
     Account.objects.filter(news, id=account_id).update(
         **AWAKE, proven_at=Coalesce("proven_at", timezone.now())

@@ -53,7 +53,7 @@ class Turns:
                 return None
             future: Future[bool] = Future()
             self._running[account.id] = future
-        # Daemons: a worker that is told to end waits for lots in the air, not for these.
+        # Daemons: a worker that is told to end waits for batches in the air, not for these.
         threading.Thread(
             target=self._run, args=(account, future), name=self.name, daemon=True
         ).start()

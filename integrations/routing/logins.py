@@ -27,7 +27,7 @@ def fingerprint(slug: str, values: Mapping[str, str]) -> str:
 
 
 def is_current(account: Account, login: str) -> bool:
-    """Lots of before fingerprints were kept have none: theirs is taken for the one of today."""
+    """Batches of before fingerprints were kept have none: theirs is taken for the one of today."""
     return not login or login in _fingerprints(account.provider, account.credentials)
 
 

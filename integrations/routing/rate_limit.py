@@ -9,13 +9,13 @@ from smsmail.jobs import moments
 
 from . import routing
 
-# The pause after a lot is longer by this share than its messages take by the pace. Else a lot that leaves
+# The pause after a batch is longer by this share than its messages take by the pace. Else a batch that leaves
 # late by a moment would come into the second of the fourth one after it, which leaves in time.
 SPREAD = 0.15
 
 
 def pause_of(account: Account) -> float:
-    """Seconds until its pace allows the next lot; 0 when it does now."""
+    """Seconds until its pace allows the next batch; 0 when it does now."""
     now = timezone.now()
     free = moments.believed(account.next_free_at, longest_pause(account), now)
     if not account.per_second or free is None:
@@ -24,13 +24,13 @@ def pause_of(account: Account) -> float:
 
 
 def longest_pause(account: Account) -> timedelta:
-    """Of its pace: after the biggest lot that it takes."""
-    return seconds_of(account, routing.provider_class(account.provider).lot)
+    """Of its pace: after the biggest batch that it takes."""
+    return seconds_of(account, routing.provider_class(account.provider).batch)
 
 
 def seconds_of(account: Account, size: int) -> timedelta:
-    """How long the next lot waits after one of so many messages, so that no second, wherever it begins,
-    holds more than the pace. Only so many whole lots of this size fit into a second.
+    """How long the next batch waits after one of so many messages, so that no second, wherever it begins,
+    holds more than the pace. Only so many whole batches of this size fit into a second.
     """
     pace = account.per_second
     if not pace:
@@ -40,7 +40,7 @@ def seconds_of(account: Account, size: int) -> timedelta:
 
 
 def reserve(account: Account, size: int) -> None:
-    """A lot of so many messages leaves now: the next one must wait as long as these take by the
+    """A batch of so many messages leaves now: the next one must wait as long as these take by the
     account's pace. The caller holds the account's row, which makes the pace that of all workers.
     """
     if account.per_second and size:

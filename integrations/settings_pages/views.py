@@ -1,5 +1,5 @@
 """Settings of the SMS services: which sends now and why, connect, check, try, disconnect. For those
-responsible for the account. The simulator's phone is in simulator_views.py, receipts in door.py.
+responsible for the account. The simulator's phone is in simulator_views.py, receipts in webhooks/views.py.
 """
 
 from django.contrib import messages

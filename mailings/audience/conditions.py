@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from users.segments.conditions import (
     Among,
     Field,
@@ -20,7 +20,7 @@ from users.segments.conditions import (
 
 HEADING = _("Mailings")
 OFFERED = 300  # the newest mailings, to choose from
-# A lot waits in hand for seconds, not for days: who looks for younger messages finds them all.
+# A batch waits in hand for seconds, not for days: who looks for younger messages finds them all.
 SLACK = timedelta(days=1)
 
 
@@ -68,13 +68,13 @@ def not_clicked(mailing: str) -> Q:
 
 
 def had_sms(days: int) -> Q:
-    """By lots, which are few and know when they left: messages have no index on that moment."""
+    """By batches, which are few and know when they left: messages have no index on that moment."""
     since = days_ago(days)
-    lots = Dispatch.objects.filter(
+    batches = Batch.objects.filter(
         claimed_at__gte=since - SLACK, mailing__kind=Mailing.Kind.MAILING
     ).values("id")
     rows = Message.objects.filter(
-        dispatch_id__in=lots, user_id=OuterRef("id"), handed_at__gte=since, status__in=Message.TAKEN
+        batch_id__in=batches, user_id=OuterRef("id"), handed_at__gte=since, status__in=Message.TAKEN
     )
     return Q(Exists(rows))
 

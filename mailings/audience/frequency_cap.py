@@ -1,7 +1,7 @@
 """The frequency cap: how many SMS of mailings one phone may get in so many days (Policy). Reads only.
 
 What counts is what reached a phone or may still: handed over in the days before the mailing's
-moment, or waiting in another mailing's lot that leaves within as many days. Tests and notifications
+moment, or waiting in another mailing's batch that leaves within as many days. Tests and notifications
 count never, nor does the mailing itself: it would cut its own audience while it is prepared. Two
 mailings prepared at once see each other's messages (prepare.py takes turns), so that no phone gets
 more than the cap whichever comes first.
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from mailings.models import Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Mailing, Message, Policy
 from smsmail.jobs.set_aside import held
 
 Status = Message.Status
@@ -55,13 +55,13 @@ class Cap:
 
     def _counting(self) -> QuerySet[Message]:
         span = timedelta(days=self.days)
-        lots = Dispatch.objects.filter(
+        batches = Batch.objects.filter(
             Q(claimed_at__gte=self.moment - span)
-            | Q(state=Dispatch.State.WAITING, not_before__lt=self.moment + span)
+            | Q(state=Batch.State.WAITING, not_before__lt=self.moment + span)
             & ~Q(mailing__state=Mailing.State.CANCELLED),
             mailing__kind=Mailing.Kind.MAILING,
         ).exclude(mailing=self.mailing)
-        return Message.objects.filter(dispatch__in=lots, status__in=COUNTS).order_by()
+        return Message.objects.filter(batch__in=batches, status__in=COUNTS).order_by()
 
 
 def cap_of(mailing: Mailing | None, policy: Policy | None = None) -> Cap | None:

@@ -1,5 +1,5 @@
 """What the variables of a text stand for: for one person, and as columns for questions about all.
-The words themselves are text.py's.
+The words themselves are template.py's.
 """
 
 import re

@@ -1,5 +1,5 @@
 """Saving a draft: by hand, and by itself while one types; and that of two people who write at the
-same one neither loses what they wrote. The pages are composing.py's.
+same one neither loses what they wrote. The pages are composing/views.py's.
 """
 
 import json

@@ -222,7 +222,7 @@ class Preview:
         said = {line.written for line in self.dead_links}
         return [each for each in bare_links.bare_links(self.written) if each not in said]
 
-    # --- what a notification does otherwise (event_preview.py) --------------------------------------
+    # --- what a notification does otherwise (notifications/preview.py) --------------------------------------
     def _parsed(self, written: str) -> text.Template:
         return parsed(written, self.wrapping)
 

@@ -1,5 +1,5 @@
 """The notifications of the demo school, and the events of its last weeks. Beside the ledger, as
-demo_school.py writes its mailings; the counters are then counted by recount.
+school.py writes its mailings; the counters are then counted by recount.
 """
 
 import random
@@ -13,7 +13,7 @@ from django.utils import timezone
 from integrations.models import Account
 from integrations.reasons import Reason
 from mailings.audience.personalization import as_launched, values_of
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.notifications import editing, registry
 from mailings.reports import recount
 from mailings.text import sealed
@@ -88,16 +88,16 @@ def _happen(message: Message, at: datetime, account: Account, dice: random.Rando
     if message.reason:
         fates.end(message, Status.SKIPPED, at, message.reason)
     else:
-        message.dispatch = Dispatch.objects.create(
+        message.batch = Batch.objects.create(
             mailing=message.mailing,
-            state=Dispatch.State.ANSWERED,
+            state=Batch.State.ANSWERED,
             size=1,
             not_before=at,
             account=account,
-            reference=Dispatch.new_reference(),
+            reference=Batch.new_reference(),
             claimed_at=at,
             answered_at=at + timedelta(seconds=1),
         )
-        message.handed_at = message.dispatch.answered_at
+        message.handed_at = message.batch.answered_at
         fates.meet(message, dice)
     message.save()

@@ -1,7 +1,7 @@
 """A made-up school for the first start: people, groups, and months of finished mailings.
 
 History that never happened: this is the one place beside the ledger that writes statuses, rows
-and dispatches straight into the database; the counters are then counted by recount.
+and batches straight into the database; the counters are then counted by recount.
 """
 
 import random
@@ -20,7 +20,7 @@ from integrations.reasons import Reason
 from integrations.routing import accounts
 from mailings.audience import audience
 from mailings.audience.personalization import as_launched, values_of
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.reports import recount
 from mailings.text import template as text
 from users.access import public_password
@@ -43,7 +43,7 @@ MANAGER_RIGHTS = [
     Right.EDIT_MAILINGS,
     Right.SEND_MAILINGS,
 ]
-LOT = 100
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ def _tell(school: School, story: Story, *, stopped: bool = False) -> None:
     messages = _messages(mailing, chosen, launched)
     going = [message for message in messages if message.status == Status.WAITING]
     if stopped:
-        going, left = going[:LOT], going[LOT:]
+        going, left = going[:BATCH], going[BATCH:]
         for message in left:
             fates.end(message, Status.CANCELLED, launched + timedelta(seconds=20), Reason.CANCELLED)
     _hand_over(mailing, school.account, going, launched)
@@ -291,21 +291,21 @@ def _messages(
 def _hand_over(
     mailing: Mailing, account: Account, going: Sequence[Message], launched: datetime
 ) -> None:
-    lots = [going[start : start + LOT] for start in range(0, len(going), LOT)]
-    dispatches = Dispatch.objects.bulk_create(
-        Dispatch(
+    groups = [going[start : start + BATCH] for start in range(0, len(going), BATCH)]
+    batches = Batch.objects.bulk_create(
+        Batch(
             mailing=mailing,
-            state=Dispatch.State.ANSWERED,
-            size=len(lot),
+            state=Batch.State.ANSWERED,
+            size=len(group),
             not_before=launched,
             account=account,
-            reference=Dispatch.new_reference(),
+            reference=Batch.new_reference(),
             claimed_at=launched + timedelta(seconds=3 + number),
             answered_at=launched + timedelta(seconds=4 + number),
         )
-        for number, lot in enumerate(lots)
+        for number, group in enumerate(groups)
     )
-    for dispatch, lot in zip(dispatches, lots, strict=True):
-        for message in lot:
-            message.dispatch = dispatch
-            message.handed_at = dispatch.answered_at
+    for batch, group in zip(batches, groups, strict=True):
+        for message in group:
+            message.batch = batch
+            message.handed_at = batch.answered_at

@@ -1,6 +1,6 @@
 """A launch too big for one person: it is asked for, and somebody else confirms it or sends it back.
 Whether it is too big is decided once, at the launch, by how many would get it then; from then on
-only another person can let it go, whatever becomes of the limit. The launch itself is lifecycle.py's.
+only another person can let it go, whatever becomes of the limit. The launch itself is transitions.py's.
 """
 
 import secrets

@@ -1,5 +1,5 @@
 """Mailings that watch their rule: once a minute everybody who has come under it since is taken in, and
-gets the message once. A chunk's arrivals, messages, lots and counters are one transaction: killed
+gets the message once. A chunk's arrivals, messages, batches and counters are one transaction: killed
 anywhere, they come again with the next look, and nobody twice.
 
 Who is new is one question to the database (audience.newcomers), asked outside of any transaction.

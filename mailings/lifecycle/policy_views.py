@@ -1,5 +1,5 @@
 """The page "Sending": what the owner sets for all mailings (Policy). What the rules do is written
-where they hold: cap.py, second_person.py, lifecycle.py, prepare.py.
+where they hold: frequency_cap.py, approval.py, transitions.py, prepare.py.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Taking back what a service keeps until a time set: it is asked lot by lot, and what it gives back is
+"""Taking back what a service keeps until a time set: it is asked batch by batch, and what it gives back is
 cancelled. What it has sent meanwhile stays sent.
 """
 
@@ -18,7 +18,7 @@ from integrations.reasons import Reason
 from integrations.routing import routing
 from integrations.routing.in_turn import Turns
 from mailings import errors
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import epoch, last_look, receipts
 from smsmail.jobs.periodic import nudge
 from smsmail.jobs.set_aside import Thing, Work, attempt, held, recovered
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 State = Mailing.State
 Status = Message.Status
-LOTS = Work("take_back", "batch")  # a part of the job "recall"
+BATCHES = Work("take_back", "batch")  # a part of the job "recall"
 AGAIN = timedelta(seconds=60)  # when it could not be asked
 
 
@@ -85,9 +85,9 @@ def recall(mailing: Mailing, by: User) -> int:
         last_look.hold_mailing(mailing.id)
         if stopped:
             transitions.complete(mailing)
-        lots = Dispatch.objects.filter(id__in=kept)
-        lots.update(recall_at=timezone.now(), recalled_at=timezone.now())
-        asked = _open(lots).count()
+        batches = Batch.objects.filter(id__in=kept)
+        batches.update(recall_at=timezone.now(), recalled_at=timezone.now())
+        asked = _open(batches).count()
         audit(by, "recalled", f"mailing {mailing.id}", messages=asked)
         nudge("settle")
         nudge("recall")
@@ -99,26 +99,26 @@ def standing(mailing: Mailing) -> Standing:
     wanted = sum(each.get("messages", 0) for each in asked.values_list("details", flat=True))
     if not wanted:
         return Standing()
-    lots = mailing.dispatches.filter(recall_at__isnull=False)
+    batches = mailing.batches.filter(recall_at__isnull=False)
     rows = Message.objects.filter(mailing=mailing)
     return Standing(
         wanted,
-        to_ask=_open(lots).count(),
+        to_ask=_open(batches).count(),
         taken_back=rows.filter(reason=Reason.TAKEN_BACK).exclude(reason="").count(),
-        out_of_reach=_open(lots.exclude(account__in=_askable_accounts())).count(),
+        out_of_reach=_open(batches.exclude(account__in=_askable_accounts())).count(),
     )
 
 
-def _can_be_asked(mailing: Mailing) -> QuerySet[Dispatch]:
-    """Lots that a service keeps which can be asked, and was not asked about them yet. What it did not
+def _can_be_asked(mailing: Mailing) -> QuerySet[Batch]:
+    """Batches that a service keeps which can be asked, and was not asked about them yet. What it did not
     give back once, it does not give back a second time.
     """
-    kept = mailing.dispatches.filter(
+    kept = mailing.batches.filter(
         send_at__gt=timezone.now(),
         account__in=_askable_accounts(),
         recalled_at__isnull=True,
     )
-    return kept.exclude(state=Dispatch.State.WAITING)
+    return kept.exclude(state=Batch.State.WAITING)
 
 
 def _askable_accounts() -> list[Account]:
@@ -127,15 +127,15 @@ def _askable_accounts() -> list[Account]:
     ]
 
 
-def _open(lots: QuerySet[Dispatch]) -> QuerySet[Message]:
+def _open(batches: QuerySet[Batch]) -> QuerySet[Message]:
     open_ = [Status.ACCEPTED, Status.UNKNOWN]
-    return Message.objects.filter(dispatch__in=lots.order_by().values("id"), status__in=open_)
+    return Message.objects.filter(batch__in=batches.order_by().values("id"), status__in=open_)
 
 
 def why_not(mailing: Mailing) -> str:
     """Why nobody can be asked, in words."""
-    kept = mailing.dispatches.filter(send_at__gt=timezone.now())
-    kept = kept.exclude(state=Dispatch.State.WAITING)
+    kept = mailing.batches.filter(send_at__gt=timezone.now())
+    kept = kept.exclude(state=Batch.State.WAITING)
     if not kept.exists():
         return _("The service keeps nothing of it any more.")
     if not kept.filter(recalled_at__isnull=True).exists():
@@ -146,8 +146,8 @@ def why_not(mailing: Mailing) -> str:
 
 
 def recall_due() -> bool:
-    """Clock job: ask each service about one lot; True when more may be asked at once."""
-    marked = Dispatch.objects.filter(recall_at__isnull=False)
+    """Clock job: ask each service about one batch; True when more may be asked at once."""
+    marked = Batch.objects.filter(recall_at__isnull=False)
     if not marked.exists() or epoch.is_held():
         return False
     marked.filter(send_at__lte=timezone.now()).update(recall_at=None)  # sent: nothing to ask for
@@ -156,35 +156,35 @@ def recall_due() -> bool:
 
 
 def _ask_next(account: Account) -> bool:
-    """One lot of the account; a lot that fails is set aside alone."""
+    """One batch of the account; a batch that fails is set aside alone."""
     if not account.connected:
         return False  # it stays marked: whoever connects the service again has it asked
     provider = routing.provider_of(account)
-    lot = _take(account, timedelta(seconds=provider.cancel_pause))
-    if lot is None:
+    batch = _take(account, timedelta(seconds=provider.cancel_pause))
+    if batch is None:
         return False
-    thing = Thing(lot.id, f"mailing {lot.mailing_id}")
-    asked = attempt(LOTS, thing, lambda: _ask(account, provider, lot))
+    thing = Thing(batch.id, f"mailing {batch.mailing_id}")
+    asked = attempt(BATCHES, thing, lambda: _ask(account, provider, batch))
     return asked is not False and not provider.cancel_pause
 
 
-def _ask(account: Account, provider: Provider, lot: Dispatch) -> bool:
+def _ask(account: Account, provider: Provider, batch: Batch) -> bool:
     """False when the service cannot be asked now: nor then about the next one."""
-    open_ = lot.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
+    open_ = batch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
     rows = open_.values_list("phone", "provider_id")
     asked = tuple(Asked(phone, provider_id=provider_id) for phone, provider_id in rows)
     reports: list[Report] = []
     try:
         if asked and provider.can_cancel:
-            reports = provider.cancel(lot.reference, asked)
+            reports = provider.cancel(batch.reference, asked)
     except Trouble as trouble:
         logger.warning("%s could not be asked to give back: %s", account.provider, trouble)
-        _put_off(lot)
+        _put_off(batch)
         return False
     with transaction.atomic(durable=True):
         receipts.apply([replace(report, reason=Reason.TAKEN_BACK) for report in reports])
-    Dispatch.objects.filter(id=lot.id).update(recall_at=None)
-    recovered(LOTS, [lot.id])
+    Batch.objects.filter(id=batch.id).update(recall_at=None)
+    recovered(BATCHES, [batch.id])
     nudge("settle")
     return True
 
@@ -192,28 +192,28 @@ def _ask(account: Account, provider: Provider, lot: Dispatch) -> bool:
 _turns = Turns("recall", _ask_next)
 
 
-def _take(account: Account, pause: timedelta) -> Dispatch | None:
-    """The lot that is to be sent first, put off by a lease so that nobody else asks meanwhile; the
+def _take(account: Account, pause: timedelta) -> Batch | None:
+    """The batch that is to be sent first, put off by a lease so that nobody else asks meanwhile; the
     others by the pause that the service wants.
     """
     now = timezone.now()
-    answered = [Dispatch.State.ANSWERED, Dispatch.State.SILENT]
-    marked = Dispatch.objects.filter(account=account, recall_at__isnull=False)
+    answered = [Batch.State.ANSWERED, Batch.State.SILENT]
+    marked = Batch.objects.filter(account=account, recall_at__isnull=False)
     due = marked.filter(recall_at__lte=now, state__in=answered)
-    due = due.exclude(id__in=held(LOTS.name))
+    due = due.exclude(id__in=held(BATCHES.name))
     if not due.exists():
         return None
     with transaction.atomic(durable=True):
         # The pause is that of all workers.
         Account.objects.select_for_update(no_key=True).get(id=account.id)
-        lot = due.select_for_update(no_key=True, of=("self",)).order_by("send_at", "id").first()
-        if lot is None:
+        batch = due.select_for_update(no_key=True, of=("self",)).order_by("send_at", "id").first()
+        if batch is None:
             return None
         marked.filter(recall_at__lt=now + pause).update(recall_at=now + pause)
         lease = timedelta(seconds=settings.LEASE)
-        Dispatch.objects.filter(id=lot.id).update(recall_at=now + lease)
-    return lot
+        Batch.objects.filter(id=batch.id).update(recall_at=now + lease)
+    return batch
 
 
-def _put_off(lot: Dispatch) -> None:
-    Dispatch.objects.filter(id=lot.id).update(recall_at=timezone.now() + AGAIN)
+def _put_off(batch: Batch) -> None:
+    Batch.objects.filter(id=batch.id).update(recall_at=timezone.now() + AGAIN)

@@ -9,7 +9,7 @@ from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 
 from integrations.reasons import Reason
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending.halt import halt
 from smsmail.jobs.periodic import nudge
 from smsmail.jobs.set_aside import Thing, Work, one_by_one
@@ -33,12 +33,12 @@ def _judge(mailing: Mailing) -> None:
     now = timezone.now()
     if not _is_drawn_up(mailing):
         return
-    lots = mailing.dispatches.filter(wave=0)
-    in_hand = [Dispatch.State.WAITING, Dispatch.State.HANDING]
-    if lots.filter(state__in=in_hand).exists():
+    batches = mailing.batches.filter(wave=0)
+    in_hand = [Batch.State.WAITING, Batch.State.HANDING]
+    if batches.filter(state__in=in_hand).exists():
         return
-    found = Message.objects.filter(dispatch__in=lots.values("id")).order_by().values_list("status")
-    verdict = _verdict(dict(found.annotate(Count("id"))), mailing.error_limit, _last(lots), now)
+    found = Message.objects.filter(batch__in=batches.values("id")).order_by().values_list("status")
+    verdict = _verdict(dict(found.annotate(Count("id"))), mailing.error_limit, _last(batches), now)
     if verdict is None:
         return
     # Whoever pauses or cancels it meanwhile wins.
@@ -69,15 +69,15 @@ def _verdict(
 def _is_drawn_up(mailing: Mailing) -> bool:
     if mailing.prepared_at is not None:
         return True
-    return mailing.dispatches.filter(wave__gt=0).exists()
+    return mailing.batches.filter(wave__gt=0).exists()
 
 
 def _has_rest(mailing: Mailing) -> bool:
-    rest = mailing.dispatches.filter(wave__gt=0, state=Dispatch.State.WAITING)
+    rest = mailing.batches.filter(wave__gt=0, state=Batch.State.WAITING)
     return mailing.prepared_at is None or rest.exists()
 
 
-def _last(lots: QuerySet[Dispatch]) -> datetime | None:
+def _last(batches: QuerySet[Batch]) -> datetime | None:
     """When the last of it went: was handed over, or sent by a service that kept it."""
-    handed = lots.aggregate(at=Max("claimed_at"), kept=Max("send_at"))
+    handed = batches.aggregate(at=Max("claimed_at"), kept=Max("send_at"))
     return max((at for at in handed.values() if at is not None), default=None)

@@ -16,7 +16,7 @@ from integrations.routing import routing
 from mailings.audience import audience, funnel, personalization
 from mailings.composing import drafts
 from mailings.errors import CannotLaunch, WrongState
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message
 from mailings.sending import last_look, ledger, send_times
 from mailings.sending.ledger import Move
 from mailings.text import template
@@ -31,7 +31,7 @@ from . import approval, start
 State = Mailing.State
 Status = Message.Status
 SWEEPING = Work("sweep", "batch")  # a part of the job "settle"
-SWEEP = 10  # lots cancelled in one transaction: about 5,000 messages, 100 ms
+SWEEP = 10  # batches cancelled in one transaction: about 5,000 messages, 100 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def launch(
     countdown: int | None = None,
     seen: str | None = None,
 ) -> None:
-    """From draft to scheduled, once; starting.py goes on from there. A big one first waits for a
+    """From draft to scheduled, once; start.py goes on from there. A big one first waits for a
     second person, who says which asked launch they confirm. countdown: seconds until its list is
     formed; None: as the policy says. seen: drafts.seen_of() what they have looked over. Raises
     CannotLaunch.
@@ -163,7 +163,7 @@ def complete(mailing: Mailing) -> None:
 
 
 def split(mailing: Mailing) -> Split:
-    """What a cancellation now would stop: people not prepared yet too, lots in hand no more."""
+    """What a cancellation now would stop: people not prepared yet too, batches in hand no more."""
     counters = Counters.objects.get(mailing=mailing)
     leaving = last_look.leaving(mailing)
     to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
@@ -243,7 +243,7 @@ def _where_it_was(stopped: Mailing) -> Mailing.State:
         return State.SENDING
     if stopped.watching_since:
         return State.WATCHING
-    # Due or not, starting.py begins with it.
+    # Due or not, start.py begins with it.
     return State.PREPARING if stopped.ceiling else State.SCHEDULED
 
 
@@ -273,27 +273,27 @@ def _counts(**conditions: int) -> Q:
 
 
 def _sweep_cancelled() -> bool:
-    """The waiting lots of cancelled mailings, some at a time; True when there are more."""
-    waiting = Dispatch.objects.filter(
-        state=Dispatch.State.WAITING, mailing__state=State.CANCELLED
+    """The waiting batches of cancelled mailings, some at a time; True when there are more."""
+    waiting = Batch.objects.filter(
+        state=Batch.State.WAITING, mailing__state=State.CANCELLED
     ).exclude(id__in=held(SWEEPING.name))
-    lots = dict(waiting.order_by("id").values_list("id", "mailing_id")[:SWEEP])
-    if lots:
-        in_halves(SWEEPING, list(lots), _sweep, lambda lot: f"mailing {lots[lot]}")
-    return len(lots) == SWEEP
+    batches = dict(waiting.order_by("id").values_list("id", "mailing_id")[:SWEEP])
+    if batches:
+        in_halves(SWEEPING, list(batches), _sweep, lambda batch: f"mailing {batches[batch]}")
+    return len(batches) == SWEEP
 
 
 def _sweep(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
-        lots = list(
-            Dispatch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .filter(id__in=ids, state=Dispatch.State.WAITING)
+        batches = list(
+            Batch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .filter(id__in=ids, state=Batch.State.WAITING)
             .order_by("id")
         )
         waiting = Message.objects.filter(
-            dispatch_id__in=[lot.id for lot in lots], status=Status.WAITING
+            batch_id__in=[batch.id for batch in batches], status=Status.WAITING
         ).values_list("id", flat=True)
         ledger.move([Move(each, Status.CANCELLED, Reason.CANCELLED) for each in waiting])
-        Dispatch.objects.filter(id__in=[lot.id for lot in lots]).update(
-            state=Dispatch.State.ANSWERED
+        Batch.objects.filter(id__in=[batch.id for batch in batches]).update(
+            state=Batch.State.ANSWERED
         )

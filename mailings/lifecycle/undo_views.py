@@ -1,5 +1,5 @@
 """Pages that stop a mailing: back to a draft, asking a service for what it keeps until a time set, and
-the end of watching. What they do stands in lifecycle.py and recall.py.
+the end of watching. What they do stands in transitions.py and recall.py.
 """
 
 from django.contrib import messages

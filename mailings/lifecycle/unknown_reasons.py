@@ -16,11 +16,11 @@ from django.utils.translation import gettext_lazy
 from integrations.models import Account
 from integrations.providers.base import Provider
 from integrations.routing import routing
-from mailings.models import Dispatch, Mailing
+from mailings.models import Batch, Mailing
 
 from . import unresolved
 
-Doubt = Dispatch.Doubt
+Doubt = Batch.Doubt
 
 WORDS: dict[str, Promise] = {
     "": gettext_lazy(
@@ -84,11 +84,11 @@ def fates(mailing: Mailing) -> list[Fate]:
         unresolved.unknown(mailing)
         .annotate(decide=Case(When(unresolved.decidable(), then=Value(True)), default=Value(False)))
         .order_by()
-        .values("dispatch__account_id", "dispatch__doubt", "decide")
+        .values("batch__account_id", "batch__doubt", "decide")
         .annotate(
             count=Count("id"),
-            since=Min("dispatch__claimed_at"),
-            read_to=Max("dispatch__read_to"),
+            since=Min("batch__claimed_at"),
+            read_to=Max("batch__read_to"),
         )
     )
     accounts = {account.id: account for account in Account.objects.all()}
@@ -96,8 +96,8 @@ def fates(mailing: Mailing) -> list[Fate]:
     for group in groups:
         decide = bool(group["decide"])
         words = _words(
-            accounts.get(group["dispatch__account_id"]),
-            group["dispatch__doubt"],
+            accounts.get(group["batch__account_id"]),
+            group["batch__doubt"],
             str(group["read_to"] or ""),
             decide=decide,
             long=_asked_long(group["since"]),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from integrations.models import Stray
 from integrations.routing import routing
 from mailings.errors import WrongState
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import ledger, record
 from mailings.sending.ledger import Move
 from smsmail.jobs.periodic import nudge
@@ -24,7 +24,7 @@ CHUNK = 5000  # messages in one transaction
 
 Status = Message.Status
 # The service was asked as far as it can be, and nothing came of it.
-IN_VAIN = (Dispatch.Doubt.LOGIN, Dispatch.Doubt.NO_PROOF)
+IN_VAIN = (Batch.Doubt.LOGIN, Batch.Doubt.NO_PROOF)
 
 
 def open_questions(mailing: Mailing) -> int:
@@ -52,7 +52,7 @@ def let_be(mailing: Mailing, by: User) -> int:
 
 
 def send_again(mailing: Mailing, by: User) -> int:
-    """Back to waiting, in new lots; whom the first try did reach gets it twice. How many.
+    """Back to waiting, in new batches; whom the first try did reach gets it twice. How many.
 
     Raises WrongState for a cancelled mailing: nothing of it goes any more.
     """
@@ -60,36 +60,38 @@ def send_again(mailing: Mailing, by: User) -> int:
         raise WrongState(_("The mailing is cancelled: nothing of it is sent any more."))
     if not _write_down(mailing, by, "sent_again"):
         return 0
-    lots = Dispatch.objects.filter(id__in=_questions(mailing).values("dispatch_id")).order_by("id")
-    done = sum(_send_lot_again(mailing, lot_id) for lot_id in lots.values_list("id", flat=True))
+    batches = Batch.objects.filter(id__in=_questions(mailing).values("batch_id")).order_by("id")
+    done = sum(
+        _send_batch_again(mailing, batch_id) for batch_id in batches.values_list("id", flat=True)
+    )
     nudge("settle")
     nudge("hand_over")
     return done
 
 
-def _send_lot_again(mailing: Mailing, lot_id: int) -> int:
+def _send_batch_again(mailing: Mailing, batch_id: int) -> int:
     with transaction.atomic(durable=True):
-        lot = (
-            Dispatch.objects.select_for_update(of=("self",), no_key=True)
+        batch = (
+            Batch.objects.select_for_update(of=("self",), no_key=True)
             .select_related("mailing")
-            .get(id=lot_id)
+            .get(id=batch_id)
         )
-        if lot.mailing.state == Mailing.State.CANCELLED:  # meanwhile
+        if batch.mailing.state == Mailing.State.CANCELLED:  # meanwhile
             return 0
         # Read under the lock: a second click finds none.
-        asked = _questions(mailing).filter(dispatch=lot, provider_id="")
-        again = list(_questions(mailing).filter(dispatch=lot).values_list("id", flat=True))
+        asked = _questions(mailing).filter(batch=batch, provider_id="")
+        again = list(_questions(mailing).filter(batch=batch).values_list("id", flat=True))
         if again:
-            _leave_a_trace(lot, list(asked.values_list("phone", flat=True)))
-            record.send_again(lot, again)
+            _leave_a_trace(batch, list(asked.values_list("phone", flat=True)))
+            record.send_again(batch, again)
     return len(again)
 
 
-def _leave_a_trace(lot: Dispatch, phones: list[str]) -> None:
+def _leave_a_trace(batch: Batch, phones: list[str]) -> None:
     """The first try may stand in the service's books all the same, and is no proof of another one."""
-    since = lot.claimed_at or timezone.now()
-    if lot.account_id is not None:
-        traces = [Stray(account_id=lot.account_id, phone=phone, at=since) for phone in phones]
+    since = batch.claimed_at or timezone.now()
+    if batch.account_id is not None:
+        traces = [Stray(account_id=batch.account_id, phone=phone, at=since) for phone in phones]
         Stray.objects.bulk_create(traces, batch_size=500)
 
 
@@ -122,9 +124,9 @@ def decidable() -> Q:
         account.id: routing.provider_class(account.provider).can_look_up for account in connected
     }
     asked = [key for key, tells in can_tell.items() if tells]
-    mute = Q(dispatch__account__in=[key for key, tells in can_tell.items() if not tells])
-    asked_long = Q(dispatch__claimed_at__lt=now - timedelta(seconds=settings.RECEIPT_WAIT))
-    in_vain = Q(dispatch__doubt__in=IN_VAIN) | ~Q(dispatch__account__in=asked)
+    mute = Q(batch__account__in=[key for key, tells in can_tell.items() if not tells])
+    asked_long = Q(batch__claimed_at__lt=now - timedelta(seconds=settings.RECEIPT_WAIT))
+    in_vain = Q(batch__doubt__in=IN_VAIN) | ~Q(batch__account__in=asked)
     # What the service keeps until a time set may still be told of.
-    kept = Q(dispatch__send_at__gt=waited)
-    return ~kept & (asked_long | mute | (Q(dispatch__claimed_at__lt=waited) & in_vain))
+    kept = Q(batch__send_at__gt=waited)
+    return ~kept & (asked_long | mute | (Q(batch__claimed_at__lt=waited) & in_vain))

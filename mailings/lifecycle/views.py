@@ -1,6 +1,6 @@
 """What a manager does to a mailing: launch, send back, pause, resume, cancel, delete, decide about
 messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in
-figures, on a page that the dialog shows too. Sending a test is in sending_tests.py.
+figures, on a page that the dialog shows too. Sending a test is in test_send.py.
 """
 
 from collections.abc import Callable

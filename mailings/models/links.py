@@ -1,4 +1,4 @@
-"""Links of a mailing and what was clicked. Tokens are not stored: links.py derives them."""
+"""Links of a mailing and what was clicked. Tokens are not stored: wrapping.py derives them."""
 
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ class Link(models.Model):
     mailing = models.ForeignKey(Mailing, on_delete=models.CASCADE, related_name="links")
     position = models.PositiveSmallIntegerField()
     url = models.TextField()  # as written, variables included
-    # Kept by clicks.py together with the clicks they count.
+    # Kept by redirect.py together with the clicks they count.
     clicks = models.BigIntegerField(default=0)  # by people
     clicked = models.BigIntegerField(default=0)  # messages in which a person clicked it
     robots = models.BigIntegerField(default=0)

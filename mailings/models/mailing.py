@@ -210,10 +210,10 @@ class Mailing(models.Model):
         return on_entry and self.state in (self.State.WATCHING, self.State.PAUSED)
 
 
-class Dispatch(models.Model):
-    """One lot of messages that one request, or one burst of requests, hands to one account.
+class Batch(models.Model):
+    """One batch of messages that one request, or one burst of requests, hands to one account.
 
-    It is one attempt: messages that surely were not sent move to a new waiting Dispatch, so a
+    It is one attempt: messages that surely were not sent move to a new waiting Batch, so a
     reference never means two things. waiting -> handing -> answered | silent (nobody recorded an
     answer before the lease ended).
     """
@@ -234,7 +234,7 @@ class Dispatch(models.Model):
         LOGIN = "login"  # handed over with a login that is not kept any more
         NO_PROOF = "no_proof"  # read, and nothing shows that the books would tell
 
-    mailing = models.ForeignKey(Mailing, on_delete=models.PROTECT, related_name="dispatches")
+    mailing = models.ForeignKey(Mailing, on_delete=models.PROTECT, related_name="batches")
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     size = models.PositiveIntegerField()
     # Not handed over earlier: a countdown, a time set, quiet hours.
@@ -248,11 +248,11 @@ class Dispatch(models.Model):
     # Ours, random, and known before anything leaves: receipts and look-ups are matched by it.
     reference = models.CharField(max_length=40, unique=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
-    # From when the service may know of it, where claimed_at was written by a wrong clock (mending.py).
+    # From when the service may know of it, where claimed_at was written by a wrong clock (clock_repair.py).
     books_since = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
     # Which login of the account it was handed over with (integrations.routing.logins), and the reference of a
-    # lot that this login had surely taken before: its books must show that one, or they prove nothing.
+    # batch that this login had surely taken before: its books must show that one, or they prove nothing.
     login = models.CharField(max_length=32, blank=True)
     witness = models.CharField(max_length=40, blank=True)
     # When to ask the provider about messages that are still open; null: nothing to ask.
@@ -269,31 +269,31 @@ class Dispatch(models.Model):
         indexes: ClassVar = [
             models.Index(
                 fields=["mailing", "wave", "not_before", "id"],
-                name="dispatch_waiting",
+                name="batch_waiting",
                 condition=Q(state="waiting"),
             ),
             models.Index(
                 fields=["account", "claimed_at"],
-                name="dispatch_handing",
+                name="batch_handing",
                 condition=Q(state="handing"),
             ),
             models.Index(
                 fields=["account", "claimed_at"],
-                name="dispatch_claimed",
+                name="batch_claimed",
                 condition=Q(claimed_at__isnull=False),
             ),
             models.Index(
                 fields=["look_up_at"],
-                name="dispatch_look_up",
+                name="batch_look_up",
                 condition=Q(look_up_at__isnull=False),
             ),
             models.Index(
-                fields=["recall_at"], name="dispatch_recall", condition=Q(recall_at__isnull=False)
+                fields=["recall_at"], name="batch_recall", condition=Q(recall_at__isnull=False)
             ),
         ]
 
     def __str__(self) -> str:
-        return f"dispatch {self.pk}"
+        return f"batch {self.pk}"
 
     @property
     def is_kept(self) -> bool:

@@ -15,7 +15,7 @@ from integrations.reasons import About, Reason
 from mailings.text import markers
 from mailings.text.sealed import hidden
 
-from .mailing import Dispatch, Mailing
+from .mailing import Batch, Mailing
 
 # Taken by the service, which keeps it until a time set: it has not left yet.
 AT_THE_SERVICE = pgettext_lazy("message", "At the service, waits for its time")
@@ -24,7 +24,7 @@ AT_THE_SERVICE = pgettext_lazy("message", "At the service, waits for its time")
 class Message(models.Model):
     """One recipient of one mailing: exactly one row. Its status is changed by ledger.move() only.
 
-       (surely not sent: a new Dispatch takes it)
+       (surely not sent: a new Batch takes it)
          +------------------------------------------------------+
          v                                                      |
      waiting -> accepted -> delivered                           |
@@ -85,13 +85,13 @@ class Message(models.Model):
         db_constraint=False,
     )
     phone = models.CharField(max_length=16, blank=True)
-    text = models.TextField(blank=True)  # with marks for short links (marks.py), never tokens
+    text = models.TextField(blank=True)  # with marks for short links (markers.py), never tokens
     parts = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(max_length=16, choices=Status)
     reason = models.CharField(max_length=32, blank=True)
     raw_code = models.CharField(max_length=64, blank=True)
-    dispatch = models.ForeignKey(
-        Dispatch,
+    batch = models.ForeignKey(
+        Batch,
         null=True,
         on_delete=models.PROTECT,
         related_name="messages",
@@ -110,7 +110,7 @@ class Message(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["mailing", "id"], name="message_mailing"),
-            models.Index(fields=["dispatch", "phone"], name="message_dispatch_phone"),
+            models.Index(fields=["batch", "phone"], name="message_batch_phone"),
             models.Index(fields=["phone", "id"], name="message_phone"),
             # What a rule asks of one person: without it, "received A or in group B" over a million
             # people read all messages of A for each of them, and never ended.
@@ -142,7 +142,7 @@ class Message(models.Model):
 
     @property
     def status_label(self) -> str | Promise:
-        if self.status == self.Status.ACCEPTED and self.dispatch and self.dispatch.is_kept:
+        if self.status == self.Status.ACCEPTED and self.batch and self.batch.is_kept:
             return AT_THE_SERVICE
         return self.Status(self.status).label
 

@@ -26,7 +26,7 @@ class Policy(models.Model):
     quiet_until = models.TimeField(null=True, blank=True)
     # So late a set time is still sent at; later the mailing is held and asks.
     grace_minutes = models.PositiveSmallIntegerField(default=60)
-    # Where SMS and codes go: two letters each; empty: every country (reach.py).
+    # Where SMS and codes go: two letters each; empty: every country (destinations.py).
     sms_countries = models.JSONField(
         default=list, blank=True, db_default=Value([], models.JSONField())
     )
@@ -54,7 +54,7 @@ class Policy(models.Model):
 
 class ClockReading(models.Model):
     """The latest moment that any worker's clock has shown: one row. A clock that shows less has been set
-    back, or that one was wrong (mending.py).
+    back, or that one was wrong (clock_repair.py).
     """
 
     ONLY = 1

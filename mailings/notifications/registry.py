@@ -1,5 +1,5 @@
 """The notifications there are: the built-in ones and those a school has added; written, switched on
-and off, deleted. What happens when an event is raised is in notifications.py.
+and off, deleted. What happens when an event is raised is in notifications/send.py.
 """
 
 from collections.abc import Collection

@@ -21,9 +21,9 @@ from integrations.reasons import Reason
 from integrations.routing import routing
 from mailings.audience import destinations
 from mailings.audience.personalization import as_launched, parsed, values_of
-from mailings.models import Counters, Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Counters, Mailing, Message, Policy
 from mailings.sending import bulk, epoch, ledger
-from mailings.sending.prepare import new_lots
+from mailings.sending.prepare import new_batches
 from mailings.text import markers, sealed
 from mailings.text import template as text
 from smsmail.jobs.periodic import nudge
@@ -182,7 +182,7 @@ def _counted_test(
     message = send_one(
         tests(),
         to,
-        key=f"test:{mailing.id}:{secrets.token_hex(8)}:{by.pk}",  # limits_of_tests.py counts by it
+        key=f"test:{mailing.id}:{secrets.token_hex(8)}:{by.pk}",  # test_limits.py counts by it
         phone=phone,
         body=text.render(
             as_launched(mailing.text, mailing.wrapping), values_of(whose) | dict(values)
@@ -193,7 +193,7 @@ def _counted_test(
 
 
 def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> Message:
-    """Write the message and its lot of one. The key makes a repetition harmless: IntegrityError.
+    """Write the message and its batch of one. The key makes a repetition harmless: IntegrityError.
 
     Raises NotSent for an empty text, no service, no phone, a number that gets no SMS, or a person who
     must get nothing.
@@ -229,7 +229,7 @@ def tests() -> Mailing:
 def _write(
     mailing: Mailing, to: User, key: str, phone: str, body: str, why_not: str = ""
 ) -> Message:
-    """The message and its lot of one; or the row of somebody who gets none."""
+    """The message and its batch of one; or the row of somebody who gets none."""
     epoch.is_held()  # in a restored copy, the numbers of messages leap ahead before a new one is written
     status = Message.Status.SKIPPED if why_not else Message.Status.WAITING
     entry = bulk.Entry(
@@ -241,7 +241,7 @@ def _write(
         parts=0 if why_not else text.parts_of(markers.masked(sealed.opened(body))),
         status=status.value,
         reason=why_not,
-        dispatch_id=None if why_not else _lot(mailing).id,
+        batch_id=None if why_not else _batch(mailing).id,
         final_at=timezone.now() if why_not else None,
     )
     ledger.enter(mailing.id, [entry])
@@ -249,12 +249,12 @@ def _write(
     return Message.objects.get(mailing=mailing, key=key)
 
 
-def _lot(mailing: Mailing) -> Dispatch:
-    (lot,) = new_lots(mailing.id, [1])
+def _batch(mailing: Mailing) -> Batch:
+    (batch,) = new_batches(mailing.id, [1])
     if mailing.valid_minutes:
-        lot.expires_at = lot.not_before + timedelta(minutes=mailing.valid_minutes)
-        lot.save(update_fields=["expires_at"])
-    return lot
+        batch.expires_at = batch.not_before + timedelta(minutes=mailing.valid_minutes)
+        batch.save(update_fields=["expires_at"])
+    return batch
 
 
 def _why_not(person: User, body: str, *, proves: bool = False) -> str:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from mailings.models import Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Mailing, Message, Policy
 from users.models import User
 
 PER_PERSON, PER_ACCOUNT = 20, 100
@@ -80,10 +80,10 @@ def _is_own(by: User, phone: str) -> bool:
 
 def _sent_lately() -> list[tuple[int, str]]:
     """(who, to which number) of each test to a number that is not the sender's own."""
-    lately = Dispatch.objects.filter(
+    lately = Batch.objects.filter(
         mailing__kind=Mailing.Kind.TEST, not_before__gt=timezone.now() - DAY
     )
-    rows = Message.objects.filter(dispatch__in=lately).values_list("key", "phone")
+    rows = Message.objects.filter(batch__in=lately).values_list("key", "phone")
     # The end of the key says who sent it; one that has none is older than this count.
     sent = [(int(key.rpartition(":")[2]), phone) for key, phone in rows if key.count(":") == 3]
     senders = User.objects.filter(pk__in={sender for sender, _phone in sent})

@@ -1,5 +1,5 @@
 """A test of a mailing: whose values stand in the text, and whose phone it goes to. Sending it is
-notifications.py's.
+notifications/send.py's.
 """
 
 from typing import Any

@@ -1,5 +1,5 @@
 """What the page of a mailing shows of its links: people who clicked, each link, and clicks over time.
-Reads only, and only sums that click_folding.py keeps.
+Reads only, and only sums that aggregate.py keeps.
 """
 
 from collections.abc import Iterator

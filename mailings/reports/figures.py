@@ -203,7 +203,7 @@ class Selection:
 
     def of(self, mailing: Mailing) -> QuerySet[Message]:
         # A person may have been deleted since: the message stays, its user is then None.
-        rows = Message.objects.filter(mailing=mailing).select_related("user", "dispatch")
+        rows = Message.objects.filter(mailing=mailing).select_related("user", "batch")
         if self.unknown:
             return rows.none()
         if self.part is not None:

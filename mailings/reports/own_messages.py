@@ -44,4 +44,4 @@ def _of(person: User, before: str) -> paging.Page:
         status__in=Message.TAKEN,
         mailing__kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
     )
-    return paging.page_of(rows.select_related("dispatch"), before)
+    return paging.page_of(rows.select_related("batch"), before)

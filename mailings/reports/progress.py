@@ -16,7 +16,7 @@ from mailings.composing.forecast import SOON, keeps, provider_now
 from mailings.composing.preview import service
 from mailings.lifecycle import recall
 from mailings.lifecycle.unknown_reasons import fates
-from mailings.models import Dispatch, Mailing
+from mailings.models import Batch, Mailing
 from mailings.restoration import decision
 from mailings.sending import send_times
 from mailings.sending.send_times import Waiting
@@ -92,11 +92,11 @@ def clock_of(mailing: Mailing) -> Clock:
 def _waits_for_wave(mailing: Mailing) -> bool:
     if not mailing.first_wave or mailing.wave_passed_at or mailing.state not in Mailing.RUNNING:
         return False
-    return mailing.dispatches.filter(state=Dispatch.State.WAITING, wave__gt=0).exists()
+    return mailing.batches.filter(state=Batch.State.WAITING, wave__gt=0).exists()
 
 
 def _bounded(kept: Waiting, mailing: Mailing) -> Waiting:
-    """Of a lot some may have been refused, or given back."""
+    """Of a batch some may have been refused, or given back."""
     counters = mailing.counters
     messages = min(kept.messages, counters.accepted + counters.unknown)
     return Waiting(messages, kept.first, kept.last)

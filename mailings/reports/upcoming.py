@@ -1,5 +1,5 @@
 """What is going to be sent: what has a time, by day; what watches its rule; what waits for a person.
-Reads only, in a few queries whatever the number of messages: it counts lots.
+Reads only, in a few queries whatever the number of messages: it counts batches.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from integrations.reasons import About, Reason
-from mailings.models import Dispatch, Mailing
+from mailings.models import Batch, Mailing
 
 State = Mailing.State
 OPEN = [*Mailing.STOPPABLE, State.SETTLING, State.CANCELLED]
@@ -61,7 +61,7 @@ class Upcoming:
 def upcoming() -> Upcoming:
     rows = Mailing.objects.listed().order_by("id")
     return Upcoming(
-        days=_by_day([*_to_begin(rows), *_lots()]),
+        days=_by_day([*_to_begin(rows), *_batches()]),
         watching=list(_with_people(rows.filter(state=State.WATCHING))[:LIMIT]),
         awaiting=list(rows.filter(state=State.AWAITING).select_related("asked_by")[:LIMIT]),
         paused=[_held(each) for each in rows.filter(state=State.PAUSED)[:LIMIT]],
@@ -82,24 +82,24 @@ def _to_begin(rows: QuerySet[Mailing]) -> Iterable[Line]:
             yield Line(at, mailing)
 
 
-def _lots() -> Iterable[Line]:
-    """Lots that leave later, by mailing and moment: held here, or kept by the service."""
+def _batches() -> Iterable[Line]:
+    """Batches that leave later, by mailing and moment: held here, or kept by the service."""
     now = timezone.now()
-    lots = Dispatch.objects.filter(mailing__kind=Mailing.Kind.MAILING)
-    held = lots.filter(
-        Q(not_before__gt=now) | Q(send_at__gt=now), state=Dispatch.State.WAITING
+    batches = Batch.objects.filter(mailing__kind=Mailing.Kind.MAILING)
+    held = batches.filter(
+        Q(not_before__gt=now) | Q(send_at__gt=now), state=Batch.State.WAITING
     ).exclude(mailing__state__in=[State.PAUSED, State.CANCELLED])
     moment = Greatest("not_before", Coalesce("send_at", "not_before"))
     yield from _lines(held.annotate(moment=moment), at_service=False)
-    # One that is over keeps nothing there; asked first, for lots have no index on this moment.
-    gone = lots.filter(
+    # One that is over keeps nothing there; asked first, for batches have no index on this moment.
+    gone = batches.filter(
         send_at__gt=now, mailing__state__in=OPEN, mailing__finished_at__isnull=True
-    ).exclude(state=Dispatch.State.WAITING)
+    ).exclude(state=Batch.State.WAITING)
     yield from _lines(gone.annotate(moment=F("send_at")), at_service=True)
 
 
-def _lines(lots: "QuerySet[Any]", *, at_service: bool) -> Iterable[Line]:
-    sums: Any = lots.values("mailing", "moment").annotate(n=Sum("size")).order_by("moment")
+def _lines(batches: "QuerySet[Any]", *, at_service: bool) -> Iterable[Line]:
+    sums: Any = batches.values("mailing", "moment").annotate(n=Sum("size")).order_by("moment")
     found = list(sums[:LIMIT])
     by_id = Mailing.objects.in_bulk({each["mailing"] for each in found})
     for each in found:

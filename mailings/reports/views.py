@@ -1,5 +1,5 @@
 """Pages that show: the dashboard, mailings, their recipients and reasons, one message.
-Writing a draft is in composing.py, launching and stopping in steering.py.
+Writing a draft is in composing/views.py, launching and stopping in lifecycle/views.py.
 """
 
 from django.http import HttpResponse
@@ -133,9 +133,9 @@ def reasons(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Right.SEE_MAILINGS)
 def message(request: SignedIn, pk: int) -> HttpResponse:
-    rows = Message.objects.select_related("mailing", "user", "dispatch__account")
+    rows = Message.objects.select_related("mailing", "user", "batch__account")
     row = get_object_or_404(rows, pk=pk)
-    account = row.dispatch.account if row.dispatch else None
+    account = row.batch.account if row.batch else None
     context = {
         "message": row,
         "account": account,

@@ -22,7 +22,7 @@ from django.utils import timezone
 from integrations.providers.base import Booked, BooksPage, Report, ReportStatus, Trouble
 from integrations.reasons import Reason
 from integrations.routing import retention, routing
-from mailings.models import BooksSweep, Dispatch, Message, Restoration, UnclaimedSms
+from mailings.models import Batch, BooksSweep, Message, Restoration, UnclaimedSms
 from mailings.sending import ledger, receipts, record
 from mailings.sending.ledger import Move
 from mailings.text import fingerprints
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 Status = Message.Status
 SLICE = 20.0  # seconds for which one call of the clock job goes on reading
 NOT_SENT = (Status.WAITING, Status.UNKNOWN)  # as far as this database knows
-# Of a lot: messages that other programs send through the same account have other ones, or none.
+# Of a batch: messages that other programs send through the same account have other ones, or none.
 OURS = re.compile(r"[a-z0-9]{24}")
 
 
@@ -133,19 +133,19 @@ def _put_off(sweep: BooksSweep, reason: Reason) -> bool:
 
 
 def _finish(restoration: Restoration) -> None:
-    """What the books do not show of a lot that has left goes on in a lot of its own: a reference
+    """What the books do not show of a batch that has left goes on in a batch of its own: a reference
     never means two things.
     """
-    left = Dispatch.objects.filter(state=Dispatch.State.SILENT, messages__status=Status.WAITING)
-    for dispatch_id in sorted(set(left.values_list("id", flat=True))):
+    left = Batch.objects.filter(state=Batch.State.SILENT, messages__status=Status.WAITING)
+    for batch_id in sorted(set(left.values_list("id", flat=True))):
         with transaction.atomic(durable=True):
-            dispatch = (
-                Dispatch.objects.select_for_update(of=("self",), no_key=True)
+            batch = (
+                Batch.objects.select_for_update(of=("self",), no_key=True)
                 .select_related("mailing")
-                .get(id=dispatch_id)
+                .get(id=batch_id)
             )
-            rest = dispatch.messages.filter(status=Status.WAITING).values_list("id", flat=True)
-            record.send_again(dispatch, list(rest))
+            rest = batch.messages.filter(status=Status.WAITING).values_list("id", flat=True)
+            record.send_again(batch, list(rest))
     Restoration.objects.filter(id=restoration.pk, asked_at__isnull=True).update(
         asked_at=timezone.now()
     )
@@ -161,7 +161,7 @@ class _Candidate(NamedTuple):
     provider_id: str
     status: str
     mailing_id: int
-    dispatch_id: int | None
+    batch_id: int | None
     reference: str | None
 
 
@@ -173,7 +173,9 @@ class _Taken:
     entered: int = 0
     reports: list[Report] = field(default_factory=list)
     moves: list[tuple[_Candidate, Report]] = field(default_factory=list)
-    departed: set[int] = field(default_factory=set)  # lots that have left, as far as is known now
+    departed: set[int] = field(
+        default_factory=set
+    )  # batches that have left, as far as is known now
     unclaimed: list[Booked] = field(default_factory=list)
 
 
@@ -182,12 +184,12 @@ def take_in(sweep: BooksSweep, page: BooksPage) -> None:
     time. Two transactions, as each locks messages and then counters.
     """
     ours = [row for row in page.rows if _is_ours(row)]
-    lots = _lots(row.report.reference for row in ours)
-    by_reference = [row for row in ours if row.report.reference in lots]
-    others = [row for row in ours if row.report.reference not in lots]
+    batches = _batches(row.report.reference for row in ours)
+    by_reference = [row for row in ours if row.report.reference in batches]
+    others = [row for row in ours if row.report.reference not in batches]
     taken = _Taken()
     with transaction.atomic(durable=True):
-        _leave(sweep, {lots[row.report.reference].id for row in by_reference})
+        _leave(sweep, {batches[row.report.reference].id for row in by_reference})
         taken.entered += _not_known_as_sent(by_reference)
         strangers = receipts.apply([row.report for row in by_reference]).strangers
     taken.known += len(by_reference) - len(strangers)
@@ -197,7 +199,7 @@ def take_in(sweep: BooksSweep, page: BooksPage) -> None:
         if held.cursor == sweep.cursor and held.done_at is None:
             _leave(sweep, taken.departed)
             receipts.apply(taken.reports)
-            _move(sweep, taken.moves, lots)
+            _move(sweep, taken.moves, batches)
             _keep(sweep, taken.unclaimed)
             _go_on(sweep, page, taken)
     sweep.cursor = page.cursor
@@ -223,16 +225,16 @@ def _is_ours(row: Booked) -> bool:
     return bool(OURS.fullmatch(reference)) if reference else bool(row.report.provider_id)
 
 
-def _lots(references: Iterable[str]) -> dict[str, Dispatch]:
-    rows = Dispatch.objects.filter(reference__in={each for each in references if each})
-    return {lot.reference: lot for lot in rows.only("id", "reference", "mailing_id", "state")}
+def _batches(references: Iterable[str]) -> dict[str, Batch]:
+    rows = Batch.objects.filter(reference__in={each for each in references if each})
+    return {batch.reference: batch for batch in rows.only("id", "reference", "mailing_id", "state")}
 
 
-def _leave(sweep: BooksSweep, lots: set[int]) -> None:
-    """Lots that wait here and have left, as the books show. Locked before any message."""
-    waiting = Dispatch.objects.filter(id__in=lots, state=Dispatch.State.WAITING)
+def _leave(sweep: BooksSweep, batches: set[int]) -> None:
+    """Batches that wait here and have left, as the books show. Locked before any message."""
+    waiting = Batch.objects.filter(id__in=batches, state=Batch.State.WAITING)
     waiting.update(
-        state=Dispatch.State.SILENT,
+        state=Batch.State.SILENT,
         account=sweep.account,
         claimed_at=sweep.restoration.since,
         look_up_at=timezone.now(),
@@ -241,9 +243,9 @@ def _leave(sweep: BooksSweep, lots: set[int]) -> None:
 
 def _not_known_as_sent(rows: Sequence[Booked]) -> int:
     open_ = Message.objects.filter(
-        dispatch__reference__in={row.report.reference for row in rows}, status__in=NOT_SENT
+        batch__reference__in={row.report.reference for row in rows}, status__in=NOT_SENT
     )
-    pairs = set(open_.values_list("dispatch__reference", "phone")) if rows else set()
+    pairs = set(open_.values_list("batch__reference", "phone")) if rows else set()
     return len(pairs & {(row.report.reference, row.report.phone) for row in rows})
 
 
@@ -260,7 +262,7 @@ def _match(rows: Sequence[Booked], taken: _Taken) -> None:
         known = by_id.get(row.report.provider_id) if row.report.provider_id else None
         if known is not None:
             taken.known += 1
-            _by_own_lot(known, row.report, taken)
+            _by_own_batch(known, row.report, taken)
             continue
         found = _same(waiting[row.report.phone], row)
         if found is None:
@@ -271,13 +273,13 @@ def _match(rows: Sequence[Booked], taken: _Taken) -> None:
         if row.report.reference:
             taken.moves.append((found, row.report))
         else:
-            _by_own_lot(found, row.report, taken)
+            _by_own_batch(found, row.report, taken)
 
 
-def _by_own_lot(message: _Candidate, report: Report, taken: _Taken) -> None:
-    """The books show no reference: it went with the lot that it is in."""
-    if message.dispatch_id is not None and message.reference:
-        taken.departed.add(message.dispatch_id)
+def _by_own_batch(message: _Candidate, report: Report, taken: _Taken) -> None:
+    """The books show no reference: it went with the batch that it is in."""
+    if message.batch_id is not None and message.reference:
+        taken.departed.add(message.batch_id)
         taken.reports.append(replace(report, reference=message.reference))
 
 
@@ -286,9 +288,9 @@ def _candidates(rows: Sequence[Booked]) -> list[_Candidate]:
         return []
     ids = {row.report.provider_id for row in rows if row.report.provider_id}
     which = Q(status__in=NOT_SENT) | (Q(provider_id__in=ids) if ids else Q())
-    columns = ("id", "phone", "text", "provider_id", "status", "mailing_id", "dispatch_id")
+    columns = ("id", "phone", "text", "provider_id", "status", "mailing_id", "batch_id")
     found = Message.objects.filter(which, phone__in={row.report.phone for row in rows})
-    ordered = found.order_by("id").values_list(*columns, "dispatch__reference")
+    ordered = found.order_by("id").values_list(*columns, "batch__reference")
     return [_Candidate(*each) for each in ordered]
 
 
@@ -301,23 +303,23 @@ def _same(candidates: Sequence[_Candidate], row: Booked) -> _Candidate | None:
 
 
 def _move(
-    sweep: BooksSweep, moves: Sequence[tuple[_Candidate, Report]], lots: Mapping[str, Dispatch]
+    sweep: BooksSweep, moves: Sequence[tuple[_Candidate, Report]], batches: Mapping[str, Batch]
 ) -> None:
-    """Into lots with the references under which they went: receipts and look-ups name those."""
+    """Into batches with the references under which they went: receipts and look-ups name those."""
     if not moves:
         return
     mailings = {report.reference: message.mailing_id for message, report in reversed(moves)}
     sizes = Counter(report.reference for _message, report in moves)
     fresh = [
-        lot_that_left(sweep, mailings[each], each, sizes[each])
-        for each in mailings.keys() - lots.keys()
+        batch_that_left(sweep, mailings[each], each, sizes[each])
+        for each in mailings.keys() - batches.keys()
     ]
-    Dispatch.objects.bulk_create(fresh)
-    known = {**lots, **{lot.reference: lot for lot in fresh}}
+    Batch.objects.bulk_create(fresh)
+    known = {**batches, **{batch.reference: batch for batch in fresh}}
     ledger.move([_move_of(message, report, known[report.reference]) for message, report in moves])
 
 
-def _move_of(message: _Candidate, report: Report, lot: Dispatch) -> Move:
+def _move_of(message: _Candidate, report: Report, batch: Batch) -> Move:
     to = Status(report.status.value)
     good = to in (Status.ACCEPTED, Status.DELIVERED)
     return Move(
@@ -327,18 +329,18 @@ def _move_of(message: _Candidate, report: Report, lot: Dispatch) -> Move:
         raw_code=report.raw,
         provider_id=report.provider_id,
         price=report.price,
-        dispatch=lot.id if lot.mailing_id == message.mailing_id else None,
+        batch=batch.id if batch.mailing_id == message.mailing_id else None,
     )
 
 
-def lot_that_left(sweep: BooksSweep, mailing_id: int, reference: str, size: int) -> Dispatch:
+def batch_that_left(sweep: BooksSweep, mailing_id: int, reference: str, size: int) -> Batch:
     """A hand-over of the time that the copy does not know."""
-    return Dispatch(
+    return Batch(
         mailing_id=mailing_id,
         account=sweep.account,
         reference=reference,
         size=size,
-        state=Dispatch.State.ANSWERED,
+        state=Batch.State.ANSWERED,
         claimed_at=sweep.restoration.since,
         answered_at=timezone.now(),
         look_up_at=timezone.now(),

@@ -17,7 +17,7 @@ from integrations.reasons import Reason
 from integrations.routing import routing
 from mailings.audience import audience
 from mailings.lifecycle import transitions
-from mailings.models import BooksSweep, Dispatch, Epoch, Mailing, Message, Restoration, UnclaimedSms
+from mailings.models import Batch, BooksSweep, Epoch, Mailing, Message, Restoration, UnclaimedSms
 from mailings.sending import epoch, ledger
 from mailings.sending.ledger import Move
 from smsmail.jobs.periodic import nudge
@@ -27,7 +27,7 @@ from .books import open_restoration, sweeps_of
 
 State = Mailing.State
 Status = Message.Status
-CHUNK = 10  # lots in one transaction
+CHUNK = 10  # batches in one transaction
 
 GO, KEEP, PAUSE, CANCEL = "go", "keep", "pause", "cancel"
 WORDS: dict[str, Promise] = {
@@ -198,19 +198,19 @@ def _carry_out(line: Line, choice: str, by: User) -> None:
 
 def _stop_waiting(mailing: Mailing) -> None:
     """What waits of a notification: it itself stays switched on."""
-    lots = list(
-        mailing.dispatches.select_for_update(of=("self",), no_key=True)
-        .filter(state=Dispatch.State.WAITING)
+    batches = list(
+        mailing.batches.select_for_update(of=("self",), no_key=True)
+        .filter(state=Batch.State.WAITING)
         .order_by("id")
     )
-    ids = [lot.pk for lot in lots]
-    waiting = Message.objects.filter(dispatch_id__in=ids, status=Status.WAITING)
+    ids = [batch.pk for batch in batches]
+    waiting = Message.objects.filter(batch_id__in=ids, status=Status.WAITING)
     moves = [
         Move(key, Status.CANCELLED, Reason.CANCELLED)
         for key in waiting.order_by("id").values_list("id", flat=True)
     ]
     ledger.move(moves, only_from={Status.WAITING})
-    Dispatch.objects.filter(id__in=ids).update(state=Dispatch.State.ANSWERED)
+    Batch.objects.filter(id__in=ids).update(state=Batch.State.ANSWERED)
 
 
 def _may_have_sent() -> Sequence[Account]:
@@ -239,7 +239,7 @@ def _told_from(mailing: Mailing, slow: Sequence[tuple[timedelta, datetime]]) -> 
     formed = mailing.leaves_at is None or mailing.leaves_at <= timezone.now()
     if not slow or not early or not formed or mailing.starts_at is None:
         return None
-    last = mailing.dispatches.aggregate(at=Max("send_at"))["at"]
+    last = mailing.batches.aggregate(at=Max("send_at"))["at"]
     sent_at = max(mailing.starts_at, last or mailing.starts_at)
     moments = [sent_at + lag for lag, began_at in slow if began_at < sent_at + lag]
     return max(moments, default=None)

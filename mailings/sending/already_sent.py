@@ -1,5 +1,5 @@
 """People who are prepared after a copy was put back, and who got the very text before: the service's
-books showed it (restoration.py). They are entered as served, and nothing goes to them once more.
+books showed it (books.py). They are entered as served, and nothing goes to them once more.
 """
 
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations.providers.base import Report, ReportStatus
 from integrations.reasons import Reason
-from mailings.models import Dispatch, Mailing, Message, UnclaimedSms
+from mailings.models import Batch, Mailing, Message, UnclaimedSms
 from mailings.text import fingerprints, markers, template
 
 from . import bulk, ledger, receipts
@@ -61,12 +61,12 @@ def split(mailing: Mailing, chosen: list[P]) -> tuple[list[P], list[Served[P]]]:
 
 
 def enter(mailing: Mailing, served: Sequence[Served[P]]) -> None:
-    """Their messages as the books tell of them, in lots with the references that they went with."""
+    """Their messages as the books tell of them, in batches with the references that they went with."""
     if not served:
         return
-    lots = _lots(mailing, [row for _each, row in served])
-    ledger.enter(mailing.id, [_entry(mailing, each, lots[row.id]) for each, row in served])
-    receipts.apply([_report(row, lots[row.id].reference) for _each, row in served])
+    batches = _batches(mailing, [row for _each, row in served])
+    ledger.enter(mailing.id, [_entry(mailing, each, batches[row.id]) for each, row in served])
+    receipts.apply([_report(row, batches[row.id].reference) for _each, row in served])
     UnclaimedSms.objects.filter(id__in=[row.id for _each, row in served]).update(
         claimed_at=timezone.now(), mailing=mailing
     )
@@ -82,17 +82,17 @@ def _same(rows: list[UnclaimedSms], body: str) -> UnclaimedSms | None:
     return None
 
 
-def _lots(mailing: Mailing, rows: Sequence[UnclaimedSms]) -> dict[int, Dispatch]:
-    """The lot of each row. Where its reference is another mailing's, or not known, a lot of its own
+def _batches(mailing: Mailing, rows: Sequence[UnclaimedSms]) -> dict[int, Batch]:
+    """The batch of each row. Where its reference is another mailing's, or not known, a batch of its own
     kind stands for it.
     """
     named = {row.reference for row in rows if row.reference}
-    there = {lot.reference: lot for lot in Dispatch.objects.filter(reference__in=named)}
+    there = {batch.reference: batch for batch in Batch.objects.filter(reference__in=named)}
     sizes: Counter[tuple[int, str]] = Counter()
     for row in rows:
         sizes[_key(mailing, row, there)] += 1
-    fresh = {key: _lot(mailing, *key, size) for key, size in sizes.items() if key[1] not in there}
-    Dispatch.objects.bulk_create(fresh.values())
+    fresh = {key: _batch(mailing, *key, size) for key, size in sizes.items() if key[1] not in there}
+    Batch.objects.bulk_create(fresh.values())
     return {
         row.id: there[row.reference] if key[1] in there else fresh[key]
         for row in rows
@@ -100,26 +100,26 @@ def _lots(mailing: Mailing, rows: Sequence[UnclaimedSms]) -> dict[int, Dispatch]
     }
 
 
-def _key(mailing: Mailing, row: UnclaimedSms, there: dict[str, Dispatch]) -> tuple[int, str]:
+def _key(mailing: Mailing, row: UnclaimedSms, there: dict[str, Batch]) -> tuple[int, str]:
     theirs = row.reference in there and there[row.reference].mailing_id != mailing.id
     return row.account_id, "" if theirs else row.reference
 
 
-def _lot(mailing: Mailing, account_id: int, reference: str, size: int) -> Dispatch:
+def _batch(mailing: Mailing, account_id: int, reference: str, size: int) -> Batch:
     now = timezone.now()
-    return Dispatch(
+    return Batch(
         mailing=mailing,
         account_id=account_id,
-        reference=reference or Dispatch.new_reference(),
+        reference=reference or Batch.new_reference(),
         size=size,
-        state=Dispatch.State.ANSWERED,
+        state=Batch.State.ANSWERED,
         claimed_at=now,
         answered_at=now,
         look_up_at=now + timedelta(seconds=settings.LOOK_UP_AFTER),
     )
 
 
-def _entry(mailing: Mailing, each: Prepared, lot: Dispatch) -> bulk.Entry:
+def _entry(mailing: Mailing, each: Prepared, batch: Batch) -> bulk.Entry:
     return bulk.Entry(
         mailing_id=mailing.id,
         key=each.person.phone,
@@ -129,7 +129,7 @@ def _entry(mailing: Mailing, each: Prepared, lot: Dispatch) -> bulk.Entry:
         parts=template.parts_of(markers.masked(each.text)),
         status=Message.Status.WAITING.value,
         reason="",
-        dispatch_id=lot.id,
+        batch_id=batch.id,
         final_at=None,
     )
 

@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     parts: int
     status: str
     reason: str
-    dispatch_id: int | None
+    batch_id: int | None
     final_at: datetime | None
     raw_code: str = ""
     provider_id: str = ""
@@ -37,14 +37,14 @@ class Held(NamedTuple):
     status: str
     parts: int
     price: Decimal | None
-    dispatch_id: int | None
+    batch_id: int | None
 
 
 class Found(NamedTuple):
     """A message that a reference and a phone name."""
 
     id: int
-    dispatch_id: int
+    batch_id: int
     phone: str
 
 
@@ -57,7 +57,7 @@ class Change(NamedTuple):
     raw_code: str
     provider_id: str
     price: Decimal | None
-    dispatch_id: int | None
+    batch_id: int | None
     handed_at: datetime | None
     final_at: datetime | None
 
@@ -163,13 +163,13 @@ def lock_messages(ids: Sequence[int]) -> list[Held]:
     lock = "FOR NO KEY UPDATE" if _postgres() else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, mailing_id, status, parts, price, dispatch_id FROM mailings_message "  # noqa: S608 - our own words
+            "SELECT id, mailing_id, status, parts, price, batch_id FROM mailings_message "  # noqa: S608 - our own words
             f"WHERE id {chosen} ORDER BY id {lock}",
             [list(ids) if _postgres() else json.dumps(list(ids))],
         )
         return [
-            Held(key, mailing, status, parts, None if price is None else Decimal(str(price)), lot)
-            for key, mailing, status, parts, price, lot in cursor.fetchall()
+            Held(key, mailing, status, parts, None if price is None else Decimal(str(price)), batch)
+            for key, mailing, status, parts, price, batch in cursor.fetchall()
         ]
 
 
@@ -184,7 +184,7 @@ def change_messages(changes: Sequence[Change]) -> None:
                 raw_code = d.raw_code,
                 provider_id = CASE WHEN d.provider_id = '' THEN m.provider_id ELSE d.provider_id END,
                 price = COALESCE(d.price, m.price),
-                dispatch_id = COALESCE(d.dispatch_id, m.dispatch_id),
+                batch_id = COALESCE(d.batch_id, m.batch_id),
                 handed_at = COALESCE(m.handed_at, d.handed_at),
                 final_at = d.final_at
             FROM {_table(_CHANGE_TYPES)} WHERE m.id = d.id
@@ -251,19 +251,19 @@ def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
 
 
 def find_messages(pairs: Sequence[tuple[int, str]]) -> list[Found]:
-    """Messages by (dispatch id, phone)."""
-    return _find(pairs, "m.dispatch_id = d.holder AND m.phone = d.phone")
+    """Messages by (batch id, phone)."""
+    return _find(pairs, "m.batch_id = d.holder AND m.phone = d.phone")
 
 
 def find_moved_messages(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, int, str]]:
-    """Messages by (mailing id, phone), for a reference whose message has moved to another lot:
+    """Messages by (mailing id, phone), for a reference whose message has moved to another batch:
     (message id, mailing id, phone). None where several fit: test messages to one phone.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT min(m.id), m.mailing_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
             "JOIN mailings_message m ON m.mailing_id = d.holder AND m.phone = d.phone "
-            "AND m.dispatch_id IS NOT NULL GROUP BY m.mailing_id, m.phone HAVING count(*) = 1",
+            "AND m.batch_id IS NOT NULL GROUP BY m.mailing_id, m.phone HAVING count(*) = 1",
             _columns(sorted(set(pairs)), 2),
         )
         return list(cursor.fetchall())
@@ -291,7 +291,7 @@ _CHANGE_TYPES = {
     "raw_code": "text",
     "provider_id": "text",
     "price": "numeric",
-    "dispatch_id": "bigint",
+    "batch_id": "bigint",
     "handed_at": "timestamptz",
     "final_at": "timestamptz",
 }
@@ -300,7 +300,7 @@ _CHANGE_TYPES = {
 def _find(pairs: Sequence[tuple[int, str]], on: str) -> list[Found]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT m.id, m.dispatch_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
+            f"SELECT m.id, m.batch_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
             f"JOIN mailings_message m ON {on}",
             _columns(pairs, 2),
         )

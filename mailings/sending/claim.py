@@ -1,5 +1,5 @@
-"""Claim a lot: the last moment at which anything is left out or held, and a transaction of its own. What
-is claimed holds all that the hand-over (dispatch.py) needs, without the database.
+"""Claim a batch: the last moment at which anything is left out or held, and a transaction of its own. What
+is claimed holds all that the hand-over (worker.py) needs, without the database.
 """
 
 import random
@@ -18,7 +18,7 @@ from integrations.models import Account
 from integrations.providers.base import Provider, Sms
 from integrations.reasons import Reason
 from integrations.routing import cooldown, logins, rate_limit, routing
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
 from smsmail.jobs import steady_clock
@@ -35,16 +35,16 @@ Status = Message.Status
 HANDING_OVER = Work("hand_over", "batch")
 # A pause of the pace that is waited out; for a longer one the clock comes again soon enough.
 LONGEST_PAUSE = 1.2
-# A lot handed over this long ago can have no request under way: it holds no place any more,
+# A batch handed over this long ago can have no request under way: it holds no place any more,
 # though only the lease decides what became of it.
-BUSY = timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
+BUSY = timedelta(seconds=settings.BATCH_DEADLINE + settings.READ_TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
-    """A claimed Dispatch: all that the hand-over needs, without the database."""
+class ClaimedBatch:
+    """A claimed Batch: all that the hand-over needs, without the database."""
 
-    dispatch_id: int
+    batch_id: int
     mailing_id: int
     account_id: int
     reference: str
@@ -56,29 +56,29 @@ class Lot:
 
     @property
     def deadline(self) -> float:
-        return self.claimed + settings.LOT_DEADLINE
+        return self.claimed + settings.BATCH_DEADLINE
 
 
 class CannotClaim(Exception):
-    """Something is wrong with this lot: the others are to go on. Its cause is the error."""
+    """Something is wrong with this batch: the others are to go on. Its cause is the error."""
 
-    def __init__(self, lot: Dispatch) -> None:
-        super().__init__(lot.id)
-        self.thing = Thing(lot.id, f"mailing {lot.mailing_id}")
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch.id)
+        self.thing = Thing(batch.id, f"mailing {batch.mailing_id}")
 
 
 @contextmanager
-def blaming(lot: Dispatch) -> Iterator[None]:
+def blaming(batch: Batch) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if is_outage(error):
             raise
-        raise CannotClaim(lot) from error
+        raise CannotClaim(batch) from error
 
 
-def claim(*, lane: bool = False) -> Lot | None:
-    """Take one waiting lot for the account that sends now; None when there is nothing to do now.
+def claim(*, lane: bool = False) -> ClaimedBatch | None:
+    """Take one waiting batch for the account that sends now; None when there is nothing to do now.
     lane: of notifications and tests alone.
 
     Late refusals, and whose message has outlived its time, are left out here, the last moment before
@@ -86,49 +86,49 @@ def claim(*, lane: bool = False) -> Lot | None:
     """
     if epoch.is_held():
         return None
-    lot = _claim(lane=lane)
+    batch = _claim(lane=lane)
     # On disk outside the database before anything leaves: so a copy from before it is known for one.
-    if lot is not None and not epoch.note(lot.tick):
-        raise epoch.NoPlace  # the lease will find the lot, and the service is asked
-    return lot
+    if batch is not None and not epoch.note(batch.tick):
+        raise epoch.NoPlace  # the lease will find the batch, and the service is asked
+    return batch
 
 
-def _claim(*, lane: bool) -> Lot | None:
+def _claim(*, lane: bool) -> ClaimedBatch | None:
     with transaction.atomic(durable=True):
         account, places = _free_account(lane=lane)
         if account is None:
             return None
         provider = routing.provider_of(account)
         # Of several places, the last is kept free for a notification.
-        waiting = _waiting_dispatch(provider, lane=lane or places == 1 < account.parallel)
+        waiting = _waiting_batch(provider, lane=lane or places == 1 < account.parallel)
         if waiting is None:
             return None
-        dispatch, too_late = waiting
-        with blaming(dispatch):
-            return _claimed(dispatch, account, provider, too_late=too_late)
+        batch, too_late = waiting
+        with blaming(batch):
+            return _claimed(batch, account, provider, too_late=too_late)
 
 
 def _claimed(
-    dispatch: Dispatch, account: Account, provider: Provider, *, too_late: bool
-) -> Lot | None:
+    batch: Batch, account: Account, provider: Provider, *, too_late: bool
+) -> ClaimedBatch | None:
     """None: a copy of the database has been put back, and the claim is rolled back."""
-    messages = _fit_messages(dispatch, too_late=too_late)
+    messages = _fit_messages(batch, too_late=too_late)
     rate_limit.reserve(account, len(messages))
-    dispatch.state = Dispatch.State.HANDING if messages else Dispatch.State.ANSWERED
-    dispatch.account = account
-    dispatch.claimed_at = timezone.now()
-    dispatch.login = logins.fingerprint(account.provider, account.credentials)
-    dispatch.witness = witnesses.reference_for(account, dispatch.login)
-    dispatch.save(update_fields=["state", "account", "claimed_at", "send_at", "login", "witness"])
+    batch.state = Batch.State.HANDING if messages else Batch.State.ANSWERED
+    batch.account = account
+    batch.claimed_at = timezone.now()
+    batch.login = logins.fingerprint(account.provider, account.credentials)
+    batch.witness = witnesses.reference_for(account, batch.login)
+    batch.save(update_fields=["state", "account", "claimed_at", "send_at", "login", "witness"])
     tick = epoch.advance()
     if tick is None:
         transaction.set_rollback(True)
         return None
-    return Lot(
-        dispatch_id=dispatch.id,
-        mailing_id=dispatch.mailing_id,
+    return ClaimedBatch(
+        batch_id=batch.id,
+        mailing_id=batch.mailing_id,
         account_id=account.id,
-        reference=dispatch.reference,
+        reference=batch.reference,
         provider=provider,
         messages=messages,
         part_price=account.price or None,
@@ -138,7 +138,7 @@ def _claimed(
 
 
 def _free_account(*, lane: bool) -> tuple[Account | None, int]:
-    """The account that sends now, locked, if its hands are not full and its pace allows a lot; and
+    """The account that sends now, locked, if its hands are not full and its pace allows a batch; and
     how many places it has left.
 
     The lock makes both hold over all workers; a claim keeps it for a few milliseconds.
@@ -149,13 +149,13 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
     # Looked at again: while we waited for the lock it may have gone to rest, or been disconnected.
     account = Account.objects.select_for_update(no_key=True).get(id=sender.id)
     pause = rate_limit.pause_of(account)
-    # A longer one is of a lot that was written before the pace was set: the lane does not wait for it.
+    # A longer one is of a batch that was written before the pace was set: the lane does not wait for it.
     paused = 0 < pause <= LONGEST_PAUSE if lane else pause > 0
     if cooldown.rests(account) or not account.connected or paused:
         return None, 0
     now = timezone.now()
-    in_hand = Dispatch.objects.filter(
-        account=account, state=Dispatch.State.HANDING, claimed_at__gt=now - BUSY
+    in_hand = Batch.objects.filter(
+        account=account, state=Batch.State.HANDING, claimed_at__gt=now - BUSY
     )
     claimed = list(in_hand.values_list("claimed_at", flat=True))
     if any(beyond(at, timedelta(), now) for at in claimed):
@@ -164,14 +164,14 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
     return (account if places > 0 else None), places
 
 
-def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool] | None:
-    """A lot that leaves now, or whose messages have outlived their time (True).
+def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | None:
+    """A batch that leaves now, or whose messages have outlived their time (True).
 
     Of a notification or test before mailings (lane: of those alone); among mailings by chance, so that
     a million messages of one do not hold up a hundred of another.
     """
     now = timezone.now()
-    waiting = Dispatch.objects.filter(state=Dispatch.State.WAITING, not_before__lte=now)
+    waiting = Batch.objects.filter(state=Batch.State.WAITING, not_before__lte=now)
     if not steady_clock.holds():  # what no hour is set for goes on
         waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
     waiting = waiting.exclude(id__in=held(HANDING_OVER.name))
@@ -188,27 +188,27 @@ def _waiting_dispatch(provider: Provider, *, lane: bool) -> tuple[Dispatch, bool
     random.shuffle(running)
     running.sort(key=lambda mailing: mailing.kind == Mailing.Kind.MAILING)
     for mailing in running:
-        lots = waiting.filter(mailing=mailing)
+        batches = waiting.filter(mailing=mailing)
         if mailing.wave_passed_at is None:
-            lots = lots.filter(wave=0)
-        lots = lots.select_for_update(skip_locked=True, no_key=True).order_by("id")
-        while (lot := lots.first()) is not None:
-            planned = Departure.of(lot).arrives
+            batches = batches.filter(wave=0)
+        batches = batches.select_for_update(skip_locked=True, no_key=True).order_by("id")
+        while (batch := batches.first()) is not None:
+            planned = Departure.of(batch).arrives
             if lateness.missed(mailing, planned, now) and lateness.hold_missed(mailing.id):
                 break
-            with blaming(lot):
-                leave = may_leave(lot, provider, now)
+            with blaming(batch):
+                leave = may_leave(batch, provider, now)
             if leave is not Leave.HELD:
-                return lot, leave is Leave.TOO_LATE
+                return batch, leave is Leave.TOO_LATE
     return None
 
 
-def _fit_messages(dispatch: Dispatch, *, too_late: bool) -> tuple[Sms, ...]:
-    """The messages still waiting in the lot, less those who refused in between; none of a lot whose
+def _fit_messages(batch: Batch, *, too_late: bool) -> tuple[Sms, ...]:
+    """The messages still waiting in the batch, less those who refused in between; none of a batch whose
     lifetime is over.
     """
     rows = list(
-        dispatch.messages.filter(status=Status.WAITING)
+        batch.messages.filter(status=Status.WAITING)
         # In the same query: asked with lists of 500 ids and phones, this was half of a claim's time.
         .annotate(why_not=why_refused(Reason.TOO_LATE.value if too_late else ""))
         .order_by("id")
@@ -216,7 +216,7 @@ def _fit_messages(dispatch: Dispatch, *, too_late: bool) -> tuple[Sms, ...]:
     )
     late = [Move(key, Status.SKIPPED, reason) for key, _, _, reason in rows if reason]
     ledger.move(late)
-    at, until = dispatch.send_at, dispatch.expires_at
+    at, until = batch.send_at, batch.expires_at
     return tuple(
         Sms(key, phone, markers.filled(opened(body), key), at, until)
         for key, phone, body, why in rows

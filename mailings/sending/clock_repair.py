@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.routing import cooldown, rate_limit
-from mailings.models import ClockReading, Dispatch, Mailing
+from mailings.models import Batch, ClockReading, Mailing
 from smsmail.jobs.moments import SKEW, beyond
 from smsmail.jobs.set_aside import Thing, Work, held, in_halves, one_by_one
 
@@ -23,13 +23,13 @@ from . import send_times
 
 logger = logging.getLogger(__name__)
 
-# So much earlier than it looks may a lot have been handed over that a wrong clock has claimed: books are
+# So much earlier than it looks may a batch have been handed over that a wrong clock has claimed: books are
 # read from then on, for reading too far back costs time, and not far enough costs a second SMS.
 UNSURE = timedelta(days=2)
 NONE = timedelta()
-FURTHEST = 50  # lots
+FURTHEST = 50  # batches
 # Parts of the job "mend".
-ACCOUNTS, LOTS = Work("mend", "account"), Work("mend_lots", "batch")
+ACCOUNTS, BATCHES = Work("mend", "account"), Work("mend_batches", "batch")
 DEPARTURES = Work("mend_departures")
 
 
@@ -49,17 +49,17 @@ def mend_due() -> bool:
     return False
 
 
-def mend_claims(lots: QuerySet[Dispatch], now: datetime) -> int:
-    """Lots in hand since a time to come: the lease, and the place that they hold, count from now on."""
-    ahead = lots.filter(state=Dispatch.State.HANDING, claimed_at__gt=now + SKEW)
+def mend_claims(batches: QuerySet[Batch], now: datetime) -> int:
+    """Batches in hand since a time to come: the lease, and the place that they hold, count from now on."""
+    ahead = batches.filter(state=Batch.State.HANDING, claimed_at__gt=now + SKEW)
     if not ahead.exists():  # without the look, SQLite would lock for writing
         return 0
     return ahead.update(claimed_at=now, books_since=now - UNSURE)
 
 
 def _mend_claims(now: datetime) -> None:
-    ahead = Dispatch.objects.filter(state=Dispatch.State.HANDING, claimed_at__gt=now + SKEW)
-    _each(ahead, lambda lots: mend_claims(lots, now))
+    ahead = Batch.objects.filter(state=Batch.State.HANDING, claimed_at__gt=now + SKEW)
+    _each(ahead, lambda batches: mend_claims(batches, now))
 
 
 def _mend_accounts(now: datetime) -> None:
@@ -86,20 +86,20 @@ def _mend_account(account: Account, now: datetime) -> None:
 
 
 def _mend_recalls(now: datetime) -> None:
-    late = Dispatch.objects.filter(recall_at__gt=now + timedelta(seconds=settings.LEASE) + SKEW)
-    _each(late, lambda lots: lots.update(recall_at=now))
+    late = Batch.objects.filter(recall_at__gt=now + timedelta(seconds=settings.LEASE) + SKEW)
+    _each(late, lambda batches: batches.update(recall_at=now))
 
 
-def _each(lots: QuerySet[Dispatch], mend: Callable[[QuerySet[Dispatch]], object]) -> None:
+def _each(batches: QuerySet[Batch], mend: Callable[[QuerySet[Batch]], object]) -> None:
     """All of them in one statement; those that cannot be mended are set aside."""
-    found = lots.exclude(id__in=held(LOTS.name)).order_by().values_list("id", "mailing_id")
+    found = batches.exclude(id__in=held(BATCHES.name)).order_by().values_list("id", "mailing_id")
     mailings = dict(found)
 
     def some(ids: Sequence[int]) -> None:
-        mend(lots.filter(id__in=ids))
+        mend(batches.filter(id__in=ids))
 
     if mailings:
-        in_halves(LOTS, list(mailings), some, lambda lot: f"mailing {mailings[lot]}")
+        in_halves(BATCHES, list(mailings), some, lambda batch: f"mailing {mailings[batch]}")
 
 
 def _set_back(now: datetime) -> bool:
@@ -113,10 +113,10 @@ def _set_back(now: datetime) -> bool:
 
 
 def _answered_to_come(now: datetime) -> bool:
-    """Is there a lot that was handed over, or answered, at a time to come? Only those are read whose look-up
+    """Is there a batch that was handed over, or answered, at a time to come? Only those are read whose look-up
     is furthest ahead: a clock that was wrong for less than a moment may have left nothing else behind.
     """
-    furthest = Dispatch.objects.filter(look_up_at__gt=now).order_by("-look_up_at")
+    furthest = Batch.objects.filter(look_up_at__gt=now).order_by("-look_up_at")
     latest = [
         max(filter(None, times), default=now)
         for times in furthest.values_list("claimed_at", "answered_at")[:FURTHEST]
@@ -128,7 +128,7 @@ def _look_up_anew(now: datetime) -> None:
     """Whatever was heard of the books meanwhile does not count: the wrong clock may have asked too early.
     The next look comes after a lease, which no provider's books lag behind.
     """
-    open_ = Dispatch.objects.filter(look_up_at__isnull=False)
+    open_ = Batch.objects.filter(look_up_at__isnull=False)
     open_.filter(look_ups__gt=0).update(look_ups=0)
     soon = now + timedelta(seconds=settings.LEASE)
     open_.filter(Q(send_at=None) | Q(send_at__lte=now), look_up_at__gt=soon).update(look_up_at=soon)
@@ -138,18 +138,18 @@ def _look_up_anew(now: datetime) -> None:
 
 
 def _mend_departures(now: datetime, *, all_of_them: bool) -> None:
-    """Waiting lots that are held for longer than the time set, or the night there, can make them wait."""
+    """Waiting batches that are held for longer than the time set, or the night there, can make them wait."""
     running = Mailing.objects.filter(state__in=[*Mailing.RUNNING, Mailing.State.PAUSED]).in_bulk()
 
     def mend(key: int) -> None:
         mailing = running[key]
-        lots = mailing.dispatches.filter(state=Dispatch.State.WAITING, not_before__gt=now + SKEW)
-        latest = lots.order_by("-not_before").values_list("not_before", flat=True).first()
+        batches = mailing.batches.filter(state=Batch.State.WAITING, not_before__gt=now + SKEW)
+        latest = batches.order_by("-not_before").values_list("not_before", flat=True).first()
         if latest is None:
             return
         planned = max(now, mailing.starts_at or now)
         night = send_times.LONGEST_NIGHT if send_times.quiet_hours(mailing) else NONE
         if all_of_them or beyond(latest, planned - now + night, now):
-            send_times.plan_anew(lots, mailing, now)
+            send_times.plan_anew(batches, mailing, now)
 
     one_by_one(DEPARTURES, map(Thing, running), mend)

@@ -4,7 +4,7 @@ A backup put back, a file copied by hand, a standby that lagged: such a database
 what has gone since. So a number grows with every hand-over, in the database first and then in a file
 outside it (smsmail.jobs.epoch_file), before anything leaves. The file never knows more than the database,
 whatever is killed in between, unless the database is an older one. Then everything is held until
-the services have been asked (restoration.py) and the owner has decided (restoration_decision.py).
+the services have been asked (books.py) and the owner has decided (decision.py).
 """
 
 import logging
@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.models import Receipt
-from mailings.models import Dispatch, Epoch, Message, Restoration
+from mailings.models import Batch, Epoch, Message, Restoration
 from smsmail.jobs import epoch_file
 from smsmail.jobs.epoch_file import Noted
 from users.models import audit
@@ -170,14 +170,14 @@ def release(restoration: Restoration) -> None:
 
 def _last_trace() -> datetime:
     """Of a copy from before there was an epoch: when something was last handed over or came in."""
-    handed = Dispatch.objects.aggregate(at=Max("claimed_at"))["at"]
+    handed = Batch.objects.aggregate(at=Max("claimed_at"))["at"]
     came = Receipt.objects.aggregate(at=Max("received_at"))["at"]
     return max((at for at in (handed, came) if at), default=timezone.now())
 
 
 def _since(copy_at: datetime, open_: Restoration | None) -> datetime:
     """What was in hand when the copy was made is asked about as well."""
-    in_hand = Dispatch.objects.filter(state=Dispatch.State.HANDING, claimed_at__isnull=False)
+    in_hand = Batch.objects.filter(state=Batch.State.HANDING, claimed_at__isnull=False)
     claimed = in_hand.order_by("claimed_at").values_list("claimed_at", flat=True).first()
     moments = [copy_at, claimed or copy_at, open_.since + MARGIN if open_ else copy_at]
     return min(moments) - MARGIN

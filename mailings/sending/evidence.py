@@ -10,9 +10,9 @@ from typing import Any
 
 from integrations.providers.base import Enquiry, Provider, Report, ReportStatus
 from integrations.routing import service_clock
-from mailings.models import Dispatch
+from mailings.models import Batch
 
-Doubt = Dispatch.Doubt
+Doubt = Batch.Doubt
 # Seconds from the claim after which a service was slow to take a message; later still, it was kept
 # until a time, or our clock was wrong.
 LATE, TOO_LATE = 120, 3600

@@ -1,5 +1,5 @@
 """The last look before each request: has the person refused, was the mailing paused or cancelled, since
-the lot was claimed? And how long a page waits until what it confirms is so.
+the batch was claimed? And how long a page waits until what it confirms is so.
 
 A request leaves only on the strength of a look that began less than FRESH seconds before. Whoever has
 committed a refusal therefore waits longer than that, and no request begins afterwards: in no process, on
@@ -16,12 +16,12 @@ from django.db import Error, connection, transaction
 from django.db.models import Q, QuerySet
 
 from integrations.providers.base import Gate, Sms
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from smsmail.uptime import clock
 from users.consent import consent
 from users.models import User
 
-from .claim import Lot
+from .claim import ClaimedBatch
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +33,12 @@ SETTLED = 0.3
 PATIENCE = 5.0  # seconds for which a request waits for a look; then it goes another time
 
 
-class LotGate(Gate):
-    """Of one lot in the air. passes() is called in its threads, tell() in the one with the database."""
+class BatchGate(Gate):
+    """Of one batch in the air. passes() is called in its threads, tell() in the one with the database."""
 
-    def __init__(self, lot: Lot, bell: threading.Event) -> None:
+    def __init__(self, batch: ClaimedBatch, bell: threading.Event) -> None:
         self.asks = False
-        self._deadline = lot.deadline
+        self._deadline = batch.deadline
         self._bell = bell
         self._told = threading.Condition()
         self._looked = float("-inf")  # clock() when the last look began
@@ -67,25 +67,25 @@ class LotGate(Gate):
 
 
 class Gatekeeper:
-    """Looks for all the lots that one thread has in the air: two small queries at most every FRESH
+    """Looks for all the batches that one thread has in the air: two small queries at most every FRESH
     seconds, and none while nothing is about to leave.
     """
 
     def __init__(self) -> None:
         self.bell = threading.Event()
-        self._gates: dict[int, LotGate] = {}
+        self._gates: dict[int, BatchGate] = {}
 
-    def attend(self, lot: Lot) -> None:
-        gate = LotGate(lot, self.bell)
-        self._gates[lot.dispatch_id] = gate
-        lot.provider.gate = gate
+    def attend(self, batch: ClaimedBatch) -> None:
+        gate = BatchGate(batch, self.bell)
+        self._gates[batch.batch_id] = gate
+        batch.provider.gate = gate
 
-    def dismiss(self, lot: Lot) -> None:
-        self._gates.pop(lot.dispatch_id, None)
+    def dismiss(self, batch: ClaimedBatch) -> None:
+        self._gates.pop(batch.batch_id, None)
 
     def look(self) -> None:
         """Answer those who ask. While the database is away they wait, and then go another time."""
-        asking = {lot: gate for lot, gate in self._gates.items() if gate.asks}
+        asking = {batch: gate for batch, gate in self._gates.items() if gate.asks}
         if not asking:
             return
         began = clock()
@@ -98,24 +98,24 @@ class Gatekeeper:
             time.sleep(FRESH)
             self.bell.set()
             return
-        for lot, gate in asking.items():
-            gate.tell(began, stopped[lot], shut=lot not in open_)
+        for batch, gate in asking.items():
+            gate.tell(began, stopped[batch], shut=batch not in open_)
 
 
-def _look(lots: Iterable[int]) -> tuple[set[int], dict[int, set[int]]]:
-    """Of these lots, those that may still send at all; and messages of people who refuse.
+def _look(batches: Iterable[int]) -> tuple[set[int], dict[int, set[int]]]:
+    """Of these batches, those that may still send at all; and messages of people who refuse.
 
-    A lot that was taken for a dead worker's (dispatch.recover_due) may not: it is being asked about.
+    A batch that was taken for a dead worker's (batch.recover_due) may not: it is being asked about.
     """
-    ids = list(lots)
-    in_hand = Dispatch.objects.filter(id__in=ids, state=Dispatch.State.HANDING)
+    ids = list(batches)
+    in_hand = Batch.objects.filter(id__in=ids, state=Batch.State.HANDING)
     open_ = in_hand.filter(mailing__state__in=Mailing.RUNNING).values_list("id", flat=True)
-    refused = Message.objects.filter(dispatch__in=ids, status=Status.WAITING).filter(
+    refused = Message.objects.filter(batch__in=ids, status=Status.WAITING).filter(
         Q(consent.forbidden("user_id")) | Q(consent.opted_out("phone"))
     )
     stopped: dict[int, set[int]] = defaultdict(set)
-    for lot, key in refused.values_list("dispatch_id", "id"):
-        stopped[lot or 0].add(key)
+    for batch, key in refused.values_list("batch_id", "id"):
+        stopped[batch or 0].add(key)
     return set(open_), stopped
 
 
@@ -143,8 +143,8 @@ def in_the_air(person: User) -> int:
     """Messages to a person, or to their phone, that a refusal may not have stopped: being handed over, of
     unknown fate, or taken by the service, which has not told yet what became of them.
     """
-    lots = Dispatch.objects.filter(state=Dispatch.State.HANDING)
-    out = Q(status=Status.WAITING, dispatch__in=lots) | Q(
+    batches = Batch.objects.filter(state=Batch.State.HANDING)
+    out = Q(status=Status.WAITING, batch__in=batches) | Q(
         status__in=[Status.UNKNOWN, Status.ACCEPTED]
     )
     theirs = Q(user=person) | (Q(phone=person.phone) if person.phone else Q())
@@ -152,8 +152,8 @@ def in_the_air(person: User) -> int:
 
 
 def _in_hand() -> QuerySet[Message]:
-    lots = Dispatch.objects.filter(state=Dispatch.State.HANDING)
-    return Message.objects.filter(dispatch__in=lots, status=Status.WAITING)
+    batches = Batch.objects.filter(state=Batch.State.HANDING)
+    return Message.objects.filter(batch__in=batches, status=Status.WAITING)
 
 
 def _settle(in_hand: QuerySet[Message]) -> None:

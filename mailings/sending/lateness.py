@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from integrations.reasons import Reason
-from mailings.models import Dispatch, Mailing, Policy
+from mailings.models import Batch, Mailing, Policy
 
 from .halt import halt
 
@@ -22,7 +22,7 @@ def missed(mailing: Mailing, planned: datetime, now: datetime) -> bool:
 
 def hold_missed(mailing_id: int) -> bool:
     """Pause it, if nothing of it has been handed over; what has begun is brought to its end."""
-    if Dispatch.objects.filter(mailing=mailing_id, claimed_at__isnull=False).exists():
+    if Batch.objects.filter(mailing=mailing_id, claimed_at__isnull=False).exists():
         return False
     running = Mailing.objects.filter(state__in=Mailing.RUNNING)
     return halt(running, mailing_id, Reason.MISSED_TIME)

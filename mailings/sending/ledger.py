@@ -1,6 +1,6 @@
 """The ledger: the only writer of Message.status and of Counters, both in one transaction.
 
-Order of locks, everybody's: account, dispatch, mailing, messages by id, counters by mailing.
+Order of locks, everybody's: account, batch, mailing, messages by id, counters by mailing.
 """
 
 from collections import Counter, defaultdict
@@ -22,7 +22,7 @@ TOO_MUCH = Decimal(1_000_000)  # what no SMS costs and the column does not hold
 
 # From each status, where a message may go. Whatever is not here does not happen.
 MOVES: dict[str, frozenset[str]] = {
-    Status.WAITING: frozenset(set(Status) - {Status.NO_RECEIPT}),  # to itself: into another lot
+    Status.WAITING: frozenset(set(Status) - {Status.NO_RECEIPT}),  # to itself: into another batch
     Status.UNKNOWN: frozenset(set(Status) - {Status.UNKNOWN, Status.SKIPPED}),
     Status.ACCEPTED: frozenset(
         {Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED, Status.CANCELLED, Status.NO_RECEIPT}
@@ -33,7 +33,7 @@ MOVES: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a message shall become. '' and None keep provider_id, price and dispatch as they are."""
+    """What a message shall become. '' and None keep provider_id, price and batch as they are."""
 
     message: int
     to: str
@@ -42,7 +42,7 @@ class Move:
     provider_id: str = ""
     price: Decimal | None = None
     part_price: Decimal | None = None  # for services that do not say what a message cost
-    dispatch: int | None = None  # the new lot of a message that goes again
+    batch: int | None = None  # the new batch of a message that goes again
 
 
 @dataclass
@@ -63,12 +63,12 @@ def move(
     moves: Sequence[Move],
     *,
     only_from: Collection[str] = tuple(Status),
-    in_dispatch: int | None = None,
+    in_batch: int | None = None,
 ) -> list[int]:
     """Make the moves that are allowed, count them, and return the ids of the messages moved.
 
     At most one move per message. A message that has gone further meanwhile keeps its status, but
-    learns the price and the provider's id. in_dispatch: leave messages of other lots alone.
+    learns the price and the provider's id. in_batch: leave messages of other batches alone.
     """
     _in_transaction()
     if not moves:
@@ -80,7 +80,7 @@ def move(
     moved: list[int] = []
     differences: dict[int, _Difference] = defaultdict(_Difference)
     for held in bulk.lock_messages(list(wanted)):
-        if in_dispatch is not None and held.dispatch_id != in_dispatch:
+        if in_batch is not None and held.batch_id != in_batch:
             continue
         each = wanted[held.id]
         if held.status not in only_from or each.to not in MOVES.get(held.status, ()):
@@ -96,7 +96,7 @@ def move(
                 raw_code=each.raw_code[:64],
                 provider_id=each.provider_id[:64],
                 price=price,
-                dispatch_id=each.dispatch,
+                batch_id=each.batch,
                 handed_at=now if each.to in Message.TAKEN or each.to == Status.UNKNOWN else None,
                 final_at=now if each.to in Message.FINAL else None,
             )
@@ -112,7 +112,7 @@ def move(
 
 
 def count_clicks(mailing_id: int, *, clicks: int, clicked: int, robots: int) -> bool:
-    """Clicks of a batch, as click_folding.py has added them up. Whoever has counted holds the counters
+    """Clicks of a batch, as aggregate.py has added them up. Whoever has counted holds the counters
     until the end of the transaction. False: there are no counters.
     """
     _in_transaction()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from integrations.providers.base import Provider
-from mailings.models import Dispatch
+from mailings.models import Batch
 
 from .send_times import zone_for
 from .timing import QuietHours, zone_named
@@ -21,7 +21,7 @@ class _Person(NamedTuple):
 
 
 def until(
-    lot: Dispatch, since: datetime, provider: type[Provider], phones: Collection[str]
+    batch: Batch, since: datetime, provider: type[Provider], phones: Collection[str]
 ) -> datetime | None:
     """From when the absence of these messages counts, when it was night for one of them as they were
     handed over; None: it was not. A request may have come in a little later than it left.
@@ -30,8 +30,8 @@ def until(
         return None
     begin, end = (time(hour) for hour in provider.puts_off)
     hours = QuietHours(begin, end)
-    latest = since + timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
-    rows = lot.messages.filter(phone__in=phones).values_list("phone", "user__time_zone")
+    latest = since + timedelta(seconds=settings.BATCH_DEADLINE + settings.READ_TIMEOUT)
+    rows = batch.messages.filter(phone__in=phones).values_list("phone", "user__time_zone")
     zones = {zone_for(_Person(phone, zone or "")) for phone, zone in rows}
     places = [place for zone in zones if (place := zone_named(zone))]
     woken = [(at, hours.over(at, place)) for place in places for at in (since, latest)]

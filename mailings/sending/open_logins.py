@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from django.db.models import Q
 
 from integrations.models import Account
-from mailings.models import Dispatch
+from mailings.models import Batch
 
 
 def needed(account: Account, logins: Iterable[str]) -> set[str]:
-    in_hand = Q(state=Dispatch.State.HANDING) | Q(look_up_at__isnull=False)
-    lots = Dispatch.objects.filter(in_hand, account=account, login__in=list(logins))
-    return set(lots.values_list("login", flat=True).distinct())
+    in_hand = Q(state=Batch.State.HANDING) | Q(look_up_at__isnull=False)
+    batches = Batch.objects.filter(in_hand, account=account, login__in=list(logins))
+    return set(batches.values_list("login", flat=True).distinct())

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from integrations.models import Receipt
-from mailings.models import Click, Dispatch, Mailing
+from mailings.models import Batch, Click, Mailing
 from smsmail.jobs.watchdog import ask_about_due
 from smsmail.models import SetAside
 
@@ -39,8 +39,8 @@ def to_prepare() -> Oldest:
 
 
 def to_hand_over() -> Oldest:
-    due = Dispatch.objects.filter(
-        state=Dispatch.State.WAITING,
+    due = Batch.objects.filter(
+        state=Batch.State.WAITING,
         not_before__lte=timezone.now(),
         mailing__state__in=Mailing.RUNNING,
     )
@@ -57,7 +57,7 @@ def clicks() -> Oldest:
 
 
 def to_look_up() -> Oldest:
-    due = Dispatch.objects.filter(look_up_at__lte=timezone.now(), account__isnull=False)
+    due = Batch.objects.filter(look_up_at__lte=timezone.now(), account__isnull=False)
     return _oldest("enquire", due.order_by("look_up_at"), "look_up_at")
 
 

@@ -1,4 +1,4 @@
-"""Audience -> Message rows and their lots, chunk by chunk. A chunk's rows, its lots, the counters and
+"""Audience -> Message rows and their batches, chunk by chunk. A chunk's rows, its batches, the counters and
 the cursor are one transaction: killed anywhere, the same chunk comes again, and nothing twice.
 """
 
@@ -13,7 +13,7 @@ from integrations.reasons import Reason
 from integrations.routing import routing
 from mailings.audience import audience, frequency_cap
 from mailings.audience.personalization import as_launched, values_of
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.text import markers
 from mailings.text import template as text
 from smsmail.jobs.periodic import nudge
@@ -24,8 +24,8 @@ from . import already_sent, bulk, epoch, ledger
 from .halt import halt
 from .send_times import Departure, Plan
 
-CHUNK = 5000  # people in one transaction: about 50 ms, 10 lots
-LOT = 500  # when no account says otherwise
+CHUNK = 5000  # people in one transaction: about 50 ms, 10 batches
+BATCH = 500  # when no account says otherwise
 
 Status = Message.Status
 
@@ -39,7 +39,7 @@ def prepare_due() -> bool:
         kind=Mailing.Kind.MAILING,
         launched_at__isnull=False,
         prepared_at__isnull=True,
-    ).exclude(when=Mailing.When.ON_ENTRY)  # their rows come from watch.py alone
+    ).exclude(when=Mailing.When.ON_ENTRY)  # their rows come from on_entry.py alone
     ids = due.order_by("launched_at", "id").values_list("id", flat=True)
     return one_by_one(Work("prepare"), map(Thing, ids), prepare_some)
 
@@ -108,7 +108,7 @@ def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
     fit: list[_Fit] = []
     for each in chosen:
         body = _rendered(template, each)
-        # A service would refuse it, and the whole lot with it: "{first_name}" for the nameless.
+        # A service would refuse it, and the whole batch with it: "{first_name}" for the nameless.
         why_not = each.why_not or ("" if body else Reason.EMPTY_TEXT)
         why_not = why_not or (Reason.SAME_PHONE if each.phone in taken else "")
         departure = None if why_not else plan.of(each)
@@ -139,19 +139,21 @@ def _left_out(mailing_id: int, each: audience.Candidate, why_not: str, now: date
         parts=0,
         status=Status.SKIPPED.value,
         reason=str(why_not),
-        dispatch_id=None,
+        batch_id=None,
         final_at=now,
     )
 
 
 def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk.Entry]:
     cancelled = mailing.state == Mailing.State.CANCELLED
-    lots = _lots(fit)
-    departures = [lot[0].departure for lot in lots]
-    dispatches = [] if cancelled else new_lots(mailing.id, [len(lot) for lot in lots], departures)
-    for number, lot in enumerate(lots):
-        dispatch_id = None if cancelled else dispatches[number].id
-        for person, body, _departure in lot:
+    groups = _groups(fit)
+    departures = [group[0].departure for group in groups]
+    batches = (
+        [] if cancelled else new_batches(mailing.id, [len(group) for group in groups], departures)
+    )
+    for number, group in enumerate(groups):
+        batch_id = None if cancelled else batches[number].id
+        for person, body, _departure in group:
             yield bulk.Entry(
                 mailing_id=mailing.id,
                 key=person.phone,
@@ -161,17 +163,17 @@ def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk
                 parts=text.parts_of(markers.masked(body)),
                 status=Status.CANCELLED.value if cancelled else Status.WAITING.value,
                 reason=Reason.CANCELLED.value if cancelled else "",
-                dispatch_id=dispatch_id,
+                batch_id=batch_id,
                 final_at=now if cancelled else None,
             )
 
 
-def _lots(fit: list[_Fit]) -> list[list[_Fit]]:
+def _groups(fit: list[_Fit]) -> list[list[_Fit]]:
     """Who leaves together: at one time, and in one wave."""
     groups: dict[Departure, list[_Fit]] = {}
     for each in fit:
         groups.setdefault(each.departure, []).append(each)
-    size = lot_size()
+    size = batch_size()
     return [
         group[start : start + size]
         for group in groups.values()
@@ -179,15 +181,15 @@ def _lots(fit: list[_Fit]) -> list[list[_Fit]]:
     ]
 
 
-def new_lots(
+def new_batches(
     mailing_id: int, sizes: list[int], departures: list[Departure] | None = None
-) -> list[Dispatch]:
-    """Waiting lots with references of their own, in one statement; None: they may leave now."""
+) -> list[Batch]:
+    """Waiting batches with references of their own, in one statement; None: they may leave now."""
     at_once = Departure(timezone.now())
-    return Dispatch.objects.bulk_create(
-        Dispatch(
+    return Batch.objects.bulk_create(
+        Batch(
             mailing_id=mailing_id,
-            reference=Dispatch.new_reference(),
+            reference=Batch.new_reference(),
             size=size,
             not_before=departure.not_before,
             send_at=departure.send_at,
@@ -199,14 +201,14 @@ def new_lots(
     )
 
 
-def lot_size() -> int:
+def batch_size() -> int:
     """As the service takes them that sends now. With a pace, no more than it lets go in a quarter of a
-    second, and no more than leave at once: a lot leaves at once, and the pause comes after it.
+    second, and no more than leave at once: a batch leaves at once, and the pause comes after it.
     """
     account = routing.sender() or routing.current()
     if account is None:
-        return LOT
+        return BATCH
     provider = routing.provider_class(account.provider)
     if not account.per_second:
-        return provider.lot
-    return min(provider.lot, provider.at_once or provider.lot, max(1, account.per_second // 4))
+        return provider.batch
+    return min(provider.batch, provider.at_once or provider.batch, max(1, account.per_second // 4))

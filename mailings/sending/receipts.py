@@ -18,7 +18,7 @@ from integrations.models import Receipt
 from integrations.providers.base import Credentials, Note, Reply, Report, ReportStatus
 from integrations.reasons import Reason
 from integrations.routing import routing, trial_messages
-from mailings.models import Dispatch, Message
+from mailings.models import Batch, Message
 from smsmail.jobs.set_aside import Work, held, in_halves
 from users.consent import consent, replies
 from users.consent.replies import Written
@@ -123,21 +123,21 @@ def _batch(ids: Sequence[int]) -> list[Raw]:
 def apply(reports: Sequence[Report]) -> Folded:
     """Move the messages that the reports name. Inside the caller's transaction.
 
-    A message is found by our reference and its phone; when it has moved to another lot since,
+    A message is found by our reference and its phone; when it has moved to another batch since,
     the report still counts: it says that the first hand-over did arrive. The message returns to
-    the lot it went with, whose account is asked about it from then on.
+    the batch it went with, whose account is asked about it from then on.
     """
     folded = Folded()
-    dispatches = {
-        reference: (dispatch_id, mailing_id)
-        for reference, dispatch_id, mailing_id in Dispatch.objects.filter(
+    batches = {
+        reference: (batch_id, mailing_id)
+        for reference, batch_id, mailing_id in Batch.objects.filter(
             reference__in={report.reference for report in reports}
         ).values_list("reference", "id", "mailing_id")
     }
     known = {
-        place: (*dispatches[report.reference], report.phone)
+        place: (*batches[report.reference], report.phone)
         for place, report in enumerate(reports)
-        if report.reference in dispatches
+        if report.reference in batches
     }
     here = _locate(set(known.values()))
     moved_on = _locate_moved(set(known.values()) - here.keys())
@@ -203,16 +203,16 @@ def _plain(word: str) -> bool:
 
 
 def _locate(wanted: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
-    """(dispatch, mailing, phone) -> message id."""
+    """(batch, mailing, phone) -> message id."""
     found = {
-        (each.dispatch_id, each.phone): each.id
-        for each in bulk.find_messages([(dispatch, phone) for dispatch, _, phone in wanted])
+        (each.batch_id, each.phone): each.id
+        for each in bulk.find_messages([(batch, phone) for batch, _, phone in wanted])
     }
     return {key: found[key[0], key[2]] for key in wanted if (key[0], key[2]) in found}
 
 
 def _locate_moved(missing: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
-    """The same for messages that are in another lot by now. Rare: a query only when needed."""
+    """The same for messages that are in another batch by now. Rare: a query only when needed."""
     if not missing:
         return {}
     found = {
@@ -224,17 +224,17 @@ def _locate_moved(missing: set[tuple[int, int, str]]) -> dict[tuple[int, int, st
     return {key: found[key[1], key[2]] for key in missing if (key[1], key[2]) in found}
 
 
-def _ask_again_about(dispatches: Sequence[int]) -> None:
-    """Lots that get a message back, perhaps after the last look at them. Before any message is
+def _ask_again_about(batches: Sequence[int]) -> None:
+    """Batches that get a message back, perhaps after the last look at them. Before any message is
     locked.
     """
-    if dispatches:
+    if batches:
         first_look = timezone.now() + timedelta(seconds=settings.LOOK_UP_AFTER)
-        waiting = Dispatch.objects.filter(id__in=dispatches, look_up_at__isnull=True)
+        waiting = Batch.objects.filter(id__in=batches, look_up_at__isnull=True)
         waiting.update(look_up_at=first_look)
 
 
-def _move(message: int, report: Report, dispatch: int | None) -> Move:
+def _move(message: int, report: Report, batch: int | None) -> Move:
     to = Status(report.status.value)
     return Move(
         message,
@@ -244,7 +244,7 @@ def _move(message: int, report: Report, dispatch: int | None) -> Move:
         provider_id=report.provider_id,
         # What is taken back costs nothing, whatever its hand-over was to cost.
         price=Decimal(0) if to == Status.CANCELLED else report.price,
-        dispatch=dispatch,
+        batch=batch,
     )
 
 

@@ -1,6 +1,6 @@
 """Ask the provider what became of messages that are still open: the unknown ones first of all,
 and accepted ones whose receipt does not come. Decides nothing without the provider's word; what the
-word is worth, when it says that it never had a message, is heard.py's.
+word is worth, when it says that it never had a message, is evidence.py's.
 """
 
 import logging
@@ -18,7 +18,7 @@ from integrations.providers.base import Asked, Enquiry, Provider, Report, Troubl
 from integrations.reasons import Reason
 from integrations.routing import logins, routing, service_clock
 from integrations.routing.in_turn import Turns
-from mailings.models import Dispatch, Message
+from mailings.models import Batch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
 from smsmail.jobs.set_aside import Thing, Work, attempt, held, in_halves, recovered
@@ -33,30 +33,30 @@ logger = logging.getLogger(__name__)
 Status = Message.Status
 OPEN = (Status.ACCEPTED, Status.UNKNOWN)
 # Parts of the job "enquire".
-LOTS, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
-AT_ONCE = 100  # lots in one enquiry: the provider's books are swept once for all of them
+BATCHES, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
+AT_ONCE = 100  # batches in one enquiry: the provider's books are swept once for all of them
 # When to ask again about accepted messages, counted from the hand-over; the last look is
 # settings.RECEIPT_WAIT.
 LATER = (timedelta(hours=1), timedelta(hours=6))
 
 
 def enquire_due() -> bool:
-    """Clock job: one enquiry per account about the lots whose time has come."""
+    """Clock job: one enquiry per account about the batches whose time has come."""
     if epoch.is_held():  # a restored copy would conclude from what it does not know
         return False
     logins.forget_unneeded()
-    due = Dispatch.objects.filter(account=OuterRef("pk"), look_up_at__lte=timezone.now())
+    due = Batch.objects.filter(account=OuterRef("pk"), look_up_at__lte=timezone.now())
     return _turns.take(Account.objects.filter(Exists(due)))
 
 
 def _enquire(account: Account) -> bool:
     """True when there may be more to ask at once."""
-    dispatches = _take(account)
-    if not dispatches:
+    batches = _take(account)
+    if not batches:
         return False
-    heard = ask_about(account, dispatches)
+    heard = ask_about(account, batches)
     concluded = []
-    for each in dispatches:
+    for each in batches:
         if each.reference in heard.broken:
             continue
         conclude = partial(
@@ -70,54 +70,55 @@ def _enquire(account: Account) -> bool:
         if attempt(CONCLUDING, _thing(each), conclude):
             concluded.append(each.id)
     recovered(CONCLUDING, concluded)
-    due = Dispatch.objects.filter(account=account, look_up_at__lte=timezone.now())
-    return due.exclude(id__in=held(LOTS.name, CONCLUDING.name)).exists()
+    due = Batch.objects.filter(account=account, look_up_at__lte=timezone.now())
+    return due.exclude(id__in=held(BATCHES.name, CONCLUDING.name)).exists()
 
 
 _turns = Turns("enquire", _enquire)
 
 
-def _thing(lot: Dispatch) -> Thing:
-    return Thing(lot.id, f"mailing {lot.mailing_id}")
+def _thing(batch: Batch) -> Thing:
+    return Thing(batch.id, f"mailing {batch.mailing_id}")
 
 
-def _take(account: Account) -> list[Dispatch]:
-    """The lots due, put off by a lease so that nobody else asks meanwhile: all handed over with one
+def _take(account: Account) -> list[Batch]:
+    """The batches due, put off by a lease so that nobody else asks meanwhile: all handed over with one
     login, and whose books have been read back to the same place.
     """
     with transaction.atomic(durable=True):
         due = (
-            Dispatch.objects.select_for_update(skip_locked=True, no_key=True)
+            Batch.objects.select_for_update(skip_locked=True, no_key=True)
             .filter(account=account, look_up_at__lte=timezone.now())
-            .exclude(id__in=held(LOTS.name, CONCLUDING.name))
+            .exclude(id__in=held(BATCHES.name, CONCLUDING.name))
             .order_by("look_up_at")
         )
         first = due.first()
         if first is None:
             return []
-        lots = list(due.filter(login=first.login, read_to=first.read_to)[:AT_ONCE])
-        Dispatch.objects.filter(id__in=[each.id for each in lots]).update(
+        batches = list(due.filter(login=first.login, read_to=first.read_to)[:AT_ONCE])
+        Batch.objects.filter(id__in=[each.id for each in batches]).update(
             look_up_at=timezone.now() + timedelta(seconds=settings.LEASE)
         )
-    return lots
+    return batches
 
 
 # --- asking ----------------------------------------------------------------------------------
 def ask_about(
-    account: Account, lots: Sequence[Dispatch], statuses: Collection[str] = OPEN
+    account: Account, batches: Sequence[Batch], statuses: Collection[str] = OPEN
 ) -> Heard:
-    """One look at the books about lots of one login of an account. What it finds is written down; what
+    """One look at the books about batches of one login of an account. What it finds is written down; what
     is missing is told, and nothing is done about it. No transaction is open.
     """
     read = {
-        lot.reference: attempt(LOTS, _thing(lot), partial(_enquiry, lot, statuses)) for lot in lots
+        batch.reference: attempt(BATCHES, _thing(batch), partial(_enquiry, batch, statuses))
+        for batch in batches
     }
     heard = Heard(each for each in read.values() if each is not None and each.asked)
     heard.broken = {reference for reference, enquiry in read.items() if enquiry is None}
     if not heard.enquiries:
         return heard
     try:
-        provider = logins.provider_of(account, lots[0].login, routing.receipt_url(account))
+        provider = logins.provider_of(account, batches[0].login, routing.receipt_url(account))
     except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
         logger.error("%s cannot be asked: %s", account.provider, type(error).__name__)
         heard.doubt(Doubt.AWAY)
@@ -126,30 +127,30 @@ def ask_about(
         if account.connected:
             heard.doubt(Doubt.LOGIN)
     elif provider.can_look_up:
-        _look(account, provider, heard, lots)
+        _look(account, provider, heard, batches)
     return heard
 
 
-def _enquiry(lot: Dispatch, statuses: Collection[str]) -> Enquiry:
+def _enquiry(batch: Batch, statuses: Collection[str]) -> Enquiry:
     now = timezone.now()
-    since = min(lot.books_since or lot.claimed_at or now, now)
-    return Enquiry(lot.reference, _open_messages(lot, statuses), since, read_to=lot.read_to)
+    since = min(batch.books_since or batch.claimed_at or now, now)
+    return Enquiry(batch.reference, _open_messages(batch, statuses), since, read_to=batch.read_to)
 
 
-def _open_messages(lot: Dispatch, statuses: Collection[str] = OPEN) -> tuple[Asked, ...]:
-    rows = lot.messages.filter(status__in=statuses)
+def _open_messages(batch: Batch, statuses: Collection[str] = OPEN) -> tuple[Asked, ...]:
+    rows = batch.messages.filter(status__in=statuses)
     return tuple(
         Asked(phone, markers.filled(opened(body), key), provider_id)
         for key, phone, body, provider_id in rows.values_list("id", "phone", "text", "provider_id")
     )
 
 
-def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dispatch]) -> None:
-    unknown = _with_unknown(lots)
+def _look(account: Account, provider: Provider, heard: Heard, batches: Sequence[Batch]) -> None:
+    unknown = _with_unknown(batches)
     if not provider.books_are_sure:
-        for lot in lots:
-            if lot.id in unknown and lot.reference in heard.enquiries:
-                heard.change(lot.reference, witness=witnesses.of(lot, provider))
+        for batch in batches:
+            if batch.id in unknown and batch.reference in heard.enquiries:
+                heard.change(batch.reference, witness=witnesses.of(batch, provider))
     guessed = heard.without_id if provider.books_by_text else set()
     phones = {phone for _, phone in guessed}
     others = witnesses.others(account, phones, guessed)
@@ -165,18 +166,20 @@ def _look(account: Account, provider: Provider, heard: Heard, lots: Sequence[Dis
             reports, others, witnesses.others(account, phones, guessed), guessed
         )
     heard.take(reports, provider)
-    asked = [lot for lot in lots if lot.reference in heard.enquiries]
+    asked = [batch for batch in batches if batch.reference in heard.enquiries]
     heard.broken |= _not_taken_in(asked, reports)
-    at_once = {lot.reference for lot in lots if lot.id in unknown and lot.send_at is None}
+    at_once = {
+        batch.reference for batch in batches if batch.id in unknown and batch.send_at is None
+    }
     late = heard.lateness(reports, at_once)
     if late:
         service_clock.note_slow(account.id, late)
 
 
-def _not_taken_in(lots: Sequence[Dispatch], reports: Sequence[Report]) -> set[str]:
-    """References of lots whose reports could not be written down: nothing is concluded about them."""
-    of = {lot.id: lot for lot in lots}
-    left = {lot.reference for lot in lots}
+def _not_taken_in(batches: Sequence[Batch], reports: Sequence[Report]) -> set[str]:
+    """References of batches whose reports could not be written down: nothing is concluded about them."""
+    of = {batch.id: batch for batch in batches}
+    left = {batch.reference for batch in batches}
 
     def take_in(ids: Sequence[int]) -> None:
         references = {of[key].reference for key in ids}
@@ -184,14 +187,16 @@ def _not_taken_in(lots: Sequence[Dispatch], reports: Sequence[Report]) -> set[st
             receipts.apply([each for each in reports if each.reference in references])
         left.difference_update(references)
 
-    in_halves(LOTS, list(of), take_in, lambda key: f"mailing {of[key].mailing_id}")
+    in_halves(BATCHES, list(of), take_in, lambda key: f"mailing {of[key].mailing_id}")
     return left
 
 
-def _with_unknown(lots: Sequence[Dispatch]) -> set[int | None]:
+def _with_unknown(batches: Sequence[Batch]) -> set[int | None]:
     """Only what is unknown can be sent again: about others no proof is needed."""
-    unknown = Message.objects.filter(dispatch__in=[lot.id for lot in lots], status=Status.UNKNOWN)
-    return set(unknown.values_list("dispatch_id", flat=True).distinct())
+    unknown = Message.objects.filter(
+        batch__in=[batch.id for batch in batches], status=Status.UNKNOWN
+    )
+    return set(unknown.values_list("batch_id", flat=True).distinct())
 
 
 def _ask(account: Account, provider: Provider, enquiries: Sequence[Enquiry]) -> list[Report] | None:
@@ -224,7 +229,7 @@ def _of_nobody_else(
 
 # --- what follows ----------------------------------------------------------------------------
 def _conclude(
-    dispatch_id: int, missing: set[str], *, answered: bool, doubt: str = "", read_to: str = ""
+    batch_id: int, missing: set[str], *, answered: bool, doubt: str = "", read_to: str = ""
 ) -> bool:
     """Act on what the books do not know, and set the time of the next look.
 
@@ -233,76 +238,68 @@ def _conclude(
     none before the time from which an absence says anything.
     """
     with transaction.atomic(durable=True):
-        dispatch = (
-            Dispatch.objects.select_for_update(of=("self",), no_key=True)
+        batch = (
+            Batch.objects.select_for_update(of=("self",), no_key=True)
             .select_related("mailing", "account")
-            .get(id=dispatch_id)
+            .get(id=batch_id)
         )
-        waited = timezone.now() - _since(dispatch)
-        not_before = _counts_from(dispatch, missing)
+        waited = timezone.now() - _since(batch)
+        not_before = _counts_from(batch, missing)
         books_tell = not_before is None or timezone.now() >= not_before
-        unknown = dispatch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
-        twice = books_tell and dispatch.look_ups
+        unknown = batch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
+        twice = books_tell and batch.look_ups
         never_had = list(unknown.values_list("id", flat=True)) if twice else []
         # One move in one transaction (the order of locks): the rest at the next look, which is near.
         if never_had:
-            send_again(dispatch, never_had)
+            send_again(batch, never_had)
         elif waited.total_seconds() >= settings.RECEIPT_WAIT:
-            silent = dispatch.messages.filter(status=Status.ACCEPTED).values_list("id", flat=True)
+            silent = batch.messages.filter(status=Status.ACCEPTED).values_list("id", flat=True)
             ledger.move([Move(each, Status.NO_RECEIPT, Reason.NO_RECEIPT) for each in silent])
         if answered and books_tell:
-            dispatch.look_ups += 1
-        dispatch.read_to = read_to
-        dispatch.doubt = doubt or ("" if books_tell else Doubt.PUT_OFF)
-        dispatch.look_up_at = _next_look(
-            dispatch, None if books_tell else not_before, answered=answered
-        )
-        dispatch.save(update_fields=["look_ups", "look_up_at", "read_to", "doubt"])
+            batch.look_ups += 1
+        batch.read_to = read_to
+        batch.doubt = doubt or ("" if books_tell else Doubt.PUT_OFF)
+        batch.look_up_at = _next_look(batch, None if books_tell else not_before, answered=answered)
+        batch.save(update_fields=["look_ups", "look_up_at", "read_to", "doubt"])
     return True
 
 
-def _counts_from(dispatch: Dispatch, missing: Collection[str]) -> datetime | None:
+def _counts_from(batch: Batch, missing: Collection[str]) -> datetime | None:
     """From when its books would surely know of these messages; None: as soon as they are settled."""
-    if dispatch.account is None or not (dispatch.send_at or missing):
+    if batch.account is None or not (batch.send_at or missing):
         return None
-    provider = routing.provider_class(dispatch.account.provider)
+    provider = routing.provider_class(batch.account.provider)
     later = []
-    if dispatch.send_at is not None and not provider.books_show_kept:
-        later.append(dispatch.send_at + timedelta(seconds=provider.settle_seconds))
-    put_off = night_holds.until(dispatch, _since(dispatch), provider, missing)
+    if batch.send_at is not None and not provider.books_show_kept:
+        later.append(batch.send_at + timedelta(seconds=provider.settle_seconds))
+    put_off = night_holds.until(batch, _since(batch), provider, missing)
     return max([*later, *([put_off] if put_off else [])], default=None)
 
 
-def _since(dispatch: Dispatch) -> datetime:
+def _since(batch: Batch) -> datetime:
     """From when a receipt may be waited for: the hand-over, or the time the service keeps it until."""
-    handed = dispatch.claimed_at or timezone.now()
-    return max(handed, dispatch.send_at or handed)
+    handed = batch.claimed_at or timezone.now()
+    return max(handed, batch.send_at or handed)
 
 
-def _next_look(
-    dispatch: Dispatch, not_before: datetime | None, *, answered: bool
-) -> datetime | None:
-    open_ = set(
-        dispatch.messages.filter(status__in=OPEN).values_list("status", flat=True).distinct()
-    )
+def _next_look(batch: Batch, not_before: datetime | None, *, answered: bool) -> datetime | None:
+    open_ = set(batch.messages.filter(status__in=OPEN).values_list("status", flat=True).distinct())
     if not open_:
         return None
     now = timezone.now()
-    since = _since(dispatch)
-    if dispatch.read_to:
+    since = _since(batch)
+    if batch.read_to:
         return now  # the rest of the books
     if not_before is not None:
         return not_before
     ends = timedelta(seconds=settings.RECEIPT_WAIT)
     if Status.UNKNOWN in open_ or not answered:
-        pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(dispatch.look_ups, 6))
+        pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(batch.look_ups, 6))
         # Whoever was slow to answer may be slow to write into the books, too.
-        pause += timedelta(
-            seconds=service_clock.slowness(dispatch.account) if dispatch.account else 0
-        )
+        pause += timedelta(seconds=service_clock.slowness(batch.account) if batch.account else 0)
         # The older, the rarer, answered or not. But what was missing once is looked for again soon, however
         # long ago it is said to have been handed over: a day of silence, or a clock a day slow.
-        age = timedelta() if answered and dispatch.look_ups == 1 else (now - since) / 4
+        age = timedelta() if answered and batch.look_ups == 1 else (now - since) / 4
         again = now + max(pause, age)
         return min(again, since + ends) if now < since + ends else again
     looks = [*(later for later in LATER if later < ends), ends]

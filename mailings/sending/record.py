@@ -1,5 +1,5 @@
-"""Record what became of a lot: every verdict by the ledger, in one transaction; what surely was not sent
-goes into a new lot. And what a service's answers mean for its account and for the whole mailing.
+"""Record what became of a batch: every verdict by the ledger, in one transaction; what surely was not sent
+goes into a new batch. And what a service's answers mean for its account and for the whole mailing.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,120 +15,122 @@ from integrations.providers.base import Outcome, Verdict
 from integrations.reasons import Fault, Reason
 from integrations.routing import cooldown, service_clock
 from integrations.short_domain import short_links
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message
 from users.consent import consent
 from users.models import OptOut
 
 from . import ledger
-from .claim import Lot, why_refused
+from .claim import ClaimedBatch, why_refused
 from .halt import halt
 from .ledger import Move
-from .prepare import new_lots
+from .prepare import new_batches
 from .send_times import Departure, keep_here
 
 Status = Message.Status
 _UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
 BRAKE = 50  # refusals of a mailing of which nothing was taken; doubled with every resumption
-MANY = 20  # messages of one lot that are no chance any more
-# What a service says that it does not understand, or we do not: of everybody in a lot it is not about
+MANY = 20  # messages of one batch that are no chance any more
+# What a service says that it does not understand, or we do not: of everybody in a batch it is not about
 # a person.
 UNCLEAR = frozenset({None, Reason.OTHER, Reason.BAD_REQUEST})
 LATELY = timedelta(hours=1)
-LATEST = 5  # lots of an account that show whether it works
+LATEST = 5  # batches of an account that show whether it works
 
 
-def record(lot: Lot, verdicts: Sequence[Verdict]) -> None:
-    """Write the verdicts down: taken, refused and unknown by the ledger, unsent into a new lot."""
+def record(batch: ClaimedBatch, verdicts: Sequence[Verdict]) -> None:
+    """Write the verdicts down: taken, refused and unknown by the ledger, unsent into a new batch."""
     withheld = [verdict.key for verdict in verdicts if verdict.withheld]
     # What we held back ourselves tells nothing of the service.
-    verdicts = _without_blame(lot, [v for v in verdicts if not v.withheld])
+    verdicts = _without_blame(batch, [v for v in verdicts if not v.withheld])
     untimed = any(verdict.untimed for verdict in verdicts)
     with transaction.atomic(durable=True):
-        dispatch = (
-            Dispatch.objects.select_for_update(no_key=True, of=("self",))
+        row = (
+            Batch.objects.select_for_update(no_key=True, of=("self",))
             .select_related("mailing")
-            .get(id=lot.dispatch_id)
+            .get(id=batch.batch_id)
         )
-        whole = lot.provider.one_request_per_lot and _refused_as_a_whole(verdicts)
-        hopeless = whole and _no_way_out(lot, verdicts[0])
-        spared = not whole and _nobody_gets_it(dispatch, verdicts)
+        whole = batch.provider.one_request_per_batch and _refused_as_a_whole(verdicts)
+        hopeless = whole and _no_way_out(batch, verdicts[0])
+        spared = not whole and _nobody_gets_it(row, verdicts)
         if hopeless or spared:
-            _halt(dispatch.mailing_id, _refusals(verdicts)[0])
+            _halt(row.mailing_id, _refusals(verdicts)[0])
         back = {Outcome.UNSENT, Outcome.REFUSED} if spared else {Outcome.UNSENT}
         again = verdicts if whole else [v for v in verdicts if v.outcome in back]
         settled = [] if whole else [v for v in verdicts if v.outcome not in back]
-        moves = [_move(verdict, lot.part_price) for verdict in settled]
-        stopped = _refused_meanwhile(dispatch, withheld)
+        moves = [_move(verdict, batch.part_price) for verdict in settled]
+        stopped = _refused_meanwhile(row, withheld)
         moves += [Move(key, Status.SKIPPED, reason) for key, reason in stopped.items()]
         keys = [verdict.key for verdict in again]
         keys += [key for key in withheld if key not in stopped]
-        moves += _back(dispatch, keys, one_by_one=whole and not hopeless, untimed=untimed)
+        moves += _back(row, keys, one_by_one=whole and not hopeless, untimed=untimed)
         # One move for all: a second one would lock messages after the counters.
-        moved = ledger.move(moves, only_from=_UNDECIDED, in_dispatch=dispatch.id)
+        moved = ledger.move(moves, only_from=_UNDECIDED, in_batch=row.id)
         refused = {move.message for move in moves if move.to == Status.REFUSED} & set(moved)
-        enough = _is_enough(lot.mailing_id, len(refused))
-        consent.opt_out_all(_opted_out(lot, verdicts), OptOut.Source.PROVIDER)
-        if dispatch.state == Dispatch.State.HANDING:
-            dispatch.state = Dispatch.State.ANSWERED
-        dispatch.answered_at = timezone.now()
+        enough = _is_enough(batch.mailing_id, len(refused))
+        consent.opt_out_all(_opted_out(batch, verdicts), OptOut.Source.PROVIDER)
+        if row.state == Batch.State.HANDING:
+            row.state = Batch.State.ANSWERED
+        row.answered_at = timezone.now()
         unknown = any(verdict.outcome == Outcome.UNKNOWN for verdict in verdicts)
         # recover() relies on it too: nobody's books lag longer than the lease.
         wait_for = (
-            min(lot.provider.settle_seconds, settings.LEASE) if unknown else settings.LOOK_UP_AFTER
+            min(batch.provider.settle_seconds, settings.LEASE)
+            if unknown
+            else settings.LOOK_UP_AFTER
         )
         # About what the service keeps until a time set there is nothing to ask before that time.
-        kept_until = None if unknown else dispatch.send_at
+        kept_until = None if unknown else row.send_at
         since = max(timezone.now(), kept_until or timezone.now())
-        dispatch.look_up_at = since + timedelta(seconds=wait_for)
-        dispatch.save(update_fields=["state", "answered_at", "look_up_at"])
-    service_clock.note_clock(lot.account_id, lot.provider)
+        row.look_up_at = since + timedelta(seconds=wait_for)
+        row.save(update_fields=["state", "answered_at", "look_up_at"])
+    service_clock.note_clock(batch.account_id, batch.provider)
     if unknown:
-        service_clock.note_slow(lot.account_id)
+        service_clock.note_slow(batch.account_id)
     if untimed:
-        keep_here(lot.mailing_id)
-    _judge_account(lot.account_id, verdicts)
-    _judge_mailing(lot.mailing_id, verdicts, enough=enough)
+        keep_here(batch.mailing_id)
+    _judge_account(batch.account_id, verdicts)
+    _judge_mailing(batch.mailing_id, verdicts, enough=enough)
 
 
-def send_again(dispatch: Dispatch, messages: Sequence[int]) -> None:
+def send_again(batch: Batch, messages: Sequence[int]) -> None:
     """The provider never had them: back to waiting."""
-    ledger.move(_back(dispatch, messages), only_from=_UNDECIDED, in_dispatch=dispatch.id)
+    ledger.move(_back(batch, messages), only_from=_UNDECIDED, in_batch=batch.id)
 
 
 def _back(
-    dispatch: Dispatch,
+    batch: Batch,
     messages: Sequence[int],
     *,
     one_by_one: bool = False,
     untimed: bool = False,
 ) -> list[Move]:
-    """Surely not sent: waiting, in a new lot (a reference never means two things). untimed: not with
+    """Surely not sent: waiting, in a new batch (a reference never means two things). untimed: not with
     the service but here, until its time.
 
     For a cancelled mailing the way back ends here.
     """
     if not messages:
         return []
-    if dispatch.mailing.state == Mailing.State.CANCELLED:
+    if batch.mailing.state == Mailing.State.CANCELLED:
         return [Move(each, Status.CANCELLED, Reason.CANCELLED) for each in messages]
-    lots = [[each] for each in messages] if one_by_one else [list(messages)]
-    departure = Departure.kept_here(dispatch) if untimed else Departure.of(dispatch)
-    departures = [departure] * len(lots)
-    fresh = new_lots(dispatch.mailing_id, [len(lot) for lot in lots], departures)
+    groups = [[each] for each in messages] if one_by_one else [list(messages)]
+    departure = Departure.kept_here(batch) if untimed else Departure.of(batch)
+    departures = [departure] * len(groups)
+    fresh = new_batches(batch.mailing_id, [len(group) for group in groups], departures)
     return [
-        Move(each, Status.WAITING, dispatch=new.id)
-        for new, lot in zip(fresh, lots, strict=True)
-        for each in lot
+        Move(each, Status.WAITING, batch=new.id)
+        for new, group in zip(fresh, groups, strict=True)
+        for each in group
     ]
 
 
-def _refused_meanwhile(dispatch: Dispatch, withheld: Sequence[int]) -> dict[int, str]:
+def _refused_meanwhile(batch: Batch, withheld: Sequence[int]) -> dict[int, str]:
     """Of the messages held back at the last moment, those whose people refuse, and why. The others were
     held back with them, or because of their mailing: they go another time, if it does.
     """
     if not withheld:
         return {}
-    rows = dispatch.messages.filter(id__in=withheld, status=Status.WAITING)
+    rows = batch.messages.filter(id__in=withheld, status=Status.WAITING)
     refused = rows.annotate(why_not=why_refused()).exclude(why_not="")
     return dict(refused.values_list("id", "why_not"))
 
@@ -151,22 +153,22 @@ def _move(verdict: Verdict, part_price: Decimal | None) -> Move:
     )
 
 
-def _opted_out(lot: Lot, verdicts: Sequence[Verdict]) -> list[str]:
+def _opted_out(batch: ClaimedBatch, verdicts: Sequence[Verdict]) -> list[str]:
     """Phones of which the service says that they have opted out: believed for every mailing."""
     keys = {
         verdict.key
         for verdict in verdicts
         if verdict.outcome == Outcome.REFUSED and verdict.reason == Reason.OPTED_OUT
     }
-    return [sms.phone for sms in lot.messages if sms.key in keys]
+    return [sms.phone for sms in batch.messages if sms.key in keys]
 
 
-def _no_way_out(lot: Lot, verdict: Verdict) -> bool:
+def _no_way_out(batch: ClaimedBatch, verdict: Verdict) -> bool:
     """The very same text for everybody was refused, and not for what is wrong with a number: a
     hundred thousand more requests would be refused too, and the service would block us.
     """
     fault = (verdict.reason or Reason.OTHER).about.fault
-    texts = {short_links.hidden(sms.text) for sms in lot.messages}
+    texts = {short_links.hidden(sms.text) for sms in batch.messages}
     return fault not in (Fault.NUMBER, Fault.PERSON) and len(texts) == 1
 
 
@@ -186,8 +188,8 @@ def _refused_as_a_whole(verdicts: Sequence[Verdict]) -> bool:
     )
 
 
-def _without_blame(lot: Lot, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
-    """A refusal that nobody understands and that everybody in the lot met is wrong for everybody: of
+def _without_blame(batch: ClaimedBatch, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """A refusal that nobody understands and that everybody in the batch met is wrong for everybody: of
     the account or the sender. Unsent, so that nobody is lost while it is mended. Of one message
     alone it may be about that one, if the account works.
 
@@ -197,9 +199,9 @@ def _without_blame(lot: Lot, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
     alike = len(refused) == len(verdicts) and len({verdict.raw for verdict in refused}) == 1
     if not alike or any(verdict.reason not in UNCLEAR for verdict in refused):
         return _with_their_time(verdicts)
-    if len(verdicts) > 1 and lot.provider.one_request_per_lot:
+    if len(verdicts) > 1 and batch.provider.one_request_per_batch:
         return verdicts
-    if len(verdicts) == 1 and _works(lot):
+    if len(verdicts) == 1 and _works(batch):
         return verdicts
     return [replace(verdict, outcome=Outcome.UNSENT) for verdict in verdicts]
 
@@ -215,34 +217,34 @@ def _with_their_time(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
     ]
 
 
-def _works(lot: Lot) -> bool:
-    """Was any message of the account's latest lots taken?"""
+def _works(batch: ClaimedBatch) -> bool:
+    """Was any message of the account's latest batches taken?"""
     latest = (
-        Dispatch.objects.filter(
-            account=lot.account_id, answered_at__gt=timezone.now() - LATELY, state="answered"
+        Batch.objects.filter(
+            account=batch.account_id, answered_at__gt=timezone.now() - LATELY, state="answered"
         )
-        .exclude(id=lot.dispatch_id)
+        .exclude(id=batch.batch_id)
         .order_by("-answered_at")
         .values_list("id", flat=True)[:LATEST]
     )
-    return Message.objects.filter(dispatch__in=list(latest), status__in=Message.TAKEN).exists()
+    return Message.objects.filter(batch__in=list(latest), status__in=Message.TAKEN).exists()
 
 
 def _refusals(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.outcome == Outcome.REFUSED]
 
 
-def _nobody_gets_it(dispatch: Dispatch, verdicts: Sequence[Verdict]) -> bool:
-    """MANY messages of this lot were refused, for whatever reasons, and none was taken, of the lot
+def _nobody_gets_it(batch: Batch, verdicts: Sequence[Verdict]) -> bool:
+    """MANY messages of this batch were refused, for whatever reasons, and none was taken, of the batch
     or of the mailing: nobody is given up, the mailing pauses.
 
-    So at most BRAKE - 1 people, and MANY - 1 of each lot in hand, are refused before it pauses.
+    So at most BRAKE - 1 people, and MANY - 1 of each batch in hand, are refused before it pauses.
     """
     return (
-        dispatch.mailing.kind == Mailing.Kind.MAILING
+        batch.mailing.kind == Mailing.Kind.MAILING
         and len(_refusals(verdicts)) >= MANY
         and all(verdict.outcome != Outcome.TAKEN for verdict in verdicts)
-        and not Counters.objects.get(mailing=dispatch.mailing_id).of(*Message.TAKEN)
+        and not Counters.objects.get(mailing=batch.mailing_id).of(*Message.TAKEN)
     )
 
 
@@ -250,7 +252,7 @@ def _is_enough(mailing_id: int, refused: int) -> bool:
     """BRAKE messages of the mailing were refused, and none was taken. After a resumption twice as
     many, and so on: each number may be bad for itself.
 
-    Whoever has counted in this transaction holds the counters: no two lots see the same step.
+    Whoever has counted in this transaction holds the counters: no two batches see the same step.
     """
     if not refused:
         return False
@@ -260,7 +262,7 @@ def _is_enough(mailing_id: int, refused: int) -> bool:
 
 
 def _judge_mailing(mailing_id: int, verdicts: Sequence[Verdict], *, enough: bool) -> None:
-    """Pause a mailing that only meets refusals; or of which a whole lot was refused with the same
+    """Pause a mailing that only meets refusals; or of which a whole batch was refused with the same
     code, and not for what is wrong with its numbers, whatever was taken before.
 
     A transaction of its own: mailings are locked before counters, never after.
@@ -282,7 +284,7 @@ def _judge_account(account_id: int, verdicts: Sequence[Verdict]) -> None:
     that it works, unless it said of another that it wants no more now (no money, too many requests).
     A time that it does not take is no trouble: the message goes without.
 
-    A transaction of its own: claims lock the account before lots and messages, never after.
+    A transaction of its own: claims lock the account before batches and messages, never after.
     """
     unsent = [v for v in verdicts if v.outcome == Outcome.UNSENT and not v.untimed]
     told = [each for each in unsent if each.reason not in (None, Reason.UNAVAILABLE)]

@@ -1,5 +1,5 @@
-"""When a lot may leave: the time set, quiet hours in its people's zone, its lifetime, its wave. Planned
-when messages are prepared, and looked at once more at the claim: a lot may have waited long since.
+"""When a batch may leave: the time set, quiet hours in its people's zone, its lifetime, its wave. Planned
+when messages are prepared, and looked at once more at the claim: a batch may have waited long since.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.providers.base import Provider
-from mailings.models import Counters, Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Counters, Mailing, Message, Policy
 from smsmail.jobs.moments import beyond
 from users.parsing.phone_zones import zone_of
 
 from .timing import QuietHours, zone_named
 
-HELD_AT_ONCE = 500  # lots
+HELD_AT_ONCE = 500  # batches
 LONGEST_NIGHT = timedelta(
     hours=26
 )  # quiet hours are shorter than a day, also when the clocks change
@@ -38,7 +38,7 @@ class Person(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """The columns of a Dispatch that say when it leaves."""
+    """The columns of a Batch that say when it leaves."""
 
     not_before: datetime
     send_at: datetime | None = None
@@ -47,14 +47,14 @@ class Departure:
     wave: int = 0
 
     @classmethod
-    def of(cls, lot: Dispatch) -> "Departure":
-        """For the messages of a lot that go once more."""
-        return cls(lot.not_before, lot.send_at, lot.expires_at, lot.zone, lot.wave)
+    def of(cls, batch: Batch) -> "Departure":
+        """For the messages of a batch that go once more."""
+        return cls(batch.not_before, batch.send_at, batch.expires_at, batch.zone, batch.wave)
 
     @classmethod
-    def kept_here(cls, lot: Dispatch) -> "Departure":
+    def kept_here(cls, batch: Batch) -> "Departure":
         """The same at the same time, without telling the service the time."""
-        return cls(cls.of(lot).arrives, None, lot.expires_at, lot.zone, lot.wave)
+        return cls(cls.of(batch).arrives, None, batch.expires_at, batch.zone, batch.wave)
 
     @property
     def arrives(self) -> datetime:
@@ -120,70 +120,70 @@ class Plan:
 
 
 class Leave(Enum):
-    """What the claim does with a lot."""
+    """What the claim does with a batch."""
 
     GO = "go"
     HELD = "held"  # it and all that are like it: not before a later moment
     TOO_LATE = "too late"
 
 
-def may_leave(lot: Dispatch, provider: Provider, now: datetime) -> Leave:
-    """The lot is locked. With GO, its send_at is what the service shall keep it until; None: nothing."""
-    quiet = _quiet(Policy.current()) if lot.zone else None
-    at = awake(max(now, lot.send_at or now), lot.zone, quiet)
-    if lot.expires_at is not None and lot.expires_at <= at:
+def may_leave(batch: Batch, provider: Provider, now: datetime) -> Leave:
+    """The batch is locked. With GO, its send_at is what the service shall keep it until; None: nothing."""
+    quiet = _quiet(Policy.current()) if batch.zone else None
+    at = awake(max(now, batch.send_at or now), batch.zone, quiet)
+    if batch.expires_at is not None and batch.expires_at <= at:
         return Leave.TOO_LATE
     if at <= now:
-        lot.send_at = None
-    elif lot.send_at is not None and provider.can_schedule(at):
-        lot.send_at = at
+        batch.send_at = None
+    elif batch.send_at is not None and provider.can_schedule(at):
+        batch.send_at = at
     else:
-        _hold(lot, now, until=at)
+        _hold(batch, now, until=at)
         return Leave.HELD
     return Leave.GO
 
 
-def _hold(lot: Dispatch, now: datetime, until: datetime) -> None:
+def _hold(batch: Batch, now: datetime, until: datetime) -> None:
     """Whatever else is held for the same reason too: not one by one, claim after claim."""
-    like_it = Dispatch.objects.filter(
-        state=Dispatch.State.WAITING,
-        mailing=lot.mailing_id,
-        zone=lot.zone,
-        send_at=lot.send_at,
+    like_it = Batch.objects.filter(
+        state=Batch.State.WAITING,
+        mailing=batch.mailing_id,
+        zone=batch.zone,
+        send_at=batch.send_at,
         not_before__lte=now,
     )
     # Those that somebody else has in hand are left to the next claim.
     locked = like_it.select_for_update(skip_locked=True, of=("self",), no_key=True).order_by("id")
-    ids = {lot.id, *locked.values_list("id", flat=True)[:HELD_AT_ONCE]}
-    Dispatch.objects.filter(id__in=ids).update(not_before=until)
+    ids = {batch.id, *locked.values_list("id", flat=True)[:HELD_AT_ONCE]}
+    Batch.objects.filter(id__in=ids).update(not_before=until)
 
 
 def keep_here(mailing_id: int) -> None:
     """The service does not take their time: what still waits of the mailing is held here until then.
-    Not one by one, lot after lot; those that somebody else has in hand will meet it themselves.
+    Not one by one, batch after batch; those that somebody else has in hand will meet it themselves.
     """
-    timed = Dispatch.objects.filter(
-        mailing=mailing_id, state=Dispatch.State.WAITING, send_at__isnull=False
+    timed = Batch.objects.filter(
+        mailing=mailing_id, state=Batch.State.WAITING, send_at__isnull=False
     )
     with transaction.atomic():
         locked = timed.select_for_update(skip_locked=True, of=("self",), no_key=True)
         ids = list(locked.order_by("id").values_list("id", flat=True)[:HELD_AT_ONCE])
-        Dispatch.objects.filter(id__in=ids).update(
+        Batch.objects.filter(id__in=ids).update(
             not_before=Greatest("not_before", "send_at"), send_at=None
         )
 
 
-def plan_anew(lots: QuerySet[Dispatch], mailing: Mailing, now: datetime) -> None:
-    """Waiting lots of a mailing that are not to leave yet: no later than the time set and the quiet hours
+def plan_anew(batches: QuerySet[Batch], mailing: Mailing, now: datetime) -> None:
+    """Waiting batches of a mailing that are not to leave yet: no later than the time set and the quiet hours
     of their zone say now. A wrong clock may have said more.
     """
     quiet = _quiet(Policy.current())
-    kinds = lots.order_by().values_list("zone", "send_at", "not_before").distinct()
+    kinds = batches.order_by().values_list("zone", "send_at", "not_before").distinct()
     for zone, send_at, not_before in list(kinds):
         begins = max(now, mailing.starts_at or now, send_at or now)
         latest = awake(begins, zone, quiet if zone else None)
         if beyond(not_before, latest - now, now):
-            like_it = lots.filter(zone=zone, send_at=send_at, not_before=not_before)
+            like_it = batches.filter(zone=zone, send_at=send_at, not_before=not_before)
             like_it.update(not_before=latest)
 
 
@@ -230,35 +230,35 @@ def held_here(mailing: Mailing) -> Waiting:
     """Not handed over before a moment to come: can be stopped until then."""
     now = timezone.now()
     held = Q(not_before__gt=now)
-    lots = mailing.dispatches.filter(held, state=Dispatch.State.WAITING)
-    return _waiting(lots, "not_before")
+    batches = mailing.batches.filter(held, state=Batch.State.WAITING)
+    return _waiting(batches, "not_before")
 
 
 def kept_there(mailing: Mailing) -> Waiting:
-    """Handed over for a time to come, by the sizes of their lots: what was refused of it and what has
+    """Handed over for a time to come, by the sizes of their batches: what was refused of it and what has
     been taken back counts too. kept() is exact, and slower.
     """
-    return _waiting(_kept_lots(mailing), "send_at")
+    return _waiting(_kept_batches(mailing), "send_at")
 
 
 def kept(mailing: Mailing) -> int:
     """Messages that the service keeps until a time to come."""
-    lots = _kept_lots(mailing).values("id")
+    batches = _kept_batches(mailing).values("id")
     open_ = [Message.Status.ACCEPTED, Message.Status.UNKNOWN]
-    return Message.objects.filter(dispatch__in=lots, status__in=open_).count()
+    return Message.objects.filter(batch__in=batches, status__in=open_).count()
 
 
 def kept_at(account: Account) -> Waiting:
     """What one service keeps until a time to come, of all mailings: as kept_there() has it."""
-    gone = Dispatch.objects.filter(account=account).exclude(state=Dispatch.State.WAITING)
+    gone = Batch.objects.filter(account=account).exclude(state=Batch.State.WAITING)
     return _waiting(gone.filter(send_at__gt=timezone.now()), "send_at")
 
 
-def _kept_lots(mailing: Mailing) -> QuerySet[Dispatch]:
-    gone = mailing.dispatches.exclude(state=Dispatch.State.WAITING)
+def _kept_batches(mailing: Mailing) -> QuerySet[Batch]:
+    gone = mailing.batches.exclude(state=Batch.State.WAITING)
     return gone.filter(send_at__gt=timezone.now())
 
 
-def _waiting(lots: QuerySet[Dispatch], moment: str) -> Waiting:
-    found = lots.aggregate(messages=Sum("size"), first=Min(moment), last=Max(moment))
+def _waiting(batches: QuerySet[Batch], moment: str) -> Waiting:
+    found = batches.aggregate(messages=Sum("size"), first=Min(moment), last=Max(moment))
     return Waiting(found["messages"] or 0, found["first"], found["last"])

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations.models import Account, Stray
 from integrations.providers.base import Provider, Rival, Witness
-from mailings.models import Dispatch, Message
+from mailings.models import Batch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
 
@@ -27,27 +27,27 @@ CHUNK = 500  # phones in one query
 
 
 def reference_for(account: Account, login: str) -> str:
-    """At the claim: a lot of this login that has been answered already. So it came before, whatever any
+    """At the claim: a batch of this login that has been answered already. So it came before, whatever any
     clock says; '' when there is none.
     """
     now = timezone.now()
-    lots = _taken(account, login).filter(claimed_at__gt=now - OLDEST, claimed_at__lte=now)
-    return lots.order_by("-claimed_at").values_list("reference", flat=True).first() or ""
+    batches = _taken(account, login).filter(claimed_at__gt=now - OLDEST, claimed_at__lte=now)
+    return batches.order_by("-claimed_at").values_list("reference", flat=True).first() or ""
 
 
-def of(lot: Dispatch, provider: Provider) -> Witness | None:
-    """One to look for together with the lot: of the lot that its claim named; else, for the first ones of
-    a login, of another of about that time, or of the answered part of the lot itself.
+def of(batch: Batch, provider: Provider) -> Witness | None:
+    """One to look for together with the batch: of the batch that its claim named; else, for the first ones of
+    a login, of another of about that time, or of the answered part of the batch itself.
     """
     before = (
-        Dispatch.objects.filter(reference=lot.witness) if lot.witness else Dispatch.objects.none()
+        Batch.objects.filter(reference=batch.witness) if batch.witness else Batch.objects.none()
     )
-    since = lot.claimed_at or timezone.now()
-    around = _taken(lot.account_id, lot.login).exclude(id=lot.id)
+    since = batch.claimed_at or timezone.now()
+    around = _taken(batch.account_id, batch.login).exclude(id=batch.id)
     around = around.filter(claimed_at__gt=since - AROUND).order_by("claimed_at")
-    own = Dispatch.objects.filter(id=lot.id)
-    for lots, earlier in ((before, True), (around, False), (own, False)):
-        witness = lots.first()
+    own = Batch.objects.filter(id=batch.id)
+    for batches, earlier in ((before, True), (around, False), (own, False)):
+        witness = batches.first()
         found = _message_of(witness, provider) if witness else None
         if witness and found:
             return Witness(
@@ -56,18 +56,18 @@ def of(lot: Dispatch, provider: Provider) -> Witness | None:
     return None
 
 
-def _message_of(lot: Dispatch, provider: Provider) -> tuple[str, str] | None:
+def _message_of(batch: Batch, provider: Provider) -> tuple[str, str] | None:
     """Phone and the service's id of a message that it surely had."""
-    messages = lot.messages.filter(status__in=SURE)
+    messages = batch.messages.filter(status__in=SURE)
     if provider.books_by_text:
         messages = messages.exclude(provider_id="")
     return messages.order_by("id").values_list("phone", "provider_id").first()
 
 
-def _taken(account: Account | int | None, login: str) -> QuerySet[Dispatch]:
-    """Lots of which the service surely had something."""
-    sure = Message.objects.filter(dispatch=OuterRef("pk"), status__in=SURE)
-    return Dispatch.objects.filter(
+def _taken(account: Account | int | None, login: str) -> QuerySet[Batch]:
+    """Batches of which the service surely had something."""
+    sure = Message.objects.filter(batch=OuterRef("pk"), status__in=SURE)
+    return Batch.objects.filter(
         Exists(sure), account=account, login=login, claimed_at__isnull=False
     )
 
@@ -114,12 +114,12 @@ def _with_phones(
     account: Account, phones: Sequence[str]
 ) -> Iterable[tuple[int, str | None, str, str, str, datetime | None]]:
     """Those whose id is known, and those that were handed over, or are being, without one."""
-    in_hand = Q(status=Status.WAITING, dispatch__state=Dispatch.State.HANDING)
+    in_hand = Q(status=Status.WAITING, batch__state=Batch.State.HANDING)
     gone = Q(status__in=[*SURE, Status.UNKNOWN, Status.NO_RECEIPT]) | in_hand
     rows = Message.objects.filter(phone__in=phones)
-    rows = rows.filter(~Q(provider_id="") | gone & Q(dispatch__account=account))
+    rows = rows.filter(~Q(provider_id="") | gone & Q(batch__account=account))
     return rows.values_list(
-        "id", "dispatch__reference", "phone", "text", "provider_id", "dispatch__claimed_at"
+        "id", "batch__reference", "phone", "text", "provider_id", "batch__claimed_at"
     )
 
 

@@ -43,7 +43,7 @@ class Line:
     start: int
     end: int
     written: str
-    url: str = ""  # as links.py finds it; none: it became no link
+    url: str = ""  # as wrapping.py finds it; none: it became no link
     to: str = ""
     decoded: str = ""
     faults: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from integrations.short_domain import short_links
 from . import tokens
 from .tokens import Purpose
 
-# Control characters: text.py lets them through neither in a text nor in a person's value.
+# Control characters: template.py lets them through neither in a text nor in a person's value.
 MARKS = {Purpose.CLICK: "\x1a", Purpose.SIGN_IN: "\x1b"}
 _PURPOSES = {mark: purpose for purpose, mark in MARKS.items()}
 _MARKED = re.compile("([\x1a\x1b])([0-9A-Za-z])")

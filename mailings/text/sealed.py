@@ -1,5 +1,5 @@
 """A secret word in a message: what is stored names it without telling it. It is opened when the
-message leaves and hidden wherever it is shown. Pure; which words are secret is notifications.py's.
+message leaves and hidden wherever it is shown. Pure; which words are secret is notifications/send.py's.
 
 So no copy of the database, no page and no log holds a code, and a worker that is killed at any point
 loses nothing: the same word is worked out again, for the hand-over as for the questions after it.

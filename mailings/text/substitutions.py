@@ -1,5 +1,5 @@
 """Signs that make an SMS dearer, and what stands for them: typographic marks, Latin for Cyrillic. Pure.
-What an encoding holds and how parts are counted is text.py's.
+What an encoding holds and how parts are counted is template.py's.
 """
 
 import re

@@ -69,7 +69,7 @@ _GAP = re.compile(r"(?m)^(?:\0+ )+| ?\0+(?=[ ,.!?:;)]|$)|\0+")
 
 def parse(text: str, own: Collection[str] = ()) -> Template:
     """Cut a text as people write it: `{first_name}`, `{first_name|friend}`, `{{` for a brace.
-    own: variables that this school has added (values.py knows them).
+    own: variables that this school has added (personalization.py knows them).
 
     Raises BadText; its position counts a line break as one character, as a text area does.
     """
@@ -81,7 +81,7 @@ def parse(text: str, own: Collection[str] = ()) -> Template:
 
 
 def clean(text: str) -> str:
-    """Without what no phone can show, and each letter in one piece. Marks of links (marks.py) are such
+    """Without what no phone can show, and each letter in one piece. Marks of links (markers.py) are such
     signs: nobody can write one.
     """
     shown = _NEVER_SENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -89,7 +89,7 @@ def clean(text: str) -> str:
 
 
 def cut(text: str, own: Collection[str] = ()) -> Template:
-    """parse() of a clean() text, into which links.py has put its marks since."""
+    """parse() of a clean() text, into which wrapping.py has put its marks since."""
     known = [*VARIABLES, *own]
     _refuse_doubled(text, known)
     slots: list[Slot] = []

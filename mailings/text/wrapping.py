@@ -1,5 +1,5 @@
 """Links in a text as it is written, variables inside them included; which of them become short, and
-where a short one leads for one person. Pure. Their tokens: tokens.py; their rows and clicks: clicks.py.
+where a short one leads for one person. Pure. Their tokens: tokens.py; their rows and clicks: redirect.py.
 """
 
 import re
@@ -98,7 +98,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """A text with marks (marks.py) where its links stood."""
+    """A text with marks (markers.py) where its links stood."""
 
     text: str
     places: tuple[Place, ...]

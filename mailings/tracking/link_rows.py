@@ -1,5 +1,5 @@
 """Where the short links of a mailing lead: as its text says, and the rows written at the launch, which
-count their clicks. Who clicked is clicks.py's.
+count their clicks. Who clicked is redirect.py's.
 """
 
 from mailings.models import Link, Mailing

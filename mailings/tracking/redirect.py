@@ -1,5 +1,5 @@
 """Short links: from a click on SHORT_URL/r/<token> to where it leads. It redirects in any case, also
-when the click cannot be written down. No session, no cookie. Counting is click_folding.py's.
+when the click cannot be written down. No session, no cookie. Counting is aggregate.py's.
 """
 
 import logging

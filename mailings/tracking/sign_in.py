@@ -173,14 +173,14 @@ def _read(ticket: str) -> Visit | None:
         pk, target, number = signing.loads(ticket, salt=SALT, max_age=TICKET_SECONDS)
     except signing.BadSignature:
         return None
-    messages = Message.objects.select_related("dispatch", "mailing")
+    messages = Message.objects.select_related("batch", "mailing")
     message = messages.filter(pk=pk).first()
     return Visit(message, target, number) if message else None
 
 
 def _ticket(request: HttpRequest, visit: Visit) -> Ticket:
-    message, lot = visit.message, visit.message.dispatch
-    handed_at = message.handed_at or (lot.claimed_at if lot else None)
+    message, batch = visit.message, visit.message.batch
+    handed_at = message.handed_at or (batch.claimed_at if batch else None)
     days = message.mailing.sign_in_days
     return Ticket(
         message=message.pk,

@@ -26,7 +26,7 @@ class Job:
     every: float  # seconds
     network: bool = False  # waits for a provider, so it must not stand in the others' way
     lane: bool = False  # nor may those stand in its way: a queue and workers of its own
-    by_the_hour: bool = False  # decides by the hour what cannot be undone (steadiness.py)
+    by_the_hour: bool = False  # decides by the hour what cannot be undone (steady_clock.py)
     asks: bool = False  # one run may be a long talk with a service, without a heartbeat
 
     @property

@@ -3,7 +3,7 @@
 Seconds since the start of the machine cannot be set. Where the clock does not keep step with them,
 somebody has set it, rightly or wrongly: which of the two, nobody can tell from inside. What is sent, and
 what is learnt, goes on; what an hour decides and nobody can take back waits until the clock has stood for
-as long as a lease: beginning with a mailing set for later, calling it missed or a lot too late, taking a
+as long as a lease: beginning with a mailing set for later, calling it missed or a batch too late, taking a
 live worker for dead, believing that a service never had a message.
 """
 

@@ -25,7 +25,7 @@ WORDS: dict[str, Promise] = {
     "advance_epoch": _("noting how far sending has come"),
     "ask_books": _("asking the SMS services what they have sent since a copy was made"),
     "mend": _("putting right what a wrong clock has written"),
-    "mend_lots": _("putting right what a wrong clock has written"),
+    "mend_batches": _("putting right what a wrong clock has written"),
     "mend_departures": _("putting right what a wrong clock has written"),
     "forget": _("deleting old receipts"),
     "forget_sessions": _("deleting sessions that have ended"),

@@ -15,8 +15,8 @@ from integrations.reasons import Reason
 from integrations.routing import cooldown, routing
 from mailings.demo import school
 from mailings.models import (
+    Batch,
     BooksSweep,
-    Dispatch,
     Mailing,
     Message,
     Restoration,
@@ -320,8 +320,8 @@ def test_for_a_manager_with_one_that_watches_and_much_planned(
     )
     Mailing.objects.filter(pk=scheduled.pk).update(starts_at=now + timedelta(days=1))
     Mailing.objects.filter(pk=awaiting.pk).update(asked_at=now, starts_at=now + timedelta(days=1))
-    lot = {"not_before": now + timedelta(hours=9), "size": 1200}
-    Dispatch.objects.create(mailing=watching, reference=Dispatch.new_reference(), **lot)
+    batch = {"not_before": now + timedelta(hours=9), "size": 1200}
+    Batch.objects.create(mailing=watching, reference=Batch.new_reference(), **batch)
 
     look(
         school.SIGN_INS[1],

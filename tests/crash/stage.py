@@ -29,7 +29,7 @@ from tests.processes import AGAIN, ROOT, free_port, wait_until
 DEADLINES = {
     "LEASE": "6",
     "TASK_LIMIT": "4",
-    "LOT_DEADLINE": "2",
+    "BATCH_DEADLINE": "2",
     "READ_TIMEOUT": "1",
     "CONNECT_TIMEOUT": "1",
     "LOOK_UP_PAUSE": "1",
@@ -47,7 +47,7 @@ class Stage:
         path: Path,
         *,
         people: int,
-        lot: int,
+        batch: int,
         service: str = "smsc",
         database_url: str = "",
         redis_url: str = "",
@@ -72,8 +72,8 @@ class Stage:
             "PUBLIC_URL": f"http://127.0.0.1:{self.web_port}",
             "TIME_ZONE": _zone_at_noon(),
             "LOG_LEVEL": "WARNING",
-            "CRASH_LOT": str(lot),
-            "CRASH_CHUNK": str(lot * 5),
+            "CRASH_BATCH": str(batch),
+            "CRASH_CHUNK": str(batch * 5),
         }
 
     def __enter__(self) -> "Stage":
@@ -207,7 +207,7 @@ class Stage:
         while (standing := self.look())["rows"].keys() & {"waiting", "accepted"}:
             assert time.monotonic() < end, f"not within {seconds} s: {standing}"
             time.sleep(1)
-        time.sleep(6)  # the lease: lots of the last ones killed
+        time.sleep(6)  # the lease: batches of the last ones killed
         return self.look()
 
     def wait_for_end(self, seconds: float) -> dict[str, Any]:

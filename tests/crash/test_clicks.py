@@ -28,7 +28,7 @@ POINTS = (
 
 @pytest.mark.only_postgresql
 def test_no_click_is_lost_or_counted_twice(tmp_path: Path) -> None:
-    with Stage(tmp_path, people=60, lot=20) as stage:
+    with Stage(tmp_path, people=60, batch=20) as stage:
         stage.emulate()
         stage.launch()
         stage.serve()

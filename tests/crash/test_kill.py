@@ -10,18 +10,18 @@ import pytest
 from tests.crash.stage import Stage, kill
 
 # Whoever comes to a point dies there, and whoever works in between may take over what the dead have
-# left. So those who die with a lot in hand come before the one who takes a lot over, the one whose lot
+# left. So those who die with a batch in hand come before the one who takes a batch over, the one whose batch
 # the provider never had the last of them, and then those who ask about it.
 POINTS = (
     "mailings.sending.ledger:enter:after",  # a chunk written, not committed
     "mailings.sending.prepare:prepare_some:fruitful",  # committed
-    "mailings.sending.claim:_fit_messages:fruitful",  # a lot claimed, not committed
+    "mailings.sending.claim:_fit_messages:fruitful",  # a batch claimed, not committed
     "integrations.providers.smsc.service:Smsc.send:after",  # the provider has it, nobody knows
     "mailings.sending.record:record:before",
     "mailings.sending.ledger:move:fruitful",  # an answer written down, not committed
     "mailings.sending.claim:claim:fruitful",  # committed, nothing sent
     "integrations.providers.smsc.service:Smsc.send:before",
-    "mailings.sending.worker:recover_due:fruitful",  # a dead worker's lot taken over
+    "mailings.sending.worker:recover_due:fruitful",  # a dead worker's batch taken over
     "mailings.sending.reconciliation:_take:fruitful",  # about to ask the provider
     "mailings.sending.reconciliation:_ask:fruitful",  # the provider has told
     "mailings.sending.reconciliation:_conclude:before",
@@ -34,7 +34,7 @@ POINTS = (
 
 
 def test_killed_at_every_point_nobody_gets_it_twice_and_nobody_is_missed(tmp_path: Path) -> None:
-    with Stage(tmp_path, people=700, lot=20) as stage:
+    with Stage(tmp_path, people=700, batch=20) as stage:
         stage.emulate()
         stage.launch()
         stage.serve()
@@ -59,7 +59,7 @@ MISBEHAVIOUR = [
 def test_workers_killed_at_random_while_the_service_misbehaves(
     tmp_path: Path, service: str
 ) -> None:
-    with Stage(tmp_path, people=900, lot=20, service=service) as stage:
+    with Stage(tmp_path, people=900, batch=20, service=service) as stage:
         stage.emulate(plan={"share": 0.1, "among": MISBEHAVIOUR})
         stage.launch()
         stage.serve()
@@ -75,7 +75,7 @@ def test_workers_killed_at_random_while_the_service_misbehaves(
 
 @pytest.mark.only_postgresql
 def test_where_nobody_can_be_asked_unknown_messages_wait_for_a_person(tmp_path: Path) -> None:
-    with Stage(tmp_path, people=800, lot=20, service="seventech") as stage:
+    with Stage(tmp_path, people=800, batch=20, service="seventech") as stage:
         stage.emulate(plan={"share": 0.1, "among": MISBEHAVIOUR})
         stage.launch()
         stage.serve()

@@ -16,7 +16,7 @@ def test_redis_flushed_and_killed_and_postgresql_stopped_at_once_midway(tmp_path
         Postgres() as postgres,
         Redis() as redis,
         Stage(
-            tmp_path, people=1500, lot=10, database_url=postgres.url, redis_url=redis.url
+            tmp_path, people=1500, batch=10, database_url=postgres.url, redis_url=redis.url
         ) as stage,
     ):
         stage.emulate()
@@ -26,11 +26,11 @@ def test_redis_flushed_and_killed_and_postgresql_stopped_at_once_midway(tmp_path
             stage.celery_beat(f"{tmp_path}/beat{number}")
         stage.celery_worker("rows")
         crew = [stage.celery_worker("network") for _ in range(2)]
-        wait_until(lambda: sum(stage.taken().values()) > 100, 30, "the first lots")
+        wait_until(lambda: sum(stage.taken().values()) > 100, 30, "the first batches")
         redis.flush()
         kill(crew.pop())
         stage.celery_worker("network")
-        wait_until(lambda: sum(stage.taken().values()) > 300, 30, "the next lots")
+        wait_until(lambda: sum(stage.taken().values()) > 300, 30, "the next batches")
         postgres.stop()
         time.sleep(1)
         redis.kill()

@@ -21,7 +21,7 @@ from tests.crash.stage import Stage, kill
 from tests.processes import ROOT, wait_until
 
 PEOPLE = 240
-LOT = 10
+BATCH = 10
 
 
 class ByHand:
@@ -64,7 +64,7 @@ class ByCommand:
         self.file = str(stage.path / "school.backup")
         stage.environment["BACKUP_PASSPHRASE"] = "made-up passphrase"
         # The command takes some seconds to start: it must not be over before the copy is made.
-        stage.environment |= {"CRASH_PAUSE": "1.2", "CRASH_CHUNK": str(LOT)}
+        stage.environment |= {"CRASH_PAUSE": "1.2", "CRASH_CHUNK": str(BATCH)}
 
     def make(self) -> None:
         manage(self.stage, "backup", self.file)
@@ -101,7 +101,7 @@ Way = Callable[[Stage], ByHand | ByCommand]
 def test_nobody_gets_it_twice_after_a_copy_is_put_back(
     tmp_path: Path, service: str, way: Way
 ) -> None:
-    with Stage(tmp_path, people=PEOPLE, lot=LOT, service=service) as stage:
+    with Stage(tmp_path, people=PEOPLE, batch=BATCH, service=service) as stage:
         taken = turned_back(stage, way(stage), first=PEOPLE // 3)
         found = wait_until_asked(stage)
         assert stage.taken() == taken, "something was sent before anybody decided"
@@ -118,7 +118,7 @@ def test_nobody_gets_it_twice_after_a_copy_is_put_back(
 
 @pytest.mark.slow
 def test_what_cannot_be_asked_about_waits_for_a_person(tmp_path: Path) -> None:
-    with Stage(tmp_path, people=PEOPLE, lot=LOT, service="seventech") as stage:
+    with Stage(tmp_path, people=PEOPLE, batch=BATCH, service="seventech") as stage:
         taken = turned_back(stage, ByHand(stage), first=PEOPLE // 3)
         found = wait_until_asked(stage)
         assert found["cannot_tell"] == ["SevenTech"]

@@ -1,4 +1,4 @@
-"""A mailing of thousands through each emulated service to its end, with lots as large as it takes
+"""A mailing of thousands through each emulated service to its end, with batches as large as it takes
 them. One request in ten going wrong, in every way at once, is in test_kill.py.
 """
 
@@ -10,15 +10,15 @@ from integrations.providers import provider_class
 from tests.crash.stage import Stage
 
 pytestmark = pytest.mark.slow
-# 5,000 are several lots of SMSC; the others take one message a request, which costs much more time.
+# 5,000 are several batches of SMSC; the others take one message a request, which costs much more time.
 PEOPLE = {"smsc": 5000, "twilio": 2000, "seventech": 2000}
 
 
 @pytest.mark.parametrize("service", PEOPLE)
 def test_everybody_gets_it_once(tmp_path: Path, service: str) -> None:
     people = PEOPLE[service]
-    lot = provider_class(service).lot
-    with Stage(tmp_path, people=people, lot=lot, service=service) as stage:
+    batch = provider_class(service).batch
+    with Stage(tmp_path, people=people, batch=batch, service=service) as stage:
         # Receipts of thousands take their time; phones on 06 never get one.
         stage.environment["RECEIPT_WAIT"] = "25"
         stage.emulate(steps=False)

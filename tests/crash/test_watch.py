@@ -1,4 +1,4 @@
-"""kill -9 while a watching mailing takes people in: arrivals, messages, lots and counters are one."""
+"""kill -9 while a watching mailing takes people in: arrivals, messages, batches and counters are one."""
 
 import subprocess
 from pathlib import Path
@@ -21,7 +21,7 @@ POINTS = (
 
 @pytest.mark.only_postgresql
 def test_killed_at_every_point_each_is_taken_in_once(tmp_path: Path) -> None:
-    with Stage(tmp_path, people=400, lot=10) as stage:
+    with Stage(tmp_path, people=400, batch=10) as stage:
         stage.emulate()
         stage.watch()
         stage.serve()

@@ -1,4 +1,4 @@
-"""The embedded worker, with small lots, that can kill itself at a named point.
+"""The embedded worker, with small batches, that can kill itself at a named point.
 
 CRASH_AT is "module:function:before|after|fruitful"; fruitful is after a call that found work.
 The function is the real one; the wrapper only counts down to SIGKILL.
@@ -28,7 +28,7 @@ def main() -> None:
     from mailings.sending import prepare
 
     for provider in REGISTRY:
-        provider.lot = int(os.environ["CRASH_LOT"])
+        provider.batch = int(os.environ["CRASH_BATCH"])
     service.PAGE, service.PAGES = (
         int(os.environ.get(f"CRASH_{name}", most)) for name, most in BOOKS
     )

@@ -1,5 +1,5 @@
 """SevenTech, as far as its documents and clients of the same platform tell: send, and calls to the
-address that each request names. What it says in other cases is made up (see seventech_words.py).
+address that each request names. What it says in other cases is made up (see providers/seventech/codes.py).
 
 Fates go by the last two digits of the phone. In a test: `with SevenTechEmulator() as seventech`, or
 the fixture; as a process: `python -m tests.emulators.seventech --help`.

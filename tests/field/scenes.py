@@ -11,10 +11,10 @@ from django.utils import timezone
 from integrations.models import Account, Receipt, SimulatedSms
 from mailings.lifecycle import recall, transitions
 from mailings.models import (
+    Batch,
     BooksSweep,
     Click,
     Counters,
-    Dispatch,
     Mailing,
     Message,
     Restoration,
@@ -107,7 +107,7 @@ def watch() -> Scene:
 def hand_over() -> Scene:
     first, second = _two_prepared()
     return Scene(
-        ("UPDATE", "mailings_dispatch", f"NEW.id = {first.dispatches.get().pk}"),
+        ("UPDATE", "mailings_batch", f"NEW.id = {first.batches.get().pk}"),
         _page(first),
         lambda: _is(second, accepted=3),
         lambda: _is(first, accepted=3),
@@ -131,7 +131,7 @@ def notify() -> Scene:
         send.raise_event(event, person, key="order:15")
     first, second = made
     return Scene(
-        ("UPDATE", "mailings_dispatch", f"NEW.id = {first.dispatches.get().pk}"),
+        ("UPDATE", "mailings_batch", f"NEW.id = {first.batches.get().pk}"),
         f"/notifications/{first.pk}/",
         lambda: _is(second, accepted=1),
         lambda: _is(first, accepted=1),
@@ -143,9 +143,9 @@ def fold_receipts() -> Scene:
     SimulatedSms.objects.update(report_at=timezone.now())
     Receipt.objects.all().delete()
     account = Account.objects.get()
-    for message in Message.objects.exclude(dispatch=None).select_related("dispatch").order_by("id"):
-        assert message.dispatch is not None
-        told = f'{{"reports": [{{"reference": "{message.dispatch.reference}", "phone": "{message.phone}"}}]}}'
+    for message in Message.objects.exclude(batch=None).select_related("batch").order_by("id"):
+        assert message.batch is not None
+        told = f'{{"reports": [{{"reference": "{message.batch.reference}", "phone": "{message.phone}"}}]}}'
         Receipt.objects.create(account=account, body=told)
     bad = first.messages.filter(status="accepted").order_by("id")[1]
     return Scene(
@@ -201,12 +201,12 @@ def recall_() -> Scene:
     olga = User.objects.get(role="owner")
     for each in (first, second):
         assert recall.recall(each, olga) == 3
-    lot = first.dispatches.filter(recall_at__isnull=True)
+    batch = first.batches.filter(recall_at__isnull=True)
     return Scene(
-        ("UPDATE", "mailings_dispatch", f"NEW.mailing_id = {first.pk} AND NEW.recall_at IS NULL"),
+        ("UPDATE", "mailings_batch", f"NEW.mailing_id = {first.pk} AND NEW.recall_at IS NULL"),
         _page(first),
         lambda: _is(second, cancelled=3),
-        lambda: lot.exists(),
+        lambda: batch.exists(),
     )
 
 
@@ -214,9 +214,9 @@ def recover() -> Scene:
     first, second = _two_prepared()
     for _ in range(2):
         ground.claimed()
-    Dispatch.objects.update(claimed_at=timezone.now() - HOUR)
+    Batch.objects.update(claimed_at=timezone.now() - HOUR)
     return Scene(
-        ("UPDATE", "mailings_dispatch", f"NEW.id = {first.dispatches.get().pk}"),
+        ("UPDATE", "mailings_batch", f"NEW.id = {first.batches.get().pk}"),
         _page(first),
         lambda: _is(second, unknown=3),
         lambda: _is(first, unknown=3),
@@ -226,7 +226,7 @@ def recover() -> Scene:
 def enquire() -> Scene:
     first, second = _two_sent()
     SimulatedSms.objects.update(report_at=timezone.now())
-    Dispatch.objects.update(look_up_at=timezone.now())
+    Batch.objects.update(look_up_at=timezone.now())
     return Scene(
         ("UPDATE", "mailings_counters", f"NEW.mailing_id = {first.pk}"),
         _page(first),
@@ -278,10 +278,10 @@ def mend() -> Scene:
     first, second = _two_prepared()
     for _ in range(2):
         ground.claimed()
-    Dispatch.objects.update(claimed_at=timezone.now() + 24 * HOUR)
-    ahead = Dispatch.objects.filter(claimed_at__gt=timezone.now() + HOUR)
+    Batch.objects.update(claimed_at=timezone.now() + 24 * HOUR)
+    ahead = Batch.objects.filter(claimed_at__gt=timezone.now() + HOUR)
     return Scene(
-        ("UPDATE", "mailings_dispatch", f"NEW.id = {first.dispatches.get().pk}"),
+        ("UPDATE", "mailings_batch", f"NEW.id = {first.batches.get().pk}"),
         _page(first),
         lambda: not ahead.filter(mailing=second).exists(),
         lambda: not ahead.exists(),

@@ -23,7 +23,7 @@ class Fifth(Provider):
     title = "Fifth"
     hint = "Made up"
     fields: ClassVar[Mapping[str, forms.Field]] = {}
-    lot = 1
+    batch = 1
     parallel = 1
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:

@@ -14,7 +14,7 @@ from tests.crash.stage import Stage
 from tests.emulators import journal
 from tests.processes import wait_until
 
-# Twenty at once, three waves in a lot, each answered after half a second.
+# Twenty at once, three waves in a batch, each answered after half a second.
 SLOW = {"share": 1.0, "among": ["slow-after"], "slow": 0.5}
 
 
@@ -46,22 +46,22 @@ def came(stage: Stage) -> dict[str, float]:
 
 
 def test_what_a_page_confirms_holds_for_the_workers_of_other_processes(tmp_path: Path) -> None:
-    with Stage(tmp_path, people=240, lot=60, service="twilio") as stage:
+    with Stage(tmp_path, people=240, batch=60, service="twilio") as stage:
         stage.emulate(plan=SLOW)
         stage.launch()
         stage.serve()
         browser = Browser(stage.environment["PUBLIC_URL"])
         for _ in range(2):
             stage.worker()
-        wait_until(lambda: len(came(stage)) > 25, 60, "the first lots")
-        # Those last prepared are last in their lots; five of them, one after the other.
+        wait_until(lambda: len(came(stage)) > 25, 60, "the first batches")
+        # Those last prepared are last in their batches; five of them, one after the other.
         banned: dict[str, float] = {}
         for number in (59, 58, 119, 118, 239):
             browser.post(f"/people/{number + 1}/forbid/")
             banned[f"+7998{number:07}"] = time.time()
         browser.post("/mailings/1/pause/")
         paused = time.time()
-        time.sleep(2)  # lots in the air come down
+        time.sleep(2)  # batches in the air come down
         when = came(stage)
         assert [phone for phone, at in banned.items() if when.get(phone, 0) > at] == []
         assert [phone for phone, at in when.items() if at > paused] == []

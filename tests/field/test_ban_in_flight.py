@@ -21,10 +21,10 @@ from django.utils import timezone
 from integrations.models import Account, Receipt
 from integrations.providers.base import Outcome, Sms
 from mailings.lifecycle import transitions
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message
 from mailings.notifications import editing, send
 from mailings.sending import claim, last_look, receipts, record
-from mailings.sending import worker as dispatch
+from mailings.sending import worker as sending_worker
 from smsmail.uptime import clock
 from tests import people
 from tests.emulators.smsc import SmscEmulator
@@ -76,11 +76,11 @@ def came(service: Any) -> dict[str, float]:
 
 @pytest.fixture
 def in_the_air(service: Emulator, mailing: Mailing) -> Iterator[None]:
-    """A worker hands the lot over, and the first wave of it is under way."""
+    """A worker hands the batch over, and the first wave of it is under way."""
 
     def work() -> None:
         try:
-            dispatch.hand_over_due()
+            sending_worker.hand_over_due()
         finally:
             connection.close()
 
@@ -93,11 +93,11 @@ def in_the_air(service: Emulator, mailing: Mailing) -> Iterator[None]:
 
 
 def landed() -> None:
-    wait_until(lambda: not Dispatch.objects.filter(state=Dispatch.State.HANDING).exists(), 30)
+    wait_until(lambda: not Batch.objects.filter(state=Batch.State.HANDING).exists(), 30)
 
 
 def not_begun(service: Emulator, count: int) -> list[User]:
-    """The last of the lot: their requests have not begun."""
+    """The last of the batch: their requests have not begun."""
     gone = came(service)
     last = [each for each in User.objects.order_by("-id") if each.phone]
     some = [each for each in last if digits(each.phone) not in gone][:count]
@@ -197,7 +197,7 @@ def test_after_a_pause_no_request_begins_and_the_rest_waits(
     ground.assert_counters_equal_rows(mailing)
     transitions.resume(mailing, maria)
     service.plan.share = 0
-    dispatch.hand_over_due()
+    sending_worker.hand_over_due()
     assert len(came(service)) == PEOPLE  # came() sees to it that nobody got it twice
 
 
@@ -239,9 +239,9 @@ def test_one_request_for_all_is_looked_at_just_before_it_leaves(
     one_request: Mailing, smsc_emulator: SmscEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     banned = User.objects.get(phone="+79980000012")
-    monkeypatch.setattr(dispatch, "Gatekeeper", LateLook)
+    monkeypatch.setattr(sending_worker, "Gatekeeper", LateLook)
     LateLook.meanwhile = lambda: consent.forbid(banned, None)
-    while dispatch.hand_over_due():
+    while sending_worker.hand_over_due():
         pass
     phones = Counter(phone for _reference, phone, _text in smsc_emulator.accepted)
     assert set(phones.values()) == {1}
@@ -261,23 +261,23 @@ def test_a_notification_that_is_switched_off_sends_nothing_more(
     )
     Counters.objects.create(mailing=mailing)
     send.raise_event("paid", ivan, key="1")
-    monkeypatch.setattr(dispatch, "Gatekeeper", LateLook)
+    monkeypatch.setattr(sending_worker, "Gatekeeper", LateLook)
     LateLook.meanwhile = lambda: editing.switch(mailing, olga, on=False)
-    dispatch.notify_due()
+    sending_worker.notify_due()
     assert smsc_emulator.accepted == []
     assert ground.statuses(mailing) == {"cancelled": 1}
 
 
 # --- the gate itself --------------------------------------------------------------------------------
-def held(lot: claim.Lot) -> tuple[last_look.Gatekeeper, last_look.LotGate]:
+def held(batch: claim.ClaimedBatch) -> tuple[last_look.Gatekeeper, last_look.BatchGate]:
     keeper = last_look.Gatekeeper()
-    keeper.attend(lot)
-    gate = lot.provider.gate
-    assert isinstance(gate, last_look.LotGate)
+    keeper.attend(batch)
+    gate = batch.provider.gate
+    assert isinstance(gate, last_look.BatchGate)
     return keeper, gate
 
 
-def asked(keeper: last_look.Gatekeeper, gate: last_look.LotGate, messages: list[Sms]) -> bool:
+def asked(keeper: last_look.Gatekeeper, gate: last_look.BatchGate, messages: list[Sms]) -> bool:
     answer: list[bool] = []
     thread = threading.Thread(target=lambda: answer.append(gate.passes(messages)))
     thread.start()
@@ -287,29 +287,29 @@ def asked(keeper: last_look.Gatekeeper, gate: last_look.LotGate, messages: list[
     return answer[0]
 
 
-def test_a_lot_that_was_taken_for_a_dead_workers_sends_nothing_more(one_request: Mailing) -> None:
+def test_a_batch_that_was_taken_for_a_dead_workers_sends_nothing_more(one_request: Mailing) -> None:
     """It is being asked about: what left now could be taken for what never came."""
-    lot = ground.claimed()
-    keeper, gate = held(lot)
-    assert asked(keeper, gate, list(lot.messages))
+    batch = ground.claimed()
+    keeper, gate = held(batch)
+    assert asked(keeper, gate, list(batch.messages))
     ground.grown_older(seconds=400)
-    assert dispatch.recover_due()
+    assert sending_worker.recover_due()
     time.sleep(last_look.FRESH)
-    assert not asked(keeper, gate, list(lot.messages))
+    assert not asked(keeper, gate, list(batch.messages))
     # And its worker's own word counts: they were surely not sent, and go again.
-    record.record(lot, ground.verdicts(lot, Outcome.UNSENT, withheld=True))
+    record.record(batch, ground.verdicts(batch, Outcome.UNSENT, withheld=True))
     assert ground.statuses(one_request)["waiting"] == 20
-    assert ground.claimed().dispatch_id != lot.dispatch_id
+    assert ground.claimed().batch_id != batch.batch_id
 
 
 def test_while_the_database_cannot_be_asked_nothing_leaves(
     one_request: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lot = ground.claimed()
-    _keeper, gate = held(lot)
+    batch = ground.claimed()
+    _keeper, gate = held(batch)
     monkeypatch.setattr(last_look, "PATIENCE", 0.3)
     began = clock()
-    assert not gate.passes(lot.messages)
+    assert not gate.passes(batch.messages)
     assert 0.3 <= clock() - began < 5
 
 
@@ -319,5 +319,5 @@ def test_a_batch_is_looked_at_a_few_times_and_not_for_each_message(
     """Four waves of requests, and two questions a look; the rest is the claim and the record."""
     claiming_and_recording = 45
     with django_assert_max_num_queries(claiming_and_recording + 2 * 8):
-        dispatch.hand_over_due()
+        sending_worker.hand_over_due()
     assert len(came(service)) == PEOPLE

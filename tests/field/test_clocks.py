@@ -20,7 +20,7 @@ from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import balances, cooldown, rate_limit, routing
 from mailings.lifecycle import on_entry, recall, start, transitions
-from mailings.models import ClockReading, Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, ClockReading, Mailing, Message, Policy
 from mailings.sending import claim, clock_repair, prepare, receipts, reconciliation, record, worker
 from smsmail.jobs import moments, steady_clock
 from smsmail.jobs.periodic import BY_NAME
@@ -41,8 +41,8 @@ def jump(request: pytest.FixtureRequest) -> timedelta:
 
 
 @pytest.fixture
-def small_lots(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(Simulator, "lot", 2)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(Simulator, "batch", 2)
     return iter(())
 
 
@@ -73,7 +73,7 @@ def test_a_moment_is_believed_as_far_as_anybody_waits() -> None:
 
 
 # --- the account: its pace, its rest, its balance ---------------------------------------------------
-def test_the_pace_does_not_stand_still(jump: timedelta, small_lots: None) -> None:
+def test_the_pace_does_not_stand_still(jump: timedelta, small_batches: None) -> None:
     people.simulator(per_second=10)
     students()
     ground.prepared(people.olga())
@@ -130,28 +130,28 @@ def test_a_balance_is_asked_for_again(jump: timedelta) -> None:
     assert Account.objects.get().balance == 10_000
 
 
-# --- a lot in hand ----------------------------------------------------------------------------------
-def test_a_dead_workers_lot_is_recovered_after_the_lease_from_now_on(
+# --- a batch in hand ----------------------------------------------------------------------------------
+def test_a_dead_workers_batch_is_recovered_after_the_lease_from_now_on(
     jump: timedelta, settings: Any
 ) -> None:
     people.simulator()
     students()
     mailing = ground.prepared(people.olga())
     with fast(jump):
-        lot = ground.claimed()
+        batch = ground.claimed()
     clock_repair.mend_due()
     assert not worker.recover_due()  # it may be alive: it was claimed a moment ago
     with after(timedelta(seconds=settings.LEASE + 5)):
         assert worker.recover_due()
-    assert ground.statuses(mailing)["unknown"] == len(lot.messages)
+    assert ground.statuses(mailing)["unknown"] == len(batch.messages)
     # Where it may have gone is looked for from long before: nobody knows when it was claimed.
-    claimed = Dispatch.objects.get(id=lot.dispatch_id)
+    claimed = Batch.objects.get(id=batch.batch_id)
     assert claimed.books_since is not None
     assert claimed.books_since < timezone.now() - DAY
 
 
-def test_a_dead_workers_lot_holds_no_place_for_longer_than_usual(
-    jump: timedelta, small_lots: None
+def test_a_dead_workers_batch_holds_no_place_for_longer_than_usual(
+    jump: timedelta, small_batches: None
 ) -> None:
     people.simulator()
     Account.objects.update(parallel=1)
@@ -164,20 +164,20 @@ def test_a_dead_workers_lot_holds_no_place_for_longer_than_usual(
         assert claim.claim() is not None
 
 
-def test_a_live_lot_that_was_recovered_too_early_is_written_down_by_its_worker(
+def test_a_live_batch_that_was_recovered_too_early_is_written_down_by_its_worker(
     jump: timedelta,
 ) -> None:
-    """A clock that jumps forward makes a lot in the air look old. What left is taken, what did not
+    """A clock that jumps forward makes a batch in the air look old. What left is taken, what did not
     leave goes again, and nothing does both."""
     people.simulator()
     students()
     mailing = ground.prepared(people.olga())
-    lot = ground.claimed()
+    batch = ground.claimed()
     with fast(jump):
         assert worker.recover_due()
-    first, *others = lot.messages
+    first, *others = batch.messages
     record.record(
-        lot,
+        batch,
         [
             Verdict(first.key, Outcome.TAKEN),
             *(Verdict(each.key, Outcome.UNSENT, withheld=True) for each in others),
@@ -197,19 +197,19 @@ def test_unknown_messages_are_asked_about_after_a_lease_and_heard_twice(
     students()
     mailing = ground.prepared(people.olga())
     clock_repair.mend_due()
-    lot = ground.sent(Outcome.UNKNOWN)
+    batch = ground.sent(Outcome.UNKNOWN)
     with fast(jump):
         clock_repair.mend_due()  # every clock writes down what it shows
         reconciliation.enquire_due()  # too early: it may still be on its way
-    assert Dispatch.objects.get(id=lot.dispatch_id).look_ups == 1
+    assert Batch.objects.get(id=batch.batch_id).look_ups == 1
     clock_repair.mend_due()
-    assert Dispatch.objects.get(id=lot.dispatch_id).look_ups == 0
+    assert Batch.objects.get(id=batch.batch_id).look_ups == 0
     with after(timedelta(seconds=settings.LEASE + 1)):
         reconciliation.enquire_due()
         assert "waiting" not in ground.statuses(mailing)
     with after(timedelta(seconds=settings.LEASE + 3 * settings.LOOK_UP_PAUSE)):
         reconciliation.enquire_due()
-        assert ground.statuses(mailing)["waiting"] == len(lot.messages)
+        assert ground.statuses(mailing)["waiting"] == len(batch.messages)
 
 
 def test_a_look_up_is_not_put_off_until_tomorrow(jump: timedelta, settings: Any) -> None:
@@ -220,21 +220,21 @@ def test_a_look_up_is_not_put_off_until_tomorrow(jump: timedelta, settings: Any)
         clock_repair.mend_due()
         ground.sent(Outcome.UNKNOWN)
     clock_repair.mend_due()
-    look_up_at = Dispatch.objects.get(claimed_at__isnull=False).look_up_at
+    look_up_at = Batch.objects.get(claimed_at__isnull=False).look_up_at
     assert look_up_at is not None
     assert look_up_at <= timezone.now() + timedelta(seconds=settings.LEASE)
 
 
 def test_a_clock_that_was_wrong_for_a_second_puts_no_look_up_off(settings: Any) -> None:
-    """Nobody has written down what it showed; the lot itself tells."""
+    """Nobody has written down what it showed; the batch itself tells."""
     people.simulator()
     students()
     ground.prepared(people.olga())
-    lot = ground.claimed()
+    batch = ground.claimed()
     with fast(DAY):
-        record.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
+        record.record(batch, ground.verdicts(batch, Outcome.UNKNOWN))
     clock_repair.mend_due()
-    look_up_at = Dispatch.objects.get(id=lot.dispatch_id).look_up_at
+    look_up_at = Batch.objects.get(id=batch.batch_id).look_up_at
     assert look_up_at is not None
     assert look_up_at <= timezone.now() + timedelta(seconds=settings.LEASE)
 
@@ -243,16 +243,16 @@ def test_what_a_service_keeps_is_asked_back_at_once(jump: timedelta) -> None:
     people.simulator()
     students()
     ground.prepared(people.olga())
-    lot = ground.sent()
+    batch = ground.sent()
     later = timezone.now() + 60 * DAY
-    Dispatch.objects.update(send_at=later, recall_at=timezone.now() + jump)
+    Batch.objects.update(send_at=later, recall_at=timezone.now() + jump)
     SimulatedSms.objects.update(at=later)
     clock_repair.mend_due()
     recall.recall_due()
-    assert Dispatch.objects.get(id=lot.dispatch_id).recall_at is None
+    assert Batch.objects.get(id=batch.batch_id).recall_at is None
 
 
-# --- before a lot: launch, list, departure -------------------------------------------------------------
+# --- before a batch: launch, list, departure -------------------------------------------------------------
 def test_a_countdown_counts_from_now_on(jump: timedelta) -> None:
     people.simulator()
     students()
@@ -290,7 +290,7 @@ def test_a_list_that_was_formed_tomorrow_leaves_now(jump: timedelta) -> None:
     assert claim.claim() is None
     clock_repair.mend_due()
     assert claim.claim() is not None
-    assert Dispatch.objects.filter(mailing=mailing, state="handing").exists()
+    assert Batch.objects.filter(mailing=mailing, state="handing").exists()
 
 
 @pytest.mark.parametrize("by", [2 * HOUR, DAY, timedelta(days=3)])
@@ -320,10 +320,10 @@ def test_a_night_that_is_tonights_is_waited_for() -> None:
         mailing = ground.launched(people.olga())
         while prepare.prepare_some(mailing.id):
             pass
-        before = list(mailing.dispatches.values_list("not_before", flat=True))
+        before = list(mailing.batches.values_list("not_before", flat=True))
         ClockReading.objects.create(id=1, latest=timezone.now() + DAY)  # somebody's clock was wrong
         clock_repair.mend_due()
-        assert list(mailing.dispatches.values_list("not_before", flat=True)) == before
+        assert list(mailing.batches.values_list("not_before", flat=True)) == before
         assert claim.claim() is None
 
 
@@ -363,8 +363,8 @@ def test_a_mailing_through_the_simulator_ends_in_time(jump: timedelta) -> None:
     students()
     mailing = ground.prepared(people.olga())
     with fast(jump):
-        worker.hand_over(lot := ground.claimed())
-        record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+        worker.hand_over(batch := ground.claimed())
+        record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
     with after(timedelta(seconds=simulator.LATEST + 1)):
         simulator.report_due()
         receipts.fold_due()
@@ -384,7 +384,7 @@ def test_good_clocks_change_nothing(django_assert_max_num_queries: Any) -> None:
     def written() -> list[Any]:
         account.refresh_from_db()
         return [
-            list(Dispatch.objects.order_by("id").values()),
+            list(Batch.objects.order_by("id").values()),
             list(Mailing.objects.values()),
             (account.next_free_at, account.resting_until),
         ]
@@ -438,7 +438,7 @@ def test_what_a_clock_shows_after_a_jump_is_written_down_by_whatever_job_comes_f
     assert ClockReading.objects.get().latest < timezone.now() + MINUTE
 
 
-def test_a_jump_recovers_no_live_lot(own_clock: steady_clock.Steadiness) -> None:
+def test_a_jump_recovers_no_live_batch(own_clock: steady_clock.Steadiness) -> None:
     people.simulator()
     students()
     mailing = ground.prepared(people.olga())
@@ -449,7 +449,7 @@ def test_a_jump_recovers_no_live_lot(own_clock: steady_clock.Steadiness) -> None
 
 
 def test_a_jump_makes_nobody_too_late_and_holds_nothing_else(
-    own_clock: steady_clock.Steadiness, small_lots: None
+    own_clock: steady_clock.Steadiness, small_batches: None
 ) -> None:
     people.simulator()
     students()
@@ -459,8 +459,8 @@ def test_a_jump_makes_nobody_too_late_and_holds_nothing_else(
         assert claim.claim() is None
     assert ground.statuses(hurried)["waiting"] == 6
     calm = ground.prepared(User.objects.get(email="olga@example.com"))
-    lot = ground.claimed()
-    assert lot.mailing_id == calm.id
+    batch = ground.claimed()
+    assert batch.mailing_id == calm.id
 
 
 def test_a_clock_that_is_set_by_a_little_is_as_good_as_before(

@@ -30,17 +30,17 @@ TROUBLE = ["cut", "cut-after", "hang-after", "unread", "503"]
 def test_a_clock_that_jumps_and_comes_back_stops_nothing_and_doubles_nothing(
     tmp_path: Path, service: str, jump: timedelta
 ) -> None:
-    with Stage(tmp_path, people=300, lot=20, service=service) as stage:
+    with Stage(tmp_path, people=300, batch=20, service=service) as stage:
         stage.environment["CRASH_PACE"] = "50"  # or it would be over before anything happens
         stage.emulate(plan={"share": 0.05, "among": TROUBLE})
         stage.launch()
         stage.serve()
         stage.worker(clock="good")
         wrong = [stage.worker(clock="bad") for _ in range(2)]
-        wait_until(lambda: sum(stage.taken().values()) > 40, 40, "the first lots")
+        wait_until(lambda: sum(stage.taken().values()) > 40, 40, "the first batches")
         stage.set_clock("bad", jump)
         time.sleep(2)
-        kill(wrong[0])  # with lots in hand that were claimed tomorrow
+        kill(wrong[0])  # with batches in hand that were claimed tomorrow
         time.sleep(2)
         assert sum(stage.taken().values()) < 270, "it was over before anything happened"
         stage.set_clock("bad", RIGHT)
@@ -52,13 +52,13 @@ def test_a_clock_that_jumps_and_comes_back_stops_nothing_and_doubles_nothing(
 @pytest.mark.slow
 def test_all_clocks_of_the_machine_jump_and_come_back(tmp_path: Path) -> None:
     """Every worker has it, one is killed meanwhile, and another begins only afterwards."""
-    with Stage(tmp_path, people=300, lot=20) as stage:
+    with Stage(tmp_path, people=300, batch=20) as stage:
         stage.environment["CRASH_PACE"] = "50"
         stage.emulate(plan={"share": 0.05, "among": TROUBLE})
         stage.launch()
         stage.serve()
         crew = [stage.worker(clock="one") for _ in range(2)]
-        wait_until(lambda: sum(stage.taken().values()) > 40, 40, "the first lots")
+        wait_until(lambda: sum(stage.taken().values()) > 40, 40, "the first batches")
         stage.set_clock("one", DAY)
         time.sleep(4)
         for worker in crew:

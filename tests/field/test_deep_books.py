@@ -1,5 +1,5 @@
 """Books longer than one look: the sweep goes on where it stopped, in one chain, until it has passed what the
-login had surely taken before. Source: the chaos run, S1/S2 "a lot of unknown fate with more than PAGES x
+login had surely taken before. Source: the chaos run, S1/S2 "a batch of unknown fate with more than PAGES x
 PAGE newer rows". Pages are small here; the depths are those of 150,000 and 1,000,000 messages at 1,000.
 """
 
@@ -18,7 +18,7 @@ from integrations.models import Account
 from integrations.providers.base import Report, ReportStatus
 from integrations.providers.smsc import service as adapter
 from integrations.routing import accounts, cooldown
-from mailings.models import Dispatch, Mailing
+from mailings.models import Batch, Mailing
 from mailings.sending import receipts, reconciliation, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = 10
 PAGES = 20  # in one look
-Doubt = Dispatch.Doubt
+Doubt = Batch.Doubt
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.READ_TIMEOUT = 1
     monkeypatch.setattr(adapter, "PAGE", PAGE)
     monkeypatch.setattr(adapter, "PAGES", PAGES)
-    monkeypatch.setattr(adapter.Smsc, "lot", 5)
+    monkeypatch.setattr(adapter.Smsc, "batch", 5)
     monkeypatch.setattr(cooldown, "rest", lambda *_args, **_kwargs: None)
 
 
@@ -56,7 +56,7 @@ def smsc(smsc_emulator: SmscEmulator, clock: Any) -> SmscEmulator:
 
 @pytest.fixture
 def lost(smsc: SmscEmulator, olga: User) -> Mailing:
-    """Three lots of five: one taken, one taken without an answer, one that never left."""
+    """Three batches of five: one taken, one taken without an answer, one that never left."""
     people.smsc()
     people.students(15, digits="06")
     mailing = ground.prepared(olga)
@@ -82,7 +82,7 @@ def bury(smsc: SmscEmulator, many: int, minutes: float = 30) -> None:
 
 
 def due() -> None:
-    Dispatch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
+    Batch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
 
 
 def look() -> None:
@@ -138,8 +138,8 @@ def test_a_look_goes_on_where_the_last_one_stopped(
     assert reconciliation.enquire_due()  # there is more
     first = pages_read(smsc)
     assert len(first) == PAGES
-    lot = Dispatch.objects.filter(messages__status="unknown").distinct()[0]
-    assert (lot.doubt, lot.look_ups) == (Doubt.READING, 0)
+    batch = Batch.objects.filter(messages__status="unknown").distinct()[0]
+    assert (batch.doubt, batch.look_ups) == (Doubt.READING, 0)
     assert statuses(lost) == {"accepted": 5, "unknown": 10}
     page = as_(olga).get(reverse("mailing", args=[lost.id])).content.decode()
     assert "have been read back to" in page
@@ -215,18 +215,18 @@ def test_a_receipt_in_the_middle_of_a_sweep_is_enough(
     clock.shift(timedelta(minutes=31))
     due()
     reconciliation.enquire_due()
-    lots = Dispatch.objects.filter(messages__status="unknown").distinct()
+    batches = Batch.objects.filter(messages__status="unknown").distinct()
     with transaction.atomic():
         receipts.apply(
             [
-                Report(lot.reference, message.phone, ReportStatus.DELIVERED)
-                for lot in lots
-                for message in lot.messages.all()
+                Report(batch.reference, message.phone, ReportStatus.DELIVERED)
+                for batch in batches
+                for message in batch.messages.all()
             ]
         )
     look()
     assert statuses(lost) == {"accepted": 5, "delivered": 10}
-    assert not Dispatch.objects.filter(doubt=Doubt.READING).exists()
+    assert not Batch.objects.filter(doubt=Doubt.READING).exists()
 
 
 def test_few_phones_are_asked_one_by_one(smsc: SmscEmulator, olga: User, clock: Any) -> None:

@@ -59,12 +59,12 @@ def kinds(phone: str) -> list[tuple[str, str]]:
 
 
 def test_a_receipt_with_250_silences_nobody(mailing: Mailing, client: Client) -> None:
-    message = Message.objects.select_related("dispatch__account").filter(status="accepted").first()
+    message = Message.objects.select_related("batch__account").filter(status="accepted").first()
     assert message is not None
-    assert message.dispatch is not None
-    assert message.dispatch.account is not None
-    door = f"/hooks/smsc/{message.dispatch.account.receipt_key}/"
-    body = f"id={message.dispatch.reference}&phone={message.phone[1:]}&status=23&err=250"
+    assert message.batch is not None
+    assert message.batch.account is not None
+    door = f"/hooks/smsc/{message.batch.account.receipt_key}/"
+    body = f"id={message.batch.reference}&phone={message.phone[1:]}&status=23&err=250"
     form = "application/x-www-form-urlencoded"
     assert client.post(door, body, content_type=form).status_code == 200
     receipts.fold_due()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from mailings import errors
 from mailings.lifecycle import on_entry, recall, start, transitions
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message
 from mailings.sending import prepare, worker
 from smsmail.jobs import set_aside
 from smsmail.jobs.periodic import JOBS, Job
@@ -65,8 +65,8 @@ def run(job: Job) -> None:
 def let_time_pass() -> None:
     """Whatever waits for its next try, or for a lease to end, is due."""
     SetAside.objects.update(next_try_at=timezone.now())
-    Dispatch.objects.filter(recall_at__isnull=False).update(recall_at=timezone.now())
-    Dispatch.objects.filter(look_up_at__isnull=False).update(look_up_at=timezone.now())
+    Batch.objects.filter(recall_at__isnull=False).update(recall_at=timezone.now())
+    Batch.objects.filter(look_up_at__isnull=False).update(look_up_at=timezone.now())
     Mailing.objects.filter(watched_at__isnull=False).update(watched_at=None)
 
 
@@ -278,7 +278,7 @@ def test_rows_left_poisoned_are_healed_and_hold_up_nobody_meanwhile(school: User
 @pytest.mark.parametrize("state", sorted(Mailing.STOPPABLE | {State.SETTLING}))
 def test_from_every_state_recall_leaves_a_mailing_complete(school: User, state: str) -> None:
     mailing = asked_back_on_entry(school)
-    Dispatch.objects.update(recalled_at=None, recall_at=None)
+    Batch.objects.update(recalled_at=None, recall_at=None)
     Mailing.objects.filter(pk=mailing.pk).update(state=state, prepared_at=None)
     mailing.refresh_from_db()
     recall.recall(mailing, school)

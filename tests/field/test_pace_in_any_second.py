@@ -29,7 +29,7 @@ def worst_second(arrivals: list[tuple[float, int]]) -> int:
 
 @pytest.mark.parametrize("service", ["smsc", "twilio"])
 def test_no_second_holds_more_than_the_pace(tmp_path: Path, service: str) -> None:
-    with Stage(tmp_path, people=300, lot=100, service=service) as stage:
+    with Stage(tmp_path, people=300, batch=100, service=service) as stage:
         stage.environment["CRASH_PACE"] = str(PACE)
         stage.emulate(silent=True)
         stage.launch()
@@ -40,14 +40,14 @@ def test_no_second_holds_more_than_the_pace(tmp_path: Path, service: str) -> Non
         stage.assert_each_once()
         entries = journal.read(stage.journal)
         arrivals = [(entry["at"], len(entry.get("messages", [1]))) for entry in entries]
-        # A lot that a busy machine lets leave late may come into the second of the one that is due then:
-        # one lot more than the pace, a quarter of it, and no second one. It was the pace twice.
+        # A batch that a busy machine lets leave late may come into the second of the one that is due then:
+        # one batch more than the pace, a quarter of it, and no second one. It was the pace twice.
         assert worst_second(arrivals) <= PACE + PACE // 4
 
 
 @pytest.mark.parametrize("pace", [1, 2, 3, 4, 5, 7, 10, 12, 20, 30, 33, 50, 99, 300, 1000])
 def test_as_planned_no_second_holds_more(pace: int) -> None:
-    """Lots of the size that a pace makes, each as soon as the one before allows; no machine is late."""
+    """Batches of the size that a pace makes, each as soon as the one before allows; no machine is late."""
     account = Account(provider="smsc", per_second=pace)
     size = min(500, max(1, pace // 4))
     pause = rate_limit.seconds_of(account, size).total_seconds()
@@ -59,19 +59,19 @@ def test_as_planned_no_second_holds_more(pace: int) -> None:
         for number, each in enumerate(at)
     ]
     assert worst_second([(each, size) for each in late]) <= pace
-    # It is used up to the full, less the spread, and less what is no whole lot.
+    # It is used up to the full, less the spread, and less what is no whole batch.
     assert size / pause >= pace / (1 + rate_limit.SPREAD) * 0.7
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("pace", [1, 3, 50, 2000])
-def test_lots_of_one_request_a_message_leave_at_once(pace: int) -> None:
-    """Of a lot of more than leave at once, the last would leave into somebody else's second."""
+def test_batches_of_one_request_a_message_leave_at_once(pace: int) -> None:
+    """Of a batch of more than leave at once, the last would leave into somebody else's second."""
     people.twilio(per_second=pace)
-    assert prepare.lot_size() == min(20, max(1, pace // 4))
+    assert prepare.batch_size() == min(20, max(1, pace // 4))
 
 
 @pytest.mark.django_db
-def test_without_a_pace_lots_are_as_large_as_the_service_takes_them() -> None:
+def test_without_a_pace_batches_are_as_large_as_the_service_takes_them() -> None:
     people.twilio()
-    assert prepare.lot_size() == 100
+    assert prepare.batch_size() == 100

@@ -18,7 +18,7 @@ from integrations.providers.base import Outcome, Report, ReportStatus, Verdict
 from integrations.reasons import Reason
 from integrations.routing import trial_messages
 from mailings.lifecycle import start
-from mailings.models import Dispatch, Mailing, Policy
+from mailings.models import Batch, Mailing, Policy
 from mailings.sending import prepare, receipts, record
 from tests import people
 from tests.emulators.seventech import SevenTechEmulator
@@ -140,13 +140,13 @@ def test_the_figures_of_the_dashboard_add_up(as_: As, maria: User) -> None:
     people.simulator()
     people.students(6)
     ground.prepared(maria)
-    lot = ground.claimed()
+    batch = ground.claimed()
     outcomes = [Outcome.TAKEN, Outcome.TAKEN, Outcome.TAKEN, Outcome.REFUSED, Outcome.UNKNOWN]
     record.record(
-        lot,
+        batch,
         [
             Verdict(sms.key, outcome, reason=None if outcome == Outcome.TAKEN else Reason.OTHER)
-            for sms, outcome in zip(lot.messages, outcomes, strict=False)
+            for sms, outcome in zip(batch.messages, outcomes, strict=False)
         ],
     )
     shown = page(as_(maria), "/")
@@ -174,7 +174,7 @@ def kept(maria: User, time_machine: Any) -> Mailing:
     start.start_due()
     prepare.prepare_due()
     ground.sent(Outcome.TAKEN)
-    assert Dispatch.objects.get().send_at
+    assert Batch.objects.get().send_at
     return mailing
 
 
@@ -195,7 +195,7 @@ def test_what_only_waits_at_the_service_is_neither_sent_nor_on_the_way(
 def test_disconnecting_says_what_lies_at_the_service(as_: As, olga: User, kept: Mailing) -> None:
     shown = page(as_(olga), f"{SETTINGS}smsc/disconnect/")
     assert "3 messages lie at the service until their time" in shown
-    Dispatch.objects.update(send_at=None)
+    Batch.objects.update(send_at=None)
     assert "lie at the service" not in page(as_(olga), f"{SETTINGS}smsc/disconnect/")
 
 

@@ -18,7 +18,7 @@ from integrations.models import Account, FormerLogin
 from integrations.providers.smsc.service import Smsc
 from integrations.routing import accounts, cooldown, logins, service_clock
 from mailings.lifecycle import unresolved
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import reconciliation, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
@@ -27,7 +27,7 @@ from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-Doubt = Dispatch.Doubt
+Doubt = Batch.Doubt
 NOON = datetime(2026, 11, 20, 9, tzinfo=UTC)  # 12:00 in Moscow
 DAY = 24 * 3600.0
 OTHER = {"login": "other", "password": "made-up"}
@@ -36,10 +36,10 @@ OTHER = {"login": "other", "password": "made-up"}
 @pytest.fixture(autouse=True)
 def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.READ_TIMEOUT = 1
-    monkeypatch.setattr(Smsc, "lot", 5)
+    monkeypatch.setattr(Smsc, "batch", 5)
     monkeypatch.setattr(
         cooldown, "rest", lambda *_args, **_kwargs: None
-    )  # or lots would leave one at a time
+    )  # or batches would leave one at a time
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def account(db: None, smsc: SmscEmulator) -> Account:
 
 @pytest.fixture
 def mailing(account: Account, olga: User) -> Mailing:
-    """Twenty people in four lots."""
+    """Twenty people in four batches."""
     people.students(20, digits="06")
     return ground.prepared(olga)
 
@@ -81,7 +81,7 @@ def hand_over() -> None:
 def look(times: int = 1) -> None:
     """The time of the next look has come."""
     for _ in range(times):
-        Dispatch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
+        Batch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
         while reconciliation.enquire_due():
             pass
 
@@ -104,16 +104,16 @@ def statuses(mailing: Mailing) -> dict[str, int]:
 
 
 def doubts() -> set[str]:
-    lots = Dispatch.objects.filter(messages__status="unknown")
-    return set(lots.values_list("doubt", flat=True).distinct())
+    batches = Batch.objects.filter(messages__status="unknown")
+    return set(batches.values_list("doubt", flat=True).distinct())
 
 
 # --- a usual one clears itself up -------------------------------------------------------------
 @pytest.mark.parametrize("first", ["unread", "cut-after"])
-def test_a_lost_lot_among_others_is_cleared_up_in_two_looks(
+def test_a_lost_batch_among_others_is_cleared_up_in_two_looks(
     mailing: Mailing, smsc: SmscEmulator, clock: Any, first: str
 ) -> None:
-    """With few requests; the first lot of a login has only later witnesses, the last one earlier ones."""
+    """With few requests; the first batch of a login has only later witnesses, the last one earlier ones."""
     lose(smsc, first, "", "", "unread")
     hand_over()
     look(2)
@@ -211,17 +211,17 @@ def test_a_history_without_the_newest_or_the_oldest_rows_proves_nothing(
 @pytest.mark.parametrize(
     "ahead", [3600, DAY, 9 * DAY, -DAY], ids=["an hour", "a day", "nine days", "a day slow"]
 )
-@pytest.mark.parametrize("lots", [1, 4], ids=["first lot", "all lots"])
+@pytest.mark.parametrize("batches", [1, 4], ids=["first batch", "all batches"])
 def test_while_our_clock_is_wrong_nothing_is_concluded(
-    mailing: Mailing, smsc: SmscEmulator, clock: Any, olga: User, ahead: float, lots: int
+    mailing: Mailing, smsc: SmscEmulator, clock: Any, olga: User, ahead: float, batches: int
 ) -> None:
     """Seen: 118 of 594 people twice with our clock a day fast. What is found counts all the same."""
     smsc.clock_off = -ahead
-    lose(smsc, *["cut-after", "unread", "cut-after", "cut-after"][:lots])
+    lose(smsc, *["cut-after", "unread", "cut-after", "cut-after"][:batches])
     hand_over()
     carry_on(clock)
     assert set(went(smsc).values()) == {1}
-    left = 5 if lots == 4 else 0
+    left = 5 if batches == 4 else 0
     assert statuses(mailing).get("unknown", 0) == left
     assert doubts() == ({Doubt.CLOCK} if left else set())
     off = Account.objects.get().clock_off
@@ -372,9 +372,9 @@ def test_what_was_handed_over_at_night_counts_in_the_morning_only(
         return
     assert statuses(mailing) == {"accepted": 5, "unknown": 5}
     assert doubts() == {Doubt.PUT_OFF}
-    lot = Dispatch.objects.filter(messages__status="unknown").distinct().get()
+    batch = Batch.objects.filter(messages__status="unknown").distinct().get()
     opens = midnight + timedelta(hours=waits_until, seconds=Smsc.settle_seconds)
-    assert lot.look_up_at == opens
+    assert batch.look_up_at == opens
     clock.move_to(opens + timedelta(seconds=1))
     carry_on(clock, rounds=3)
     assert statuses(mailing) == {"accepted": 10}
@@ -413,7 +413,7 @@ def test_a_claim_in_the_future_is_not_asked_about_from_the_future(
 ) -> None:
     lose(smsc, "", "cut-after")
     hand_over()
-    Dispatch.objects.filter(messages__status="unknown").update(
+    Batch.objects.filter(messages__status="unknown").update(
         claimed_at=F("claimed_at") + timedelta(days=2)
     )
     look(3)

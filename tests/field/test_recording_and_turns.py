@@ -19,7 +19,7 @@ from integrations.providers.simulator import Simulator
 from integrations.routing import balances, in_turn
 from mailings.checks import lease_outlives_every_request
 from mailings.lifecycle import recall
-from mailings.models import Counters, Dispatch, Message
+from mailings.models import Batch, Counters, Message
 from mailings.sending import claim, reconciliation, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
@@ -34,7 +34,7 @@ from users.models import User
 def test_one_answer_that_cannot_be_written_down_loses_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Simulator, "lot", 2)
+    monkeypatch.setattr(Simulator, "batch", 2)
     people.simulator()
     Account.objects.update(parallel=8)
     people.students(6, start=10)
@@ -43,11 +43,11 @@ def test_one_answer_that_cannot_be_written_down_loses_no_other(
     Counters.objects.filter(mailing=broken).delete()  # its answers cannot be counted
     with pytest.raises(RuntimeError):
         worker.hand_over_due()
-    in_hand = Dispatch.objects.filter(state=Dispatch.State.HANDING)
+    in_hand = Batch.objects.filter(state=Batch.State.HANDING)
     assert not in_hand.filter(mailing=sound).exists()
     assert in_hand.filter(mailing=broken).exists()  # for the lease, as when a worker dies
     gone = Message.objects.filter(mailing=sound, status="accepted").count()
-    handed = Dispatch.objects.filter(mailing=sound, claimed_at__isnull=False).count()
+    handed = Batch.objects.filter(mailing=sound, claimed_at__isnull=False).count()
     assert gone == 2 * handed > 0
     ground.assert_counters_equal_rows(sound)
 
@@ -59,12 +59,14 @@ def test_an_answer_waits_for_the_database_as_long_as_the_lease_where_no_task_end
     people.simulator()
     people.students(2, start=10)
     ground.prepared(people.olga())
-    lot = ground.claimed()
+    batch = ground.claimed()
     settings.REDIS_URL = ""
-    assert worker._patience(lot, lot.claimed - 10) == lot.claimed + settings.LEASE - 5
-    # Celery ends a task so long after it began, which is before its last lot was claimed.
+    assert worker._patience(batch, batch.claimed - 10) == batch.claimed + settings.LEASE - 5
+    # Celery ends a task so long after it began, which is before its last batch was claimed.
     settings.REDIS_URL = "redis://127.0.0.1"
-    assert worker._patience(lot, lot.claimed - 10) == lot.claimed - 10 + settings.TASK_LIMIT - 5
+    assert (
+        worker._patience(batch, batch.claimed - 10) == batch.claimed - 10 + settings.TASK_LIMIT - 5
+    )
 
 
 # --- turns -----------------------------------------------------------------------------------------
@@ -85,8 +87,8 @@ def two_services(
     wait_until(lambda: all(one.done() for job in jobs for one in job._running.values()), 30)
 
 
-def unknown_of(account: Account, *phones: int) -> Dispatch:
-    """A lot of unknown fate, handed over an hour ago through this account."""
+def unknown_of(account: Account, *phones: int) -> Batch:
+    """A batch of unknown fate, handed over an hour ago through this account."""
     Message.objects.filter(status="waiting").delete()
     if account.provider == "twilio":  # the other one hangs
         ground.taken_before(account)
@@ -96,10 +98,10 @@ def unknown_of(account: Account, *phones: int) -> Dispatch:
     credentials = {each.id: each.credentials for each in others}
     others.update(credentials={})
     ground.prepared(owner)
-    lot = ground.sent(Outcome.UNKNOWN)
+    batch = ground.sent(Outcome.UNKNOWN)
     for id_, kept in credentials.items():
         Account.objects.filter(id=id_).update(credentials=kept)
-    return Dispatch.objects.get(id=lot.dispatch_id)
+    return Batch.objects.get(id=batch.batch_id)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -116,7 +118,7 @@ def test_a_service_that_hangs_keeps_no_other_from_being_asked(
     hanging.refresh_from_db()
     assert (asked.look_ups, hanging.look_ups) == (1, 0)
     # The next time as well, while the first still hangs; which is not asked twice at once.
-    Dispatch.objects.filter(id=asked.id).update(look_up_at=timezone.now() - timedelta(seconds=1))
+    Batch.objects.filter(id=asked.id).update(look_up_at=timezone.now() - timedelta(seconds=1))
     reconciliation.enquire_due()
     asked.refresh_from_db()
     assert asked.look_ups == 2
@@ -143,7 +145,7 @@ def test_a_recall_that_hangs_keeps_no_other_from_being_asked(
     hanging = unknown_of(people.smsc(), 10)
     asked = unknown_of(people.twilio(), 11)
     later = timezone.now() + timedelta(hours=5)
-    Dispatch.objects.filter(id__in=[hanging.id, asked.id]).update(
+    Batch.objects.filter(id__in=[hanging.id, asked.id]).update(
         send_at=later, recall_at=timezone.now()
     )
     recall.recall_due()
@@ -172,13 +174,13 @@ def test_a_thread_leaves_no_connection_behind(
 
 
 # --- the deadlines' order ------------------------------------------------------------------------------
-def test_a_task_outlives_the_lot_that_it_claims_last(settings: Any) -> None:
-    """Seen: with 91 seconds, which the check allowed, Celery ended tasks with lots in the air."""
+def test_a_task_outlives_the_batch_that_it_claims_last(settings: Any) -> None:
+    """Seen: with 91 seconds, which the check allowed, Celery ended tasks with batches in the air."""
     for limit, good in ((91, False), (100, False), (101, True), (120, True)):
         settings.TASK_LIMIT = limit
         assert (lease_outlives_every_request() == []) is good
-    assert worker.SLICE + settings.LOT_DEADLINE + settings.READ_TIMEOUT == 100
+    assert worker.SLICE + settings.BATCH_DEADLINE + settings.READ_TIMEOUT == 100
 
 
 def test_a_place_is_free_again_when_no_request_can_be_under_way(settings: Any) -> None:
-    assert claim.BUSY.total_seconds() == settings.LOT_DEADLINE + settings.READ_TIMEOUT
+    assert claim.BUSY.total_seconds() == settings.BATCH_DEADLINE + settings.READ_TIMEOUT

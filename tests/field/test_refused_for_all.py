@@ -19,7 +19,7 @@ from integrations.providers.twilio.answers import verdict_of
 from integrations.providers.twilio.service import Twilio
 from integrations.reasons import Reason
 from integrations.routing import cooldown
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import claim, record, worker
 from smsmail.uptime import clock
 from tests import people
@@ -53,10 +53,10 @@ def through_twilio(twilio_emulator: TwilioEmulator, olga_owner: User) -> Mailing
 def all_handed_over() -> None:
     """As long as the clock would go on, however the account rests."""
     for _ in range(2 * PEOPLE):
-        lot = claim.claim()
-        if lot is None:
+        batch = claim.claim()
+        if batch is None:
             return
-        record.record(lot, worker.hand_over(lot))
+        record.record(batch, worker.hand_over(batch))
 
 
 def answers(emulator: Any, name: str) -> None:
@@ -129,8 +129,8 @@ def test_the_same_with_two_batches_in_flight(
     answers(twilio_emulator, "error-21408")
     Account.objects.update(parallel=3)  # the last place is kept for notifications
     flying = [ground.claimed(), ground.claimed()]
-    for lot, verdicts in [(lot, worker.hand_over(lot)) for lot in flying]:
-        record.record(lot, verdicts)
+    for batch, verdicts in [(batch, worker.hand_over(batch)) for batch in flying]:
+        record.record(batch, verdicts)
     assert "refused" not in ground.statuses(through_twilio)
 
 
@@ -194,8 +194,8 @@ def test_a_request_that_seventech_never_understands_refuses_nobody(
 # --- batches of few --------------------------------------------------------------------------
 @pytest.fixture
 def ones(olga_owner: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
-    """300 people, each in a lot of their own."""
-    monkeypatch.setattr(Simulator, "lot", 1)
+    """300 people, each in a batch of their own."""
+    monkeypatch.setattr(Simulator, "batch", 1)
     people.simulator()
     people.students(PEOPLE)
     return ground.prepared(olga_owner, text="{first_name}, a word")
@@ -227,9 +227,7 @@ def test_a_few_at_most_are_refused_alone_before_the_account_rests(ones: Mailing)
 
 def test_what_was_taken_long_ago_proves_nothing(ones: Mailing) -> None:
     ground.sent(Outcome.TAKEN)
-    Dispatch.objects.filter(state="answered").update(
-        answered_at=timezone.now() - timedelta(hours=2)
-    )
+    Batch.objects.filter(state="answered").update(answered_at=timezone.now() - timedelta(hours=2))
     ground.sent(Outcome.REFUSED, raw="made up 29999")
     assert "refused" not in ground.statuses(ones)
 
@@ -250,10 +248,10 @@ def test_the_brake_counts_every_reason(
 
 
 def test_as_many_as_the_brake_and_what_is_in_hand_are_refused_at_most(ones: Mailing) -> None:
-    """Lots too small to prove anything: four at once, of 19 messages each, would be 49 + 4 x 19."""
+    """Batches too small to prove anything: four at once, of 19 messages each, would be 49 + 4 x 19."""
     Account.objects.update(parallel=4)
-    while (lot := claim.claim()) is not None:
-        flying = [lot, *filter(None, (claim.claim() for _ in range(3)))]
+    while (batch := claim.claim()) is not None:
+        flying = [batch, *filter(None, (claim.claim() for _ in range(3)))]
         for each in flying:
             verdicts = ground.verdicts(each, Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="1")
             record.record(each, verdicts)
@@ -277,10 +275,10 @@ def test_after_a_resumption_twice_as_many_may_be_bad(
     assert paused_at == [2, 4, 8, 16]
 
 
-def test_a_whole_lot_refused_for_one_reason_pauses_however_many_were_taken(
+def test_a_whole_batch_refused_for_one_reason_pauses_however_many_were_taken(
     olga_owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Simulator, "lot", 100)
+    monkeypatch.setattr(Simulator, "batch", 100)
     people.simulator()
     people.students(PEOPLE)
     mailing = ground.prepared(olga_owner)
@@ -302,18 +300,16 @@ def test_a_time_that_is_not_taken_is_kept_here(
     people.students(PEOPLE, digits="77")
     mailing = ground.prepared(olga_owner, text="Webinar at six")
     at = timezone.now() + timedelta(hours=2)
-    Dispatch.objects.update(
-        send_at=at
-    )  # as if planned so: handed over now, sent by the service then
+    Batch.objects.update(send_at=at)  # as if planned so: handed over now, sent by the service then
     answers(twilio_emulator, f"error-{code}")
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
     assert not cooldown.rests(Account.objects.get())
-    lots = Dispatch.objects.filter(state="waiting")
-    assert {(lot.send_at, lot.not_before) for lot in lots} == {(None, at)}
+    batches = Batch.objects.filter(state="waiting")
+    assert {(batch.send_at, batch.not_before) for batch in batches} == {(None, at)}
     # And when the time has come they leave, without a time of the service.
     twilio_emulator.plan.share = 0
-    Dispatch.objects.filter(state="waiting").update(not_before=timezone.now())
+    Batch.objects.filter(state="waiting").update(not_before=timezone.now())
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": PEOPLE}
     assert not any("SendAt" in fields for _command, fields in twilio_emulator.requests)
@@ -369,8 +365,8 @@ def test_the_account_rests_as_long_as_the_service_asks_within_reason(
     twilio_emulator.plan.retry_after = asked
     answers(twilio_emulator, name)
     before = timezone.now()
-    lot = ground.claimed()
-    record.record(lot, worker.hand_over(lot))
+    batch = ground.claimed()
+    record.record(batch, worker.hand_over(batch))
     until = Account.objects.get().resting_until
     assert until is not None
     assert abs((until - before).total_seconds() - rests) < 5

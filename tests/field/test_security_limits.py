@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from mailings.models import Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Mailing, Message, Policy
 from mailings.notifications import test_limits
 from tests import people
 from tests.mailings import ground
@@ -53,7 +53,7 @@ def test_tests_to_other_numbers_are_counted_and_come_to_an_end(
     for _ in range(3):  # to oneself as many as one likes
         sends_test(client, draft, MINE)
     assert Message.objects.count() == test_limits.PER_PERSON + 3
-    Dispatch.objects.update(not_before=timezone.now() - timedelta(hours=25))
+    Batch.objects.update(not_before=timezone.now() - timedelta(hours=25))
     sends_test(client, draft, 51)
     assert Message.objects.count() == test_limits.PER_PERSON + 4
 

@@ -17,7 +17,7 @@ from integrations.providers.base import Outcome
 from integrations.providers.twilio.service import Twilio
 from integrations.routing import accounts, cooldown
 from mailings.lifecycle import unresolved
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.notifications import send
 from mailings.sending import claim, reconciliation, record, worker
 from tests import people
@@ -38,7 +38,7 @@ def twilio(
     settings.READ_TIMEOUT = 1
     monkeypatch.setattr(
         cooldown, "rest", lambda *_args, **_kwargs: None
-    )  # or lots would leave one at a time
+    )  # or batches would leave one at a time
     twilio_emulator.manner.silent = True
     return twilio_emulator
 
@@ -68,10 +68,10 @@ def lose_all(twilio: TwilioEmulator, *names: str) -> None:
 
 
 def look(times: int = 1) -> None:
-    """Each lot is old enough for the answer "never had it"."""
+    """Each batch is old enough for the answer "never had it"."""
     for _ in range(times):
         CLOCK[0].shift(timedelta(seconds=700))
-        Dispatch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
+        Batch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
         while reconciliation.enquire_due():
             pass
 
@@ -115,7 +115,7 @@ def test_the_earlier_mailing_does_not_vouch_for_the_later_one(
     hand_over()
     assert statuses(second) == {"unknown": MANY}
     lose_all(twilio)
-    Dispatch.objects.filter(mailing=first).update(look_up_at=None)  # not asked about this time
+    Batch.objects.filter(mailing=first).update(look_up_at=None)  # not asked about this time
     look(2)
     assert statuses(first) == {"accepted": MANY}
     assert statuses(second) == {"waiting": MANY}
@@ -155,8 +155,8 @@ def test_of_two_at_once_nobody_knows_whose_the_one_row_is(
     lose_all(twilio)
     for each in both:  # one by one
         CLOCK[0].shift(timedelta(seconds=700))
-        Dispatch.objects.filter(mailing=each).update(look_up_at=timezone.now())
-        Dispatch.objects.exclude(mailing=each).update(look_up_at=timezone.now() + timedelta(days=1))
+        Batch.objects.filter(mailing=each).update(look_up_at=timezone.now())
+        Batch.objects.exclude(mailing=each).update(look_up_at=timezone.now() + timedelta(days=1))
         reconciliation.enquire_due()
     look(2)
     hand_over()
@@ -215,20 +215,20 @@ def test_what_is_in_the_air_just_now_may_be_whose_the_row_is(
 ) -> None:
     """The second one's request has arrived, and its answer is not written down yet."""
     ground.taken_before(Account.objects.get())
-    monkeypatch.setattr(Twilio, "lot", 100)
+    monkeypatch.setattr(Twilio, "batch", 100)
     first = mailing(olga, name="First")
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)
     Account.objects.update(failures=0, resting_until=None)
     second = mailing(olga, name="Second")
-    lot = claim.claim()
-    assert lot is not None
-    verdicts = worker.hand_over(lot)
+    batch = claim.claim()
+    assert batch is not None
+    verdicts = worker.hand_over(batch)
     assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}
     look(2)
     assert statuses(first) == {"unknown": MANY}
-    record.record(lot, verdicts)
+    record.record(batch, verdicts)
     look(2)
     hand_over()
     assert (statuses(first), statuses(second)) == ({"accepted": MANY}, {"accepted": MANY})
@@ -278,7 +278,7 @@ def test_a_test_from_the_settings_page_vouches_for_nobody(
     monkeypatch: Any,
 ) -> None:
     """With its answer, and without."""
-    monkeypatch.setattr(Twilio, "lot", 1)
+    monkeypatch.setattr(Twilio, "batch", 1)
     ground.taken_before(account)
     phone = students[0].phone
     twilio.misbehave(lost)
@@ -328,7 +328,7 @@ def test_what_a_person_decided_about_vouches_for_nobody(
     lose_all(twilio, "cut-after")
     hand_over()
     lose_all(twilio)
-    Dispatch.objects.filter(messages__status="unknown").update(doubt="no_proof")
+    Batch.objects.filter(messages__status="unknown").update(doubt="no_proof")
     CLOCK[0].shift(timedelta(seconds=700))
     decide = unresolved.let_be if let_be else unresolved.send_again
     assert decide(first, olga) == MANY

@@ -11,7 +11,7 @@ from integrations.models import Account
 from integrations.providers.base import Outcome, Report, ReportStatus, Sms, Verdict
 from integrations.routing import logins, routing
 from mailings.lifecycle import transitions
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message
 from mailings.sending import claim, epoch, prepare, receipts, record
 from smsmail.uptime import clock
 from users.models import AuditEvent, Group, Membership, User
@@ -88,23 +88,23 @@ def assert_counters_equal_rows(mailing: Mailing) -> None:
     assert counters.price == sums["price"]
 
 
-def verdicts(lot: claim.Lot, outcome: Outcome, **fields: Any) -> list[Verdict]:
-    """The same answer for every message of the lot."""
-    return [Verdict(sms.key, outcome, **fields) for sms in lot.messages]
+def verdicts(batch: claim.ClaimedBatch, outcome: Outcome, **fields: Any) -> list[Verdict]:
+    """The same answer for every message of the batch."""
+    return [Verdict(sms.key, outcome, **fields) for sms in batch.messages]
 
 
-def claimed() -> claim.Lot:
-    """A lot that must be there."""
-    lot = claim.claim()
-    assert lot is not None
-    return lot
+def claimed() -> claim.ClaimedBatch:
+    """A batch that must be there."""
+    batch = claim.claim()
+    assert batch is not None
+    return batch
 
 
-def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> claim.Lot:
-    """Claim a lot and record the same answer for all of it."""
-    lot = claimed()
-    record.record(lot, verdicts(lot, outcome, **fields))
-    return lot
+def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> claim.ClaimedBatch:
+    """Claim a batch and record the same answer for all of it."""
+    batch = claimed()
+    record.record(batch, verdicts(batch, outcome, **fields))
+    return batch
 
 
 def taken_before(account: Account, *, phone: str = WITNESS, hours: float = 1) -> Message:
@@ -113,18 +113,18 @@ def taken_before(account: Account, *, phone: str = WITNESS, hours: float = 1) ->
     """
     mailing = draft(name="Earlier", state=Mailing.State.DONE, launched_at=timezone.now())
     Counters.objects.create(mailing=mailing, delivered=1, parts=1)
-    lot = Dispatch.objects.create(
+    batch = Batch.objects.create(
         mailing=mailing,
-        state=Dispatch.State.ANSWERED,
+        state=Batch.State.ANSWERED,
         size=1,
         account=account,
         login=logins.fingerprint(account.provider, account.credentials),
-        reference=Dispatch.new_reference(),
+        reference=Batch.new_reference(),
         claimed_at=timezone.now() - timedelta(hours=hours),
         answered_at=timezone.now() - timedelta(hours=hours),
     )
     sms = Sms(1, phone, "Something else")
-    [verdict] = routing.provider_of(account).send(lot.reference, [sms], clock() + 60)
+    [verdict] = routing.provider_of(account).send(batch.reference, [sms], clock() + 60)
     assert verdict.outcome == Outcome.TAKEN
     return Message.objects.create(
         mailing=mailing,
@@ -133,7 +133,7 @@ def taken_before(account: Account, *, phone: str = WITNESS, hours: float = 1) ->
         text=sms.text,
         parts=1,
         status=Message.Status.DELIVERED,
-        dispatch=lot,
+        batch=batch,
         provider_id=verdict.provider_id,
     )
 
@@ -147,17 +147,15 @@ def by_phone(mailing: Mailing) -> dict[str, str]:
 def grown_older(**time: float) -> None:
     """Every hand-over happened so much earlier, and is due to be looked at."""
     passed = timedelta(**time)
-    Dispatch.objects.update(
-        claimed_at=F("claimed_at") - passed, look_up_at=F("look_up_at") - passed
-    )
+    Batch.objects.update(claimed_at=F("claimed_at") - passed, look_up_at=F("look_up_at") - passed)
 
 
-def reported(lot: claim.Lot, status: str, **fields: Any) -> receipts.Folded:
-    """The provider reports the same about every message of the lot."""
+def reported(batch: claim.ClaimedBatch, status: str, **fields: Any) -> receipts.Folded:
+    """The provider reports the same about every message of the batch."""
     status_ = ReportStatus(status)
     with transaction.atomic():
         return receipts.apply(
-            [Report(lot.reference, sms.phone, status_, **fields) for sms in lot.messages]
+            [Report(batch.reference, sms.phone, status_, **fields) for sms in batch.messages]
         )
 
 

@@ -22,5 +22,5 @@ def test_each_deadline_must_be_longer_than_the_next(
 
 
 def test_a_task_must_outlive_its_last_request(settings: Any) -> None:
-    settings.TASK_LIMIT = settings.LOT_DEADLINE + settings.READ_TIMEOUT
+    settings.TASK_LIMIT = settings.BATCH_DEADLINE + settings.READ_TIMEOUT
     assert [problem.id for problem in lease_outlives_every_request()] == ["mailings.E002"]

@@ -1,7 +1,7 @@
-"""SevenTech (seven.tech): one message in one request, a lot as a burst of them.
+"""SevenTech (seven.tech): one message in one request, a batch as a burst of them.
 
 It cannot be asked about a message, a balance or a price: what no answer and no receipt settles stays
-unknown until a person decides (mailings.lifecycle.unresolved). Its words, certain or not: seventech_words.py.
+unknown until a person decides (mailings.lifecycle.unresolved). Its words, certain or not: providers/seventech/codes.py.
 """
 
 import logging
@@ -27,7 +27,7 @@ from .codes import PATH, request_of
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 20  # requests of one lot under way; its own limit is not known
+AT_ONCE = 20  # requests of one batch under way; its own limit is not known
 ANSWER_CAP = 100_000  # characters: an answer about one message is short
 # What would meet every other request too: the rest of the burst is spared.
 FOR_ALL = frozenset({Reason.BAD_LOGIN, Reason.NO_MONEY, Reason.BUSY})
@@ -53,10 +53,10 @@ class SevenTech(Provider):
             label=_("Password"), max_length=100, widget=forms.PasswordInput
         ),
     }
-    lot = 100
+    batch = 100
     at_once = AT_ONCE
     parallel = 2  # forty requests at once, with AT_ONCE
-    one_request_per_lot = False
+    one_request_per_batch = False
     callback_is_sent = True
     thanks = ("", "text/plain")  # any words would go to the person as an SMS
 
@@ -76,7 +76,7 @@ class SevenTech(Provider):
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seventech") as pool:
             verdicts = list(pool.map(burst.send_one, messages))
         counts = Counter(f"{each.outcome} {each.reason or ''}".strip() for each in verdicts)
-        # One line per lot; no phones, texts or secrets.
+        # One line per batch; no phones, texts or secrets.
         logger.info(
             "seventech send %s: %d messages, %s, %d ms",
             reference,
@@ -118,7 +118,7 @@ class SevenTech(Provider):
 
 
 class _Burst:
-    """The requests of one lot; send_one() runs in several threads."""
+    """The requests of one batch; send_one() runs in several threads."""
 
     def __init__(self, provider: SevenTech, reference: str, deadline: float) -> None:
         self.provider = provider

@@ -1,5 +1,5 @@
 """Reading back through SMSC's history, page by page and look by look: what it shows of some hand-overs,
-and when it would have shown them. The request itself is smsc.py's. No database, no network here.
+and when it would have shown them. The request itself is providers/smsc/service.py's. No database, no network here.
 """
 
 from collections import defaultdict

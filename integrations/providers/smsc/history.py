@@ -46,7 +46,7 @@ def page(ask: Ask, since: datetime, cursor: str) -> BooksPage:
             "cnt": str(PAGE),
             **({"prev_id": cursor} if cursor else {}),
         },
-        deadline=uptime.clock() + settings.LOT_DEADLINE,
+        deadline=uptime.clock() + settings.BATCH_DEADLINE,
         cap=PAGE_CAP,
     )
     data = parsed(answer)

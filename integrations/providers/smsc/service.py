@@ -1,6 +1,6 @@
 """SMSC (smsc.ru and its sites in other countries): the HTTP API with JSON answers.
 
-What its codes mean is in smsc_codes.py. SMSC has no idempotency key: a message is addressed by our
+What its codes mean is in providers/smsc/codes.py. SMSC has no idempotency key: a message is addressed by our
 reference (its `id`) and the phone, and the books are asked about that pair when no answer came.
 """
 
@@ -101,8 +101,8 @@ class Smsc(Provider):
             widget=forms.PasswordInput,
         ),
     }
-    lot = 500
-    one_request_per_lot = True
+    batch = 500
+    one_request_per_batch = True
     parallel = 4  # it wants fewer than 5 calls at once for one login
     settle_seconds = 180
     can_look_up = True
@@ -143,8 +143,8 @@ class Smsc(Provider):
         # One request has one time and one lifetime.
         for _at, same_time in groupby(messages, key=lambda sms: (sms.at, sms.valid_until)):
             together = list(same_time)
-            for start in range(0, len(together), self.lot):
-                some = together[start : start + self.lot]
+            for start in range(0, len(together), self.batch):
+                some = together[start : start + self.batch]
                 verdicts += self._send_some(reference, some, deadline)
         return verdicts
 
@@ -184,7 +184,7 @@ class Smsc(Provider):
         """One sweep through the history, or one per phone when there are few of them. A sweep that is
         too long for one look goes on at the next one.
         """
-        deadline = uptime.clock() + settings.LOT_DEADLINE
+        deadline = uptime.clock() + settings.BATCH_DEADLINE
         phones = {digits(phone) for enquiry in enquiries for phone in enquiry.phones}
         if not phones:
             return []
@@ -276,7 +276,9 @@ class Smsc(Provider):
 
     def balance(self) -> Balance:
         began = time.monotonic()
-        answer = self._ask("balance", {"cur": "1"}, deadline=uptime.clock() + settings.LOT_DEADLINE)
+        answer = self._ask(
+            "balance", {"cur": "1"}, deadline=uptime.clock() + settings.BATCH_DEADLINE
+        )
         _log("balance", "", 0, answer, began, {})
         data = parsed(answer)
         if not isinstance(data, dict) or (amount := money(data.get("balance"))) is None:
@@ -295,7 +297,7 @@ class Smsc(Provider):
                 "phone": ",".join(digits(phone) for phone in phones),
                 "id": ",".join(reference for _phone in phones),
             },
-            deadline=uptime.clock() + settings.LOT_DEADLINE,
+            deadline=uptime.clock() + settings.BATCH_DEADLINE,
         )
         data = parsed(answer)
         if answer.error or data is None or error_code(data) in (1, 2, 4, 9):

@@ -200,7 +200,7 @@ def _claims_on(row: Row, claims: Sequence[Wanted | Rival]) -> list[Wanted | Riva
     """Whose it may be: of those that were under way when it was created, clocks that differ allowed for;
     when none was, of those that were handed over before.
     """
-    longest = timedelta(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT)
+    longest = timedelta(seconds=settings.BATCH_DEADLINE + settings.READ_TIMEOUT)
     when = created(row)
     fit = [each for each in claims if when >= each.since - CLOCKS_DIFFER and _text(row, each)]
     near = [each for each in fit if when <= each.since + longest + CLOCKS_DIFFER]

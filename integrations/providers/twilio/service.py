@@ -1,6 +1,6 @@
-"""Twilio, Programmable Messaging. What its codes mean is in twilio_codes.py.
+"""Twilio, Programmable Messaging. What its codes mean is in providers/twilio/codes.py.
 
-One request takes one message, so a lot is a burst of requests. Twilio has neither an idempotency
+One request takes one message, so a batch is a burst of requests. Twilio has neither an idempotency
 key nor a field for our reference: the reference rides in the callback address of each message, and
 for a message without an answer its books are asked by phone, text and time.
 """
@@ -60,7 +60,7 @@ from .matching import Search, Wanted
 
 logger = logging.getLogger(__name__)
 
-BURST = 20  # requests at once in one lot
+BURST = 20  # requests at once in one batch
 PAGE = 1000  # messages in one page of its list: its maximum
 PAGES = 20  # of one phone; then the look-up is given up
 PAGE_CAP = 16_000_000
@@ -126,7 +126,7 @@ class Twilio(Provider):
             ),
         ),
     }
-    lot = 100
+    batch = 100
     at_once = BURST
     parallel = 2
     settle_seconds = 180
@@ -174,7 +174,7 @@ class Twilio(Provider):
     # --- sending -----------------------------------------------------------------------------
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
-        """A burst. When one of its requests could not be made or was put off, the rest of the lot
+        """A burst. When one of its requests could not be made or was put off, the rest of the batch
         is not tried: the service is away, asks to go slower, or does not take our settings.
         """
         began = time.monotonic()
@@ -222,11 +222,11 @@ class Twilio(Provider):
     # --- asking ------------------------------------------------------------------------------
 
     def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
-        """By Twilio's id where an answer or a call told it, else by phone: twilio_matching.py. Not
+        """By Twilio's id where an answer or a call told it, else by phone: matching.py. Not
         filtered by date at Twilio's: a date of sending is missing while a message waits.
         """
         began = time.monotonic()
-        deadline = uptime.clock() + settings.LOT_DEADLINE
+        deadline = uptime.clock() + settings.BATCH_DEADLINE
         search = Search.of(enquiries)
         troubles: list[Trouble] = []
 
@@ -281,7 +281,7 @@ class Twilio(Provider):
         raise trouble_of(answer, {})
 
     def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
-        deadline = uptime.clock() + settings.LOT_DEADLINE
+        deadline = uptime.clock() + settings.BATCH_DEADLINE
         if cursor:
             answer = transport.get(
                 self.address + cursor, deadline=deadline, auth=self.auth, cap=PAGE_CAP
@@ -292,7 +292,7 @@ class Twilio(Provider):
 
     def balance(self) -> Balance:
         began = time.monotonic()
-        answer = self._get("Balance", uptime.clock() + settings.LOT_DEADLINE)
+        answer = self._get("Balance", uptime.clock() + settings.BATCH_DEADLINE)
         _log("balance", "", [answer.error or f"http {answer.status}"], began)
         row = parsed(answer)
         amount = money(row.get("balance"))
@@ -303,7 +303,7 @@ class Twilio(Provider):
     def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
         """Twilio takes back only what was scheduled with a Messaging Service; it refuses the rest."""
         began = time.monotonic()
-        deadline = uptime.clock() + settings.LOT_DEADLINE
+        deadline = uptime.clock() + settings.BATCH_DEADLINE
 
         def cancel_one(each: Asked) -> transport.Answer:
             path = f"Messages/{quote(each.provider_id, safe='')}"

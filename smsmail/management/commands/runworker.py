@@ -40,8 +40,8 @@ class Command(BaseCommand):
         logger.info("%s jobs by the clock", len(threads))
         signal.sigwait(asked)
         stop.set()
-        # A lot under way may still start requests until its deadline, and the last one may take long.
-        patience = time.monotonic() + settings.LOT_DEADLINE + settings.READ_TIMEOUT
+        # A batch under way may still start requests until its deadline, and the last one may take long.
+        patience = time.monotonic() + settings.BATCH_DEADLINE + settings.READ_TIMEOUT
         for thread in threads:
             thread.join(max(0.0, patience - time.monotonic()))
 

@@ -29,8 +29,8 @@ WEB = (
     *("--host", settings.HOST, "--port", str(settings.PORT), "smsmail.asgi:application"),
 )
 WORKER = (sys.executable, "manage.py", "runworker")
-# The worker may wait for a lot under way (runworker.py).
-PATIENCE = settings.LOT_DEADLINE + settings.READ_TIMEOUT + 5
+# The worker may wait for a batch under way (runworker.py).
+PATIENCE = settings.BATCH_DEADLINE + settings.READ_TIMEOUT + 5
 
 
 NOT_FROM_ELSEWHERE = (

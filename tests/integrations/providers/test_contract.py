@@ -76,7 +76,7 @@ def test_it_says_who_it_is_and_how_much_it_takes(provider: type[Provider]) -> No
     assert re.fullmatch("[a-z]{3,16}", provider.slug)
     assert provider.title
     assert str(provider.hint)
-    assert provider.lot > 0
+    assert provider.batch > 0
     assert provider.parallel > 0
     assert provider.settle_seconds >= 0
     assert provider.settle_seconds < settings.LEASE

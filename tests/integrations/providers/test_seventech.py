@@ -90,7 +90,7 @@ def test_it_sends_what_clients_of_the_same_platform_send(
     ]
 
 
-def test_it_sends_a_lot_in_a_burst_of_requests(seventech_emulator: SevenTechEmulator) -> None:
+def test_it_sends_a_batch_in_a_burst_of_requests(seventech_emulator: SevenTechEmulator) -> None:
     seventech_emulator.manner.silent = True
     seventech_emulator.plan.slow = 0.3
     seventech_emulator.misbehave(*["slow-after"] * len(PHONES))
@@ -217,7 +217,7 @@ def test_the_emulator_believes_no_wrong_password(seventech_emulator: SevenTechEm
     assert not seventech_emulator.accepted
 
 
-def test_it_writes_one_line_for_a_lot_into_the_log(
+def test_it_writes_one_line_for_a_batch_into_the_log(
     seventech_emulator: SevenTechEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     seventech_emulator.manner.silent = True
@@ -447,7 +447,7 @@ def test_the_page_offers_no_check_that_would_ask_nobody(
 
 def test_it_says_nothing_of_a_balance_or_of_old_messages() -> None:
     assert (SevenTech.can_look_up, SevenTech.has_balance) == (False, False)
-    assert SevenTech.one_request_per_lot is False
+    assert SevenTech.one_request_per_batch is False
 
 
 def test_its_receipts_come_to_the_address_of_the_account(db: None) -> None:

@@ -67,7 +67,7 @@ def test_it_takes_nothing_after_the_deadline() -> None:
 
 
 @pytest.mark.django_db
-def test_it_inserts_a_lot_in_a_few_statements(django_assert_max_num_queries: Any) -> None:
+def test_it_inserts_a_batch_in_a_few_statements(django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(6):  # SQLite takes 999 parameters at once
         send(*(f"+7998{number:07}" for number in range(500)))
     assert SimulatedSms.objects.count() == 495

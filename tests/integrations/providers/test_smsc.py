@@ -67,7 +67,7 @@ def ask(*phones: str, reference: str = "ref1", ago: float = 60) -> dict[str, Rep
 # --- sending ---------------------------------------------------------------------------------
 
 
-def test_it_hands_a_lot_over_in_one_request(smsc_emulator: SmscEmulator) -> None:
+def test_it_hands_a_batch_over_in_one_request(smsc_emulator: SmscEmulator) -> None:
     verdicts = send(*PHONES)
     assert verdicts == [
         Verdict(key, Outcome.TAKEN, provider_id="ref1", price=Decimal("2.50")) for key in range(5)
@@ -118,7 +118,7 @@ def test_it_carries_any_text_unharmed(smsc_emulator: SmscEmulator, text: str) ->
     ]
 
 
-def test_it_splits_more_than_a_lot_into_requests(smsc_emulator: SmscEmulator) -> None:
+def test_it_splits_more_than_a_batch_into_requests(smsc_emulator: SmscEmulator) -> None:
     verdicts = send(*(f"+7998{number:05}77" for number in range(1001)))
     assert [verdict.key for verdict in verdicts] == list(range(1001))
     assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}

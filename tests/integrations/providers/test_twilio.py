@@ -207,7 +207,7 @@ def test_it_takes_a_service_that_is_away_for_unsent(settings: Any) -> None:
     assert {(v.outcome, v.reason) for v in verdicts} == {(Outcome.UNSENT, Reason.UNAVAILABLE)}
 
 
-def test_it_gives_up_the_rest_of_a_lot_when_told_to_go_slower(
+def test_it_gives_up_the_rest_of_a_batch_when_told_to_go_slower(
     twilio_emulator: TwilioEmulator,
 ) -> None:
     twilio_emulator.plan.share, twilio_emulator.plan.among = 1, ("error-20429-after",)

@@ -16,7 +16,7 @@ from integrations.reasons import Reason
 from mailings.audience import audience, funnel
 from mailings.audience.audience import Choice
 from mailings.audience.funnel import Funnel
-from mailings.models import Counters, Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Counters, Mailing, Message, Policy
 from mailings.sending import prepare
 from tests import people
 from tests.mailings import ground
@@ -362,7 +362,7 @@ def _is_meant(each: Anyone, plan: Plan) -> bool:
 
 def _world(everybody: list[Anyone], out: str, plan: Plan) -> Mailing:
     """A fresh one for each example: they share the test's transaction."""
-    for model in (Message, Dispatch, Counters, Mailing, AuditEvent, ConsentEvent, OptOut, Policy):
+    for model in (Message, Batch, Counters, Mailing, AuditEvent, ConsentEvent, OptOut, Policy):
         model.objects.all().delete()
     User.objects.all().delete()
     groups = [Group.objects.get_or_create(name=f"Group {n}")[0] for n in range(3)]
@@ -407,10 +407,10 @@ def _books(had: dict[str, int]) -> None:
     for number in (1, 2):
         phones = [phone for phone, times in had.items() if times >= number]
         other = ground.draft(state=Mailing.State.DONE)
-        lot = Dispatch.objects.create(
+        batch = Batch.objects.create(
             mailing=other, size=2, reference=f"r{number}", claimed_at=timezone.now()
         )
         for phone in phones:
             Message.objects.create(
-                mailing=other, key=phone, phone=phone, dispatch=lot, status=Status.DELIVERED
+                mailing=other, key=phone, phone=phone, batch=batch, status=Status.DELIVERED
             )

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mailings.audience.audience import Choice
 from mailings.audience.backtest import DAYS, Foresight, foresight
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from tests import people
 from tests.mailings import ground
 from users.models import Group, Membership, Segment, User
@@ -188,14 +188,14 @@ def test_an_sms_lately_and_none_lately(op: str, value: int, days: int) -> None:
 def _got(person: User, clicked: bool = False) -> Mailing:
     """Nine days ago; delivered after a day, clicked after three."""
     mailing = ground.draft(state=Mailing.State.DONE, launched_at=ago(9))
-    lot = Dispatch.objects.create(mailing=mailing, size=1, reference="x", claimed_at=ago(9))
+    batch = Batch.objects.create(mailing=mailing, size=1, reference="x", claimed_at=ago(9))
     Message.objects.create(
         mailing=mailing,
         key=person.phone,
         user=person,
         phone=person.phone,
         status="delivered",
-        dispatch=lot,
+        batch=batch,
         handed_at=ago(9),
         final_at=ago(8),
         first_click_at=ago(6) if clicked else None,

@@ -11,7 +11,7 @@ from integrations.reasons import Reason
 from mailings.audience import audience, funnel
 from mailings.audience.funnel import Funnel
 from mailings.lifecycle import transitions
-from mailings.models import Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Mailing, Message, Policy
 from mailings.notifications import send
 from mailings.sending import prepare
 from tests import people
@@ -93,7 +93,7 @@ def test_what_leaves_only_after_these_days_does_not_count(olga: User) -> None:
     cap(1, days=1)
     people.students(1)
     ground.prepared(olga)
-    Dispatch.objects.update(not_before=NOON + timedelta(days=1))
+    Batch.objects.update(not_before=NOON + timedelta(days=1))
     assert funnel.count(ground.draft()).will_receive == 1
 
 
@@ -120,8 +120,8 @@ def test_what_never_arrived_does_not_count(olga: User, status: str) -> None:
     cap(1)
     people.students(1)
     ground.prepared(olga)
-    lot = ground.sent()
-    ground.reported(lot, status)
+    batch = ground.sent()
+    ground.reported(batch, status)
     assert funnel.count(ground.draft()).will_receive == 1
 
 
@@ -143,7 +143,7 @@ def test_a_mailing_does_not_leave_out_its_own_people(olga: User) -> None:
     usual, prepare.CHUNK = prepare.CHUNK, 1
     try:
         while prepare.prepare_some(mailing.id):
-            ground.sent() if Dispatch.objects.filter(state="waiting").exists() else None
+            ground.sent() if Batch.objects.filter(state="waiting").exists() else None
     finally:
         prepare.CHUNK = usual
     assert reasons(mailing) == [Reason.NO_PHONE, Reason.SAME_PHONE]

@@ -266,11 +266,11 @@ def test_the_preview_agrees_with_what_preparation_does(asleep: User) -> None:
     assert told.quiet is not None
     rows = draft.messages.all()
     assert rows.filter(reason=Reason.TOO_LATE).count() == told.quiet.too_late == 3
-    now = rows.filter(status="waiting", dispatch__not_before__lte=timezone.now())
+    now = rows.filter(status="waiting", batch__not_before__lte=timezone.now())
     assert now.count() == told.quiet.now == 1
     later = {each.at: each.people for each in told.quiet.later}
-    (lot,) = draft.dispatches.filter(not_before__gt=timezone.now())
-    assert later == {lot.not_before: lot.size}
+    (batch,) = draft.batches.filter(not_before__gt=timezone.now())
+    assert later == {batch.not_before: batch.size}
 
 
 def test_zones_of_many_people_take_a_few_queries(

@@ -66,7 +66,7 @@ def test_its_history_is_like_what_the_product_writes() -> None:
     """Every rule that real rows obey, asked of the made-up ones."""
     school.build()
     gone = Message.objects.filter(status__in=[*Message.TAKEN, Message.Status.REFUSED])
-    assert not gone.filter(dispatch=None).exists()
+    assert not gone.filter(batch=None).exists()
     assert not gone.filter(handed_at=None).exists()
     assert not Message.objects.filter(final_at=None).exists()
     assert not Message.objects.filter(status__in=Message.TAKEN, price=None).exists()
@@ -81,8 +81,8 @@ def test_its_history_is_like_what_the_product_writes() -> None:
         assert mailing.launched_at is not None
         assert mailing.created_at < mailing.launched_at
         assert mailing.finished_at is not None
-        lots = sum(lot.size for lot in mailing.dispatches.all())
-        assert lots == gone.filter(mailing=mailing).count()
+        batches = sum(batch.size for batch in mailing.batches.all())
+        assert batches == gone.filter(mailing=mailing).count()
 
 
 @pytest.mark.django_db

@@ -108,14 +108,14 @@ def test_with_a_time_set_the_list_is_handed_over_hours_before_and_who_comes_late
     clock.move_to(NOON + timedelta(hours=7, seconds=1))
     pass_time(mailing)
     assert lines() == [Line(at, mailing, 1)]
-    lot = ground.sent()
-    assert [(sms.phone, sms.at) for sms in lot.messages] == [(first.phone, at)]
+    batch = ground.sent()
+    assert [(sms.phone, sms.at) for sms in batch.messages] == [(first.phone, at)]
     assert lines() == [Line(at, mailing, 1, at_service=True)]
     clock.move_to(NOON + timedelta(hours=30))
     ground.join(group, second)
     pass_time(mailing)
-    lot = ground.sent()
-    assert [(sms.phone, sms.at) for sms in lot.messages] == [(second.phone, None)]
+    batch = ground.sent()
+    assert [(sms.phone, sms.at) for sms in batch.messages] == [(second.phone, None)]
 
 
 def test_paused_it_goes_on_where_it_was(group: Group, olga: User, clock: Any) -> None:

@@ -14,7 +14,7 @@ from integrations.reasons import Reason
 from mailings.audience import audience
 from mailings.errors import WrongState
 from mailings.lifecycle import on_entry, transitions
-from mailings.models import Arrival, Counters, Dispatch, Mailing, Message, Policy
+from mailings.models import Arrival, Batch, Counters, Mailing, Message, Policy
 from mailings.reports import history
 from mailings.sending import claim, prepare, record
 from smsmail.models import SetAside
@@ -403,11 +403,11 @@ def test_stopped_it_takes_nobody_new_and_goes_on_to_its_end(
     join(group, pavel)
     a_minute_later(clock)
     assert got(mailing) == ["Student0"]
-    lot = ground.sent()
+    batch = ground.sent()
     ground.settle()
     mailing.refresh_from_db()
     assert mailing.state == State.SETTLING
-    ground.reported(lot, "delivered")
+    ground.reported(batch, "delivered")
     ground.settle()
     mailing.refresh_from_db()
     assert (mailing.state, mailing.finished_at) == (State.DONE, NOON + MINUTE)
@@ -483,7 +483,7 @@ def test_killed_within_a_look_it_all_comes_again(
     mailing = watching(group)
     for place in (
         "mailings.sending.ledger._count",
-        "mailings.sending.prepare.new_lots",
+        "mailings.sending.prepare.new_batches",
         "mailings.sending.prepare.enter",
     ):
         with monkeypatch.context() as broken:
@@ -492,7 +492,7 @@ def test_killed_within_a_look_it_all_comes_again(
                 on_entry.watch_some(mailing.id)
         assert not Arrival.objects.exists()
         assert not Message.objects.exists()
-        assert not Dispatch.objects.exists()
+        assert not Batch.objects.exists()
         clock.shift(MINUTE)
     look()
     assert ground.statuses(mailing) == {"waiting": 3}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from integrations.models import Account
 from integrations.providers.base import Outcome
 from mailings.lifecycle import on_entry
-from mailings.models import Arrival, Counters, Dispatch, Mailing, Message
+from mailings.models import Arrival, Batch, Counters, Mailing, Message
 from mailings.sending import claim, record
 from tests import people
 from tests.mailings import ground
@@ -76,9 +76,9 @@ class World:
         Mailing.objects.update(state=Mailing.State.WATCHING)
 
     def send(self) -> None:
-        lot = claim.claim()
-        if lot is not None:
-            record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+        batch = claim.claim()
+        if batch is not None:
+            record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
 
     def look_for_a_chunk(self) -> None:
         self.clock.shift(on_entry.EVERY)
@@ -112,7 +112,7 @@ def rule(group: Group, city: str) -> dict[str, Any]:
 
 def fresh(clock: time_machine.Traveller, present_too: bool) -> World:
     """The examples share the test's transaction."""
-    for rows in (Arrival, Message, Dispatch, Counters, AuditEvent, Mailing, Segment, Account):
+    for rows in (Arrival, Message, Batch, Counters, AuditEvent, Mailing, Segment, Account):
         rows.objects.all().delete()
     User.objects.all().delete()
     Group.objects.all().delete()

@@ -1,4 +1,4 @@
-"""What a service keeps until a time set is asked back, lot by lot, and the sums stay honest."""
+"""What a service keeps until a time set is asked back, batch by batch, and the sums stay honest."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from integrations.providers.smsc.service import Smsc
 from integrations.reasons import Reason
 from mailings.errors import WrongState
 from mailings.lifecycle import recall, transitions
-from mailings.models import Counters, Dispatch, Mailing
+from mailings.models import Batch, Counters, Mailing
 from mailings.sending import reconciliation, worker
 from tests import people
 from tests.emulators.smsc import SmscEmulator
@@ -84,7 +84,7 @@ def test_smsc_gives_back_what_it_has_not_sent(clock: Any, smsc_emulator: SmscEmu
 def test_smsc_is_asked_once_a_minute(
     clock: Any, smsc_emulator: SmscEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Smsc, "lot", 2)
+    monkeypatch.setattr(Smsc, "batch", 2)
     people.smsc()
     olga = people.olga()
     mailing = kept(olga)
@@ -160,7 +160,7 @@ def test_what_was_sent_while_it_waited_to_be_asked_is_let_go(clock: Any, olga: U
     recall.recall(mailing, olga)
     clock.move_to(NOON + HOUR)
     assert asked_back(mailing) == {"accepted": 4, "skipped": 1}
-    assert not Dispatch.objects.filter(recall_at__isnull=False).exists()
+    assert not Batch.objects.filter(recall_at__isnull=False).exists()
 
 
 def test_a_second_click_asks_for_nothing_more(clock: Any, olga: User) -> None:
@@ -175,7 +175,7 @@ def test_a_second_click_asks_for_nothing_more(clock: Any, olga: User) -> None:
 def test_the_rest_that_has_not_gone_is_stopped_with_it(
     clock: Any, olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Simulator, "lot", 2)
+    monkeypatch.setattr(Simulator, "batch", 2)
     people.simulator()
     people.students(6, start=10)
     mailing = ground.prepared(olga, starts_at=NOON + HOUR)

@@ -12,7 +12,7 @@ from integrations.providers.base import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings.lifecycle import staged, start, transitions
-from mailings.models import Dispatch, Mailing
+from mailings.models import Batch, Mailing
 from mailings.sending import claim
 from tests import people
 from tests.mailings import ground
@@ -31,8 +31,8 @@ def clock() -> Iterator[Any]:
 
 @pytest.fixture
 def mailing(clock: Any, olga: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
-    """Twelve people in lots of two; the first four go first, and a quarter may fail."""
-    monkeypatch.setattr(Simulator, "lot", 2)
+    """Twelve people in batches of two; the first four go first, and a quarter may fail."""
+    monkeypatch.setattr(Simulator, "batch", 2)
     people.simulator()
     people.students(12)
     return ground.prepared(olga, first_wave=4, error_limit=25)
@@ -44,10 +44,10 @@ def judged(mailing: Mailing) -> tuple[str, bool]:
     return mailing.state, mailing.wave_passed_at is not None
 
 
-def first_wave_sent() -> list[claim.Lot]:
-    lots = [ground.sent(), ground.sent()]
+def first_wave_sent() -> list[claim.ClaimedBatch]:
+    batches = [ground.sent(), ground.sent()]
     assert claim.claim() is None
-    return lots
+    return batches
 
 
 def test_only_the_first_wave_leaves_at_first(mailing: Mailing) -> None:
@@ -58,8 +58,8 @@ def test_only_the_first_wave_leaves_at_first(mailing: Mailing) -> None:
 
 
 def test_enough_of_it_delivered_the_rest_goes(mailing: Mailing) -> None:
-    for lot in first_wave_sent():
-        ground.reported(lot, "delivered")
+    for batch in first_wave_sent():
+        ground.reported(batch, "delivered")
     assert judged(mailing) == (State.SENDING, True)
     assert len(ground.claimed().messages) == 2
 
@@ -102,7 +102,7 @@ def test_after_five_minutes_those_that_have_a_receipt_tell(mailing: Mailing, clo
 def test_of_a_time_set_the_five_minutes_count_from_that_time(
     clock: Any, olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Simulator, "lot", 2)
+    monkeypatch.setattr(Simulator, "batch", 2)
     people.simulator()
     people.students(6)
     at = NOON + timedelta(hours=1)
@@ -118,7 +118,7 @@ def test_a_retry_of_the_first_wave_is_of_the_first_wave(mailing: Mailing) -> Non
     ground.sent()
     ground.sent(Outcome.UNSENT, reason=Reason.DUPLICATE)
     assert judged(mailing) == (State.SENDING, False)
-    assert mailing.dispatches.filter(state=Dispatch.State.WAITING, wave=0).count() == 1
+    assert mailing.batches.filter(state=Batch.State.WAITING, wave=0).count() == 1
 
 
 def test_one_in_a_hundred_is_counted_at_the_launch(clock: Any, olga: User) -> None:
@@ -126,7 +126,7 @@ def test_one_in_a_hundred_is_counted_at_the_launch(clock: Any, olga: User) -> No
     people.students(250)
     mailing = ground.prepared(olga, first_percent=1)
     assert mailing.first_wave == 2
-    sizes = dict(mailing.dispatches.values_list("wave", "size"))
+    sizes = dict(mailing.batches.values_list("wave", "size"))
     assert sizes == {0: 2, 1: 248}
 
 
@@ -141,8 +141,8 @@ def test_a_mailing_all_of_which_is_the_first_wave_has_nothing_to_hold(
 
 
 def test_who_paused_it_meanwhile_wins(mailing: Mailing, olga: User) -> None:
-    for lot in first_wave_sent():
-        ground.reported(lot, "delivered")
+    for batch in first_wave_sent():
+        ground.reported(batch, "delivered")
     transitions.pause(mailing, olga)
     assert judged(mailing) == (State.PAUSED, False)
     transitions.resume(mailing, olga)

@@ -17,7 +17,7 @@ from integrations.reasons import Reason
 from mailings.errors import CannotLaunch, WrongState
 from mailings.lifecycle import start, transitions
 from mailings.lifecycle.transitions import Split
-from mailings.models import Counters, Dispatch, Mailing, Policy
+from mailings.models import Batch, Counters, Mailing, Policy
 from mailings.sending import claim, prepare
 from tests import people
 from tests.mailings import ground
@@ -69,7 +69,7 @@ def test_a_launch_waits_out_the_countdown_before_anything_is_prepared(
     start.start_due()
     prepare.prepare_due()
     assert state_of(mailing) == State.SCHEDULED
-    assert not Dispatch.objects.exists()
+    assert not Batch.objects.exists()
     clock.move_to(NOON + MINUTE)
     start.start_due()
     assert state_of(mailing) == State.PREPARING
@@ -188,7 +188,7 @@ def test_cancelled_before_its_list_is_formed_it_says_whom_it_would_have_reached(
     assert ground.statuses(mailing) == {"cancelled": 6, "skipped": 1}
     assert state_of(mailing) == State.CANCELLED
     assert mailing.finished_at is not None
-    assert not Dispatch.objects.exists()
+    assert not Batch.objects.exists()
 
 
 def test_an_urgent_launch_is_written_down(school: User) -> None:
@@ -275,7 +275,7 @@ def test_prepared_in_time_and_not_handed_over_it_is_held_by_the_claim_itself(
 def test_what_has_begun_in_time_is_brought_to_its_end(
     school: User, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrations.providers.simulator.Simulator.lot", 2)
+    monkeypatch.setattr("integrations.providers.simulator.Simulator.batch", 2)
     mailing = ground.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR)
     start.start_due()

@@ -41,7 +41,7 @@ def account(seventech_emulator: SevenTechEmulator, settings: Any, live_server: A
 
 @pytest.fixture
 def mailing(olga: User, account: Account, monkeypatch: pytest.MonkeyPatch) -> Mailing:
-    monkeypatch.setattr(SevenTech, "lot", 50)
+    monkeypatch.setattr(SevenTech, "batch", 50)
     people.students(MANY, digits="8")  # nobody with a fate of their own
     return ground.prepared(olga)
 
@@ -109,10 +109,10 @@ def test_trouble_with_the_service_makes_messages_wait_and_nothing_unknown(
     mailing: Mailing, account: Account, seventech_emulator: SevenTechEmulator
 ) -> None:
     seventech_emulator.plan.share, seventech_emulator.plan.among = 1, ("429",)
-    lot = ground.claimed()
-    verdicts = worker.hand_over(lot)
+    batch = ground.claimed()
+    verdicts = worker.hand_over(batch)
     assert {verdict.outcome for verdict in verdicts} == {Outcome.UNSENT}
-    record.record(lot, verdicts)
+    record.record(batch, verdicts)
     account.refresh_from_db()
     assert (cooldown.rests(account), account.rest_reason) == (True, "busy")
     assert statuses(mailing) == {"waiting": MANY}

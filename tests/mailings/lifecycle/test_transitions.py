@@ -16,7 +16,7 @@ from integrations.routing import accounts
 from mailings.errors import CannotLaunch, WrongState
 from mailings.lifecycle import transitions
 from mailings.lifecycle.transitions import Split
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message
 from mailings.sending import claim, prepare, record
 from tests import people
 from tests.mailings import ground
@@ -35,13 +35,13 @@ def in_english() -> Iterator[None]:
 
 @pytest.fixture
 def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
-    monkeypatch.setattr(Simulator, "lot", 2)
+    monkeypatch.setattr(Simulator, "batch", 2)
     return people.simulator()
 
 
 @pytest.fixture
 def mailing(olga: User, account: Account) -> Mailing:
-    """Six students in three lots; the owner is left out."""
+    """Six students in three batches; the owner is left out."""
     people.students(6)
     return ground.prepared(olga)
 
@@ -208,10 +208,10 @@ def test_a_cancellation_says_what_it_stops_and_what_had_gone(mailing: Mailing, o
     assert transitions.cancel(mailing, olga) == Split(stopped=2, gone=4)
 
 
-def test_of_a_lot_in_hand_each_message_is_counted_once(mailing: Mailing, olga: User) -> None:
+def test_of_a_batch_in_hand_each_message_is_counted_once(mailing: Mailing, olga: User) -> None:
     """Receipts overtook its answer: those messages have gone already."""
-    lot = ground.claimed()
-    ground.reported(lot, "delivered")
+    batch = ground.claimed()
+    ground.reported(batch, "delivered")
     assert transitions.cancel(mailing, olga) == Split(stopped=4, gone=2)
 
 
@@ -235,7 +235,7 @@ def test_people_not_yet_prepared_are_stopped_too(
     assert statuses(mailing) == {"accepted": said.gone, "cancelled": said.stopped}
 
 
-def test_a_cancelled_mailing_is_swept_some_lots_at_a_time_to_its_end(
+def test_a_cancelled_mailing_is_swept_some_batches_at_a_time_to_its_end(
     mailing: Mailing, olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transitions, "SWEEP", 2)
@@ -249,7 +249,7 @@ def test_a_cancelled_mailing_is_swept_some_lots_at_a_time_to_its_end(
     assert mailing.finished_at is not None
     cancelled = Message.objects.filter(status=Status.CANCELLED)
     assert set(cancelled.values_list("reason", flat=True)) == {Reason.CANCELLED}
-    assert not Dispatch.objects.filter(state=Dispatch.State.WAITING).exists()
+    assert not Batch.objects.filter(state=Batch.State.WAITING).exists()
 
 
 def test_the_sweep_leaves_other_mailings_alone(mailing: Mailing, olga: User) -> None:
@@ -260,17 +260,17 @@ def test_the_sweep_leaves_other_mailings_alone(mailing: Mailing, olga: User) -> 
     assert state_of(other) == State.SENDING
 
 
-def test_a_cancelled_mailing_is_over_when_the_lots_in_hand_are(
+def test_a_cancelled_mailing_is_over_when_the_batches_in_hand_are(
     mailing: Mailing, olga: User
 ) -> None:
-    lot = ground.claimed()
+    batch = ground.claimed()
     transitions.cancel(mailing, olga)
     ground.settle()
     assert statuses(mailing) == {"waiting": 2, "cancelled": 4}
     assert state_of(mailing) == State.CANCELLED
     assert mailing.finished_at is None
-    record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
-    ground.reported(lot, "delivered")
+    record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
+    ground.reported(batch, "delivered")
     ground.settle()
     mailing.refresh_from_db()
     assert mailing.finished_at is not None
@@ -281,15 +281,15 @@ def test_a_cancelled_mailing_is_over_when_the_lots_in_hand_are(
 def test_a_mailing_settles_when_nothing_waits_and_is_done_when_all_is_final(
     mailing: Mailing,
 ) -> None:
-    lots = [ground.sent() for _ in range(3)]
+    batches = [ground.sent() for _ in range(3)]
     transitions.settle_due()
     assert state_of(mailing) == State.SETTLING
-    for lot in lots[:2]:
-        ground.reported(lot, "delivered")
+    for batch in batches[:2]:
+        ground.reported(batch, "delivered")
     ground.settle()
     assert state_of(mailing) == State.SETTLING
     assert mailing.finished_at is None
-    ground.reported(lots[2], "undelivered")
+    ground.reported(batches[2], "undelivered")
     ground.settle()
     assert state_of(mailing) == State.DONE
     assert mailing.finished_at is not None
@@ -300,12 +300,12 @@ def test_a_mailing_settles_when_nothing_waits_and_is_done_when_all_is_final(
 def test_one_message_left_keeps_a_mailing_from_being_done(mailing: Mailing, left: str) -> None:
     answers = {"waiting": Outcome.UNSENT, "accepted": Outcome.TAKEN, "unknown": Outcome.UNKNOWN}
     for number in range(3):
-        lot = ground.claimed()
-        rest = lot.messages[1:] if number == 0 else lot.messages
+        batch = ground.claimed()
+        rest = batch.messages[1:] if number == 0 else batch.messages
         verdicts = [Verdict(sms.key, Outcome.REFUSED, raw=sms.phone) for sms in rest]
         if number == 0:
-            verdicts.append(Verdict(lot.messages[0].key, answers[left]))
-        record.record(lot, verdicts)
+            verdicts.append(Verdict(batch.messages[0].key, answers[left]))
+        record.record(batch, verdicts)
     ground.settle()
     assert statuses(mailing) == {left: 1, "refused": 5}
     assert state_of(mailing) != State.DONE
@@ -326,10 +326,10 @@ def test_sending_goes_on_while_preparation_does(
 def test_a_message_that_waits_again_brings_the_mailing_back_to_sending(mailing: Mailing) -> None:
     for _ in range(2):
         ground.reported(ground.sent(), "delivered")
-    lot = ground.sent(Outcome.UNKNOWN)
+    batch = ground.sent(Outcome.UNKNOWN)
     transitions.settle_due()
     assert state_of(mailing) == State.SETTLING
-    send_again(lot)
+    send_again(batch)
     assert claim.claim() is None
     transitions.settle_due()
     assert state_of(mailing) == State.SENDING
@@ -339,10 +339,10 @@ def test_a_message_that_waits_again_brings_the_mailing_back_to_sending(mailing: 
     assert state_of(mailing) == State.DONE
 
 
-def send_again(lot: claim.Lot) -> None:
+def send_again(batch: claim.ClaimedBatch) -> None:
     with transaction.atomic():
-        known = Dispatch.objects.select_related("mailing").get(id=lot.dispatch_id)
-        record.send_again(known, [sms.key for sms in lot.messages])
+        known = Batch.objects.select_related("mailing").get(id=batch.batch_id)
+        record.send_again(known, [sms.key for sms in batch.messages])
 
 
 def test_a_paused_mailing_stays_paused_though_an_unknown_message_waits_again(
@@ -351,10 +351,10 @@ def test_a_paused_mailing_stays_paused_though_an_unknown_message_waits_again(
     """Else settling would have forgotten the pause, and sent what a person holds back."""
     for _ in range(2):
         ground.reported(ground.sent(), "delivered")
-    lot = ground.sent(Outcome.UNKNOWN)
+    batch = ground.sent(Outcome.UNKNOWN)
     transitions.pause(mailing, olga)
     ground.settle()
-    send_again(lot)
+    send_again(batch)
     ground.settle()
     assert state_of(mailing) == State.PAUSED
     transitions.resume(mailing, olga)
@@ -365,10 +365,10 @@ def test_a_paused_mailing_stays_paused_though_an_unknown_message_waits_again(
 
 
 def test_a_paused_mailing_of_which_nothing_is_left_is_done(mailing: Mailing, olga: User) -> None:
-    lots = [ground.sent() for _ in range(3)]
+    batches = [ground.sent() for _ in range(3)]
     Mailing.objects.update(state=State.PAUSED, trouble=Reason.TEXT_FORBIDDEN, trouble_raw="6")
-    for lot in lots:
-        ground.reported(lot, "delivered")
+    for batch in batches:
+        ground.reported(batch, "delivered")
     ground.settle()
     assert state_of(mailing) == State.DONE
     assert (mailing.trouble, mailing.trouble_raw) == ("", "")
@@ -385,8 +385,8 @@ def test_settling_takes_the_same_queries_for_any_number_of_mailings(
     for_one = queries()
     for _ in range(4):
         ground.prepared(olga)
-    while (lot := claim.claim()) is not None:
-        record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    while (batch := claim.claim()) is not None:
+        record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
     assert queries() == for_one
     assert set(Mailing.objects.values_list("state", flat=True)) == {State.SETTLING}
 
@@ -394,7 +394,7 @@ def test_settling_takes_the_same_queries_for_any_number_of_mailings(
 def test_a_sweep_takes_the_same_queries_for_any_size(
     olga: User, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Simulator, "lot", 500)
+    monkeypatch.setattr(Simulator, "batch", 500)
 
     def queries(count: int, start: int) -> int:
         people.students(count, start=start)

@@ -17,7 +17,7 @@ from integrations.reasons import Reason
 from integrations.routing import accounts, cooldown
 from mailings.errors import WrongState
 from mailings.lifecycle import transitions, unresolved
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import claim, receipts, reconciliation
 from tests import people
 from tests.mailings import ground
@@ -34,7 +34,7 @@ def in_english(settings: Any) -> None:
 
 @pytest.fixture
 def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
-    monkeypatch.setattr(SevenTech, "lot", 2)
+    monkeypatch.setattr(SevenTech, "batch", 2)
     return Account.objects.create(
         provider="seventech", credentials={"login": "school"}, sender="School", parallel=9
     )
@@ -42,7 +42,7 @@ def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
 
 @pytest.fixture
 def mailing(maria: User, account: Account) -> Mailing:
-    """Six messages in three lots; all were handed over, two lots got no answer."""
+    """Six messages in three batches; all were handed over, two batches got no answer."""
     people.students(6)
     mailing = ground.prepared(maria)
     ground.reported(ground.sent(), "delivered")
@@ -54,15 +54,15 @@ def mailing(maria: User, account: Account) -> Mailing:
 
 
 def unanswered(**fields: Any) -> None:
-    """A lot without an answer, whose account has had its rest since."""
-    lot = ground.sent(Outcome.UNKNOWN, **fields)
-    cooldown.wake(lot.account_id)
+    """A batch without an answer, whose account has had its rest since."""
+    batch = ground.sent(Outcome.UNKNOWN, **fields)
+    cooldown.wake(batch.account_id)
 
 
-def first_lot(status: Status) -> tuple[str, list[str]]:
-    """Reference and phones of a lot whose messages have this status."""
-    lot = Dispatch.objects.filter(messages__status=status).order_by("id")[0]
-    return lot.reference, list(lot.messages.values_list("phone", flat=True))
+def first_batch(status: Status) -> tuple[str, list[str]]:
+    """Reference and phones of a batch whose messages have this status."""
+    batch = Batch.objects.filter(messages__status=status).order_by("id")[0]
+    return batch.reference, list(batch.messages.values_list("phone", flat=True))
 
 
 def delivered(reference: str, phones: list[str]) -> None:
@@ -106,8 +106,8 @@ def test_asked_in_vain_it_is_no_question_while_a_receipt_may_still_come(
     Account.objects.filter(id=account.id).update(provider="smsc")
     people.students(2)
     mailing = ground.prepared(maria)
-    lot = ground.sent(Outcome.UNKNOWN)
-    Dispatch.objects.filter(id=lot.dispatch_id).update(doubt="no_proof")
+    batch = ground.sent(Outcome.UNKNOWN)
+    Batch.objects.filter(id=batch.batch_id).update(doubt="no_proof")
     ground.grown_older(minutes=9)
     assert unresolved.open_questions(mailing) == 0
     assert unresolved.let_be(mailing, maria) == 0
@@ -157,7 +157,7 @@ def test_why_it_was_not_known_stays_with_the_message(mailing: Mailing, maria: Us
 
 def test_a_late_receipt_still_wins(mailing: Mailing, maria: User) -> None:
     unresolved.let_be(mailing, maria)
-    delivered(*first_lot(Status.NO_RECEIPT))
+    delivered(*first_batch(Status.NO_RECEIPT))
     assert statuses(mailing) == {"delivered": 4, "no_receipt": 2}
 
 
@@ -179,14 +179,14 @@ def test_a_cancelled_mailing_can_be_let_be(mailing: Mailing, maria: User) -> Non
 
 
 # --- send again ------------------------------------------------------------------------------
-def test_what_is_sent_again_goes_in_new_lots(mailing: Mailing, maria: User) -> None:
-    before = set(Dispatch.objects.values_list("id", flat=True))
+def test_what_is_sent_again_goes_in_new_batches(mailing: Mailing, maria: User) -> None:
+    before = set(Batch.objects.values_list("id", flat=True))
     assert unresolved.send_again(mailing, maria) == 4
     assert statuses(mailing) == {"delivered": 2, "waiting": 4}
-    fresh = Dispatch.objects.exclude(id__in=before)
-    assert [(lot.state, lot.size) for lot in fresh] == 2 * [(Dispatch.State.WAITING, 2)]
+    fresh = Batch.objects.exclude(id__in=before)
+    assert [(batch.state, batch.size) for batch in fresh] == 2 * [(Batch.State.WAITING, 2)]
     assert set(
-        Message.objects.filter(status=Status.WAITING).values_list("dispatch", flat=True)
+        Message.objects.filter(status=Status.WAITING).values_list("batch", flat=True)
     ) == set(fresh.values_list("id", flat=True))
     ground.settle()
     assert state_of(mailing) == State.SENDING
@@ -198,7 +198,7 @@ def test_what_is_sent_again_goes_in_new_lots(mailing: Mailing, maria: User) -> N
 
 
 def test_a_receipt_of_the_first_try_still_counts(mailing: Mailing, maria: User) -> None:
-    reference, phones = first_lot(Status.UNKNOWN)
+    reference, phones = first_batch(Status.UNKNOWN)
     unresolved.send_again(mailing, maria)
     delivered(reference, phones)
     assert statuses(mailing) == {"delivered": 4, "waiting": 2}
@@ -242,9 +242,9 @@ def test_two_clicks_at_once_send_each_message_again_once(mailing: Mailing, maria
         each.join()
     assert sum(done) == 4
     assert statuses(mailing) == {"delivered": 2, "waiting": 4}
-    lots = Dispatch.objects.filter(state=Dispatch.State.WAITING)
-    assert sum(lot.messages.count() for lot in lots) == 4
-    assert lots.count() == 2
+    batches = Batch.objects.filter(state=Batch.State.WAITING)
+    assert sum(batch.messages.count() for batch in batches) == 4
+    assert batches.count() == 2
 
 
 # --- it is written down, and cheap -----------------------------------------------------------
@@ -260,7 +260,7 @@ def test_a_decision_is_written_down(mailing: Mailing, maria: User, what: str) ->
 
 
 def test_its_queries_do_not_grow_with_the_messages(maria: User, account: Account) -> None:
-    SevenTech.lot = 500  # the fixture puts it back
+    SevenTech.batch = 500  # the fixture puts it back
     counts = []
     for start, many in ((0, 3), (100, 60)):
         people.students(many, start=start)

@@ -19,7 +19,7 @@ from mailings.audience import personalization
 from mailings.composing import variable_uses
 from mailings.errors import WrongState
 from mailings.lifecycle import transitions
-from mailings.models import Counters, Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Counters, Mailing, Message, Policy
 from mailings.notifications import editing, registry, send
 from mailings.notifications.send import Became, raise_event
 from mailings.reports import recount
@@ -71,8 +71,8 @@ def test_an_event_is_one_message_with_the_persons_values_and_its_own(
     assert (raised.message.text, raised.message.phone) == ("Ivan, order 15 is paid", ivan.phone)
     assert (raised.message.status, raised.message.parts) == ("waiting", 1)
     assert raised.reason is None
-    lot = ground.sent(Outcome.TAKEN)
-    assert [sms.key for sms in lot.messages] == [raised.message.id]
+    batch = ground.sent(Outcome.TAKEN)
+    assert [sms.key for sms in batch.messages] == [raised.message.id]
     ground.assert_counters_equal_rows(paid)
 
 
@@ -85,7 +85,7 @@ def test_raised_again_with_the_same_key_it_sends_nothing_and_says_so(
     assert (again.became, again.message) == (Became.REPEATED, first.message)
     assert other.became == Became.SENT
     assert ground.statuses(paid) == {"waiting": 2}
-    assert paid.dispatches.count() == 2
+    assert paid.batches.count() == 2
     ground.assert_counters_equal_rows(paid)
 
 
@@ -120,10 +120,10 @@ def test_raised_twice_at_the_same_moment_it_is_one_message() -> None:
             thread.join(30)
         assert sorted(became) == [Became.REPEATED, Became.SENT]
         assert ground.statuses(paid) == {"waiting": 1}
-        assert paid.dispatches.count() == 1
+        assert paid.batches.count() == 1
         ground.assert_counters_equal_rows(paid)
         Message.objects.all().delete()
-        Dispatch.objects.all().delete()
+        Batch.objects.all().delete()
         recount.repair(paid.pk)
         became.clear()
 
@@ -175,9 +175,9 @@ def test_who_gets_none_has_a_row_that_says_why(
     assert (raised.became, raised.reason) == (Became.LEFT_OUT, reason)
     assert str(reason.about.title) in raised.words
     message = Message.objects.get()
-    assert (message.status, message.text, message.dispatch) == ("skipped", "", None)
+    assert (message.status, message.text, message.batch) == ("skipped", "", None)
     assert message.final_at
-    assert not Dispatch.objects.exists()
+    assert not Batch.objects.exists()
     ground.assert_counters_equal_rows(paid)
     assert raise_event("paid", ivan, key="order:15").became == Became.REPEATED
 
@@ -225,12 +225,12 @@ def test_what_is_written_keeps_its_text(paid: Mailing, ivan: User) -> None:
 # --- on and off ---------------------------------------------------------------------------------
 def test_switching_off_stops_what_has_not_gone(paid: Mailing, ivan: User, maria: User) -> None:
     raise_event("paid", ivan, key="1")
-    lot = ground.claimed()
+    batch = ground.claimed()
     raise_event("paid", ivan, key="2")
     editing.switch(paid, maria, on=False)
     assert claim.claim() is None
     ground.settle()
-    record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+    record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
     assert ground.statuses(paid) == {"accepted": 1, "cancelled": 1}
     ground.assert_counters_equal_rows(paid)
     editing.switch(paid, maria, on=True)
@@ -358,10 +358,10 @@ def test_a_code_is_nowhere_but_in_what_leaves(
 
 def test_a_code_has_a_lifetime_and_other_notifications_have_none(paid: Mailing, ivan: User) -> None:
     send.send_code(ivan, NONCE)
-    lot = Dispatch.objects.get()
-    assert lot.expires_at == lot.not_before + timedelta(minutes=10)
+    batch = Batch.objects.get()
+    assert batch.expires_at == batch.not_before + timedelta(minutes=10)
     raise_event("paid", ivan, key="1")
-    assert Dispatch.objects.filter(expires_at=None).count() == 1
+    assert Batch.objects.filter(expires_at=None).count() == 1
 
 
 def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
@@ -369,16 +369,16 @@ def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
 ) -> None:
     """Whoever died with it took nothing along: it is worked out anew."""
     send.send_code(ivan, NONCE)
-    lot = ground.sent(Outcome.UNKNOWN)
-    dispatch_row = Dispatch.objects.get(id=lot.dispatch_id)
-    (asked,) = reconciliation._open_messages(dispatch_row)
-    assert asked.text == lot.messages[0].text
+    batch = ground.sent(Outcome.UNKNOWN)
+    batch_row = Batch.objects.get(id=batch.batch_id)
+    (asked,) = reconciliation._open_messages(batch_row)
+    assert asked.text == batch.messages[0].text
     with transaction.atomic():
-        record.send_again(dispatch_row, [lot.messages[0].key])
+        record.send_again(batch_row, [batch.messages[0].key])
     Account.objects.update(failures=0, resting_until=None)
     again = ground.claimed()
-    assert again.messages[0].text == lot.messages[0].text
-    assert Dispatch.objects.get(id=again.dispatch_id).expires_at == dispatch_row.expires_at
+    assert again.messages[0].text == batch.messages[0].text
+    assert Batch.objects.get(id=again.batch_id).expires_at == batch_row.expires_at
 
 
 def test_a_code_that_waited_longer_than_it_holds_is_not_sent(account: Account, ivan: User) -> None:

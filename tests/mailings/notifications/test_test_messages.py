@@ -49,8 +49,8 @@ def test_a_test_goes_to_oneself_with_the_variables_filled_in(draft: Mailing, mar
         "waiting",
     )
     assert message.parts == 1
-    lot = ground.sent(Outcome.TAKEN)
-    assert [sms.key for sms in lot.messages] == [message.id]
+    batch = ground.sent(Outcome.TAKEN)
+    assert [sms.key for sms in batch.messages] == [message.id]
     assert AuditEvent.objects.get(what="test_sent").details == {"person": maria.id}
 
 
@@ -151,7 +151,7 @@ def test_one_event_is_one_message(draft: Mailing, maria: User) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         send_one(tests, maria, key="event:1", phone=PHONE, body="Code")
     assert Message.objects.count() == 1
-    assert tests.dispatches.count() == 1
+    assert tests.batches.count() == 1
     ground.assert_counters_equal_rows(tests)
 
 

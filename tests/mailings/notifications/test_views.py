@@ -333,7 +333,7 @@ def test_its_figures_open_the_recipients_the_reasons_and_the_messages(
 
 def test_no_page_of_staff_shows_a_code(as_: As, olga: User, ivan: User) -> None:
     send.send_code(ivan, NONCE)
-    record.record(lot := ground.claimed(), worker.hand_over(lot))
+    record.record(batch := ground.claimed(), worker.hand_over(batch))
     code = registry.named(registry.PHONE_CODE)
     message = Message.objects.get()
     assert code is not None

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from integrations.reasons import Reason
-from mailings.models import Counters, Dispatch, Mailing
+from mailings.models import Batch, Counters, Mailing
 from mailings.reports.upcoming import Line, upcoming
 from tests import people
 from tests.mailings import ground
@@ -39,10 +39,8 @@ def mailing(state: str, name: str = "Webinar", waiting: int = 0, **fields: Any) 
     return made
 
 
-def lot(of: Mailing, size: int, **fields: Any) -> Dispatch:
-    return Dispatch.objects.create(
-        mailing=of, size=size, reference=Dispatch.new_reference(), **fields
-    )
+def batch(of: Mailing, size: int, **fields: Any) -> Batch:
+    return Batch.objects.create(mailing=of, size=size, reference=Batch.new_reference(), **fields)
 
 
 def lines() -> list[Line]:
@@ -84,15 +82,15 @@ def test_a_countdown_stands_at_its_end_and_one_on_entry_says_what_begins(
     assert "Begins to watch its rule" in text_of(as_(maria).get(ADDRESS))
 
 
-def test_lots_held_back_stand_by_mailing_and_moment(as_: As, maria: User) -> None:
+def test_batches_held_back_stand_by_mailing_and_moment(as_: As, maria: User) -> None:
     quiet, other = mailing(State.SENDING), mailing(State.WATCHING, "Other")
     morning = NOON + timedelta(hours=18)
-    lot(quiet, 500, not_before=morning)
-    lot(quiet, 20, not_before=morning)
-    lot(quiet, 3, not_before=morning + timedelta(hours=1))
-    lot(other, 1, not_before=morning)
-    lot(quiet, 7, not_before=NOON)  # may leave now
-    lot(quiet, 9, not_before=morning, state=Dispatch.State.ANSWERED)
+    batch(quiet, 500, not_before=morning)
+    batch(quiet, 20, not_before=morning)
+    batch(quiet, 3, not_before=morning + timedelta(hours=1))
+    batch(other, 1, not_before=morning)
+    batch(quiet, 7, not_before=NOON)  # may leave now
+    batch(quiet, 9, not_before=morning, state=Batch.State.ANSWERED)
     assert lines() == [
         Line(morning, quiet, 520),
         Line(morning, other, 1),
@@ -106,9 +104,9 @@ def test_lots_held_back_stand_by_mailing_and_moment(as_: As, maria: User) -> Non
 def test_what_the_service_keeps_until_then_stands_apart(as_: As, maria: User) -> None:
     early = mailing(State.SENDING)
     at = NOON + timedelta(hours=2)
-    lot(early, 500, send_at=at, state=Dispatch.State.ANSWERED)
-    lot(early, 300, send_at=at, not_before=NOON)  # not handed over yet
-    lot(early, 100, send_at=NOON - timedelta(hours=1), state=Dispatch.State.ANSWERED)
+    batch(early, 500, send_at=at, state=Batch.State.ANSWERED)
+    batch(early, 300, send_at=at, not_before=NOON)  # not handed over yet
+    batch(early, 100, send_at=NOON - timedelta(hours=1), state=Batch.State.ANSWERED)
     assert lines() == [Line(at, early, 300), Line(at, early, 500, at_service=True)]
     assert "500 messages, kept by the SMS service until then" in text_of(as_(maria).get(ADDRESS))
 
@@ -116,21 +114,21 @@ def test_what_the_service_keeps_until_then_stands_apart(as_: As, maria: User) ->
 def test_what_was_cancelled_does_not_leave_but_what_the_service_keeps_does() -> None:
     cancelled = mailing(State.CANCELLED)
     at = NOON + timedelta(hours=2)
-    lot(cancelled, 5, not_before=at)
-    lot(cancelled, 6, send_at=at, state=Dispatch.State.ANSWERED)
+    batch(cancelled, 5, not_before=at)
+    batch(cancelled, 6, send_at=at, state=Batch.State.ANSWERED)
     assert lines() == [Line(at, cancelled, 6, at_service=True)]
 
 
 def test_what_a_pause_keeps_back_has_no_time_but_what_the_service_keeps_has() -> None:
     paused = mailing(State.PAUSED)
     at = NOON + timedelta(hours=2)
-    lot(paused, 5, not_before=at)
-    lot(paused, 6, send_at=at, state=Dispatch.State.HANDING)
+    batch(paused, 5, not_before=at)
+    batch(paused, 6, send_at=at, state=Batch.State.HANDING)
     assert lines() == [Line(at, paused, 6, at_service=True)]
 
 
 def test_tests_and_notifications_are_no_mailings() -> None:
-    lot(mailing(State.SENDING, kind=Mailing.Kind.TEST), 5, not_before=NOON + timedelta(hours=2))
+    batch(mailing(State.SENDING, kind=Mailing.Kind.TEST), 5, not_before=NOON + timedelta(hours=2))
     assert lines() == []
 
 
@@ -173,8 +171,8 @@ def test_it_takes_as_many_queries_for_any_number(as_: As, maria: User) -> None:
         mailing(State.WATCHING, **on_entry).groups.add(Group.objects.create(name=next(names)))
         rule = Segment.objects.create(name=next(names))
         mailing(State.WATCHING, segment=rule, **on_entry)
-        lot(mailing(State.SENDING), 5, not_before=at)
-        lot(mailing(State.SENDING), 5, send_at=at, state=Dispatch.State.ANSWERED)
+        batch(mailing(State.SENDING), 5, not_before=at)
+        batch(mailing(State.SENDING), 5, send_at=at, state=Batch.State.ANSWERED)
 
     some()
     before = queries()

@@ -21,7 +21,7 @@ from integrations.providers.base import (
 from integrations.providers.smsc.service import Smsc
 from integrations.providers.twilio.service import Twilio
 from integrations.reasons import Reason
-from mailings.models import BooksSweep, Dispatch, Epoch, Mailing, Message, Restoration, UnclaimedSms
+from mailings.models import Batch, BooksSweep, Epoch, Mailing, Message, Restoration, UnclaimedSms
 from mailings.notifications import send
 from mailings.restoration import books as restoration
 from mailings.restoration import decision
@@ -88,7 +88,7 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
 
 @pytest.fixture
 def mailing(olga: User) -> Mailing:
-    """To ten students through SMSC: in two lots of five, waiting."""
+    """To ten students through SMSC: in two batches of five, waiting."""
     people.students(10)
     people.smsc(per_second=20)  # a quarter of a second's worth in each
     return ground.prepared(olga)
@@ -119,27 +119,27 @@ def as_sent(message: Message) -> str:
 
 
 def reference_of(message: Message) -> str:
-    assert message.dispatch is not None
-    return message.dispatch.reference
+    assert message.batch is not None
+    return message.batch.reference
 
 
 # --- what the books tell ----------------------------------------------------------------------
-def test_a_lot_that_waits_here_and_has_left_is_entered_as_sent(
+def test_a_batch_that_waits_here_and_has_left_is_entered_as_sent(
     mailing: Mailing, books: Books
 ) -> None:
-    lot = mailing.dispatches.order_by("id")[0]
-    messages = list(lot.messages.order_by("id"))
+    batch = mailing.batches.order_by("id")[0]
+    messages = list(batch.messages.order_by("id"))
     for each in messages[:4]:
-        books.add(each.phone, as_sent(each), lot.reference)
+        books.add(each.phone, as_sent(each), batch.reference)
     held()
     ask()
     assert ground.statuses(mailing) == {"delivered": 4, "waiting": 6, "skipped": 1}
-    lot.refresh_from_db()
-    assert lot.account is not None
-    assert lot.state != Dispatch.State.WAITING
+    batch.refresh_from_db()
+    assert batch.account is not None
+    assert batch.state != Batch.State.WAITING
     # The fifth the books do not show: it goes under another reference.
     messages[4].refresh_from_db()
-    assert messages[4].dispatch_id != lot.pk
+    assert messages[4].batch_id != batch.pk
     sweep = BooksSweep.objects.get()
     assert (sweep.rows, sweep.known, sweep.entered) == (4, 4, 4)
     ground.assert_counters_equal_rows(mailing)
@@ -149,16 +149,16 @@ def test_what_went_again_under_another_reference_is_found_by_phone_and_text(
     mailing: Mailing, books: Books
 ) -> None:
     """Unknown when the copy was made, then never had, then sent under another reference."""
-    lot = ground.sent(Outcome.UNKNOWN)
-    messages = list(Message.objects.filter(dispatch=lot.dispatch_id).order_by("id"))
-    other = Dispatch.new_reference()
+    batch = ground.sent(Outcome.UNKNOWN)
+    messages = list(Message.objects.filter(batch=batch.batch_id).order_by("id"))
+    other = Batch.new_reference()
     for each in messages:
         books.add(each.phone, as_sent(each), other)
     held()
     ask()
     assert ground.statuses(mailing) == {"delivered": 5, "waiting": 5, "skipped": 1}
     delivered = mailing.messages.filter(status="delivered")
-    assert set(delivered.values_list("dispatch__reference", flat=True)) == {other}
+    assert set(delivered.values_list("batch__reference", flat=True)) == {other}
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -166,10 +166,10 @@ def test_nobody_else_is_taken_for_it(mailing: Mailing, books: Books) -> None:
     """Another text, another program's message through the same login, one that was taken back."""
     message = mailing.messages.filter(status="waiting").order_by("id")[0]
     text = as_sent(message)
-    books.add(message.phone, "Your code is 1234", Dispatch.new_reference())
+    books.add(message.phone, "Your code is 1234", Batch.new_reference())
     books.add(message.phone, text, "crm-77")
     books.add(message.phone, text, "")
-    books.add(message.phone, text, Dispatch.new_reference(), status=ReportStatus.CANCELLED)
+    books.add(message.phone, text, Batch.new_reference(), status=ReportStatus.CANCELLED)
     held()
     ask()
     assert ground.statuses(mailing) == {"waiting": 10, "skipped": 1}
@@ -182,7 +182,7 @@ def test_one_message_in_the_books_stands_for_one_of_ours(olga: User, books: Book
     people.smsc()
     first, second = ground.prepared(olga), ground.prepared(olga)
     message = first.messages.get(status="waiting")
-    books.add(message.phone, as_sent(message), Dispatch.new_reference())
+    books.add(message.phone, as_sent(message), Batch.new_reference())
     held()
     ask()
     both = [ground.statuses(first), ground.statuses(second)]
@@ -192,14 +192,14 @@ def test_one_message_in_the_books_stands_for_one_of_ours(olga: User, books: Book
 
 def test_books_read_twice_change_nothing_more(mailing: Mailing, books: Books, olga: User) -> None:
     for each in mailing.messages.filter(status="waiting").order_by("id")[:7]:
-        books.add(each.phone, as_sent(each), Dispatch.new_reference())
-    books.add("+79980005555", "Of nobody here", Dispatch.new_reference())
+        books.add(each.phone, as_sent(each), Batch.new_reference())
+    books.add("+79980005555", "Of nobody here", Batch.new_reference())
     held()
     decision.ask_again(ask(), olga)
     ask()
     assert ground.statuses(mailing) == {"delivered": 7, "waiting": 3, "skipped": 1}
     assert UnclaimedSms.objects.count() == 1
-    assert Dispatch.objects.filter(size=0).count() == 0
+    assert Batch.objects.filter(size=0).count() == 0
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -259,7 +259,7 @@ def test_who_is_prepared_later_and_has_got_it_is_entered_as_served(
     students = people.students(6)
     people.smsc()
     mailing = ground.launched(olga, wrap_links=True, text="{first_name}: https://school.ru/a")
-    reference = Dispatch.new_reference()
+    reference = Batch.new_reference()
     for number, each in enumerate(students[:4]):
         token = f"{number:06}0abcde"
         books.add(each.phone, f"{each.first_name}: http://127.0.0.1:8000/r/{token}", reference)
@@ -270,7 +270,7 @@ def test_who_is_prepared_later_and_has_got_it_is_entered_as_served(
     while prepare.prepare_due():
         pass
     assert ground.statuses(mailing) == {"delivered": 4, "waiting": 2, "skipped": 1}
-    assert mailing.dispatches.get(reference=reference).state == Dispatch.State.ANSWERED
+    assert mailing.batches.get(reference=reference).state == Batch.State.ANSWERED
     assert UnclaimedSms.objects.filter(claimed_at=None).count() == 0
     ground.assert_counters_equal_rows(mailing)
 
@@ -282,7 +282,7 @@ def test_a_draft_that_was_launched_after_the_copy_reaches_nobody_twice(
     people.smsc()
     draft = ground.draft()
     for each in students[:2]:
-        books.add(each.phone, f"Webinar at six, {each.first_name}", Dispatch.new_reference())
+        books.add(each.phone, f"Webinar at six, {each.first_name}", Batch.new_reference())
     held()
     ask()
     decided(olga)
@@ -299,7 +299,7 @@ def test_what_is_written_afterwards_is_for_everybody(olga: User, books: Books) -
     """The same text once more, a week later: nobody is passed over for what was sent before."""
     [student] = people.students(1)
     people.smsc()
-    books.add(student.phone, "Webinar at six, Student0", Dispatch.new_reference())
+    books.add(student.phone, "Webinar at six, Student0", Batch.new_reference())
     held()
     ask()
     decided(olga)
@@ -390,7 +390,7 @@ def test_receipts_that_named_nothing_are_read_again(
 ) -> None:
     account = Account.objects.get()
     message = mailing.messages.filter(status="waiting").order_by("id")[0]
-    other = Dispatch.new_reference()
+    other = Batch.new_reference()
     books.add(message.phone, as_sent(message), other, status=ReportStatus.ACCEPTED)
     receipt = Receipt.objects.create(
         account=account,
@@ -510,7 +510,7 @@ def test_smsc_shows_all_that_went_page_by_page(
     monkeypatch.setattr(history, "PAGE", 4)
     provider = routing.provider_of(people.smsc())
     texts = [Sms(n, f"+7998000{n:04}", f"Text {n}") for n in range(10)]
-    reference = Dispatch.new_reference()
+    reference = Batch.new_reference()
     provider.send(reference, texts, clock() + 60)
     rows: list[Booked] = []
     cursor, pages = "", 0

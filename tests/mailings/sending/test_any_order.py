@@ -19,7 +19,7 @@ from integrations.providers.base import Outcome, Report, ReportStatus, Verdict
 from integrations.providers.simulator import Simulator
 from mailings import errors
 from mailings.lifecycle import transitions
-from mailings.models import Counters, Dispatch, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message
 from mailings.sending import claim as claiming
 from mailings.sending import prepare, receipts, reconciliation, record, worker
 from tests import people
@@ -64,7 +64,7 @@ class World:
 
     mailing: Mailing
     by: User
-    lots: list[claiming.Lot] = field(default_factory=list)  # claimed, not answered
+    batches: list[claiming.ClaimedBatch] = field(default_factory=list)  # claimed, not answered
     arrived: list[tuple[str, str]] = field(default_factory=list)  # (reference, phone)
     last: dict[int, str] = field(default_factory=dict)
 
@@ -76,32 +76,32 @@ class World:
         prepare.prepare_some(self.mailing.id)
 
     def claim(self) -> None:
-        lot = claiming.claim()
-        if lot is not None:
-            self.lots.append(lot)
+        batch = claiming.claim()
+        if batch is not None:
+            self.batches.append(batch)
 
     def answer(self, which: int, outcomes: list[tuple[Outcome, bool]]) -> None:
-        if not self.lots:
+        if not self.batches:
             return
-        lot = self.lots.pop(which % len(self.lots))
+        batch = self.batches.pop(which % len(self.batches))
         verdicts = []
-        for sms, (outcome, came) in zip(lot.messages, outcomes, strict=False):
+        for sms, (outcome, came) in zip(batch.messages, outcomes, strict=False):
             verdicts.append(Verdict(sms.key, outcome, raw=f"made up {came}"))
             if outcome == Outcome.TAKEN or (outcome == Outcome.UNKNOWN and came):
-                self.arrived.append((lot.reference, sms.phone))
-        record.record(lot, verdicts)
+                self.arrived.append((batch.reference, sms.phone))
+        record.record(batch, verdicts)
 
     def die(self, which: int, came: bool) -> None:
         """The worker is killed after or before the request."""
-        if self.lots:
-            lot = self.lots.pop(which % len(self.lots))
+        if self.batches:
+            batch = self.batches.pop(which % len(self.batches))
             if came:
-                self.arrived += [(lot.reference, sms.phone) for sms in lot.messages]
+                self.arrived += [(batch.reference, sms.phone) for sms in batch.messages]
 
     def recover(self) -> None:
-        """Only lots of dead workers are older than the lease: that is what the order guarantees."""
-        living = [lot.reference for lot in self.lots]
-        Dispatch.objects.filter(state=Dispatch.State.HANDING).exclude(reference__in=living).update(
+        """Only batches of dead workers are older than the lease: that is what the order guarantees."""
+        living = [batch.reference for batch in self.batches]
+        Batch.objects.filter(state=Batch.State.HANDING).exclude(reference__in=living).update(
             claimed_at=timezone.now() - timedelta(hours=1)
         )
         while worker.recover_due():
@@ -114,30 +114,30 @@ class World:
                 receipts.apply([Report(reference, phone, status)])
 
     def look_up(self, which: int) -> None:
-        """The provider's honest answer about one answered or silent lot."""
-        asked = list(Dispatch.objects.filter(look_up_at__isnull=False).order_by("id"))
+        """The provider's honest answer about one answered or silent batch."""
+        asked = list(Batch.objects.filter(look_up_at__isnull=False).order_by("id"))
         if not asked:
             return
-        lot = asked[which % len(asked)]
-        phones = lot.messages.filter(status__in=Message.OPEN).values_list("phone", flat=True)
-        missing = {phone for phone in phones if (lot.reference, phone) not in self.arrived}
+        batch = asked[which % len(asked)]
+        phones = batch.messages.filter(status__in=Message.OPEN).values_list("phone", flat=True)
+        missing = {phone for phone in phones if (batch.reference, phone) not in self.arrived}
         with transaction.atomic():
             receipts.apply(
                 [
-                    Report(lot.reference, phone, ReportStatus.ACCEPTED)
+                    Report(batch.reference, phone, ReportStatus.ACCEPTED)
                     for phone in phones
                     if phone not in missing
                 ]
             )
-        reconciliation._conclude(lot.id, missing, answered=True)
+        reconciliation._conclude(batch.id, missing, answered=True)
 
     def time_passes(self, which: int) -> None:
-        """A lot whose receipts never came grows older than RECEIPT_WAIT."""
-        asked = list(Dispatch.objects.filter(look_up_at__isnull=False).order_by("id"))
+        """A batch whose receipts never came grows older than RECEIPT_WAIT."""
+        asked = list(Batch.objects.filter(look_up_at__isnull=False).order_by("id"))
         if asked:
-            lot = asked[which % len(asked)]
-            Dispatch.objects.filter(id=lot.id).update(claimed_at=timezone.now() - timedelta(days=3))
-            reconciliation._conclude(lot.id, set(), answered=True)
+            batch = asked[which % len(asked)]
+            Batch.objects.filter(id=batch.id).update(claimed_at=timezone.now() - timedelta(days=3))
+            reconciliation._conclude(batch.id, set(), answered=True)
 
     def pause(self) -> None:
         self._change(transitions.pause)
@@ -199,20 +199,20 @@ class World:
     def go_on(self) -> None:
         for name in ("claim", "settle", "recover"):
             self.step(name)
-        while self.lots:
+        while self.batches:
             self.step("answer", 0, [(Outcome.TAKEN, True)] * PEOPLE)
         for which in range(3):
             self.step("look up", which)
 
 
 @pytest.fixture
-def small_lots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three lots for seven people."""
-    monkeypatch.setattr(Simulator, "lot", 3)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three batches for seven people."""
+    monkeypatch.setattr(Simulator, "batch", 3)
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("small_lots")
+@pytest.mark.usefixtures("small_batches")
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -228,7 +228,7 @@ def test_any_order_keeps_the_books(early: bool, steps: list[tuple[Any, ...]]) ->
 
 def _world() -> World:
     """A fresh one for each example: they share the test's transaction."""
-    for model in (Message, Dispatch, Counters, AuditEvent, Mailing, Account, ConsentEvent, OptOut):
+    for model in (Message, Batch, Counters, AuditEvent, Mailing, Account, ConsentEvent, OptOut):
         model.objects.all().delete()
     User.objects.all().delete()
     people.simulator()

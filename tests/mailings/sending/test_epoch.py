@@ -14,7 +14,7 @@ from django.utils import timezone
 from integrations.providers.base import Outcome
 from mailings.lifecycle import on_entry, start
 from mailings.lifecycle import recall as recall_
-from mailings.models import Dispatch, Epoch, Mailing, Message, Restoration
+from mailings.models import Batch, Epoch, Mailing, Message, Restoration
 from mailings.notifications import send
 from mailings.sending import claim, epoch, id_sequences, prepare, reconciliation, worker
 from smsmail.jobs import epoch_file
@@ -191,7 +191,7 @@ def test_where_the_file_cannot_be_written_nothing_leaves(
     assert claim.claim() is not None
 
 
-def test_a_disk_that_breaks_burns_one_lot_and_no_more(
+def test_a_disk_that_breaks_burns_one_batch_and_no_more(
     olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.students(5)
@@ -206,7 +206,7 @@ def test_a_disk_that_breaks_burns_one_lot_and_no_more(
     with pytest.raises(epoch.NoPlace):
         claim.claim()
     assert claim.claim() is None
-    assert Dispatch.objects.filter(state=Dispatch.State.HANDING).count() == 1
+    assert Batch.objects.filter(state=Batch.State.HANDING).count() == 1
 
 
 # --- what is held -----------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_no_job_goes_on_in_a_copy(olga: User, job: Callable[[], bool]) -> None:
         launched_at=timezone.now(),
     )
     ground.watching(name="Watching", everyone=True)
-    Dispatch.objects.filter(mailing=running).update(recall_at=timezone.now())
+    Batch.objects.filter(mailing=running).update(recall_at=timezone.now())
     epoch.hold(Restoration.Why.SAID)
     before = everything()
     job()
@@ -245,8 +245,8 @@ def test_no_job_goes_on_in_a_copy(olga: User, job: Callable[[], bool]) -> None:
 
 def everything() -> list[Any]:
     return [
-        list(Message.objects.order_by("id").values_list("id", "status", "dispatch")),
-        list(Dispatch.objects.order_by("id").values_list("id", "state", "look_up_at", "recall_at")),
+        list(Message.objects.order_by("id").values_list("id", "status", "batch")),
+        list(Batch.objects.order_by("id").values_list("id", "state", "look_up_at", "recall_at")),
         list(Mailing.objects.order_by("id").values_list("id", "state", "cursor", "watched_at")),
     ]
 

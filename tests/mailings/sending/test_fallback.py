@@ -13,7 +13,7 @@ from integrations.providers.base import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts, cooldown, routing
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import claim, prepare, reconciliation
 from tests import people
 from tests.mailings import ground
@@ -24,13 +24,13 @@ Status = Message.Status
 
 class First(Simulator):
     slug = "west"
-    lot = 2
+    batch = 2
     pretends = False
 
 
 class Second(Simulator):
     slug = "east"
-    lot = 3
+    batch = 3
     pretends = False
 
 
@@ -51,7 +51,7 @@ def second(first: Account) -> Account:
 
 @pytest.fixture
 def mailing(olga: User, second: Account) -> Mailing:
-    """Six students in three lots; the owner has no phone."""
+    """Six students in three batches; the owner has no phone."""
     people.students(6)
     return ground.prepared(olga)
 
@@ -143,10 +143,10 @@ def test_what_surely_was_not_sent_goes_through_the_next_service(
 ) -> None:
     routing.set_fallback(True, olga)
     failed = ground.sent(Outcome.UNSENT, reason=Reason.UNAVAILABLE)
-    lots = [ground.sent() for _ in range(3)]
-    assert {lot.account_id for lot in lots} == {second.id}
-    assert {type(lot.provider) for lot in lots} == {Second}
-    assert failed.reference not in {lot.reference for lot in lots}
+    batches = [ground.sent() for _ in range(3)]
+    assert {batch.account_id for batch in batches} == {second.id}
+    assert {type(batch.provider) for batch in batches} == {Second}
+    assert failed.reference not in {batch.reference for batch in batches}
     assert claim.claim() is None
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 6}
     ground.assert_counters_equal_rows(mailing)
@@ -170,12 +170,12 @@ def test_what_may_have_arrived_is_never_sent_by_another_before_the_books_say_it_
     routing.set_fallback(True, olga)
     perhaps = ground.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
     others = [ground.sent() for _ in range(2)]
-    assert {lot.account_id for lot in others} == {second.id}
+    assert {batch.account_id for batch in others} == {second.id}
     assert claim.claim() is None
     doubtful = Message.objects.filter(id__in=[sms.key for sms in perhaps.messages])
     assert {row.status for row in doubtful} == {Status.UNKNOWN}
     # The first service's own books are asked, not the second's, and they never had it.
-    assert Dispatch.objects.get(id=perhaps.dispatch_id).account == first
+    assert Batch.objects.get(id=perhaps.batch_id).account == first
     for _ in range(2):  # "not found" must be heard twice
         assert claim.claim() is None
         ground.grown_older(hours=1)
@@ -199,13 +199,13 @@ def test_one_that_went_to_rest_while_we_waited_for_its_lock_claims_nothing(
     assert ground.claimed().account_id == second.id
 
 
-def test_lots_are_formed_for_the_service_that_sends(
+def test_batches_are_formed_for_the_service_that_sends(
     first: Account, second: Account, olga: User
 ) -> None:
-    assert prepare.lot_size() == First.lot
+    assert prepare.batch_size() == First.batch
     down(first)
-    assert prepare.lot_size() == First.lot  # they wait for it
+    assert prepare.batch_size() == First.batch  # they wait for it
     routing.set_fallback(True, olga)
-    assert prepare.lot_size() == Second.lot
+    assert prepare.batch_size() == Second.batch
     Account.objects.filter(id=first.id).update(resting_until=timezone.now() - timedelta(seconds=1))
-    assert prepare.lot_size() == First.lot
+    assert prepare.batch_size() == First.batch

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.providers.base import Outcome
-from mailings.models import Dispatch, Mailing
+from mailings.models import Batch, Mailing
 from mailings.notifications import editing, registry
 from mailings.notifications.send import raise_event
 from mailings.sending import claim, prepare, record, worker
@@ -33,8 +33,8 @@ def ivan() -> User:
 
 @pytest.fixture
 def mailing(monkeypatch: pytest.MonkeyPatch, smsc_emulator: SmscEmulator) -> Mailing:
-    """Sixty students in six lots, at a service that takes four requests at once."""
-    monkeypatch.setattr(prepare, "lot_size", lambda: 10)
+    """Sixty students in six batches, at a service that takes four requests at once."""
+    monkeypatch.setattr(prepare, "batch_size", lambda: 10)
     people.smsc()
     people.students(60, start=100)
     return ground.prepared(people.olga())
@@ -87,9 +87,9 @@ def test_where_there_is_one_place_mailings_use_it(mailing: Mailing) -> None:
 def test_the_lane_takes_no_mailing(mailing: Mailing, welcome: Mailing, ivan: User) -> None:
     assert claim.claim(lane=True) is None
     raise_event("welcome", ivan, key="1")
-    lot = claim.claim(lane=True)
-    assert lot is not None
-    assert lot.mailing_id == welcome.id
+    batch = claim.claim(lane=True)
+    assert batch is not None
+    assert batch.mailing_id == welcome.id
 
 
 def test_a_notification_overtakes_a_mailing_whose_service_hangs(
@@ -100,11 +100,11 @@ def test_a_notification_overtakes_a_mailing_whose_service_hangs(
     running: Callable[[Callable[[], object]], None],
     settings: Any,
 ) -> None:
-    settings.READ_TIMEOUT = 5  # then the mailing's lots are given up
+    settings.READ_TIMEOUT = 5  # then the mailing's batches are given up
     smsc_emulator.misbehave("hang", "hang", "hang")
     running(worker.hand_over_due)
     until = time.monotonic() + 20
-    while Dispatch.objects.filter(state="handing").count() < 3 or smsc_emulator.plan.next:
+    while Batch.objects.filter(state="handing").count() < 3 or smsc_emulator.plan.next:
         assert time.monotonic() < until
         time.sleep(0.05)
     raised = raise_event("welcome", ivan, key="1")
@@ -113,7 +113,7 @@ def test_a_notification_overtakes_a_mailing_whose_service_hangs(
     raised.message.refresh_from_db()
     assert raised.message.status == "accepted"
     assert [phone for _, phone, _ in smsc_emulator.accepted] == [ivan.phone.removeprefix("+")]
-    assert Dispatch.objects.filter(state="handing", mailing=mailing).count() == 3
+    assert Batch.objects.filter(state="handing", mailing=mailing).count() == 3
 
 
 def test_one_that_hangs_does_not_hold_up_the_next(
@@ -134,12 +134,12 @@ def test_one_that_hangs_does_not_hold_up_the_next(
         time.sleep(0.05)
     raise_event("welcome", ivan, key="2")
     while not smsc_emulator.accepted:
-        assert Dispatch.objects.filter(state="handing").exists(), "the first one has ended"
+        assert Batch.objects.filter(state="handing").exists(), "the first one has ended"
         time.sleep(0.05)
 
 
 # --- the pace -----------------------------------------------------------------------------------
-def test_by_the_pace_a_notification_goes_before_the_next_lot(
+def test_by_the_pace_a_notification_goes_before_the_next_batch(
     mailing: Mailing, welcome: Mailing, ivan: User
 ) -> None:
     Account.objects.update(per_second=10)
@@ -151,16 +151,16 @@ def test_by_the_pace_a_notification_goes_before_the_next_lot(
     assert ground.claimed().mailing_id == welcome.id
 
 
-def test_it_does_not_wait_for_the_pace_of_a_lot_written_before_there_was_one(
+def test_it_does_not_wait_for_the_pace_of_a_batch_written_before_there_was_one(
     mailing: Mailing, welcome: Mailing, ivan: User
 ) -> None:
     Account.objects.update(per_second=1)
     assert ground.claimed().mailing_id == mailing.id  # ten messages: ten seconds
     raise_event("welcome", ivan, key="1")
     assert claim.claim() is None
-    lot = claim.claim(lane=True)
-    assert lot is not None
-    assert lot.mailing_id == welcome.id
+    batch = claim.claim(lane=True)
+    assert batch is not None
+    assert batch.mailing_id == welcome.id
     free = Account.objects.get().next_free_at
     assert free is not None
     assert free > timezone.now() + timedelta(seconds=10), "it takes its own second as well"
@@ -171,8 +171,8 @@ def test_what_the_lane_was_told_was_not_sent_goes_again(
 ) -> None:
     people.smsc()
     raise_event("welcome", ivan, key="1")
-    lot = claim.claim(lane=True)
-    assert lot is not None
-    record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    batch = claim.claim(lane=True)
+    assert batch is not None
+    record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
     Account.objects.update(failures=0, resting_until=None)
     assert claim.claim(lane=True) is not None

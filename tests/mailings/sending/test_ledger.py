@@ -123,12 +123,12 @@ def test_prices_finer_than_the_columns_do_not_drift(mailing: Mailing) -> None:
     ground.assert_counters_equal_rows(mailing)
 
 
-def test_a_message_that_has_moved_to_another_lot_is_left_alone(mailing: Mailing) -> None:
+def test_a_message_that_has_moved_to_another_batch_is_left_alone(mailing: Mailing) -> None:
     message = one(mailing)
-    assert message.dispatch_id is not None
+    assert message.batch_id is not None
     with transaction.atomic():
-        other = message.dispatch_id + 1
-        assert ledger.move([Move(message.id, Status.ACCEPTED)], in_dispatch=other) == []
+        other = message.batch_id + 1
+        assert ledger.move([Move(message.id, Status.ACCEPTED)], in_batch=other) == []
     ground.assert_counters_equal_rows(mailing)
 
 

@@ -1,4 +1,4 @@
-"""Preparation: people become messages in lots, chunk by chunk, once, whatever happens between."""
+"""Preparation: people become messages in batches, chunk by chunk, once, whatever happens between."""
 
 import threading
 
@@ -11,7 +11,7 @@ from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings.errors import CannotLaunch
 from mailings.lifecycle import transitions
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import claim, prepare
 from mailings.text import template
 from tests import people
@@ -24,7 +24,7 @@ Status = Message.Status
 
 @pytest.fixture
 def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
-    monkeypatch.setattr(Simulator, "lot", 3)
+    monkeypatch.setattr(Simulator, "batch", 3)
     return people.simulator()
 
 
@@ -64,19 +64,19 @@ def test_people_become_messages_with_their_own_text(olga: User, account: Account
         (f"user:{olga.id}", "", "", 0, "skipped", "no_phone"),
         ("+79980000011", "+79980000011", "Hello, Vera! Ёлка", 1, "waiting", ""),
     ]
-    assert {row.dispatch_id is None for row in rows if row.status == "skipped"} == {True}
+    assert {row.batch_id is None for row in rows if row.status == "skipped"} == {True}
     assert [row.final_at is None for row in rows] == [True, False, True]
     ground.assert_counters_equal_rows(mailing)
 
 
-def test_lots_are_as_large_as_the_service_takes(olga: User, account: Account) -> None:
+def test_batches_are_as_large_as_the_service_takes(olga: User, account: Account) -> None:
     people.students(7)
     mailing = ground.prepared(olga)
-    lots = Dispatch.objects.filter(mailing=mailing).order_by("id")
-    assert [lot.size for lot in lots] == [3, 3, 1]
-    assert [lot.messages.count() for lot in lots] == [3, 3, 1]
-    assert len({lot.reference for lot in lots}) == 3
-    assert {lot.state for lot in lots} == {Dispatch.State.WAITING}
+    batches = Batch.objects.filter(mailing=mailing).order_by("id")
+    assert [batch.size for batch in batches] == [3, 3, 1]
+    assert [batch.messages.count() for batch in batches] == [3, 3, 1]
+    assert len({batch.reference for batch in batches}) == 3
+    assert {batch.state for batch in batches} == {Batch.State.WAITING}
 
 
 def test_it_goes_on_where_the_last_chunk_ended(mailing: Mailing) -> None:
@@ -131,16 +131,16 @@ def test_one_phone_in_one_chunk_gets_one_sms(olga: User, account: Account) -> No
     assert ground.statuses(mailing) == {"skipped": 2, "waiting": 1}
 
 
-def test_a_chunk_of_people_left_out_makes_no_lot(
+def test_a_chunk_of_people_left_out_makes_no_batch(
     olga: User, account: Account, small_chunks: None
 ) -> None:
     people.students(4, start=10, sms_forbidden=True)
     people.students(1)
     mailing = ground.launched(olga)
     prepare.prepare_some(mailing.id)
-    assert not Dispatch.objects.exists()
+    assert not Batch.objects.exists()
     prepare_all(mailing)
-    assert [lot.size for lot in Dispatch.objects.all()] == [1]
+    assert [batch.size for batch in Batch.objects.all()] == [1]
 
 
 def test_a_mailing_cancelled_meanwhile_keeps_everybody_as_cancelled(
@@ -207,7 +207,7 @@ def test_a_chunk_takes_the_same_queries_for_any_size(
         assert Message.objects.filter(mailing=mailing).count() == start + count + 1
         return len(captured)
 
-    monkeypatch.setattr(Simulator, "lot", 20)
+    monkeypatch.setattr(Simulator, "batch", 20)
     assert queries(2, 0) == queries(300, 2)
 
 

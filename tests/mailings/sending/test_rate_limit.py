@@ -23,13 +23,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def lots_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Simulator, "lot", 10)
+def batches_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Simulator, "batch", 10)
 
 
 @pytest.fixture
 def mailing() -> Mailing:
-    """115 students in twelve lots."""
+    """115 students in twelve batches."""
     people.simulator()
     people.students(115)
     return ground.prepared(people.olga())
@@ -40,7 +40,7 @@ def paced(per_second: int) -> Account:
     return Account.objects.get()
 
 
-def in_threads(count: int, work: "list[claim.Lot | None] | None" = None) -> list[float]:
+def in_threads(count: int, work: "list[claim.ClaimedBatch | None] | None" = None) -> list[float]:
     """So many workers at the same moment; when each had done its share."""
     ready = threading.Barrier(count)
     ended: list[float] = []
@@ -67,14 +67,14 @@ def in_threads(count: int, work: "list[claim.Lot | None] | None" = None) -> list
     return ended
 
 
-def test_without_a_pace_lots_follow_one_another(mailing: Mailing) -> None:
+def test_without_a_pace_batches_follow_one_another(mailing: Mailing) -> None:
     paced(0)
     for _ in range(12):
         ground.claimed()
     assert Account.objects.get().next_free_at is None
 
 
-def test_a_lot_takes_the_time_that_its_messages_take(mailing: Mailing) -> None:
+def test_a_batch_takes_the_time_that_its_messages_take(mailing: Mailing) -> None:
     paced(20)
     before = timezone.now()
     ground.claimed()
@@ -94,7 +94,7 @@ def test_time_that_was_not_used_is_not_saved_up(mailing: Mailing) -> None:
     assert claim.claim() is None
 
 
-def test_a_lot_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None:
+def test_a_batch_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None:
     paced(1)
     for number in range(10):
         consent.opt_out(f"+7998{number:07}", OptOut.Source.PERSON)
@@ -104,16 +104,16 @@ def test_a_lot_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None:
 
 def test_the_pace_is_that_of_all_workers_together(mailing: Mailing) -> None:
     paced(1)
-    claimed: list[claim.Lot | None] = []
+    claimed: list[claim.ClaimedBatch | None] = []
     in_threads(6, claimed)
     assert len(claimed) == 6
-    assert len([lot for lot in claimed if lot is not None]) == 1
+    assert len([batch for batch in claimed if batch is not None]) == 1
 
 
 def test_two_workers_hand_over_as_fast_as_they_may_and_no_faster(mailing: Mailing) -> None:
     paced(100)
     began = time.monotonic()
-    # It waits out the tenths of a second between two lots.
+    # It waits out the tenths of a second between two batches.
     ended = in_threads(2)
     went = SimulatedSms.objects.count()
     assert went == 113  # two end with 00, which the simulator refuses
@@ -121,21 +121,21 @@ def test_two_workers_hand_over_as_fast_as_they_may_and_no_faster(mailing: Mailin
     ground.assert_counters_equal_rows(mailing)
 
 
-def test_lots_are_no_bigger_than_a_quarter_of_a_second_of_the_pace() -> None:
+def test_batches_are_no_bigger_than_a_quarter_of_a_second_of_the_pace() -> None:
     people.simulator(per_second=30)
-    assert prepare.lot_size() == 7
+    assert prepare.batch_size() == 7
     Account.objects.update(per_second=3)
-    assert prepare.lot_size() == 1
+    assert prepare.batch_size() == 1
     Account.objects.update(per_second=5000)
-    assert prepare.lot_size() == 10
+    assert prepare.batch_size() == 10
     Account.objects.update(per_second=0)
-    assert prepare.lot_size() == 10
+    assert prepare.batch_size() == 10
 
 
 def test_an_answer_does_not_change_the_pace(mailing: Mailing) -> None:
     """record() writes the account too, from what it has read before."""
     paced(5)
-    lot = ground.claimed()
+    batch = ground.claimed()
     reserved = Account.objects.get().next_free_at
-    record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
     assert Account.objects.get().next_free_at == reserved

@@ -12,7 +12,7 @@ from integrations.providers.base import Note, Outcome, Report, ReportStatus
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings.lifecycle import transitions
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.notifications import send
 from mailings.sending import claim, receipts, reconciliation, record
 from tests import people
@@ -56,10 +56,10 @@ def came(*told: dict[str, str], body: str = "") -> Receipt:
     return Receipt.objects.create(account=Account.objects.get(), body=body or json.dumps(told))
 
 
-def news(lot: claim.Lot, status: str, which: int = 0, **more: str) -> dict[str, str]:
+def news(batch: claim.ClaimedBatch, status: str, which: int = 0, **more: str) -> dict[str, str]:
     return {
-        "reference": lot.reference,
-        "phone": lot.messages[which].phone,
+        "reference": batch.reference,
+        "phone": batch.messages[which].phone,
         "status": status,
         **more,
     }
@@ -69,19 +69,20 @@ def outcomes() -> list[str]:
     return list(Receipt.objects.order_by("id").values_list("outcome", flat=True))
 
 
-def status_of(lot: claim.Lot, which: int = 0) -> str:
-    return Message.objects.get(id=lot.messages[which].key).status
+def status_of(batch: claim.ClaimedBatch, which: int = 0) -> str:
+    return Message.objects.get(id=batch.messages[which].key).status
 
 
 def test_it_folds_what_the_provider_says(mailing: Mailing) -> None:
-    lot = ground.sent()
+    batch = ground.sent()
     came(
-        news(lot, "delivered", price="2.5"), news(lot, "undelivered", 1, reason="handset", raw="3")
+        news(batch, "delivered", price="2.5"),
+        news(batch, "undelivered", 1, reason="handset", raw="3"),
     )
     assert not receipts.fold_due()
     assert outcomes() == ["applied"]
     assert ground.statuses(mailing) == {"skipped": 1, "delivered": 1, "undelivered": 1}
-    lost = Message.objects.get(id=lot.messages[1].key)
+    lost = Message.objects.get(id=batch.messages[1].key)
     assert (lost.reason, lost.raw_code) == (Reason.HANDSET, "3")
     assert lost.final_at is not None
     assert Receipt.objects.get().folded_at is not None
@@ -90,63 +91,63 @@ def test_it_folds_what_the_provider_says(mailing: Mailing) -> None:
 
 @pytest.mark.parametrize("together", [True, False])
 def test_receipts_out_of_order_end_at_the_last_word(mailing: Mailing, together: bool) -> None:
-    lot = ground.sent()
+    batch = ground.sent()
     for status in ("accepted", "delivered", "accepted"):
-        came(news(lot, status))
+        came(news(batch, status))
         if not together:
             receipts.fold_due()
     receipts.fold_due()
-    assert status_of(lot) == Status.DELIVERED
+    assert status_of(batch) == Status.DELIVERED
     assert outcomes() == ["stale", "applied", "stale"]
 
 
 def test_a_receipt_that_comes_twice_counts_once(mailing: Mailing) -> None:
-    lot = ground.sent()
-    came(news(lot, "delivered"))
-    came(news(lot, "delivered"))
+    batch = ground.sent()
+    came(news(batch, "delivered"))
+    came(news(batch, "delivered"))
     receipts.fold_due()
-    came(news(lot, "undelivered", reason="handset"))
+    came(news(batch, "undelivered", reason="handset"))
     receipts.fold_due()
-    assert status_of(lot) == Status.DELIVERED
+    assert status_of(batch) == Status.DELIVERED
     assert outcomes() == ["applied", "stale", "stale"]
     ground.assert_counters_equal_rows(mailing)
 
 
 @pytest.mark.parametrize("status", ["accepted", "delivered", "undelivered", "expired"])
 def test_a_receipt_before_the_answer_is_believed(mailing: Mailing, status: str) -> None:
-    lot = ground.claimed()
-    came(news(lot, status))
+    batch = ground.claimed()
+    came(news(batch, status))
     receipts.fold_due()
-    assert status_of(lot) == status
-    assert status_of(lot, 1) == Status.WAITING
-    record.record(lot, ground.verdicts(lot, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
-    early = Message.objects.get(id=lot.messages[0].key)
+    assert status_of(batch) == status
+    assert status_of(batch, 1) == Status.WAITING
+    record.record(batch, ground.verdicts(batch, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
+    early = Message.objects.get(id=batch.messages[0].key)
     assert (early.status, early.price, early.provider_id) == (status, Decimal(2), "9")
     ground.assert_counters_equal_rows(mailing)
 
 
 def test_a_receipt_for_an_unknown_message_settles_it(mailing: Mailing) -> None:
-    lot = ground.sent(Outcome.UNKNOWN)
-    came(news(lot, "delivered"))
+    batch = ground.sent(Outcome.UNKNOWN)
+    came(news(batch, "delivered"))
     receipts.fold_due()
-    assert status_of(lot) == Status.DELIVERED
-    assert Message.objects.get(id=lot.messages[0].key).reason == ""
+    assert status_of(batch) == Status.DELIVERED
+    assert Message.objects.get(id=batch.messages[0].key).reason == ""
 
 
 @pytest.mark.parametrize("wrong", [{"reference": "no-such"}, {"phone": "+79989999999"}])
 def test_a_receipt_that_names_nothing_of_ours_is_a_stranger(
     mailing: Mailing, wrong: dict[str, str]
 ) -> None:
-    lot = ground.sent()
-    came(news(lot, "delivered") | wrong)
+    batch = ground.sent()
+    came(news(batch, "delivered") | wrong)
     receipts.fold_due()
     assert outcomes() == ["stranger"]
-    assert status_of(lot) == Status.ACCEPTED
+    assert status_of(batch) == Status.ACCEPTED
 
 
 def test_one_good_report_makes_a_receipt_with_strangers_applied(mailing: Mailing) -> None:
-    lot = ground.sent()
-    came(news(lot, "delivered") | {"reference": "no-such"}, news(lot, "delivered"))
+    batch = ground.sent()
+    came(news(batch, "delivered") | {"reference": "no-such"}, news(batch, "delivered"))
     receipts.fold_due()
     assert outcomes() == ["applied"]
 
@@ -155,9 +156,9 @@ def test_one_good_report_makes_a_receipt_with_strangers_applied(mailing: Mailing
 def test_an_unreadable_receipt_is_put_aside_and_holds_up_nobody(
     mailing: Mailing, body: str
 ) -> None:
-    lot = ground.sent()
+    batch = ground.sent()
     Receipt.objects.create(account=Account.objects.get(), body=body)
-    came(news(lot, "delivered"))
+    came(news(batch, "delivered"))
     receipts.fold_due()
     assert outcomes() == ["unreadable", "applied"]
 
@@ -167,29 +168,29 @@ def test_an_unreadable_receipt_is_put_aside_and_holds_up_nobody(
 def test_a_name_that_no_database_could_look_for_holds_up_nobody(
     mailing: Mailing, field: str, odd: str
 ) -> None:
-    lot = ground.sent()
-    came(news(lot, "delivered") | {field: odd})
-    came(news(lot, "delivered"))
+    batch = ground.sent()
+    came(news(batch, "delivered") | {field: odd})
+    came(news(batch, "delivered"))
     receipts.fold_due()
     assert outcomes() == ["unreadable", "applied"]
-    assert status_of(lot) == Status.DELIVERED
+    assert status_of(batch) == Status.DELIVERED
 
 
 @pytest.mark.parametrize("price", ["NaN", "Infinity", "1e30", "-1e30", "1000000"])
 def test_a_price_that_cannot_be_is_forgotten(mailing: Mailing, price: str) -> None:
-    lot = ground.sent()
-    came(news(lot, "delivered", price=price))
+    batch = ground.sent()
+    came(news(batch, "delivered", price=price))
     receipts.fold_due()
-    assert status_of(lot) == Status.DELIVERED
-    assert Message.objects.get(id=lot.messages[0].key).price is None
+    assert status_of(batch) == Status.DELIVERED
+    assert Message.objects.get(id=batch.messages[0].key).price is None
     ground.assert_counters_equal_rows(mailing)
 
 
 def test_a_code_that_no_column_can_hold_loses_what_is_odd_about_it(mailing: Mailing) -> None:
-    lot = ground.sent()
-    came(news(lot, "undelivered", raw="code\0 \ud8007" + "x" * 100))
+    batch = ground.sent()
+    came(news(batch, "undelivered", raw="code\0 \ud8007" + "x" * 100))
     receipts.fold_due()
-    lost = Message.objects.get(id=lot.messages[0].key)
+    lost = Message.objects.get(id=batch.messages[0].key)
     assert (lost.status, lost.reason) == (Status.UNDELIVERED, Reason.OTHER)
     assert lost.raw_code == "code 7" + "x" * 58
 
@@ -203,17 +204,17 @@ def test_a_service_that_is_not_there_any_more_leaves_its_receipts_unreadable(
     assert outcomes() == ["unreadable"]
 
 
-# --- a message that has moved to another lot since --------------------------------------------
+# --- a message that has moved to another batch since --------------------------------------------
 @pytest.fixture
-def moved(mailing: Mailing) -> claim.Lot:
-    """A lot of which we were told that it was not sent; its messages wait in another."""
-    lot = ground.sent(Outcome.UNSENT)
+def moved(mailing: Mailing) -> claim.ClaimedBatch:
+    """A batch of which we were told that it was not sent; its messages wait in another."""
+    batch = ground.sent(Outcome.UNSENT)
     Account.objects.update(failures=0, resting_until=None)
-    return lot
+    return batch
 
 
-def test_a_receipt_for_the_first_lot_stops_the_second_sending(
-    mailing: Mailing, moved: claim.Lot
+def test_a_receipt_for_the_first_batch_stops_the_second_sending(
+    mailing: Mailing, moved: claim.ClaimedBatch
 ) -> None:
     came(news(moved, "delivered"))
     receipts.fold_due()
@@ -222,17 +223,17 @@ def test_a_receipt_for_the_first_lot_stops_the_second_sending(
     ground.assert_counters_equal_rows(mailing)
 
 
-def test_the_message_returns_to_the_lot_that_it_went_with(
-    mailing: Mailing, moved: claim.Lot, olga: User
+def test_the_message_returns_to_the_batch_that_it_went_with(
+    mailing: Mailing, moved: claim.ClaimedBatch, olga: User
 ) -> None:
-    """Else nobody would ever ask about it: the lot that it waited in is never handed over."""
-    reconciliation._conclude(moved.dispatch_id, set(), answered=True)
-    assert Dispatch.objects.get(id=moved.dispatch_id).look_up_at is None  # nothing open in it
+    """Else nobody would ever ask about it: the batch that it waited in is never handed over."""
+    reconciliation._conclude(moved.batch_id, set(), answered=True)
+    assert Batch.objects.get(id=moved.batch_id).look_up_at is None  # nothing open in it
     came(news(moved, "accepted"))
     receipts.fold_due()
     back = Message.objects.get(id=moved.messages[0].key)
-    assert (back.status, back.dispatch_id) == (Status.ACCEPTED, moved.dispatch_id)
-    assert Dispatch.objects.get(id=moved.dispatch_id).look_up_at is not None
+    assert (back.status, back.batch_id) == (Status.ACCEPTED, moved.batch_id)
+    assert Batch.objects.get(id=moved.batch_id).look_up_at is not None
     transitions.cancel(mailing, olga)
     ground.grown_older(days=3)
     ground.settle()
@@ -243,7 +244,7 @@ def test_the_message_returns_to_the_lot_that_it_went_with(
     assert ground.statuses(mailing) == {"skipped": 1, "cancelled": 1, "no_receipt": 1}
 
 
-def test_both_lots_reported_are_one_message(mailing: Mailing, moved: claim.Lot) -> None:
+def test_both_batches_reported_are_one_message(mailing: Mailing, moved: claim.ClaimedBatch) -> None:
     """The service lied and it went twice: the books still hold."""
     second = ground.sent()
     came(news(moved, "accepted"), news(second, "delivered"), news(moved, "undelivered"))
@@ -269,17 +270,17 @@ def test_of_several_test_messages_to_one_phone_none_is_guessed(
 
 # --- opt-outs --------------------------------------------------------------------------------
 def test_a_phone_that_opted_out_at_the_service_is_believed(mailing: Mailing) -> None:
-    lot = ground.sent()
-    came(news(lot, "undelivered", reason="opted_out"))
+    batch = ground.sent()
+    came(news(batch, "undelivered", reason="opted_out"))
     receipts.fold_due()
     told = OptOut.objects.get()
-    assert (told.phone, told.source) == (lot.messages[0].phone, OptOut.Source.PROVIDER)
+    assert (told.phone, told.source) == (batch.messages[0].phone, OptOut.Source.PROVIDER)
     assert ConsentEvent.objects.get().kind == ConsentEvent.Kind.OPTED_OUT
 
 
 def test_another_refusal_is_no_opt_out(mailing: Mailing) -> None:
-    lot = ground.sent()
-    came(news(lot, "undelivered", reason="operator_refused"))
+    batch = ground.sent()
+    came(news(batch, "undelivered", reason="operator_refused"))
     receipts.fold_due()
     assert not OptOut.objects.exists()
 
@@ -288,14 +289,14 @@ def test_another_refusal_is_no_opt_out(mailing: Mailing) -> None:
 def test_a_thousand_receipts_take_as_many_queries_as_ten(
     olga: User, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Plain, "lot", 2000)
+    monkeypatch.setattr(Plain, "batch", 2000)
     people.students(1200)
     mailing = ground.prepared(olga)
-    lot = ground.sent()
+    batch = ground.sent()
 
     def fold(which: range) -> int:
         Receipt.objects.bulk_create(
-            Receipt(account=account, body=json.dumps([news(lot, "delivered", n)])) for n in which
+            Receipt(account=account, body=json.dumps([news(batch, "delivered", n)])) for n in which
         )
         with CaptureQueriesContext(connection) as queries:
             assert receipts.fold_due() == (len(which) == receipts.FOLD)
@@ -320,8 +321,8 @@ def test_receipts_are_folded_oldest_first_and_the_rest_later(
 
 
 def test_a_folded_receipt_is_not_folded_again(mailing: Mailing) -> None:
-    lot = ground.sent()
-    came(news(lot, "accepted"))
+    batch = ground.sent()
+    came(news(batch, "accepted"))
     receipts.fold_due()
     folded_at = Receipt.objects.get().folded_at
     assert folded_at is not None

@@ -14,7 +14,7 @@ from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts
 from mailings.lifecycle import transitions
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import reconciliation, record, worker
 from tests import people
 from tests.mailings import ground
@@ -65,12 +65,12 @@ def mailing(olga: User, account: Account) -> Mailing:
 
 def look() -> None:
     """The time of the next look has come."""
-    Dispatch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
+    Batch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
     reconciliation.enquire_due()
 
 
 def next_look() -> datetime | None:
-    return Dispatch.objects.exclude(claimed_at=None).get().look_up_at
+    return Batch.objects.exclude(claimed_at=None).get().look_up_at
 
 
 def seconds_to_look() -> int:
@@ -94,12 +94,12 @@ def test_an_unknown_message_becomes_what_the_books_say(mailing: Mailing, status:
 
 
 def test_the_books_are_asked_by_our_reference_and_phones_since_the_claim(mailing: Mailing) -> None:
-    lot = ground.sent(Outcome.UNKNOWN)
+    batch = ground.sent(Outcome.UNKNOWN)
     look()
     (asked,) = Books.asked
-    assert asked.reference == lot.reference
-    assert set(asked.phones) == {sms.phone for sms in lot.messages}
-    assert asked.since == Dispatch.objects.get(id=lot.dispatch_id).claimed_at
+    assert asked.reference == batch.reference
+    assert set(asked.phones) == {sms.phone for sms in batch.messages}
+    assert asked.since == Batch.objects.get(id=batch.batch_id).claimed_at
 
 
 def test_the_books_are_asked_by_text_and_the_service_s_own_id_too(mailing: Mailing) -> None:
@@ -117,22 +117,22 @@ def test_the_books_are_asked_by_text_and_the_service_s_own_id_too(mailing: Maili
 
 
 def test_only_open_messages_are_asked_about(mailing: Mailing) -> None:
-    lot = ground.sent(Outcome.TAKEN)
-    ground.reported(replace(lot, messages=lot.messages[:1]), "delivered")
+    batch = ground.sent(Outcome.TAKEN)
+    ground.reported(replace(batch, messages=batch.messages[:1]), "delivered")
     look()
-    assert [each.phones for each in Books.asked] == [(lot.messages[1].phone,)]
+    assert [each.phones for each in Books.asked] == [(batch.messages[1].phone,)]
 
 
 def test_what_the_books_never_had_goes_again_after_the_second_look_only(mailing: Mailing) -> None:
-    lot = ground.sent(Outcome.UNKNOWN)
+    batch = ground.sent(Outcome.UNKNOWN)
     look()
     assert statuses(mailing) == {"unknown": 2}
     look()
     assert statuses(mailing) == {"waiting": 2}
     Account.objects.update(failures=0, resting_until=None)
     again = ground.sent()
-    assert again.reference != lot.reference
-    assert {sms.key for sms in again.messages} == {sms.key for sms in lot.messages}
+    assert again.reference != batch.reference
+    assert {sms.key for sms in again.messages} == {sms.key for sms in batch.messages}
     assert statuses(mailing) == {"accepted": 2}
 
 
@@ -244,14 +244,14 @@ def test_trouble_puts_the_look_off_and_decides_nothing(
     look()
     assert statuses(mailing) == {"unknown": 2}
     assert seconds_to_look() == settings.LOOK_UP_PAUSE
-    assert Dispatch.objects.get().look_ups == 0
+    assert Batch.objects.get().look_ups == 0
 
 
 def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
     olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     troubled = Account.objects.create(provider="troubled")
-    monkeypatch.setattr(Simulator, "lot", 1)
+    monkeypatch.setattr(Simulator, "batch", 1)
     monkeypatch.setattr(Troubled, "slug", "troubled")
     monkeypatch.setattr("integrations.providers.REGISTRY", (Troubled, Books))
     Troubled.error, Books.asked = ZeroDivisionError(), []
@@ -259,9 +259,9 @@ def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
     people.students(2)
     mailing = ground.prepared(olga)
     first, second = ground.claimed(), ground.claimed()
-    for lot in (first, second):
-        record.record(lot, ground.verdicts(lot, Outcome.UNKNOWN))
-    Dispatch.objects.filter(id=first.dispatch_id).update(account=troubled)
+    for batch in (first, second):
+        record.record(batch, ground.verdicts(batch, Outcome.UNKNOWN))
+    Batch.objects.filter(id=first.batch_id).update(account=troubled)
     Account.objects.update(credentials={"on": "yes"})
     say(ReportStatus.DELIVERED)
     look()
@@ -271,7 +271,7 @@ def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
 def test_no_receipt_after_the_wait_and_a_late_one_still_wins(
     mailing: Mailing, settings: Any
 ) -> None:
-    lot = ground.sent(Outcome.TAKEN)
+    batch = ground.sent(Outcome.TAKEN)
     say(ReportStatus.ACCEPTED)
     ground.grown_older(seconds=settings.RECEIPT_WAIT - 60)
     look()
@@ -281,7 +281,7 @@ def test_no_receipt_after_the_wait_and_a_late_one_still_wins(
     look()
     assert statuses(mailing) == {"no_receipt": 2}
     assert {m.reason for m in Message.objects.filter(status="no_receipt")} == {Reason.NO_RECEIPT}
-    ground.reported(lot, "delivered")
+    ground.reported(batch, "delivered")
     assert statuses(mailing) == {"delivered": 2}
     assert set(Message.objects.exclude(status="skipped").values_list("reason", flat=True)) == {""}
 
@@ -352,17 +352,17 @@ def test_what_was_missing_once_is_looked_for_again_soon_however_old_it_is(
 
 def test_nobody_else_asks_meanwhile(mailing: Mailing, account: Account, settings: Any) -> None:
     ground.sent(Outcome.UNKNOWN)
-    Dispatch.objects.update(look_up_at=timezone.now() - timedelta(seconds=1))
+    Batch.objects.update(look_up_at=timezone.now() - timedelta(seconds=1))
     assert len(reconciliation._take(account)) == 1
     assert reconciliation._take(account) == []
     assert abs(seconds_to_look() - settings.LEASE) <= 2  # should we be killed before the answer
 
 
-def test_a_dead_workers_lot_ends_well_whether_it_went_or_not(
+def test_a_dead_workers_batch_ends_well_whether_it_went_or_not(
     olga: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the simulator's own books: killed before, and after the request."""
-    monkeypatch.setattr(Simulator, "lot", 2)
+    monkeypatch.setattr(Simulator, "batch", 2)
     people.simulator()
     people.students(4, start=10)
     mailing = ground.prepared(olga)

@@ -1,5 +1,5 @@
-"""Claiming a lot and writing the answer down: who comes first, who may not, and what each answer
-does to messages, lots, the account and the mailing. The clock job itself is in test_hand_over.py.
+"""Claiming a batch and writing the answer down: who comes first, who may not, and what each answer
+does to messages, batches, the account and the mailing. The clock job itself is in test_hand_over.py.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts, cooldown, routing
 from mailings.lifecycle import transitions
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.notifications import send as notifications
 from mailings.sending import claim, record, worker
 from tests import people
@@ -37,15 +37,15 @@ def account(db: None) -> Account:
 
 
 @pytest.fixture
-def lots_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """In one request each, as SMSC takes them."""
-    monkeypatch.setattr(Simulator, "lot", 2)
-    monkeypatch.setattr(Simulator, "one_request_per_lot", True)
+    monkeypatch.setattr(Simulator, "batch", 2)
+    monkeypatch.setattr(Simulator, "one_request_per_batch", True)
 
 
 @pytest.fixture
-def mailing(olga: User, account: Account, lots_of_two: None) -> Mailing:
-    """Six students in three lots; the owner has no phone."""
+def mailing(olga: User, account: Account, batches_of_two: None) -> Mailing:
+    """Six students in three batches; the owner has no phone."""
     people.students(6)
     return ground.prepared(olga, text="Webinar at six")
 
@@ -54,22 +54,26 @@ def awake() -> None:
     Account.objects.update(failures=0, resting_until=None)
 
 
-def phones_of(lot: claim.Lot) -> list[str]:
-    return [sms.phone[-4:] for sms in lot.messages]
+def phones_of(batch: claim.ClaimedBatch) -> list[str]:
+    return [sms.phone[-4:] for sms in batch.messages]
 
 
 # --- claiming --------------------------------------------------------------------------------
-def test_a_lot_is_claimed_once_with_all_it_needs(mailing: Mailing, account: Account) -> None:
-    lots = [ground.claimed() for _ in range(3)]
+def test_a_batch_is_claimed_once_with_all_it_needs(mailing: Mailing, account: Account) -> None:
+    batches = [ground.claimed() for _ in range(3)]
     assert claim.claim() is None
-    assert [phones_of(lot) for lot in lots] == [
+    assert [phones_of(batch) for batch in batches] == [
         ["0000", "0001"],
         ["0002", "0003"],
         ["0004", "0005"],
     ]
-    assert {sms.text for lot in lots for sms in lot.messages} == {"Webinar at six"}
-    first = Dispatch.objects.get(id=lots[0].dispatch_id)
-    assert (first.state, first.account, first.reference) == ("handing", account, lots[0].reference)
+    assert {sms.text for batch in batches for sms in batch.messages} == {"Webinar at six"}
+    first = Batch.objects.get(id=batches[0].batch_id)
+    assert (first.state, first.account, first.reference) == (
+        "handing",
+        account,
+        batches[0].reference,
+    )
     assert first.claimed_at is not None
 
 
@@ -80,7 +84,7 @@ def test_a_test_message_goes_before_mailings(mailing: Mailing, olga: User) -> No
 
 
 def test_mailings_take_turns_by_chance(account: Account, olga: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr(Simulator, "lot", 1)
+    monkeypatch.setattr(Simulator, "batch", 1)
     Account.objects.update(parallel=100)
     people.students(20)
     first, second = ground.prepared(olga), ground.prepared(olga)
@@ -89,7 +93,7 @@ def test_mailings_take_turns_by_chance(account: Account, olga: User, monkeypatch
     assert turns.keys() == {first.id, second.id}
 
 
-def test_no_more_lots_are_in_hand_than_the_account_takes(mailing: Mailing) -> None:
+def test_no_more_batches_are_in_hand_than_the_account_takes(mailing: Mailing) -> None:
     """And of several places, one is kept free of mailings."""
     Account.objects.update(parallel=3)
     one = ground.claimed()
@@ -99,10 +103,12 @@ def test_no_more_lots_are_in_hand_than_the_account_takes(mailing: Mailing) -> No
     ground.claimed()
 
 
-def test_a_dead_lot_gives_its_place_back_before_the_lease(mailing: Mailing, settings: Any) -> None:
+def test_a_dead_batch_gives_its_place_back_before_the_lease(
+    mailing: Mailing, settings: Any
+) -> None:
     Account.objects.update(parallel=1)
     ground.claimed()
-    ground.grown_older(seconds=settings.LOT_DEADLINE + settings.READ_TIMEOUT - 5)
+    ground.grown_older(seconds=settings.BATCH_DEADLINE + settings.READ_TIMEOUT - 5)
     assert claim.claim() is None
     ground.grown_older(seconds=10)
     assert not worker.recover_due()
@@ -146,8 +152,8 @@ def test_a_stopped_mailing_claims_nothing(mailing: Mailing, olga: User, stop: An
     assert claim.claim() is None
 
 
-def test_a_lot_for_later_is_not_claimed_now(mailing: Mailing) -> None:
-    Dispatch.objects.update(not_before=timezone.now() + timedelta(minutes=1))
+def test_a_batch_for_later_is_not_claimed_now(mailing: Mailing) -> None:
+    Batch.objects.update(not_before=timezone.now() + timedelta(minutes=1))
     assert claim.claim() is None
 
 
@@ -164,13 +170,13 @@ def test_who_refused_after_the_preparation_is_left_out(mailing: Mailing, olga: U
     ground.assert_counters_equal_rows(mailing)
 
 
-def test_a_lot_of_nobody_is_over_at_once_and_holds_no_place(mailing: Mailing) -> None:
+def test_a_batch_of_nobody_is_over_at_once_and_holds_no_place(mailing: Mailing) -> None:
     Account.objects.update(parallel=1)
     consent.opt_out("+79980000000", OptOut.Source.PERSON)
     consent.opt_out("+79980000001", OptOut.Source.PERSON)
     empty = ground.claimed()
     assert empty.messages == ()
-    assert Dispatch.objects.get(id=empty.dispatch_id).state == Dispatch.State.ANSWERED
+    assert Batch.objects.get(id=empty.batch_id).state == Batch.State.ANSWERED
     assert phones_of(ground.claimed()) == ["0002", "0003"]
     record.record(empty, worker.hand_over(empty))
     ground.assert_counters_equal_rows(mailing)
@@ -183,10 +189,10 @@ def test_a_claim_and_an_answer_take_the_same_queries_for_any_size(
         people.students(count, start=start)
         mailing = ground.prepared(olga)
         with CaptureQueriesContext(connection) as to_claim:
-            lot = ground.claimed()
-        assert len(lot.messages) == start + count
+            batch = ground.claimed()
+        assert len(batch.messages) == start + count
         with CaptureQueriesContext(connection) as to_record:
-            record.record(lot, ground.verdicts(lot, Outcome.TAKEN))
+            record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
         ground.assert_counters_equal_rows(mailing)
         return len(to_claim), len(to_record)
 
@@ -197,15 +203,15 @@ def test_a_claim_and_an_answer_take_the_same_queries_for_any_size(
 def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None:
     people.students(4)
     mailing = ground.prepared(olga)
-    lot = ground.claimed()
-    taken, refused, unsent, unknown = (sms.key for sms in lot.messages)
+    batch = ground.claimed()
+    taken, refused, unsent, unknown = (sms.key for sms in batch.messages)
     answers = [
         Verdict(taken, Outcome.TAKEN, provider_id="77", price=Decimal("2.5")),
         Verdict(refused, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
         Verdict(unsent, Outcome.UNSENT, reason=Reason.UNAVAILABLE),
         Verdict(unknown, Outcome.UNKNOWN),
     ]
-    record.record(lot, answers)
+    record.record(batch, answers)
     rows = Message.objects.in_bulk([taken, refused, unsent, unknown])
     assert [
         (row.status, row.reason, row.raw_code, row.provider_id, row.price) for row in rows.values()
@@ -215,8 +221,8 @@ def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None
         (Status.WAITING, "", "", "", None),
         (Status.UNKNOWN, Reason.NO_ANSWER, "", "", None),
     ]
-    answered = Dispatch.objects.get(id=lot.dispatch_id)
-    assert answered.state == Dispatch.State.ANSWERED
+    answered = Batch.objects.get(id=batch.batch_id)
+    assert answered.state == Batch.State.ANSWERED
     assert answered.look_up_at is not None  # the unknown one is asked about
     account.refresh_from_db()
     assert account.resting_until is None  # one was taken: it works
@@ -229,16 +235,16 @@ def test_what_was_surely_not_sent_goes_again_under_another_reference(mailing: Ma
     later = [ground.claimed() for _ in range(3)]
     again = later[-1]
     assert phones_of(again) == phones_of(first)
-    assert len({first.reference, *(lot.reference for lot in later)}) == 4
-    assert Dispatch.objects.get(id=again.dispatch_id).size == 2
+    assert len({first.reference, *(batch.reference for batch in later)}) == 4
+    assert Batch.objects.get(id=again.batch_id).size == 2
     ground.assert_counters_equal_rows(mailing)
 
 
 def test_what_a_cancelled_mailing_did_not_send_is_cancelled(mailing: Mailing, olga: User) -> None:
-    lot = ground.claimed()
+    batch = ground.claimed()
     transitions.cancel(mailing, olga)
-    one, other = lot.messages
-    record.record(lot, [Verdict(one.key, Outcome.UNSENT), Verdict(other.key, Outcome.TAKEN)])
+    one, other = batch.messages
+    record.record(batch, [Verdict(one.key, Outcome.UNSENT), Verdict(other.key, Outcome.TAKEN)])
     assert Message.objects.get(id=one.key).status == Status.CANCELLED
     assert Message.objects.get(id=one.key).reason == Reason.CANCELLED
     assert Message.objects.get(id=other.key).status == Status.ACCEPTED
@@ -249,10 +255,10 @@ def test_what_was_reported_meanwhile_is_neither_cancelled_nor_sent_again(
     mailing: Mailing, olga: User
 ) -> None:
     """The answer says "not sent", the receipt came nevertheless: the receipt is right."""
-    lot = ground.claimed()
-    ground.reported(lot, "accepted")
+    batch = ground.claimed()
+    ground.reported(batch, "accepted")
     transitions.cancel(mailing, olga)
-    record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 2, "waiting": 4}
 
 
@@ -281,7 +287,7 @@ def test_after_a_resume_the_trouble_is_gone_and_they_go_together(
 
 
 def test_different_texts_refused_as_a_whole_go_alone(
-    account: Account, olga: User, lots_of_two: None
+    account: Account, olga: User, batches_of_two: None
 ) -> None:
     people.students(2)
     mailing = ground.prepared(olga, text="Hello, {first_name}")
@@ -295,22 +301,22 @@ def test_different_texts_refused_as_a_whole_go_alone(
     ground.assert_counters_equal_rows(mailing)
 
 
-def test_a_lot_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mailing) -> None:
+def test_a_batch_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mailing) -> None:
     """Each number is bad for itself; a pause would come back after every resume, for ever."""
     ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7")
     mailing.refresh_from_db()
     assert mailing.state == State.SENDING
-    while (lot := claim.claim()) is not None:
-        record.record(lot, ground.verdicts(lot, Outcome.REFUSED, reason=Reason.BAD_PHONE))
+    while (batch := claim.claim()) is not None:
+        record.record(batch, ground.verdicts(batch, Outcome.REFUSED, reason=Reason.BAD_PHONE))
     assert ground.statuses(mailing) == {"skipped": 1, "refused": 6}
     ground.assert_counters_equal_rows(mailing)
 
 
 def test_refused_for_different_reasons_each_is_refused(mailing: Mailing) -> None:
-    lot = ground.claimed()
-    one, other = lot.messages
+    batch = ground.claimed()
+    one, other = batch.messages
     record.record(
-        lot,
+        batch,
         [
             Verdict(one.key, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
             Verdict(other.key, Outcome.REFUSED, raw="made-up 99"),
@@ -327,7 +333,7 @@ def test_what_a_service_refuses_one_by_one_is_not_refused_as_a_whole(
     mailing: Mailing, monkeypatch: Any
 ) -> None:
     """Each had a request of its own: there is nothing to try alone, and nobody to pause for."""
-    monkeypatch.setattr(Simulator, "one_request_per_lot", False)
+    monkeypatch.setattr(Simulator, "one_request_per_batch", False)
     ground.sent(Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="made-up 21408")
     mailing.refresh_from_db()
     assert mailing.state == State.SENDING
@@ -337,17 +343,17 @@ def test_what_a_service_refuses_one_by_one_is_not_refused_as_a_whole(
 def test_who_has_opted_out_at_the_service_gets_no_later_mailing(
     mailing: Mailing,
 ) -> None:
-    lot = ground.claimed()
-    one, other = lot.messages
+    batch = ground.claimed()
+    one, other = batch.messages
     verdicts = [
         Verdict(one.key, Outcome.REFUSED, reason=Reason.OPTED_OUT, raw="made-up 21610"),
         Verdict(other.key, Outcome.TAKEN),
     ]
-    record.record(lot, verdicts)
+    record.record(batch, verdicts)
     opt_out = OptOut.objects.get()
     assert (opt_out.phone, opt_out.source) == (one.phone, OptOut.Source.PROVIDER)
     assert [event.phone for event in ConsentEvent.objects.all()] == [one.phone]
-    record.record(lot, verdicts)  # heard twice, written once
+    record.record(batch, verdicts)  # heard twice, written once
     assert ConsentEvent.objects.count() == 1
 
 
@@ -357,20 +363,18 @@ def test_a_long_code_of_the_service_is_cut_to_its_column(mailing: Mailing) -> No
     assert mailing.trouble_raw == "x" * 64
 
 
-def test_the_answer_of_a_lot_repeated_changes_nothing(mailing: Mailing) -> None:
+def test_the_answer_of_a_batch_repeated_changes_nothing(mailing: Mailing) -> None:
     """As after a lost connection at the commit: recorded, but we were not told."""
-    lot = ground.claimed()
-    one, other = lot.messages
+    batch = ground.claimed()
+    one, other = batch.messages
     answers = [
         Verdict(one.key, Outcome.TAKEN, price=Decimal(3)),
         Verdict(other.key, Outcome.UNSENT),
     ]
-    record.record(lot, answers)
-    before = list(Message.objects.order_by("id").values("id", "status", "dispatch", "price"))
-    record.record(lot, answers)
-    assert (
-        list(Message.objects.order_by("id").values("id", "status", "dispatch", "price")) == before
-    )
+    record.record(batch, answers)
+    before = list(Message.objects.order_by("id").values("id", "status", "batch", "price"))
+    record.record(batch, answers)
+    assert list(Message.objects.order_by("id").values("id", "status", "batch", "price")) == before
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -394,12 +398,12 @@ def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
     assert (account.failures, account.resting_until) == (0, None)
 
 
-def test_lots_that_fail_at_the_same_moment_are_one_trouble(
+def test_batches_that_fail_at_the_same_moment_are_one_trouble(
     mailing: Mailing, account: Account
 ) -> None:
-    lots = [ground.claimed() for _ in range(3)]
-    for lot in lots:
-        record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
+    batches = [ground.claimed() for _ in range(3)]
+    for batch in batches:
+        record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
     account.refresh_from_db()
     assert account.failures == 1
     assert account.rest_reason == Reason.UNAVAILABLE
@@ -433,15 +437,15 @@ def test_what_a_provider_does_not_answer_is_unknown(
     monkeypatch.setattr("integrations.providers.REGISTRY", (provider,))
     people.students(2)
     mailing = ground.prepared(olga)
-    lot = ground.claimed()
-    record.record(lot, worker.hand_over(lot))
+    batch = ground.claimed()
+    record.record(batch, worker.hand_over(batch))
     assert ground.statuses(mailing) == {"skipped": 1, **statuses}
     ground.assert_counters_equal_rows(mailing)
 
 
 # --- recovering ------------------------------------------------------------------------------
-def test_a_lot_is_recovered_only_after_the_lease(mailing: Mailing, settings: Any) -> None:
-    lot = ground.claimed()
+def test_a_batch_is_recovered_only_after_the_lease(mailing: Mailing, settings: Any) -> None:
+    batch = ground.claimed()
     ground.grown_older(seconds=settings.LEASE - 5)
     assert not worker.recover_due()
     assert "unknown" not in ground.statuses(mailing)
@@ -449,15 +453,15 @@ def test_a_lot_is_recovered_only_after_the_lease(mailing: Mailing, settings: Any
     assert worker.recover_due()
     assert not worker.recover_due()
     assert ground.statuses(mailing) == {"skipped": 1, "unknown": 2, "waiting": 4}
-    silent = Dispatch.objects.get(id=lot.dispatch_id)
-    assert silent.state == Dispatch.State.SILENT
+    silent = Batch.objects.get(id=batch.batch_id)
+    assert silent.state == Batch.State.SILENT
     assert silent.look_up_at is not None
     ground.assert_counters_equal_rows(mailing)
 
 
 def test_what_a_receipt_has_settled_is_not_made_unknown(mailing: Mailing, settings: Any) -> None:
-    lot = ground.claimed()
-    ground.reported(lot, "delivered")
+    batch = ground.claimed()
+    ground.reported(batch, "delivered")
     ground.grown_older(seconds=settings.LEASE + 5)
     assert worker.recover_due()
     assert ground.statuses(mailing) == {"skipped": 1, "delivered": 2, "waiting": 4}
@@ -474,22 +478,22 @@ def test_what_a_receipt_has_settled_is_not_made_unknown(mailing: Mailing, settin
 def test_an_answer_recorded_after_the_recovery_still_counts(
     mailing: Mailing, settings: Any, outcome: Outcome, becomes: dict[str, int]
 ) -> None:
-    lot = ground.claimed()
+    batch = ground.claimed()
     ground.grown_older(seconds=settings.LEASE + 5)
     worker.recover_due()
-    record.record(lot, ground.verdicts(lot, outcome))
+    record.record(batch, ground.verdicts(batch, outcome))
     assert ground.statuses(mailing) == {"skipped": 1, **becomes}
-    silent = Dispatch.objects.get(id=lot.dispatch_id)
-    assert silent.state == Dispatch.State.SILENT  # nobody recorded an answer before the lease ended
+    silent = Batch.objects.get(id=batch.batch_id)
+    assert silent.state == Batch.State.SILENT  # nobody recorded an answer before the lease ended
     ground.assert_counters_equal_rows(mailing)
 
 
 def test_an_answer_about_messages_that_go_again_already_leaves_them_alone(
     mailing: Mailing, settings: Any
 ) -> None:
-    lot = ground.claimed()
-    record.record(lot, ground.verdicts(lot, Outcome.UNSENT))
-    record.record(lot, ground.verdicts(lot, Outcome.REFUSED, raw="late"))
+    batch = ground.claimed()
+    record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
+    record.record(batch, ground.verdicts(batch, Outcome.REFUSED, raw="late"))
     assert ground.statuses(mailing)["waiting"] == 6
 
 
@@ -498,7 +502,7 @@ def test_own_texts_refused_one_after_the_other_pause_the_mailing_after_a_while(
 ) -> None:
     monkeypatch.setattr(record, "BRAKE", 3)
     people.students(6)
-    monkeypatch.setattr(Simulator, "lot", 1)
+    monkeypatch.setattr(Simulator, "batch", 1)
     mailing = ground.prepared(olga, text="{first_name}, a word")
     for refused in (1, 2, 3):
         mailing.refresh_from_db()
@@ -514,7 +518,7 @@ def test_one_message_taken_holds_the_brake_off(
 ) -> None:
     monkeypatch.setattr(record, "BRAKE", 2)
     people.students(8)
-    monkeypatch.setattr(Simulator, "lot", 1)
+    monkeypatch.setattr(Simulator, "batch", 1)
     mailing = ground.prepared(olga, text="{first_name}, a word")
     ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE)
     ground.sent(Outcome.TAKEN)
@@ -541,10 +545,10 @@ def test_refused_tests_do_not_stop_later_tests(
 def test_a_service_that_took_some_and_wants_no_more_rests(
     mailing: Mailing, account: Account, reason: Reason, rests: bool
 ) -> None:
-    lot = ground.claimed()
-    one, other = lot.messages
+    batch = ground.claimed()
+    one, other = batch.messages
     unsent = Verdict(other.key, Outcome.UNSENT, reason=reason)
-    record.record(lot, [Verdict(one.key, Outcome.TAKEN), unsent])
+    record.record(batch, [Verdict(one.key, Outcome.TAKEN), unsent])
     account.refresh_from_db()
     assert cooldown.rests(account) is rests
     ground.assert_counters_equal_rows(mailing)

@@ -89,12 +89,12 @@ def test_replies_and_receipts_in_one_batch_do_not_disturb_each_other(olga: User)
     people.smsc()
     people.students(1, start=2)
     mailing: Mailing = ground.prepared(olga)
-    lot = ground.sent()
+    batch = ground.sent()
     came("smsc", SMSC | {"mes": "thanks"})
-    came("smsc", {"id": lot.reference, "phone": PHONE[1:], "status": "1", "err": "0"})
+    came("smsc", {"id": batch.reference, "phone": PHONE[1:], "status": "1", "err": "0"})
     came("smsc", {"nonsense": "1"})
     assert outcomes() == ["applied", "applied", "unreadable"]
-    assert Message.objects.get(id=lot.messages[0].key).status == "delivered"
+    assert Message.objects.get(id=batch.messages[0].key).status == "delivered"
     assert Reply.objects.get().text == "thanks"
     ground.assert_counters_equal_rows(mailing)
 

@@ -1,4 +1,4 @@
-"""When a lot leaves, on a frozen clock: handed over early or held here, quiet hours where its people
+"""When a batch leaves, on a frozen clock: handed over early or held here, quiet hours where its people
 are, lifetimes; at preparation, and again at the claim.
 """
 
@@ -14,7 +14,7 @@ from integrations.providers.base import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings.lifecycle import start, transitions
-from mailings.models import Dispatch, Mailing, Message, Policy
+from mailings.models import Batch, Mailing, Message, Policy
 from mailings.notifications import send
 from mailings.sending import claim, prepare, reconciliation, record, worker
 from tests import people
@@ -59,9 +59,9 @@ def test_early_hand_over_gives_the_service_the_time(clock: Any, olga: User) -> N
     people.simulator()
     people.students(3)
     mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR)
-    lot = ground.claimed()
-    assert {sms.at for sms in lot.messages} == {NOON + 2 * HOUR}
-    assert mailing.dispatches.get().not_before == NOON
+    batch = ground.claimed()
+    assert {sms.at for sms in batch.messages} == {NOON + 2 * HOUR}
+    assert mailing.batches.get().not_before == NOON
 
 
 def test_held_here_it_leaves_at_the_minute(clock: Any, olga: User) -> None:
@@ -79,7 +79,7 @@ def test_a_service_that_takes_no_time_gets_it_at_the_minute(clock: Any, olga: Us
     people.students(3)
     mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR)
     assert claim.claim() is None
-    assert mailing.dispatches.get().not_before == NOON + 2 * HOUR
+    assert mailing.batches.get().not_before == NOON + 2 * HOUR
     clock.move_to(NOON + 2 * HOUR)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
 
@@ -91,7 +91,7 @@ def test_too_near_for_the_service_it_is_held_and_never_comes_too_early(
     people.students(3)
     mailing = ground.prepared(olga, starts_at=NOON + 30 * SECOND)
     assert claim.claim() is None
-    assert mailing.dispatches.get().not_before == NOON + 30 * SECOND
+    assert mailing.batches.get().not_before == NOON + 30 * SECOND
     clock.move_to(NOON + 30 * SECOND)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
 
@@ -102,7 +102,7 @@ def test_a_time_that_passed_meanwhile_is_given_to_nobody(clock: Any, olga: User)
     mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR)
     clock.move_to(NOON + 2 * HOUR + MINUTE)
     assert [sms.at for sms in ground.claimed().messages] == [None] * 3
-    assert mailing.dispatches.get().send_at is None
+    assert mailing.batches.get().send_at is None
 
 
 def test_surely_unsent_messages_keep_their_time_zone_lifetime_and_wave(
@@ -112,10 +112,10 @@ def test_surely_unsent_messages_keep_their_time_zone_lifetime_and_wave(
     people.students(3)
     at = NOON + 2 * HOUR
     mailing = ground.prepared(olga, starts_at=at, valid_minutes=90)
-    Dispatch.objects.update(wave=1)
+    Batch.objects.update(wave=1)
     Mailing.objects.update(wave_passed_at=NOON)
-    lot = ground.sent(Outcome.UNSENT)
-    fresh = mailing.dispatches.exclude(id=lot.dispatch_id).get()
+    batch = ground.sent(Outcome.UNSENT)
+    fresh = mailing.batches.exclude(id=batch.batch_id).get()
     assert (fresh.send_at, fresh.expires_at) == (at, at + 90 * MINUTE)
     assert (fresh.zone, fresh.wave, fresh.not_before) == ("Europe/Moscow", 1, NOON)
 
@@ -214,8 +214,8 @@ def test_receipts_are_waited_for_from_the_time_set(clock: Any, olga: User) -> No
     at = NOON + 3 * HOUR
     mailing = ground.prepared(olga, starts_at=at)
     ground.sent(Outcome.TAKEN)
-    lot = mailing.dispatches.get()
-    assert lot.look_up_at == at + timedelta(seconds=django_settings.LOOK_UP_AFTER)
+    batch = mailing.batches.get()
+    assert batch.look_up_at == at + timedelta(seconds=django_settings.LOOK_UP_AFTER)
     wait = timedelta(seconds=django_settings.RECEIPT_WAIT)
     clock.move_to(NOON + wait + MINUTE)  # long after the hand-over, not so long after the time
     reconciliation.enquire_due()
@@ -253,7 +253,7 @@ def test_before_its_time_the_books_prove_nothing_and_nobody_gets_it_twice(
     assert sorted(phones) == sorted(set(phones))
     assert len(phones) == 3 + 1  # and the one before
     assert "unknown" not in ground.statuses(mailing)
-    assert (mailing.dispatches.count() == 2) is again
+    assert (mailing.batches.count() == 2) is again
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -294,9 +294,9 @@ def abroad(olga: User) -> dict[str, User]:
 
 
 def leaving(mailing: Mailing) -> dict[str, datetime]:
-    """Phone -> when its lot may leave."""
-    rows = Message.objects.filter(mailing=mailing, status="waiting").select_related("dispatch")
-    return {row.phone: row.dispatch.not_before for row in rows if row.dispatch}
+    """Phone -> when its batch may leave."""
+    rows = Message.objects.filter(mailing=mailing, status="waiting").select_related("batch")
+    return {row.phone: row.batch.not_before for row in rows if row.batch}
 
 
 def test_each_sleeps_in_their_own_zone(
@@ -311,7 +311,7 @@ def test_each_sleeps_in_their_own_zone(
         "+79980000012": morning + 6 * HOUR,
         "+79980000013": morning + 6 * HOUR,
     }
-    zones = set(mailing.dispatches.values_list("zone", flat=True))
+    zones = set(mailing.batches.values_list("zone", flat=True))
     assert zones == {"Europe/London", "Asia/Yekaterinburg", "Europe/Moscow"}
     assert len(ground.claimed().messages) == 1
     assert claim.claim() is None
@@ -342,7 +342,7 @@ def test_what_is_not_subject_to_quiet_hours_goes_at_once(
         Policy.objects.update(quiet_from=None, quiet_until=None)
         ground.prepared(olga)
     assert len(ground.claimed().messages) == (1 if how == "test" else 4)
-    assert set(Dispatch.objects.values_list("zone", flat=True)) == {""}
+    assert set(Batch.objects.values_list("zone", flat=True)) == {""}
 
 
 def test_people_who_fell_asleep_meanwhile_are_left_in_peace(
@@ -361,14 +361,14 @@ def test_people_who_fell_asleep_meanwhile_are_left_in_peace(
     assert woken == {LAND_LINE, "+79980000012", "+79980000013"}
 
 
-def test_all_lots_of_a_sleeping_zone_are_held_in_one_go(
+def test_all_batches_of_a_sleeping_zone_are_held_in_one_go(
     clock: Any,
     olga: User,
     night: None,
     monkeypatch: pytest.MonkeyPatch,
     django_assert_max_num_queries: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr(Simulator, "lot", 1)
+    monkeypatch.setattr(Simulator, "batch", 1)
     people.simulator()
     people.students(40)
     mailing = ground.prepared(olga)
@@ -376,7 +376,7 @@ def test_all_lots_of_a_sleeping_zone_are_held_in_one_go(
     Mailing.objects.update(starts_at=None)
     with django_assert_max_num_queries(20):
         assert claim.claim() is None
-    moments = set(mailing.dispatches.values_list("not_before", flat=True))
+    moments = set(mailing.batches.values_list("not_before", flat=True))
     assert moments == {datetime(2026, 11, 21, 6, tzinfo=UTC)}
 
 
@@ -406,9 +406,9 @@ def test_who_waited_longer_than_the_lifetime_gets_nothing_and_it_is_said(
     transitions.pause(mailing, olga)
     clock.move_to(NOON + 30 * MINUTE)
     transitions.resume(mailing, olga)
-    lot = ground.claimed()
-    assert lot.messages == ()
-    record.record(lot, worker.hand_over(lot))
+    batch = ground.claimed()
+    assert batch.messages == ()
+    record.record(batch, worker.hand_over(batch))
     rows = Message.objects.filter(mailing=mailing, reason=Reason.TOO_LATE)
     assert rows.count() == 3
     assert ground.statuses(mailing) == {"skipped": 4}
@@ -422,6 +422,6 @@ def test_the_lifetime_counts_from_the_time_set(clock: Any, olga: User) -> None:
     people.simulator()
     people.students(3)
     mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR, valid_minutes=30)
-    assert mailing.dispatches.get().expires_at == NOON + 2 * HOUR + 30 * MINUTE
+    assert mailing.batches.get().expires_at == NOON + 2 * HOUR + 30 * MINUTE
     (until,) = {sms.valid_until for sms in ground.claimed().messages}
     assert until == NOON + 2 * HOUR + 30 * MINUTE

@@ -1,4 +1,4 @@
-"""The clock job that hands over: many lots at once in threads, to the end, and nothing lost when the
+"""The clock job that hands over: many batches at once in threads, to the end, and nothing lost when the
 database goes away in the middle. Real transactions, connections and the simulator's own books.
 """
 
@@ -18,7 +18,7 @@ from integrations.providers.base import Outcome, Sms, Verdict
 from integrations.providers.simulator import Simulator
 from mailings import errors
 from mailings.lifecycle import transitions
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from mailings.sending import claim as claiming
 from mailings.sending import ledger, receipts, reconciliation, worker
 from mailings.sending import record as recording
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lots of ten; receipts without the seconds that the simulator takes."""
-    monkeypatch.setattr(Simulator, "lot", 10)
+    """Batches of ten; receipts without the seconds that the simulator takes."""
+    monkeypatch.setattr(Simulator, "batch", 10)
     monkeypatch.setattr(simulator, "SOONEST", 0.0)
     monkeypatch.setattr(simulator, "LATEST", 0.0)
 
@@ -77,7 +77,7 @@ def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
         pass
     while receipts.fold_due():
         pass
-    Dispatch.objects.update(look_up_at="2026-01-01T00:00Z", claimed_at="2026-01-01T00:00Z")
+    Batch.objects.update(look_up_at="2026-01-01T00:00Z", claimed_at="2026-01-01T00:00Z")
     reconciliation.enquire_due()
     ground.settle()
     mailing.refresh_from_db()
@@ -92,12 +92,12 @@ def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
     }
     assert_everybody_got_it_once(mailing)
     ground.assert_counters_equal_rows(mailing)
-    assert not Dispatch.objects.exclude(state=Dispatch.State.ANSWERED).exists()
+    assert not Batch.objects.exclude(state=Batch.State.ANSWERED).exists()
     assert not worker.hand_over_due()
 
 
 class Watched(Simulator):
-    """Counts how many lots are under way, and keeps the first ones until there are so many."""
+    """Counts how many batches are under way, and keeps the first ones until there are so many."""
 
     wanted: ClassVar[int] = 0
     now: ClassVar[int] = 0
@@ -197,15 +197,15 @@ def fold_slowly(message: int, locked: threading.Event) -> None:
 
 
 def test_an_answer_of_two_kinds_and_a_receipt_do_not_wait_for_each_other(mailing: Mailing) -> None:
-    lot = ground.claimed()
-    *taken, unsent = lot.messages
+    batch = ground.claimed()
+    *taken, unsent = batch.messages
     verdicts = [Verdict(sms.key, Outcome.TAKEN) for sms in taken]
     verdicts.append(Verdict(unsent.key, Outcome.UNSENT))
     locked = threading.Event()
 
     def record() -> None:
         locked.wait(10)
-        recording.record(lot, verdicts)
+        recording.record(batch, verdicts)
 
     in_threads(lambda: fold_slowly(unsent.key, locked), record)
     assert Message.objects.get(id=unsent.key).status == Message.Status.DELIVERED
@@ -215,35 +215,35 @@ def test_an_answer_of_two_kinds_and_a_receipt_do_not_wait_for_each_other(mailing
 def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
     mailing: Mailing, settings: Any
 ) -> None:
-    lot = ground.claimed()
-    *taken, unknown = lot.messages
+    batch = ground.claimed()
+    *taken, unknown = batch.messages
     verdicts = [Verdict(sms.key, Outcome.TAKEN) for sms in taken]
     verdicts.append(Verdict(unknown.key, Outcome.UNKNOWN))
-    recording.record(lot, verdicts)
+    recording.record(batch, verdicts)
     ground.grown_older(seconds=settings.RECEIPT_WAIT)
-    Dispatch.objects.update(look_ups=1)
+    Batch.objects.update(look_ups=1)
     locked = threading.Event()
 
     def conclude() -> None:
         locked.wait(10)
-        reconciliation._conclude(lot.dispatch_id, {unknown.phone}, answered=True)
+        reconciliation._conclude(batch.batch_id, {unknown.phone}, answered=True)
 
     in_threads(lambda: fold_slowly(taken[0].key, locked), conclude)
     assert Message.objects.get(id=taken[0].key).status == Message.Status.DELIVERED
     ground.assert_counters_equal_rows(mailing)
 
 
-def test_a_lot_that_somebody_else_has_in_work_is_not_claimed(mailing: Mailing) -> None:
-    """The sweep of a cancelled mailing has locked the lots; the claim saw it still sending."""
+def test_a_batch_that_somebody_else_has_in_work_is_not_claimed(mailing: Mailing) -> None:
+    """The sweep of a cancelled mailing has locked the batches; the claim saw it still sending."""
     locked = threading.Event()
-    claimed: list[claiming.Lot | None] = []
+    claimed: list[claiming.ClaimedBatch | None] = []
 
     def sweep_slowly() -> None:
         with transaction.atomic():
-            lots = list(Dispatch.objects.select_for_update(no_key=True).order_by("id"))
+            batches = list(Batch.objects.select_for_update(no_key=True).order_by("id"))
             locked.set()
             time.sleep(0.5)
-            Dispatch.objects.filter(id__in=[lot.id for lot in lots]).update(state="answered")
+            Batch.objects.filter(id__in=[batch.id for batch in batches]).update(state="answered")
 
     def claim() -> None:
         locked.wait(10)
@@ -300,11 +300,11 @@ def _end_connection() -> None:
 def test_an_answer_is_written_down_although_the_database_was_away(
     mailing: Mailing, cut_off: Callable[[], None]
 ) -> None:
-    lot = ground.claimed()
-    answers = worker.hand_over(lot)
+    batch = ground.claimed()
+    answers = worker.hand_over(batch)
     cut_off()
-    worker.record_surely(lot, answers)
-    waiting = Message.objects.filter(dispatch=lot.dispatch_id, status="waiting")
+    worker.record_surely(batch, answers)
+    waiting = Message.objects.filter(batch=batch.batch_id, status="waiting")
     assert not waiting.exists()
     ground.assert_counters_equal_rows(mailing)
 
@@ -312,33 +312,33 @@ def test_an_answer_is_written_down_although_the_database_was_away(
 def test_it_gives_up_in_time_for_the_lease(
     mailing: Mailing, cut_off: Callable[[], None], settings: Any
 ) -> None:
-    lot = ground.claimed()
+    batch = ground.claimed()
     settings.LEASE = 5  # as if it had passed since the claim
     cut_off()
     with pytest.raises(DatabaseError):
-        worker.record_surely(lot, ground.verdicts(lot, Outcome.TAKEN))
+        worker.record_surely(batch, ground.verdicts(batch, Outcome.TAKEN))
 
 
-def test_an_error_about_one_lot_does_not_lose_the_answers_of_the_others(
+def test_an_error_about_one_batch_does_not_lose_the_answers_of_the_others(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = recording.record
     broken: list[int] = []
 
-    def record(lot: claiming.Lot, verdicts: Sequence[Verdict]) -> None:
+    def record(batch: claiming.ClaimedBatch, verdicts: Sequence[Verdict]) -> None:
         if not broken:
-            broken.append(lot.dispatch_id)
+            broken.append(batch.batch_id)
             raise ZeroDivisionError
-        right(lot, verdicts)
+        right(batch, verdicts)
 
     monkeypatch.setattr(recording, "record", record)
     with pytest.raises(ZeroDivisionError):
         worker.hand_over_due()
-    in_hand = Dispatch.objects.filter(state=Dispatch.State.HANDING)
-    assert [lot.id for lot in in_hand] == broken  # the lease and the provider's books settle it
+    in_hand = Batch.objects.filter(state=Batch.State.HANDING)
+    assert [batch.id for batch in in_hand] == broken  # the lease and the provider's books settle it
 
 
-def test_lots_left_over_are_told_to_the_clock(
+def test_batches_left_over_are_told_to_the_clock(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "SLICE", 0.05)
@@ -347,4 +347,4 @@ def test_lots_left_over_are_told_to_the_clock(
     Account.objects.update(parallel=1)
     assert worker.hand_over_due()
     assert ground.statuses(mailing)["waiting"] > 0
-    assert not Dispatch.objects.filter(state=Dispatch.State.HANDING).exists()
+    assert not Batch.objects.filter(state=Batch.State.HANDING).exists()

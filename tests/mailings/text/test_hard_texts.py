@@ -1,4 +1,4 @@
-"""Texts that are hard to count, by a table and beside an oracle that shares no line with text.py: it
+"""Texts that are hard to count, by a table and beside an oracle that shares no line with template.py: it
 packs septets and UTF-16 into parts of 140 octets as the standards say (3GPP 23.038, 23.040).
 """
 

@@ -86,9 +86,9 @@ def test_what_is_stored_has_marks_and_what_is_handed_over_has_tokens(school: Use
     stored = Message.objects.filter(mailing=mailing, status="waiting").first()
     assert stored
     assert stored.text == "Student10, \x1a0 or \x1b1. \x1a0"
-    lot = ground.claimed()
-    assert len(lot.messages) == 3
-    for sms in lot.messages:
+    batch = ground.claimed()
+    assert len(batch.messages) == 3
+    for sms in batch.messages:
         click = Token(sms.key, 0, Purpose.CLICK)
         assert found_in(sms.text) == [click, Token(sms.key, 1, Purpose.SIGN_IN), click]
         assert "\x1a" not in sms.text + stored.shown
@@ -102,8 +102,8 @@ def test_parts_are_counted_with_the_link_as_long_as_it_will_be(school: User, len
     transitions.launch(draft, school)
     mailing = draft
     prepare.prepare_some(mailing.id)
-    lot = ground.sent()
-    (parts,) = {template.measure(sms.text).parts for sms in lot.messages}
+    batch = ground.sent()
+    (parts,) = {template.measure(sms.text).parts for sms in batch.messages}
     assert set(mailing.messages.filter(status="accepted").values_list("parts", flat=True)) == {
         parts
     }
@@ -133,30 +133,30 @@ def test_filling_tokens_in_asks_the_database_nothing(school: User) -> None:
 
 def test_a_service_is_asked_about_the_very_text_that_it_got(school: User) -> None:
     ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
-    lot = ground.claimed()
+    batch = ground.claimed()
     ground.grown_older(hours=1)
     worker.recover_due()
     row = Message.objects.filter(status="unknown").first()
     assert row
-    assert row.dispatch
-    asked = {each.phone: each.text for each in reconciliation._open_messages(row.dispatch)}
-    assert asked == {sms.phone: sms.text for sms in lot.messages}
+    assert row.batch
+    asked = {each.phone: each.text for each in reconciliation._open_messages(row.batch)}
+    assert asked == {sms.phone: sms.text for sms in batch.messages}
 
 
 def test_one_text_refused_for_all_is_one_text_also_with_links_of_their_own(school: User) -> None:
     ground.prepared(school, text="https://school.ru", wrap_links=True)
-    lot = ground.claimed()
-    assert len({sms.text for sms in lot.messages}) == 3
-    refused = ground.verdicts(lot, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
-    assert record._no_way_out(lot, refused[0])
+    batch = ground.claimed()
+    assert len({sms.text for sms in batch.messages}) == 3
+    refused = ground.verdicts(batch, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    assert record._no_way_out(batch, refused[0])
 
 
 # --- test messages ----------------------------------------------------------------------------
 def test_a_test_message_has_links_that_lead_where_those_of_the_draft_do(school: User) -> None:
     draft = ground.draft(text=TEXT, wrap_links=True, links_sign_in=True)
     message = send.send_test(draft, school, school, "+79980000009")
-    lot = ground.claimed()
-    (sms,) = lot.messages
+    batch = ground.claimed()
+    (sms,) = batch.messages
     click, sign_in, again = found_in(sms.text)
     assert click == again == Token(message.id, 0, Purpose.CLICK)
     assert sign_in == Token(message.id, 1, Purpose.SIGN_IN)
@@ -190,8 +190,8 @@ def test_the_phone_on_the_screen_opens_links_only_while_nothing_real_sends(
     as_: As, school: User, ivan: User
 ) -> None:
     ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
-    lot = ground.claimed()
-    record.record(lot, worker.hand_over(lot))
+    batch = ground.claimed()
+    record.record(batch, worker.hand_over(batch))
     assert SimulatedSms.objects.filter(phone=ivan.phone).exists()
     client, address = as_(school), reverse("simulator") + "?phone=%2B79980000001"
     page = client.get(address).content.decode()

@@ -11,7 +11,7 @@ from django.core import signing
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from mailings.models import Click, Dispatch, Mailing, Message
+from mailings.models import Batch, Click, Mailing, Message
 from mailings.tracking import revocation, sign_in
 from smsmail.web.network import network_of
 from tests import people
@@ -199,16 +199,16 @@ def test_a_revoked_link_says_so_and_leads_to_the_password(
     assert LinkSignIn.objects.get().outcome == "revoked"
 
 
-def test_a_message_of_unknown_fate_is_as_old_as_its_lot(
+def test_a_message_of_unknown_fate_is_as_old_as_its_batch(
     client: Client, mailing: Mailing, ivan: User, olga: User
 ) -> None:
-    lot = Dispatch.objects.create(
+    batch = Batch.objects.create(
         mailing=mailing, size=1, reference="ref", claimed_at=timezone.now()
     )
-    unsure = to(ivan, mailing, handed_at=None, status="unknown", dispatch=lot)
+    unsure = to(ivan, mailing, handed_at=None, status="unknown", batch=batch)
     revocation.revoke_all(olga)
     assert posted(client, clicked(client, unsure)).status_code == 403
-    Dispatch.objects.update(claimed_at=timezone.now())
+    Batch.objects.update(claimed_at=timezone.now())
     assert posted(client, clicked(client, unsure)).status_code == 302
 
 

@@ -246,7 +246,7 @@ def test_what_has_been_due_for_a_minute_and_was_never_seen_to_be_done(
     mailing = ground.launched(olga)
     while prepare.prepare_some(mailing.pk):
         pass
-    mailing.dispatches.update(not_before=timezone.now() - 2 * MINUTE)
+    mailing.batches.update(not_before=timezone.now() - 2 * MINUTE)
     assert ready()[0] == 200
     Heartbeat.objects.all().delete()
     status, told = ready()

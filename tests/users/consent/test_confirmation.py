@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from integrations.models import SimulatedSms
-from mailings.models import Dispatch, Message
+from mailings.models import Batch, Message
 from mailings.notifications import editing, registry
 from mailings.sending import claim, record, worker
 from tests import people
@@ -74,17 +74,17 @@ def test_the_right_code_confirms_the_phone_and_is_written_down(ivan: User, spell
 
 def test_the_code_that_leaves_is_the_code_that_confirms(ivan: User) -> None:
     confirmation.send(ivan)
-    record.record(lot := _claimed(), worker.hand_over(lot))
+    record.record(batch := _claimed(), worker.hand_over(batch))
     (code,) = re.findall(r"\d{6}", SimulatedSms.objects.get(phone=ivan.phone).text)
     confirmation.confirm(ivan, code)
     ivan.refresh_from_db()
     assert ivan.phone_confirmed_at
 
 
-def _claimed() -> claim.Lot:
-    lot = claim.claim(lane=True)
-    assert lot is not None
-    return lot
+def _claimed() -> claim.ClaimedBatch:
+    batch = claim.claim(lane=True)
+    assert batch is not None
+    return batch
 
 
 def test_codes_have_six_digits_and_differ() -> None:
@@ -292,7 +292,7 @@ def test_where_sms_are_forbidden_no_code_is_sent_and_the_page_says_why(as_: As, 
     assert "/me/phone/send/" not in client.get("/me/").content.decode()
     page = client.post("/me/phone/send/", follow=True).content.decode()
     assert "No code is sent to you" in page
-    assert not Dispatch.objects.exists()
+    assert not Batch.objects.exists()
     assert Message.objects.get().reason == "forbidden"
     client.post("/me/phone/send/")
     assert Message.objects.count() == 1, "a refusal counts by the minute too"
@@ -303,7 +303,7 @@ def test_a_number_that_has_opted_out_gets_no_code(as_: As, ivan: User) -> None:
     client = as_(ivan)
     assert "are switched off" in client.get("/me/phone/").content.decode()
     client.post("/me/phone/send/")
-    assert not Dispatch.objects.exists()
+    assert not Batch.objects.exists()
 
 
 def test_while_codes_are_switched_off_none_is_offered_or_sent(as_: As, ivan: User) -> None:

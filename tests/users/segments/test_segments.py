@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailings.audience import conditions
-from mailings.models import Dispatch, Mailing, Message
+from mailings.models import Batch, Mailing, Message
 from tests import people
 from users.models import Group, Membership, OptOut, OwnField, Segment, User
 from users.segments import rules, segments
@@ -117,11 +117,11 @@ def test_opted_out(school: dict[str, User]) -> None:
 def test_what_people_got(school: dict[str, User]) -> None:
     now = timezone.now()
     mailing = Mailing.objects.create(name="Webinar", state="done", launched_at=now)
-    lot = Dispatch.objects.create(mailing=mailing, size=3, reference="a", claimed_at=now)
+    batch = Batch.objects.create(mailing=mailing, size=3, reference="a", claimed_at=now)
 
     def got(name: str, status: str, **fields: Any) -> None:
         Message.objects.create(
-            mailing=mailing, key=name, user=school[name], status=status, dispatch=lot, **fields
+            mailing=mailing, key=name, user=school[name], status=status, batch=batch, **fields
         )
 
     got("anna", "delivered", handed_at=now, first_click_at=now)
