@@ -226,7 +226,7 @@ def choices() -> Lines:
             Reason.EMPTY_TEXT,
         ):
             yield f"list of {reason.value} {of}", page_of(draft, reason)
-        choice = audience.Choice.of(draft)
+        choice = audience.AudienceSpec.of(draft)
         yield f"one person {of}", partial(audience.sample, draft)
         yield f"one person by name {of}", partial(audience.sample, draft, "Лазарева")
         yield "one person by phone", partial(audience.sample, draft, "79980123456")
@@ -239,7 +239,7 @@ def choices() -> Lines:
 
 def page_of(draft: Mailing, reason: Reason | None = None, before: int = 0) -> Callable[[], object]:
     def page() -> object:
-        rows = audience.left_out(draft, reason) if reason else audience.receivers(draft)
+        rows = audience.excluded(draft, reason) if reason else audience.receivers(draft)
         if before:
             rows = rows.filter(id__lt=before)
         with over_everybody():

@@ -97,7 +97,7 @@ def callback(message: Message) -> dict[str, str]:
 
 
 def fold_all() -> None:
-    while receipts.fold_due():
+    while receipts.process_due():
         pass
 
 

@@ -65,7 +65,7 @@ def run(people: int) -> None:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
         mailing = Mailing.objects.get(id=mailing.id)
-        count = ms(audience.under(mailing).count)
+        count = ms(audience.matching(mailing).count)
         look = ms(partial(on_entry.watch_some, mailing.id))
         preview = ms(partial(fresh_foresight, mailing), times=1)
         print(
@@ -78,11 +78,11 @@ def run(people: int) -> None:
 def fresh_foresight(mailing: Any) -> None:
     from django.core.cache import cache
 
-    from mailings.audience.audience import Choice
-    from mailings.audience.backtest import foresight
+    from mailings.audience.audience import AudienceSpec
+    from mailings.audience.backtest import estimate
 
     cache.clear()
-    assert foresight(Choice.of(mailing)).now
+    assert estimate(AudienceSpec.of(mailing)).now
 
 
 def ms(work: Callable[[], object], times: int = TIMES) -> float:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from smsmail.celery import app
-from smsmail.jobs.periodic import JOBS, Job, nudge
+from smsmail.jobs.periodic import PERIODIC_JOBS, Job, nudge
 
 logger = logging.getLogger(__name__)
 
@@ -24,4 +24,4 @@ def _task_for(job: Job) -> Callable[[], None]:
     return run  # type: ignore[no-any-return]
 
 
-TASKS = tuple(_task_for(job) for job in JOBS)
+TASKS = tuple(_task_for(job) for job in PERIODIC_JOBS)

@@ -18,9 +18,9 @@ app.autodiscover_tasks()
 @app.on_after_finalize.connect  # type: ignore[untyped-decorator]  # celery has no types
 def post_the_jobs(sender: Celery, **_kwargs: object) -> None:
     """Beat's schedule. A wake-up nobody took before the next one is due expires: no pile-up."""
-    from .jobs.periodic import JOBS
+    from .jobs.periodic import PERIODIC_JOBS
 
-    for job in JOBS:
+    for job in PERIODIC_JOBS:
         sender.add_periodic_task(
             job.every,
             sender.signature(job.task),
@@ -35,9 +35,9 @@ def begin_with_what_is_seldom_done(**_kwargs: object) -> None:
     """Beat counts their minutes and hours from its own start: after a day off they would seem to be
     done by nobody until then.
     """
-    from .jobs.periodic import JOBS, post
+    from .jobs.periodic import PERIODIC_JOBS, post
 
-    for job in JOBS:
+    for job in PERIODIC_JOBS:
         if job.every >= SELDOM:
             post(job)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from integrations.models import Account
-from smsmail.jobs.periodic import JOBS
+from smsmail.jobs.periodic import PERIODIC_JOBS
 from smsmail.models import Heartbeat
 from users.models import User
 from users.rights import Right, Role
@@ -65,7 +65,7 @@ def students(count: int, *, start: int = 0, digits: str = "", **fields: Any) -> 
 def working() -> None:
     """Every job of the clock has just left a heartbeat."""
     Heartbeat.objects.all().delete()
-    Heartbeat.objects.bulk_create(Heartbeat(job=job.name) for job in JOBS)
+    Heartbeat.objects.bulk_create(Heartbeat(job=job.name) for job in PERIODIC_JOBS)
 
 
 def simulator(**fields: Any) -> Account:

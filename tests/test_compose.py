@@ -19,7 +19,7 @@ import requests
 import yaml
 from cryptography.fernet import Fernet
 
-from smsmail.jobs.periodic import JOBS
+from smsmail.jobs.periodic import PERIODIC_JOBS
 from tests.crash.servers import Postgres, Redis
 from tests.processes import ROOT, Running, free_port, wait_until
 
@@ -191,7 +191,9 @@ def test_its_commands_carry_a_mailing_to_the_end(given: dict[str, str], tmp_path
         check = SERVICES["beat"]["healthcheck"]["test"]
         ready = [word.replace("web:8000", f"127.0.0.1:{port}") for word in check[1:]]
         wait_until(
-            lambda: heartbeats(given) == f"{len(JOBS)} of {len(JOBS)}", 60, parts["beat"].output
+            lambda: heartbeats(given) == f"{len(PERIODIC_JOBS)} of {len(PERIODIC_JOBS)}",
+            60,
+            parts["beat"].output,
         )
         finish(ready, given)
         told = requests.get(f"{web}/health/ready/", timeout=5).json()

@@ -360,7 +360,7 @@ class Reply(models.Model):
     @property
     def may_refuse(self) -> bool:
         """It looks like a refusal and was not obeyed: staff decides."""
-        return refusals.verdict_of(self.text) == refusals.Verdict.MAYBE
+        return refusals.verdict_of(self.text) == refusals.RefusalVerdict.MAYBE
 
 
 class AuditEvent(models.Model):

@@ -57,7 +57,7 @@ def rights_of(role: str, ticked: list[str]) -> frozenset[str]:
             return frozenset()
 
 
-def needs(*rights: Right) -> Callable[[V], V]:
+def require_right(*rights: Right) -> Callable[[V], V]:
     """A view for those who have all these rights; 403 for others, whatever they ask for: nobody learns
     from the answer who there is. Strangers never come this far: LoginRequiredMiddleware sends them to
     sign in first.

@@ -48,7 +48,7 @@ class Sms:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SendResult:
     """What became of one Sms in one hand-over."""
 
     key: int
@@ -62,7 +62,7 @@ class Verdict:
     withheld: bool = False  # unsent, because the gate said no at the last moment
 
 
-class ReportStatus(StrEnum):
+class DeliveryStatus(StrEnum):
     """Later news of a message; the words of mailings.models.Message.Status where they agree."""
 
     ACCEPTED = "accepted"
@@ -74,12 +74,12 @@ class ReportStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DeliveryReport:
     """News of one message, matched by our reference and the phone (E.164 with '+')."""
 
     reference: str
     phone: str
-    status: ReportStatus
+    status: DeliveryStatus
     reason: Reason | None = None
     raw: str = ""
     provider_id: str = ""
@@ -89,7 +89,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class InboundSms:
     """What a person wrote back."""
 
     phone: str
@@ -99,7 +99,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LookupItem:
     """One message that we ask about or take back. phone is E.164; provider_id is '' when no answer
     told it.
     """
@@ -134,11 +134,11 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
-class Enquiry:
+class LookupRequest:
     """A hand-over we ask about: its messages, and since when the provider may know of them."""
 
     reference: str
-    asked: tuple[Asked, ...]
+    asked: tuple[LookupItem, ...]
     since: datetime
     witness: Witness | None = None  # a report on it shall be among the answers
     read_to: str = ""  # where an earlier look stopped: Provider.read_to
@@ -152,7 +152,7 @@ class Enquiry:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class WebhookPayload:
     """A raw receipt as it came to our door: header names in lower case, body as text."""
 
     headers: Mapping[str, str]
@@ -167,7 +167,7 @@ class Booked:
     not show it.
     """
 
-    report: Report
+    report: DeliveryReport
     text: str
     at: datetime
 
@@ -197,7 +197,7 @@ class Credentials:
         return self.values.get(name, "")
 
 
-class Trouble(Exception):
+class ProviderError(Exception):
     """A check, a balance or a look-up did not succeed. The reason says why, in our own words."""
 
     def __init__(self, reason: Reason, raw: str = "") -> None:
@@ -299,7 +299,7 @@ class Provider(ABC):
         return ""
 
     @abstractmethod
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         """Hand over; exactly one Verdict per message, whatever happens. Raises nothing for the
         network. No request starts after the deadline (smsmail.uptime seconds): those are unsent. None
         starts without a yes of self.gate: those are withheld.
@@ -310,7 +310,7 @@ class Provider(ABC):
         """Does it take a message now to send it at this time?"""
         return False
 
-    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """What the provider's books say, of each witness too. NOT_FOUND only where they were read
         completely, back to an earlier witness; what could not be learnt is left out. What is too long
         for one look goes on where read_to says. Raises Trouble when nothing could be read. Asked only
@@ -330,14 +330,14 @@ class Provider(ABC):
         raise NotImplementedError(self.slug)
 
     @abstractmethod
-    def check_note(self, note: Note) -> bool:
+    def check_note(self, note: WebhookPayload) -> bool:
         """Is this receipt really the provider's (signature or check value)? Constant time."""
 
     @abstractmethod
-    def read_receipts(self, note: Note) -> list[Report]:
+    def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
         """Pure. [] when there is none; ValueError when it cannot be read."""
 
-    def read_replies(self, note: Note) -> list[Reply]:
+    def read_replies(self, note: WebhookPayload) -> list[InboundSms]:
         """Pure. [] when there is none. Asked only of notes in which read_receipts finds none."""
         return []
 
@@ -345,7 +345,7 @@ class Provider(ABC):
         """Raises Trouble. Asked only of those that have one: has_balance."""
         raise NotImplementedError(self.slug)
 
-    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
+    def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
         """Try to take back what was handed over; one CANCELLED report for each taken back. Raises
         Trouble when it could not be asked.
         """

@@ -29,16 +29,16 @@ from smsmail.jobs.set_aside import Work, held, in_halves
 from smsmail.uptime import clock
 
 from .base import (
-    Asked,
     Balance,
-    Enquiry,
-    Note,
+    DeliveryReport,
+    DeliveryStatus,
+    LookupItem,
+    LookupRequest,
     Outcome,
     Provider,
-    Report,
-    ReportStatus,
+    SendResult,
     Sms,
-    Verdict,
+    WebhookPayload,
 )
 
 
@@ -47,21 +47,21 @@ class Fate:
     """What becomes of a message. Without a status: refused at once, or (no reason) never reported."""
 
     words: Promise
-    status: ReportStatus | None
+    status: DeliveryStatus | None
     reason: Reason | None = None
 
 
 # By the last two digits of the phone; all others are delivered.
 FATES: Mapping[str, Fate] = {
     "00": Fate(_("refused at once: no such format"), None, Reason.BAD_PHONE),
-    "01": Fate(_("no such number"), ReportStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
-    "02": Fate(_("out of reach"), ReportStatus.UNDELIVERED, Reason.UNREACHABLE),
-    "03": Fate(_("handset is full"), ReportStatus.UNDELIVERED, Reason.HANDSET),
-    "04": Fate(_("operator refuses it"), ReportStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
-    "05": Fate(_("expires"), ReportStatus.EXPIRED, Reason.EXPIRED),
+    "01": Fate(_("no such number"), DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
+    "02": Fate(_("out of reach"), DeliveryStatus.UNDELIVERED, Reason.UNREACHABLE),
+    "03": Fate(_("handset is full"), DeliveryStatus.UNDELIVERED, Reason.HANDSET),
+    "04": Fate(_("operator refuses it"), DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
+    "05": Fate(_("expires"), DeliveryStatus.EXPIRED, Reason.EXPIRED),
     "06": Fate(_("no receipt ever comes"), None),
 }
-DELIVERED = Fate(_("delivered"), ReportStatus.DELIVERED)
+DELIVERED = Fate(_("delivered"), DeliveryStatus.DELIVERED)
 
 SOONEST, LATEST = 1.0, 6.0  # seconds from hand-over to receipt
 REPORTING = Work("simulate", "sms")
@@ -83,11 +83,13 @@ class Simulator(Provider):
     pretends = True
     has_balance = True
 
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         if clock() >= deadline:
-            return [Verdict(sms.key, Outcome.UNSENT, reason=Reason.UNAVAILABLE) for sms in messages]
+            return [
+                SendResult(sms.key, Outcome.UNSENT, reason=Reason.UNAVAILABLE) for sms in messages
+            ]
         if not self.gate.passes(messages):
-            return [Verdict(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
+            return [SendResult(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
         taken = [sms for sms in messages if not _refused(sms.phone)]
         try:
             with _own_connection(), transaction.atomic():
@@ -95,7 +97,7 @@ class Simulator(Provider):
         except DatabaseError as error:  # the table is the network, and networks fail
             raw = f"simulator:{type(error).__name__}"
             return [
-                Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw=raw)
+                SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw=raw)
                 for sms in messages
             ]
         return [_verdict(sms) for sms in messages]
@@ -103,7 +105,7 @@ class Simulator(Provider):
     def can_schedule(self, at: datetime) -> bool:
         return at > timezone.now()
 
-    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
         with _own_connection():
             books = {
                 (row.reference, row.phone): row
@@ -118,20 +120,20 @@ class Simulator(Provider):
             for phone in enquiry.phones
         ]
 
-    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
+    def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
         """Tears the pages out of its books."""
         phones = [each.phone for each in asked]
         kept = SimulatedSms.objects.filter(reference=reference, at__gt=timezone.now())
         with _own_connection(), transaction.atomic():
             rows = list(kept.filter(phone__in=phones).values_list("id", "phone"))
             SimulatedSms.objects.filter(id__in=[key for key, _phone in rows]).delete()
-        return [Report(reference, phone, ReportStatus.CANCELLED) for _key, phone in rows]
+        return [DeliveryReport(reference, phone, DeliveryStatus.CANCELLED) for _key, phone in rows]
 
-    def check_note(self, note: Note) -> bool:
+    def check_note(self, note: WebhookPayload) -> bool:
         """There is nothing to check: report_due() writes the notes itself."""
         return True
 
-    def read_receipts(self, note: Note) -> list[Report]:
+    def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
         try:
             return [
                 _report(told["reference"], told["phone"])
@@ -195,27 +197,29 @@ def _row(reference: str, sms: Sms) -> SimulatedSms:
     )
 
 
-def _verdict(sms: Sms) -> Verdict:
+def _verdict(sms: Sms) -> SendResult:
     if _refused(sms.phone):
         reason = fate(sms.phone).reason
-        return Verdict(sms.key, Outcome.REFUSED, reason=reason, raw=f"simulator:{sms.phone[-2:]}")
-    return Verdict(sms.key, Outcome.TAKEN)
+        return SendResult(
+            sms.key, Outcome.REFUSED, reason=reason, raw=f"simulator:{sms.phone[-2:]}"
+        )
+    return SendResult(sms.key, Outcome.TAKEN)
 
 
-def _news(reference: str, phone: str, row: SimulatedSms | None, now: datetime) -> Report:
+def _news(reference: str, phone: str, row: SimulatedSms | None, now: datetime) -> DeliveryReport:
     if row is None:
-        return Report(reference, phone, ReportStatus.NOT_FOUND)
+        return DeliveryReport(reference, phone, DeliveryStatus.NOT_FOUND)
     if row.report_at > now:
-        return Report(reference, phone, ReportStatus.ACCEPTED)
+        return DeliveryReport(reference, phone, DeliveryStatus.ACCEPTED)
     return _report(reference, phone)
 
 
-def _report(reference: str, phone: str) -> Report:
+def _report(reference: str, phone: str) -> DeliveryReport:
     destiny = fate(phone)
-    return Report(
+    return DeliveryReport(
         reference,
         phone,
-        destiny.status or ReportStatus.ACCEPTED,
+        destiny.status or DeliveryStatus.ACCEPTED,
         reason=destiny.reason,
         raw=f"simulator:{phone[-2:]}" if destiny.reason else "",
     )

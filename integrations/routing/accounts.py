@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.models import Account, FormerLogin, Stray
-from integrations.providers.base import Balance, Outcome, Sms, Trouble, Verdict
+from integrations.providers.base import Balance, Outcome, ProviderError, SendResult, Sms
 from integrations.reasons import Reason
 from smsmail.uptime import clock
 from users.consent import consent
@@ -85,13 +85,13 @@ def check(account: Account) -> Balance | None:
     provider = routing.provider_of(account)
     try:
         balance = provider.balance() if provider.has_balance else None
-    except Trouble as trouble:
-        cooldown.doubt(account, trouble.reason, trouble.raw)
+    except ProviderError as trouble:
+        cooldown.doubt_settings(account, trouble.reason, trouble.raw)
         raise
     service_clock.note_clock(account.id, provider)
     if balance is not None:
         balances.write_down(account, balance)
-    cooldown.wake(account.id)
+    cooldown.end(account.id)
     account.refresh_from_db()
     return balance
 
@@ -100,7 +100,7 @@ class Refuses(Exception):
     """Nothing may be sent to this phone: it has opted out, or its owner's SMS are forbidden."""
 
 
-def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict:
+def try_out(account: Account, phone: str, text: str, by: User | None) -> SendResult:
     """One message straight through this account, with priority or not, resting or not. It is in no
     mailing and no statistics. Raises Refuses.
 
@@ -119,7 +119,7 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict
     )
     verdict = next(
         iter(provider.send(reference, [sms], deadline)),
-        Verdict(0, Outcome.UNKNOWN, reason=Reason.NO_ANSWER),
+        SendResult(0, Outcome.UNKNOWN, reason=Reason.NO_ANSWER),
     )
     if verdict.outcome == Outcome.UNSENT:
         stray.delete()
@@ -127,8 +127,8 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> Verdict
         trial_messages.keep(stray, verdict)
     service_clock.note_clock(account.id, provider)
     if verdict.outcome == Outcome.TAKEN:
-        cooldown.wake(account.id)
+        cooldown.end(account.id)
     elif verdict.reason is not None:
-        cooldown.doubt(account, verdict.reason, verdict.raw)
+        cooldown.doubt_settings(account, verdict.reason, verdict.raw)
     audit(by, "account_tried", f"account {account.provider}", outcome=verdict.outcome.value)
     return verdict

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Balance, Trouble
+from integrations.providers.base import Balance, ProviderError
 from smsmail.jobs import moments
 
 from . import routing, service_clock
@@ -27,7 +27,7 @@ def _refresh_balance(account: Account) -> bool:
     provider = routing.provider_of(account)
     if not fresh and provider.has_balance:
         # Sending itself puts the account to rest; a balance is only a figure.
-        with contextlib.suppress(Trouble):
+        with contextlib.suppress(ProviderError):
             write_down(account, provider.balance())
         service_clock.note_clock(account.id, provider)
     return False

@@ -15,30 +15,30 @@ from integrations.reasons import Fault, Reason
 from smsmail.jobs import moments
 
 # How long an account rests after the first, second, ... trouble in a row, in settings.REST.
-RESTS = (1, 2, 4, 10)
+STEPS = (1, 2, 4, 10)
 
 
-LONGEST_REST = 600  # seconds, whatever a service asks for
+LONGEST = 600  # seconds, whatever a service asks for
 
 
-def rests(account: Account) -> bool:
+def is_on(account: Account) -> bool:
     now = timezone.now()
-    until = moments.believed(account.resting_until, longest_rest(), now)
+    until = moments.believed(account.resting_until, longest(), now)
     return until is not None and until > now
 
 
-def longest_rest() -> timedelta:
+def longest() -> timedelta:
     """By our own count, or because the service asked for it."""
-    return timedelta(seconds=max(settings.REST * RESTS[-1], LONGEST_REST))
+    return timedelta(seconds=max(settings.REST * STEPS[-1], LONGEST))
 
 
-def present_rest(account: Account) -> timedelta:
+def present_length(account: Account) -> timedelta:
     """How long a rest after so many failures lasts, where the service asked for nothing else."""
-    step = min(max(account.failures - 1, 0), len(RESTS) - 1)
-    return timedelta(seconds=settings.REST * RESTS[step])
+    step = min(max(account.failures - 1, 0), len(STEPS) - 1)
+    return timedelta(seconds=settings.REST * STEPS[step])
 
 
-def rest(account_id: int, reason: Reason, raw: str, *, seconds: float | None = None) -> None:
+def start(account_id: int, reason: Reason, raw: str, *, seconds: float | None = None) -> None:
     """Hand nothing over for a while: as long as the service asks for (seconds), within LONGEST_REST;
     else 30 s (settings.REST), then 1, 2 and 5 minutes.
 
@@ -46,11 +46,11 @@ def rest(account_id: int, reason: Reason, raw: str, *, seconds: float | None = N
     """
     with transaction.atomic():
         account = Account.objects.select_for_update().get(id=account_id)
-        pause: float = settings.REST * RESTS[min(account.failures, len(RESTS) - 1)]
+        pause: float = settings.REST * STEPS[min(account.failures, len(STEPS) - 1)]
         if seconds is not None:
-            pause = min(max(seconds, 1), LONGEST_REST)
+            pause = min(max(seconds, 1), LONGEST)
         until = timezone.now() + timedelta(seconds=pause)
-        if account.resting_until is not None and rests(account):
+        if account.resting_until is not None and is_on(account):
             if seconds is not None and account.resting_until < until:
                 Account.objects.filter(id=account_id).update(resting_until=until)
             return
@@ -65,7 +65,7 @@ def rest(account_id: int, reason: Reason, raw: str, *, seconds: float | None = N
         )
 
 
-def wake(account_id: int) -> None:
+def end(account_id: int) -> None:
     """It works. Writes nothing when that was known: this is asked after every batch."""
     news = Q(failures__gt=0) | Q(proven_at__isnull=True)
     Account.objects.filter(news, id=account_id).update(
@@ -73,7 +73,7 @@ def wake(account_id: int) -> None:
     )
 
 
-def doubt(account: Account, reason: Reason, raw: str) -> None:
+def doubt_settings(account: Account, reason: Reason, raw: str) -> None:
     """The service was asked by a person and did not take these settings: the page says so until it takes
     them. It does not rest: only what waits for it may decide that.
     """

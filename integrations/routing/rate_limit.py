@@ -14,16 +14,16 @@ from . import routing
 SPREAD = 0.15
 
 
-def pause_of(account: Account) -> float:
+def wait_of(account: Account) -> float:
     """Seconds until its pace allows the next batch; 0 when it does now."""
     now = timezone.now()
-    free = moments.believed(account.next_free_at, longest_pause(account), now)
+    free = moments.believed(account.next_free_at, longest_wait(account), now)
     if not account.per_second or free is None:
         return 0.0
     return max(0.0, (free - now).total_seconds())
 
 
-def longest_pause(account: Account) -> timedelta:
+def longest_wait(account: Account) -> timedelta:
     """Of its pace: after the biggest batch that it takes."""
     return seconds_of(account, routing.provider_class(account.provider).batch)
 
@@ -45,6 +45,6 @@ def reserve(account: Account, size: int) -> None:
     """
     if account.per_second and size:
         now = timezone.now()
-        free = moments.believed(account.next_free_at, longest_pause(account), now)
+        free = moments.believed(account.next_free_at, longest_wait(account), now)
         account.next_free_at = max(now, free or now) + seconds_of(account, size)
         account.save(update_fields=["next_free_at"])

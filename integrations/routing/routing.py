@@ -44,9 +44,9 @@ def sender_of(accounts: Sequence[Account]) -> Account | None:
     if not accounts:
         return None
     first, *others = accounts
-    if not cooldown.rests(first):
+    if not cooldown.is_on(first):
         return first
-    others = [each for each in others if may_stand_in(each) and not cooldown.rests(each)]
+    others = [each for each in others if may_stand_in(each) and not cooldown.is_on(each)]
     return others[0] if others and falls_back() else None
 
 

@@ -33,7 +33,7 @@ class Service:
 
     @property
     def rests(self) -> bool:
-        return self.account is not None and cooldown.rests(self.account)
+        return self.account is not None and cooldown.is_on(self.account)
 
     @property
     def old_address_until(self) -> datetime | None:
@@ -47,7 +47,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PriorityPlace:
     """One connected service among the connected ones: all that its standing follows from."""
 
     title: str
@@ -82,7 +82,7 @@ def services() -> list[Service]:
     ]
 
 
-def why(place: Place) -> str:
+def why(place: PriorityPlace) -> str:
     """Why it sends, or what it waits for and what would change that."""
     words = {"title": place.title, "sender": place.sender, "all": listed(place.before)}
     if not place.before:
@@ -97,7 +97,7 @@ def why(place: Place) -> str:
     return f"{_of_another(place)} {instead}" % words
 
 
-def _of_the_first(place: Place) -> str:
+def _of_the_first(place: PriorityPlace) -> str:
     if not place.rests:
         return _("Everything goes through it: it is the first connected service.")
     if place.sender:
@@ -109,7 +109,7 @@ def _of_the_first(place: Place) -> str:
     return _("It has priority but is down: messages wait until it works again.")
 
 
-def _of_another(place: Place) -> str:
+def _of_another(place: PriorityPlace) -> str:
     if place.falls_back and place.pretends:
         return _(
             "%(title)s is connected but waits: it only pretends to send and never steps in for a real service."
@@ -132,16 +132,16 @@ def title_of(account: Account) -> str:
     return str(routing.provider_class(account.provider).title)
 
 
-def _places(accounts: Sequence[Account], sender: Account | None) -> dict[str, Place]:
+def _places(accounts: Sequence[Account], sender: Account | None) -> dict[str, PriorityPlace]:
     titles = tuple(title_of(account) for account in accounts)
     falls_back = bool(accounts) and routing.falls_back()
     return {
-        account.provider: Place(
+        account.provider: PriorityPlace(
             title=titles[number],
             before=titles[:number],
             sender=title_of(sender) if sender else "",
-            first_rests=cooldown.rests(accounts[0]),
-            rests=cooldown.rests(account),
+            first_rests=cooldown.is_on(accounts[0]),
+            rests=cooldown.is_on(account),
             falls_back=falls_back,
             pretends=not routing.may_stand_in(account),
         )

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from integrations.models import Account, Stray
-from integrations.providers.base import Outcome, Report, ReportStatus, Verdict
+from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult
 
 PREFIX = "try"
 SHOWN = 3
@@ -19,20 +19,20 @@ WORDS: Mapping[str, tuple[str, str, Promise]] = {  # tone, icon and words of a b
     Outcome.TAKEN: ("live", "check", _("Taken by the service, no report yet")),
     Outcome.UNKNOWN: ("warn", "question", pgettext_lazy("message", "Unknown")),
     Outcome.REFUSED: ("bad", "forbid", pgettext_lazy("message", "Refused")),
-    ReportStatus.ACCEPTED: ("live", "check", _("Taken by the service, no report yet")),
-    ReportStatus.DELIVERED: ("good", "double-check", pgettext_lazy("message", "Delivered")),
-    ReportStatus.UNDELIVERED: ("bad", "cross", pgettext_lazy("message", "Not delivered")),
-    ReportStatus.EXPIRED: ("bad", "clock", pgettext_lazy("message", "Expired")),
-    ReportStatus.CANCELLED: ("quiet", "stop", pgettext_lazy("message", "Cancelled")),
+    DeliveryStatus.ACCEPTED: ("live", "check", _("Taken by the service, no report yet")),
+    DeliveryStatus.DELIVERED: ("good", "double-check", pgettext_lazy("message", "Delivered")),
+    DeliveryStatus.UNDELIVERED: ("bad", "cross", pgettext_lazy("message", "Not delivered")),
+    DeliveryStatus.EXPIRED: ("bad", "clock", pgettext_lazy("message", "Expired")),
+    DeliveryStatus.CANCELLED: ("quiet", "stop", pgettext_lazy("message", "Cancelled")),
 }
-_OPEN = [str(Outcome.TAKEN), str(Outcome.UNKNOWN), str(ReportStatus.ACCEPTED)]
+_OPEN = [str(Outcome.TAKEN), str(Outcome.UNKNOWN), str(DeliveryStatus.ACCEPTED)]
 
 
 def new_reference() -> str:
     return f"{PREFIX}{secrets.token_hex(10)}"
 
 
-def keep(stray: Stray, verdict: Verdict) -> None:
+def keep(stray: Stray, verdict: SendResult) -> None:
     """What the service said of it at once. A receipt may have overtaken the answer."""
     Stray.objects.filter(id=stray.pk, status="").update(
         status=verdict.outcome, reason=verdict.reason or ""
@@ -41,7 +41,7 @@ def keep(stray: Stray, verdict: Verdict) -> None:
         Stray.objects.filter(id=stray.pk).update(provider_id=verdict.provider_id)
 
 
-def hear(reports: Sequence[Report]) -> set[str]:
+def hear(reports: Sequence[DeliveryReport]) -> set[str]:
     """Take in what services report of tests; the references that are ours. A final status stays."""
     about = {each.reference: each for each in reports if each.reference.startswith(PREFIX)}
     if not about:

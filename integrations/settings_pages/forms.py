@@ -86,7 +86,7 @@ class AccountForm(forms.Form):
         return "" if self.cleaned_data.get(f"forget_{name}") else self.stored.get(name, "")
 
 
-class TryForm(forms.Form):
+class AccountTryForm(forms.Form):
     """A message to oneself, to see whether the service works."""
 
     phone = PhoneField(label=gettext_lazy("Your phone"), required=True)

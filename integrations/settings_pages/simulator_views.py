@@ -16,9 +16,9 @@ from integrations.models import Account, SimulatedSms
 from integrations.providers import simulator as provider
 from integrations.routing import routing
 from integrations.short_domain import short_links
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.parsing import phones
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 SHOWN = 50  # messages on the phone, the newest at the bottom
 LOOKED_THROUGH = 200  # of the newest messages, for the phones to pick from
@@ -27,11 +27,11 @@ OFFERED = 12
 
 class Received(NamedTuple):
     at: datetime
-    pieces: list[short_links.Piece]
+    pieces: list[short_links.TextPiece]
 
 
-@needs(Right.SEND_MAILINGS)
-def simulator(request: SignedIn) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def simulator(request: AuthenticatedRequest) -> HttpResponse:
     typed = request.GET.get("phone", "").strip()[:64]
     phone = _normal(typed)
     account = Account.objects.filter(provider=provider.Simulator.slug).first()
@@ -74,7 +74,7 @@ def _received(phone: str, *, with_links: bool) -> list[Received]:
             sms.at,
             short_links.pieces(sms.text)
             if with_links
-            else [short_links.Piece(short_links.hidden(sms.text), False)],
+            else [short_links.TextPiece(short_links.hidden(sms.text), False)],
         )
         for sms in reversed(newest[:SHOWN])
     ]

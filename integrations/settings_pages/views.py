@@ -12,17 +12,17 @@ from django.views.decorators.http import require_POST
 
 from integrations.models import Account
 from integrations.providers import simulator
-from integrations.providers.base import Balance, Outcome, Trouble, Verdict
+from integrations.providers.base import Balance, Outcome, ProviderError, SendResult
 from integrations.reasons import Reason
 from integrations.routing import accounts, routing, trial_messages
 from integrations.routing.status import Service, services
 from integrations.templatetags.money import money
 from users.access import public_password
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import User
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
-from .forms import AccountForm, TryForm
+from .forms import AccountForm, AccountTryForm
 
 
 def _find(slug: str) -> Service:
@@ -32,8 +32,8 @@ def _find(slug: str) -> Service:
     raise Http404
 
 
-@needs(Right.ACCOUNT)
-def integrations(request: SignedIn) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def integrations(request: AuthenticatedRequest) -> HttpResponse:
     shown = services()
     context = {
         "services": shown,
@@ -43,9 +43,9 @@ def integrations(request: SignedIn) -> HttpResponse:
     return render(request, "integrations/settings_pages/integrations.html", context)
 
 
-@needs(Right.ACCOUNT)
+@require_right(Right.ACCOUNT)
 @sensitive_post_parameters()
-def integration(request: SignedIn, slug: str) -> HttpResponse:
+def integration(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     service = _find(slug)
     data = request.POST if request.method == "POST" else None
     if _first_the_demo(slug):
@@ -68,11 +68,11 @@ def integration(request: SignedIn, slug: str) -> HttpResponse:
             said = _("Saved. Send a test to see whether the service accepts the settings.")
         messages.success(request, said)
         return redirect("integration", slug)
-    return _settings(request, service, form, TryForm(initial={"phone": request.user.phone}))
+    return _settings(request, service, form, AccountTryForm(initial={"phone": request.user.phone}))
 
 
 def _settings(
-    request: SignedIn, service: Service, form: AccountForm, try_form: TryForm
+    request: AuthenticatedRequest, service: Service, form: AccountForm, try_form: AccountTryForm
 ) -> HttpResponse:
     tests = trial_messages.latest(service.account)
     context = {
@@ -92,13 +92,13 @@ def _first_the_demo(slug: str) -> list[User]:
 
 
 @require_POST
-@needs(Right.ACCOUNT)
-def integration_check(request: SignedIn, slug: str) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def integration_check(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     """Ask the service itself. No transaction is open: it may take its time."""
     account = _connected(slug)
     try:
         balance = accounts.check(account)
-    except Trouble as trouble:
+    except ProviderError as trouble:
         about = trouble.reason.about
         code = f" ({trouble.raw})" if trouble.raw else ""
         messages.error(request, f"{about.title}{code}. {about.advice}")
@@ -115,10 +115,10 @@ def _held(balance: Balance | None) -> str:
 
 
 @require_POST
-@needs(Right.ACCOUNT)
-def integration_try(request: SignedIn, slug: str) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def integration_try(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     """Send one message to oneself through this service. No transaction is open here either."""
-    account, try_form = _connected(slug), TryForm(request.POST)
+    account, try_form = _connected(slug), AccountTryForm(request.POST)
     if not try_form.is_valid():
         form = AccountForm(provider=routing.provider_class(slug), account=account)
         return _settings(request, _find(slug), form, try_form)
@@ -136,7 +136,7 @@ def integration_try(request: SignedIn, slug: str) -> HttpResponse:
     return redirect("integration", slug)
 
 
-def _tell(request: SignedIn, service: str, verdict: Verdict) -> None:
+def _tell(request: AuthenticatedRequest, service: str, verdict: SendResult) -> None:
     about = (verdict.reason or Reason.OTHER).about
     words = {
         "service": service,
@@ -161,8 +161,8 @@ def _tell(request: SignedIn, service: str, verdict: Verdict) -> None:
 
 
 @require_POST
-@needs(Right.ACCOUNT)
-def integration_fallback(request: SignedIn) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def integration_fallback(request: AuthenticatedRequest) -> HttpResponse:
     """The switch: may the next service send while the first is down? on=yes or no."""
     on = request.POST.get("on") == "yes"
     routing.set_fallback(on, request.user)
@@ -173,8 +173,8 @@ def integration_fallback(request: SignedIn) -> HttpResponse:
     return redirect("integrations")
 
 
-@needs(Right.ACCOUNT)
-def integration_disconnect(request: SignedIn, slug: str) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def integration_disconnect(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     """Asks first: what is deleted cannot be read back."""
     account = _connected(slug)
     service = _find(slug)

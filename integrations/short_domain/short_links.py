@@ -12,7 +12,7 @@ HIDDEN = "*"  # in GSM-7, as the letters are that it stands for: it costs the sa
 _WORKING = re.compile(r"(https?://[^\s/]+/r/)([0-9A-Za-z]{12,15})(?![0-9A-Za-z])")
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A run of a sent text; link: a short link that works."""
 
     text: str
@@ -23,13 +23,13 @@ def address(token: str) -> str:
     return f"{settings.SHORT_URL}{PATH}{token}"
 
 
-def pieces(sent: str) -> list[Piece]:
+def pieces(sent: str) -> list[TextPiece]:
     """A text as it was sent, cut at its short links."""
     found, done = [], 0
     for link in _WORKING.finditer(sent):
-        found += [Piece(sent[done : link.start()], False), Piece(link[0], True)]
+        found += [TextPiece(sent[done : link.start()], False), TextPiece(link[0], True)]
         done = link.end()
-    return [*found, Piece(sent[done:], False)]
+    return [*found, TextPiece(sent[done:], False)]
 
 
 def hidden(sent: str) -> str:

@@ -20,8 +20,8 @@ from django.views.decorators.cache import never_cache
 
 from integrations.providers import transport
 from smsmail import uptime
-from users.access.authenticated import SignedIn
-from users.rights import Right, needs
+from users.access.authenticated import AuthenticatedRequest
+from users.rights import Right, require_right
 
 WAIT = 10  # seconds to reach it, and as many for its answer
 
@@ -90,8 +90,8 @@ FAILURES = {
 }
 
 
-@needs(Right.ACCOUNT)
-def short_domain(request: SignedIn) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def short_domain(request: AuthenticatedRequest) -> HttpResponse:
     """A POST asks; no transaction is open, it may take its time."""
     context = {
         "address": settings.SHORT_URL,

@@ -26,7 +26,7 @@ def account_notices(context: dict[str, Any], *, resting: bool = True) -> dict[st
         return {}
     accounts = routing.connected()
     sender = routing.sender_of(accounts)
-    down = [each for each in accounts if cooldown.rests(each)] if resting else []
+    down = [each for each in accounts if cooldown.is_on(each)] if resting else []
     public = public_password.people() if settings.REACHABLE else []
     return {
         "public": [each.email for each in public],

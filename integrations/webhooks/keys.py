@@ -17,9 +17,9 @@ from django.views.decorators.http import require_POST
 
 from integrations.models import Account, new_receipt_key
 from integrations.routing import routing
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import User, audit
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 # Longer than a service goes on reporting about a message.
 GRACE = max(timedelta(hours=48), timedelta(seconds=2 * settings.RECEIPT_WAIT))
@@ -51,8 +51,8 @@ def end_old(account: Account, by: User | None) -> None:
         audit(by, "receipt_key_ended", f"account {account.provider}")
 
 
-@needs(Right.ACCOUNT)
-def receipt_key_new(request: SignedIn, slug: str) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def receipt_key_new(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     """Asks first: the address may stand in the service's own settings."""
     account = _connected(slug)
     provider, back = routing.provider_class(slug), reverse("integration", args=[slug])
@@ -74,8 +74,8 @@ def receipt_key_new(request: SignedIn, slug: str) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.ACCOUNT)
-def receipt_key_end(request: SignedIn, slug: str) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def receipt_key_end(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     end_old(_connected(slug), request.user)
     messages.success(request, _("Reports to the old address are no longer taken."))
     return redirect("integration", slug)

@@ -16,7 +16,7 @@ from django.http import (
 from django.views.decorators.csrf import csrf_exempt
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import Note
+from integrations.providers.base import WebhookPayload
 from integrations.routing import routing
 from smsmail.encryption import WrongKey
 from smsmail.web.outages import TRY_AGAIN, log_outage, unlogged
@@ -87,7 +87,7 @@ def _account(slug: str, key: str) -> Account:
     return account
 
 
-def _genuine(account: Account, note: Note) -> bool:
+def _genuine(account: Account, note: WebhookPayload) -> bool:
     try:
         return routing.provider_of(account).check_note(note)
     except Exception as error:  # noqa: BLE001 - a check that trips over what was sent has failed
@@ -107,7 +107,7 @@ def _registered(slug: str) -> bool:
     return True
 
 
-def _note(request: HttpRequest, account: Account, key: str) -> Note | None:
+def _note(request: HttpRequest, account: Account, key: str) -> WebhookPayload | None:
     """What was said, as text that any database takes; None when it is too long.
 
     Read as a stream: request.body would answer 400 above a limit of its own, request.POST would
@@ -122,7 +122,7 @@ def _note(request: HttpRequest, account: Account, key: str) -> Note | None:
         for name in KEPT_HEADERS
         if name in request.headers
     }
-    return Note(
+    return WebhookPayload(
         headers=headers,
         query=_storable(query),
         body=_storable(body.decode("utf-8", errors="replace")),

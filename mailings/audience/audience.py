@@ -55,7 +55,7 @@ class Candidate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AudienceSpec:
     """Whom a form names before it is saved: as much of a Mailing as the funnel needs."""
 
     everyone: bool
@@ -69,7 +69,7 @@ class Choice:
     policy: Policy | None = field(default=None, compare=False)  # where it is at hand
 
     @classmethod
-    def of(cls, mailing: Mailing) -> "Choice":
+    def of(cls, mailing: Mailing) -> "AudienceSpec":
         rule = mailing.rule
         as_it_is = rule is None or mailing.when == Mailing.When.ON_ENTRY
         if as_it_is and mailing.segment is not None:
@@ -104,7 +104,7 @@ class Choice:
         return f"audience-{sha256(written.encode()).hexdigest()}"
 
 
-class Because(NamedTuple):
+class Exclusion(NamedTuple):
     """A reason, the condition for it, and what others meet. holds finds many phones at once, others
     goes with few: databases join with IN, never with NOT IN.
     """
@@ -128,7 +128,7 @@ def newcomers(mailing: Mailing, limit: int) -> list[int]:
     """Who has come under the rule of a watching mailing: the next ids after its cursor of those whom
     it has not considered yet. Raises BadRule.
     """
-    rows = under(mailing).filter(_not_considered(mailing), id__gt=mailing.cursor).order_by("id")
+    rows = matching(mailing).filter(_not_considered(mailing), id__gt=mailing.cursor).order_by("id")
     return list(rows.values_list("id", flat=True)[:limit])
 
 
@@ -164,19 +164,19 @@ _AFTER_CAP = {"", Reason.SAME_PHONE.value}
 
 def people(mailing: Mailing) -> "QuerySet[Any]":
     """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
-    choice = Choice.of(mailing)
-    opted_out = Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
+    choice = AudienceSpec.of(mailing)
+    opted_out = Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
     # First one look into the index: few have a number that somebody else has confirmed.
     anothers = phone_owners.held_by_another() & (
         phone_owners.alone() | Q(Exists(_better_to_come(mailing, choice)))
     )
     if choice.needs:
         anothers &= ~nothing_to_say(choice)
-    same_phone = Because(Reason.SAME_PHONE, anothers, ~anothers)
+    same_phone = Exclusion(Reason.SAME_PHONE, anothers, ~anothers)
     return with_reasons(choice, [*about_person(choice), opted_out, same_phone])
 
 
-def under(mailing: Mailing | Choice) -> "QuerySet[User]":
+def matching(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
     """Everybody under the rule, whether they can get an SMS or not. Raises BadRule."""
     return _chosen(choice_of(mailing))
 
@@ -191,21 +191,21 @@ def to_come(mailing: Mailing) -> int:
     ceiling = mailing.ceiling or newest()
     have_one = Message.objects.filter(mailing=mailing.id, key=OuterRef("phone"))
     try:
-        rest = fit(mailing).filter(id__gt=mailing.cursor, id__lte=ceiling)
+        rest = eligible(mailing).filter(id__gt=mailing.cursor, id__lte=ceiling)
     except BadRule:
         return 0
     return rest.exclude(Exists(have_one)).values("phone").distinct().count()
 
 
-def receivers(mailing: Mailing | Choice) -> "QuerySet[User]":
+def receivers(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
     """Who gets it: of those with one phone whoever has confirmed it last, else who was written down
     first. Raises BadRule.
     """
     choice = choice_of(mailing)
-    return fit(choice).filter(~Exists(_before(choice)))
+    return eligible(choice).filter(~Exists(_before(choice)))
 
 
-def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
+def excluded(mailing: Mailing | AudienceSpec, reason: Reason) -> "QuerySet[User]":
     """The people behind a line of the funnel: whose first reason this is. Raises BadRule."""
     choice = choice_of(mailing)
     if reason is Reason.SAME_PHONE:
@@ -218,12 +218,12 @@ def left_out(mailing: Mailing | Choice, reason: Reason) -> "QuerySet[User]":
     return rows.none()
 
 
-def fit(mailing: Mailing | Choice) -> "QuerySet[User]":
+def eligible(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
     """Nothing is wrong with them; several may share a phone. Raises BadRule."""
     return _without_reason(choice_of(mailing)).filter(phone_owners.no_claim())
 
 
-def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
+def sample(mailing: Mailing | AudienceSpec, q: str = "") -> User | None:
     """A real person who would get it: the first, or the first whose name, e-mail or phone is q.
     None: there is nobody, or the rule cannot be read.
     """
@@ -232,7 +232,7 @@ def sample(mailing: Mailing | Choice, q: str = "") -> User | None:
     try:
         if not q:
             return receivers(choice).order_by("id").first()
-        like = search.find(search.Wanted(q=q)).order_by().values("id")
+        like = search.find(search.PeopleQuery(q=q)).order_by().values("id")
         return receivers(choice).filter(id__in=like).order_by("id").first()
     except BadRule:
         return None
@@ -257,11 +257,11 @@ def newest() -> int:
     return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 
-def choice_of(mailing: Mailing | Choice) -> Choice:
-    return mailing if isinstance(mailing, Choice) else Choice.of(mailing)
+def choice_of(mailing: Mailing | AudienceSpec) -> AudienceSpec:
+    return mailing if isinstance(mailing, AudienceSpec) else AudienceSpec.of(mailing)
 
 
-def _chosen(choice: Choice) -> "QuerySet[User]":
+def _chosen(choice: AudienceSpec) -> "QuerySet[User]":
     """Everybody under the rule."""
     people = User.objects.filter(is_active=True)
     if choice.everyone:
@@ -275,24 +275,24 @@ def _chosen(choice: Choice) -> "QuerySet[User]":
     return people.filter(Exists(members))
 
 
-def _without_reason(choice: Choice) -> "QuerySet[User]":
+def _without_reason(choice: AudienceSpec) -> "QuerySet[User]":
     """All that is left is whose the phone is."""
     return _chosen(choice).filter(*[each.others for each in _reasons(choice)])
 
 
-def rivals(choice: Choice) -> "QuerySet[User]":
+def rivals(choice: AudienceSpec) -> "QuerySet[User]":
     """People who may get it where several have one phone; what holds for a phone holds for all of
     them.
     """
     return _but_for_the_phone(choice).filter(phone_owners.no_claim())
 
 
-def _but_for_the_phone(choice: Choice) -> "QuerySet[User]":
+def _but_for_the_phone(choice: AudienceSpec) -> "QuerySet[User]":
     about = [*about_person(choice), _about_text(choice)]
     return _chosen(choice).filter(*[each.others for each in about])
 
 
-def _before(choice: Choice) -> "QuerySet[User]":
+def _before(choice: AudienceSpec) -> "QuerySet[User]":
     """Of rivals, whoever gets it instead of a person who does not claim the phone: confirmed later; or as
     late, or by neither, and a lower id.
 
@@ -308,7 +308,7 @@ def _before(choice: Choice) -> "QuerySet[User]":
     return rows.alias(proof=proof, theirs_shared=shared).filter(sooner, no_claim)
 
 
-def _better_to_come(mailing: Mailing, choice: Choice) -> "QuerySet[User]":
+def _better_to_come(mailing: Mailing, choice: AudienceSpec) -> "QuerySet[User]":
     """Of those, whoever has a higher id: their turn comes when the others' messages are written. Of
     lower ones the messages themselves tell.
     """
@@ -323,12 +323,12 @@ def _proof(moment: Any) -> Coalesce:
 
 
 # --- reasons ----------------------------------------------------------------------------------
-def _reasons(choice: Choice) -> list[Because]:
+def _reasons(choice: AudienceSpec) -> list[Exclusion]:
     """In the order of the funnel; all but the shared phone, which takes two people."""
     return [*about_person(choice), *about_phone(choice), _about_text(choice)]
 
 
-def about_person(choice: Choice) -> list[Because]:
+def about_person(choice: AudienceSpec) -> list[Exclusion]:
     """What the row of a person says by itself."""
     conditions = {
         Reason.NO_PHONE: Q(phone=""),
@@ -338,29 +338,29 @@ def about_person(choice: Choice) -> list[Because]:
     if choice.only_confirmed:
         conditions[Reason.NOT_CONFIRMED] = Q(phone_confirmed_at__isnull=True)
     conditions[Reason.FORBIDDEN] = Q(sms_forbidden=True)
-    return [Because(reason, holds, ~holds) for reason, holds in conditions.items()]
+    return [Exclusion(reason, holds, ~holds) for reason, holds in conditions.items()]
 
 
-def about_phone(choice: Choice) -> list[Because]:
+def about_phone(choice: AudienceSpec) -> list[Exclusion]:
     """What holds for a phone, whoever has it."""
-    found = [Because(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
+    found = [Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
     cap = cap_of(choice.mailing, choice.policy)
     if cap is not None:
         no_room = Q(phone__in=cap.phones())
-        found.append(Because(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))
+        found.append(Exclusion(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))
     return found
 
 
-def _about_text(choice: Choice) -> Because:
+def _about_text(choice: AudienceSpec) -> Exclusion:
     nothing = nothing_to_say(choice)
-    return Because(Reason.EMPTY_TEXT, nothing, ~nothing)
+    return Exclusion(Reason.EMPTY_TEXT, nothing, ~nothing)
 
 
-def nothing_to_say(choice: Choice) -> Q:
+def nothing_to_say(choice: AudienceSpec) -> Q:
     return no_value(choice.needs) if choice.needs else Q(pk__in=())
 
 
-def with_reasons(choice: Choice, reasons: list[Because]) -> "QuerySet[Any]":
+def with_reasons(choice: AudienceSpec, reasons: list[Exclusion]) -> "QuerySet[Any]":
     whens = [When(each.holds, then=Value(each.reason.value)) for each in reasons]
     why_not = Case(*whens, default=Value(""), output_field=CharField())
     return _chosen(choice).annotate(why_not=why_not)

@@ -20,7 +20,7 @@ from users.segments.conditions import midnight
 from users.segments.rules import BadRule
 
 from . import audience
-from .audience import Choice
+from .audience import AudienceSpec
 
 DAYS = 30
 REMEMBERED = 60  # seconds
@@ -29,7 +29,7 @@ STEP = 10  # from one day to the next
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class DayCount:
     """How many came on it; and its bar in the chart, in the chart's units."""
 
     day: date
@@ -43,12 +43,12 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class Foresight:
+class Estimate:
     """now = came in these days + came earlier + nobody knows when: people who would get an SMS."""
 
     now: int
     unknown: int
-    days: list[Day]
+    days: list[DayCount]
     trouble: str = ""  # why the rule cannot be read, in words
 
     @property
@@ -65,40 +65,40 @@ class Foresight:
         return f"0 0 {DAYS * STEP} {HEIGHT}"
 
 
-def foresight(choice: Choice) -> Foresight:
+def estimate(choice: AudienceSpec) -> Estimate:
     """Maybe a minute old."""
     today = timezone.localdate(timezone=timezone.get_default_timezone())
     key = choice.key(f"foresight-{today}")
-    found: Foresight | None = cache.get(key)
+    found: Estimate | None = cache.get(key)
     if found is None:
         try:
             found = _reckoned(choice, today)
         except BadRule as bad:
-            return Foresight(0, 0, [], trouble=bad.message)
+            return Estimate(0, 0, [], trouble=bad.message)
         cache.set(key, found, REMEMBERED)
     return found
 
 
-def _reckoned(choice: Choice, today: date) -> Foresight:
+def _reckoned(choice: AudienceSpec, today: date) -> Estimate:
     zone = timezone.get_default_timezone()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
     # By phone: one SMS for each, when the first of its people came.
     came = Min(_moment(choice, days[0]))
-    phones = audience.fit(choice).order_by().values("phone")
+    phones = audience.eligible(choice).order_by().values("phone")
     by_day = _count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
     most = max(by_day.get(day, 0) for day in days)
-    return Foresight(
+    return Estimate(
         now=sum(by_day.values()),
         unknown=by_day.get(None, 0),
         days=[_day(day, by_day.get(day, 0), place, most) for place, day in enumerate(days)],
     )
 
 
-def _day(day: date, count: int, place: int, most: int) -> Day:
-    return Day(day, count, place * STEP, max(round(HEIGHT * count / most), 2) if count else 0)
+def _day(day: date, count: int, place: int, most: int) -> DayCount:
+    return DayCount(day, count, place * STEP, max(round(HEIGHT * count / most), 2) if count else 0)
 
 
-def _moment(choice: Choice, first: date) -> Any:
+def _moment(choice: AudienceSpec, first: date) -> Any:
     """When a person came under the rule. Where no condition says: nobody comes before they register,
     so that those who did in these days came in these days; of the others it is not known.
     """
@@ -111,7 +111,7 @@ def _moment(choice: Choice, first: date) -> Any:
     )
 
 
-def _known(choice: Choice) -> Any | None:
+def _known(choice: AudienceSpec) -> Any | None:
     """As segments.since(), for groups and everyone too."""
     if choice.everyone:
         return F("date_joined")

@@ -13,7 +13,7 @@ from users.segments import rules, segments
 from users.segments.rules import BadRule
 
 from . import audience
-from .audience import Choice
+from .audience import AudienceSpec
 
 # In the order of the funnel.
 REASONS = (
@@ -30,7 +30,7 @@ REASONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Eligibility:
     """yes; or why not: a reason, or sentences. message: what they have of it already."""
 
     person: User
@@ -41,30 +41,30 @@ class Verdict:
     message: Message | None = None
 
 
-def verdict(mailing: Mailing, person: User) -> Verdict:
+def eligibility(mailing: Mailing, person: User) -> Eligibility:
     """Raises BadRule."""
     arrival = Arrival.objects.filter(mailing=mailing, user_id=person.pk).first()
     if arrival is not None and arrival.before:
         words = _("Was under the rule when the watching began: it is for those who come later.")
-        return Verdict(person, words=words)
+        return Eligibility(person, words=words)
     if arrival is not None:
         message = Message.objects.filter(mailing=mailing, user=person).first()
         words = _("Has come under the rule already, and is not considered again.")
-        return Verdict(person, words=words, message=message)
+        return Eligibility(person, words=words, message=message)
     if not person.is_active:
-        return Verdict(person, words=_("May not sign in: such people are in no mailing."))
-    if not audience.under(mailing).filter(pk=person.pk).exists():
-        return Verdict(person, missing=_missing(Choice.of(mailing), person))
+        return Eligibility(person, words=_("May not sign in: such people are in no mailing."))
+    if not audience.matching(mailing).filter(pk=person.pk).exists():
+        return Eligibility(person, missing=_missing(AudienceSpec.of(mailing), person))
     for reason in REASONS:
-        if audience.left_out(mailing, reason).filter(pk=person.pk).exists():
-            return Verdict(person, reason=reason)
+        if audience.excluded(mailing, reason).filter(pk=person.pk).exists():
+            return Eligibility(person, reason=reason)
     if not mailing.present_too and mailing.watching_since is None:
         words = _("Is under the rule already: it is for those who come after the launch.")
-        return Verdict(person, words=words)
-    return Verdict(person, yes=True)
+        return Eligibility(person, words=words)
+    return Eligibility(person, yes=True)
 
 
-def _missing(choice: Choice, person: User) -> list[str]:
+def _missing(choice: AudienceSpec, person: User) -> list[str]:
     if choice.rule is not None:
         return segments.missing(rules.read(choice.rule), person)
     names = ", ".join(choice.groups.values_list("name", flat=True))

@@ -19,13 +19,13 @@ from users.segments.big_queries import over_everybody
 from users.segments.rules import BadRule
 
 from .audience import (
-    Choice,
+    AudienceSpec,
     about_person,
     about_phone,
     choice_of,
+    matching,
     nothing_to_say,
     rivals,
-    under,
     with_reasons,
 )
 
@@ -48,7 +48,7 @@ class Funnel:
         return self.total - self.will_receive
 
 
-def count(mailing: Mailing | Choice) -> Funnel:
+def count(mailing: Mailing | AudienceSpec) -> Funnel:
     """Counted now: a few queries, whatever the number of people. Raises TakesLong when one of them
     takes longer than the choice has patience.
     """
@@ -60,7 +60,7 @@ def count(mailing: Mailing | Choice) -> Funnel:
         return Funnel(0, {}, 0, trouble=str(bad))
 
 
-def recent(mailing: Mailing | Choice) -> Funnel:
+def recent(mailing: Mailing | AudienceSpec) -> Funnel:
     """As count(), but maybe half a minute old where it is asked with every key typed, or took long
     to count.
     """
@@ -76,7 +76,7 @@ def recent(mailing: Mailing | Choice) -> Funnel:
     return counted
 
 
-def _counted(choice: Choice) -> Funnel:
+def _counted(choice: AudienceSpec) -> Funnel:
     """One pass over the people; who has opted out or has no room under the cap is then taken off
     as sets of phones: asking for each person would cost several times as much.
     """
@@ -92,7 +92,7 @@ def _counted(choice: Choice) -> Funnel:
     fit, alone = found.pop("fit"), found.pop("alone")
     excluded.update({Reason(reason): n for reason, n in found.items()})
     # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
-    left = under(choice).filter(*[each.others for each in reasons]).order_by()
+    left = matching(choice).filter(*[each.others for each in reasons]).order_by()
     speaking, phones = _people_and_phones(choice, left)
     # Somebody may be written down between two questions.
     mute = max(fit - speaking, 0) if choice.needs else 0
@@ -113,7 +113,7 @@ def _counted(choice: Choice) -> Funnel:
     return Funnel(sum(told.values()) + phones, told, phones)
 
 
-def _phones_of_others(choice: Choice, people: "QuerySet[User]") -> int:
+def _phones_of_others(choice: AudienceSpec, people: "QuerySet[User]") -> int:
     """Phones that these people have only written down, and nobody among them more."""
     claims = people.filter(phone_owners.claim())
     if choice.needs:
@@ -125,7 +125,7 @@ def _phones_of_others(choice: Choice, people: "QuerySet[User]") -> int:
     return len(claimed - set(kept))
 
 
-def _people_and_phones(choice: Choice, people: "QuerySet[User]") -> tuple[int, int]:
+def _people_and_phones(choice: AudienceSpec, people: "QuerySet[User]") -> tuple[int, int]:
     """Of those to whom the text says something."""
     if choice.needs:
         people = people.exclude(nothing_to_say(choice))

@@ -23,7 +23,7 @@ from users.segments.big_queries import over_everybody
 from users.segments.rules import BadRule
 
 from . import audience
-from .audience import Choice
+from .audience import AudienceSpec
 from .personalization import columns_of, limit_of, no_value, values_of
 
 ENDS = 10  # lengths at each end whose people are looked at
@@ -58,7 +58,7 @@ class Parts:
     exact: bool  # else reckoned from a sample: say "about"
 
 
-def extremes(choice: Choice, template: text.Template) -> Extremes | None:
+def extremes(choice: AudienceSpec, template: text.Template) -> Extremes | None:
     """Whose text takes most and whose takes least, of those who get it. None: nobody does."""
     try:
         ids = _remembered(choice, _shape(template), lambda: _far_out(choice, template))
@@ -75,7 +75,7 @@ def extremes(choice: Choice, template: text.Template) -> Extremes | None:
 
 
 def parts(
-    choice: Choice,
+    choice: AudienceSpec,
     template: text.Template,
     people: int,
     *,
@@ -101,7 +101,7 @@ def parts(
     return Parts(round(taken * people / max(len(some), 1)), exact=False)
 
 
-def sample(choice: Choice, people: int) -> list[User]:
+def sample(choice: AudienceSpec, people: int) -> list[User]:
     """By whom parts() reckons. Raises BadRule."""
     ids = _remembered(choice, f"sample-{people}", lambda: _some(choice, people))
     return list(User.objects.filter(id__in=ids))
@@ -120,7 +120,7 @@ def _taken(each: Rendering) -> tuple[int, int]:
     return each.measure.parts, -each.measure.left
 
 
-def _far_out(choice: Choice, template: text.Template) -> list[int]:
+def _far_out(choice: AudienceSpec, template: text.Template) -> list[int]:
     """People at both ends of the lengths that values make, in one pass over all: apart those who
     make a text Unicode that is not so by itself.
     """
@@ -128,7 +128,7 @@ def _far_out(choice: Choice, template: text.Template) -> list[int]:
     if text.measure(_literals(template)).culprits:
         foreign = Value(0)
     rows = (
-        audience.fit(choice)
+        audience.eligible(choice)
         .order_by()
         .annotate(size=_size(template), foreign=foreign)
         .values("size", "foreign")
@@ -146,7 +146,7 @@ def _far_out(choice: Choice, template: text.Template) -> list[int]:
     return sorted(ids)
 
 
-def _some(choice: Choice, people: int) -> list[int]:
+def _some(choice: AudienceSpec, people: int) -> list[int]:
     """All of few; of many about SAMPLE, the same ones each time and strewn over all ids."""
     rows = audience.receivers(choice).order_by()
     if people > SAMPLE:
@@ -185,7 +185,7 @@ def _shape(template: text.Template) -> str:
     return f"extremes-{bool(text.measure(_literals(template)).culprits)}-{slots}"
 
 
-def _remembered(choice: Choice, what: str, find: Callable[[], list[int]]) -> list[int]:
+def _remembered(choice: AudienceSpec, what: str, find: Callable[[], list[int]]) -> list[int]:
     key = choice.key(what)
     found: list[int] | None = cache.get(key)
     if found is None:

@@ -11,24 +11,24 @@ from django.urls import reverse
 from integrations.reasons import Reason
 from mailings.models import Mailing, Message
 from smsmail.web import paging
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.people import search
-from users.rights import Right, needs
+from users.rights import Right, require_right
 from users.segments.big_queries import over_everybody
 from users.segments.rules import BadRule
 
 from . import audience, eligibility, funnel
-from .audience import Choice
-from .backtest import foresight as foreseen
+from .audience import AudienceSpec
+from .backtest import estimate as foreseen
 
 State = Mailing.State
 FOUND = 5  # people about whom one search is answered
 NOT_FORMED = frozenset({State.DRAFT, State.AWAITING, State.SCHEDULED})  # there are no messages yet
 
 
-@needs(Right.SEE_MAILINGS)
-@needs(Right.SEE_PEOPLE)
-def audience_list(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+@require_right(Right.SEE_PEOPLE)
+def audience_list(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """?reason= those left out for it; without it, those who will get the mailing."""
     mailing = get_object_or_404(Mailing.objects.listed(), pk=pk)
     asked = request.GET.get("reason", "")
@@ -51,7 +51,7 @@ def audience_list(request: SignedIn, pk: int) -> HttpResponse:
 
 def _page(mailing: Mailing, reason: Reason | None, before: str) -> paging.Page:
     try:
-        rows = audience.left_out(mailing, reason) if reason else audience.receivers(mailing)
+        rows = audience.excluded(mailing, reason) if reason else audience.receivers(mailing)
     except BadRule:
         return paging.Page([], None)
     with over_everybody():
@@ -63,26 +63,26 @@ def _afterwards(mailing: Mailing, reason: str) -> str:
     return f"{reverse('mailing-recipients', args=[mailing.pk])}?{urlencode(asked)}"
 
 
-@needs(Right.SEE_MAILINGS)
-def foresight(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def foresight(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """What it would have done in the last days; alone, or as the piece of the draft's page."""
     row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
-    context = {"mailing": row, "foresight": foreseen(Choice.of(row))}
+    context = {"mailing": row, "foresight": foreseen(AudienceSpec.of(row))}
     return render(request, "mailings/audience/foresight.html", context)
 
 
-@needs(Right.SEE_MAILINGS)
-@needs(Right.SEE_PEOPLE)
-def would_get(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+@require_right(Right.SEE_PEOPLE)
+def would_get(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """?q= a name, an e-mail or a phone."""
     row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
     q = request.GET.get("q", "").replace("\0", "").strip()[:100]
     context = {"mailing": row, "q": q, "verdicts": [], "trouble": "", "more": False}
     if q:
-        found = list(search.find(search.Wanted(q=q))[: FOUND + 1])
+        found = list(search.find(search.PeopleQuery(q=q))[: FOUND + 1])
         context["more"] = len(found) > FOUND
         try:
-            context["verdicts"] = [eligibility.verdict(row, each) for each in found[:FOUND]]
+            context["verdicts"] = [eligibility.eligibility(row, each) for each in found[:FOUND]]
         except BadRule as bad:
             context["trouble"] = bad.message
     return render(request, "mailings/audience/would_get.html", context)

@@ -13,7 +13,7 @@ from django.forms import model_to_dict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from mailings.audience.audience import Choice
+from mailings.audience.audience import AudienceSpec
 from mailings.models import Mailing
 from users.models import AuditEvent, User, audit
 from users.segments import rules
@@ -36,7 +36,7 @@ class Deleted(NoDraft):
     """It was deleted while the form was open, in words."""
 
 
-class ChangedMeanwhile(Exception):
+class DraftChanged(Exception):
     """Somebody else has saved it since the form was opened, in words."""
 
 
@@ -60,7 +60,7 @@ def seen_of(draft: Mailing) -> str:
     """Of all that somebody has looked over who launches it: the question carries it along. With the
     rule it goes by, and the segments inside it.
     """
-    rule = Choice.of(draft).rule
+    rule = AudienceSpec.of(draft).rule
     with suppress(BadRule):
         rule = rule and rules.written_out(rules.read(rule))
     written = json.dumps([version_of(draft), rule], sort_keys=True)
@@ -98,7 +98,7 @@ def _ready(form: DraftForm, by: User, version: str | None) -> bool:
     if stored.state != Mailing.State.DRAFT:
         raise NoDraft(launched_words())
     if version is not None and version != version_of(draft):
-        raise ChangedMeanwhile(_by_whom(draft, by))
+        raise DraftChanged(_by_whom(draft, by))
     return False
 
 

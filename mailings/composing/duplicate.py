@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from mailings.models import Mailing
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import User, audit
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 COPIED = (
     *("text", "everyone", "segment", "only_confirmed", "wrap_links"),
@@ -22,9 +22,9 @@ COPIED = (
 )
 
 
-@needs(Right.EDIT_MAILINGS)
+@require_right(Right.EDIT_MAILINGS)
 @require_POST
-def copy(request: SignedIn, pk: int) -> HttpResponse:
+def copy(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     original = get_object_or_404(Mailing.objects.listed(), pk=pk)
     made = copy_of(original, request.user)
     messages.success(request, _("This is a copy, and a draft. The original stays as it is."))

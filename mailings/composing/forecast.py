@@ -55,7 +55,7 @@ class Quiet:
 class Schedule:
     """What a launch now would come to, for templates."""
 
-    def __init__(self, mailing: Mailing, choice: audience.Choice, will_receive: int) -> None:
+    def __init__(self, mailing: Mailing, choice: audience.AudienceSpec, will_receive: int) -> None:
         self.mailing = mailing
         self.now = timezone.now()
         self.policy = Policy.current()
@@ -106,7 +106,7 @@ class Schedule:
     def no_lifetime(self) -> bool:
         return bool(self.mailing.valid_minutes) and self.validity is None
 
-    def _quiet(self, choice: audience.Choice, will_receive: int) -> Quiet | None:
+    def _quiet(self, choice: audience.AudienceSpec, will_receive: int) -> Quiet | None:
         hours = send_times.quiet_hours(self.mailing)
         if hours is None or self.watches or not will_receive:
             return None
@@ -147,7 +147,7 @@ def schedule_of(mailing: Mailing, preview: Preview) -> Schedule:
     return schedule
 
 
-def people_by_zone(choice: audience.Choice) -> dict[str, int]:
+def people_by_zone(choice: audience.AudienceSpec) -> dict[str, int]:
     """Zone -> people who get the mailing; '' where nothing tells it. A few queries, whatever the
     number of people: by the zone of the profile, then by the beginnings of phones.
     """
@@ -162,9 +162,9 @@ def people_by_zone(choice: audience.Choice) -> dict[str, int]:
     return found
 
 
-def _counted(choice: audience.Choice) -> Counter[str]:
+def _counted(choice: audience.AudienceSpec) -> Counter[str]:
     people: Counter[str] = Counter()
-    fit = audience.fit(choice).order_by()
+    fit = audience.eligible(choice).order_by()
     untold = []
     for zone, n in fit.values_list("time_zone").annotate(Count("phone", distinct=True)):
         if zone_named(zone):

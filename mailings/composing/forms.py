@@ -144,14 +144,14 @@ class DraftForm(WhenForm):
             draft.groups.clear()
 
     @property
-    def choice(self) -> audience.Choice:
+    def choice(self) -> audience.AudienceSpec:
         """Who would get it, as far as the form is filled in."""
         if not self.is_bound:
             return self._as_stored()
         self.is_valid()
         said = self.cleaned_data
         whom, segment = said.get("recipients"), said.get("segment")
-        return audience.Choice(
+        return audience.AudienceSpec(
             everyone=whom == "everyone",
             groups=said.get("groups", Group.objects.none())
             if whom == "groups"
@@ -173,14 +173,14 @@ class DraftForm(WhenForm):
             sign_in=bool(self["links_sign_in"].data) if "links_sign_in" in self.fields else False,
         )
 
-    def _as_stored(self) -> audience.Choice:
+    def _as_stored(self) -> audience.AudienceSpec:
         """Of a draft as it is, or of what the address preselects."""
         draft = self.instance
         if draft.pk:
-            return audience.Choice.of(draft)
+            return audience.AudienceSpec.of(draft)
         asked = self.initial.get("segment")
         rule = asked.rule if isinstance(asked, Segment) else None
-        return audience.Choice(False, Group.objects.none(), False, rule)
+        return audience.AudienceSpec(False, Group.objects.none(), False, rule)
 
     @property
     def written(self) -> str:

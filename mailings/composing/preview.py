@@ -20,7 +20,7 @@ from mailings.text import bare_links, link_check, substitutions
 from mailings.text import template as text
 from mailings.text import wrapping as links
 from mailings.text.tokens import Purpose
-from mailings.text.wrapping import Place, Wrapping
+from mailings.text.wrapping import LinkPlace, Wrapping
 from users.models import User
 from users.segments.big_queries import AT_ONCE, TakesLong, over_everybody
 
@@ -64,7 +64,7 @@ class Preview:
     def __init__(
         self,
         written: str,
-        choice: audience.Choice,
+        choice: audience.AudienceSpec,
         reader: User,
         look: Look,
         wrapping: Wrapping,
@@ -122,13 +122,13 @@ class Preview:
         return self.measure.encoding is text.Encoding.UCS2
 
     @cached_property
-    def pieces(self) -> list[substitutions.Piece]:
+    def pieces(self) -> list[substitutions.CostlyRun]:
         if self.template is None:
             return substitutions.written_pieces(self.body)
         return substitutions.pieces(self.body)
 
     @property
-    def written_pieces(self) -> list[substitutions.Piece]:
+    def written_pieces(self) -> list[substitutions.CostlyRun]:
         """The same marks for the text as it is typed, with the line breaks of its field."""
         return substitutions.written_pieces(self.written.replace("\r\n", "\n"))
 
@@ -191,7 +191,7 @@ class Preview:
         return None
 
     @cached_property
-    def links(self) -> tuple[Place, ...]:
+    def links(self) -> tuple[LinkPlace, ...]:
         """What becomes of each link; none when all stay as they are."""
         try:
             return links.wrap(self.written, self.wrapping).places if self.wrapping else ()
@@ -206,7 +206,7 @@ class Preview:
         return f"{settings.PUBLIC_URL}/" if wanted else ""
 
     @cached_property
-    def link_lines(self) -> list[tuple[link_check.Line, Place | None]]:
+    def link_lines(self) -> list[tuple[link_check.Line, LinkPlace | None]]:
         """Where each link leads, or why it cannot, and what becomes of it."""
         places = {place.url: place for place in self.links}
         lines = link_check.lines(self.written, self.wrapping)
@@ -270,7 +270,7 @@ class Preview:
 
 def preview_of(
     written: str,
-    choice: Mailing | audience.Choice,
+    choice: Mailing | audience.AudienceSpec,
     reader: User,
     look: Look | None = None,
     wrapping: Wrapping | None = None,
@@ -280,7 +280,7 @@ def preview_of(
     """patience: seconds that one question about all people may take; None: as long as it takes."""
     if isinstance(choice, Mailing):
         wrapping = choice.wrapping
-        choice = audience.Choice.of(choice)
+        choice = audience.AudienceSpec.of(choice)
     choice = replace(choice, patience=patience)
     return Preview(written, choice, reader, look or Look(), wrapping or Wrapping())
 
@@ -294,7 +294,7 @@ def service() -> dict[str, Any]:
     return {
         "account": account,
         "service": title_of(account),
-        "rest": account.rest_about if cooldown.rests(account) else None,
+        "rest": account.rest_about if cooldown.is_on(account) else None,
         "stands_in": title_of(sender) if sender and sender != account else "",
         "low": account.balance_is_low,
     }

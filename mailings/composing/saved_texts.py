@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy
 from mailings.audience.personalization import parsed, variables
 from mailings.models import Mailing, SavedText
 from mailings.text import template
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import audit
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 from .forms import place_of
 
@@ -46,25 +46,25 @@ class SavedTextForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         return written
 
 
-@needs(Right.EDIT_MAILINGS)
-def saved_texts(request: SignedIn) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def saved_texts(request: AuthenticatedRequest) -> HttpResponse:
     rows = SavedText.objects.select_related("created_by")
     return render(request, "mailings/composing/saved_texts.html", {"rows": rows})
 
 
-@needs(Right.EDIT_MAILINGS)
-def saved_text_new(request: SignedIn) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def saved_text_new(request: AuthenticatedRequest) -> HttpResponse:
     """?mailing=: begins with the text and the name of that one."""
     return _edit(request, SavedText(), _of_mailing(request.GET.get("mailing", "")))
 
 
-@needs(Right.EDIT_MAILINGS)
-def saved_text(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def saved_text(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return _edit(request, get_object_or_404(SavedText, pk=pk), {})
 
 
-@needs(Right.EDIT_MAILINGS)
-def saved_text_delete(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def saved_text_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Asks first. Mailings that began with it keep their own."""
     row = get_object_or_404(SavedText, pk=pk)
     back = reverse("saved-texts")
@@ -92,7 +92,7 @@ def added_to(written: str, number: str) -> str:
     return f"{written.rstrip()}\n{saved.text}" if written.strip() else saved.text
 
 
-def _edit(request: SignedIn, row: SavedText, initial: dict[str, str]) -> HttpResponse:
+def _edit(request: AuthenticatedRequest, row: SavedText, initial: dict[str, str]) -> HttpResponse:
     form = SavedTextForm(request.POST or None, instance=row, initial=initial)
     if request.method == "POST" and form.is_valid() and _stored(request, form):
         messages.success(request, _("Saved."))
@@ -105,7 +105,7 @@ def _edit(request: SignedIn, row: SavedText, initial: dict[str, str]) -> HttpRes
     return render(request, "mailings/composing/saved_text.html", context)
 
 
-def _stored(request: SignedIn, form: SavedTextForm) -> bool:
+def _stored(request: AuthenticatedRequest, form: SavedTextForm) -> bool:
     """False when somebody else has taken the name between the check and now."""
     new = form.instance.pk is None
     if new:

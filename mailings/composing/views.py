@@ -14,9 +14,9 @@ from django.views.decorators.http import require_POST
 from integrations.routing import routing
 from mailings.audience.personalization import variables
 from mailings.models import Mailing, SavedText
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import Segment
-from users.rights import Right, needs
+from users.rights import Right, require_right
 from users.segments.big_queries import AT_ONCE, WAITED_FOR
 
 from . import drafts, replacements, saved_texts
@@ -25,8 +25,8 @@ from .forms import DraftForm
 from .preview import Look, preview_of, service
 
 
-@needs(Right.EDIT_MAILINGS)
-def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def compose(request: AuthenticatedRequest, pk: int | None = None) -> HttpResponse:
     """A new draft, or one that is not launched yet. A post that names a `fix` comes back with the
     text changed and nothing saved.
     """
@@ -42,20 +42,20 @@ def compose(request: SignedIn, pk: int | None = None) -> HttpResponse:
     return _page(request, form, version=version)
 
 
-def _save(request: SignedIn, form: DraftForm) -> HttpResponse:
+def _save(request: AuthenticatedRequest, form: DraftForm) -> HttpResponse:
     try:
         saved = drafts.save(form, request.user, request.POST.get("version"))
     except drafts.Deleted:
         return _deleted(request)
     except drafts.NoDraft:
         return _too_late(request, form.instance.pk)
-    except drafts.ChangedMeanwhile as words:
+    except drafts.DraftChanged as words:
         form.add_error(None, str(words))
         return _page(request, form, version=drafts.version_of(form.instance), conflict=True)
     return redirect("mailing", pk=saved.draft.pk)
 
 
-def _page(request: SignedIn, form: DraftForm, **context: Any) -> HttpResponse:
+def _page(request: AuthenticatedRequest, form: DraftForm, **context: Any) -> HttpResponse:
     pk = form.instance.pk
     stored = Mailing.objects.listed().get(pk=pk) if pk else form.instance  # not as it was typed
     page = {
@@ -68,7 +68,7 @@ def _page(request: SignedIn, form: DraftForm, **context: Any) -> HttpResponse:
     return render(request, "mailings/composing/compose.html", page | context)
 
 
-def _deleted(request: SignedIn, pk: int | None = None) -> HttpResponse:
+def _deleted(request: AuthenticatedRequest, pk: int | None = None) -> HttpResponse:
     """Nothing that was written is lost with a draft: it stands in the form of a new one."""
     other = pk is not None and Mailing.objects.filter(pk=pk).exists()  # a notification, say
     if other or request.method != "POST":
@@ -78,9 +78,9 @@ def _deleted(request: SignedIn, pk: int | None = None) -> HttpResponse:
     return _page(request, form, version="", deleted=True)
 
 
-@needs(Right.EDIT_MAILINGS)
+@require_right(Right.EDIT_MAILINGS)
 @require_POST
-def meter(request: SignedIn) -> HttpResponse:
+def meter(request: AuthenticatedRequest) -> HttpResponse:
     """What the form would come to as it stands, complete or not."""
     form = _form(request, Mailing(), fixing=False)  # htmx goes on to send the button pressed last
     return render(
@@ -88,17 +88,17 @@ def meter(request: SignedIn) -> HttpResponse:
     )
 
 
-@needs(Right.EDIT_MAILINGS)
+@require_right(Right.EDIT_MAILINGS)
 @require_POST
-def fix(request: SignedIn) -> HttpResponse:
+def fix(request: AuthenticatedRequest) -> HttpResponse:
     """The text alone, changed as `fix` says: for a browser that puts it into its field itself."""
     changed = replacements.fixed(request.POST.get("text", ""), request.POST.get("fix", ""))
     return HttpResponse(changed, content_type="text/plain; charset=utf-8")
 
 
-@needs(Right.EDIT_MAILINGS)
+@require_right(Right.EDIT_MAILINGS)
 @require_POST
-def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
+def autosave(request: AuthenticatedRequest, pk: int | None = None) -> JsonResponse:
     """{"saved": true, "words", "version", "address", "autosave"}, or {"saved": false, "words"}."""
     draft = Mailing.objects.listed().filter(pk=pk).first() if pk else Mailing()
     if draft is None:
@@ -106,7 +106,7 @@ def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
     form = _form(request, draft, fixing=False)
     try:
         saved = drafts.save_what_fits(form, request.user, request.POST.get("version"))
-    except (drafts.NoDraft, drafts.ChangedMeanwhile) as words:
+    except (drafts.NoDraft, drafts.DraftChanged) as words:
         return JsonResponse({"saved": False, "words": str(words)})
     now = time_format(timezone.localtime(), "TIME_FORMAT")
     return JsonResponse(
@@ -120,7 +120,7 @@ def autosave(request: SignedIn, pk: int | None = None) -> JsonResponse:
     )
 
 
-def _form(request: SignedIn, draft: Mailing, *, fixing: bool = True) -> DraftForm:
+def _form(request: AuthenticatedRequest, draft: Mailing, *, fixing: bool = True) -> DraftForm:
     data = request.POST.copy() if request.method == "POST" else None
     if fixing and data is not None and "fix" in data and "text" in data:
         data["text"] = replacements.fixed(str(data["text"]), str(data["fix"]))
@@ -137,7 +137,7 @@ def _form(request: SignedIn, draft: Mailing, *, fixing: bool = True) -> DraftFor
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 
 
-def _metered(request: SignedIn, form: DraftForm, *, patience: float) -> dict[str, Any]:
+def _metered(request: AuthenticatedRequest, form: DraftForm, *, patience: float) -> dict[str, Any]:
     look = Look.asked(request.POST)
     preview = preview_of(
         form.written, form.choice, request.user, look, form.wrapping, patience=patience
@@ -145,6 +145,6 @@ def _metered(request: SignedIn, form: DraftForm, *, patience: float) -> dict[str
     return {"preview": preview, "schedule": schedule_of(form.instance, preview), **service()}
 
 
-def _too_late(request: SignedIn, pk: int | None) -> HttpResponse:
+def _too_late(request: AuthenticatedRequest, pk: int | None) -> HttpResponse:
     messages.error(request, drafts.launched_words())
     return redirect("mailing", pk=pk)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from integrations.providers import simulator
-from integrations.providers.base import ReportStatus
+from integrations.providers.base import DeliveryStatus
 from integrations.reasons import Reason
 from mailings.models import Message
 
@@ -29,7 +29,7 @@ def meet(message: Message, dice: random.Random) -> None:
     elif fate.status is None:
         wait = timedelta(seconds=settings.RECEIPT_WAIT)
         end(message, Status.NO_RECEIPT, handed + wait, Reason.NO_RECEIPT)
-    elif fate.status != ReportStatus.DELIVERED:
+    elif fate.status != DeliveryStatus.DELIVERED:
         end(message, Status(fate.status.value), soon, fate.reason or Reason.OTHER)
     elif dice.random() < 0.025:
         end(message, Status.EXPIRED, handed + timedelta(hours=24), Reason.EXPIRED)

@@ -93,7 +93,7 @@ STOPPED = Story(26, "Приглашение со старой датой", MARAT
 DRAFT = Story(1, "Интенсив на неделю", MARATHON, "{first_name|Здравствуйте}, интенсив начинается в понедельник в 19:00 мск. Ваше место закреплено за {email}. Кабинет: HOME/me/", wrapped=True)  # fmt: skip
 
 
-class Event(NamedTuple):
+class DemoEvent(NamedTuple):
     """A notification that the school has added."""
 
     event: str
@@ -102,4 +102,4 @@ class Event(NamedTuple):
     values: tuple[str, ...]
 
 
-PAID = Event("order_paid", "Оплата получена", "{first_name|Здравствуйте}, заказ {number} оплачен. Спасибо!", ("number",))  # fmt: skip
+PAID = DemoEvent("order_paid", "Оплата получена", "{first_name|Здравствуйте}, заказ {number} оплачен. Спасибо!", ("number",))  # fmt: skip

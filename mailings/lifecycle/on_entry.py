@@ -147,7 +147,7 @@ def _begun(mailing: Mailing) -> bool:
             return True
         now = timezone.now()
         if not held.present_too:
-            bulk.insert_arrivals(held.id, audience.under(held).values_list("id", flat=True), now)
+            bulk.insert_arrivals(held.id, audience.matching(held).values_list("id", flat=True), now)
         held.watching_since, held.ceiling = now, audience.newest()
         held.save(update_fields=["watching_since", "ceiling"])
     return True

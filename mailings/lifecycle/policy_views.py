@@ -18,10 +18,10 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from mailings.models import Policy
 from mailings.models.policy import CODES_A_DAY
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import AuditEvent, User, audit
 from users.parsing import phone_classes
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 from . import approval
 
@@ -30,7 +30,7 @@ MOST_PEOPLE = 100_000_000
 LAST_CHANGES = 10
 
 
-class Part(NamedTuple):
+class PolicySection(NamedTuple):
     """Of the form: a heading, its fields, and what is to be said about both."""
 
     slug: str
@@ -150,8 +150,10 @@ class RulesForm(forms.Form):
 
     # Two fields of one matter stand beside each other, under a help for both.
     parts: ClassVar = [
-        Part("launch", pgettext_lazy("settings", "Launch"), ["two_people_above", "countdown"]),
-        Part(
+        PolicySection(
+            "launch", pgettext_lazy("settings", "Launch"), ["two_people_above", "countdown"]
+        ),
+        PolicySection(
             "cap",
             gettext_lazy("How often"),
             ["cap_messages", "cap_days"],
@@ -160,7 +162,7 @@ class RulesForm(forms.Form):
                 " do not count. Empty: no limit."
             ),
         ),
-        Part(
+        PolicySection(
             "quiet",
             gettext_lazy("Quiet hours"),
             ["quiet_from", "quiet_until"],
@@ -170,9 +172,9 @@ class RulesForm(forms.Form):
                 " no quiet hours."
             ),
         ),
-        Part("tap", gettext_lazy("Sign-in links"), ["one_tap"]),
-        Part("time", gettext_lazy("A time set"), ["early_hours", "grace_minutes"]),
-        Part(
+        PolicySection("tap", gettext_lazy("Sign-in links"), ["one_tap"]),
+        PolicySection("time", gettext_lazy("A time set"), ["early_hours", "grace_minutes"]),
+        PolicySection(
             "where",
             gettext_lazy("Where SMS and codes go"),
             ["sms_countries", "mobile_only", "codes_a_day"],
@@ -184,7 +186,7 @@ class RulesForm(forms.Form):
         super().__init__(*args, **kwargs)
 
     @property
-    def sections(self) -> list[tuple[Part, list[forms.BoundField]]]:
+    def sections(self) -> list[tuple[PolicySection, list[forms.BoundField]]]:
         return [(part, [self[name] for name in part.names]) for part in self.parts]
 
     def clean_sms_countries(self) -> list[str]:
@@ -225,7 +227,7 @@ class RulesForm(forms.Form):
 NAMES = tuple(RulesForm.base_fields)
 
 
-class Change(NamedTuple):
+class PolicyChange(NamedTuple):
     """One line of the history: what was changed, never to what (the form shows what holds)."""
 
     at: datetime
@@ -233,8 +235,8 @@ class Change(NamedTuple):
     words: str
 
 
-@needs(Right.ACCOUNT)
-def sending_settings(request: SignedIn) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def sending_settings(request: AuthenticatedRequest) -> HttpResponse:
     if request.method == "POST":
         form = RulesForm(request.POST)
         if form.is_valid():
@@ -279,9 +281,9 @@ def _written(value: Any) -> Any:
     return value.strftime("%H:%M") if isinstance(value, time) else value
 
 
-def _changes() -> list[Change]:
+def _changes() -> list[PolicyChange]:
     rows = AuditEvent.objects.filter(target="policy").select_related("by").order_by("-id")
-    return [Change(row.at, row.by, _in_words(row)) for row in rows[:LAST_CHANGES]]
+    return [PolicyChange(row.at, row.by, _in_words(row)) for row in rows[:LAST_CHANGES]]
 
 
 def _in_words(row: AuditEvent) -> str:

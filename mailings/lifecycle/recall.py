@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import Account
-from integrations.providers.base import Asked, Provider, Report, Trouble
+from integrations.providers.base import DeliveryReport, LookupItem, Provider, ProviderError
 from integrations.reasons import Reason
 from integrations.routing import routing
 from integrations.routing.in_turn import Turns
@@ -35,7 +35,7 @@ AGAIN = timedelta(seconds=60)  # when it could not be asked
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RecallProgress:
     """How far taking back has come, in messages."""
 
     wanted: int = 0
@@ -94,14 +94,14 @@ def recall(mailing: Mailing, by: User) -> int:
     return asked
 
 
-def standing(mailing: Mailing) -> Standing:
+def progress(mailing: Mailing) -> RecallProgress:
     asked = AuditEvent.objects.filter(target=f"mailing {mailing.pk}", what="recalled")
     wanted = sum(each.get("messages", 0) for each in asked.values_list("details", flat=True))
     if not wanted:
-        return Standing()
+        return RecallProgress()
     batches = mailing.batches.filter(recall_at__isnull=False)
     rows = Message.objects.filter(mailing=mailing)
-    return Standing(
+    return RecallProgress(
         wanted,
         to_ask=_open(batches).count(),
         taken_back=rows.filter(reason=Reason.TAKEN_BACK).exclude(reason="").count(),
@@ -172,12 +172,12 @@ def _ask(account: Account, provider: Provider, batch: Batch) -> bool:
     """False when the service cannot be asked now: nor then about the next one."""
     open_ = batch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
     rows = open_.values_list("phone", "provider_id")
-    asked = tuple(Asked(phone, provider_id=provider_id) for phone, provider_id in rows)
-    reports: list[Report] = []
+    asked = tuple(LookupItem(phone, provider_id=provider_id) for phone, provider_id in rows)
+    reports: list[DeliveryReport] = []
     try:
         if asked and provider.can_cancel:
             reports = provider.cancel(batch.reference, asked)
-    except Trouble as trouble:
+    except ProviderError as trouble:
         logger.warning("%s could not be asked to give back: %s", account.provider, trouble)
         _put_off(batch)
         return False

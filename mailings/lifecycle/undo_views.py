@@ -13,15 +13,15 @@ from django.views.decorators.http import require_POST
 
 from mailings import errors
 from mailings.models import Mailing
-from users.access.authenticated import SignedIn
-from users.rights import Right, needs
+from users.access.authenticated import AuthenticatedRequest
+from users.rights import Right, require_right
 
 from . import recall, transitions
 
 
-@needs(Right.SEND_MAILINGS)
+@require_right(Right.SEND_MAILINGS)
 @require_POST
-def take_back(request: SignedIn, pk: int) -> HttpResponse:
+def take_back(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         transitions.take_back(row, request.user)
@@ -32,8 +32,8 @@ def take_back(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailing", pk=pk)
 
 
-@needs(Right.SEND_MAILINGS)
-def recall_page(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def recall_page(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(
         Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
     )
@@ -61,8 +61,8 @@ def recall_page(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailing", pk=pk)
 
 
-@needs(Right.SEND_MAILINGS)
-def stop_watching(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def stop_watching(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Asks first: it cannot be taken up again."""
     row = get_object_or_404(Mailing.objects.listed().exclude(state=Mailing.State.DRAFT), pk=pk)
     if request.method != "POST":

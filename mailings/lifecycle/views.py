@@ -24,15 +24,15 @@ from mailings.models import Mailing
 from mailings.sending import epoch, last_look
 from mailings.text import link_check
 from smsmail.jobs import watchdog
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import User
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 from . import approval, transitions, unresolved
 
 
-@needs(Right.SEND_MAILINGS)
-def launch(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def launch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     if request.method != "POST":
         return _ask_launch(request, row)
@@ -61,7 +61,7 @@ def launch(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailing", pk=pk)
 
 
-def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
+def _ask_launch(request: AuthenticatedRequest, row: Mailing) -> HttpResponse:
     """In figures; whoever confirms another's launch reads real messages too."""
     confirms = row.state == Mailing.State.AWAITING
     if confirms and not approval.may_confirm(row, request.user):
@@ -82,9 +82,9 @@ def _ask_launch(request: SignedIn, row: Mailing) -> HttpResponse:
     return _ask(request, row, "launch", **context)
 
 
-@needs(Right.SEND_MAILINGS)
+@require_right(Right.SEND_MAILINGS)
 @require_POST
-def send_back(request: SignedIn, pk: int) -> HttpResponse:
+def send_back(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """A launch that waits for a second person becomes a draft again."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
@@ -96,9 +96,9 @@ def send_back(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailing", pk=pk)
 
 
-@needs(Right.SEND_MAILINGS)
+@require_right(Right.SEND_MAILINGS)
 @require_POST
-def pause(request: SignedIn, pk: int) -> HttpResponse:
+def pause(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         transitions.pause(row, request.user)
@@ -115,14 +115,14 @@ def pause(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailing", pk=pk)
 
 
-@needs(Right.SEND_MAILINGS)
+@require_right(Right.SEND_MAILINGS)
 @require_POST
-def resume(request: SignedIn, pk: int) -> HttpResponse:
+def resume(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return _change(request, pk, transitions.resume)
 
 
-@needs(Right.SEND_MAILINGS)
-def cancel(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def cancel(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(
         Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
     )
@@ -137,8 +137,8 @@ def cancel(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailing", pk=pk)
 
 
-@needs(Right.SEND_MAILINGS)
-def let_be(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def let_be(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
@@ -152,8 +152,8 @@ def let_be(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailing", pk=pk)
 
 
-@needs(Right.SEND_MAILINGS)
-def send_again(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def send_again(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "send_again", questions=unresolved.open_questions(row))
@@ -171,8 +171,8 @@ def send_again(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("mailing", pk=pk)
 
 
-@needs(Right.EDIT_MAILINGS)
-def delete(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "delete")
@@ -214,14 +214,16 @@ def _said_of_leaving(count: int) -> str:
     return words % {"n": localize(count)}
 
 
-def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
+def _ask(request: AuthenticatedRequest, row: Mailing, what: str, **context: Any) -> HttpResponse:
     back = reverse("mailing", args=[row.pk])
     return render(
         request, f"mailings/lifecycle/ask_{what}.html", {"mailing": row, "back": back, **context}
     )
 
 
-def _change(request: SignedIn, pk: int, change: Callable[[Mailing, User], None]) -> HttpResponse:
+def _change(
+    request: AuthenticatedRequest, pk: int, change: Callable[[Mailing, User], None]
+) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         change(row, request.user)

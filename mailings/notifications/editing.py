@@ -36,7 +36,7 @@ def add(notification: Mailing, by: User) -> None:
         audit(by, "event_added", f"mailing {notification.pk}", event=notification.event)
 
 
-class ChangedMeanwhile(Exception):
+class NotificationChanged(Exception):
     """Somebody else has saved it since the form was opened, in words."""
 
 
@@ -58,7 +58,7 @@ def save(form: NotificationForm, by: User, version: str) -> Mailing:
         else:
             stored = Mailing.objects.select_for_update(no_key=True).get(pk=row.pk)
             if version != version_of(stored):
-                raise ChangedMeanwhile(
+                raise NotificationChanged(
                     _(
                         "Somebody has changed it meanwhile. What you wrote stands here: saving once"
                         " more replaces what is stored."

@@ -160,7 +160,7 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
         )
 
 
-class TryForm(forms.Form):
+class NotificationTryForm(forms.Form):
     """Whom a try goes to, and what the event would have brought."""
 
     email = forms.CharField(

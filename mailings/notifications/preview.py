@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from mailings.audience.audience import Choice
+from mailings.audience.audience import AudienceSpec
 from mailings.audience.funnel import Funnel
 from mailings.audience.personalization import parsed, values_of, variables
 from mailings.audience.text_extremes import Parts, Rendering
@@ -47,7 +47,7 @@ class EventPreview(Preview):
     ) -> None:
         self.brought = brought
         self.samples = samples(notification, brought)
-        anybody = Choice(True, Group.objects.none(), False)
+        anybody = AudienceSpec(True, Group.objects.none(), False)
         super().__init__(written, anybody, reader, Look("person", look.q), wrapping)
 
     @property

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mailings.models import Mailing
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import User
 from users.parsing import phones
 from users.people import search
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 from . import send, test_limits
 
@@ -76,7 +76,7 @@ class TestForm(forms.Form):
         if not q:
             del self.fields["person"], self.fields["to"]
             return
-        people = search.find(search.Wanted(q=q[:100])).filter(is_active=True)
+        people = search.find(search.PeopleQuery(q=q[:100])).filter(is_active=True)
         self.found = list(people.exclude(pk=reader.pk)[:FOUND])
         me = (str(reader.pk), _("%(name)s (you)") % {"name": reader.name})
         choices = [(str(each.pk), _named(each)) for each in self.found]
@@ -106,8 +106,8 @@ class TestForm(forms.Form):
         return self.cleaned_data.get("to") == TO_THEM
 
 
-@needs(Right.SEND_MAILINGS)
-def test(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def test(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Asks first. With `find` it only looks for people, and keeps what was typed."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     finds = "find" in request.POST

@@ -19,23 +19,23 @@ from mailings.models import Mailing
 from mailings.reports import click_reports
 from mailings.reports.history import history
 from mailings.reports.progress import progress
-from users.access.authenticated import SignedIn
-from users.rights import Right, needs
+from users.access.authenticated import AuthenticatedRequest
+from users.rights import Right, require_right
 
 from . import editing, registry, send
 from . import preview as event_preview
-from .forms import NotificationForm, TryForm
+from .forms import NotificationForm, NotificationTryForm
 from .preview import EventPreview
 
 
-@needs(Right.SEE_MAILINGS)
-def notification_list(request: SignedIn) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def notification_list(request: AuthenticatedRequest) -> HttpResponse:
     context = {"rows": registry.every().order_by("id"), **service()}
     return render(request, "mailings/notifications/notifications.html", context)
 
 
-@needs(Right.SEE_MAILINGS)
-def notification(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def notification(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     context = {
         "mailing": row,
@@ -49,13 +49,13 @@ def notification(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "mailings/notifications/notification.html", context)
 
 
-@needs(Right.EDIT_MAILINGS)
-def notification_new(request: SignedIn) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def notification_new(request: AuthenticatedRequest) -> HttpResponse:
     return _edit(request, Mailing(kind=Mailing.Kind.NOTIFICATION))
 
 
-@needs(Right.EDIT_MAILINGS)
-def notification_edit(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def notification_edit(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """What is changed while it is on goes out at once: that takes the right to send as well."""
     row = _found(pk)
     if registry.is_on(row) and not request.user.may(Right.SEND_MAILINGS):
@@ -63,9 +63,9 @@ def notification_edit(request: SignedIn, pk: int) -> HttpResponse:
     return _edit(request, row)
 
 
-@needs(Right.EDIT_MAILINGS)
+@require_right(Right.EDIT_MAILINGS)
 @require_POST
-def notification_meter(request: SignedIn, pk: int | None = None) -> HttpResponse:
+def notification_meter(request: AuthenticatedRequest, pk: int | None = None) -> HttpResponse:
     """What the form would come to as it stands."""
     row = _found(pk) if pk else Mailing(kind=Mailing.Kind.NOTIFICATION)
     form = _form(request, row)
@@ -73,9 +73,9 @@ def notification_meter(request: SignedIn, pk: int | None = None) -> HttpResponse
     return render(request, "mailings/notifications/_notification_meter.html", context)
 
 
-@needs(Right.SEND_MAILINGS)
+@require_right(Right.SEND_MAILINGS)
 @require_POST
-def notification_switch(request: SignedIn, pk: int) -> HttpResponse:
+def notification_switch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """on=yes or no."""
     row, on = _found(pk), request.POST.get("on") == "yes"
     editing.switch(row, request.user, on=on)
@@ -89,12 +89,12 @@ def notification_switch(request: SignedIn, pk: int) -> HttpResponse:
     return redirect(back) if back == "notifications" else redirect(back, pk=pk)
 
 
-@needs(Right.SEND_MAILINGS)
-def notification_try(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def notification_try(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     samples = event_preview.samples(row, row.event_values)
     data = request.POST if request.method == "POST" else None
-    form = TryForm(data, samples=samples, reader=request.user)
+    form = NotificationTryForm(data, samples=samples, reader=request.user)
     if data is None or not form.is_valid():
         return _ask(request, row, "try", form=form)
     try:
@@ -106,8 +106,8 @@ def notification_try(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("message", pk=message.pk)
 
 
-@needs(Right.EDIT_MAILINGS)
-def notification_delete(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_MAILINGS)
+def notification_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     if request.method != "POST":
         return _ask(request, row, "delete_notification")
@@ -120,14 +120,14 @@ def notification_delete(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("notifications")
 
 
-def _edit(request: SignedIn, row: Mailing) -> HttpResponse:
+def _edit(request: AuthenticatedRequest, row: Mailing) -> HttpResponse:
     stored = Mailing.objects.get(pk=row.pk) if row.pk else row  # not as it is typed
     version = request.POST.get("version", editing.version_of(stored))
     form = _form(request, row)
     if request.method == "POST" and "fix" not in request.POST and form.is_valid():
         try:
             saved = editing.save(form, request.user, version)
-        except editing.ChangedMeanwhile as words:
+        except editing.NotificationChanged as words:
             form.add_error(None, str(words))
             version = editing.version_of(Mailing.objects.get(pk=row.pk))
         else:
@@ -144,14 +144,14 @@ def _edit(request: SignedIn, row: Mailing) -> HttpResponse:
     return render(request, "mailings/notifications/notification_form.html", context)
 
 
-def _form(request: SignedIn, row: Mailing) -> NotificationForm:
+def _form(request: AuthenticatedRequest, row: Mailing) -> NotificationForm:
     data = request.POST.copy() if request.method == "POST" else None
     if data is not None and "fix" in data and "text" in data:
         data["text"] = fixed(str(data["text"]), str(data["fix"]))
     return NotificationForm(data, instance=row)
 
 
-def _metered(request: SignedIn, form: NotificationForm) -> dict[str, Any]:
+def _metered(request: AuthenticatedRequest, form: NotificationForm) -> dict[str, Any]:
     look = Look.asked(request.POST)
     row = form.instance
     preview = EventPreview(form.written, row, form.names, request.user, look, form.wrapping)
@@ -162,7 +162,7 @@ def _found(pk: int) -> Mailing:
     return get_object_or_404(registry.every(), pk=pk)
 
 
-def _ask(request: SignedIn, row: Mailing, what: str, **context: Any) -> HttpResponse:
+def _ask(request: AuthenticatedRequest, row: Mailing, what: str, **context: Any) -> HttpResponse:
     back = reverse("notification", args=[row.pk])
     return render(
         request,

@@ -4,14 +4,14 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from users.access.authenticated import SignedIn
-from users.rights import Right, needs
+from users.access.authenticated import AuthenticatedRequest
+from users.rights import Right, require_right
 
 from .upcoming import upcoming
 
 
-@needs(Right.SEE_MAILINGS)
-def calendar(request: SignedIn) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def calendar(request: AuthenticatedRequest) -> HttpResponse:
     today = timezone.localdate(timezone=timezone.get_default_timezone())
     zone = timezone.get_default_timezone_name()
     offset = timezone.localtime(timezone=timezone.get_default_timezone()).strftime("%z")

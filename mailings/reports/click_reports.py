@@ -11,8 +11,8 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import formats, timezone
 
 from mailings.models import ClickHour, Link, Mailing
-from users.access.authenticated import SignedIn
-from users.rights import Right, needs
+from users.access.authenticated import AuthenticatedRequest
+from users.rights import Right, require_right
 
 from . import figures
 
@@ -71,8 +71,8 @@ def of(mailing: Mailing) -> Clicks | None:
     )
 
 
-@needs(Right.SEE_MAILINGS)
-def clicks(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def clicks(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The section alone, for the page that asks for it again and again."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     return render(request, "mailings/reports/_clicks.html", {"mailing": row, "clicks": of(row)})

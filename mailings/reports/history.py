@@ -40,16 +40,16 @@ HISTORY: dict[str, Promise] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class HistoryLine:
     at: datetime
     words: str | Promise
     by: User | None
 
 
-def history(mailing: Mailing) -> list[Event]:
+def history(mailing: Mailing) -> list[HistoryLine]:
     """What people did to it, and what stopped it, newest first."""
     rows = AuditEvent.objects.filter(target=f"mailing {mailing.pk}").select_related("by")
-    return [Event(row.at, _words(row), row.by) for row in rows.order_by("-id")[:20]]
+    return [HistoryLine(row.at, _words(row), row.by) for row in rows.order_by("-id")[:20]]
 
 
 def _words(row: AuditEvent) -> str | Promise:

@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 
 from mailings.models import Mailing, Message
 from smsmail.web import paging
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import User
 
 
@@ -22,7 +22,7 @@ class Sent:
     status_label: str | Promise
 
 
-def my_messages(request: SignedIn) -> HttpResponse:
+def my_messages(request: AuthenticatedRequest) -> HttpResponse:
     found = _of(request.user, request.GET.get("before", ""))
     rows = [Sent(each.shown, each.handed_at, each.status_label) for each in found.rows]
     context = {

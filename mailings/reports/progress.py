@@ -39,7 +39,7 @@ class Clock:
     here: Waiting
     there: Waiting
     service: str
-    recall: recall.Standing
+    recall: recall.RecallProgress
     can_recall: bool
     wave: bool  # the rest waits for what becomes of the first
     funnel: Funnel | None  # while there are no messages
@@ -82,7 +82,7 @@ def clock_of(mailing: Mailing) -> Clock:
         here=here,
         there=there,
         service=title_of(account) if account else "",
-        recall=recall.standing(mailing) if kept else recall.Standing(),
+        recall=recall.progress(mailing) if kept else recall.RecallProgress(),
         can_recall=bool(there.messages) and recall.can_recall(mailing),
         wave=_waits_for_wave(mailing),
         funnel=funnel.recent(mailing) if scheduled else None,

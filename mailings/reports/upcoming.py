@@ -33,13 +33,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class SendDay:
     day: date
     lines: list[Line]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PausedMailing:
     """A paused mailing, and why when it paused by itself."""
 
     mailing: Mailing
@@ -48,10 +48,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Upcoming:
-    days: list[Day]
+    days: list[SendDay]
     watching: list[Mailing]
     awaiting: list[Mailing]
-    paused: list[Held]
+    paused: list[PausedMailing]
 
     @property
     def empty(self) -> bool:
@@ -106,16 +106,16 @@ def _lines(batches: "QuerySet[Any]", *, at_service: bool) -> Iterable[Line]:
         yield Line(each["moment"], by_id[each["mailing"]], each["n"], at_service)
 
 
-def _by_day(lines: list[Line]) -> list[Day]:
+def _by_day(lines: list[Line]) -> list[SendDay]:
     """By the account's clock."""
     lines.sort(key=lambda line: (line.at, line.mailing.pk))
-    return [Day(day, list(some)) for day, some in groupby(lines, key=_day)]
+    return [SendDay(day, list(some)) for day, some in groupby(lines, key=_day)]
 
 
 def _day(line: Line) -> date:
     return timezone.localdate(line.at, timezone.get_default_timezone())
 
 
-def _held(mailing: Mailing) -> Held:
+def _held(mailing: Mailing) -> PausedMailing:
     known = mailing.trouble in set(Reason)
-    return Held(mailing, Reason(mailing.trouble).about if known else None)
+    return PausedMailing(mailing, Reason(mailing.trouble).about if known else None)

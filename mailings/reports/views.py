@@ -15,8 +15,8 @@ from mailings.lifecycle import approval
 from mailings.models import Mailing, Message
 from mailings.sending import send_times
 from smsmail.web import paging
-from users.access.authenticated import SignedIn
-from users.rights import Right, needs
+from users.access.authenticated import AuthenticatedRequest
+from users.rights import Right, require_right
 from users.segments.big_queries import patience
 
 from . import click_reports, figures
@@ -25,7 +25,7 @@ from .progress import progress, why
 
 State = Mailing.State
 # Filters of the list: what the address says -> states.
-SHELVES = {
+STATUS_FILTERS = {
     "draft": frozenset({State.DRAFT}),
     "awaiting": frozenset({State.AWAITING}),
     "running": Mailing.STOPPABLE | {State.SETTLING},
@@ -33,29 +33,29 @@ SHELVES = {
 }
 
 
-def dashboard(request: SignedIn) -> HttpResponse:
+def dashboard(request: AuthenticatedRequest) -> HttpResponse:
     """What happens now and what went wrong; people without the right have their own page."""
     if not request.user.may(Right.SEE_MAILINGS):
         return redirect("me")
     rows = Mailing.objects.listed()
-    above = SHELVES["running"] | SHELVES["awaiting"]
+    above = STATUS_FILTERS["running"] | STATUS_FILTERS["awaiting"]
     context = {
         **service(),
-        "awaiting": rows.filter(state__in=SHELVES["awaiting"]).order_by("asked_at")[:10],
-        "running": rows.filter(state__in=SHELVES["running"]).order_by("-id")[:10],
+        "awaiting": rows.filter(state__in=STATUS_FILTERS["awaiting"]).order_by("asked_at")[:10],
+        "running": rows.filter(state__in=STATUS_FILTERS["running"]).order_by("-id")[:10],
         "recent": rows.exclude(state__in=above).order_by("-id")[:6],
         "month": figures.month(),
     }
     return render(request, "mailings/reports/dashboard.html", context)
 
 
-@needs(Right.SEE_MAILINGS)
-def mailings(request: SignedIn) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def mailings(request: AuthenticatedRequest) -> HttpResponse:
     shelf, q = request.GET.get("state", ""), request.GET.get("q", "").replace("\0", "").strip()
     rows = Mailing.objects.listed().named(q)
-    unknown = shelf not in {"", *SHELVES}
+    unknown = shelf not in {"", *STATUS_FILTERS}
     if shelf:
-        rows = rows.filter(state__in=SHELVES.get(shelf, ()))
+        rows = rows.filter(state__in=STATUS_FILTERS.get(shelf, ()))
     context = {
         "page": paging.page_of(rows, request.GET.get("before", "")),
         "shelf": shelf,
@@ -66,8 +66,8 @@ def mailings(request: SignedIn) -> HttpResponse:
     return render(request, "mailings/reports/mailings.html", context)
 
 
-@needs(Right.SEE_MAILINGS)
-def mailing(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def mailing(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """A draft before its launch, its second person included, or the story of what came of it."""
     if Mailing.objects.filter(pk=pk, kind=Mailing.Kind.NOTIFICATION).exists():
         return redirect("notification", pk=pk)  # the pages behind its figures lead back here
@@ -87,8 +87,8 @@ def mailing(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "mailings/reports/mailing.html", context | progress(row))
 
 
-@needs(Right.SEE_MAILINGS)
-def live(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def live(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The moving part of a mailing's page. Another state than the page was drawn for (?state=)
     means other buttons: the browser then loads the page anew.
     """
@@ -105,8 +105,8 @@ def live(request: SignedIn, pk: int) -> HttpResponse:
     return response
 
 
-@needs(Right.SEE_MAILINGS)
-def recipients(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def recipients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     chosen = figures.Selection.read(request.GET.dict())
     context = {
@@ -123,16 +123,16 @@ def recipients(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "mailings/reports/recipients.html", context)
 
 
-@needs(Right.SEE_MAILINGS)
-def reasons(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def reasons(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Why messages did not arrive and people were left out, with what to do about it."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     context = {"mailing": row, **why(row)}
     return render(request, "mailings/reports/reasons.html", context)
 
 
-@needs(Right.SEE_MAILINGS)
-def message(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_MAILINGS)
+def message(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     rows = Message.objects.select_related("mailing", "user", "batch__account")
     row = get_object_or_404(rows, pk=pk)
     account = row.batch.account if row.batch else None

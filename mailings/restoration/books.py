@@ -19,7 +19,13 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from integrations.providers.base import Booked, BooksPage, Report, ReportStatus, Trouble
+from integrations.providers.base import (
+    Booked,
+    BooksPage,
+    DeliveryReport,
+    DeliveryStatus,
+    ProviderError,
+)
 from integrations.reasons import Reason
 from integrations.routing import retention, routing
 from mailings.models import Batch, BooksSweep, Message, Restoration, UnclaimedSms
@@ -85,7 +91,7 @@ def _read_page(sweep: BooksSweep) -> bool:
         return False
     try:
         page = routing.provider_of(held.account).sent_since(held.restoration.since, held.cursor)
-    except Trouble as trouble:
+    except ProviderError as trouble:
         logger.warning("%s does not show its books now: %s", held.account.provider, trouble)
         return _put_off(held, trouble.reason)
     except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
@@ -171,8 +177,8 @@ class _Taken:
 
     known: int = 0
     entered: int = 0
-    reports: list[Report] = field(default_factory=list)
-    moves: list[tuple[_Candidate, Report]] = field(default_factory=list)
+    reports: list[DeliveryReport] = field(default_factory=list)
+    moves: list[tuple[_Candidate, DeliveryReport]] = field(default_factory=list)
     departed: set[int] = field(
         default_factory=set
     )  # batches that have left, as far as is known now
@@ -219,7 +225,7 @@ def _go_on(sweep: BooksSweep, page: BooksPage, taken: _Taken) -> None:
 
 def _is_ours(row: Booked) -> bool:
     """As far as can be told. What was taken back was never sent."""
-    if row.report.status == ReportStatus.CANCELLED:
+    if row.report.status == DeliveryStatus.CANCELLED:
         return False
     reference = row.report.reference
     return bool(OURS.fullmatch(reference)) if reference else bool(row.report.provider_id)
@@ -276,7 +282,7 @@ def _match(rows: Sequence[Booked], taken: _Taken) -> None:
             _by_own_batch(found, row.report, taken)
 
 
-def _by_own_batch(message: _Candidate, report: Report, taken: _Taken) -> None:
+def _by_own_batch(message: _Candidate, report: DeliveryReport, taken: _Taken) -> None:
     """The books show no reference: it went with the batch that it is in."""
     if message.batch_id is not None and message.reference:
         taken.departed.add(message.batch_id)
@@ -303,7 +309,9 @@ def _same(candidates: Sequence[_Candidate], row: Booked) -> _Candidate | None:
 
 
 def _move(
-    sweep: BooksSweep, moves: Sequence[tuple[_Candidate, Report]], batches: Mapping[str, Batch]
+    sweep: BooksSweep,
+    moves: Sequence[tuple[_Candidate, DeliveryReport]],
+    batches: Mapping[str, Batch],
 ) -> None:
     """Into batches with the references under which they went: receipts and look-ups name those."""
     if not moves:
@@ -319,7 +327,7 @@ def _move(
     ledger.move([_move_of(message, report, known[report.reference]) for message, report in moves])
 
 
-def _move_of(message: _Candidate, report: Report, batch: Batch) -> Move:
+def _move_of(message: _Candidate, report: DeliveryReport, batch: Batch) -> Move:
     to = Status(report.status.value)
     good = to in (Status.ACCEPTED, Status.DELIVERED)
     return Move(

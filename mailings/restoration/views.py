@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from integrations.routing import routing
 from mailings.errors import WrongState
 from mailings.models import Restoration
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.rights import Role
 
 from . import decision
@@ -45,7 +45,7 @@ class DecisionForm(forms.Form):
         }
 
 
-def restored(request: SignedIn) -> HttpResponse:
+def restored(request: AuthenticatedRequest) -> HttpResponse:
     """Of the owner alone: who else is responsible for the account may not answer for this."""
     if request.user.role != Role.OWNER:
         raise PermissionDenied
@@ -55,7 +55,7 @@ def restored(request: SignedIn) -> HttpResponse:
     return _page(request, restoration)
 
 
-def _act(request: SignedIn, restoration: Restoration | None) -> HttpResponse:
+def _act(request: AuthenticatedRequest, restoration: Restoration | None) -> HttpResponse:
     what = request.POST.get("what", "")
     if restoration is None:
         if what == "say":
@@ -75,7 +75,7 @@ def _act(request: SignedIn, restoration: Restoration | None) -> HttpResponse:
     return redirect("restored")
 
 
-def _decide(request: SignedIn, restoration: Restoration) -> HttpResponse:
+def _decide(request: AuthenticatedRequest, restoration: Restoration) -> HttpResponse:
     form = DecisionForm(decision.under_way(restoration), request.POST)
     if not form.is_valid():
         return _page(request, restoration, form)
@@ -92,7 +92,7 @@ def _decide(request: SignedIn, restoration: Restoration) -> HttpResponse:
 
 
 def _page(
-    request: SignedIn, restoration: Restoration | None, form: DecisionForm | None = None
+    request: AuthenticatedRequest, restoration: Restoration | None, form: DecisionForm | None = None
 ) -> HttpResponse:
     context: dict[str, Any] = {"restoration": restoration}
     if restoration is not None:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from django.conf import settings
 from django.utils import timezone
 
-from integrations.providers.base import Report, ReportStatus
+from integrations.providers.base import DeliveryReport, DeliveryStatus
 from integrations.reasons import Reason
 from mailings.models import Batch, Mailing, Message, UnclaimedSms
 from mailings.text import fingerprints, markers, template
@@ -18,7 +18,7 @@ from mailings.text import fingerprints, markers, template
 from . import bulk, ledger, receipts
 
 
-class Person(Protocol):
+class HasPhone(Protocol):
     @property
     def id(self) -> int: ...
     @property
@@ -29,7 +29,7 @@ class Prepared(Protocol):
     """A person, and the text as they would get it, with marks."""
 
     @property
-    def person(self) -> Person: ...
+    def person(self) -> HasPhone: ...
     @property
     def text(self) -> str: ...
 
@@ -134,11 +134,11 @@ def _entry(mailing: Mailing, each: Prepared, batch: Batch) -> bulk.Entry:
     )
 
 
-def _report(row: UnclaimedSms, reference: str) -> Report:
-    return Report(
+def _report(row: UnclaimedSms, reference: str) -> DeliveryReport:
+    return DeliveryReport(
         reference,
         row.phone,
-        ReportStatus(row.status),
+        DeliveryStatus(row.status),
         Reason(row.reason) if row.reason in set(Reason) else None,
         row.raw_code,
         row.provider_id,

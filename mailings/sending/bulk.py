@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     provider_id: str = ""
 
 
-class Held(NamedTuple):
+class LockedMessage(NamedTuple):
     """A message locked for a change."""
 
     id: int
@@ -40,7 +40,7 @@ class Held(NamedTuple):
     batch_id: int | None
 
 
-class Found(NamedTuple):
+class FoundMessage(NamedTuple):
     """A message that a reference and a phone name."""
 
     id: int
@@ -48,7 +48,7 @@ class Found(NamedTuple):
     phone: str
 
 
-class Change(NamedTuple):
+class MessageChange(NamedTuple):
     """What a message becomes. '' and None of the last five keep what is there."""
 
     id: int
@@ -62,7 +62,7 @@ class Change(NamedTuple):
     final_at: datetime | None
 
 
-class Hit(NamedTuple):
+class PersonClick(NamedTuple):
     """A click as it comes; the fields are columns of mailings_click in this order."""
 
     message_id: int
@@ -135,11 +135,11 @@ def insert_arrivals(mailing_id: int, ids: "QuerySet[Any, int]", at: datetime) ->
         )
 
 
-def insert_click(hit: Hit, patience: int) -> None:
+def insert_click(hit: PersonClick, patience: int) -> None:
     """One statement that waits no longer than so many milliseconds, whoever holds the database.
     Raises DatabaseError.
     """
-    columns, marks = ", ".join(Hit._fields), ", ".join(["%s"] * len(Hit._fields))
+    columns, marks = ", ".join(PersonClick._fields), ", ".join(["%s"] * len(PersonClick._fields))
     insert = f"INSERT INTO mailings_click ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
     with connection.cursor() as cursor:
         if _postgres():
@@ -157,7 +157,7 @@ def insert_click(hit: Hit, patience: int) -> None:
             cursor.execute(f"PRAGMA busy_timeout = {int(usual * 1000)}")
 
 
-def lock_messages(ids: Sequence[int]) -> list[Held]:
+def lock_messages(ids: Sequence[int]) -> list[LockedMessage]:
     """The rows in the order of their ids, which is everybody's order of locks."""
     chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     lock = "FOR NO KEY UPDATE" if _postgres() else ""
@@ -168,12 +168,14 @@ def lock_messages(ids: Sequence[int]) -> list[Held]:
             [list(ids) if _postgres() else json.dumps(list(ids))],
         )
         return [
-            Held(key, mailing, status, parts, None if price is None else Decimal(str(price)), batch)
+            LockedMessage(
+                key, mailing, status, parts, None if price is None else Decimal(str(price)), batch
+            )
             for key, mailing, status, parts, price, batch in cursor.fetchall()
         ]
 
 
-def change_messages(changes: Sequence[Change]) -> None:
+def change_messages(changes: Sequence[MessageChange]) -> None:
     """One UPDATE: 94,000 rows a second where bulk_update does 2,700."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -250,7 +252,7 @@ def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
         return int(cursor.rowcount)
 
 
-def find_messages(pairs: Sequence[tuple[int, str]]) -> list[Found]:
+def find_messages(pairs: Sequence[tuple[int, str]]) -> list[FoundMessage]:
     """Messages by (batch id, phone)."""
     return _find(pairs, "m.batch_id = d.holder AND m.phone = d.phone")
 
@@ -297,14 +299,14 @@ _CHANGE_TYPES = {
 }
 
 
-def _find(pairs: Sequence[tuple[int, str]], on: str) -> list[Found]:
+def _find(pairs: Sequence[tuple[int, str]], on: str) -> list[FoundMessage]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT m.id, m.batch_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
             f"JOIN mailings_message m ON {on}",
             _columns(pairs, 2),
         )
-        return [Found(*row) for row in cursor.fetchall()]
+        return [FoundMessage(*row) for row in cursor.fetchall()]
 
 
 def _table(types: dict[str, str]) -> str:

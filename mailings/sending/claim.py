@@ -148,10 +148,10 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
         return None, 0
     # Looked at again: while we waited for the lock it may have gone to rest, or been disconnected.
     account = Account.objects.select_for_update(no_key=True).get(id=sender.id)
-    pause = rate_limit.pause_of(account)
+    pause = rate_limit.wait_of(account)
     # A longer one is of a batch that was written before the pace was set: the lane does not wait for it.
     paused = 0 < pause <= LONGEST_PAUSE if lane else pause > 0
-    if cooldown.rests(account) or not account.connected or paused:
+    if cooldown.is_on(account) or not account.connected or paused:
         return None, 0
     now = timezone.now()
     in_hand = Batch.objects.filter(

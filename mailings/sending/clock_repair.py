@@ -71,9 +71,9 @@ def _mend_accounts(now: datetime) -> None:
 
 
 def _mend_account(account: Account, now: datetime) -> None:
-    pause = rate_limit.longest_pause(account)
+    pause = rate_limit.longest_wait(account)
     waits = {  # the longest that anybody waits, and how long from now on where it is longer
-        "resting_until": (cooldown.longest_rest(), cooldown.present_rest(account)),
+        "resting_until": (cooldown.longest(), cooldown.present_length(account)),
         "next_free_at": (pause, pause),
         "balance_at": (NONE, NONE),
     }

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
-from integrations.providers.base import Enquiry, Provider, Report, ReportStatus
+from integrations.providers.base import DeliveryReport, DeliveryStatus, LookupRequest, Provider
 from integrations.routing import service_clock
 from mailings.models import Batch
 
@@ -21,7 +21,7 @@ LATE, TOO_LATE = 120, 3600
 class Heard:
     """By our references."""
 
-    def __init__(self, enquiries: Iterable[Enquiry]) -> None:
+    def __init__(self, enquiries: Iterable[LookupRequest]) -> None:
         self.enquiries = {enquiry.reference: enquiry for enquiry in enquiries}
         self.told: dict[str, set[str]] = defaultdict(set)
         self.missing: dict[str, set[str]] = defaultdict(set)
@@ -53,11 +53,11 @@ class Heard:
         """About all of it."""
         self.doubts = dict.fromkeys(self.enquiries, doubt)
 
-    def take(self, reports: Collection[Report], provider: Provider) -> None:
+    def take(self, reports: Collection[DeliveryReport], provider: Provider) -> None:
         """What was found is found in any case; what is missing may be doubted."""
         for report in reports:
             self.told[report.reference].add(report.phone)
-            if report.status == ReportStatus.NOT_FOUND:
+            if report.status == DeliveryStatus.NOT_FOUND:
                 self.missing[report.reference].add(report.phone)
         self.read_to = {
             reference: place
@@ -79,7 +79,7 @@ class Heard:
             return True
         return reference not in self.doubts and self._told_all(enquiry)
 
-    def lateness(self, reports: Iterable[Report], references: Collection[str]) -> float:
+    def lateness(self, reports: Iterable[DeliveryReport], references: Collection[str]) -> float:
         """By how many seconds at most the service took something later than it was handed over."""
         late = [
             (report.at - self.enquiries[report.reference].since).total_seconds()
@@ -88,10 +88,10 @@ class Heard:
         ]
         return max((seconds for seconds in late if LATE < seconds < TOO_LATE), default=0)
 
-    def _told_all(self, enquiry: Enquiry) -> bool:
+    def _told_all(self, enquiry: LookupRequest) -> bool:
         return self.told[enquiry.reference].issuperset(enquiry.phones)
 
-    def _doubt_of(self, enquiry: Enquiry, provider: Provider) -> str:
+    def _doubt_of(self, enquiry: LookupRequest, provider: Provider) -> str:
         if enquiry.reference in self.read_to:
             return Doubt.READING
         if provider.books_are_sure:
@@ -106,7 +106,7 @@ class Heard:
         off = provider.clock_off
         return Doubt.CLOCK if off is not None and abs(off) > service_clock.CLOCK_TOLERANCE else ""
 
-    def _doubt_of_books(self, enquiry: Enquiry, provider: Provider) -> str:
+    def _doubt_of_books(self, enquiry: LookupRequest, provider: Provider) -> str:
         """Would they show a message? A service that does not tell its time may not show today."""
         witness = enquiry.witness
         if witness is None or provider.clock_off is None:

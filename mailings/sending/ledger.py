@@ -75,7 +75,7 @@ def move(
         return []
     wanted = {each.message: _storable(each) for each in moves}
     now = timezone.now()
-    changes: list[bulk.Change] = []
+    changes: list[bulk.MessageChange] = []
     learnt: list[bulk.Learnt] = []
     moved: list[int] = []
     differences: dict[int, _Difference] = defaultdict(_Difference)
@@ -89,7 +89,7 @@ def move(
         moved.append(held.id)
         price = _price(held, each)
         changes.append(
-            bulk.Change(
+            bulk.MessageChange(
                 id=held.id,
                 status=each.to,
                 reason=each.reason,
@@ -137,7 +137,7 @@ def count_clicks_anew(mailing_id: int) -> None:
     counters.save(update_fields=["clicks", "clicked", "robots"])
 
 
-def _price(held: bulk.Held, each: Move) -> Decimal | None:
+def _price(held: bulk.LockedMessage, each: Move) -> Decimal | None:
     """What the service says, else parts times the account's price; None: as it is."""
     if each.price is not None or held.price is not None or each.part_price is None:
         return each.price
@@ -145,7 +145,7 @@ def _price(held: bulk.Held, each: Move) -> Decimal | None:
     return (held.parts * each.part_price).quantize(CENT) if taken else None
 
 
-def _add(difference: _Difference, held: bulk.Held, to: str, price: Decimal | None) -> None:
+def _add(difference: _Difference, held: bulk.LockedMessage, to: str, price: Decimal | None) -> None:
     difference.statuses[held.status] -= 1
     difference.statuses[to] += 1
     difference.parts += held.parts * ((to in Message.TAKEN) - (held.status in Message.TAKEN))
@@ -153,7 +153,7 @@ def _add(difference: _Difference, held: bulk.Held, to: str, price: Decimal | Non
         difference.price += price - (held.price or 0)
 
 
-def _learn(held: bulk.Held, each: Move, difference: _Difference) -> list[bulk.Learnt]:
+def _learn(held: bulk.LockedMessage, each: Move, difference: _Difference) -> list[bulk.Learnt]:
     """A receipt came before the answer: the answer's price and id still count."""
     price = _price(held, each) if held.price is None else None
     if price is None and not each.provider_id:

@@ -15,7 +15,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.models import Receipt
-from integrations.providers.base import Credentials, Note, Reply, Report, ReportStatus
+from integrations.providers.base import (
+    Credentials,
+    DeliveryReport,
+    DeliveryStatus,
+    InboundSms,
+    WebhookPayload,
+)
 from integrations.reasons import Reason
 from integrations.routing import routing, trial_messages
 from mailings.models import Batch, Message
@@ -33,10 +39,10 @@ Status = Message.Status
 FOLDING = Work("fold_receipts", "receipt")
 FOLD = 1000
 # Of several reports on one message in one batch, the later rank wins: receipts come out of order.
-RANK = (ReportStatus.NOT_FOUND, ReportStatus.ACCEPTED)
+RANK = (DeliveryStatus.NOT_FOUND, DeliveryStatus.ACCEPTED)
 
 
-class Raw(NamedTuple):
+class RawReceipt(NamedTuple):
     """A receipt as it came, and whose it is."""
 
     id: int
@@ -50,19 +56,19 @@ class Raw(NamedTuple):
 class Told(NamedTuple):
     """What a receipt says."""
 
-    reports: list[Report]
+    reports: list[DeliveryReport]
     written: list[Written]
 
 
 @dataclass
-class Folded:
+class Processed:
     """What became of a batch of reports, by their place in it."""
 
     applied: set[int] = field(default_factory=set)
     strangers: set[int] = field(default_factory=set)
 
 
-def fold_due() -> bool:
+def process_due() -> bool:
     """Clock job: one batch of raw receipts; True when there may be more."""
     due = Receipt.objects.filter(folded_at__isnull=True).exclude(id__in=held(FOLDING.name))
     found = dict(due.order_by("id").values_list("id", "account__provider")[:FOLD])
@@ -75,7 +81,7 @@ def _fold_these(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
         batch = _batch(ids)
         unreadable: set[int] = set()
-        reports: list[Report] = []
+        reports: list[DeliveryReport] = []
         sources: list[int] = []  # whose receipt each report is
         written: list[Written] = []
         letters: dict[str, int] = {}  # and each reply, by its key
@@ -107,7 +113,7 @@ def _fold_these(ids: Sequence[int]) -> None:
                 )
 
 
-def _batch(ids: Sequence[int]) -> list[Raw]:
+def _batch(ids: Sequence[int]) -> list[RawReceipt]:
     """Tuples, not models: making those, and decrypting the credentials of each one's account, took
     a third of the time of folding.
     """
@@ -117,17 +123,17 @@ def _batch(ids: Sequence[int]) -> list[Raw]:
         .order_by("id")
         .values_list("id", "account__provider", "headers", "query", "body", "received_at")
     )
-    return [Raw(*row) for row in rows]
+    return [RawReceipt(*row) for row in rows]
 
 
-def apply(reports: Sequence[Report]) -> Folded:
+def apply(reports: Sequence[DeliveryReport]) -> Processed:
     """Move the messages that the reports name. Inside the caller's transaction.
 
     A message is found by our reference and its phone; when it has moved to another batch since,
     the report still counts: it says that the first hand-over did arrive. The message returns to
     the batch it went with, whose account is asked about it from then on.
     """
-    folded = Folded()
+    folded = Processed()
     batches = {
         reference: (batch_id, mailing_id)
         for reference, batch_id, mailing_id in Batch.objects.filter(
@@ -147,7 +153,7 @@ def apply(reports: Sequence[Report]) -> Folded:
         message = messages.get(known[place]) if place in known else None
         if message is None:
             folded.strangers.add(place)
-        elif report.status != ReportStatus.NOT_FOUND:
+        elif report.status != DeliveryStatus.NOT_FOUND:
             move = _move(message, report, known[place][0] if known[place] in moved_on else None)
             if message not in moves or _outranks(report, reports[moves[message][0]]):
                 moves[message] = (place, move)
@@ -160,9 +166,9 @@ def apply(reports: Sequence[Report]) -> Folded:
     return folded
 
 
-def _read(receipt: Raw) -> Told | None:
+def _read(receipt: RawReceipt) -> Told | None:
     """What a raw receipt says; None when it cannot be understood."""
-    note = Note(headers=receipt.headers, query=receipt.query, body=receipt.body)
+    note = WebhookPayload(headers=receipt.headers, query=receipt.query, body=receipt.body)
     try:
         provider = routing.provider_class(receipt.provider)(Credentials(values={}))
         reports = provider.read_receipts(note)
@@ -178,7 +184,7 @@ def _read(receipt: Raw) -> Told | None:
     return None if odd else Told(reports, written)
 
 
-def _written(receipt: Raw, place: int, reply: Reply) -> Written:
+def _written(receipt: RawReceipt, place: int, reply: InboundSms) -> Written:
     """Its key is what tells it from another one. When the service does not say when it came, that is
     all that the service did say, within one day: "yes" may be written twice in a year.
     """
@@ -234,7 +240,7 @@ def _ask_again_about(batches: Sequence[int]) -> None:
         waiting.update(look_up_at=first_look)
 
 
-def _move(message: int, report: Report, batch: int | None) -> Move:
+def _move(message: int, report: DeliveryReport, batch: int | None) -> Move:
     to = Status(report.status.value)
     return Move(
         message,
@@ -248,16 +254,16 @@ def _move(message: int, report: Report, batch: int | None) -> Move:
     )
 
 
-def _reason(to: str, report: Report) -> str:
+def _reason(to: str, report: DeliveryReport) -> str:
     if to in (Status.ACCEPTED, Status.DELIVERED):
         return ""
     default = {Status.EXPIRED: Reason.EXPIRED, Status.CANCELLED: Reason.TAKEN_BACK}
     return report.reason or default.get(Status(to), Reason.OTHER)
 
 
-def _outranks(report: Report, other: Report) -> bool:
+def _outranks(report: DeliveryReport, other: DeliveryReport) -> bool:
     return other.status in RANK and report.status not in RANK
 
 
-def _opted_out(report: Report) -> bool:
+def _opted_out(report: DeliveryReport) -> bool:
     return report.reason == Reason.OPTED_OUT

@@ -14,7 +14,13 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Asked, Enquiry, Provider, Report, Trouble
+from integrations.providers.base import (
+    DeliveryReport,
+    LookupItem,
+    LookupRequest,
+    Provider,
+    ProviderError,
+)
 from integrations.reasons import Reason
 from integrations.routing import logins, routing, service_clock
 from integrations.routing.in_turn import Turns
@@ -40,7 +46,7 @@ AT_ONCE = 100  # batches in one enquiry: the provider's books are swept once for
 LATER = (timedelta(hours=1), timedelta(hours=6))
 
 
-def enquire_due() -> bool:
+def reconcile_due() -> bool:
     """Clock job: one enquiry per account about the batches whose time has come."""
     if epoch.is_held():  # a restored copy would conclude from what it does not know
         return False
@@ -131,16 +137,18 @@ def ask_about(
     return heard
 
 
-def _enquiry(batch: Batch, statuses: Collection[str]) -> Enquiry:
+def _enquiry(batch: Batch, statuses: Collection[str]) -> LookupRequest:
     now = timezone.now()
     since = min(batch.books_since or batch.claimed_at or now, now)
-    return Enquiry(batch.reference, _open_messages(batch, statuses), since, read_to=batch.read_to)
+    return LookupRequest(
+        batch.reference, _open_messages(batch, statuses), since, read_to=batch.read_to
+    )
 
 
-def _open_messages(batch: Batch, statuses: Collection[str] = OPEN) -> tuple[Asked, ...]:
+def _open_messages(batch: Batch, statuses: Collection[str] = OPEN) -> tuple[LookupItem, ...]:
     rows = batch.messages.filter(status__in=statuses)
     return tuple(
-        Asked(phone, markers.filled(opened(body), key), provider_id)
+        LookupItem(phone, markers.filled(opened(body), key), provider_id)
         for key, phone, body, provider_id in rows.values_list("id", "phone", "text", "provider_id")
     )
 
@@ -176,7 +184,7 @@ def _look(account: Account, provider: Provider, heard: Heard, batches: Sequence[
         service_clock.note_slow(account.id, late)
 
 
-def _not_taken_in(batches: Sequence[Batch], reports: Sequence[Report]) -> set[str]:
+def _not_taken_in(batches: Sequence[Batch], reports: Sequence[DeliveryReport]) -> set[str]:
     """References of batches whose reports could not be written down: nothing is concluded about them."""
     of = {batch.id: batch for batch in batches}
     left = {batch.reference for batch in batches}
@@ -199,11 +207,13 @@ def _with_unknown(batches: Sequence[Batch]) -> set[int | None]:
     return set(unknown.values_list("batch_id", flat=True).distinct())
 
 
-def _ask(account: Account, provider: Provider, enquiries: Sequence[Enquiry]) -> list[Report] | None:
+def _ask(
+    account: Account, provider: Provider, enquiries: Sequence[LookupRequest]
+) -> list[DeliveryReport] | None:
     """What the provider says; None when it cannot be asked now. No transaction is open."""
     try:
         return provider.look_up(enquiries)
-    except Trouble as trouble:
+    except ProviderError as trouble:
         logger.warning("%s cannot be asked now: %s", account.provider, trouble)
     except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
         logger.error("%s cannot be asked: %s", account.provider, type(error).__name__)
@@ -211,11 +221,11 @@ def _ask(account: Account, provider: Provider, enquiries: Sequence[Enquiry]) -> 
 
 
 def _of_nobody_else(
-    reports: Sequence[Report],
+    reports: Sequence[DeliveryReport],
     before: witnesses.Others,
     after: witnesses.Others,
     guessed: Collection[tuple[str, str]],
-) -> list[Report]:
+) -> list[DeliveryReport]:
     """Without what another message of ours has got, or may have, while the books were read."""
     doubtful = after.came_since(before)
     return [

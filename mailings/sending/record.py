@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.providers.base import Outcome, Verdict
+from integrations.providers.base import Outcome, SendResult
 from integrations.reasons import Fault, Reason
 from integrations.routing import cooldown, service_clock
 from integrations.short_domain import short_links
@@ -37,7 +37,7 @@ LATELY = timedelta(hours=1)
 LATEST = 5  # batches of an account that show whether it works
 
 
-def record(batch: ClaimedBatch, verdicts: Sequence[Verdict]) -> None:
+def record(batch: ClaimedBatch, verdicts: Sequence[SendResult]) -> None:
     """Write the verdicts down: taken, refused and unknown by the ledger, unsent into a new batch."""
     withheld = [verdict.key for verdict in verdicts if verdict.withheld]
     # What we held back ourselves tells nothing of the service.
@@ -135,7 +135,7 @@ def _refused_meanwhile(batch: Batch, withheld: Sequence[int]) -> dict[int, str]:
     return dict(refused.values_list("id", "why_not"))
 
 
-def _move(verdict: Verdict, part_price: Decimal | None) -> Move:
+def _move(verdict: SendResult, part_price: Decimal | None) -> Move:
     to = {
         Outcome.TAKEN: Status.ACCEPTED,
         Outcome.REFUSED: Status.REFUSED,
@@ -153,7 +153,7 @@ def _move(verdict: Verdict, part_price: Decimal | None) -> Move:
     )
 
 
-def _opted_out(batch: ClaimedBatch, verdicts: Sequence[Verdict]) -> list[str]:
+def _opted_out(batch: ClaimedBatch, verdicts: Sequence[SendResult]) -> list[str]:
     """Phones of which the service says that they have opted out: believed for every mailing."""
     keys = {
         verdict.key
@@ -163,7 +163,7 @@ def _opted_out(batch: ClaimedBatch, verdicts: Sequence[Verdict]) -> list[str]:
     return [sms.phone for sms in batch.messages if sms.key in keys]
 
 
-def _no_way_out(batch: ClaimedBatch, verdict: Verdict) -> bool:
+def _no_way_out(batch: ClaimedBatch, verdict: SendResult) -> bool:
     """The very same text for everybody was refused, and not for what is wrong with a number: a
     hundred thousand more requests would be refused too, and the service would block us.
     """
@@ -172,7 +172,7 @@ def _no_way_out(batch: ClaimedBatch, verdict: Verdict) -> bool:
     return fault not in (Fault.NUMBER, Fault.PERSON) and len(texts) == 1
 
 
-def _halt(mailing_id: int, verdict: Verdict) -> None:
+def _halt(mailing_id: int, verdict: SendResult) -> None:
     """Pause; a person decides. Before any message is locked: preparation locks the mailing first.
 
     Tests and notifications go on: the next one has another text.
@@ -181,14 +181,14 @@ def _halt(mailing_id: int, verdict: Verdict) -> None:
     halt(running, mailing_id, verdict.reason or Reason.OTHER, verdict.raw)
 
 
-def _refused_as_a_whole(verdicts: Sequence[Verdict]) -> bool:
+def _refused_as_a_whole(verdicts: Sequence[SendResult]) -> bool:
     """One bad message makes a service refuse the whole request: then each goes alone."""
     return len(verdicts) > 1 and (
         {(v.outcome, v.raw) for v in verdicts} == {(Outcome.REFUSED, verdicts[0].raw)}
     )
 
 
-def _without_blame(batch: ClaimedBatch, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+def _without_blame(batch: ClaimedBatch, verdicts: Sequence[SendResult]) -> Sequence[SendResult]:
     """A refusal that nobody understands and that everybody in the batch met is wrong for everybody: of
     the account or the sender. Unsent, so that nobody is lost while it is mended. Of one message
     alone it may be about that one, if the account works.
@@ -206,7 +206,7 @@ def _without_blame(batch: ClaimedBatch, verdicts: Sequence[Verdict]) -> Sequence
     return [replace(verdict, outcome=Outcome.UNSENT) for verdict in verdicts]
 
 
-def _with_their_time(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+def _with_their_time(verdicts: Sequence[SendResult]) -> Sequence[SendResult]:
     """What was not even tried, since another met it, is not sent for the same reason."""
     codes = {verdict.raw for verdict in verdicts if verdict.untimed}
     if not codes:
@@ -230,11 +230,11 @@ def _works(batch: ClaimedBatch) -> bool:
     return Message.objects.filter(batch__in=list(latest), status__in=Message.TAKEN).exists()
 
 
-def _refusals(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def _refusals(verdicts: Sequence[SendResult]) -> list[SendResult]:
     return [verdict for verdict in verdicts if verdict.outcome == Outcome.REFUSED]
 
 
-def _nobody_gets_it(batch: Batch, verdicts: Sequence[Verdict]) -> bool:
+def _nobody_gets_it(batch: Batch, verdicts: Sequence[SendResult]) -> bool:
     """MANY messages of this batch were refused, for whatever reasons, and none was taken, of the batch
     or of the mailing: nobody is given up, the mailing pauses.
 
@@ -261,7 +261,7 @@ def _is_enough(mailing_id: int, refused: int) -> bool:
     return not counters.of(*Message.TAKEN) and steps[0].bit_length() > steps[1].bit_length()
 
 
-def _judge_mailing(mailing_id: int, verdicts: Sequence[Verdict], *, enough: bool) -> None:
+def _judge_mailing(mailing_id: int, verdicts: Sequence[SendResult], *, enough: bool) -> None:
     """Pause a mailing that only meets refusals; or of which a whole batch was refused with the same
     code, and not for what is wrong with its numbers, whatever was taken before.
 
@@ -272,14 +272,14 @@ def _judge_mailing(mailing_id: int, verdicts: Sequence[Verdict], *, enough: bool
         _halt(mailing_id, refused[0])
 
 
-def _at_once(refused: Collection[Verdict], verdicts: Sequence[Verdict]) -> bool:
+def _at_once(refused: Collection[SendResult], verdicts: Sequence[SendResult]) -> bool:
     personal = {Fault.NUMBER, Fault.PERSON}
     faults = {(verdict.reason or Reason.OTHER).about.fault for verdict in refused}
     alike = len({verdict.raw for verdict in refused}) == 1
     return len(refused) == len(verdicts) >= MANY and alike and not faults & personal
 
 
-def _judge_account(account_id: int, verdicts: Sequence[Verdict]) -> None:
+def _judge_account(account_id: int, verdicts: Sequence[SendResult]) -> None:
     """Trouble with the service rests the account, as long as it asks for; one message taken proves
     that it works, unless it said of another that it wants no more now (no money, too many requests).
     A time that it does not take is no trouble: the message goes without.
@@ -292,8 +292,8 @@ def _judge_account(account_id: int, verdicts: Sequence[Verdict]) -> None:
     works = bool({Outcome.TAKEN, Outcome.REFUSED} & outcomes) or any(v.untimed for v in verdicts)
     trouble = next(iter(told or ([] if works else verdicts)), None)
     if Outcome.TAKEN in outcomes or (works and trouble is None):
-        cooldown.wake(account_id)
+        cooldown.end(account_id)
     if trouble is not None:
         waits = [verdict.retry_after for verdict in verdicts if verdict.retry_after is not None]
         reason = trouble.reason or Reason.UNAVAILABLE
-        cooldown.rest(account_id, reason, trouble.raw, seconds=max(waits, default=None))
+        cooldown.start(account_id, reason, trouble.raw, seconds=max(waits, default=None))

@@ -27,7 +27,7 @@ LONGEST_NIGHT = timedelta(
 )  # quiet hours are shorter than a day, also when the clocks change
 
 
-class Person(Protocol):
+class HasZone(Protocol):
     """As much of a person as their zone takes."""
 
     @property
@@ -79,7 +79,7 @@ class Plan:
         self.first_left = self._first_left()
         self._known: dict[tuple[str, int], Departure] = {}
 
-    def of(self, person: Person) -> Departure:
+    def of(self, person: HasZone) -> Departure:
         """Of the next person. Whoever would get it too late takes no place in the first wave."""
         zone = zone_for(person) if self.quiet else ""
         wave = 1 if self.mailing.first_wave and not self.first_left else 0
@@ -207,12 +207,12 @@ def awake(at: datetime, zone: str, quiet: QuietHours | None) -> datetime:
     return quiet.over(at, place) if quiet and place else at
 
 
-def own_zone(person: Person) -> str:
+def own_zone(person: HasZone) -> str:
     """Of the profile, else of a phone that tells of exactly one; ''."""
     return person.time_zone if zone_named(person.time_zone) else zone_of(person.phone)
 
 
-def zone_for(person: Person) -> str:
+def zone_for(person: HasZone) -> str:
     return own_zone(person) or settings.TIME_ZONE
 
 

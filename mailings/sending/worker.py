@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from integrations.providers.base import Outcome, Verdict
+from integrations.providers.base import Outcome, SendResult
 from integrations.reasons import Reason
 from integrations.routing import rate_limit, routing
 from mailings.models import Batch, Message
@@ -107,7 +107,7 @@ class _Air:
         self.began = began
         self.pool = _pool(lane=lane)
         self.keeper = Gatekeeper()
-        self.batches: dict[Future[list[Verdict]], ClaimedBatch] = {}
+        self.batches: dict[Future[list[SendResult]], ClaimedBatch] = {}
 
     def take(self, batch: ClaimedBatch) -> None:
         self.keeper.attend(batch)
@@ -137,7 +137,7 @@ class _Air:
         if errors:
             raise errors[0]
 
-    def _record(self, landed: Sequence[Future[list[Verdict]]]) -> None:
+    def _record(self, landed: Sequence[Future[list[SendResult]]]) -> None:
         errors: list[Exception] = []
         for future in landed:
             batch = self.batches.pop(future)
@@ -162,10 +162,10 @@ def _patience(batch: ClaimedBatch, began: float) -> float:
 def _pause() -> float:
     """Seconds until the pace of the account that sends allows the next batch."""
     sender = routing.sender()
-    return rate_limit.pause_of(sender) if sender else 0.0
+    return rate_limit.wait_of(sender) if sender else 0.0
 
 
-def hand_over(batch: ClaimedBatch) -> list[Verdict]:
+def hand_over(batch: ClaimedBatch) -> list[SendResult]:
     """One verdict per message, whatever happens. No database here."""
     if not batch.messages:
         return []
@@ -178,13 +178,13 @@ def hand_over(batch: ClaimedBatch) -> list[Verdict]:
         verdicts = []
     answered = {verdict.key: verdict for verdict in verdicts}
     return [
-        answered.get(sms.key) or Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
+        answered.get(sms.key) or SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
         for sms in batch.messages
     ]
 
 
 def record_surely(
-    batch: ClaimedBatch, verdicts: Sequence[Verdict], until: float | None = None
+    batch: ClaimedBatch, verdicts: Sequence[SendResult], until: float | None = None
 ) -> None:
     """recording.record(), again and again while the database is away, as long as the lease allows: what the
     provider has said would otherwise have to be asked for. until: http.clock() seconds.

@@ -67,7 +67,7 @@ _NOT_A_LINK = re.compile(
 )
 
 
-class Found(NamedTuple):
+class BareLink(NamedTuple):
     """A link: what stands in the text, how much of its beginning is wrong, and what belongs there."""
 
     raw: str
@@ -91,7 +91,7 @@ def repaired(written: str) -> str:
     return "".join([*kept, written[done:]])
 
 
-def found_in(written: str) -> list[Found]:
+def found_in(written: str) -> list[BareLink]:
     """By place. Spaces stand instead of what is no link or found already, so that places stay."""
     # A colon may be a part of a mistyped scheme.
     slips = [slip for each in _SLIP.finditer(_seen(written, _PICTURES)) if (slip := _slip(each))]
@@ -99,7 +99,7 @@ def found_in(written: str) -> list[Found]:
         _seen(written, _NOT_A_LINK), [(each.at, each.at + len(each.raw)) for each in slips]
     )
     machines = [
-        Found(each[0].rstrip(".?:"), each.start(), 0, PLAIN) for each in _MACHINE.finditer(rest)
+        BareLink(each[0].rstrip(".?:"), each.start(), 0, PLAIN) for each in _MACHINE.finditer(rest)
     ]
     rest = _blank(rest, [(each.at, each.at + len(each.raw)) for each in machines])
     others = [
@@ -125,7 +125,7 @@ def _blank(written: str, places: list[tuple[int, int]]) -> str:
     return written
 
 
-def _slip(found: re.Match[str]) -> Found | None:
+def _slip(found: re.Match[str]) -> BareLink | None:
     """None for a scheme that is right, and for what names no site."""
     wrong = found["wrong"]
     host = found["host"].partition(":")[0]
@@ -135,10 +135,10 @@ def _slip(found: re.Match[str]) -> Found | None:
     inner = re.search(r"(?i)https?://$", wrong)
     scheme = inner[0].lower() if inner else SCHEME
     raw = (wrong + found["rest"]).rstrip(".?:")
-    return Found(raw, found.start(), len(wrong), scheme)
+    return BareLink(raw, found.start(), len(wrong), scheme)
 
 
-def _bare(found: Match, written: str) -> Found | None:
+def _bare(found: Match, written: str) -> BareLink | None:
     """None for what only looks like a link."""
     slashes = len(found.schema)
     host, slash, _path = found.raw[slashes:].partition("/")
@@ -153,7 +153,7 @@ def _bare(found: Match, written: str) -> Found | None:
         is_link = is_known(ending)
     else:
         is_link = ending.lower() in ENDINGS and not _is_prose(name, ending, written, at, len(host))
-    return Found(found.raw[before:], at, slashes, SCHEME) if is_link else None
+    return BareLink(found.raw[before:], at, slashes, SCHEME) if is_link else None
 
 
 def _is_prose(name: str, ending: str, written: str, at: int, length: int) -> bool:

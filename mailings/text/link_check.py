@@ -117,7 +117,7 @@ def faulty_alone(link: str) -> bool:
     return not whole or bool(_faults(found[0].url, _NO_WRAPPING))
 
 
-def _of_link(written: str, found: links.Found, wrapping: Wrapping) -> Line:
+def _of_link(written: str, found: links.FoundLink, wrapping: Wrapping) -> Line:
     end = found.end
     faults = _faults(found.url, wrapping)
     if cut := _cut_off(written, found):
@@ -141,7 +141,7 @@ def _faults_left(right: str, wrapping: Wrapping) -> int:
     return len(_faults(found[0].url, wrapping)) if whole else len(right)
 
 
-def _cut_off(written: str, found: links.Found) -> str:
+def _cut_off(written: str, found: links.FoundLink) -> str:
     """ "https://my.school" of "https://my.school,ru/a": both may end like a site."""
     name = found.url.partition("://")[2]
     cut = None if re.search("[/?#]", name) else _CUT_OFF.match(written, found.end)

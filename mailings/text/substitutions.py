@@ -37,7 +37,7 @@ _STRUCK = "\u0338"  # no accent: it says the contrary
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-class Piece(NamedTuple):
+class CostlyRun(NamedTuple):
     """A run of characters; why: "" plain, "unicode" forces it, "double" takes two units."""
 
     text: str
@@ -66,14 +66,14 @@ class _Swap(NamedTuple):
     equal: str
 
 
-def pieces(body: str) -> list[Piece]:
+def pieces(body: str) -> list[CostlyRun]:
     """A message cut up by what its characters cost. In a text of another script nothing forces
     Unicode but the script: only what takes two units is marked.
     """
     return _pieces([(body, True)])
 
 
-def written_pieces(written: str) -> list[Piece]:
+def written_pieces(written: str) -> list[CostlyRun]:
     """The same of a text as it is typed: the names of its variables are nothing that is sent."""
     cut: list[tuple[str, bool]] = []
     done = 0
@@ -85,22 +85,22 @@ def written_pieces(written: str) -> list[Piece]:
     return _pieces([*cut, (written[done:], True)])
 
 
-def _pieces(cut: list[tuple[str, bool]]) -> list[Piece]:
+def _pieces(cut: list[tuple[str, bool]]) -> list[CostlyRun]:
     """Of runs that are sent and runs that are not."""
     body = "".join(run for run, sent in cut if sent)
     culprits = template.measure(body).culprits
     forces = set() if in_another_script(body) else set(culprits)
     dear = template.Encoding.UCS2 if culprits else template.Encoding.GSM
-    found: list[Piece] = []
+    found: list[CostlyRun] = []
     for char, sent in ((char, sent) for run, sent in cut for char in run):
         why = "unicode" if char in forces else "double" if template.is_double(char, dear) else ""
         if found and found[-1].why and _JOINS.fullmatch(char):
             why = found[-1].why  # a picture falls apart where it is cut
         why = why if sent else ""
         if found and found[-1].why == why:
-            found[-1] = Piece(found[-1].text + char, why)
+            found[-1] = CostlyRun(found[-1].text + char, why)
         else:
-            found.append(Piece(char, why))
+            found.append(CostlyRun(char, why))
     return found
 
 

@@ -45,7 +45,7 @@ _LOCAL = {"localhost"}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundLink:
     """A link, and where it stands in the text."""
 
     start: int
@@ -88,7 +88,7 @@ class Wrapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LinkPlace:
     """One address of a text, however often it stands there. purpose None: it stays as written."""
 
     position: int
@@ -101,14 +101,14 @@ class Wrapped:
     """A text with marks (markers.py) where its links stood."""
 
     text: str
-    places: tuple[Place, ...]
+    places: tuple[LinkPlace, ...]
 
 
 def wrap(written: str, how: Wrapping) -> Wrapped:
     """Raises text.BadText for a link that cannot become short."""
     written = text.clean(written)
     _refuse_in_fallbacks(written)
-    places: dict[str, Place] = {}
+    places: dict[str, LinkPlace] = {}
     pieces, done = [], 0
     free = max(how.known.values(), default=-1) + 1
     for found in find(written):
@@ -119,7 +119,7 @@ def wrap(written: str, how: Wrapping) -> Wrapped:
                 words = _("There are more than %(n)s different links.") % {"n": POSITIONS}
                 raise text.BadText(words, found.start)
             free += position == free
-            place = Place(position, found.url, how.purpose_of(found.url))
+            place = LinkPlace(position, found.url, how.purpose_of(found.url))
             places[found.url] = place
         if place.purpose is None:
             continue
@@ -133,7 +133,7 @@ def wrap(written: str, how: Wrapping) -> Wrapped:
     return Wrapped("".join([*pieces, written[done:]]), tuple(places.values()))
 
 
-def find(written: str) -> list[Found]:
+def find(written: str) -> list[FoundLink]:
     """Every http(s) link. Those inside braces, in place of a missing value, are none. Signs that
     nobody sees are no part of an address: inside a link they are taken out of it.
     """
@@ -141,17 +141,17 @@ def find(written: str) -> list[Found]:
     if not hidden:
         return _find(written)
     seen, at = _without(written, hidden)
-    return [Found(at[each.start], at[each.end - 1] + 1, each.url) for each in _find(seen)]
+    return [FoundLink(at[each.start], at[each.end - 1] + 1, each.url) for each in _find(seen)]
 
 
-def _find(written: str) -> list[Found]:
+def _find(written: str) -> list[FoundLink]:
     found, start = [], 0
     while token := _TOKEN.search(written, start):
         start = token.end()
         if token["link"]:
             end = _end(written, token.start(), token.end())
             if end is not None:
-                found.append(Found(token.start(), end, written[token.start() : end]))
+                found.append(FoundLink(token.start(), end, written[token.start() : end]))
                 start = end
     return found
 

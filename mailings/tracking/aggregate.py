@@ -27,7 +27,7 @@ FOLD = 1000
 Kind = Click.Kind
 
 
-class Raw(NamedTuple):
+class RawClick(NamedTuple):
     """A click as it was written down."""
 
     id: int
@@ -57,7 +57,7 @@ class _Sums:
     )
 
 
-def fold_due() -> bool:
+def aggregate_due() -> bool:
     """Clock job: one batch of clicks; True when there may be more."""
     due = Click.objects.filter(folded_at__isnull=True).exclude(id__in=held(FOLDING.name))
     # Without the look, SQLite would lock for writing every second.
@@ -72,7 +72,7 @@ def _fold_these(ids: Sequence[int]) -> None:
         rows = Click.objects.filter(id__in=ids, folded_at__isnull=True).order_by("id")
         rows = rows.select_for_update(skip_locked=True, of=("self",), no_key=True)
         columns = ("id", "message_id", "mailing_id", "position", "at", "kind")
-        batch = [Raw(*row) for row in rows.values_list(*columns)]
+        batch = [RawClick(*row) for row in rows.values_list(*columns)]
         _fold(batch)
         Click.objects.filter(id__in=[each.id for each in batch]).update(folded_at=timezone.now())
 
@@ -105,7 +105,7 @@ def count_anew(mailing_id: int) -> None:
     _count_links_and_hours_anew(mailing_id)
 
 
-def _fold(batch: Sequence[Raw]) -> None:
+def _fold(batch: Sequence[RawClick]) -> None:
     earliest: dict[int, datetime] = {}
     for each in batch:
         if each.by_person:
@@ -144,7 +144,7 @@ def _locked(messages: Iterable[int]) -> dict[int, tuple[int, datetime | None]]:
     return {key: (mailing, first) for key, mailing, first in found}
 
 
-def _add(sums: _Sums, each: Raw, *, new: bool) -> None:
+def _add(sums: _Sums, each: RawClick, *, new: bool) -> None:
     hour = each.at.replace(minute=0, second=0, microsecond=0)
     if not each.by_person:
         sums.robots += 1

@@ -98,7 +98,7 @@ def _wrong(request: HttpRequest, network: str) -> HttpResponse:
     return _page(request, "unknown", 404)
 
 
-def write_down(hit: bulk.Hit) -> bool:
+def write_down(hit: bulk.PersonClick) -> bool:
     """False when it could not be done in PATIENCE: then nobody waits for it."""
     if _is_away():
         return False
@@ -130,11 +130,11 @@ def _note_if_away() -> None:
         _away_until = clock() + AWAY
 
 
-def _hit(request: HttpRequest, token: Token, mailing: int, network: str) -> bulk.Hit:
+def _hit(request: HttpRequest, token: Token, mailing: int, network: str) -> bulk.PersonClick:
     agent = request.headers.get("User-Agent", "").replace("\0", "")[:300]
     signs = classify.signs(request.headers)
     method = request.method or ""
-    return bulk.Hit(
+    return bulk.PersonClick(
         message_id=token.message,
         mailing_id=mailing,
         position=token.position,

@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mailings.models import Mailing, Policy
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import User, audit
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 
 def source_of(mailing_id: int) -> str:
@@ -50,8 +50,8 @@ def revoke_all(by: User) -> None:
         audit(by, "links_revoked", "policy")
 
 
-@needs(Right.SEND_MAILINGS)
-def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEND_MAILINGS)
+def mailing_revoke_links(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if not row.links_sign_in:
         raise Http404
@@ -64,8 +64,8 @@ def mailing_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
     return redirect(back)
 
 
-@needs(Right.ACCOUNT)
-def revoke_links(request: SignedIn) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def revoke_links(request: AuthenticatedRequest) -> HttpResponse:
     back = reverse("sending-settings")
     if request.method != "POST":
         return render(request, "mailings/tracking/sign_in_revoke_all.html", {"back": back})

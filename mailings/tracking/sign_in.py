@@ -39,7 +39,7 @@ TICKET_SECONDS = (
 COOKIE = "__Host-link-ticket" if settings.SECURE else "link-ticket"
 
 
-class Hit(Protocol):
+class LinkHit(Protocol):
     """What is asked of a click that has been believed and written down."""
 
     @property
@@ -64,7 +64,7 @@ def elsewhere(request: HttpRequest, token: str) -> str:
     return f"{settings.PUBLIC_URL}{PATH}{token}"
 
 
-def enter(request: HttpRequest, hit: Hit, target: str) -> HttpResponse:
+def enter(request: HttpRequest, hit: LinkHit, target: str) -> HttpResponse:
     """The answer to a click on a link that signs in. target: its address, of our own host."""
     answer = redirect("sign-in-by-link")
     answer.set_cookie(

@@ -63,7 +63,7 @@ class Job:
         return heartbeat.watched(self.name, self.run)
 
 
-JOBS = (
+PERIODIC_JOBS = (
     Job("start", "mailings.lifecycle.start.start_due", 1, by_the_hour=True),
     Job("prepare", "mailings.sending.prepare.prepare_due", 1),
     Job("watch", "mailings.lifecycle.on_entry.watch_due", 2, by_the_hour=True),
@@ -71,8 +71,8 @@ JOBS = (
     Job("notify", "mailings.sending.worker.notify_due", 1, network=True, lane=True),
     Job("advance_epoch", "mailings.sending.epoch.advance_due", 5),
     Job("ask_books", "mailings.restoration.books.ask_due", 5, network=True, asks=True),
-    Job("fold_receipts", "mailings.sending.receipts.fold_due", 1),
-    Job("fold_clicks", "mailings.tracking.aggregate.fold_due", 1),
+    Job("fold_receipts", "mailings.sending.receipts.process_due", 1),
+    Job("fold_clicks", "mailings.tracking.aggregate.aggregate_due", 1),
     Job("settle", "mailings.lifecycle.transitions.settle_due", 2),
     Job("judge_waves", "mailings.lifecycle.staged.judge_due", 5, by_the_hour=True),
     Job(
@@ -87,7 +87,7 @@ JOBS = (
     Job("recover", "mailings.sending.worker.recover_due", 5, by_the_hour=True),
     Job(
         "enquire",
-        "mailings.sending.reconciliation.enquire_due",
+        "mailings.sending.reconciliation.reconcile_due",
         5,
         network=True,
         asks=True,
@@ -104,7 +104,7 @@ JOBS = (
     Job("forget", "integrations.routing.retention.forget_old", 3600, by_the_hour=True),
     Job("forget_sessions", "smsmail.web.cleanup.forget_due", 600, by_the_hour=True),
 )
-BY_NAME = {job.name: job for job in JOBS}
+BY_NAME = {job.name: job for job in PERIODIC_JOBS}
 
 
 def nudge(name: str) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from smsmail.models import Heartbeat
 
-from .periodic import JOBS, Job
+from .periodic import PERIODIC_JOBS, Job
 
 STARTED = time.monotonic()  # of this process: before a first heartbeat it counts from then
 MANY = 3  # failures in a row: not an outage of a second, which is over by itself
@@ -36,7 +36,7 @@ def ask_about_due(job: str, due: Due) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class UndoneJob:
     """One job that is not done."""
 
     job: str
@@ -46,22 +46,22 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class WorkState:
     """Whether the work is done, and what is not."""
 
-    troubles: list[Trouble] = field(default_factory=list)
+    troubles: list[UndoneJob] = field(default_factory=list)
     now: datetime = field(default_factory=timezone.now)  # by the database's clock
 
     @property
-    def silent(self) -> list[Trouble]:
+    def silent(self) -> list[UndoneJob]:
         return [each for each in self.troubles if not each.error and not each.waits]
 
     @property
-    def failing(self) -> list[Trouble]:
+    def failing(self) -> list[UndoneJob]:
         return [each for each in self.troubles if each.error]
 
     @property
-    def waiting(self) -> list[Trouble]:
+    def waiting(self) -> list[UndoneJob]:
         return [each for each in self.troubles if each.waits]
 
     @property
@@ -73,41 +73,41 @@ class Verdict:
     @property
     def nobody(self) -> bool:
         """Not one job runs."""
-        return len(self.silent) == len(JOBS)
+        return len(self.silent) == len(PERIODIC_JOBS)
 
     @property
     def nothing_is_sent(self) -> bool:
         return any(each.job in SENDING for each in self.silent + self.failing)
 
 
-def verdict() -> Verdict:
+def verdict() -> WorkState:
     """One query; a few more while a job has never been seen."""
     due = {f"due_{job}": Subquery(_due[job]()) for job in WAITS_AT_MOST if job in _due}
     found: dict[str, Any] = {row.job: row for row in Heartbeat.objects.annotate(now=Now(), **due)}
-    waiting = oldest_due() if any(job.name not in found for job in JOBS) else {}
+    waiting = oldest_due() if any(job.name not in found for job in PERIODIC_JOBS) else {}
     now = next((row.now for row in found.values()), timezone.now())
     troubles = [
         _of(job, found[job.name], now)
         if job.name in found
         else _never_seen(job, waiting.get(job.name), now)
-        for job in JOBS
+        for job in PERIODIC_JOBS
     ]
-    return Verdict([each for each in troubles if each is not None], now)
+    return WorkState([each for each in troubles if each is not None], now)
 
 
-def states(found: Verdict) -> dict[str, str]:
+def states(found: WorkState) -> dict[str, str]:
     """Every job in a word: ok, silent, failing or waiting."""
-    words = dict.fromkeys((job.name for job in JOBS), "ok")
+    words = dict.fromkeys((job.name for job in PERIODIC_JOBS), "ok")
     for each in found.troubles:
         words[each.job] = "failing" if each.error else "waiting" if each.waits else "silent"
     return words
 
 
-def verdict_for(request: HttpRequest | None) -> Verdict:
+def verdict_for(request: HttpRequest | None) -> WorkState:
     """Once for a page, however often it is asked."""
     if request is None:
         return verdict()
-    found: Verdict | None = getattr(request, "_verdict", None)
+    found: WorkState | None = getattr(request, "_verdict", None)
     if found is None:
         found = verdict()
         request._verdict = found  # type: ignore[attr-defined]
@@ -120,25 +120,25 @@ def oldest_due() -> dict[str, datetime]:
     return {job: at for job, at in found.items() if at is not None}
 
 
-def _of(job: Job, row: Any, now: datetime) -> Trouble | None:
+def _of(job: Job, row: Any, now: datetime) -> UndoneJob | None:
     age = now - row.beat_at
     if age > timedelta(seconds=job.silent_after):
-        return Trouble(job.name, row.beat_at)
+        return UndoneJob(job.name, row.beat_at)
     # From the future: written before the clock was set back. Whoever lives writes anew in a moment.
     if age < -_limit():
-        return Trouble(job.name, None)
+        return UndoneJob(job.name, None)
     if row.failures >= MANY:
-        return Trouble(job.name, row.failing_since, row.error)
+        return UndoneJob(job.name, row.failing_since, row.error)
     due = getattr(row, f"due_{job.name}", None)
     if due is not None and now - due > WAITS_AT_MOST[job.name] * _limit():
-        return Trouble(job.name, due, waits=True)
+        return UndoneJob(job.name, due, waits=True)
     return None
 
 
-def _never_seen(job: Job, due: datetime | None, now: datetime) -> Trouble | None:
+def _never_seen(job: Job, due: datetime | None, now: datetime) -> UndoneJob | None:
     up = time.monotonic() - STARTED
     waits = due is not None and now - due > _limit()
-    return Trouble(job.name, None) if waits or up > job.silent_after else None
+    return UndoneJob(job.name, None) if waits or up > job.silent_after else None
 
 
 def _limit() -> timedelta:

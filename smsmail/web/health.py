@@ -45,7 +45,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse(told, status=503 if reasons else 200)
 
 
-def _reason(trouble: watchdog.Trouble) -> str:
+def _reason(trouble: watchdog.UndoneJob) -> str:
     since = f" since {trouble.since:%Y-%m-%d %H:%M:%S} UTC" if trouble.since else ""
     if trouble.error:
         return f"{trouble.job} has failed time after time{since}: {trouble.error}"

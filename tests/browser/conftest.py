@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
-from smsmail.jobs.periodic import JOBS
+from smsmail.jobs.periodic import PERIODIC_JOBS
 from smsmail.management.commands.runworker import repeat
 
 # Playwright's own loop runs in this thread; the tests here ask the database between its calls.
@@ -63,7 +63,9 @@ def open_page(browser: Browser, live_server: LiveServer) -> Iterator[Callable[..
 def worker(transactional_db: None) -> Iterator[None]:
     """What runworker runs, on this test's database."""
     stop = threading.Event()
-    threads = [threading.Thread(target=repeat, args=(job, stop), name=job.name) for job in JOBS]
+    threads = [
+        threading.Thread(target=repeat, args=(job, stop), name=job.name) for job in PERIODIC_JOBS
+    ]
     for thread in threads:
         thread.start()
     yield

@@ -375,7 +375,7 @@ def test_for_the_owner_while_a_service_is_down_and_money_runs_out(
     smsc = people.smsc(balance=120, warn_below=500, balance_at=timezone.now())
     people.twilio(balance=5, warn_below=10, balance_currency="USD", balance_at=timezone.now())
     routing.set_fallback(True, None)
-    cooldown.rest(smsc.id, Reason.NO_MONEY, "smsc:error 3")
+    cooldown.start(smsc.id, Reason.NO_MONEY, "smsc:error 3")
     person = User.objects.get(pk=things["person"])
     person.phone, person.phone_confirmed_at = "+79980001212", None  # the owner's
     person.save()

@@ -22,7 +22,7 @@ POINTS = (
     "mailings.sending.bulk:set_first_clicks:after",  # messages are marked
     "mailings.sending.ledger:count_clicks:after",  # and the mailing's figures
     "mailings.tracking.aggregate:_fold:after",  # all of the batch, not committed
-    "mailings.tracking.aggregate:fold_due:after",  # committed
+    "mailings.tracking.aggregate:aggregate_due:after",  # committed
 )
 
 

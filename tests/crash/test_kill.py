@@ -28,7 +28,7 @@ POINTS = (
     "mailings.sending.record:send_again:after",  # what the provider never had, not committed
     "mailings.sending.record:_judge_account:before",  # committed
     "mailings.sending.receipts:apply:after",  # receipts folded, not committed
-    "mailings.sending.receipts:fold_due:after",  # committed
+    "mailings.sending.receipts:process_due:after",  # committed
     "mailings.lifecycle.transitions:settle_due:after",
 )
 

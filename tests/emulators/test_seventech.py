@@ -15,7 +15,7 @@ import requests
 from django.urls import reverse
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import Note, ReportStatus, Sms
+from integrations.providers.base import DeliveryStatus, Sms, WebhookPayload
 from integrations.routing import routing
 from smsmail.uptime import clock
 from tests.emulators.seventech import LOGIN, PASSWORD, SHAPES, SevenTechEmulator
@@ -181,15 +181,15 @@ def test_it_is_let_in_at_our_door(
     [verdict] = adapter.send("ref1", [Sms(1, f"+{PHONES[0]}", "Hello")], clock() + 60)
     seventech_emulator.caller.wait()
     [receipt] = Receipt.objects.all()
-    [report] = adapter.read_receipts(Note(receipt.headers, receipt.query, receipt.body))
+    [report] = adapter.read_receipts(WebhookPayload(receipt.headers, receipt.query, receipt.body))
     assert (report.reference, report.phone) == ("ref1", f"+{PHONES[0]}")
-    assert (report.status, report.provider_id) == (ReportStatus.DELIVERED, verdict.provider_id)
+    assert (report.status, report.provider_id) == (DeliveryStatus.DELIVERED, verdict.provider_id)
 
     door = f"{live_server.url}{reverse('receipt-door', args=['seventech', account.receipt_key])}"
     seventech_emulator.reply_from(door, PHONES[0], "Спасибо")
     seventech_emulator.caller.wait()
     reply = Receipt.objects.latest("id")
-    [written] = adapter.read_replies(Note(reply.headers, reply.query, reply.body))
+    [written] = adapter.read_replies(WebhookPayload(reply.headers, reply.query, reply.body))
     assert (written.phone, written.text) == (f"+{PHONES[0]}", "Спасибо")
 
 

@@ -17,7 +17,7 @@ import requests
 from django.urls import reverse
 
 from integrations.models import Receipt
-from integrations.providers.base import Credentials, Note
+from integrations.providers.base import Credentials, WebhookPayload
 from integrations.providers.smsc.service import Smsc
 from integrations.routing import routing
 from tests import people
@@ -44,7 +44,7 @@ class Door(Emulator):
 
     def __init__(self) -> None:
         super().__init__()
-        self.came: list[Note] = []
+        self.came: list[WebhookPayload] = []
         self.closed = 0
 
     def command(self, path: str) -> str:
@@ -54,7 +54,7 @@ class Door(Emulator):
         if self.closed > 0:
             self.closed -= 1
             return Reply(503, b"")
-        self.came.append(Note({}, query, body.decode()))
+        self.came.append(WebhookPayload({}, query, body.decode()))
         return Reply(200, b"OK")
 
     @property
@@ -276,7 +276,7 @@ def test_it_is_let_in_at_our_door(smsc_emulator: SmscEmulator, live_server: Any)
     smsc_emulator.caller.wait()
     [receipt] = Receipt.objects.all()
     adapter = routing.provider_of(account)
-    [report] = adapter.read_receipts(Note(receipt.headers, receipt.query, receipt.body))
+    [report] = adapter.read_receipts(WebhookPayload(receipt.headers, receipt.query, receipt.body))
     assert (report.reference, report.phone) == ("ref1", f"+{PHONES[0]}")
 
     smsc_emulator.secret = "another word"

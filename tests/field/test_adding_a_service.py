@@ -12,7 +12,7 @@ from django.conf import settings
 
 from integrations import providers
 from integrations.providers import REGISTRY
-from integrations.providers.base import Note, Provider, Report, Sms, Verdict
+from integrations.providers.base import DeliveryReport, Provider, SendResult, Sms, WebhookPayload
 from tests.integrations.providers import test_contract
 
 
@@ -26,13 +26,13 @@ class Fifth(Provider):
     batch = 1
     parallel = 1
 
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         return []
 
-    def check_note(self, note: Note) -> bool:
+    def check_note(self, note: WebhookPayload) -> bool:
         return True
 
-    def read_receipts(self, note: Note) -> list[Report]:
+    def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
         return []
 
 

@@ -126,7 +126,7 @@ def by_a_reply(person: User, client: Client) -> None:
         headers={"content-type": "application/x-www-form-urlencoded"},
         body=urlencode(fields | {"SmsStatus": "received"}),
     )
-    while receipts.fold_due():
+    while receipts.process_due():
         pass
     assert OptOut.objects.filter(phone=person.phone).exists()
 

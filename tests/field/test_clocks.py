@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from integrations.models import Account, SimulatedSms
 from integrations.providers import simulator
-from integrations.providers.base import Outcome, Verdict
+from integrations.providers.base import Outcome, SendResult
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import balances, cooldown, rate_limit, routing
@@ -80,9 +80,9 @@ def test_the_pace_does_not_stand_still(jump: timedelta, small_batches: None) -> 
     with fast(jump):
         ground.sent()
     with after(timedelta(seconds=1)):
-        assert rate_limit.pause_of(Account.objects.get()) == 0
+        assert rate_limit.wait_of(Account.objects.get()) == 0
         ground.sent()  # and from here on it counts again
-        assert 0 < rate_limit.pause_of(Account.objects.get()) < 1
+        assert 0 < rate_limit.wait_of(Account.objects.get()) < 1
 
 
 def test_the_pace_is_put_right_where_people_see_it(jump: timedelta) -> None:
@@ -91,19 +91,19 @@ def test_the_pace_is_put_right_where_people_see_it(jump: timedelta) -> None:
     clock_repair.mend_due()
     account.refresh_from_db()
     assert account.next_free_at is not None
-    assert account.next_free_at <= timezone.now() + rate_limit.longest_pause(account)
+    assert account.next_free_at <= timezone.now() + rate_limit.longest_wait(account)
 
 
 def test_a_rest_lasts_as_long_as_its_failures_tell(jump: timedelta) -> None:
     """Not as long as the longest: half a minute of a wrong clock cost ten of sending."""
     account = people.simulator()
     with fast(jump):
-        cooldown.rest(account.id, Reason.BUSY, "429")
+        cooldown.start(account.id, Reason.BUSY, "429")
     account.refresh_from_db()
     clock_repair.mend_due()
     account.refresh_from_db()
     with after(timedelta(seconds=settings.REST + 1)):
-        assert not cooldown.rests(account)
+        assert not cooldown.is_on(account)
         assert routing.sender() is not None
 
 
@@ -111,13 +111,13 @@ def test_a_rest_that_may_be_one_is_believed() -> None:
     account = people.simulator()
     for _ in range(6):
         Account.objects.update(resting_until=None)
-        cooldown.rest(account.id, Reason.BUSY, "429")
+        cooldown.start(account.id, Reason.BUSY, "429")
     account.refresh_from_db()
     assert account.resting_until is not None
     before = account.resting_until
     clock_repair.mend_due()
     account.refresh_from_db()
-    assert cooldown.rests(account)
+    assert cooldown.is_on(account)
     assert account.resting_until == before
 
 
@@ -179,8 +179,8 @@ def test_a_live_batch_that_was_recovered_too_early_is_written_down_by_its_worker
     record.record(
         batch,
         [
-            Verdict(first.key, Outcome.TAKEN),
-            *(Verdict(each.key, Outcome.UNSENT, withheld=True) for each in others),
+            SendResult(first.key, Outcome.TAKEN),
+            *(SendResult(each.key, Outcome.UNSENT, withheld=True) for each in others),
         ],
     )
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 1, "waiting": len(others)}
@@ -200,15 +200,15 @@ def test_unknown_messages_are_asked_about_after_a_lease_and_heard_twice(
     batch = ground.sent(Outcome.UNKNOWN)
     with fast(jump):
         clock_repair.mend_due()  # every clock writes down what it shows
-        reconciliation.enquire_due()  # too early: it may still be on its way
+        reconciliation.reconcile_due()  # too early: it may still be on its way
     assert Batch.objects.get(id=batch.batch_id).look_ups == 1
     clock_repair.mend_due()
     assert Batch.objects.get(id=batch.batch_id).look_ups == 0
     with after(timedelta(seconds=settings.LEASE + 1)):
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
         assert "waiting" not in ground.statuses(mailing)
     with after(timedelta(seconds=settings.LEASE + 3 * settings.LOOK_UP_PAUSE)):
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
         assert ground.statuses(mailing)["waiting"] == len(batch.messages)
 
 
@@ -367,7 +367,7 @@ def test_a_mailing_through_the_simulator_ends_in_time(jump: timedelta) -> None:
         record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
     with after(timedelta(seconds=simulator.LATEST + 1)):
         simulator.report_due()
-        receipts.fold_due()
+        receipts.process_due()
         ground.settle()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.DONE

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Report, ReportStatus
+from integrations.providers.base import DeliveryReport, DeliveryStatus
 from integrations.providers.smsc import service as adapter
 from integrations.routing import accounts, cooldown
 from mailings.models import Batch, Mailing
@@ -39,7 +39,7 @@ def small(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(adapter, "PAGE", PAGE)
     monkeypatch.setattr(adapter, "PAGES", PAGES)
     monkeypatch.setattr(adapter.Smsc, "batch", 5)
-    monkeypatch.setattr(cooldown, "rest", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(cooldown, "start", lambda *_args, **_kwargs: None)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def due() -> None:
 def look() -> None:
     """A look to its end, as often as the clock's job says that there is more."""
     due()
-    while reconciliation.enquire_due():
+    while reconciliation.reconcile_due():
         pass
 
 
@@ -135,7 +135,7 @@ def test_a_look_goes_on_where_the_last_one_stopped(
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
-    assert reconciliation.enquire_due()  # there is more
+    assert reconciliation.reconcile_due()  # there is more
     first = pages_read(smsc)
     assert len(first) == PAGES
     batch = Batch.objects.filter(messages__status="unknown").distinct()[0]
@@ -145,7 +145,7 @@ def test_a_look_goes_on_where_the_last_one_stopped(
     assert "have been read back to" in page
     assert "cannot tell" not in page
     assert reverse("mailing-send-again", args=[lost.id]) not in page
-    assert reconciliation.enquire_due()
+    assert reconciliation.reconcile_due()
     both = pages_read(smsc)
     assert len(set(both)) == len(both) == 2 * PAGES  # no page twice
 
@@ -193,7 +193,7 @@ def test_what_is_lost_while_a_sweep_is_under_way_gets_a_sweep_of_its_own(
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
-    assert reconciliation.enquire_due()
+    assert reconciliation.reconcile_due()
     people.students(5, start=50, digits="06")
     second = ground.prepared(olga, name="Second", text="Another")
     smsc.misbehave("cut-after", "unread", "", "")
@@ -214,12 +214,12 @@ def test_a_receipt_in_the_middle_of_a_sweep_is_enough(
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     batches = Batch.objects.filter(messages__status="unknown").distinct()
     with transaction.atomic():
         receipts.apply(
             [
-                Report(batch.reference, message.phone, ReportStatus.DELIVERED)
+                DeliveryReport(batch.reference, message.phone, DeliveryStatus.DELIVERED)
                 for batch in batches
                 for message in batch.messages.all()
             ]
@@ -252,7 +252,7 @@ def test_another_login_in_the_middle_of_a_sweep(
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     new = {"login": "other", "password": "made-up"}
     accounts.connect("smsc", new, sender="School", price=Account.objects.get().price, by=None)
     look()

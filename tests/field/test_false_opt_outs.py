@@ -67,7 +67,7 @@ def test_a_receipt_with_250_silences_nobody(mailing: Mailing, client: Client) ->
     body = f"id={message.batch.reference}&phone={message.phone[1:]}&status=23&err=250"
     form = "application/x-www-form-urlencoded"
     assert client.post(door, body, content_type=form).status_code == 200
-    receipts.fold_due()
+    receipts.process_due()
     assert Receipt.objects.get().outcome == "applied"
     message.refresh_from_db()
     assert (message.status, message.reason) == ("undelivered", Reason.SETTINGS_FORBID)

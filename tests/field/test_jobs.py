@@ -18,7 +18,7 @@ from mailings.lifecycle import on_entry, recall, start, transitions
 from mailings.models import Batch, Counters, Mailing, Message
 from mailings.sending import prepare, worker
 from smsmail.jobs import set_aside
-from smsmail.jobs.periodic import JOBS, Job
+from smsmail.jobs.periodic import PERIODIC_JOBS, Job
 from smsmail.jobs.set_aside import Thing, Work, in_halves, one_by_one
 from smsmail.jobs.words import WORDS, words
 from smsmail.models import LONGEST, STALE, SetAside
@@ -75,7 +75,7 @@ OF_ONE_THING = {"advance_epoch"}
 
 
 @pytest.mark.parametrize(
-    "job", [job for job in JOBS if job.name not in OF_ONE_THING], ids=lambda job: job.name
+    "job", [job for job in PERIODIC_JOBS if job.name not in OF_ONE_THING], ids=lambda job: job.name
 )
 def test_a_poisoned_row_stops_nobody_else_is_named_tried_again_and_heals(
     job: Job, school: User, as_: As, poisoned: Callable[..., None], caplog: Any
@@ -113,7 +113,7 @@ def test_a_poisoned_row_stops_nobody_else_is_named_tried_again_and_heals(
     assert "IntegrityError" not in as_(school).get(scene.page).content.decode()
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+@pytest.mark.parametrize("job", PERIODIC_JOBS, ids=lambda job: job.name)
 def test_every_job_has_words(job: Job) -> None:
     assert job.name in WORDS
 
@@ -319,7 +319,7 @@ def test_what_the_service_did_not_give_back_is_not_offered_again(school: User) -
     recall.recall(mailing, school)
     while recall.recall_due():
         pass
-    assert recall.standing(mailing).kept == 3
+    assert recall.progress(mailing).kept == 3
     assert not recall.can_recall(mailing)
 
 
@@ -336,14 +336,14 @@ def test_a_service_disconnected_after_the_wish_is_not_said_to_be_asked(
     accounts.disconnect(Account.objects.get(), school)
     while recall.recall_due():
         pass
-    found = recall.standing(mailing)
+    found = recall.progress(mailing)
     assert (found.to_ask, found.out_of_reach, found.being_asked, found.kept) == (3, 3, 0, 0)
     page = as_(school).get(f"/mailings/{mailing.pk}/").content.decode()
     assert "its access data has been deleted" in page
     accounts.connect("simulator", {"on": "yes"}, sender="", price=0, by=school)  # type: ignore[arg-type]
     while recall.recall_due():
         pass
-    assert recall.standing(mailing).taken_back == 3
+    assert recall.progress(mailing).taken_back == 3
 
 
 def _again(mailing: Mailing) -> Mailing:

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from integrations.models import Account, Receipt, Stray
-from integrations.providers.base import Outcome, Report, ReportStatus, Verdict
+from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult
 from integrations.reasons import Reason
 from integrations.routing import trial_messages
 from mailings.lifecycle import start
@@ -110,12 +110,12 @@ def test_a_test_message_shows_what_became_of_it(
     shown = page(client, f"{SETTINGS}seventech/")
     assert "+79980000008 Taken by the service, no report yet" in shown
     test = Stray.objects.get()
-    told = Report(test.reference, test.phone, ReportStatus.DELIVERED)
-    other = Report(test.reference, "+79980000009", ReportStatus.UNDELIVERED)
+    told = DeliveryReport(test.reference, test.phone, DeliveryStatus.DELIVERED)
+    other = DeliveryReport(test.reference, "+79980000009", DeliveryStatus.UNDELIVERED)
     assert trial_messages.hear([other]) == set()
     assert trial_messages.hear([told]) == {test.reference}
     assert "+79980000008 Delivered" in page(client, f"{SETTINGS}seventech/")
-    late = Report(test.reference, test.phone, ReportStatus.ACCEPTED)
+    late = DeliveryReport(test.reference, test.phone, DeliveryStatus.ACCEPTED)
     trial_messages.hear([late])  # what is final stays
     assert "+79980000008 Delivered" in page(client, f"{SETTINGS}seventech/")
     assert trial_messages.latest(account).count() == 1
@@ -128,7 +128,7 @@ def test_a_receipt_of_a_test_is_no_strangers(
     as_(olga).post(f"{SETTINGS}smsc/try/", {"phone": "+79980000008", "text": "Hello"})
     body = f"id={Stray.objects.get().reference}&phone=79980000008&status=1"
     receipt = Receipt.objects.create(account=account, body=body)
-    receipts.fold_due()
+    receipts.process_due()
     receipt.refresh_from_db()
     assert receipt.outcome == Receipt.Outcome.APPLIED
     assert "+79980000008 Delivered" in page(as_(olga), f"{SETTINGS}smsc/")
@@ -145,7 +145,7 @@ def test_the_figures_of_the_dashboard_add_up(as_: As, maria: User) -> None:
     record.record(
         batch,
         [
-            Verdict(sms.key, outcome, reason=None if outcome == Outcome.TAKEN else Reason.OTHER)
+            SendResult(sms.key, outcome, reason=None if outcome == Outcome.TAKEN else Reason.OTHER)
             for sms, outcome in zip(batch.messages, outcomes, strict=False)
         ],
     )

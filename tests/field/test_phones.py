@@ -11,7 +11,7 @@ import phonenumbers
 import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from users.parsing.phones import BadPhone, Complaint, Verdict, normalize, understand
+from users.parsing.phones import BadPhone, Complaint, PhoneVerdict, normalize, understand
 
 OURS = "+79980000001"
 # Each of these can mean one phone only.
@@ -101,23 +101,23 @@ def test_it_understands_what_can_mean_only_one_phone(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "verdict"),
     [
-        ("+7 (998) 000-00-01", Verdict.UNDERSTOOD),
-        ("8 998 000 00 01", Verdict.UNDERSTOOD),
-        ("9980000001", Verdict.UNDERSTOOD),
-        ("тел. 8 998 000 00 01", Verdict.REPAIRED),
-        ("7.9980000001E+10", Verdict.REPAIRED),
-        ("8 8 998 000 00 01", Verdict.REPAIRED),
-        ("+8 998 000 00 01", Verdict.REPAIRED),
-        ("8 998 000 00 01 доб. 12", Verdict.REPAIRED),
+        ("+7 (998) 000-00-01", PhoneVerdict.UNDERSTOOD),
+        ("8 998 000 00 01", PhoneVerdict.UNDERSTOOD),
+        ("9980000001", PhoneVerdict.UNDERSTOOD),
+        ("тел. 8 998 000 00 01", PhoneVerdict.REPAIRED),
+        ("7.9980000001E+10", PhoneVerdict.REPAIRED),
+        ("8 8 998 000 00 01", PhoneVerdict.REPAIRED),
+        ("+8 998 000 00 01", PhoneVerdict.REPAIRED),
+        ("8 998 000 00 01 доб. 12", PhoneVerdict.REPAIRED),
         # A land line in Ryazan, or a mobile phone in Vietnam without its plus.
-        ("84912345678", Verdict.AMBIGUOUS),
-        ("+84912345678", Verdict.UNDERSTOOD),
-        ("7.92E+10", Verdict.CUT_OFF),
-        ("89980000001, 89980000002", Verdict.SEVERAL),
-        ("no phone", Verdict.BAD),
+        ("84912345678", PhoneVerdict.AMBIGUOUS),
+        ("+84912345678", PhoneVerdict.UNDERSTOOD),
+        ("7.92E+10", PhoneVerdict.CUT_OFF),
+        ("89980000001, 89980000002", PhoneVerdict.SEVERAL),
+        ("no phone", PhoneVerdict.BAD),
     ],
 )
-def test_a_verdict_says_how_sure_it_is(typed: str, verdict: Verdict) -> None:
+def test_a_verdict_says_how_sure_it_is(typed: str, verdict: PhoneVerdict) -> None:
     reading = understand(typed, "RU")
     assert reading.verdict == verdict
     assert bool(reading.phone) == (reading.complaint is None)

@@ -38,7 +38,7 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.READ_TIMEOUT = 1
     monkeypatch.setattr(Smsc, "batch", 5)
     monkeypatch.setattr(
-        cooldown, "rest", lambda *_args, **_kwargs: None
+        cooldown, "start", lambda *_args, **_kwargs: None
     )  # or batches would leave one at a time
 
 
@@ -82,7 +82,7 @@ def look(times: int = 1) -> None:
     """The time of the next look has come."""
     for _ in range(times):
         Batch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
-        while reconciliation.enquire_due():
+        while reconciliation.reconcile_due():
             pass
 
 
@@ -299,7 +299,7 @@ def test_the_old_login_is_forgotten_when_nothing_is_open_under_it(
     assert FormerLogin.objects.count() == 1
     clock.shift(timedelta(seconds=settings.RECEIPT_WAIT + 60))
     look(2)
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     assert not FormerLogin.objects.exists()
     connect(account, login="third", password="made-up")
     assert not FormerLogin.objects.exists()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from integrations.providers.base import Outcome, ReportStatus, Sms
+from integrations.providers.base import DeliveryStatus, Outcome, Sms
 from integrations.providers.smsc import codes as smsc_codes
 from integrations.providers.smsc.answers import verdicts_of
 from integrations.providers.transport import Answer
@@ -81,14 +81,14 @@ def test_twilio_says_no_and_we_know_why(code: int, means: tuple[Outcome, Reason]
 
 @pytest.mark.parametrize(("code", "reason"), told(DELIVERED_NOT))
 def test_twilio_did_not_deliver_and_we_know_why(code: int, reason: Reason) -> None:
-    assert twilio_codes.meaning("undelivered", code) == (ReportStatus.UNDELIVERED, reason)
-    assert twilio_codes.meaning("failed", code) == (ReportStatus.UNDELIVERED, reason)
+    assert twilio_codes.meaning("undelivered", code) == (DeliveryStatus.UNDELIVERED, reason)
+    assert twilio_codes.meaning("failed", code) == (DeliveryStatus.UNDELIVERED, reason)
 
 
 @pytest.mark.parametrize("code", [30025, 30026, 30003])
 def test_a_warning_is_no_failure(code: int) -> None:
-    assert twilio_codes.meaning("delivered", code) == (ReportStatus.DELIVERED, None)
-    assert twilio_codes.meaning("sent", code) == (ReportStatus.ACCEPTED, None)
+    assert twilio_codes.meaning("delivered", code) == (DeliveryStatus.DELIVERED, None)
+    assert twilio_codes.meaning("sent", code) == (DeliveryStatus.ACCEPTED, None)
 
 
 @pytest.mark.parametrize("code", WITHOUT_WORDS)

@@ -15,7 +15,7 @@ from django.test import Client
 from twilio.request_validator import RequestValidator
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import Credentials, Note, ReportStatus
+from integrations.providers.base import Credentials, DeliveryStatus, WebhookPayload
 from integrations.providers.twilio.service import Twilio
 from integrations.routing import routing
 from integrations.settings_pages.forms import AccountForm
@@ -44,11 +44,11 @@ def said(fields: dict[str, str]) -> str:
 
 def note(
     signature: str, rule: str | None = None, body: str = "", url: str = URL, kind: str = FORM
-) -> Note:
+) -> WebhookPayload:
     headers = {"content-type": kind, "x-twilio-signature": signature}
     if rule is not None:
         headers["x-twilio-webhooks-signature-settings"] = rule
-    return Note(headers, url.partition("?")[2], body or urlencode(CALL), url)
+    return WebhookPayload(headers, url.partition("?")[2], body or urlencode(CALL), url)
 
 
 # --- Webhooks Rules --------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_a_stop_under_a_rule_is_heard(account: Account, client: Client) -> None:
     wrong = headers | {"X-Twilio-Webhooks-Signature-Settings": "algorithm=HMAC_MD5"}
     assert client.post(path, urlencode(fields), FORM, headers=wrong).status_code == 403
     assert client.post(path, urlencode(fields), FORM, headers=headers).status_code == 200
-    receipts.fold_due()
+    receipts.process_due()
     assert Reply.objects.get().text == "STOP"
     assert OptOut.objects.get().phone == "+79980001122"
 
@@ -180,9 +180,11 @@ def test_a_receipt_as_json_is_kept_and_read(account: Account, client: Client) ->
     path = url.removeprefix("https://sms.example.com")
     assert client.post(path, body, JSON, headers=headers).status_code == 200
     kept = Receipt.objects.get()
-    [report] = Twilio(Credentials({})).read_receipts(Note(kept.headers, kept.query, kept.body))
+    [report] = Twilio(Credentials({})).read_receipts(
+        WebhookPayload(kept.headers, kept.query, kept.body)
+    )
     assert (report.reference, report.phone) == ("ref1", "+79980001122")
-    assert report.status == ReportStatus.DELIVERED
+    assert report.status == DeliveryStatus.DELIVERED
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_a_receipt_as_json_is_kept_and_read(account: Account, client: Client) ->
 )
 def test_json_that_says_nothing_is_unreadable(body: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it is, it is said so
-        Twilio(Credentials({})).read_receipts(Note({}, "ref=ref1", body))
+        Twilio(Credentials({})).read_receipts(WebhookPayload({}, "ref=ref1", body))
 
 
 def test_the_form_asks_for_the_shared_key_and_hides_it() -> None:

@@ -112,14 +112,14 @@ def test_a_service_that_hangs_keeps_no_other_from_being_asked(
     asked = unknown_of(people.twilio(), 11)
     ground.grown_older(hours=1)
     began = time.monotonic()
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     assert time.monotonic() - began < 3.5  # it did not wait for the read timeout
     asked.refresh_from_db()
     hanging.refresh_from_db()
     assert (asked.look_ups, hanging.look_ups) == (1, 0)
     # The next time as well, while the first still hangs; which is not asked twice at once.
     Batch.objects.filter(id=asked.id).update(look_up_at=timezone.now() - timedelta(seconds=1))
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     asked.refresh_from_db()
     assert asked.look_ups == 2
     assert "waiting" in asked.messages.model.objects.filter(mailing=asked.mailing).values_list(

@@ -14,7 +14,7 @@ from django.test import Client
 from tests import people
 from users.consent import replies
 from users.models import OptOut, User
-from users.parsing.refusals import Verdict, verdict_of
+from users.parsing.refusals import RefusalVerdict, verdict_of
 
 REFUSALS = """
 стоп
@@ -179,22 +179,22 @@ def lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize("text", lines(REFUSALS))
 def test_a_refusal_is_understood(text: str) -> None:
-    assert verdict_of(text) == Verdict.REFUSAL
+    assert verdict_of(text) == RefusalVerdict.REFUSAL
 
 
 @pytest.mark.parametrize("text", lines(MAYBE))
 def test_what_may_be_one_is_for_a_person_to_judge(text: str) -> None:
-    assert verdict_of(text) == Verdict.MAYBE
+    assert verdict_of(text) == RefusalVerdict.MAYBE
 
 
 @pytest.mark.parametrize("text", ["", " ", "1", *lines(OTHER)])
 def test_what_speaks_of_something_else_is_none(text: str) -> None:
-    assert verdict_of(text) == Verdict.OTHER
+    assert verdict_of(text) == RefusalVerdict.OTHER
 
 
 @pytest.mark.parametrize("sign", ["stop", "s t", "стоп ", "не ", "\ud83d", "ё", "opt-", "a'"])
 def test_any_text_has_a_verdict(sign: str) -> None:
-    assert verdict_of(sign * 3000) in Verdict
+    assert verdict_of(sign * 3000) in RefusalVerdict
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Credentials, Outcome, Sms, Verdict
+from integrations.providers.base import Credentials, Outcome, SendResult, Sms
 from integrations.providers.seventech.answers import verdict_of as seventech_verdict
 from integrations.providers.simulator import Simulator
 from integrations.providers.smsc.answers import verdicts_of
@@ -78,7 +78,7 @@ def test_what_is_wrong_for_everybody_refuses_nobody(
     all_handed_over()
     assert ground.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
     account = Account.objects.get()
-    assert cooldown.rests(account)
+    assert cooldown.is_on(account)
     assert account.rest_raw == f"twilio:{code}"
     assert account.rest_about is not None
     ground.assert_counters_equal_rows(through_twilio)
@@ -93,7 +93,7 @@ def test_it_goes_by_itself_once_it_is_mended(
     Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
     all_handed_over()
     assert ground.statuses(through_twilio) == {"skipped": 1, "accepted": PEOPLE}
-    assert not cooldown.rests(Account.objects.get())
+    assert not cooldown.is_on(Account.objects.get())
 
 
 def test_beside_others_that_were_taken_an_unknown_code_is_refused(
@@ -106,7 +106,7 @@ def test_beside_others_that_were_taken_an_unknown_code_is_refused(
     row = Message.objects.filter(status="refused").first()
     assert row is not None
     assert (row.reason, row.raw_code) == (Reason.OTHER, "twilio:29999")
-    assert not cooldown.rests(Account.objects.get())
+    assert not cooldown.is_on(Account.objects.get())
 
 
 @pytest.mark.parametrize("code", [21408, 21618, 21219, 21211])
@@ -150,7 +150,7 @@ def test_a_limit_of_the_account_at_smsc_keeps_everybody(
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
     account = Account.objects.get()
-    assert (cooldown.rests(account), account.rest_raw) == (True, f"smsc:err {err}")
+    assert (cooldown.is_on(account), account.rest_raw) == (True, f"smsc:err {err}")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_request_that_seventech_never_understands_refuses_nobody(
     answers(seventech_emulator, "404")
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
-    assert cooldown.rests(Account.objects.get())
+    assert cooldown.is_on(Account.objects.get())
 
 
 # --- batches of few --------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def awake() -> None:
 def test_one_alone_waits_while_nothing_was_taken_lately(ones: Mailing) -> None:
     ground.sent(Outcome.REFUSED, raw="made up 29999")
     assert "refused" not in ground.statuses(ones)
-    assert cooldown.rests(Account.objects.get())
+    assert cooldown.is_on(Account.objects.get())
 
 
 def test_one_alone_is_refused_when_others_were_taken_lately(ones: Mailing) -> None:
@@ -304,7 +304,7 @@ def test_a_time_that_is_not_taken_is_kept_here(
     answers(twilio_emulator, f"error-{code}")
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
-    assert not cooldown.rests(Account.objects.get())
+    assert not cooldown.is_on(Account.objects.get())
     batches = Batch.objects.filter(state="waiting")
     assert {(batch.send_at, batch.not_before) for batch in batches} == {(None, at)}
     # And when the time has come they leave, without a time of the service.
@@ -330,7 +330,7 @@ def test_without_a_time_of_ours_such_a_code_rests_the_account(
     answers(twilio_emulator, "error-35118")
     all_handed_over()
     assert ground.statuses(through_twilio)["waiting"] == PEOPLE
-    assert cooldown.rests(Account.objects.get())
+    assert cooldown.is_on(Account.objects.get())
 
 
 # --- Retry-After -----------------------------------------------------------------------------
@@ -375,9 +375,9 @@ def test_the_account_rests_as_long_as_the_service_asks_within_reason(
 
 def test_the_longest_of_several_wishes_counts(db: None) -> None:
     account = people.simulator()
-    cooldown.rest(account.id, Reason.BUSY, "", seconds=60)
-    cooldown.rest(account.id, Reason.BUSY, "", seconds=200)
-    cooldown.rest(account.id, Reason.BUSY, "", seconds=5)
+    cooldown.start(account.id, Reason.BUSY, "", seconds=60)
+    cooldown.start(account.id, Reason.BUSY, "", seconds=200)
+    cooldown.start(account.id, Reason.BUSY, "", seconds=5)
     account.refresh_from_db()
     assert account.resting_until is not None
     assert 190 < (account.resting_until - timezone.now()).total_seconds() <= 200
@@ -390,9 +390,9 @@ def test_what_of_a_burst_asks_to_wait_is_heard_among_others(db: None) -> None:
     record._judge_account(
         account.id,
         [
-            Verdict(1, Outcome.TAKEN),
-            Verdict(2, Outcome.UNSENT, reason=Reason.BUSY, raw="twilio:20429"),
-            Verdict(3, Outcome.UNSENT, reason=Reason.BUSY, raw="twilio:20429", retry_after=120),
+            SendResult(1, Outcome.TAKEN),
+            SendResult(2, Outcome.UNSENT, reason=Reason.BUSY, raw="twilio:20429"),
+            SendResult(3, Outcome.UNSENT, reason=Reason.BUSY, raw="twilio:20429", retry_after=120),
         ],
     )
     account.refresh_from_db()

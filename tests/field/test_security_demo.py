@@ -148,7 +148,7 @@ def test_before_a_service_that_costs_money_the_made_up_people_go(as_: As, olga: 
     assert User.objects.filter(is_active=True).count() == 4  # a look removes nobody
     client.post(reverse("demo-people"))
     assert list(User.objects.filter(is_active=True)) == [olga]
-    assert audience.under(ground.draft()).count() == 1
+    assert audience.matching(ground.draft()).count() == 1
     client.post(service, CONNECT)
     assert Account.objects.get().provider == "smsc"
 

@@ -147,7 +147,7 @@ def test_the_holder_gets_the_mailing_with_their_own_name(
     writes(as_(attacker), VICTIMS)
     mailing = ground.draft(text="Hello {first_name}")
     assert set(audience.receivers(mailing)) == {victim}
-    assert set(audience.left_out(mailing, Reason.SAME_PHONE)) == {attacker}
+    assert set(audience.excluded(mailing, Reason.SAME_PHONE)) == {attacker}
     said = funnel.count(mailing)
     assert (said.will_receive, said.excluded[Reason.SAME_PHONE]) == (1, 1)
     became = prepared(mailing, olga)

@@ -37,7 +37,7 @@ def twilio(
 ) -> TwilioEmulator:
     settings.READ_TIMEOUT = 1
     monkeypatch.setattr(
-        cooldown, "rest", lambda *_args, **_kwargs: None
+        cooldown, "start", lambda *_args, **_kwargs: None
     )  # or batches would leave one at a time
     twilio_emulator.manner.silent = True
     return twilio_emulator
@@ -72,7 +72,7 @@ def look(times: int = 1) -> None:
     for _ in range(times):
         CLOCK[0].shift(timedelta(seconds=700))
         Batch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
-        while reconciliation.enquire_due():
+        while reconciliation.reconcile_due():
             pass
 
 
@@ -157,7 +157,7 @@ def test_of_two_at_once_nobody_knows_whose_the_one_row_is(
         CLOCK[0].shift(timedelta(seconds=700))
         Batch.objects.filter(mailing=each).update(look_up_at=timezone.now())
         Batch.objects.exclude(mailing=each).update(look_up_at=timezone.now() + timedelta(days=1))
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
     look(2)
     hand_over()
     assert [statuses(each) for each in both] == [{"unknown": MANY}, {"unknown": MANY}]

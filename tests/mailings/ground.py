@@ -8,7 +8,7 @@ from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Outcome, Report, ReportStatus, Sms, Verdict
+from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult, Sms
 from integrations.routing import logins, routing
 from mailings.lifecycle import transitions
 from mailings.models import Batch, Counters, Mailing, Message
@@ -88,9 +88,9 @@ def assert_counters_equal_rows(mailing: Mailing) -> None:
     assert counters.price == sums["price"]
 
 
-def verdicts(batch: claim.ClaimedBatch, outcome: Outcome, **fields: Any) -> list[Verdict]:
+def verdicts(batch: claim.ClaimedBatch, outcome: Outcome, **fields: Any) -> list[SendResult]:
     """The same answer for every message of the batch."""
-    return [Verdict(sms.key, outcome, **fields) for sms in batch.messages]
+    return [SendResult(sms.key, outcome, **fields) for sms in batch.messages]
 
 
 def claimed() -> claim.ClaimedBatch:
@@ -150,12 +150,15 @@ def grown_older(**time: float) -> None:
     Batch.objects.update(claimed_at=F("claimed_at") - passed, look_up_at=F("look_up_at") - passed)
 
 
-def reported(batch: claim.ClaimedBatch, status: str, **fields: Any) -> receipts.Folded:
+def reported(batch: claim.ClaimedBatch, status: str, **fields: Any) -> receipts.Processed:
     """The provider reports the same about every message of the batch."""
-    status_ = ReportStatus(status)
+    status_ = DeliveryStatus(status)
     with transaction.atomic():
         return receipts.apply(
-            [Report(batch.reference, sms.phone, status_, **fields) for sms in batch.messages]
+            [
+                DeliveryReport(batch.reference, sms.phone, status_, **fields)
+                for sms in batch.messages
+            ]
         )
 
 

@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from users.models import User
 
 
-class SignedIn(HttpRequest):
+class AuthenticatedRequest(HttpRequest):
     """For the type checker only: there is no AnonymousUser here."""
 
     user: User

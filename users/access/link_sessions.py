@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from users.models import User
 
-from .authenticated import SignedIn
+from .authenticated import AuthenticatedRequest
 
 V = TypeVar("V", bound=Callable[..., HttpResponse])
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -67,7 +67,7 @@ def asks_password(view: V) -> V:
     """A view that whoever merely holds a link may not use: the password first."""
 
     @wraps(view)
-    def guarded(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: AuthenticatedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if is_by_link(request):
             return redirect(f"{reverse('prove')}?{urlencode({'next': request.path})}")
         return view(request, *args, **kwargs)

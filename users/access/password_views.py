@@ -19,10 +19,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 from users.models import User, audit
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 from . import link_sessions, password_links, public_password
-from .authenticated import SignedIn
+from .authenticated import AuthenticatedRequest
 from .forms import OwnPasswordForm
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -68,8 +68,8 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "users/access/set_password.html", {"form": form, "person": link.user})
 
 
-@needs(Right.ACCOUNT)
-def demo_people(request: SignedIn) -> HttpResponse:
+@require_right(Right.ACCOUNT)
+def demo_people(request: AuthenticatedRequest) -> HttpResponse:
     """Asks first, then the made-up school has nobody in it any more."""
     back = reverse("integrations")
     if request.method != "POST":

@@ -64,7 +64,7 @@ def replies_of(person: User) -> list[Reply]:
 
 
 def is_stop(text: str) -> bool:
-    return refusals.verdict_of(text) == refusals.Verdict.REFUSAL
+    return refusals.verdict_of(text) == refusals.RefusalVerdict.REFUSAL
 
 
 def _fresh(written: Sequence[Written]) -> list[Written]:

@@ -8,7 +8,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from smsmail.web.network import network_of
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import OptOut, User
 
 from . import confirmation
@@ -16,7 +16,7 @@ from .forms import CodeForm
 
 
 @sensitive_post_parameters()
-def me_phone(request: SignedIn) -> HttpResponse:
+def me_phone(request: AuthenticatedRequest) -> HttpResponse:
     """Where the code is typed in; without an open one, why there is none and how to get it."""
     person = User.objects.get(pk=request.user.pk)
     form = CodeForm(request.POST if request.method == "POST" else None)
@@ -39,7 +39,7 @@ def me_phone(request: SignedIn) -> HttpResponse:
 
 
 @require_POST
-def me_phone_send(request: SignedIn) -> HttpResponse:
+def me_phone_send(request: AuthenticatedRequest) -> HttpResponse:
     try:
         confirmation.send(request.user, network_of(request))
     except confirmation.NoCode as words:

@@ -17,8 +17,8 @@ __all__ = [
     "LONGEST_TYPED",
     "BadPhone",
     "Complaint",
+    "PhoneVerdict",
     "Reading",
-    "Verdict",
     "normalize",
     "understand",
 ]
@@ -26,7 +26,7 @@ __all__ = [
 LONGEST_E164 = 16  # the plus and 15 digits
 
 
-class Verdict(StrEnum):
+class PhoneVerdict(StrEnum):
     """How sure it is that this phone was meant."""
 
     UNDERSTOOD = "understood"
@@ -42,12 +42,12 @@ class Verdict(StrEnum):
 class Reading(NamedTuple):
     """What was made of a typed phone: a phone, or a complaint."""
 
-    verdict: Verdict
+    verdict: PhoneVerdict
     phone: str = ""  # E.164
     complaint: Complaint | None = None
 
 
-_UNUSABLE = {Complaint.CUT_OFF: Verdict.CUT_OFF, Complaint.SEVERAL: Verdict.SEVERAL}
+_UNUSABLE = {Complaint.CUT_OFF: PhoneVerdict.CUT_OFF, Complaint.SEVERAL: PhoneVerdict.SEVERAL}
 
 
 def understand(raw: str, country: str) -> Reading:
@@ -55,7 +55,7 @@ def understand(raw: str, country: str) -> Reading:
     try:
         return _understood(raw, country)
     except BadPhone as bad:
-        return Reading(_UNUSABLE.get(bad.complaint, Verdict.BAD), complaint=bad.complaint)
+        return Reading(_UNUSABLE.get(bad.complaint, PhoneVerdict.BAD), complaint=bad.complaint)
 
 
 def normalize(raw: str, country: str) -> str:
@@ -76,9 +76,9 @@ def _understood(raw: str, country: str) -> Reading:
             bad.append(met)
         else:
             if _is_ambiguous(typed, phone, country):
-                return Reading(Verdict.AMBIGUOUS, phone)
+                return Reading(PhoneVerdict.AMBIGUOUS, phone)
             repaired = typed.repaired or reading.repaired
-            return Reading(Verdict.REPAIRED if repaired else Verdict.UNDERSTOOD, phone)
+            return Reading(PhoneVerdict.REPAIRED if repaired else PhoneVerdict.UNDERSTOOD, phone)
     raise _most_helpful(bad, typed, country)
 
 

@@ -13,7 +13,7 @@ LONGEST = 2000  # characters that are read; an SMS of 10 parts has 1,530
 A_FEW = 8  # words; somebody who writes more usually writes of something else
 
 
-class Verdict(StrEnum):
+class RefusalVerdict(StrEnum):
     """What the words mean for further SMS."""
 
     REFUSAL = "refusal"
@@ -72,7 +72,7 @@ _AS_RUSSIAN = str.maketrans(_LATIN_KEYS, _RUSSIAN_KEYS)
 _AS_LATIN = str.maketrans(_RUSSIAN_KEYS, _LATIN_KEYS)
 
 
-def verdict_of(text: str) -> Verdict:
+def verdict_of(text: str) -> RefusalVerdict:
     """What the whole answer means. Never raises."""
     words = [_as_meant(word) for word in _words(text)]
     said = " ".join(words)
@@ -80,10 +80,10 @@ def verdict_of(text: str) -> Verdict:
         said = phrase.sub(refusing, said)
     left = [word for word in said.split() if word not in _POLITE]
     if left and all(_REFUSING.fullmatch(word) for word in left):
-        return Verdict.REFUSAL
+        return RefusalVerdict.REFUSAL
     if len(words) <= A_FEW and _may_refuse(said.split()):
-        return Verdict.MAYBE
-    return Verdict.OTHER
+        return RefusalVerdict.MAYBE
+    return RefusalVerdict.OTHER
 
 
 def _may_refuse(words: list[str]) -> bool:

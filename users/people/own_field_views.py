@@ -7,15 +7,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import OwnField, audit
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 from .own_fields import OwnFieldForm, uses
 
 
-@needs(Right.EDIT_PEOPLE)
-def own_fields(request: SignedIn) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def own_fields(request: AuthenticatedRequest) -> HttpResponse:
     form = OwnFieldForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
@@ -28,8 +28,8 @@ def own_fields(request: SignedIn) -> HttpResponse:
     return render(request, "users/people/own_fields.html", context)
 
 
-@needs(Right.EDIT_PEOPLE)
-def own_field(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def own_field(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     field = get_object_or_404(OwnField, pk=pk)
     form = OwnFieldForm(request.POST or None, instance=OwnField.objects.get(pk=pk))
     if request.method == "POST" and form.is_valid():
@@ -41,8 +41,8 @@ def own_field(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "users/people/own_field.html", {"form": form, "field": field})
 
 
-@needs(Right.EDIT_PEOPLE)
-def own_field_delete(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def own_field_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """What people have in it stays in the database, so that the same name brings it back."""
     field = get_object_or_404(OwnField, pk=pk)
     back = reverse("own-fields")

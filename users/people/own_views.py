@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from users.access import link_sessions, session_ages, sign_in_limits
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.access.forms import ProofForm, SignInForm
 from users.consent import confirmation, consent
 from users.models import OptOut, User
@@ -41,7 +41,7 @@ class SignIn(LoginView):
         return reverse("dashboard" if staff else "me")
 
 
-def me(request: SignedIn) -> HttpResponse:
+def me(request: AuthenticatedRequest) -> HttpResponse:
     # A copy: a form writes what was typed into its instance, and the page's head shows the user.
     copy = User.objects.get(pk=request.user.pk)
     form = ProfileForm(
@@ -67,7 +67,7 @@ def me(request: SignedIn) -> HttpResponse:
 
 
 @require_POST
-def me_sms(request: SignedIn) -> HttpResponse:
+def me_sms(request: AuthenticatedRequest) -> HttpResponse:
     """The person's own switch: on=yes or no. What staff has forbidden it does not lift.
 
     Whoever has confirmed the number speaks for it. All others speak for themselves alone: anybody can
@@ -91,7 +91,7 @@ def me_sms(request: SignedIn) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-def prove(request: SignedIn) -> HttpResponse:
+def prove(request: AuthenticatedRequest) -> HttpResponse:
     """Signed in by a link: the password, before what a mere holder of the link may not do."""
     wanted = request.GET.get("next", "")
     local = url_has_allowed_host_and_scheme(wanted, None) and wanted.startswith("/")
@@ -109,7 +109,7 @@ def prove(request: SignedIn) -> HttpResponse:
     return render(request, "users/access/prove.html", {"form": form})
 
 
-def _proven(request: SignedIn, password: str) -> bool:
+def _proven(request: AuthenticatedRequest, password: str) -> bool:
     """By the same way as signing in, so that wrong ones are counted with the others."""
     found = authenticate(request, username=request.user.email, password=password)
     return found is not None and found.pk == request.user.pk

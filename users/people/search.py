@@ -18,7 +18,7 @@ MOST_COUNTED = 1000  # people whom a search finds
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PeopleQuery:
     """The filters of the list. One that it does not know finds nobody, and is said to be unknown."""
 
     q: str = ""
@@ -29,7 +29,7 @@ class Wanted:
     unknown: bool = False
 
     @classmethod
-    def from_address(cls, query: QueryDict) -> "Wanted":
+    def from_address(cls, query: QueryDict) -> "PeopleQuery":
         role, only, group = (query.get(name, "") for name in ("role", "only", "group"))
         number = _number(group)
         known_group = not group or (number is not None and _is_group(number))
@@ -75,7 +75,7 @@ class Filter:
     on: bool
 
 
-def filters(wanted: Wanted) -> list[Filter]:
+def filters(wanted: PeopleQuery) -> list[Filter]:
     nothing = not (wanted.role or wanted.only or wanted.unknown)
     everybody = Filter(_("Everybody"), wanted.address(role="", only=""), nothing)
     roles = [
@@ -89,7 +89,7 @@ def filters(wanted: Wanted) -> list[Filter]:
     return [everybody, *roles, *only]
 
 
-def find(wanted: Wanted) -> QuerySet[User]:
+def find(wanted: PeopleQuery) -> QuerySet[User]:
     """Everybody the filters name, newest first."""
     people = User.objects.order_by("-id")
     if wanted.unknown:
@@ -110,7 +110,7 @@ def find(wanted: Wanted) -> QuerySet[User]:
     return people
 
 
-def total(wanted: Wanted) -> tuple[int, bool]:
+def total(wanted: PeopleQuery) -> tuple[int, bool]:
     """How many, and whether there are still more: words that many have are not counted to the end."""
     if wanted.q:
         counted = find(wanted)[: MOST_COUNTED + 1].count()
@@ -120,7 +120,7 @@ def total(wanted: Wanted) -> tuple[int, bool]:
     return find(wanted).count(), False
 
 
-def page(wanted: Wanted) -> tuple[list[User], int | None]:
+def page(wanted: PeopleQuery) -> tuple[list[User], int | None]:
     """One page, and the id the next one is below. Never OFFSET: the last page is as quick."""
     people = find(wanted).prefetch_related("groups")
     if wanted.before:

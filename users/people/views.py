@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
 from users.access import staff
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.access.forms import RightsForm, RoleForm
 from users.access.password_links import Made
 from users.access.staff import Act
@@ -22,7 +22,7 @@ from users.consent import consent, phone_owners
 from users.consent.forms import OptInForm
 from users.consent.replies import replies_of
 from users.models import Group, OptOut, User, audit
-from users.rights import Right, Role, needs
+from users.rights import Right, Role, require_right
 
 from . import own_fields, person_created, search
 from .forms import PersonForm
@@ -30,9 +30,9 @@ from .forms import PersonForm
 HISTORY = 20  # lines of the consent book on a person's page
 
 
-@needs(Right.SEE_PEOPLE)
-def people(request: SignedIn) -> HttpResponse:
-    wanted = search.Wanted.from_address(request.GET)
+@require_right(Right.SEE_PEOPLE)
+def people(request: AuthenticatedRequest) -> HttpResponse:
+    wanted = search.PeopleQuery.from_address(request.GET)
     rows, older = search.page(wanted)
     total, more = search.total(wanted)
     context = {
@@ -47,8 +47,8 @@ def people(request: SignedIn) -> HttpResponse:
     return render(request, "users/people/people.html", context)
 
 
-@needs(Right.SEE_PEOPLE)
-def person(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE)
+def person(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(
         User.objects.select_related("sms_forbidden_by").prefetch_related("groups"), pk=pk
     )
@@ -78,8 +78,8 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "users/people/person.html", context)
 
 
-@needs(Right.EDIT_PEOPLE)
-def person_new(request: SignedIn) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def person_new(request: AuthenticatedRequest) -> HttpResponse:
     """A new person is a student: whoever may raise them does it on their page."""
     form = PersonForm(request.POST or None, initial={"language": "", "time_zone": ""})
     if request.method == "POST" and form.is_valid():
@@ -93,8 +93,8 @@ def person_new(request: SignedIn) -> HttpResponse:
     return render(request, "users/people/person_form.html", {"form": form})
 
 
-@needs(Right.EDIT_PEOPLE)
-def person_edit(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def person_edit(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = _found(request, pk, Act.EDIT)
     form = PersonForm(request.POST or None, instance=shown)
     if request.method == "POST" and form.is_valid():
@@ -110,8 +110,8 @@ def person_edit(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
-def person_forbid(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE, Right.FORBID_SMS)
+def person_forbid(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = _found(request, pk, Act.FORBID)
     with transaction.atomic():
         consent.forbid(shown, request.user)
@@ -121,8 +121,8 @@ def person_forbid(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
-def person_allow(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE, Right.FORBID_SMS)
+def person_allow(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = _found(request, pk, Act.FORBID)
     with transaction.atomic():
         consent.allow(shown, request.user)
@@ -132,8 +132,8 @@ def person_allow(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.SEE_PEOPLE, Right.FORBID_SMS)
-def person_opt_in(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE, Right.FORBID_SMS)
+def person_opt_in(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The owner of the number has asked for SMS again; how, is written down."""
     shown, form = _found(request, pk, Act.FORBID), OptInForm(request.POST)
     if not form.is_valid():
@@ -147,8 +147,8 @@ def person_opt_in(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.EDIT_PEOPLE)
-def person_share_phone(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def person_share_phone(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The person and whoever has confirmed the number both have it, a family for instance."""
     shown = _found(request, pk, Act.EDIT)
     if phone_owners.share(shown, request.user):
@@ -158,8 +158,8 @@ def person_share_phone(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @never_cache
-@needs(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
-def person_role(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
+def person_role(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(User, pk=pk)
     form = RoleForm(request.POST, roles=staff.roles_for(request.user, shown))
     if not form.is_valid():
@@ -170,8 +170,8 @@ def person_role(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @never_cache
-@needs(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
-def person_rights(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
+def person_rights(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The tick list of one person."""
     shown = get_object_or_404(User, pk=pk)
     form = RightsForm(request.POST, rights=staff.rights_for(request.user, shown))
@@ -181,7 +181,7 @@ def person_rights(request: SignedIn, pk: int) -> HttpResponse:
     return _after_change(request, shown, link)
 
 
-def _after_change(request: SignedIn, shown: User, link: Made | None) -> HttpResponse:
+def _after_change(request: AuthenticatedRequest, shown: User, link: Made | None) -> HttpResponse:
     """Whoever has risen gets a link; it is in this answer only."""
     if link is None:
         messages.success(request, _("Saved."))
@@ -191,8 +191,8 @@ def _after_change(request: SignedIn, shown: User, link: Made | None) -> HttpResp
 
 
 @require_POST
-@needs(Right.EDIT_PEOPLE)
-def person_access(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def person_access(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Whether the person may sign in: active=yes or no."""
     shown = get_object_or_404(User, pk=pk)
     staff.change_access(shown, active=request.POST.get("active") == "yes", by=request.user)
@@ -200,8 +200,8 @@ def person_access(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("person", pk)
 
 
-@needs(Right.EDIT_PEOPLE)
-def person_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def person_revoke_links(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The links of SMS that have been sent to this person no longer sign in."""
     shown = _found(request, pk, Act.REVOKE)
     if request.method != "POST":
@@ -217,9 +217,9 @@ def person_revoke_links(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @never_cache
-@needs(Right.EDIT_PEOPLE)
+@require_right(Right.EDIT_PEOPLE)
 @sensitive_variables("password")
-def person_password(request: SignedIn, pk: int) -> HttpResponse:
+def person_password(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Shown in this answer only, never in the address, the session or a cookie."""
     shown = get_object_or_404(User, pk=pk)
     password = staff.give_password(shown, request.user)
@@ -230,14 +230,14 @@ def person_password(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @never_cache
-@needs(Right.EDIT_PEOPLE)
-def person_password_link(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def person_password_link(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(User, pk=pk)
     link = staff.give_link(shown, request.user)
     return render(request, "users/access/password_link.html", {"person": shown, "link": link})
 
 
-def _found(request: SignedIn, pk: int, act: Act) -> User:
+def _found(request: AuthenticatedRequest, pk: int, act: Act) -> User:
     """404, or 403 for whoever may not do this to the person."""
     shown = get_object_or_404(User, pk=pk)
     if not staff.may(request.user, act, shown):

@@ -8,10 +8,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import Group, audit
 from users.people.forms import GroupForm
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 from .groups import delete, uses
 
@@ -19,13 +19,13 @@ from .groups import delete, uses
 GROUPS = Group.objects.annotate(size=Count("memberships")).order_by("name")
 
 
-@needs(Right.SEE_PEOPLE)
-def groups(request: SignedIn) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE)
+def groups(request: AuthenticatedRequest) -> HttpResponse:
     return render(request, "users/segments/groups.html", {"groups": GROUPS.all()})
 
 
-@needs(Right.EDIT_PEOPLE)
-def group_new(request: SignedIn) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def group_new(request: AuthenticatedRequest) -> HttpResponse:
     form = GroupForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
@@ -36,8 +36,8 @@ def group_new(request: SignedIn) -> HttpResponse:
     return render(request, "users/segments/group.html", {"form": form})
 
 
-@needs(Right.EDIT_PEOPLE)
-def group(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def group(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(GROUPS, pk=pk)
     name = shown.name
     form = GroupForm(request.POST or None, instance=shown)
@@ -52,8 +52,8 @@ def group(request: SignedIn, pk: int) -> HttpResponse:
     )
 
 
-@needs(Right.EDIT_PEOPLE)
-def group_delete(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def group_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Asks first. The people stay. Not while somebody goes by it."""
     gone = get_object_or_404(GROUPS, pk=pk)
     back = reverse("group", args=[pk])

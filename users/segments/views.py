@@ -14,18 +14,18 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from smsmail.web import paging
-from users.access.authenticated import SignedIn
+from users.access.authenticated import AuthenticatedRequest
 from users.models import Segment, User, audit
 from users.people.search import PAGE
-from users.rights import Right, needs
+from users.rights import Right, require_right
 
 from . import rule_editor, rules, segments
 from .big_queries import AT_ONCE, WAITED_FOR, TakesLong, over_everybody, patience
 from .forms import SegmentForm
 
 
-@needs(Right.SEE_PEOPLE)
-def segment_list(request: SignedIn) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE)
+def segment_list(request: AuthenticatedRequest) -> HttpResponse:
     try:
         shown = Paginator(Segment.objects.all(), PAGE).page(request.GET.get("page") or 1)
     except InvalidPage:
@@ -34,18 +34,18 @@ def segment_list(request: SignedIn) -> HttpResponse:
     return render(request, "users/segments/segments.html", {"rows": rows, "page": shown})
 
 
-@needs(Right.EDIT_PEOPLE)
-def segment_new(request: SignedIn) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def segment_new(request: AuthenticatedRequest) -> HttpResponse:
     return _edit(request, Segment())
 
 
-@needs(Right.EDIT_PEOPLE)
-def segment_edit(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def segment_edit(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return _edit(request, get_object_or_404(Segment, pk=pk))
 
 
-@needs(Right.SEE_PEOPLE)
-def segment(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.SEE_PEOPLE)
+def segment(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The rule as a sentence, and who is under it now."""
     shown = get_object_or_404(Segment, pk=pk)
     before = request.GET.get("before", "")
@@ -79,8 +79,8 @@ def segment(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "users/segments/segment.html", context)
 
 
-@needs(Right.EDIT_PEOPLE)
-def segment_delete(request: SignedIn, pk: int) -> HttpResponse:
+@require_right(Right.EDIT_PEOPLE)
+def segment_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Asks first. Not while a mailing or another segment needs it."""
     gone = get_object_or_404(Segment, pk=pk)
     in_use = [_("segment “%(name)s”") % {"name": each.name} for each in segments.uses(pk)]
@@ -103,25 +103,25 @@ def segment_delete(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("segments")
 
 
-@needs(Right.EDIT_PEOPLE)
+@require_right(Right.EDIT_PEOPLE)
 @require_POST
-def segment_rule(request: SignedIn) -> HttpResponse:
+def segment_rule(request: AuthenticatedRequest) -> HttpResponse:
     """The editor as it is after another choice: rows and their controls."""
     return render(
         request, "users/segments/_rule.html", _shown(request, rule_editor.posted(_data(request)))
     )
 
 
-@needs(Right.EDIT_PEOPLE)
+@require_right(Right.EDIT_PEOPLE)
 @require_POST
-def segment_count(request: SignedIn) -> HttpResponse:
+def segment_count(request: AuthenticatedRequest) -> HttpResponse:
     """How many people the rule has as it stands. htmx goes on to send the button pressed last."""
     data = {name: value for name, value in _data(request).items() if name != "do"}
     context = _shown(request, rule_editor.posted(data), typed=True, seconds=WAITED_FOR)
     return render(request, "users/segments/_rule_count.html", context)
 
 
-def _edit(request: SignedIn, row: Segment) -> HttpResponse:
+def _edit(request: AuthenticatedRequest, row: Segment) -> HttpResponse:
     posted = request.method == "POST"
     form = SegmentForm(request.POST if posted else None, instance=row)
     if posted:
@@ -141,7 +141,7 @@ def _edit(request: SignedIn, row: Segment) -> HttpResponse:
     return render(request, "users/segments/segment_form.html", context)
 
 
-def _saved(request: SignedIn, form: SegmentForm, editor: rule_editor.Editor) -> bool:
+def _saved(request: AuthenticatedRequest, form: SegmentForm, editor: rule_editor.Editor) -> bool:
     row, was = form.instance, form.instance.rule
     if not form.is_valid() or not editor.check(of=row.pk):
         return False
@@ -156,12 +156,12 @@ def _saved(request: SignedIn, form: SegmentForm, editor: rule_editor.Editor) -> 
     return True
 
 
-def _data(request: SignedIn) -> dict[str, str]:
+def _data(request: AuthenticatedRequest) -> dict[str, str]:
     return {name: str(value) for name, value in request.POST.items()}
 
 
 def _shown(
-    request: SignedIn,
+    request: AuthenticatedRequest,
     editor: rule_editor.Editor,
     *,
     typed: bool = False,

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-from integrations.providers.base import Note, Outcome, Reply, Report, ReportStatus, Sms, Verdict
+from integrations.providers.base import (
+    DeliveryReport,
+    DeliveryStatus,
+    InboundSms,
+    Outcome,
+    SendResult,
+    Sms,
+    WebhookPayload,
+)
 from integrations.providers.transport import Answer, Failure, asked_to_wait
 from integrations.reasons import Reason
 
@@ -24,7 +32,7 @@ def client_id(reference: str, phone: str) -> str:
 # --- the answer to one message ---------------------------------------------------------------
 
 
-def verdict_of(sms: Sms, answer: Answer) -> Verdict:
+def verdict_of(sms: Sms, answer: Answer) -> SendResult:
     if answer.failure == Failure.UNSENT:
         return _verdict(sms, Outcome.UNSENT, Reason.UNAVAILABLE, raw_of(answer))
     if answer.failure is None and 200 <= answer.status < 300:
@@ -36,7 +44,7 @@ def verdict_of(sms: Sms, answer: Answer) -> Verdict:
     return _verdict(sms, outcome, reason, raw, asked_to_wait(answer))
 
 
-def _read(sms: Sms, answer: Answer) -> Verdict:
+def _read(sms: Sms, answer: Answer) -> SendResult:
     """Only a state that we know is a yes or a no."""
     try:
         found = list(messages_in(json.loads(answer.body)))
@@ -49,21 +57,21 @@ def _read(sms: Sms, answer: Answer) -> Verdict:
     if known is None:
         return _verdict(sms, Outcome.UNKNOWN, Reason.OTHER, raw_state(found[0]))
     status, reason = known
-    if status in (ReportStatus.ACCEPTED, ReportStatus.DELIVERED):
-        return Verdict(sms.key, Outcome.TAKEN, provider_id=first(found[0], PROVIDER_ID)[:64])
+    if status in (DeliveryStatus.ACCEPTED, DeliveryStatus.DELIVERED):
+        return SendResult(sms.key, Outcome.TAKEN, provider_id=first(found[0], PROVIDER_ID)[:64])
     return _verdict(sms, Outcome.REFUSED, reason or Reason.OTHER, raw_state(found[0]))
 
 
 def _verdict(
     sms: Sms, outcome: Outcome, reason: Reason, raw: str, retry_after: float | None = None
-) -> Verdict:
-    return Verdict(sms.key, outcome, reason=reason, raw=raw, retry_after=retry_after)
+) -> SendResult:
+    return SendResult(sms.key, outcome, reason=reason, raw=raw, retry_after=retry_after)
 
 
 # --- calls to our door -----------------------------------------------------------------------
 
 
-def reports_of(note: Note) -> list[Report]:
+def reports_of(note: WebhookPayload) -> list[DeliveryReport]:
     """ValueError when none of it can be understood: an unknown word is kept, raw, not guessed at."""
     if replies_of(note):
         return []
@@ -76,7 +84,7 @@ def reports_of(note: Note) -> list[Report]:
     return reports
 
 
-def _report(fields: Fields, ours: Fields) -> Report | None:
+def _report(fields: Fields, ours: Fields) -> DeliveryReport | None:
     reference, phone = ours.get("ref", ""), digits(ours.get("phone", ""))
     if not reference or not phone:
         reference, _, phone = fields.get(CLIENT_ID, "").rpartition("-")
@@ -85,12 +93,12 @@ def _report(fields: Fields, ours: Fields) -> Report | None:
         return None
     status, reason = known
     raw = raw_state(fields) if reason else ""
-    return Report(
+    return DeliveryReport(
         reference, f"+{phone}", status, reason, raw, provider_id=first(fields, PROVIDER_ID)[:64]
     )
 
 
-def replies_of(note: Note) -> list[Reply]:
+def replies_of(note: WebhookPayload) -> list[InboundSms]:
     """None in what comes to the address of a message: that is about it, whatever it says."""
     try:
         found = [] if "ref" in dict(parse_qsl(note.query)) else told(note)
@@ -99,12 +107,12 @@ def replies_of(note: Note) -> list[Reply]:
     return [reply for fields in found if (reply := _reply(fields))]
 
 
-def _reply(fields: Fields) -> Reply | None:
+def _reply(fields: Fields) -> InboundSms | None:
     phone, text = digits(first(fields, REPLY_PHONE)), first(fields, REPLY_TEXT)
-    return Reply(f"+{phone}", text) if phone and text and not first(fields, STATE) else None
+    return InboundSms(f"+{phone}", text) if phone and text and not first(fields, STATE) else None
 
 
-def told(note: Note) -> list[Fields]:
+def told(note: WebhookPayload) -> list[Fields]:
     """The messages that a call tells of. ValueError when it is broken."""
     if note.body.lstrip().startswith(("{", "[")):
         try:

@@ -4,7 +4,7 @@ Its document could be read in part: each word is marked CERTAIN (its own pages),
 the same platform under another brand) or GUESSED. What a live account teaches is corrected here.
 """
 
-from integrations.providers.base import Outcome, ReportStatus
+from integrations.providers.base import DeliveryStatus, Outcome
 from integrations.reasons import Reason
 
 PATH = "/messaging/v1/send"  # CERTAIN, as HTTP Basic with the login and password is
@@ -27,11 +27,11 @@ STATE = ("state", "status")  # state SEEN in answers; in receipts, and status: G
 ERROR = ("errorCode", "error", "reason")  # GUESSED
 
 # States, in capitals.
-STATES: dict[str, tuple[ReportStatus, Reason | None]] = {
-    "ACCEPTED": (ReportStatus.ACCEPTED, None),  # SEEN, all four; what EXPIRED means is GUESSED
-    "DELIVERED": (ReportStatus.DELIVERED, None),
-    "SEEN": (ReportStatus.DELIVERED, None),
-    "EXPIRED": (ReportStatus.EXPIRED, Reason.EXPIRED),
+STATES: dict[str, tuple[DeliveryStatus, Reason | None]] = {
+    "ACCEPTED": (DeliveryStatus.ACCEPTED, None),  # SEEN, all four; what EXPIRED means is GUESSED
+    "DELIVERED": (DeliveryStatus.DELIVERED, None),
+    "SEEN": (DeliveryStatus.DELIVERED, None),
+    "EXPIRED": (DeliveryStatus.EXPIRED, Reason.EXPIRED),
 }
 # Bad news must have names, too. How they begin is GUESSED; the whole word is kept with the message.
 BAD_STATES = ("UNDELIV", "REJECT", "FAIL", "ERROR")
@@ -55,9 +55,9 @@ REPLY_PHONE = ("clientId", "phone", "from")
 REPLY_TEXT = ("message", "text")
 
 
-def meaning(state: str) -> tuple[ReportStatus, Reason | None] | None:
+def meaning(state: str) -> tuple[DeliveryStatus, Reason | None] | None:
     """None for a word that is not in the tables."""
     word = state.strip().upper()
     if word.startswith(BAD_STATES):
-        return ReportStatus.UNDELIVERED, Reason.OTHER
+        return DeliveryStatus.UNDELIVERED, Reason.OTHER
     return STATES.get(word)

@@ -19,7 +19,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.providers import transport
-from integrations.providers.base import Note, Outcome, Provider, Reply, Report, Sms, Verdict
+from integrations.providers.base import (
+    DeliveryReport,
+    InboundSms,
+    Outcome,
+    Provider,
+    SendResult,
+    Sms,
+    WebhookPayload,
+)
 from integrations.reasons import Reason
 
 from .answers import client_id, digits, replies_of, reports_of, verdict_of
@@ -70,7 +78,7 @@ class SevenTech(Provider):
 
     # --- sending -----------------------------------------------------------------------------
 
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         began = time.monotonic()
         burst = _Burst(self, reference, deadline)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seventech") as pool:
@@ -106,14 +114,14 @@ class SevenTech(Provider):
 
     # --- what comes to our door --------------------------------------------------------------
 
-    def check_note(self, note: Note) -> bool:
+    def check_note(self, note: WebhookPayload) -> bool:
         """No signature is known: the unguessable address, ours in every request, is all there is."""
         return True
 
-    def read_receipts(self, note: Note) -> list[Report]:
+    def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
         return reports_of(note)
 
-    def read_replies(self, note: Note) -> list[Reply]:
+    def read_replies(self, note: WebhookPayload) -> list[InboundSms]:
         return replies_of(note)
 
 
@@ -124,15 +132,15 @@ class _Burst:
         self.provider = provider
         self.reference = reference
         self.deadline = deadline
-        self.trouble: Verdict | None = None
+        self.trouble: SendResult | None = None
 
-    def send_one(self, sms: Sms) -> Verdict:
+    def send_one(self, sms: Sms) -> SendResult:
         met = self.trouble
         if met is not None:
-            return Verdict(sms.key, Outcome.UNSENT, reason=met.reason, raw=met.raw)
+            return SendResult(sms.key, Outcome.UNSENT, reason=met.reason, raw=met.raw)
         answer = self.provider.ask(self.reference, sms, self.deadline)
         if answer.failure == transport.Failure.WITHHELD:
-            return Verdict(sms.key, Outcome.UNSENT, withheld=True)
+            return SendResult(sms.key, Outcome.UNSENT, withheld=True)
         verdict = verdict_of(sms, answer)
         if verdict.outcome == Outcome.UNSENT and verdict.reason in FOR_ALL:
             self.trouble = verdict

@@ -11,7 +11,14 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
-from integrations.providers.base import Note, Outcome, Report, Sms, Trouble, Verdict
+from integrations.providers.base import (
+    DeliveryReport,
+    Outcome,
+    ProviderError,
+    SendResult,
+    Sms,
+    WebhookPayload,
+)
 from integrations.providers.transport import Answer, Failure, asked_to_wait
 from integrations.reasons import Reason
 
@@ -32,7 +39,7 @@ def line(sms: Sms) -> str:
 # --- the answer to send ----------------------------------------------------------------------
 
 
-def verdicts_of(messages: Sequence[Sms], answer: Answer) -> list[Verdict]:
+def verdicts_of(messages: Sequence[Sms], answer: Answer) -> list[SendResult]:
     data = parsed(answer)
     if not isinstance(data, dict):
         return _same(
@@ -53,8 +60,8 @@ def verdicts_of(messages: Sequence[Sms], answer: Answer) -> list[Verdict]:
 
 def _same(
     messages: Sequence[Sms], outcome: Outcome, reason: Reason, raw: str, **more: Any
-) -> list[Verdict]:
-    return [Verdict(sms.key, outcome, reason=reason, raw=raw, **more) for sms in messages]
+) -> list[SendResult]:
+    return [SendResult(sms.key, outcome, reason=reason, raw=raw, **more) for sms in messages]
 
 
 def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
@@ -65,30 +72,30 @@ def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
     return Outcome.UNKNOWN, Reason.NO_ANSWER
 
 
-def _verdict(sms: Sms, row: Row | None, provider_id: str) -> Verdict:
+def _verdict(sms: Sms, row: Row | None, provider_id: str) -> SendResult:
     if row is None:  # others were listed, this one was not: never guess
-        return Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw="smsc:not listed")
+        return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw="smsc:not listed")
     status, err = number(row.get("status") or 0), number(row.get("error") or 0)
     known = None if status is None or err is None else meaning(status, err)
     if known is None:
-        return Verdict(sms.key, Outcome.UNKNOWN, reason=Reason.OTHER, raw=_codes(status, err))
+        return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.OTHER, raw=_codes(status, err))
     reason = known[1] if status else reason_of(err)
     if reason is not None:
         passes = err in FOR_ALL or reason == Reason.NO_MONEY
         outcome = Outcome.UNSENT if passes else Outcome.REFUSED
-        return Verdict(sms.key, outcome, reason=reason, raw=_codes(status, err))
+        return SendResult(sms.key, outcome, reason=reason, raw=_codes(status, err))
     price = money(row.get("cost"))
-    return Verdict(sms.key, Outcome.TAKEN, provider_id=provider_id[:64], price=price)
+    return SendResult(sms.key, Outcome.TAKEN, provider_id=provider_id[:64], price=price)
 
 
 # --- its books -------------------------------------------------------------------------------
 
 
-def report_of(reference: str, phone: str, row: Row) -> Report:
+def report_of(reference: str, phone: str, row: Row) -> DeliveryReport:
     """A row of the history. Whatever its status, SMSC has the message."""
     status, err = number(row.get("status")), number(row.get("err"))
     ours, reason = meaning(-3 if status is None else status, err) or STATUSES[0]
-    return Report(
+    return DeliveryReport(
         reference,
         phone,
         ours,
@@ -104,17 +111,17 @@ def older(row: Row, than: datetime) -> bool:
     return sent_at is not None and sent_at < than.timestamp()
 
 
-def trouble_of(answer: Answer, data: Any) -> Trouble:
+def trouble_of(answer: Answer, data: Any) -> ProviderError:
     reason = _no_answer(answer)[1]
     if isinstance(data, dict):
         reason = ERRORS.get(error_code(data), (Outcome.UNKNOWN, Reason.OTHER))[1]
-    return Trouble(reason, raw_of(answer, data))
+    return ProviderError(reason, raw_of(answer, data))
 
 
 # --- calls to our door -----------------------------------------------------------------------
 
 
-def fields_of(note: Note) -> tuple[dict[str, str], str]:
+def fields_of(note: WebhookPayload) -> tuple[dict[str, str], str]:
     """The fields and the charset they came in. ValueError when there is no reading it."""
     if note.body.lstrip().startswith("{"):
         try:
@@ -133,14 +140,16 @@ def fields_of(note: Note) -> tuple[dict[str, str], str]:
     raise ValueError("neither UTF-8 nor windows-1251")
 
 
-def report_from_call(fields: Mapping[str, str]) -> Report:
+def report_from_call(fields: Mapping[str, str]) -> DeliveryReport:
     reference, phone = fields.get("id", ""), digits(fields.get("phone"))
     status, err = number(fields.get("status")), number(fields.get("err"))
     known = meaning(-3 if status is None else status, err)
     if not reference or not phone or known is None:
         raise ValueError("not a receipt, or of a kind that we do not know")
     ours, reason = known
-    return Report(reference, f"+{phone}", ours, reason, _codes(status, err) if reason else "")
+    return DeliveryReport(
+        reference, f"+{phone}", ours, reason, _codes(status, err) if reason else ""
+    )
 
 
 # --- its ways of writing ---------------------------------------------------------------------

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from integrations.providers.base import Asked, Enquiry, Report, ReportStatus, Trouble
+from integrations.providers.base import (
+    DeliveryReport,
+    DeliveryStatus,
+    LookupItem,
+    LookupRequest,
+    ProviderError,
+)
 
 from .answers import Row, digits, number, older, report_of, text_of
 
@@ -24,15 +30,15 @@ Page = Callable[[str], list[Row]]  # the rows before this int_id; '': the newest
 class Search:
     """One hand-over looked for: how far back the rows must go before what is missing never was."""
 
-    enquiry: Enquiry
+    enquiry: LookupRequest
     wanted: dict[Pair, str]
     witnessed: bool = False
-    found: dict[Pair, Report] = field(default_factory=dict)
+    found: dict[Pair, DeliveryReport] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, enquiry: Enquiry) -> "Search":
+    def of(cls, enquiry: LookupRequest) -> "Search":
         wanted = {(enquiry.reference, digits(phone)): phone for phone in enquiry.phones}
-        return cls(enquiry, wanted, Place.of(enquiry.read_to).witnessed)
+        return cls(enquiry, wanted, ReadPosition.of(enquiry.read_to).witnessed)
 
     @property
     def pairs(self) -> set[Pair]:
@@ -60,16 +66,16 @@ class Search:
         return self.enquiry.witness.earlier and self.witnessed
 
     @property
-    def missing(self) -> list[Report]:
+    def missing(self) -> list[DeliveryReport]:
         return [
-            Report(pair[0], phone, ReportStatus.NOT_FOUND)
+            DeliveryReport(pair[0], phone, DeliveryStatus.NOT_FOUND)
             for pair, phone in self.wanted.items()
             if pair not in self.found
         ]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReadPosition:
     """Where a look stopped, as Provider.read_to keeps it: the row, its time, and if the witness was
     among the rows until there.
     """
@@ -79,7 +85,7 @@ class Place:
     witnessed: bool = False
 
     @classmethod
-    def of(cls, read_to: str) -> "Place":
+    def of(cls, read_to: str) -> "ReadPosition":
         before, _, rest = read_to.partition(".")
         at, _, witnessed = rest.partition(".")
         return cls(before, number(at) or 0, witnessed == "1")
@@ -90,14 +96,14 @@ class Place:
 
 def read_until(read_to: str) -> datetime | None:
     """To which of its rows' times the history has been read."""
-    at = Place.of(read_to).at
+    at = ReadPosition.of(read_to).at
     return datetime.fromtimestamp(at, UTC) if at else None
 
 
 class Reading:
     """One look: from the newest row, or from where the last look stopped, as far back as it comes."""
 
-    def __init__(self, enquiries: Sequence[Enquiry], *, alone: bool = False) -> None:
+    def __init__(self, enquiries: Sequence[LookupRequest], *, alone: bool = False) -> None:
         """alone: the history of one phone, which may well be empty."""
         self.searches = [Search.of(enquiry) for enquiry in enquiries]
         self.left = list(self.searches)
@@ -116,7 +122,7 @@ class Reading:
         for number_of_page in range(pages):
             try:
                 rows = page(self.before)
-            except Trouble:
+            except ProviderError:
                 if not number_of_page:
                     raise
                 return
@@ -140,7 +146,7 @@ class Reading:
             self.at = number(rows[-1].get("send_timestamp")) or self.at
 
     @property
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[DeliveryReport]:
         found = {pair: report for search in self.searches for pair, report in search.found.items()}
         never = [report for search in self.over for report in search.missing] if self.shows else []
         return [*found.values(), *never]
@@ -149,15 +155,15 @@ class Reading:
     def read_to(self) -> dict[str, str]:
         """Where to go on for those that are not over."""
         return {
-            search.enquiry.reference: str(Place(self.before, self.at, search.witnessed))
+            search.enquiry.reference: str(ReadPosition(self.before, self.at, search.witnessed))
             for search in self.left
             if self.before
         }
 
 
-def _start(enquiries: Sequence[Enquiry]) -> str:
+def _start(enquiries: Sequence[LookupRequest]) -> str:
     """Where all of them stopped; else the newest row."""
-    places = {Place.of(enquiry.read_to).before for enquiry in enquiries}
+    places = {ReadPosition.of(enquiry.read_to).before for enquiry in enquiries}
     return places.pop() if len(places) == 1 else ""
 
 
@@ -172,18 +178,18 @@ def goes_back(rows: Sequence[Row], before: str) -> bool:
     return len(known) == len(chain) and all(later > earlier for later, earlier in pairwise(known))
 
 
-def earliest(enquiry: Enquiry) -> datetime:
+def earliest(enquiry: LookupRequest) -> datetime:
     witness = enquiry.witness
     return min(enquiry.since, witness.since) if witness else enquiry.since
 
 
-def by_phone(enquiries: Sequence[Enquiry], since: datetime) -> dict[str, list[Enquiry]]:
+def by_phone(enquiries: Sequence[LookupRequest], since: datetime) -> dict[str, list[LookupRequest]]:
     """By phone, the witnesses as hand-overs of their own."""
-    split: dict[str, list[Enquiry]] = defaultdict(list)
+    split: dict[str, list[LookupRequest]] = defaultdict(list)
     for enquiry in enquiries:
         for each in enquiry.asked:
-            split[digits(each.phone)].append(Enquiry(enquiry.reference, (each,), since))
+            split[digits(each.phone)].append(LookupRequest(enquiry.reference, (each,), since))
         if witness := enquiry.witness:
-            only = Enquiry(witness.reference, (Asked(witness.phone),), since)
+            only = LookupRequest(witness.reference, (LookupItem(witness.phone),), since)
             split[digits(witness.phone)].append(only)
     return split

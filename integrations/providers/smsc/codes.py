@@ -1,6 +1,6 @@
 """What the codes of SMSC mean in our words. Tables only; the words in comments are SMSC's."""
 
-from integrations.providers.base import Outcome, ReportStatus
+from integrations.providers.base import DeliveryStatus, Outcome
 from integrations.reasons import Reason
 
 # `error_code` of send.php: about the whole request.
@@ -22,19 +22,19 @@ NO_TIME = 5  # the error about the time to send at
 
 # `status` of a message; the reason is the nearest one when `err` does not say it better.
 # -3 (no such message) is missing: only the complete books prove that.
-STATUSES: dict[int, tuple[ReportStatus, Reason | None]] = {
-    -2: (ReportStatus.ACCEPTED, None),  # its mailing was paused
-    -1: (ReportStatus.ACCEPTED, None),  # waits
-    0: (ReportStatus.ACCEPTED, None),  # handed to the operator
-    1: (ReportStatus.DELIVERED, None),
-    2: (ReportStatus.DELIVERED, None),  # read
-    3: (ReportStatus.EXPIRED, Reason.EXPIRED),
-    4: (ReportStatus.DELIVERED, None),  # its short link was followed
-    20: (ReportStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
-    22: (ReportStatus.UNDELIVERED, Reason.BAD_PHONE),
-    23: (ReportStatus.UNDELIVERED, Reason.TEXT_FORBIDDEN),  # repetition, stop list, spam, sender
-    24: (ReportStatus.UNDELIVERED, Reason.NO_MONEY),
-    25: (ReportStatus.UNDELIVERED, Reason.NO_ROUTE),  # takes no SMS, or no route
+STATUSES: dict[int, tuple[DeliveryStatus, Reason | None]] = {
+    -2: (DeliveryStatus.ACCEPTED, None),  # its mailing was paused
+    -1: (DeliveryStatus.ACCEPTED, None),  # waits
+    0: (DeliveryStatus.ACCEPTED, None),  # handed to the operator
+    1: (DeliveryStatus.DELIVERED, None),
+    2: (DeliveryStatus.DELIVERED, None),  # read
+    3: (DeliveryStatus.EXPIRED, Reason.EXPIRED),
+    4: (DeliveryStatus.DELIVERED, None),  # its short link was followed
+    20: (DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
+    22: (DeliveryStatus.UNDELIVERED, Reason.BAD_PHONE),
+    23: (DeliveryStatus.UNDELIVERED, Reason.TEXT_FORBIDDEN),  # repetition, stop list, spam, sender
+    24: (DeliveryStatus.UNDELIVERED, Reason.NO_MONEY),
+    25: (DeliveryStatus.UNDELIVERED, Reason.NO_ROUTE),  # takes no SMS, or no route
 }
 
 # `err` of a message: why.
@@ -73,10 +73,10 @@ ERRS: dict[int, Reason] = {
 # `err` of a number in the answer to send that is wrong for everybody: it passes by itself, or is put
 # right in the account. Whoever it met goes another time.
 FOR_ALL = frozenset({200, 239, 243, 244, 246, 247, 254})
-FAILED = frozenset({ReportStatus.UNDELIVERED, ReportStatus.EXPIRED})
+FAILED = frozenset({DeliveryStatus.UNDELIVERED, DeliveryStatus.EXPIRED})
 
 
-def meaning(status: int, err: int | None) -> tuple[ReportStatus, Reason | None] | None:
+def meaning(status: int, err: int | None) -> tuple[DeliveryStatus, Reason | None] | None:
     """None for a status that SMSC never told us about."""
     if status not in STATUSES:
         return None

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from integrations.providers import transport
-from integrations.providers.base import Booked, BooksPage, Trouble
+from integrations.providers.base import Booked, BooksPage, ProviderError
 from integrations.reasons import Reason
 from smsmail import uptime
 
@@ -76,4 +76,4 @@ def _check_order(rows: list[Row], cursor: str) -> None:
         chain.insert(0, number(cursor))
     known = [each for each in chain if each is not None]
     if len(known) < len(chain) or known != sorted(set(known), reverse=True):
-        raise Trouble(Reason.OTHER, "smsc:history out of order")
+        raise ProviderError(Reason.OTHER, "smsc:history out of order")

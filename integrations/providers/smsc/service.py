@@ -24,19 +24,19 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.providers import transport
 from integrations.providers.base import (
-    Asked,
     Balance,
     BooksPage,
-    Enquiry,
-    Note,
+    DeliveryReport,
+    DeliveryStatus,
+    InboundSms,
+    LookupItem,
+    LookupRequest,
     Outcome,
     Provider,
-    Reply,
-    Report,
-    ReportStatus,
+    ProviderError,
+    SendResult,
     Sms,
-    Trouble,
-    Verdict,
+    WebhookPayload,
 )
 from smsmail import uptime
 
@@ -138,8 +138,8 @@ class Smsc(Provider):
 
     # --- sending -----------------------------------------------------------------------------
 
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
-        verdicts: list[Verdict] = []
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
+        verdicts: list[SendResult] = []
         # One request has one time and one lifetime.
         for _at, same_time in groupby(messages, key=lambda sms: (sms.at, sms.valid_until)):
             together = list(same_time)
@@ -152,7 +152,9 @@ class Smsc(Provider):
         """Its furthest date is not known; a week ahead is surely taken."""
         return timedelta(minutes=1) <= at - timezone.now() <= timedelta(days=7)
 
-    def _send_some(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def _send_some(
+        self, reference: str, messages: Sequence[Sms], deadline: float
+    ) -> list[SendResult]:
         began = time.monotonic()
         answer = self._ask(
             "send",
@@ -171,7 +173,7 @@ class Smsc(Provider):
             last_look=lambda: self.gate.passes(messages),
         )
         if answer.failure == transport.Failure.WITHHELD:
-            verdicts = [Verdict(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
+            verdicts = [SendResult(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
         else:
             verdicts = verdicts_of(messages, answer)
         counts = Counter(str(verdict.outcome) for verdict in verdicts)
@@ -180,7 +182,7 @@ class Smsc(Provider):
 
     # --- asking ------------------------------------------------------------------------------
 
-    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """One sweep through the history, or one per phone when there are few of them. A sweep that is
         too long for one look goes on at the next one.
         """
@@ -198,16 +200,16 @@ class Smsc(Provider):
         return self._by_phone(enquiries, since, deadline)
 
     def _by_phone(
-        self, enquiries: Sequence[Enquiry], since: datetime, deadline: float
-    ) -> list[Report]:
+        self, enquiries: Sequence[LookupRequest], since: datetime, deadline: float
+    ) -> list[DeliveryReport]:
         """The few phones, and those of the witnesses. Raises Trouble when nothing could be read."""
-        reports: dict[tuple[str, str], Report] = {}
+        reports: dict[tuple[str, str], DeliveryReport] = {}
         trouble = None
         for phone, some in by_phone(enquiries, since).items():
             try:
                 reading = Reading(some, alone=True)
                 reading.read(self._pages(since, deadline, phone=phone), PAGES)
-            except Trouble as met:
+            except ProviderError as met:
                 trouble = met
                 continue
             reports |= {(report.reference, report.phone): report for report in reading.reports}
@@ -217,7 +219,7 @@ class Smsc(Provider):
         return [
             report
             for pair, report in reports.items()
-            if pair in asked or report.status != ReportStatus.NOT_FOUND
+            if pair in asked or report.status != DeliveryStatus.NOT_FOUND
         ]
 
     @classmethod
@@ -286,7 +288,7 @@ class Smsc(Provider):
         currency = text_of(data.get("currency")).upper() or settings.CURRENCY
         return Balance(amount, "RUB" if currency == "RUR" else currency)
 
-    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
+    def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
         """Works while SMSC has not handed a message on. It says "OK" for one phone, or a list."""
         phones = [each.phone for each in asked]
         began = time.monotonic()
@@ -308,7 +310,7 @@ class Smsc(Provider):
         gone = {digits(row.get("phone")) for row in rows if text_of(row.get("result")) == "OK"}
         _log("status", reference, len(phones), answer, began, {"cancelled": len(gone)})
         return [
-            Report(reference, phone, ReportStatus.CANCELLED)
+            DeliveryReport(reference, phone, DeliveryStatus.CANCELLED)
             for phone in phones
             if digits(phone) in gone
         ]
@@ -341,7 +343,7 @@ class Smsc(Provider):
 
     # --- what comes to our door --------------------------------------------------------------
 
-    def check_note(self, note: Note) -> bool:
+    def check_note(self, note: WebhookPayload) -> bool:
         """Its check value covers id, phone and status; without a secret word the unguessable
         address is all there is.
         """
@@ -364,20 +366,20 @@ class Smsc(Provider):
             for method in ("md5", "sha1")
         )
 
-    def read_receipts(self, note: Note) -> list[Report]:
+    def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
         fields, _charset = fields_of(note)
         if "mes" in fields:
             return []
         return [report_from_call(fields)]
 
-    def read_replies(self, note: Note) -> list[Reply]:
+    def read_replies(self, note: WebhookPayload) -> list[InboundSms]:
         try:
             fields, _charset = fields_of(note)
         except ValueError:
             return []
         if "mes" not in fields or not (phone := digits(fields.get("phone"))):
             return []
-        return [Reply(f"+{phone}", fields["mes"], moment(fields.get("ts")))]
+        return [InboundSms(f"+{phone}", fields["mes"], moment(fields.get("ts")))]
 
 
 def _valid(sms: Sms) -> dict[str, str]:

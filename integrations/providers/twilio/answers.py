@@ -14,7 +14,15 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
-from integrations.providers.base import Note, Outcome, Reply, Report, Sms, Trouble, Verdict
+from integrations.providers.base import (
+    DeliveryReport,
+    InboundSms,
+    Outcome,
+    ProviderError,
+    SendResult,
+    Sms,
+    WebhookPayload,
+)
 from integrations.providers.transport import Answer, Failure, asked_to_wait
 from integrations.reasons import Reason
 
@@ -30,12 +38,12 @@ ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 # --- the answer to a new message -------------------------------------------------------------
 
 
-def verdict_of(sms: Sms, answer: Answer) -> Verdict:
+def verdict_of(sms: Sms, answer: Answer) -> SendResult:
     row = parsed(answer)
     if answer.status in (200, 201) and (sid := sid_of(row)):
         return _taken(sms, row, sid)
     outcome, reason = _refusal(answer, row)
-    return Verdict(
+    return SendResult(
         sms.key,
         outcome,
         reason=reason,
@@ -47,13 +55,13 @@ def verdict_of(sms: Sms, answer: Answer) -> Verdict:
     )
 
 
-def _taken(sms: Sms, row: Row, sid: str) -> Verdict:
+def _taken(sms: Sms, row: Row, sid: str) -> SendResult:
     """Created; but there is no call about the first status, and it may be the last one."""
     code = number(row.get("error_code"))
     told = meaning(word(row.get("status")), code)
     if told and told[0] in FAILED:
-        return Verdict(sms.key, Outcome.REFUSED, sid, reason=told[1], raw=raw_of_code(code))
-    return Verdict(sms.key, Outcome.TAKEN, sid, price_of(row))
+        return SendResult(sms.key, Outcome.REFUSED, sid, reason=told[1], raw=raw_of_code(code))
+    return SendResult(sms.key, Outcome.TAKEN, sid, price_of(row))
 
 
 def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
@@ -74,7 +82,7 @@ def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
 # --- its books -------------------------------------------------------------------------------
 
 
-def report_of(reference: str, phone: str, row: Row) -> Report | None:
+def report_of(reference: str, phone: str, row: Row) -> DeliveryReport | None:
     """A message in Twilio's books; None when its status says nothing to us."""
     code = number(row.get("error_code"))
     told = meaning(word(row.get("status")), code)
@@ -83,17 +91,17 @@ def report_of(reference: str, phone: str, row: Row) -> Report | None:
     status, reason = told
     raw = raw_of_code(code) if reason else ""
     at = moment(row.get("date_created"))
-    return Report(reference, phone, status, reason, raw, sid_of(row), price_of(row), at)
+    return DeliveryReport(reference, phone, status, reason, raw, sid_of(row), price_of(row), at)
 
 
-def trouble_of(answer: Answer, row: Row) -> Trouble:
-    return Trouble(_refusal(answer, row)[1], raw_of(answer, row))
+def trouble_of(answer: Answer, row: Row) -> ProviderError:
+    return ProviderError(_refusal(answer, row)[1], raw_of(answer, row))
 
 
 # --- calls to our door -----------------------------------------------------------------------
 
 
-def signed_by(token: str, shared_key: str, note: Note) -> bool:
+def signed_by(token: str, shared_key: str, note: WebhookPayload) -> bool:
     """X-Twilio-Signature covers our address and every field; the address may name the usual port or not. A body
     that is no form is covered by its digest, which is in the address (bodySHA256).
 
@@ -128,14 +136,14 @@ def _settings_of(header: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip().upper() for name, _, value in pairs}
 
 
-def _digest_of(note: Note) -> str:
+def _digest_of(note: WebhookPayload) -> str:
     """ "" for a form: its fields are signed themselves."""
     if note.headers.get("content-type", "").lower().startswith(FORM):
         return ""
     return parse_qs(urlsplit(note.url).query).get("bodySHA256", [""])[0]
 
 
-def _said(note: Note) -> str:
+def _said(note: WebhookPayload) -> str:
     fields = sorted(fields_of(note).items())
     return "".join(name + value for name, values in fields for value in values)
 
@@ -151,13 +159,13 @@ def _addresses(url: str) -> set[str]:
     return {parts._replace(netloc=netloc).geturl() for netloc in (host, f"{host}:{port}")}
 
 
-def fields_of(note: Note) -> dict[str, list[str]]:
+def fields_of(note: WebhookPayload) -> dict[str, list[str]]:
     """Each value of a field once, in order: so they are signed."""
     fields = parse_qs(note.body, keep_blank_values=True, max_num_fields=200)
     return {name: sorted(set(values)) for name, values in fields.items()}
 
 
-def report_from_call(note: Note) -> Report | None:
+def report_from_call(note: WebhookPayload) -> DeliveryReport | None:
     """None for a call about what a person wrote."""
     fields = _first(note)
     status = fields.get("MessageStatus") or fields.get("SmsStatus", "")
@@ -171,19 +179,21 @@ def report_from_call(note: Note) -> Report | None:
         raise ValueError("not a receipt, or of a kind that we do not know")
     ours, reason = told
     raw = raw_of_code(code) if reason else ""
-    return Report(reference, f"+{phone}", ours, reason, raw, word(fields.get("MessageSid"))[:64])
+    return DeliveryReport(
+        reference, f"+{phone}", ours, reason, raw, word(fields.get("MessageSid"))[:64]
+    )
 
 
-def reply_from_call(note: Note) -> Reply | None:
+def reply_from_call(note: WebhookPayload) -> InboundSms | None:
     fields = _first(note)
     phone = digits(fields.get("From"))
     if "MessageStatus" in fields or "Body" not in fields or not phone:
         return None
     stop = {"STOP": True, "START": False}.get(fields.get("OptOutType", ""))
-    return Reply(f"+{phone}", fields["Body"], stop=stop)
+    return InboundSms(f"+{phone}", fields["Body"], stop=stop)
 
 
-def _first(note: Note) -> dict[str, str]:
+def _first(note: WebhookPayload) -> dict[str, str]:
     if note.body.lstrip().startswith("{"):  # we never ask for JSON, but a rule at Twilio may
         try:
             told = json.loads(note.body)

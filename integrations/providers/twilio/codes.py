@@ -1,6 +1,6 @@
 """What the words and codes of Twilio mean in ours. Tables only; comments say it as Twilio does."""
 
-from integrations.providers.base import Outcome, ReportStatus
+from integrations.providers.base import DeliveryStatus, Outcome
 from integrations.reasons import Reason
 
 # `code` of an answer 4xx to a new message. What is wrong with the account, the sender or our
@@ -115,18 +115,18 @@ STATUS_ERRORS: dict[int, tuple[Outcome, Reason]] = {
 UNCERTAIN = frozenset({408, 409})  # a code that we do not know may then stand for a message made
 
 # `status` of a message. receiving and received are missing: they are not ours.
-STATUSES: dict[str, ReportStatus] = {
-    "accepted": ReportStatus.ACCEPTED,
-    "queued": ReportStatus.ACCEPTED,
-    "scheduled": ReportStatus.ACCEPTED,
-    "sending": ReportStatus.ACCEPTED,
-    "sent": ReportStatus.ACCEPTED,  # may be the last word, where operators give no receipts
-    "delivered": ReportStatus.DELIVERED,
-    "read": ReportStatus.DELIVERED,
-    "partially_delivered": ReportStatus.DELIVERED,
-    "undelivered": ReportStatus.UNDELIVERED,
-    "failed": ReportStatus.UNDELIVERED,  # never left Twilio
-    "canceled": ReportStatus.CANCELLED,
+STATUSES: dict[str, DeliveryStatus] = {
+    "accepted": DeliveryStatus.ACCEPTED,
+    "queued": DeliveryStatus.ACCEPTED,
+    "scheduled": DeliveryStatus.ACCEPTED,
+    "sending": DeliveryStatus.ACCEPTED,
+    "sent": DeliveryStatus.ACCEPTED,  # may be the last word, where operators give no receipts
+    "delivered": DeliveryStatus.DELIVERED,
+    "read": DeliveryStatus.DELIVERED,
+    "partially_delivered": DeliveryStatus.DELIVERED,
+    "undelivered": DeliveryStatus.UNDELIVERED,
+    "failed": DeliveryStatus.UNDELIVERED,  # never left Twilio
+    "canceled": DeliveryStatus.CANCELLED,
 }
 INBOUND = frozenset({"receiving", "received"})
 
@@ -199,17 +199,17 @@ DELIVERY: dict[int, Reason] = {
     **dict.fromkeys((*range(30880, 30910), *range(30990, 30995)), Reason.SENDER_FORBIDDEN),
 }
 RAN_OUT = frozenset({30001, 30036})  # waited too long, in Twilio's queue or the operator's
-FAILED = frozenset({ReportStatus.UNDELIVERED, ReportStatus.EXPIRED})
+FAILED = frozenset({DeliveryStatus.UNDELIVERED, DeliveryStatus.EXPIRED})
 
 
-def meaning(status: str, code: int | None) -> tuple[ReportStatus, Reason | None] | None:
+def meaning(status: str, code: int | None) -> tuple[DeliveryStatus, Reason | None] | None:
     """None for a status that Twilio never told us about, or that is no message of ours."""
     if status not in STATUSES:
         return None
     ours = STATUSES[status]
     if ours not in FAILED:
         return ours, None
-    return ReportStatus.EXPIRED if code in RAN_OUT else ours, reason_of(code)
+    return DeliveryStatus.EXPIRED if code in RAN_OUT else ours, reason_of(code)
 
 
 def reason_of(code: int | None) -> Reason:

@@ -4,7 +4,13 @@ back. The list shows no reference of ours: messages are told apart by its id, ph
 
 from datetime import UTC, datetime
 
-from integrations.providers.base import Booked, BooksPage, Report, ReportStatus, Trouble
+from integrations.providers.base import (
+    Booked,
+    BooksPage,
+    DeliveryReport,
+    DeliveryStatus,
+    ProviderError,
+)
 from integrations.providers.transport import Answer
 from integrations.reasons import Reason
 
@@ -23,7 +29,7 @@ def page(answer: Answer, since: datetime) -> BooksPage:
         raise trouble_of(answer, {})
     following = word(data.get("next_page_uri"))
     if following and not following.startswith("/"):
-        raise Trouble(Reason.OTHER, "twilio:strange next page")
+        raise ProviderError(Reason.OTHER, "twilio:strange next page")
     booked = tuple(_booked(row) for row in rows if word(row.get("direction")) == BY_US)
     # Sorted by the time of sending, which a message that waits has not: a whole page must be older.
     over = not rows or all(_newest(row) < since for row in rows)
@@ -33,8 +39,8 @@ def page(answer: Answer, since: datetime) -> BooksPage:
 def _booked(row: Row) -> Booked:
     phone = word(row.get("to"))
     # A status that says nothing to us: it is in the books all the same.
-    report = report_of("", phone, row) or Report(
-        "", phone, ReportStatus.ACCEPTED, provider_id=sid_of(row)
+    report = report_of("", phone, row) or DeliveryReport(
+        "", phone, DeliveryStatus.ACCEPTED, provider_id=sid_of(row)
     )
     return Booked(report, word(row.get("body")), _newest(row))
 

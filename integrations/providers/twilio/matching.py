@@ -13,7 +13,13 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from integrations.providers.base import Asked, Enquiry, Report, ReportStatus, Rival
+from integrations.providers.base import (
+    DeliveryReport,
+    DeliveryStatus,
+    LookupItem,
+    LookupRequest,
+    Rival,
+)
 
 from .answers import Row, moment, report_of, sid_of, word
 
@@ -23,11 +29,11 @@ CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class WantedSms:
     """One message looked for in Twilio's books. None of it stands before the floor, by their clock."""
 
     reference: str
-    asked: Asked
+    asked: LookupItem
     since: datetime
     floor: datetime | None = None
 
@@ -40,17 +46,17 @@ class Wanted:
 class Search:
     """All that is asked in one look: by the id, or by the list of a phone."""
 
-    enquiries: Sequence[Enquiry]
-    known: list[Wanted] = field(default_factory=list)
-    by_list: list[tuple[Enquiry, Asked]] = field(default_factory=list)
+    enquiries: Sequence[LookupRequest]
+    known: list[WantedSms] = field(default_factory=list)
+    by_list: list[tuple[LookupRequest, LookupItem]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, enquiries: Sequence[Enquiry]) -> "Search":
+    def of(cls, enquiries: Sequence[LookupRequest]) -> "Search":
         search = cls(enquiries)
         for enquiry in enquiries:
             for asked in enquiry.asked:
                 if asked.provider_id:
-                    search.known.append(Wanted(enquiry.reference, asked, enquiry.since))
+                    search.known.append(WantedSms(enquiry.reference, asked, enquiry.since))
                 else:
                     search.by_list.append((enquiry, asked))
         return search
@@ -62,16 +68,16 @@ class Search:
         witnesses = [enquiry.witness for enquiry, _asked in self.by_list]
         return list(dict.fromkeys([*asked, *(each.phone for each in witnesses if each)]))
 
-    def read(self, rows: Mapping[str, Sequence[Row]], now: datetime) -> list[Report]:
+    def read(self, rows: Mapping[str, Sequence[Row]], now: datetime) -> list[DeliveryReport]:
         """What the lists say, by phone; of a phone without one, nothing."""
         reports, floors = self._witnesses(rows)
         taken = {each.asked.provider_id for each in self.known}
         taken |= {sid for enquiry in self.enquiries for sid in enquiry.taken}
         rivals = {rival for enquiry in self.enquiries for rival in enquiry.rivals}
-        wanted: dict[str, list[Wanted]] = defaultdict(list)
+        wanted: dict[str, list[WantedSms]] = defaultdict(list)
         for enquiry, asked in self.by_list:
             floor = floors.get(enquiry.reference)
-            one = Wanted(enquiry.reference, asked, enquiry.since, floor)
+            one = WantedSms(enquiry.reference, asked, enquiry.since, floor)
             wanted[asked.phone].append(one)
         for phone, some in wanted.items():
             if phone in rows:
@@ -81,9 +87,9 @@ class Search:
 
     def _witnesses(
         self, rows: Mapping[str, Sequence[Row]]
-    ) -> tuple[list[Report], dict[str, datetime]]:
+    ) -> tuple[list[DeliveryReport], dict[str, datetime]]:
         """Those that their lists show; and when an earlier one was created, by enquiry."""
-        reports: list[Report] = []
+        reports: list[DeliveryReport] = []
         floors: dict[str, datetime] = {}
         for enquiry in {each.reference: each for each, _asked in self.by_list}.values():
             witness = enquiry.witness
@@ -99,12 +105,12 @@ class Search:
 
 
 def match(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedSms],
     rows: Sequence[Row],
     taken: set[str],
     now: datetime,
     rivals: Iterable[Rival] = (),
-) -> list[Report]:
+) -> list[DeliveryReport]:
     """News of messages to one phone from all rows about it; those in `taken` are known to be others.
 
     NOT_FOUND is said only LOOK_UP_AFTER seconds after the hand-over (the list shows a message as soon
@@ -113,7 +119,7 @@ def match(
     """
     left = [row for row in rows if _by_us(row) and sid_of(row) not in taken]
     shared = _given([*wanted, *rivals], sorted(left, key=created))
-    reports: list[Report] = []
+    reports: list[DeliveryReport] = []
     for each in wanted:
         row = shared.rows.get(each)
         if row is not None:
@@ -124,7 +130,9 @@ def match(
             and now - each.since > timedelta(seconds=settings.LOOK_UP_AFTER)
             and not any(_may_be(row, each) for row in shared.left)
         ):
-            reports.append(Report(each.reference, each.asked.phone, ReportStatus.NOT_FOUND))
+            reports.append(
+                DeliveryReport(each.reference, each.asked.phone, DeliveryStatus.NOT_FOUND)
+            )
     return reports
 
 
@@ -132,24 +140,24 @@ def match(
 class _Shared:
     """Who has which row; who cannot be told; rows that fit nobody."""
 
-    rows: dict[Wanted | Rival, Row]
-    unclear: set[Wanted | Rival]
+    rows: dict[WantedSms | Rival, Row]
+    unclear: set[WantedSms | Rival]
     left: list[Row]
 
 
-def _given(claims: Sequence[Wanted | Rival], rows: Sequence[Row]) -> _Shared:
+def _given(claims: Sequence[WantedSms | Rival], rows: Sequence[Row]) -> _Shared:
     """Rows that fit one claim only are its own, first of all. Of claims that share rows, all have one
     when there is one for each; when there are fewer, nobody knows whose they are.
     """
     claims = sorted(claims, key=lambda claim: claim.since)
     fits = {id(row): _claims_on(row, claims) for row in rows}
-    given: dict[Wanted | Rival, Row] = {}
+    given: dict[WantedSms | Rival, Row] = {}
     free = [row for row in rows if fits[id(row)]]
     for row in list(free):
         if len(fits[id(row)]) == 1 and fits[id(row)][0] not in given:
             given[fits[id(row)][0]] = row
             free.remove(row)
-    unclear: set[Wanted | Rival] = set()
+    unclear: set[WantedSms | Rival] = set()
     for some in _together([claim for claim in claims if claim not in given], free, fits):
         theirs = [row for row in free if any(claim in some for claim in fits[id(row)])]
         if len(theirs) < len(some):
@@ -163,12 +171,12 @@ def _given(claims: Sequence[Wanted | Rival], rows: Sequence[Row]) -> _Shared:
 
 
 def _together(
-    claims: Sequence[Wanted | Rival],
+    claims: Sequence[WantedSms | Rival],
     rows: Sequence[Row],
-    fits: Mapping[int, Sequence[Wanted | Rival]],
-) -> list[list[Wanted | Rival]]:
+    fits: Mapping[int, Sequence[WantedSms | Rival]],
+) -> list[list[WantedSms | Rival]]:
     """Claims that share rows, directly or by others, in groups."""
-    groups: list[list[Wanted | Rival]] = [[claim] for claim in claims]
+    groups: list[list[WantedSms | Rival]] = [[claim] for claim in claims]
     for row in rows:
         touched = [group for group in groups if any(claim in group for claim in fits[id(row)])]
         if len(touched) > 1:
@@ -196,7 +204,7 @@ def _by_us(row: Row) -> bool:
     return word(row.get("direction")) == "outbound-api"
 
 
-def _claims_on(row: Row, claims: Sequence[Wanted | Rival]) -> list[Wanted | Rival]:
+def _claims_on(row: Row, claims: Sequence[WantedSms | Rival]) -> list[WantedSms | Rival]:
     """Whose it may be: of those that were under way when it was created, clocks that differ allowed for;
     when none was, of those that were handed over before.
     """
@@ -207,13 +215,13 @@ def _claims_on(row: Row, claims: Sequence[Wanted | Rival]) -> list[Wanted | Riva
     return near or fit
 
 
-def _may_be(row: Row, wanted: Wanted) -> bool:
+def _may_be(row: Row, wanted: WantedSms) -> bool:
     """Created before its hand-over by our clock, which may have been wrong then."""
     early = wanted.floor is not None and created(row) < wanted.floor
     return not early and _text(row, wanted)
 
 
-def _text(row: Row, claim: Wanted | Rival) -> bool:
+def _text(row: Row, claim: WantedSms | Rival) -> bool:
     return claim.text is None or same_text(claim.text, word(row.get("body")))
 
 

@@ -24,20 +24,20 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.providers import transport
 from integrations.providers.base import (
-    Asked,
     Balance,
     BooksPage,
     Credentials,
-    Enquiry,
-    Note,
+    DeliveryReport,
+    DeliveryStatus,
+    InboundSms,
+    LookupItem,
+    LookupRequest,
     Outcome,
     Provider,
-    Reply,
-    Report,
-    ReportStatus,
+    ProviderError,
+    SendResult,
     Sms,
-    Trouble,
-    Verdict,
+    WebhookPayload,
 )
 from smsmail import uptime
 
@@ -56,7 +56,7 @@ from .answers import (
     verdict_of,
     word,
 )
-from .matching import Search, Wanted
+from .matching import Search, WantedSms
 
 logger = logging.getLogger(__name__)
 
@@ -173,22 +173,22 @@ class Twilio(Provider):
 
     # --- sending -----------------------------------------------------------------------------
 
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         """A burst. When one of its requests could not be made or was put off, the rest of the batch
         is not tried: the service is away, asks to go slower, or does not take our settings.
         """
         began = time.monotonic()
-        stop: list[Verdict] = []
+        stop: list[SendResult] = []
 
-        def send_one(sms: Sms) -> Verdict:
+        def send_one(sms: Sms) -> SendResult:
             if stop:
-                return Verdict(sms.key, Outcome.UNSENT, reason=stop[0].reason, raw=stop[0].raw)
+                return SendResult(sms.key, Outcome.UNSENT, reason=stop[0].reason, raw=stop[0].raw)
             fields = self._fields(reference, sms)
             answer = self._post(
                 "Messages", fields, deadline=deadline, last_look=lambda: self.gate.passes([sms])
             )
             if answer.failure == transport.Failure.WITHHELD:
-                return Verdict(sms.key, Outcome.UNSENT, withheld=True)
+                return SendResult(sms.key, Outcome.UNSENT, withheld=True)
             verdict = verdict_of(sms, answer)
             if verdict.outcome == Outcome.UNSENT:
                 stop.append(verdict)
@@ -221,19 +221,19 @@ class Twilio(Provider):
 
     # --- asking ------------------------------------------------------------------------------
 
-    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """By Twilio's id where an answer or a call told it, else by phone: matching.py. Not
         filtered by date at Twilio's: a date of sending is missing while a message waits.
         """
         began = time.monotonic()
         deadline = uptime.clock() + settings.BATCH_DEADLINE
         search = Search.of(enquiries)
-        troubles: list[Trouble] = []
+        troubles: list[ProviderError] = []
 
         def told(learn: Callable[[], T]) -> T | None:
             try:
                 return learn()
-            except Trouble as trouble:
+            except ProviderError as trouble:
                 troubles.append(trouble)
                 return None
 
@@ -248,7 +248,7 @@ class Twilio(Provider):
             raise troubles[0]
         return reports
 
-    def _fetch(self, wanted: Wanted, deadline: float) -> list[Report]:
+    def _fetch(self, wanted: WantedSms, deadline: float) -> list[DeliveryReport]:
         answer = self._get(f"Messages/{quote(wanted.asked.provider_id, safe='')}", deadline)
         row = parsed(answer)
         if answer.status != 200 or sid_of(row) != wanted.asked.provider_id:
@@ -300,12 +300,12 @@ class Twilio(Provider):
             raise trouble_of(answer, row)
         return Balance(amount, word(row.get("currency")).upper() or settings.CURRENCY)
 
-    def cancel(self, reference: str, asked: Sequence[Asked]) -> list[Report]:
+    def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
         """Twilio takes back only what was scheduled with a Messaging Service; it refuses the rest."""
         began = time.monotonic()
         deadline = uptime.clock() + settings.BATCH_DEADLINE
 
-        def cancel_one(each: Asked) -> transport.Answer:
+        def cancel_one(each: LookupItem) -> transport.Answer:
             path = f"Messages/{quote(each.provider_id, safe='')}"
             return self._post(path, {"Status": "canceled"}, deadline=deadline)
 
@@ -317,7 +317,9 @@ class Twilio(Provider):
             raise trouble_of(unheard[0], parsed(unheard[0]))
         _log("cancel", reference, ["cancelled" for _each in gone], began)
         return [
-            Report(reference, each.phone, ReportStatus.CANCELLED, provider_id=each.provider_id)
+            DeliveryReport(
+                reference, each.phone, DeliveryStatus.CANCELLED, provider_id=each.provider_id
+            )
             for each in gone
         ]
 
@@ -351,16 +353,16 @@ class Twilio(Provider):
 
     # --- what comes to our door --------------------------------------------------------------
 
-    def check_note(self, note: Note) -> bool:
+    def check_note(self, note: WebhookPayload) -> bool:
         """A disconnected account has no token any more: the unguessable address is all there is."""
         token = self.credentials.get("auth_token")
         return signed_by(token, self.credentials.get("shared_key"), note) if token else True
 
-    def read_receipts(self, note: Note) -> list[Report]:
+    def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
         report = report_from_call(note)
         return [report] if report else []
 
-    def read_replies(self, note: Note) -> list[Reply]:
+    def read_replies(self, note: WebhookPayload) -> list[InboundSms]:
         reply = reply_from_call(note)
         return [reply] if reply else []
 

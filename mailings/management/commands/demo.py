@@ -16,7 +16,7 @@ from integrations.providers.simulator import Simulator
 from integrations.routing import accounts, routing
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
-from smsmail.jobs.periodic import JOBS
+from smsmail.jobs.periodic import PERIODIC_JOBS
 from users.models import Group, Membership, User
 from users.rights import Role
 
@@ -24,7 +24,7 @@ CHUNK = 5000
 # The simulator decides by the last two digits. "06" gets no receipt, which shows after 26 hours only.
 ENDINGS = [f"{n:02}" for n in range(100) if n != 6]
 TEXT = "{first_name|Здравствуйте}! Вебинар начнётся в 19:00, ссылка придёт на {email}."
-WORK = tuple(job for job in JOBS if job.every < 60)  # the others are housekeeping
+WORK = tuple(job for job in PERIODIC_JOBS if job.every < 60)  # the others are housekeeping
 
 
 class Command(BaseCommand):

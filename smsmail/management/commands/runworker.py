@@ -12,7 +12,7 @@ from django.db import close_old_connections, connections
 from django.utils.module_loading import import_string
 
 from smsmail.jobs import running
-from smsmail.jobs.periodic import JOBS, Job
+from smsmail.jobs.periodic import PERIODIC_JOBS, Job
 
 logger = logging.getLogger(__name__)
 LONGEST_PAUSE = 30.0
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = "Run the clock's jobs in this process, without Celery and Redis."
 
     def handle(self, **_options: Any) -> None:
-        for job in JOBS:
+        for job in PERIODIC_JOBS:
             import_string(job.path)  # once, here: a mistake in a path stops the start
         # Waited for by sigwait() below, not handled: a signal that comes just before a thread blocks
         # on a lock does not end that wait (seen: 3 of 110 workers, told to end as they began, stayed).
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         threads = [
             # Daemons: what has not ended when patience has must not keep the process alive.
             threading.Thread(target=repeat, args=(job, stop), name=job.name, daemon=True)
-            for job in JOBS
+            for job in PERIODIC_JOBS
         ]
         for thread in threads:
             thread.start()

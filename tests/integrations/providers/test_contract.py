@@ -18,7 +18,7 @@ from django import forms
 from django.conf import settings
 
 from integrations.providers import REGISTRY, provider_class
-from integrations.providers.base import Credentials, Outcome, Provider, Sms, Verdict
+from integrations.providers.base import Credentials, Outcome, Provider, SendResult, Sms
 from integrations.reasons import Reason
 from smsmail.uptime import clock
 from tests.emulators.web import Emulator, Reply
@@ -169,8 +169,8 @@ def test_it_never_shows_its_credentials(provider: type[Provider]) -> None:
         assert secret not in repr(sender.credentials)
 
 
-def _verdict(key: int, told: dict[str, Any]) -> Verdict:
-    return Verdict(
+def _verdict(key: int, told: dict[str, Any]) -> SendResult:
+    return SendResult(
         key,
         Outcome(told["outcome"]),
         provider_id=told["provider_id"],

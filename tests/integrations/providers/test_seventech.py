@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from integrations.models import Account
 from integrations.providers.base import (
     Credentials,
-    Note,
+    DeliveryReport,
+    DeliveryStatus,
+    InboundSms,
     Outcome,
-    Reply,
-    Report,
-    ReportStatus,
+    SendResult,
     Sms,
-    Verdict,
+    WebhookPayload,
 )
 from integrations.providers.seventech import codes
 from integrations.providers.seventech.answers import verdict_of
@@ -50,19 +50,19 @@ def seventech(**values: str) -> SevenTech:
     return SevenTech(Credentials(held, "School"), DOOR)
 
 
-def send(*phones: str, text: str = "Hello", reference: str = "ref1") -> list[Verdict]:
+def send(*phones: str, text: str = "Hello", reference: str = "ref1") -> list[SendResult]:
     messages = [Sms(key, phone, text) for key, phone in enumerate(phones)]
     return seventech().send(reference, messages, clock() + 60)
 
 
-def read(body: object, query: str = OURS) -> list[Report]:
+def read(body: object, query: str = OURS) -> list[DeliveryReport]:
     text = body if isinstance(body, str) else json.dumps(body)
-    return seventech().read_receipts(Note({}, query, text))
+    return seventech().read_receipts(WebhookPayload({}, query, text))
 
 
-def replies(body: object, query: str = "") -> list[Reply]:
+def replies(body: object, query: str = "") -> list[InboundSms]:
     text = body if isinstance(body, str) else json.dumps(body)
-    return seventech().read_replies(Note({}, query, text))
+    return seventech().read_replies(WebhookPayload({}, query, text))
 
 
 # --- sending ---------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def test_it_sends_what_clients_of_the_same_platform_send(
 ) -> None:
     seventech_emulator.manner.silent = True
     [verdict] = send("+79980000111", text="Привет, Мария!\nУрок в 10:00 🙂")
-    assert verdict == Verdict(0, Outcome.TAKEN, provider_id="tx1")
+    assert verdict == SendResult(0, Outcome.TAKEN, provider_id="tx1")
     assert seventech_emulator.requests == [
         {
             "scenario": [
@@ -288,7 +288,7 @@ def test_it_reads_a_receipt_or_says_that_it_cannot(body: object) -> None:
     ids=str,
 )  # fmt: skip
 def test_it_reads_a_receipt_in_any_shape(body: object) -> None:
-    expected = Report("ref1", "+79980000111", ReportStatus.DELIVERED, provider_id="tx1")
+    expected = DeliveryReport("ref1", "+79980000111", DeliveryStatus.DELIVERED, provider_id="tx1")
     assert read(body) == [expected]
     named = {"clientRequestId": "ref1-79980000111"}
     if isinstance(body, dict):
@@ -297,10 +297,10 @@ def test_it_reads_a_receipt_in_any_shape(body: object) -> None:
 
 def test_it_reads_a_receipt_from_the_address_alone() -> None:
     [report] = read("", query=f"{OURS}&txId=tx1&state=EXPIRED")
-    assert report == Report(
+    assert report == DeliveryReport(
         "ref1",
         "+79980000111",
-        ReportStatus.EXPIRED,
+        DeliveryStatus.EXPIRED,
         Reason.EXPIRED,
         "seventech:EXPIRED",
         provider_id="tx1",
@@ -319,11 +319,11 @@ def test_of_several_in_one_call_each_names_itself() -> None:
         {"state": "DELIVERED"},  # whose?
     ]
     assert read(rows) == [
-        Report("ref1", "+79980000111", ReportStatus.DELIVERED),
-        Report(
+        DeliveryReport("ref1", "+79980000111", DeliveryStatus.DELIVERED),
+        DeliveryReport(
             "ref2",
             "+79980000112",
-            ReportStatus.UNDELIVERED,
+            DeliveryStatus.UNDELIVERED,
             Reason.OTHER,
             "seventech:UNDELIVERED 17",
         ),
@@ -333,18 +333,18 @@ def test_of_several_in_one_call_each_names_itself() -> None:
 @pytest.mark.parametrize(
     ("state", "status", "reason"),
     [
-        ("ACCEPTED", ReportStatus.ACCEPTED, None),
-        ("DELIVERED", ReportStatus.DELIVERED, None),
-        ("SEEN", ReportStatus.DELIVERED, None),
-        ("EXPIRED", ReportStatus.EXPIRED, Reason.EXPIRED),
-        ("UNDELIV", ReportStatus.UNDELIVERED, Reason.OTHER),
-        ("undelivered", ReportStatus.UNDELIVERED, Reason.OTHER),
-        ("REJECTED", ReportStatus.UNDELIVERED, Reason.OTHER),
-        ("Failed to deliver", ReportStatus.UNDELIVERED, Reason.OTHER),
-        ("ERROR_17", ReportStatus.UNDELIVERED, Reason.OTHER),
+        ("ACCEPTED", DeliveryStatus.ACCEPTED, None),
+        ("DELIVERED", DeliveryStatus.DELIVERED, None),
+        ("SEEN", DeliveryStatus.DELIVERED, None),
+        ("EXPIRED", DeliveryStatus.EXPIRED, Reason.EXPIRED),
+        ("UNDELIV", DeliveryStatus.UNDELIVERED, Reason.OTHER),
+        ("undelivered", DeliveryStatus.UNDELIVERED, Reason.OTHER),
+        ("REJECTED", DeliveryStatus.UNDELIVERED, Reason.OTHER),
+        ("Failed to deliver", DeliveryStatus.UNDELIVERED, Reason.OTHER),
+        ("ERROR_17", DeliveryStatus.UNDELIVERED, Reason.OTHER),
     ],
 )
-def test_it_knows_these_states(state: str, status: ReportStatus, reason: Reason | None) -> None:
+def test_it_knows_these_states(state: str, status: DeliveryStatus, reason: Reason | None) -> None:
     [report] = read({"state": state})
     assert (report.status, report.reason) == (status, reason)
     assert report.raw == (f"seventech:{state}" if reason else "")
@@ -393,7 +393,7 @@ SAID = {"clientId": "79980000111", "message": "Стоп, спасибо", "short
     ids=["GET", "JSON", "array", "nested", "form", "plainer words"],
 )
 def test_it_reads_what_a_person_writes_back(body: object, query: str) -> None:
-    assert replies(body, query) == [Reply("+79980000111", "Стоп, спасибо")]
+    assert replies(body, query) == [InboundSms("+79980000111", "Стоп, спасибо")]
     assert read(body, query) == []
 
 

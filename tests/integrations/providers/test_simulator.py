@@ -10,14 +10,14 @@ from django.utils import timezone
 
 from integrations.models import Receipt, SimulatedSms
 from integrations.providers.base import (
-    Asked,
     Credentials,
-    Enquiry,
-    Note,
+    DeliveryStatus,
+    LookupItem,
+    LookupRequest,
     Outcome,
-    ReportStatus,
+    SendResult,
     Sms,
-    Verdict,
+    WebhookPayload,
 )
 from integrations.providers.simulator import FATES, Simulator, fate, report_due
 from integrations.reasons import Reason
@@ -31,7 +31,7 @@ def sms(*phones: str) -> list[Sms]:
     return [Sms(key, phone, f"Text {key}") for key, phone in enumerate(phones)]
 
 
-def send(*phones: str, reference: str = "ref1") -> list[Verdict]:
+def send(*phones: str, reference: str = "ref1") -> list[SendResult]:
     return simulator.send(reference, sms(*phones), clock() + 60)
 
 
@@ -39,11 +39,13 @@ def let_time_pass() -> None:
     SimulatedSms.objects.update(report_at=timezone.now() - timedelta(seconds=1))
 
 
-def reports_in_receipts() -> dict[str, ReportStatus]:
+def reports_in_receipts() -> dict[str, DeliveryStatus]:
     return {
         report.phone: report.status
         for receipt in Receipt.objects.all()
-        for report in simulator.read_receipts(Note(receipt.headers, receipt.query, receipt.body))
+        for report in simulator.read_receipts(
+            WebhookPayload(receipt.headers, receipt.query, receipt.body)
+        )
     }
 
 
@@ -119,19 +121,21 @@ def test_it_answers_from_its_books_when_asked() -> None:
     send("+79980000101", "+79980000177", reference="ref1")
     now = timezone.now()
     asked = [
-        Enquiry("ref1", tuple(map(Asked, ("+79980000101", "+79980000177", "+79980000199"))), now),
-        Enquiry("ref2", (Asked("+79980000177"),), now),
+        LookupRequest(
+            "ref1", tuple(map(LookupItem, ("+79980000101", "+79980000177", "+79980000199"))), now
+        ),
+        LookupRequest("ref2", (LookupItem("+79980000177"),), now),
     ]
     assert [report.status for report in simulator.look_up(asked)] == [
-        ReportStatus.ACCEPTED,
-        ReportStatus.ACCEPTED,
-        ReportStatus.NOT_FOUND,
-        ReportStatus.NOT_FOUND,
+        DeliveryStatus.ACCEPTED,
+        DeliveryStatus.ACCEPTED,
+        DeliveryStatus.NOT_FOUND,
+        DeliveryStatus.NOT_FOUND,
     ]
     let_time_pass()
     assert [report.status for report in simulator.look_up(asked)][:2] == [
-        ReportStatus.UNDELIVERED,
-        ReportStatus.DELIVERED,
+        DeliveryStatus.UNDELIVERED,
+        DeliveryStatus.DELIVERED,
     ]
 
 
@@ -155,7 +159,7 @@ def test_it_works_in_a_thread_and_leaves_no_connection_behind() -> None:
 def test_it_does_not_read_what_it_has_not_written() -> None:
     for body in ("", "garbage", "[]", '{"reports": [{}]}', '{"reports": 5}'):
         with pytest.raises(ValueError, match=r".*"):
-            simulator.read_receipts(Note({}, "", body))
+            simulator.read_receipts(WebhookPayload({}, "", body))
 
 
 def test_it_has_a_balance() -> None:
@@ -173,9 +177,9 @@ def test_it_keeps_a_message_until_its_time_and_gives_it_back_before() -> None:
     }
     send("+79980000114")
     assert SimulatedSms.objects.get(phone="+79980000112").report_at > at
-    asked = [Asked(phone) for phone in ("+79980000112", "+79980000114", "+79980000115")]
+    asked = [LookupItem(phone) for phone in ("+79980000112", "+79980000114", "+79980000115")]
     (gone,) = simulator.cancel("ref1", asked)
-    assert (gone.phone, gone.status) == ("+79980000112", ReportStatus.CANCELLED)
+    assert (gone.phone, gone.status) == ("+79980000112", DeliveryStatus.CANCELLED)
     phones = set(SimulatedSms.objects.values_list("phone", flat=True))
     assert phones == {"+79980000113", "+79980000114"}
 

@@ -15,17 +15,17 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from integrations.providers.base import (
-    Asked,
     Credentials,
-    Enquiry,
-    Note,
+    DeliveryReport,
+    DeliveryStatus,
+    InboundSms,
+    LookupItem,
+    LookupRequest,
     Outcome,
-    Reply,
-    Report,
-    ReportStatus,
+    ProviderError,
+    SendResult,
     Sms,
-    Trouble,
-    Verdict,
+    WebhookPayload,
 )
 from integrations.providers.smsc import codes
 from integrations.providers.smsc.answers import line, verdicts_of
@@ -49,16 +49,16 @@ def smsc(sender: str = "School", **values: str) -> Smsc:
     return Smsc(Credentials(values or LOGIN, sender))
 
 
-def send(*phones: str, text: str = "Hello", reference: str = "ref1") -> list[Verdict]:
+def send(*phones: str, text: str = "Hello", reference: str = "ref1") -> list[SendResult]:
     messages = [Sms(key, phone, text) for key, phone in enumerate(phones)]
     return smsc().send(reference, messages, clock() + 60)
 
 
-def enquiry(reference: str, *phones: str, since: datetime) -> Enquiry:
-    return Enquiry(reference, tuple(Asked(phone) for phone in phones), since)
+def enquiry(reference: str, *phones: str, since: datetime) -> LookupRequest:
+    return LookupRequest(reference, tuple(LookupItem(phone) for phone in phones), since)
 
 
-def ask(*phones: str, reference: str = "ref1", ago: float = 60) -> dict[str, ReportStatus]:
+def ask(*phones: str, reference: str = "ref1", ago: float = 60) -> dict[str, DeliveryStatus]:
     since = datetime.now(UTC) - timedelta(seconds=ago)
     reports = smsc().look_up([enquiry(reference, *phones, since=since)])
     return {report.phone: report.status for report in reports}
@@ -70,7 +70,8 @@ def ask(*phones: str, reference: str = "ref1", ago: float = 60) -> dict[str, Rep
 def test_it_hands_a_batch_over_in_one_request(smsc_emulator: SmscEmulator) -> None:
     verdicts = send(*PHONES)
     assert verdicts == [
-        Verdict(key, Outcome.TAKEN, provider_id="ref1", price=Decimal("2.50")) for key in range(5)
+        SendResult(key, Outcome.TAKEN, provider_id="ref1", price=Decimal("2.50"))
+        for key in range(5)
     ]
     [(command, fields)] = smsc_emulator.requests
     assert command == "send"
@@ -231,8 +232,8 @@ def test_it_finds_what_arrived_and_what_never_did(smsc_emulator: SmscEmulator, c
     smsc_emulator.manner.delay = 3600
     send(*PHONES[: count - 1])
     found = ask(*PHONES[:count])
-    assert found.pop(PHONES[count - 1]) == ReportStatus.NOT_FOUND
-    assert set(found.values()) == {ReportStatus.ACCEPTED}
+    assert found.pop(PHONES[count - 1]) == DeliveryStatus.NOT_FOUND
+    assert set(found.values()) == {DeliveryStatus.ACCEPTED}
 
 
 def test_it_reads_fates_from_the_books(smsc_emulator: SmscEmulator) -> None:
@@ -242,13 +243,13 @@ def test_it_reads_fates_from_the_books(smsc_emulator: SmscEmulator) -> None:
     since = datetime.now(UTC)
     reports = smsc().look_up([enquiry("ref1", *phones, since=since)])
     assert {report.phone[-2:]: (report.status, report.reason) for report in reports} == {
-        "01": (ReportStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
-        "02": (ReportStatus.UNDELIVERED, Reason.UNREACHABLE),
-        "03": (ReportStatus.UNDELIVERED, Reason.HANDSET),
-        "04": (ReportStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
-        "05": (ReportStatus.EXPIRED, Reason.EXPIRED),
-        "06": (ReportStatus.ACCEPTED, None),
-        "07": (ReportStatus.UNDELIVERED, Reason.NO_SMS),
+        "01": (DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
+        "02": (DeliveryStatus.UNDELIVERED, Reason.UNREACHABLE),
+        "03": (DeliveryStatus.UNDELIVERED, Reason.HANDSET),
+        "04": (DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
+        "05": (DeliveryStatus.EXPIRED, Reason.EXPIRED),
+        "06": (DeliveryStatus.ACCEPTED, None),
+        "07": (DeliveryStatus.UNDELIVERED, Reason.NO_SMS),
     }
     assert {report.price for report in reports} == {Decimal("2.50")}
 
@@ -257,7 +258,7 @@ def test_it_pages_back_through_a_long_history(smsc_emulator: SmscEmulator) -> No
     send(*PHONES, reference="first")
     send(*(f"+7998{number:05}77" for number in range(2500)), reference="noise")
     found = ask(*PHONES, "+79980000199", reference="first")
-    assert found.pop("+79980000199") == ReportStatus.NOT_FOUND
+    assert found.pop("+79980000199") == DeliveryStatus.NOT_FOUND
     assert len(found) == 5
     assert len([1 for command, _ in smsc_emulator.requests if command == "get"]) == 4
 
@@ -266,7 +267,7 @@ def test_it_stops_at_rows_older_than_the_question(smsc_emulator: SmscEmulator) -
     send(*(f"+7998{number:05}77" for number in range(1500)), reference="noise")
     for row in smsc_emulator._rows:
         row.sent_at -= 20 * 60
-    assert set(ask(*PHONES).values()) == {ReportStatus.NOT_FOUND}
+    assert set(ask(*PHONES).values()) == {DeliveryStatus.NOT_FOUND}
     assert len([1 for command, _ in smsc_emulator.requests if command == "get"]) == 1
 
 
@@ -276,12 +277,12 @@ def test_it_finds_what_a_clock_that_is_slow_wrote_down(smsc_emulator: SmscEmulat
     send(*(f"+7998{number:05}77" for number in range(1000)), reference="noise")
     for row in smsc_emulator._rows:
         row.sent_at -= 5 * 60
-    assert set(ask(*PHONES, ago=0).values()) <= {ReportStatus.DELIVERED, ReportStatus.ACCEPTED}
+    assert set(ask(*PHONES, ago=0).values()) <= {DeliveryStatus.DELIVERED, DeliveryStatus.ACCEPTED}
 
 
 def test_it_asks_by_the_pair_of_reference_and_phone(smsc_emulator: SmscEmulator) -> None:
     send(PHONES[0], reference="other")
-    assert ask(PHONES[0], reference="ref1") == {PHONES[0]: ReportStatus.NOT_FOUND}
+    assert ask(PHONES[0], reference="ref1") == {PHONES[0]: DeliveryStatus.NOT_FOUND}
 
 
 def test_it_takes_empty_books_for_no_answer(smsc_emulator: SmscEmulator) -> None:
@@ -297,7 +298,7 @@ def test_it_says_nothing_of_the_rest_when_the_books_were_cut_short(
     send(*PHONES[:2])
     smsc_emulator.plan.commands = frozenset({"get"})
     smsc_emulator.misbehave("", "garbage")
-    assert ask(*PHONES) == dict.fromkeys(PHONES[:2], ReportStatus.ACCEPTED)
+    assert ask(*PHONES) == dict.fromkeys(PHONES[:2], DeliveryStatus.ACCEPTED)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +318,7 @@ def test_it_raises_trouble_when_the_books_cannot_be_read(
 ) -> None:
     smsc_emulator.plan.commands = frozenset({"get"})
     smsc_emulator.misbehave(misbehaviour)
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProviderError) as trouble:
         ask(*PHONES[:count])
     assert trouble.value.reason == reason
 
@@ -341,12 +342,12 @@ def test_it_believes_only_books_that_lead_back_in_order(
     odd_smsc: Callable[..., None], pages: list[object], complete: bool
 ) -> None:
     odd_smsc(*pages)
-    assert ask(*PHONES) == (dict.fromkeys(PHONES, ReportStatus.NOT_FOUND) if complete else {})
+    assert ask(*PHONES) == (dict.fromkeys(PHONES, DeliveryStatus.NOT_FOUND) if complete else {})
 
 
 def test_it_does_not_take_odd_rows_for_empty_books(odd_smsc: Callable[..., None]) -> None:
     odd_smsc(["what?"])
-    with pytest.raises(Trouble):
+    with pytest.raises(ProviderError):
         ask(*PHONES)
 
 
@@ -370,7 +371,7 @@ def test_it_reads_the_balance(smsc_emulator: SmscEmulator) -> None:
 
 
 def test_it_says_why_there_is_no_balance(smsc_emulator: SmscEmulator) -> None:
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProviderError) as trouble:
         smsc(login="school", password="wrong").balance()
     assert (trouble.value.reason, trouble.value.raw) == (Reason.BAD_LOGIN, "smsc:error 2")
 
@@ -380,8 +381,10 @@ def test_it_takes_back_what_has_no_final_status(smsc_emulator: SmscEmulator, cou
     smsc_emulator.manner.delay = 3600
     send(*PHONES[:count])
     smsc_emulator._rows[0].final_at = 0
-    gone = smsc().cancel("ref1", [Asked(phone) for phone in PHONES[:count]])
-    assert gone == [Report("ref1", phone, ReportStatus.CANCELLED) for phone in PHONES[1:count]]
+    gone = smsc().cancel("ref1", [LookupItem(phone) for phone in PHONES[:count]])
+    assert gone == [
+        DeliveryReport("ref1", phone, DeliveryStatus.CANCELLED) for phone in PHONES[1:count]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -428,8 +431,8 @@ def test_it_goes_to_the_site_of_the_account_and_nowhere_else(settings: Any) -> N
 # --- what comes to our door ------------------------------------------------------------------
 
 
-def note(fields: dict[str, str], *, charset: str = "utf-8", query: str = "") -> Note:
-    return Note({}, query, urlencode(fields, encoding=charset))
+def note(fields: dict[str, str], *, charset: str = "utf-8", query: str = "") -> WebhookPayload:
+    return WebhookPayload({}, query, urlencode(fields, encoding=charset))
 
 
 def signed(
@@ -450,7 +453,7 @@ def test_it_checks_the_value_of_a_call(method: str) -> None:
     assert not checking.check_note(note(signed(CALL, "ref1:79980000111:1:other", method)))
     assert not checking.check_note(note(CALL))
     assert not checking.check_note(note(CALL | {method: "ы"}))
-    assert not checking.check_note(Note({}, "", "{"))
+    assert not checking.check_note(WebhookPayload({}, "", "{"))
     assert smsc().check_note(note(CALL))  # no secret word: the address is the secret
 
 
@@ -460,7 +463,7 @@ def test_it_checks_a_reply_in_the_charset_it_came_in() -> None:
     fields = signed(fields, "79980000111:Стоп:79980000999:word", charset="cp1251")
     came = note(fields, charset="cp1251")
     assert checking.check_note(came)
-    assert checking.read_replies(came) == [Reply("+79980000111", "Стоп")]
+    assert checking.read_replies(came) == [InboundSms("+79980000111", "Стоп")]
     assert checking.read_receipts(came) == []
 
 
@@ -469,13 +472,15 @@ def test_it_checks_a_reply_in_the_charset_it_came_in() -> None:
     [
         note(CALL),
         note(CALL, query="charset=utf-8&md5=1"),
-        Note({}, urlencode(CALL), ""),
-        Note({}, "", '{"id": "ref1", "phone": 79980000111, "status": 1, "err": "0"}'),
+        WebhookPayload({}, urlencode(CALL), ""),
+        WebhookPayload({}, "", '{"id": "ref1", "phone": 79980000111, "status": 1, "err": "0"}'),
     ],
     ids=["form", "form with options", "query", "json"],
 )
-def test_it_reads_a_receipt_however_it_is_written(came: Note) -> None:
-    assert smsc().read_receipts(came) == [Report("ref1", "+79980000111", ReportStatus.DELIVERED)]
+def test_it_reads_a_receipt_however_it_is_written(came: WebhookPayload) -> None:
+    assert smsc().read_receipts(came) == [
+        DeliveryReport("ref1", "+79980000111", DeliveryStatus.DELIVERED)
+    ]
     assert smsc().read_replies(came) == []
 
 
@@ -490,7 +495,7 @@ def test_it_reads_when_a_person_wrote_back() -> None:
 def test_it_reads_why_a_message_did_not_arrive() -> None:
     [report] = smsc().read_receipts(note(CALL | {"status": "20", "err": "6"}))
     assert (report.status, report.reason, report.raw) == (
-        ReportStatus.UNDELIVERED,
+        DeliveryStatus.UNDELIVERED,
         Reason.UNREACHABLE,
         "smsc:err 6",
     )
@@ -499,19 +504,19 @@ def test_it_reads_why_a_message_did_not_arrive() -> None:
 @pytest.mark.parametrize(
     "came",
     [
-        Note({}, "", ""),
-        Note({}, "charset=utf-8&md5=1", ""),
-        Note({}, "", "{"),
-        Note({}, "", "{}"),
-        Note({}, "", '{"a":' * 100_000),
-        Note({}, "", "%98"),
+        WebhookPayload({}, "", ""),
+        WebhookPayload({}, "charset=utf-8&md5=1", ""),
+        WebhookPayload({}, "", "{"),
+        WebhookPayload({}, "", "{}"),
+        WebhookPayload({}, "", '{"a":' * 100_000),
+        WebhookPayload({}, "", "%98"),
         note(CALL | {"status": "-3"}),
         note(CALL | {"status": "99"}),
         note(CALL | {"id": ""}),
         note(CALL | {"phone": ""}),
     ],
 )
-def test_it_refuses_to_read_what_is_no_receipt(came: Note) -> None:
+def test_it_refuses_to_read_what_is_no_receipt(came: WebhookPayload) -> None:
     with pytest.raises(ValueError, match=r".*"):
         smsc().read_receipts(came)
     assert smsc().read_replies(came) == []
@@ -532,15 +537,15 @@ def test_it_knows_every_code_of_the_documents() -> None:
 @pytest.mark.parametrize(
     ("status", "err", "expected"),
     [
-        (1, 0, (ReportStatus.DELIVERED, None)),
-        (1, 6, (ReportStatus.DELIVERED, None)),  # an earlier try failed
-        (4, None, (ReportStatus.DELIVERED, None)),
-        (0, 0, (ReportStatus.ACCEPTED, None)),
-        (3, 0, (ReportStatus.EXPIRED, Reason.EXPIRED)),
-        (20, 0, (ReportStatus.UNDELIVERED, Reason.OPERATOR_REFUSED)),
-        (20, 1, (ReportStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER)),
-        (23, 254, (ReportStatus.UNDELIVERED, Reason.SENDER_FORBIDDEN)),
-        (25, 7777, (ReportStatus.UNDELIVERED, Reason.OTHER)),
+        (1, 0, (DeliveryStatus.DELIVERED, None)),
+        (1, 6, (DeliveryStatus.DELIVERED, None)),  # an earlier try failed
+        (4, None, (DeliveryStatus.DELIVERED, None)),
+        (0, 0, (DeliveryStatus.ACCEPTED, None)),
+        (3, 0, (DeliveryStatus.EXPIRED, Reason.EXPIRED)),
+        (20, 0, (DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED)),
+        (20, 1, (DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER)),
+        (23, 254, (DeliveryStatus.UNDELIVERED, Reason.SENDER_FORBIDDEN)),
+        (25, 7777, (DeliveryStatus.UNDELIVERED, Reason.OTHER)),
         (-3, 0, None),
         (5, 0, None),
     ],
@@ -599,5 +604,5 @@ def test_a_cancellation_that_was_not_heard_is_no_answer(
     send(*PHONES[:2])
     smsc_emulator.plan.commands = frozenset({"status"})
     smsc_emulator.plan.next.append(wrong)
-    with pytest.raises(Trouble):
-        smsc().cancel("ref1", [Asked(phone) for phone in PHONES[:2]])
+    with pytest.raises(ProviderError):
+        smsc().cancel("ref1", [LookupItem(phone) for phone in PHONES[:2]])

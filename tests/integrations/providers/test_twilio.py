@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from integrations.providers.base import (
-    Asked,
     Credentials,
-    Enquiry,
-    Note,
+    DeliveryReport,
+    DeliveryStatus,
+    InboundSms,
+    LookupItem,
+    LookupRequest,
     Outcome,
-    Reply,
-    Report,
-    ReportStatus,
+    ProviderError,
+    SendResult,
     Sms,
-    Trouble,
-    Verdict,
+    WebhookPayload,
     Witness,
 )
 from integrations.providers.transport import Answer
@@ -59,16 +59,16 @@ def twilio(sender: str = "School", door: str = "", **values: str) -> Twilio:
 
 def send(
     *phones: str, text: str = "Hello", reference: str = "ref1", adapter: Twilio | None = None
-) -> list[Verdict]:
+) -> list[SendResult]:
     messages = [Sms(key, phone, text) for key, phone in enumerate(phones)]
     return (adapter or twilio()).send(reference, messages, clock() + 60)
 
 
-def asked(*rows: Asked, reference: str = "ref1", ago: float = 3600) -> Enquiry:
-    return Enquiry(reference, rows, datetime.now(UTC) - timedelta(seconds=ago))
+def asked(*rows: LookupItem, reference: str = "ref1", ago: float = 3600) -> LookupRequest:
+    return LookupRequest(reference, rows, datetime.now(UTC) - timedelta(seconds=ago))
 
 
-def statuses(*enquiries: Enquiry) -> dict[tuple[str, str], ReportStatus]:
+def statuses(*enquiries: LookupRequest) -> dict[tuple[str, str], DeliveryStatus]:
     return {
         (report.reference, report.phone): report.status for report in twilio().look_up(enquiries)
     }
@@ -241,8 +241,8 @@ def test_nothing_personal_gets_into_the_log(
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         [verdict] = send(PHONES[0], text="a private text")
-        known = Asked(PHONES[0], "a private text", verdict.provider_id)
-        twilio().look_up([asked(known, Asked(PHONES[1], "a private text"))])
+        known = LookupItem(PHONES[0], "a private text", verdict.provider_id)
+        twilio().look_up([asked(known, LookupItem(PHONES[1], "a private text"))])
         twilio().cancel("ref1", [known])
         twilio().balance()
     assert "ref1" in caplog.text
@@ -284,15 +284,15 @@ def test_it_asks_by_the_id_where_it_knows_one(twilio_emulator: TwilioEmulator) -
     twilio_emulator.manner.delay = 0
     phones = [f"+7998000010{digit}" for digit in range(1, 7)]
     sids = [verdict.provider_id for verdict in send(*phones)]
-    rows = [Asked(phone, "", sid) for phone, sid in zip(phones, sids, strict=True)]
+    rows = [LookupItem(phone, "", sid) for phone, sid in zip(phones, sids, strict=True)]
     reports = twilio().look_up([asked(*rows)])
     assert {r.phone[-2:]: (r.status, r.reason, r.raw) for r in reports} == {
-        "01": (ReportStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER, "twilio:30005"),
-        "02": (ReportStatus.UNDELIVERED, Reason.UNREACHABLE, "twilio:30003"),
-        "03": (ReportStatus.UNDELIVERED, Reason.OPERATOR_REFUSED, "twilio:30008"),
-        "04": (ReportStatus.UNDELIVERED, Reason.OPERATOR_REFUSED, "twilio:30004"),
-        "05": (ReportStatus.EXPIRED, Reason.EXPIRED, "twilio:30036"),
-        "06": (ReportStatus.ACCEPTED, None, ""),
+        "01": (DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER, "twilio:30005"),
+        "02": (DeliveryStatus.UNDELIVERED, Reason.UNREACHABLE, "twilio:30003"),
+        "03": (DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED, "twilio:30008"),
+        "04": (DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED, "twilio:30004"),
+        "05": (DeliveryStatus.EXPIRED, Reason.EXPIRED, "twilio:30036"),
+        "06": (DeliveryStatus.ACCEPTED, None, ""),
     }
     assert [report.provider_id for report in reports] == sids
     assert {report.price for report in reports} == {Decimal("0.0075")}
@@ -305,8 +305,8 @@ def test_a_price_in_another_currency_is_no_price(
     settings.CURRENCY = "RUB"
     twilio_emulator.manner.delay = 0
     [verdict] = send(PHONES[0])
-    [report] = twilio().look_up([asked(Asked(PHONES[0], "", verdict.provider_id))])
-    assert (report.status, report.price) == (ReportStatus.DELIVERED, None)
+    [report] = twilio().look_up([asked(LookupItem(PHONES[0], "", verdict.provider_id))])
+    assert (report.status, report.price) == (DeliveryStatus.DELIVERED, None)
 
 
 def test_it_finds_what_arrived_and_what_never_did_by_text(
@@ -316,12 +316,12 @@ def test_it_finds_what_arrived_and_what_never_did_by_text(
     send(PHONES[0], text="Привет")
     send(PHONES[1], text="something else")
     [verdict] = send(PHONES[2], text="Привет")
-    found = twilio().look_up([asked(*(Asked(phone, "Привет") for phone in PHONES[:4]))])
+    found = twilio().look_up([asked(*(LookupItem(phone, "Привет") for phone in PHONES[:4]))])
     assert {report.phone: (report.status, report.provider_id) for report in found} == {
-        PHONES[0]: (ReportStatus.ACCEPTED, twilio_emulator.journal.entries[0]["sid"]),
-        PHONES[1]: (ReportStatus.NOT_FOUND, ""),
-        PHONES[2]: (ReportStatus.ACCEPTED, verdict.provider_id),
-        PHONES[3]: (ReportStatus.NOT_FOUND, ""),
+        PHONES[0]: (DeliveryStatus.ACCEPTED, twilio_emulator.journal.entries[0]["sid"]),
+        PHONES[1]: (DeliveryStatus.NOT_FOUND, ""),
+        PHONES[2]: (DeliveryStatus.ACCEPTED, verdict.provider_id),
+        PHONES[3]: (DeliveryStatus.NOT_FOUND, ""),
     }
 
 
@@ -331,7 +331,7 @@ def test_it_does_not_say_never_before_time_has_passed(
     """The request may still be on its way: the first look is early."""
     settings.LOOK_UP_AFTER = 600
     send(PHONES[0])
-    rows = Asked(PHONES[0], "Hello"), Asked(PHONES[1], "Hello")
+    rows = LookupItem(PHONES[0], "Hello"), LookupItem(PHONES[1], "Hello")
     assert set(statuses(asked(*rows, ago=590))) == {("ref1", PHONES[0])}
     assert set(statuses(asked(*rows, ago=610))) == {("ref1", PHONES[0]), ("ref1", PHONES[1])}
 
@@ -339,34 +339,37 @@ def test_it_does_not_say_never_before_time_has_passed(
 def test_one_message_answers_for_neither_of_two(twilio_emulator: TwilioEmulator) -> None:
     """The same text to the same phone in two mailings, and only one of them arrived: nobody knows which."""
     send(PHONES[0])
-    one, other = Asked(PHONES[0], "Hello"), Asked(PHONES[0], "Hello")
+    one, other = LookupItem(PHONES[0], "Hello"), LookupItem(PHONES[0], "Hello")
     both = asked(one, reference="ref1"), asked(other, reference="ref2")
     assert statuses(*both) == {}
     send(PHONES[0])
-    assert set(statuses(*both).values()) == {ReportStatus.ACCEPTED}
+    assert set(statuses(*both).values()) == {DeliveryStatus.ACCEPTED}
     sids = {report.provider_id for report in twilio().look_up(both)}
     assert sids == {entry["sid"] for entry in twilio_emulator.journal.entries}
 
 
 def test_a_message_known_by_its_id_answers_for_no_other(twilio_emulator: TwilioEmulator) -> None:
     [verdict] = send(PHONES[0])
-    known, unknown = Asked(PHONES[0], "Hello", verdict.provider_id), Asked(PHONES[0], "Hello")
+    known, unknown = (
+        LookupItem(PHONES[0], "Hello", verdict.provider_id),
+        LookupItem(PHONES[0], "Hello"),
+    )
     assert statuses(asked(known, reference="ref1"), asked(unknown, reference="ref2")) == {
-        ("ref1", PHONES[0]): ReportStatus.ACCEPTED,
-        ("ref2", PHONES[0]): ReportStatus.NOT_FOUND,
+        ("ref1", PHONES[0]): DeliveryStatus.ACCEPTED,
+        ("ref2", PHONES[0]): DeliveryStatus.NOT_FOUND,
     }
 
 
-@pytest.mark.parametrize(("minutes", "told"), [(5, [ReportStatus.DELIVERED]), (15, [])])
+@pytest.mark.parametrize(("minutes", "told"), [(5, [DeliveryStatus.DELIVERED]), (15, [])])
 def test_an_earlier_message_is_ours_but_for_clocks_that_differ(
-    twilio_emulator: TwilioEmulator, minutes: int, told: list[ReportStatus]
+    twilio_emulator: TwilioEmulator, minutes: int, told: list[DeliveryStatus]
 ) -> None:
     """And when they may differ by more, it proves nothing."""
     send(PHONES[0])
     for row in twilio_emulator._rows.values():
         row.created_at -= 3600 + minutes * 60
         row.final_at -= 7200
-    assert list(statuses(asked(Asked(PHONES[0], "Hello"))).values()) == told
+    assert list(statuses(asked(LookupItem(PHONES[0], "Hello"))).values()) == told
 
 
 def test_what_is_older_than_an_earlier_witness_is_another(twilio_emulator: TwilioEmulator) -> None:
@@ -376,10 +379,10 @@ def test_what_is_older_than_an_earlier_witness_is_another(twilio_emulator: Twili
     [known] = send(PHONES[1])
     before = datetime.now(UTC) - timedelta(hours=2)
     witness = Witness("ref0", PHONES[1], before, known.provider_id)
-    enquiry = replace(asked(Asked(PHONES[0], "Hello")), witness=witness)
+    enquiry = replace(asked(LookupItem(PHONES[0], "Hello")), witness=witness)
     assert statuses(enquiry) == {
-        ("ref0", PHONES[1]): ReportStatus.ACCEPTED,
-        ("ref1", PHONES[0]): ReportStatus.NOT_FOUND,
+        ("ref0", PHONES[1]): DeliveryStatus.ACCEPTED,
+        ("ref1", PHONES[0]): DeliveryStatus.NOT_FOUND,
     }
 
 
@@ -391,8 +394,8 @@ def test_what_others_sent_or_people_wrote_is_not_ours(
 
     send(PHONES[0])
     monkeypatch.setattr("tests.emulators.twilio.told", inbound)
-    assert statuses(asked(Asked(PHONES[0], "Hello"))) == {
-        ("ref1", PHONES[0]): ReportStatus.NOT_FOUND
+    assert statuses(asked(LookupItem(PHONES[0], "Hello"))) == {
+        ("ref1", PHONES[0]): DeliveryStatus.NOT_FOUND
     }
 
 
@@ -419,13 +422,13 @@ def test_it_reads_all_pages_of_a_phone(
     send(PHONES[0], text="the first")
     for number in range(4):
         send(PHONES[0], text=f"noise {number}")
-    row = Asked(PHONES[0], "the first")
-    assert statuses(asked(row)) == {("ref1", PHONES[0]): ReportStatus.ACCEPTED}
+    row = LookupItem(PHONES[0], "the first")
+    assert statuses(asked(row)) == {("ref1", PHONES[0]): DeliveryStatus.ACCEPTED}
     assert [command for command, _ in twilio_emulator.requests].count("list") == 3
 
     monkeypatch.setattr("integrations.providers.twilio.service.PAGES", 2)
-    with pytest.raises(Trouble):  # cut short, it proves nothing
-        twilio().look_up([asked(Asked(PHONES[0], "never sent"))])
+    with pytest.raises(ProviderError):  # cut short, it proves nothing
+        twilio().look_up([asked(LookupItem(PHONES[0], "never sent"))])
 
 
 def test_it_says_nothing_of_what_it_could_not_read(twilio_emulator: TwilioEmulator) -> None:
@@ -433,10 +436,14 @@ def test_it_says_nothing_of_what_it_could_not_read(twilio_emulator: TwilioEmulat
     [first, second] = [verdict.provider_id for verdict in send(*PHONES[:2])]
     twilio_emulator.plan.commands = frozenset({"list"})
     twilio_emulator.misbehave("garbage")
-    rows = Asked(PHONES[0], "", first), Asked(PHONES[1], "", second), Asked(PHONES[2], "Hello")
+    rows = (
+        LookupItem(PHONES[0], "", first),
+        LookupItem(PHONES[1], "", second),
+        LookupItem(PHONES[2], "Hello"),
+    )
     assert statuses(asked(*rows)) == {
-        ("ref1", PHONES[0]): ReportStatus.ACCEPTED,
-        ("ref1", PHONES[1]): ReportStatus.ACCEPTED,
+        ("ref1", PHONES[0]): DeliveryStatus.ACCEPTED,
+        ("ref1", PHONES[1]): DeliveryStatus.ACCEPTED,
     }
     assert statuses() == {}
 
@@ -460,8 +467,8 @@ def test_it_raises_trouble_when_the_books_cannot_be_read(
 ) -> None:
     twilio_emulator.plan.commands = frozenset({"list", "fetch"})
     twilio_emulator.misbehave(misbehaviour)
-    with pytest.raises(Trouble) as trouble:
-        twilio().look_up([asked(Asked(PHONES[0], "Hello", sid))])
+    with pytest.raises(ProviderError) as trouble:
+        twilio().look_up([asked(LookupItem(PHONES[0], "Hello", sid))])
     assert trouble.value.reason == reason
 
 
@@ -481,8 +488,8 @@ def test_it_does_not_take_odd_pages_for_empty_books(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch, page: object, status: int
 ) -> None:
     monkeypatch.setattr(twilio_emulator, "_list", lambda _fields: as_json(page, status))
-    with pytest.raises(Trouble):
-        twilio().look_up([asked(Asked(PHONES[0], "Hello"))])
+    with pytest.raises(ProviderError):
+        twilio().look_up([asked(LookupItem(PHONES[0], "Hello"))])
 
 
 # --- balance, cancelling, the form -----------------------------------------------------------
@@ -494,7 +501,7 @@ def test_it_reads_the_balance(twilio_emulator: TwilioEmulator) -> None:
 
 
 def test_it_says_why_there_is_no_balance(twilio_emulator: TwilioEmulator) -> None:
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(ProviderError) as trouble:
         twilio(auth_token="wrong").balance()
     assert (trouble.value.reason, trouble.value.raw) == (Reason.BAD_LOGIN, "twilio:20003")
 
@@ -504,9 +511,13 @@ def test_it_takes_back_what_is_only_scheduled(twilio_emulator: TwilioEmulator) -
     sids = [verdict.provider_id for verdict in send(*PHONES[:2])]
     kept = twilio_emulator._rows[sids[1]]
     kept.scheduled, kept.sent_at = True, kept.created_at + 3600
-    rows = [Asked(PHONES[0], "", sids[0]), Asked(PHONES[1], "", sids[1]), Asked(PHONES[2])]
+    rows = [
+        LookupItem(PHONES[0], "", sids[0]),
+        LookupItem(PHONES[1], "", sids[1]),
+        LookupItem(PHONES[2]),
+    ]
     assert twilio().cancel("ref1", rows) == [
-        Report("ref1", PHONES[1], ReportStatus.CANCELLED, provider_id=sids[1])
+        DeliveryReport("ref1", PHONES[1], DeliveryStatus.CANCELLED, provider_id=sids[1])
     ]
     assert twilio_emulator._rows[sids[1]].canceled
 
@@ -514,8 +525,8 @@ def test_it_takes_back_what_is_only_scheduled(twilio_emulator: TwilioEmulator) -
 def test_a_cancellation_that_was_not_heard_is_no_answer(twilio_emulator: TwilioEmulator) -> None:
     twilio_emulator.plan.commands = frozenset({"cancel"})
     twilio_emulator.plan.next.append("503")
-    with pytest.raises(Trouble):
-        twilio().cancel("ref1", [Asked(PHONES[0], "", "SM1")])
+    with pytest.raises(ProviderError):
+        twilio().cancel("ref1", [LookupItem(PHONES[0], "", "SM1")])
 
 
 @pytest.mark.parametrize(
@@ -540,8 +551,8 @@ def test_with_a_messaging_service_it_schedules_and_takes_back(
     assert verdict.outcome == Outcome.TAKEN
     row = twilio_emulator._rows[verdict.provider_id]
     assert row.scheduled
-    [gone] = adapter.cancel("ref1", [Asked(PHONES[0], "", verdict.provider_id)])
-    assert gone.status == ReportStatus.CANCELLED
+    [gone] = adapter.cancel("ref1", [LookupItem(PHONES[0], "", verdict.provider_id)])
+    assert gone.status == DeliveryStatus.CANCELLED
     assert row.canceled
 
 
@@ -563,7 +574,7 @@ def test_it_does_not_take_any_answer_for_taken_back(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(twilio_emulator, "_cancel", lambda _fields: as_json({"status": "sent"}))
-    assert twilio().cancel("ref1", [Asked(PHONES[0], "", "SM1")]) == []
+    assert twilio().cancel("ref1", [LookupItem(PHONES[0], "", "SM1")]) == []
 
 
 @pytest.mark.parametrize(
@@ -640,9 +651,9 @@ CALL = {
 }
 
 
-def note(fields: dict[str, str], url: str = URL, signature: str = "") -> Note:
+def note(fields: dict[str, str], url: str = URL, signature: str = "") -> WebhookPayload:
     query = url.partition("?")[2]
-    return Note({"x-twilio-signature": signature}, query, urlencode(fields), url)
+    return WebhookPayload({"x-twilio-signature": signature}, query, urlencode(fields), url)
 
 
 def test_it_checks_the_signature_as_the_official_vector_shows() -> None:
@@ -662,7 +673,7 @@ def test_it_checks_the_signature_as_the_official_vector_shows() -> None:
     assert not checking.check_note(note(fields, url, signature[::-1]))
     assert not checking.check_note(note(fields, url, ""))
     assert not checking.check_note(note(fields, url, "ы"))
-    assert not checking.check_note(Note({}, "", urlencode(fields), url))
+    assert not checking.check_note(WebhookPayload({}, "", urlencode(fields), url))
     assert not twilio(auth_token="12346").check_note(note(fields, url, signature))
 
 
@@ -687,7 +698,7 @@ def test_it_checks_with_and_without_the_port_and_any_fields(signed: str, ours: s
 def test_it_checks_fields_that_are_repeated() -> None:
     body = "a=2&a=1&a=2&b=x"
     signature = RequestValidator(TOKEN).compute_signature(URL, QueryDict(body))
-    assert twilio().check_note(Note({"x-twilio-signature": signature}, "", body, URL))
+    assert twilio().check_note(WebhookPayload({"x-twilio-signature": signature}, "", body, URL))
 
 
 def test_a_disconnected_account_hears_what_became_of_its_messages() -> None:
@@ -696,7 +707,9 @@ def test_a_disconnected_account_hears_what_became_of_its_messages() -> None:
 
 def test_it_reads_a_receipt() -> None:
     [report] = twilio().read_receipts(note(CALL))
-    assert report == Report("ref1", "+79980000111", ReportStatus.DELIVERED, provider_id="SM1")
+    assert report == DeliveryReport(
+        "ref1", "+79980000111", DeliveryStatus.DELIVERED, provider_id="SM1"
+    )
     assert twilio().read_replies(note(CALL)) == []
 
 
@@ -709,7 +722,7 @@ def test_it_reads_why_a_message_did_not_arrive() -> None:
     fields = CALL | {"MessageStatus": "undelivered", "ErrorCode": "30003"}
     [report] = twilio().read_receipts(note(fields))
     assert (report.status, report.reason, report.raw) == (
-        ReportStatus.UNDELIVERED,
+        DeliveryStatus.UNDELIVERED,
         Reason.UNREACHABLE,
         "twilio:30003",
     )
@@ -724,24 +737,24 @@ REPLY = {"MessageSid": "SM2", "SmsStatus": "received", "From": "+79980000111", "
 )
 def test_it_reads_what_a_person_wrote(more: dict[str, str], stop: bool | None) -> None:
     came = note(REPLY | {"Body": "Больше не надо"} | more, DOOR)
-    assert twilio().read_replies(came) == [Reply("+79980000111", "Больше не надо", stop=stop)]
+    assert twilio().read_replies(came) == [InboundSms("+79980000111", "Больше не надо", stop=stop)]
     assert twilio().read_receipts(came) == []
 
 
 @pytest.mark.parametrize(
     "came",
     [
-        Note({}, "", ""),
-        Note({}, "ref=ref1", ""),
-        Note({}, "ref=ref1", "{}"),
-        Note({}, "ref=ref1", "%98"),
+        WebhookPayload({}, "", ""),
+        WebhookPayload({}, "ref=ref1", ""),
+        WebhookPayload({}, "ref=ref1", "{}"),
+        WebhookPayload({}, "ref=ref1", "%98"),
         note(CALL, DOOR),
         note(CALL | {"To": ""}),
         note(CALL | {"MessageStatus": "pondering"}),
         note({}),
     ],
 )
-def test_it_refuses_to_read_what_is_no_receipt(came: Note) -> None:
+def test_it_refuses_to_read_what_is_no_receipt(came: WebhookPayload) -> None:
     with pytest.raises(ValueError, match=r".*"):
         twilio().read_receipts(came)
     assert twilio().read_replies(came) == []
@@ -779,18 +792,18 @@ def test_only_what_is_wrong_with_one_message_is_refused() -> None:
 @pytest.mark.parametrize(
     ("status", "code", "expected"),
     [
-        ("queued", None, (ReportStatus.ACCEPTED, None)),
-        ("sent", None, (ReportStatus.ACCEPTED, None)),
-        ("delivered", 30003, (ReportStatus.DELIVERED, None)),
-        ("read", None, (ReportStatus.DELIVERED, None)),
-        ("undelivered", None, (ReportStatus.UNDELIVERED, Reason.OPERATOR_REFUSED)),
-        ("undelivered", 30005, (ReportStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER)),
-        ("undelivered", 30036, (ReportStatus.EXPIRED, Reason.EXPIRED)),
-        ("failed", 30036, (ReportStatus.EXPIRED, Reason.EXPIRED)),
-        ("failed", 30001, (ReportStatus.EXPIRED, Reason.LIMIT)),
-        ("failed", 21610, (ReportStatus.UNDELIVERED, Reason.OPTED_OUT)),
-        ("failed", 63016, (ReportStatus.UNDELIVERED, Reason.OTHER)),
-        ("canceled", None, (ReportStatus.CANCELLED, None)),
+        ("queued", None, (DeliveryStatus.ACCEPTED, None)),
+        ("sent", None, (DeliveryStatus.ACCEPTED, None)),
+        ("delivered", 30003, (DeliveryStatus.DELIVERED, None)),
+        ("read", None, (DeliveryStatus.DELIVERED, None)),
+        ("undelivered", None, (DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED)),
+        ("undelivered", 30005, (DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER)),
+        ("undelivered", 30036, (DeliveryStatus.EXPIRED, Reason.EXPIRED)),
+        ("failed", 30036, (DeliveryStatus.EXPIRED, Reason.EXPIRED)),
+        ("failed", 30001, (DeliveryStatus.EXPIRED, Reason.LIMIT)),
+        ("failed", 21610, (DeliveryStatus.UNDELIVERED, Reason.OPTED_OUT)),
+        ("failed", 63016, (DeliveryStatus.UNDELIVERED, Reason.OTHER)),
+        ("canceled", None, (DeliveryStatus.CANCELLED, None)),
         ("received", None, None),
         ("pondering", None, None),
     ],

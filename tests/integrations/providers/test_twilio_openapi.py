@@ -20,7 +20,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from integrations.providers import transport
-from integrations.providers.base import Asked, Credentials, Enquiry, Outcome, Sms
+from integrations.providers.base import Credentials, LookupItem, LookupRequest, Outcome, Sms
 from integrations.providers.twilio.service import Twilio
 from smsmail.uptime import clock
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE
@@ -104,8 +104,8 @@ def test_it_takes_our_messages(mock: Mock, adapter: Twilio) -> None:
 
 def test_it_takes_our_questions(mock: Mock) -> None:
     adapter = twilio()
-    asked = (Asked("+79980000001", "Hello", SID), Asked("+79980000002", "Hello"))
-    adapter.look_up([Enquiry("ref1", asked, timezone.now())])
+    asked = (LookupItem("+79980000001", "Hello", SID), LookupItem("+79980000002", "Hello"))
+    adapter.look_up([LookupRequest("ref1", asked, timezone.now())])
     adapter.cancel("ref1", asked)
     assert adapter.balance().currency == "USD"
     assert not mock.refused

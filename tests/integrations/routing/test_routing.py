@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from integrations.models import Account, Receipt, SimulatedSms
 from integrations.providers import REGISTRY
-from integrations.providers.base import Balance, Provider, Trouble
+from integrations.providers.base import Balance, Provider, ProviderError
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts, balances, cooldown, retention, routing
@@ -28,12 +28,12 @@ class First(Simulator):
 
     slug = "west"
     parallel = 9
-    says: ClassVar[Balance | Trouble] = Balance(Decimal("12.5"), "RUB")
+    says: ClassVar[Balance | ProviderError] = Balance(Decimal("12.5"), "RUB")
     asked: ClassVar[int] = 0
 
     def balance(self) -> Balance:
         First.asked += 1
-        if isinstance(First.says, Trouble):
+        if isinstance(First.says, ProviderError):
             raise First.says
         return First.says
 
@@ -69,7 +69,7 @@ def test_the_first_of_the_registry_sends_whichever_was_connected_first(olga: Use
     second, first = connect("east"), connect("west")
     assert routing.connected() == [first, second]
     assert routing.current() == first
-    cooldown.rest(first.id, Reason.BUSY, "")
+    cooldown.start(first.id, Reason.BUSY, "")
     assert routing.current() == first  # resting or not
     accounts.disconnect(first, olga)
     assert routing.current() == second
@@ -102,22 +102,22 @@ def test_connecting_keeps_what_was_entered_and_says_who_did_it(olga: User) -> No
 
 def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(olga: User) -> None:
     before = connect("west")
-    cooldown.rest(before.id, Reason.BAD_LOGIN, "2")
+    cooldown.start(before.id, Reason.BAD_LOGIN, "2")
     after = connect("west")
     assert after.id == before.id
     assert after.receipt_key == before.receipt_key
-    assert not cooldown.rests(after)
+    assert not cooldown.is_on(after)
     assert (after.failures, after.rest_reason, after.rest_raw) == (0, "", "")
 
 
 def test_disconnecting_deletes_the_credentials(olga: User) -> None:
     account = connect("west")
     accounts.check(account)
-    cooldown.rest(account.id, Reason.BUSY, "")
+    cooldown.start(account.id, Reason.BUSY, "")
     accounts.disconnect(account, olga)
     assert (account.credentials, account.sender, account.balance) == ({}, "", None)
     assert not account.connected
-    assert not cooldown.rests(account)
+    assert not cooldown.is_on(account)
     assert _raw_credentials() == ""
     assert AuditEvent.objects.get(what="account_disconnected").by == olga
 
@@ -138,17 +138,17 @@ def test_it_rests_longer_each_time_and_a_success_forgets_it(db: None) -> None:
     paused = []
     for _ in range(5):
         now = timezone.now()
-        cooldown.rest(account.id, Reason.UNAVAILABLE, "x" * 100)
+        cooldown.start(account.id, Reason.UNAVAILABLE, "x" * 100)
         account.refresh_from_db()
-        assert cooldown.rests(account)
+        assert cooldown.is_on(account)
         assert account.resting_until is not None
         paused.append(round((account.resting_until - now).total_seconds()))
         Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
     assert paused == [30, 60, 120, 300, 300]
     account.refresh_from_db()
-    assert not cooldown.rests(account)
+    assert not cooldown.is_on(account)
     assert (account.rest_reason, account.rest_raw) == (Reason.UNAVAILABLE, "x" * 64)
-    cooldown.wake(account.id)
+    cooldown.end(account.id)
     account.refresh_from_db()
     assert (account.failures, account.resting_until) == (0, None)
     # Kept for whoever wants to know what it was.
@@ -160,14 +160,14 @@ def test_it_remembers_since_when_the_trouble_goes_on(db: None) -> None:
     account = connect("west")
     since = []
     for reason in (Reason.UNAVAILABLE, Reason.NO_MONEY):
-        cooldown.rest(account.id, reason, "")
+        cooldown.start(account.id, reason, "")
         account.refresh_from_db()
         since.append(account.rest_since)
         Account.objects.update(resting_until=timezone.now())
     assert since[0] is not None
     assert since[0] == since[1]
-    cooldown.wake(account.id)
-    cooldown.rest(account.id, Reason.BUSY, "")
+    cooldown.end(account.id)
+    cooldown.start(account.id, Reason.BUSY, "")
     account.refresh_from_db()
     assert account.rest_since is not None
     assert account.rest_since > since[0]
@@ -175,8 +175,8 @@ def test_it_remembers_since_when_the_trouble_goes_on(db: None) -> None:
 
 def test_trouble_while_it_rests_is_the_same_trouble(db: None) -> None:
     account = connect("west")
-    cooldown.rest(account.id, Reason.UNAVAILABLE, "the first")
-    cooldown.rest(account.id, Reason.NO_MONEY, "the second")
+    cooldown.start(account.id, Reason.UNAVAILABLE, "the first")
+    cooldown.start(account.id, Reason.NO_MONEY, "the second")
     account.refresh_from_db()
     assert (account.failures, account.rest_raw) == (1, "the first")
 
@@ -185,28 +185,28 @@ def test_waking_one_that_is_awake_writes_nothing(django_assert_num_queries: Any)
     account = connect("west")
     before = Account.objects.values().get()
     with django_assert_num_queries(1):
-        cooldown.wake(account.id)
+        cooldown.end(account.id)
     assert Account.objects.values().get() == before
 
 
 # --- balance ---------------------------------------------------------------------------------
 def test_a_check_asks_the_balance_and_wakes_the_account(db: None) -> None:
     account = connect("west")
-    cooldown.rest(account.id, Reason.NO_MONEY, "3")
+    cooldown.start(account.id, Reason.NO_MONEY, "3")
     assert accounts.check(account) == First.says
     assert account.balance == Decimal("12.5")
     assert account.balance_at is not None
-    assert not cooldown.rests(account)
+    assert not cooldown.is_on(account)
 
 
 def test_a_check_that_fails_says_why_and_leaves_the_rest(db: None) -> None:
     account = connect("west")
-    cooldown.rest(account.id, Reason.NO_MONEY, "3")
-    First.says = Trouble(Reason.BAD_LOGIN)
-    with pytest.raises(Trouble, match="BAD_LOGIN"):
+    cooldown.start(account.id, Reason.NO_MONEY, "3")
+    First.says = ProviderError(Reason.BAD_LOGIN)
+    with pytest.raises(ProviderError, match="BAD_LOGIN"):
         accounts.check(account)
     account.refresh_from_db()
-    assert cooldown.rests(account)
+    assert cooldown.is_on(account)
 
 
 def test_a_service_without_a_balance_can_be_checked(db: None) -> None:
@@ -220,7 +220,7 @@ def test_balances_are_asked_every_ten_minutes_where_there_are_any(db: None) -> N
     balances.refresh_balances()
     assert First.asked == 1
     Account.objects.update(balance_at=timezone.now() - timedelta(minutes=11))
-    First.says = Trouble(Reason.UNAVAILABLE)
+    First.says = ProviderError(Reason.UNAVAILABLE)
     balances.refresh_balances()
     assert First.asked == 2
     assert Account.objects.get(provider="west").balance == Decimal("12.5")

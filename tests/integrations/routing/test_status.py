@@ -8,7 +8,7 @@ import pytest
 from integrations.models import Account
 from integrations.reasons import Reason
 from integrations.routing import cooldown, routing, status
-from integrations.routing.status import Place, listed, why
+from integrations.routing.status import PriorityPlace, listed, why
 from users.models import User
 
 ALL = ("smsc", "twilio", "seventech", "simulator")
@@ -24,45 +24,47 @@ def in_english(settings: Any) -> None:
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        (Place("SMSC", sender="SMSC"), FIRST_SENDS),
+        (PriorityPlace("SMSC", sender="SMSC"), FIRST_SENDS),
         (
-            Place("SMSC", first_rests=True, rests=True),
+            PriorityPlace("SMSC", first_rests=True, rests=True),
             "It has priority but is down: messages wait until it works again.",
         ),
         (
-            Place("SMSC", first_rests=True, rests=True, falls_back=True),
+            PriorityPlace("SMSC", first_rests=True, rests=True, falls_back=True),
             "It has priority but is down, and no other service can step in: messages wait until it works again.",
         ),
         (
-            Place("SMSC", first_rests=True, rests=True, falls_back=True, sender="Twilio"),
+            PriorityPlace("SMSC", first_rests=True, rests=True, falls_back=True, sender="Twilio"),
             "It has priority but is down: Twilio sends in its place until it works again.",
         ),
         (
-            Place("Twilio", before=ONE, sender="SMSC"),
+            PriorityPlace("Twilio", before=ONE, sender="SMSC"),
             "Twilio is connected but waits: SMSC has priority. To send through Twilio, disconnect SMSC.",
         ),
         (
-            Place("SevenTech", before=TWO, sender="SMSC"),
+            PriorityPlace("SevenTech", before=TWO, sender="SMSC"),
             "SevenTech is connected but waits: SMSC has priority. To send through SevenTech, disconnect SMSC and Twilio.",
         ),
         (
-            Place("SevenTech", before=TWO, sender="SMSC", falls_back=True),
+            PriorityPlace("SevenTech", before=TWO, sender="SMSC", falls_back=True),
             "SevenTech is connected but waits: SMSC has priority. To send through SevenTech, disconnect SMSC and Twilio.",
         ),
         (
-            Place("Twilio", before=ONE, first_rests=True),
+            PriorityPlace("Twilio", before=ONE, first_rests=True),
             "Twilio is connected but waits: SMSC has priority. To send through Twilio, disconnect SMSC.",
         ),
         (
-            Place("Twilio", before=ONE, first_rests=True, falls_back=True, sender="Twilio"),
+            PriorityPlace("Twilio", before=ONE, first_rests=True, falls_back=True, sender="Twilio"),
             "SMSC is down: Twilio sends in its place until SMSC works again.",
         ),
         (
-            Place("SevenTech", before=TWO, first_rests=True, falls_back=True, sender="Twilio"),
+            PriorityPlace(
+                "SevenTech", before=TWO, first_rests=True, falls_back=True, sender="Twilio"
+            ),
             "SevenTech is connected but waits: Twilio sends in place of SMSC. To send through SevenTech, disconnect SMSC and Twilio.",
         ),
         (
-            Place(
+            PriorityPlace(
                 "Twilio",
                 before=ONE,
                 first_rests=True,
@@ -73,12 +75,14 @@ def in_english(settings: Any) -> None:
             "Twilio would step in for SMSC, but it is down too. To send through Twilio, disconnect SMSC.",
         ),
         (
-            Place("Simulator", before=ONE, first_rests=True, falls_back=True, pretends=True),
+            PriorityPlace(
+                "Simulator", before=ONE, first_rests=True, falls_back=True, pretends=True
+            ),
             "Simulator is connected but waits: it only pretends to send and never steps in for a real service. To send through Simulator, disconnect SMSC.",
         ),
     ],
 )
-def test_it_says_why(place: Place, words: str) -> None:
+def test_it_says_why(place: PriorityPlace, words: str) -> None:
     assert why(place) == words
 
 
@@ -97,7 +101,7 @@ def test_in_every_combination_one_sends_or_all_wait(
         if state:
             account = Account.objects.create(provider=slug, credentials={"on": "yes"})
             if state == "down":
-                cooldown.rest(account.id, Reason.UNAVAILABLE, "")
+                cooldown.start(account.id, Reason.UNAVAILABLE, "")
     routing.set_fallback(falls_back, olga)
     shown = {service.slug: service for service in status.services()}
     assert [slug for slug in ALL if shown[slug].account] == [

@@ -54,7 +54,7 @@ def words(html: str) -> str:
 
 def down(reason: Reason = Reason.NO_MONEY, **fields: Any) -> Account:
     account = people.smsc(**fields)
-    cooldown.rest(account.id, reason, "smsc:error 3")
+    cooldown.start(account.id, reason, "smsc:error 3")
     return account
 
 
@@ -100,7 +100,7 @@ def test_it_is_for_those_responsible_for_the_account(as_: As, anton: User, ivan:
 
 def test_it_is_gone_when_the_service_works_again(as_: As, olga: User) -> None:
     account = down()
-    cooldown.wake(account.id)
+    cooldown.end(account.id)
     assert NO_MONEY not in page(as_(olga), "/me/")
 
 
@@ -192,7 +192,7 @@ def test_limits_have_limits(as_: As, olga: User, wrong: dict[str, str]) -> None:
 
 def test_the_last_trouble_stays_to_be_seen(as_: As, olga: User) -> None:
     account = down()
-    cooldown.wake(account.id)
+    cooldown.end(account.id)
     text = page(as_(olga), SMSC)
     assert f"Last trouble {NO_MONEY} smsc:error 3 ," in text
     assert "It rests until" not in text
@@ -269,15 +269,15 @@ def test_each_kind_of_answer_is_told(as_: As, olga: User, smsc_emulator: SmscEmu
     assert "The message surely was not sent: The SMS service cannot be reached" in said
     assert "It is not tried again by itself." in said
     account.refresh_from_db()
-    assert not cooldown.rests(account)  # mailings go on
+    assert not cooldown.is_on(account)  # mailings go on
 
 
 def test_a_taken_test_wakes_the_service(as_: As, olga: User) -> None:
     account = people.simulator()
-    cooldown.rest(account.id, Reason.UNAVAILABLE, "")
+    cooldown.start(account.id, Reason.UNAVAILABLE, "")
     posted(as_(olga), f"{SIMULATOR}try/", ME)
     account.refresh_from_db()
-    assert not cooldown.rests(account)
+    assert not cooldown.is_on(account)
 
 
 def test_nobody_gets_a_test_who_wants_no_sms(as_: As, olga: User) -> None:

@@ -165,7 +165,7 @@ def test_it_says_which_service_sends_and_why(as_: As, olga: User) -> None:
 
 def test_it_says_why_a_service_rests_and_what_to_do(as_: As, olga: User) -> None:
     account = people.smsc()
-    cooldown.rest(account.id, Reason.NO_MONEY, "smsc:error 3")
+    cooldown.start(account.id, Reason.NO_MONEY, "smsc:error 3")
     for address in (SMSC, "/settings/integrations/"):
         text = as_(olga).get(address).content.decode()
         assert "Not enough money on the account of the SMS service. It rests until" in text

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from integrations.short_domain import short_links
-from integrations.short_domain.short_links import Piece
+from integrations.short_domain.short_links import TextPiece
 
 SIGNS_IN = "https://s.example.com/r/0000abC9xYz1234"
 COUNTS = "http://127.0.0.1:8000/r/0000abC9xYz1"
@@ -29,11 +29,11 @@ def test_a_text_without_them_stays_as_it_is(text: str) -> None:
 
 def test_a_text_is_cut_at_its_links() -> None:
     assert short_links.pieces(f"{SIGNS_IN} or {COUNTS}!") == [
-        Piece("", False),
-        Piece(SIGNS_IN, True),
-        Piece(" or ", False),
-        Piece(COUNTS, True),
-        Piece("!", False),
+        TextPiece("", False),
+        TextPiece(SIGNS_IN, True),
+        TextPiece(" or ", False),
+        TextPiece(COUNTS, True),
+        TextPiece("!", False),
     ]
 
 

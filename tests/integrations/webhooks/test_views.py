@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import Note
+from integrations.providers.base import WebhookPayload
 from integrations.providers.smsc.service import Smsc
 from integrations.webhooks import views
 from tests import people
@@ -51,9 +51,9 @@ def test_it_tells_the_address_as_it_was_called(
 ) -> None:
     """Behind a proxy the request itself would name another host: signatures cover the public one."""
     settings.PUBLIC_URL = "https://sms.example.com"
-    asked: list[Note] = []
+    asked: list[WebhookPayload] = []
 
-    def keep(_self: Smsc, note: Note) -> bool:
+    def keep(_self: Smsc, note: WebhookPayload) -> bool:
         asked.append(note)
         return True
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from integrations.reasons import Reason
 from mailings.audience import audience, funnel
-from mailings.audience.audience import Choice
+from mailings.audience.audience import AudienceSpec
 from mailings.audience.funnel import Funnel
 from mailings.models import Batch, Counters, Mailing, Message, Policy
 from mailings.sending import prepare
@@ -118,7 +118,9 @@ def test_somebody_in_two_of_the_groups_is_counted_once(db: None) -> None:
     mailing = ground.draft(everyone=False)
     mailing.groups.add(evening, morning)
     assert funnel.count(mailing) == Funnel(2, {}, 2)
-    assert funnel.count(Choice(False, Group.objects.filter(name="o"), False)) == Funnel(1, {}, 1)
+    assert funnel.count(AudienceSpec(False, Group.objects.filter(name="o"), False)) == Funnel(
+        1, {}, 1
+    )
 
 
 def test_no_groups_is_nobody_and_everyone_does_not_ask_for_groups(db: None) -> None:
@@ -166,7 +168,7 @@ def test_a_text_of_variables_alone_is_nothing_for_who_has_none(db: None) -> None
     assert funnel.count(ground.draft(text="{first_name")) == Funnel(
         2, {}, 2
     )  # cannot be launched so
-    choice = Choice(True, Group.objects.none(), False, needs=frozenset({"first_name"}))
+    choice = AudienceSpec(True, Group.objects.none(), False, needs=frozenset({"first_name"}))
     assert funnel.count(choice) == Funnel(2, mute, 1)
 
 
@@ -198,17 +200,19 @@ def test_a_rule_that_cannot_be_read_is_nobody_and_says_why(db: None) -> None:
         {"version": 1, "all": [{"segment": 9}]},
     )
     for rule in rules:
-        said = funnel.count(Choice(False, Group.objects.none(), False, rule=rule))
+        said = funnel.count(AudienceSpec(False, Group.objects.none(), False, rule=rule))
         assert (said.total, said.will_receive) == (0, 0)
         assert said.trouble
-    bad = Choice(False, Group.objects.none(), False, rule={"version": 99})
+    bad = AudienceSpec(False, Group.objects.none(), False, rule={"version": 99})
     assert audience.sample(bad) is None
     assert funnel.recent(bad).trouble
 
 
 def test_a_recent_funnel_is_remembered_for_these_people_only(db: None) -> None:
     people.students(2)
-    choice = Choice(everyone=True, groups=Group.objects.none(), only_confirmed=False, typed=True)
+    choice = AudienceSpec(
+        everyone=True, groups=Group.objects.none(), only_confirmed=False, typed=True
+    )
     assert funnel.recent(choice).will_receive == 2
     User.objects.all().delete()
     assert funnel.recent(choice).will_receive == 2
@@ -235,19 +239,19 @@ def test_on_a_page_only_what_took_long_is_remembered_and_says_since_when(
 def test_the_same_people_are_remembered_under_the_same_key(db: None) -> None:
     one, two = (Group.objects.create(name=name) for name in "ot")
     both = Group.objects.order_by("id"), Group.objects.order_by("-id")
-    assert len({Choice(False, groups, False).key("x") for groups in both}) == 1
+    assert len({AudienceSpec(False, groups, False).key("x") for groups in both}) == 1
     keys = {
-        Choice(True, both[0], False).key("x"),
-        Choice(True, both[0], False).key("y"),
-        Choice(True, both[0], True).key("x"),
-        Choice(False, both[0], False).key("x"),
-        Choice(False, Group.objects.filter(id=one.id), False).key("x"),
-        Choice(False, both[0], False, rule=KAZAN).key("x"),
-        Choice(True, both[0], False, needs=frozenset({"city"})).key("x"),
-        Choice(True, both[0], False, mailing=ground.draft()).key("x"),
+        AudienceSpec(True, both[0], False).key("x"),
+        AudienceSpec(True, both[0], False).key("y"),
+        AudienceSpec(True, both[0], True).key("x"),
+        AudienceSpec(False, both[0], False).key("x"),
+        AudienceSpec(False, Group.objects.filter(id=one.id), False).key("x"),
+        AudienceSpec(False, both[0], False, rule=KAZAN).key("x"),
+        AudienceSpec(True, both[0], False, needs=frozenset({"city"})).key("x"),
+        AudienceSpec(True, both[0], False, mailing=ground.draft()).key("x"),
     }
     Policy.objects.create(id=1, cap_messages=1)
-    keys.add(Choice(True, both[0], False).key("x"))
+    keys.add(AudienceSpec(True, both[0], False).key("x"))
     assert two.id
     assert len(keys) == 9
 
@@ -326,7 +330,7 @@ def test_the_funnel_adds_up_and_preparation_does_what_it_says(
     said = funnel.count(mailing)
     assert said.total == sum(said.excluded.values()) + said.will_receive
     assert said.total == sum(each.active and _is_meant(each, plan) for each in everybody)
-    lists = {reason.value: set(audience.left_out(mailing, reason)) for reason in LINES}
+    lists = {reason.value: set(audience.excluded(mailing, reason)) for reason in LINES}
     lists[""] = set(audience.receivers(mailing))
     behind = {str(reason): n for reason, n in said.excluded.items()} | {"": said.will_receive}
     assert {reason: len(found) for reason, found in lists.items() if found} == {

@@ -8,8 +8,8 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from mailings.audience.audience import Choice
-from mailings.audience.backtest import DAYS, Foresight, foresight
+from mailings.audience.audience import AudienceSpec
+from mailings.audience.backtest import DAYS, Estimate, estimate
 from mailings.models import Batch, Mailing, Message
 from tests import people
 from tests.mailings import ground
@@ -45,13 +45,13 @@ def member(group: Group, added: datetime, *students: User) -> None:
         Membership.objects.filter(pk=row.pk).update(added_at=added)
 
 
-def of(*conditions: dict[str, Any], how: str = "all") -> Foresight:
+def of(*conditions: dict[str, Any], how: str = "all") -> Estimate:
     rule = {"version": 1, how: list(conditions)}
     segment = Segment.objects.create(name=f"Rule {Segment.objects.count()}", rule=rule)
-    return foresight(Choice.of(ground.draft(everyone=False, segment=segment)))
+    return estimate(AudienceSpec.of(ground.draft(everyone=False, segment=segment)))
 
 
-def by_day(found: Foresight) -> dict[int, int]:
+def by_day(found: Estimate) -> dict[int, int]:
     """Days ago -> people."""
     today = found.days[-1].day
     return {(today - each.day).days: each.count for each in found.days if each.count}
@@ -70,7 +70,7 @@ def test_everyone_came_when_they_registered() -> None:
     student(2, ago(3))
     student(3, ago(29))
     student(4, ago(30))
-    found = foresight(Choice.of(ground.draft()))
+    found = estimate(AudienceSpec.of(ground.draft()))
     assert by_day(found) == {3: 2, 29: 1}
     assert (found.came, found.most, found.now, found.unknown) == (3, 2, 4, 0)
     assert len(found.days) == DAYS
@@ -81,21 +81,21 @@ def test_a_day_begins_at_midnight_of_the_account() -> None:
     midnight = datetime(2026, 3, 29, 21, tzinfo=UTC)  # in Moscow
     student(1, midnight)
     student(2, midnight - timedelta(seconds=1))
-    assert by_day(foresight(Choice.of(ground.draft()))) == {1: 1, 2: 1}
+    assert by_day(estimate(AudienceSpec.of(ground.draft()))) == {1: 1, 2: 1}
 
 
 def test_who_could_not_get_it_does_not_count(group: Group) -> None:
     student(1, ago(1), sms_forbidden=True)
     student(2, ago(1))
     people.person("mute", phone="", date_joined=ago(2))
-    found = foresight(Choice.of(ground.draft()))
+    found = estimate(AudienceSpec.of(ground.draft()))
     assert (by_day(found), found.now) == ({1: 1}, 1)
 
 
 def test_a_phone_gets_one_sms_when_the_first_of_its_people_came() -> None:
     student(1, ago(2))
     people.person("twin", phone="+79980000001", date_joined=ago(4))
-    found = foresight(Choice.of(ground.draft()))
+    found = estimate(AudienceSpec.of(ground.draft()))
     assert (by_day(found), found.now) == ({4: 1}, 1)
 
 
@@ -106,7 +106,7 @@ def test_members_of_groups_came_when_they_were_put_into_the_first(group: Group) 
     member(other, ago(2), vera, pavel)
     draft = ground.draft(everyone=False)
     draft.groups.set([group, other])
-    found = foresight(Choice.of(draft))
+    found = estimate(AudienceSpec.of(draft))
     assert (by_day(found), found.now) == ({5: 1, 2: 1}, 2)
 
 
@@ -226,7 +226,7 @@ def test_a_rule_that_cannot_be_read_says_so(group: Group) -> None:
 def test_the_highest_bar_is_as_high_as_the_chart_and_no_bar_is_invisible() -> None:
     people.students(300, date_joined=ago(2))
     student(301, ago(1))
-    found = foresight(Choice.of(ground.draft()))
+    found = estimate(AudienceSpec.of(ground.draft()))
     heights = {each.count: (each.height, each.y) for each in found.days}
     assert heights == {300: (100, 0), 1: (2, 98), 0: (0, 100)}
 
@@ -236,7 +236,7 @@ def test_it_takes_as_many_queries_for_any_number_and_none_for_a_minute(clock: An
         people.students(count, start=start)
         draft = ground.draft(name=str(start))
         with CaptureQueriesContext(connection) as captured:
-            foresight(Choice.of(draft))
+            estimate(AudienceSpec.of(draft))
         return len(captured)
 
     assert queries(2, 0) == queries(100, 2)

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from integrations.reasons import Reason
 from mailings.audience import audience, funnel
-from mailings.audience.audience import Choice
-from mailings.audience.eligibility import REASONS, Verdict, verdict
+from mailings.audience.audience import AudienceSpec
+from mailings.audience.eligibility import REASONS, Eligibility, eligibility
 from mailings.lifecycle import on_entry
 from mailings.models import Mailing, Policy
 from tests import people
@@ -38,14 +38,14 @@ def segmented(*conditions: dict[str, Any], how: str = "all") -> Mailing:
 
 def test_yes() -> None:
     person = vera()
-    assert verdict(segmented(CITY), person) == Verdict(person, yes=True)
+    assert eligibility(segmented(CITY), person) == Eligibility(person, yes=True)
 
 
 def test_the_conditions_that_do_not_hold_are_named_and_the_others_are_not() -> None:
     group = Group.objects.create(name="Course")
     in_group = {"field": "group", "op": "in", "value": str(group.pk)}
     phone = {"field": "phone", "op": "confirmed"}
-    said = verdict(segmented(CITY, in_group, {"not": CITY}, phone), vera())
+    said = eligibility(segmented(CITY, in_group, {"not": CITY}, phone), vera())
     assert not said.yes
     assert said.missing == [
         "Group is in “Course”",
@@ -56,29 +56,29 @@ def test_the_conditions_that_do_not_hold_are_named_and_the_others_are_not() -> N
 
 def test_of_an_or_the_whole_is_named() -> None:
     other = {"field": "city", "op": "is", "value": "Omsk"}
-    said = verdict(segmented(CITY, other, how="any"), vera(city="Perm"))
+    said = eligibility(segmented(CITY, other, how="any"), vera(city="Perm"))
     assert said.missing == ["City is “Kazan” or City is “Omsk”"]
 
 
 def test_inside_another_segment_its_condition_is_named() -> None:
     inner = Segment.objects.create(name="Inner", rule={"version": 1, "all": [CITY]})
-    said = verdict(segmented({"segment": inner.pk}), vera(city="Perm"))
+    said = eligibility(segmented({"segment": inner.pk}), vera(city="Perm"))
     assert said.missing == ["City is “Kazan”"]
 
 
 def test_groups_are_named() -> None:
     draft = ground.draft(everyone=False)
     draft.groups.set([Group.objects.create(name=name) for name in ("A", "B")])
-    assert verdict(draft, vera()).missing == ["Is in one of the groups: A, B"]
+    assert eligibility(draft, vera()).missing == ["Is in one of the groups: A, B"]
 
 
 def test_where_nobody_is_chosen_there_is_nothing_to_say() -> None:
     with pytest.raises(BadRule):
-        verdict(ground.draft(everyone=False), vera())
+        eligibility(ground.draft(everyone=False), vera())
 
 
 def test_who_may_not_sign_in_is_in_no_mailing() -> None:
-    assert "May not sign in" in verdict(ground.draft(), vera(is_active=False)).words
+    assert "May not sign in" in eligibility(ground.draft(), vera(is_active=False)).words
 
 
 CASES: dict[Reason, dict[str, Any]] = {
@@ -105,13 +105,13 @@ def test_the_first_reason_of_the_funnel(reason: Reason, olga: User) -> None:
         ground.prepared(olga)
         ground.sent()
     draft = ground.draft(only_confirmed=True, text="{first_name}")
-    assert verdict(draft, person).reason == reason
+    assert eligibility(draft, person).reason == reason
     assert funnel.count(draft).excluded[reason] >= 1
 
 
 def test_no_reason_of_the_funnel_is_forgotten() -> None:
     """Those that the funnel knows: whatever else there is, is not about a person before the launch."""
-    choice = Choice.of(ground.draft(text="{first_name}", only_confirmed=True))
+    choice = AudienceSpec.of(ground.draft(text="{first_name}", only_confirmed=True))
     Policy.objects.create(id=1, cap_messages=1)
     known = {each.reason for each in audience._reasons(choice)} | {Reason.SAME_PHONE}
     assert known == set(REASONS)
@@ -120,10 +120,10 @@ def test_no_reason_of_the_funnel_is_forgotten() -> None:
 def test_who_has_come_already_is_not_considered_again() -> None:
     person = vera()
     mailing = ground.watching(everyone=True)
-    assert verdict(mailing, person).yes
+    assert eligibility(mailing, person).yes
     while on_entry.watch_due():
         pass
-    said = verdict(mailing, person)
+    said = eligibility(mailing, person)
     assert (said.yes, said.message) == (False, mailing.messages.get())
     assert "already" in said.words
 
@@ -131,11 +131,11 @@ def test_who_has_come_already_is_not_considered_again() -> None:
 def test_who_was_there_before_does_not_get_what_is_for_those_who_come_later() -> None:
     person = vera()
     mailing = ground.watching(everyone=True, present_too=False)
-    assert "after the launch" in verdict(mailing, person).words
+    assert "after the launch" in eligibility(mailing, person).words
     while on_entry.watch_due():
         pass
-    said = verdict(mailing, person)
+    said = eligibility(mailing, person)
     assert "when the watching began" in said.words
     assert (said.yes, said.message) == (False, None)
     mailing.refresh_from_db()
-    assert verdict(mailing, people.person("late", phone="+79980000012")).yes
+    assert eligibility(mailing, people.person("late", phone="+79980000012")).yes

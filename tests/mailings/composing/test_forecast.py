@@ -258,7 +258,7 @@ def test_who_would_get_it_too_late_is_not_counted_among_those_who_do(as_: As, as
 
 def test_the_preview_agrees_with_what_preparation_does(asleep: User) -> None:
     draft = ground.draft(valid_minutes=9 * 60)
-    choice = audience.Choice.of(draft)
+    choice = audience.AudienceSpec.of(draft)
     told = forecast.Schedule(draft, choice, funnel.count(draft).will_receive)
     transitions.launch(draft, asleep, countdown=0)
     while prepare.prepare_some(draft.id):
@@ -283,7 +283,7 @@ def test_zones_of_many_people_take_a_few_queries(
         people.person(f"line{number}", phone=f"+7343212{number:04}")
         people.person(f"kyiv{number}", phone=f"+38050123{number:04}")
     with django_assert_max_num_queries(8):
-        found = forecast.people_by_zone(audience.Choice.of(ground.draft()))
+        found = forecast.people_by_zone(audience.AudienceSpec.of(ground.draft()))
     assert found == {
         "Europe/London": 50,
         "Asia/Omsk": 50,

@@ -66,10 +66,10 @@ def test_smsc_gives_back_what_it_has_not_sent(clock: Any, smsc_emulator: SmscEmu
     assert recall.recall(mailing, olga) == 4
     assert mailing.state == State.CANCELLED
     assert AuditEvent.objects.last().what == "recalled"  # type: ignore[union-attr]
-    assert recall.standing(mailing) == recall.Standing(wanted=4, to_ask=4)
+    assert recall.progress(mailing) == recall.RecallProgress(wanted=4, to_ask=4)
 
     assert asked_back(mailing) == {"cancelled": 4, "skipped": 1}
-    assert recall.standing(mailing) == recall.Standing(wanted=4, taken_back=4)
+    assert recall.progress(mailing) == recall.RecallProgress(wanted=4, taken_back=4)
     reasons = set(mailing.messages.filter(status="cancelled").values_list("reason", flat=True))
     assert reasons == {Reason.TAKEN_BACK}
     counters.refresh_from_db()
@@ -106,7 +106,7 @@ def test_what_could_not_be_asked_is_asked_again(clock: Any, smsc_emulator: SmscE
     smsc_emulator.plan.commands = frozenset({"status"})
     smsc_emulator.plan.next.append("error-9")
     recall.recall_due()
-    assert recall.standing(mailing).to_ask == 4
+    assert recall.progress(mailing).to_ask == 4
     clock.move_to(NOON + MINUTE)
     assert asked_back(mailing) == {"cancelled": 4, "skipped": 1}
 
@@ -121,8 +121,8 @@ def test_twilio_gives_back_one_by_one(clock: Any, twilio_emulator: TwilioEmulato
     one = next(iter(twilio_emulator._rows.values()))
     one.sent_at = 0  # this one has left meanwhile
     assert asked_back(mailing) == {"cancelled": 3, "accepted": 1, "skipped": 1}
-    assert recall.standing(mailing) == recall.Standing(wanted=4, taken_back=3)
-    assert recall.standing(mailing).kept == 1
+    assert recall.progress(mailing) == recall.RecallProgress(wanted=4, taken_back=3)
+    assert recall.progress(mailing).kept == 1
     assert Counters.objects.get(mailing=mailing).price == Decimal("0.5")
     assert mailing.state == State.CANCELLED
 
@@ -139,7 +139,7 @@ def test_what_the_answer_did_not_tell_the_books_do(
     for row in twilio_emulator._rows.values():
         row.canceled = True
     clock.move_to(NOON + 2 * HOUR)
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     assert ground.statuses(mailing) == {"cancelled": 1, "skipped": 1}
     assert mailing.messages.get(status="cancelled").reason == Reason.TAKEN_BACK
 

@@ -51,9 +51,9 @@ def work(emulator: SevenTechEmulator) -> None:
     while worker.hand_over_due():
         pass
     emulator.caller.wait(30)
-    while receipts.fold_due():
+    while receipts.process_due():
         pass
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     ground.settle()
 
 
@@ -114,11 +114,11 @@ def test_trouble_with_the_service_makes_messages_wait_and_nothing_unknown(
     assert {verdict.outcome for verdict in verdicts} == {Outcome.UNSENT}
     record.record(batch, verdicts)
     account.refresh_from_db()
-    assert (cooldown.rests(account), account.rest_reason) == (True, "busy")
+    assert (cooldown.is_on(account), account.rest_reason) == (True, "busy")
     assert statuses(mailing) == {"waiting": MANY}
 
     seventech_emulator.plan.share = 0
-    cooldown.wake(account.id)
+    cooldown.end(account.id)
     began = time.monotonic()
     work(seventech_emulator)
     assert time.monotonic() - began < 60

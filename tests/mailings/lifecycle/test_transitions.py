@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from integrations.models import Account
-from integrations.providers.base import Outcome, Verdict
+from integrations.providers.base import Outcome, SendResult
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts
@@ -302,9 +302,9 @@ def test_one_message_left_keeps_a_mailing_from_being_done(mailing: Mailing, left
     for number in range(3):
         batch = ground.claimed()
         rest = batch.messages[1:] if number == 0 else batch.messages
-        verdicts = [Verdict(sms.key, Outcome.REFUSED, raw=sms.phone) for sms in rest]
+        verdicts = [SendResult(sms.key, Outcome.REFUSED, raw=sms.phone) for sms in rest]
         if number == 0:
-            verdicts.append(Verdict(batch.messages[0].key, answers[left]))
+            verdicts.append(SendResult(batch.messages[0].key, answers[left]))
         record.record(batch, verdicts)
     ground.settle()
     assert statuses(mailing) == {left: 1, "refused": 5}

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from integrations.models import Account
-from integrations.providers.base import Outcome, Report, ReportStatus
+from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome
 from integrations.providers.seventech.service import SevenTech
 from integrations.reasons import Reason
 from integrations.routing import accounts, cooldown
@@ -56,7 +56,7 @@ def mailing(maria: User, account: Account) -> Mailing:
 def unanswered(**fields: Any) -> None:
     """A batch without an answer, whose account has had its rest since."""
     batch = ground.sent(Outcome.UNKNOWN, **fields)
-    cooldown.wake(batch.account_id)
+    cooldown.end(batch.account_id)
 
 
 def first_batch(status: Status) -> tuple[str, list[str]]:
@@ -67,7 +67,9 @@ def first_batch(status: Status) -> tuple[str, list[str]]:
 
 def delivered(reference: str, phones: list[str]) -> None:
     with transaction.atomic():
-        receipts.apply([Report(reference, phone, ReportStatus.DELIVERED) for phone in phones])
+        receipts.apply(
+            [DeliveryReport(reference, phone, DeliveryStatus.DELIVERED) for phone in phones]
+        )
 
 
 def statuses(mailing: Mailing) -> dict[str, int]:
@@ -86,7 +88,7 @@ def test_a_mailing_never_becomes_done_while_some_may_or_may_not_have_gone(
 ) -> None:
     for _ in range(5):
         ground.grown_older(hours=20)
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
         ground.settle()
     assert statuses(mailing) == {"delivered": 2, "unknown": 4}
     assert state_of(mailing) == State.SETTLING

@@ -166,7 +166,7 @@ def test_reports_read_only_sums(mailing: Mailing, django_assert_num_queries: Any
     row = Mailing.objects.select_related("counters").get(pk=mailing.pk)
     with django_assert_num_queries(2):
         click_reports.of(row)
-    assert aggregate.fold_due() is False
+    assert aggregate.aggregate_due() is False
     assert Click.objects.count() == 5
     assert Counters.objects.count() == 1
     assert Link.objects.count() == 2

@@ -12,11 +12,11 @@ from integrations.models import Account, Receipt
 from integrations.providers.base import (
     Booked,
     BooksPage,
+    DeliveryReport,
+    DeliveryStatus,
     Outcome,
-    Report,
-    ReportStatus,
+    ProviderError,
     Sms,
-    Trouble,
 )
 from integrations.providers.smsc.service import Smsc
 from integrations.providers.twilio.service import Twilio
@@ -64,9 +64,9 @@ class Books:
         text: str,
         reference: str = "",
         provider_id: str = "",
-        status: ReportStatus = ReportStatus.DELIVERED,
+        status: DeliveryStatus = DeliveryStatus.DELIVERED,
     ) -> None:
-        report = Report(reference, phone, status, provider_id=provider_id)
+        report = DeliveryReport(reference, phone, status, provider_id=provider_id)
         self.rows.insert(0, Booked(report, text, timezone.now()))
 
     def page(self, since: object, cursor: str = "") -> BooksPage:
@@ -169,7 +169,7 @@ def test_nobody_else_is_taken_for_it(mailing: Mailing, books: Books) -> None:
     books.add(message.phone, "Your code is 1234", Batch.new_reference())
     books.add(message.phone, text, "crm-77")
     books.add(message.phone, text, "")
-    books.add(message.phone, text, Batch.new_reference(), status=ReportStatus.CANCELLED)
+    books.add(message.phone, text, Batch.new_reference(), status=DeliveryStatus.CANCELLED)
     held()
     ask()
     assert ground.statuses(mailing) == {"waiting": 10, "skipped": 1}
@@ -210,7 +210,7 @@ def test_it_goes_on_where_it_stopped(mailing: Mailing, books: Books, settings: A
     held()
     [sweep] = restoration.sweeps_of(Restoration.objects.get())
     assert restoration._read_page(sweep)
-    books.trouble = Trouble(Reason.UNAVAILABLE)
+    books.trouble = ProviderError(Reason.UNAVAILABLE)
     restoration.ask_due()
     open_ = Restoration.objects.get()
     assert open_.asked_at is None
@@ -391,7 +391,7 @@ def test_receipts_that_named_nothing_are_read_again(
     account = Account.objects.get()
     message = mailing.messages.filter(status="waiting").order_by("id")[0]
     other = Batch.new_reference()
-    books.add(message.phone, as_sent(message), other, status=ReportStatus.ACCEPTED)
+    books.add(message.phone, as_sent(message), other, status=DeliveryStatus.ACCEPTED)
     receipt = Receipt.objects.create(
         account=account,
         body=f"id={other}&phone={message.phone[1:]}&status=1&err=0",
@@ -403,7 +403,7 @@ def test_receipts_that_named_nothing_are_read_again(
     decided(olga)
     from mailings.sending import receipts
 
-    receipts.fold_due()
+    receipts.process_due()
     message.refresh_from_db()
     receipt.refresh_from_db()
     assert (message.status, receipt.outcome) == ("delivered", "applied")
@@ -476,7 +476,7 @@ def test_nonsense_changes_nothing(
 def test_the_owner_waits_no_longer_for_a_service(
     as_: As, olga: User, mailing: Mailing, books: Books
 ) -> None:
-    books.trouble = Trouble(Reason.BAD_LOGIN)
+    books.trouble = ProviderError(Reason.BAD_LOGIN)
     held()
     restoration.ask_due()
     sweep = BooksSweep.objects.get()

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.models import Account
-from integrations.providers.base import Outcome, Report, ReportStatus, Verdict
+from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult
 from integrations.providers.simulator import Simulator
 from mailings import errors
 from mailings.lifecycle import transitions
@@ -49,7 +49,7 @@ STEPS = st.one_of(
     st.tuples(
         st.just("report"),
         st.integers(0, 30),
-        st.sampled_from([s for s in ReportStatus if s != ReportStatus.NOT_FOUND]),
+        st.sampled_from([s for s in DeliveryStatus if s != DeliveryStatus.NOT_FOUND]),
     ),
     st.tuples(st.just("look up"), st.integers(0, 9)),
     st.tuples(st.just("time passes"), st.integers(0, 9)),
@@ -86,7 +86,7 @@ class World:
         batch = self.batches.pop(which % len(self.batches))
         verdicts = []
         for sms, (outcome, came) in zip(batch.messages, outcomes, strict=False):
-            verdicts.append(Verdict(sms.key, outcome, raw=f"made up {came}"))
+            verdicts.append(SendResult(sms.key, outcome, raw=f"made up {came}"))
             if outcome == Outcome.TAKEN or (outcome == Outcome.UNKNOWN and came):
                 self.arrived.append((batch.reference, sms.phone))
         record.record(batch, verdicts)
@@ -107,11 +107,11 @@ class World:
         while worker.recover_due():
             pass
 
-    def report(self, which: int, status: ReportStatus) -> None:
+    def report(self, which: int, status: DeliveryStatus) -> None:
         if self.arrived:
             reference, phone = self.arrived[which % len(self.arrived)]
             with transaction.atomic():
-                receipts.apply([Report(reference, phone, status)])
+                receipts.apply([DeliveryReport(reference, phone, status)])
 
     def look_up(self, which: int) -> None:
         """The provider's honest answer about one answered or silent batch."""
@@ -124,7 +124,7 @@ class World:
         with transaction.atomic():
             receipts.apply(
                 [
-                    Report(batch.reference, phone, ReportStatus.ACCEPTED)
+                    DeliveryReport(batch.reference, phone, DeliveryStatus.ACCEPTED)
                     for phone in phones
                     if phone not in missing
                 ]
@@ -188,7 +188,7 @@ class World:
                 break
             self.go_on()
         for which in range(len(self.arrived)):
-            self.step("report", which, ReportStatus.DELIVERED)
+            self.step("report", which, DeliveryStatus.DELIVERED)
         self.step("settle")
         self.step("settle")
         self.mailing.refresh_from_db()

@@ -61,7 +61,7 @@ def connected(slug: str) -> Account:
 
 
 def down(account: Account) -> None:
-    cooldown.rest(account.id, Reason.UNAVAILABLE, "")
+    cooldown.start(account.id, Reason.UNAVAILABLE, "")
 
 
 def up(account: Account) -> None:
@@ -179,7 +179,7 @@ def test_what_may_have_arrived_is_never_sent_by_another_before_the_books_say_it_
     for _ in range(2):  # "not found" must be heard twice
         assert claim.claim() is None
         ground.grown_older(hours=1)
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
     assert {row.status for row in doubtful.all()} == {Status.WAITING}
     again = ground.claimed()
     assert again.account_id == second.id

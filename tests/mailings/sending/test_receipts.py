@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import Note, Outcome, Report, ReportStatus
+from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, WebhookPayload
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings.lifecycle import transitions
@@ -25,12 +25,12 @@ Status = Message.Status
 class Plain(Simulator):
     """Its notes say what shall become of a message: any provider's news."""
 
-    def read_receipts(self, note: Note) -> list[Report]:
+    def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
         return [
-            Report(
+            DeliveryReport(
                 told["reference"],
                 told["phone"],
-                ReportStatus(told["status"]),
+                DeliveryStatus(told["status"]),
                 reason=Reason(told["reason"]) if "reason" in told else None,
                 raw=told.get("raw", ""),
                 price=Decimal(told["price"]) if "price" in told else None,
@@ -79,7 +79,7 @@ def test_it_folds_what_the_provider_says(mailing: Mailing) -> None:
         news(batch, "delivered", price="2.5"),
         news(batch, "undelivered", 1, reason="handset", raw="3"),
     )
-    assert not receipts.fold_due()
+    assert not receipts.process_due()
     assert outcomes() == ["applied"]
     assert ground.statuses(mailing) == {"skipped": 1, "delivered": 1, "undelivered": 1}
     lost = Message.objects.get(id=batch.messages[1].key)
@@ -95,8 +95,8 @@ def test_receipts_out_of_order_end_at_the_last_word(mailing: Mailing, together: 
     for status in ("accepted", "delivered", "accepted"):
         came(news(batch, status))
         if not together:
-            receipts.fold_due()
-    receipts.fold_due()
+            receipts.process_due()
+    receipts.process_due()
     assert status_of(batch) == Status.DELIVERED
     assert outcomes() == ["stale", "applied", "stale"]
 
@@ -105,9 +105,9 @@ def test_a_receipt_that_comes_twice_counts_once(mailing: Mailing) -> None:
     batch = ground.sent()
     came(news(batch, "delivered"))
     came(news(batch, "delivered"))
-    receipts.fold_due()
+    receipts.process_due()
     came(news(batch, "undelivered", reason="handset"))
-    receipts.fold_due()
+    receipts.process_due()
     assert status_of(batch) == Status.DELIVERED
     assert outcomes() == ["applied", "stale", "stale"]
     ground.assert_counters_equal_rows(mailing)
@@ -117,7 +117,7 @@ def test_a_receipt_that_comes_twice_counts_once(mailing: Mailing) -> None:
 def test_a_receipt_before_the_answer_is_believed(mailing: Mailing, status: str) -> None:
     batch = ground.claimed()
     came(news(batch, status))
-    receipts.fold_due()
+    receipts.process_due()
     assert status_of(batch) == status
     assert status_of(batch, 1) == Status.WAITING
     record.record(batch, ground.verdicts(batch, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
@@ -129,7 +129,7 @@ def test_a_receipt_before_the_answer_is_believed(mailing: Mailing, status: str) 
 def test_a_receipt_for_an_unknown_message_settles_it(mailing: Mailing) -> None:
     batch = ground.sent(Outcome.UNKNOWN)
     came(news(batch, "delivered"))
-    receipts.fold_due()
+    receipts.process_due()
     assert status_of(batch) == Status.DELIVERED
     assert Message.objects.get(id=batch.messages[0].key).reason == ""
 
@@ -140,7 +140,7 @@ def test_a_receipt_that_names_nothing_of_ours_is_a_stranger(
 ) -> None:
     batch = ground.sent()
     came(news(batch, "delivered") | wrong)
-    receipts.fold_due()
+    receipts.process_due()
     assert outcomes() == ["stranger"]
     assert status_of(batch) == Status.ACCEPTED
 
@@ -148,7 +148,7 @@ def test_a_receipt_that_names_nothing_of_ours_is_a_stranger(
 def test_one_good_report_makes_a_receipt_with_strangers_applied(mailing: Mailing) -> None:
     batch = ground.sent()
     came(news(batch, "delivered") | {"reference": "no-such"}, news(batch, "delivered"))
-    receipts.fold_due()
+    receipts.process_due()
     assert outcomes() == ["applied"]
 
 
@@ -159,7 +159,7 @@ def test_an_unreadable_receipt_is_put_aside_and_holds_up_nobody(
     batch = ground.sent()
     Receipt.objects.create(account=Account.objects.get(), body=body)
     came(news(batch, "delivered"))
-    receipts.fold_due()
+    receipts.process_due()
     assert outcomes() == ["unreadable", "applied"]
 
 
@@ -171,7 +171,7 @@ def test_a_name_that_no_database_could_look_for_holds_up_nobody(
     batch = ground.sent()
     came(news(batch, "delivered") | {field: odd})
     came(news(batch, "delivered"))
-    receipts.fold_due()
+    receipts.process_due()
     assert outcomes() == ["unreadable", "applied"]
     assert status_of(batch) == Status.DELIVERED
 
@@ -180,7 +180,7 @@ def test_a_name_that_no_database_could_look_for_holds_up_nobody(
 def test_a_price_that_cannot_be_is_forgotten(mailing: Mailing, price: str) -> None:
     batch = ground.sent()
     came(news(batch, "delivered", price=price))
-    receipts.fold_due()
+    receipts.process_due()
     assert status_of(batch) == Status.DELIVERED
     assert Message.objects.get(id=batch.messages[0].key).price is None
     ground.assert_counters_equal_rows(mailing)
@@ -189,7 +189,7 @@ def test_a_price_that_cannot_be_is_forgotten(mailing: Mailing, price: str) -> No
 def test_a_code_that_no_column_can_hold_loses_what_is_odd_about_it(mailing: Mailing) -> None:
     batch = ground.sent()
     came(news(batch, "undelivered", raw="code\0 \ud8007" + "x" * 100))
-    receipts.fold_due()
+    receipts.process_due()
     lost = Message.objects.get(id=batch.messages[0].key)
     assert (lost.status, lost.reason) == (Status.UNDELIVERED, Reason.OTHER)
     assert lost.raw_code == "code 7" + "x" * 58
@@ -200,7 +200,7 @@ def test_a_service_that_is_not_there_any_more_leaves_its_receipts_unreadable(
 ) -> None:
     came(body="[]")
     Account.objects.update(provider="gone")
-    receipts.fold_due()
+    receipts.process_due()
     assert outcomes() == ["unreadable"]
 
 
@@ -217,7 +217,7 @@ def test_a_receipt_for_the_first_batch_stops_the_second_sending(
     mailing: Mailing, moved: claim.ClaimedBatch
 ) -> None:
     came(news(moved, "delivered"))
-    receipts.fold_due()
+    receipts.process_due()
     assert status_of(moved) == Status.DELIVERED
     assert [sms.phone for sms in ground.claimed().messages] == [moved.messages[1].phone]
     ground.assert_counters_equal_rows(mailing)
@@ -230,14 +230,14 @@ def test_the_message_returns_to_the_batch_that_it_went_with(
     reconciliation._conclude(moved.batch_id, set(), answered=True)
     assert Batch.objects.get(id=moved.batch_id).look_up_at is None  # nothing open in it
     came(news(moved, "accepted"))
-    receipts.fold_due()
+    receipts.process_due()
     back = Message.objects.get(id=moved.messages[0].key)
     assert (back.status, back.batch_id) == (Status.ACCEPTED, moved.batch_id)
     assert Batch.objects.get(id=moved.batch_id).look_up_at is not None
     transitions.cancel(mailing, olga)
     ground.grown_older(days=3)
     ground.settle()
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     ground.settle()
     mailing.refresh_from_db()
     assert mailing.finished_at is not None
@@ -248,7 +248,7 @@ def test_both_batches_reported_are_one_message(mailing: Mailing, moved: claim.Cl
     """The service lied and it went twice: the books still hold."""
     second = ground.sent()
     came(news(moved, "accepted"), news(second, "delivered"), news(moved, "undelivered"))
-    receipts.fold_due()
+    receipts.process_due()
     assert status_of(moved) == Status.DELIVERED
     ground.assert_counters_equal_rows(mailing)
 
@@ -263,7 +263,7 @@ def test_of_several_test_messages_to_one_phone_none_is_guessed(
     Account.objects.update(failures=0, resting_until=None)
     send.send_test(draft, olga, olga, phone="+79980000010")
     came(news(first, "delivered"))
-    receipts.fold_due()
+    receipts.process_due()
     assert outcomes() == ["stranger"]
     assert set(Message.objects.values_list("status", flat=True)) == {"waiting"}
 
@@ -272,7 +272,7 @@ def test_of_several_test_messages_to_one_phone_none_is_guessed(
 def test_a_phone_that_opted_out_at_the_service_is_believed(mailing: Mailing) -> None:
     batch = ground.sent()
     came(news(batch, "undelivered", reason="opted_out"))
-    receipts.fold_due()
+    receipts.process_due()
     told = OptOut.objects.get()
     assert (told.phone, told.source) == (batch.messages[0].phone, OptOut.Source.PROVIDER)
     assert ConsentEvent.objects.get().kind == ConsentEvent.Kind.OPTED_OUT
@@ -281,7 +281,7 @@ def test_a_phone_that_opted_out_at_the_service_is_believed(mailing: Mailing) -> 
 def test_another_refusal_is_no_opt_out(mailing: Mailing) -> None:
     batch = ground.sent()
     came(news(batch, "undelivered", reason="operator_refused"))
-    receipts.fold_due()
+    receipts.process_due()
     assert not OptOut.objects.exists()
 
 
@@ -299,7 +299,7 @@ def test_a_thousand_receipts_take_as_many_queries_as_ten(
             Receipt(account=account, body=json.dumps([news(batch, "delivered", n)])) for n in which
         )
         with CaptureQueriesContext(connection) as queries:
-            assert receipts.fold_due() == (len(which) == receipts.FOLD)
+            assert receipts.process_due() == (len(which) == receipts.FOLD)
         return len(queries)
 
     assert fold(range(10)) == fold(range(10, 1010))
@@ -314,17 +314,17 @@ def test_receipts_are_folded_oldest_first_and_the_rest_later(
     monkeypatch.setattr(receipts, "FOLD", 2)
     for _ in range(3):
         came(body="[]")
-    assert receipts.fold_due()
+    assert receipts.process_due()
     assert outcomes() == ["stale", "stale", ""]
-    assert not receipts.fold_due()
+    assert not receipts.process_due()
     assert outcomes() == ["stale"] * 3
 
 
 def test_a_folded_receipt_is_not_folded_again(mailing: Mailing) -> None:
     batch = ground.sent()
     came(news(batch, "accepted"))
-    receipts.fold_due()
+    receipts.process_due()
     folded_at = Receipt.objects.get().folded_at
     assert folded_at is not None
-    receipts.fold_due()
+    receipts.process_due()
     assert Receipt.objects.get().folded_at == folded_at

@@ -9,7 +9,14 @@ import pytest
 from django.utils import timezone
 
 from integrations.models import Account, SimulatedSms
-from integrations.providers.base import Asked, Enquiry, Outcome, Report, ReportStatus, Trouble
+from integrations.providers.base import (
+    DeliveryReport,
+    DeliveryStatus,
+    LookupItem,
+    LookupRequest,
+    Outcome,
+    ProviderError,
+)
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts
@@ -26,24 +33,24 @@ Status = Message.Status
 class Books(Simulator):
     """A provider that answers what the test wrote into its books."""
 
-    answer: ClassVar[Callable[[Enquiry, str], ReportStatus | None]]
-    asked: ClassVar[list[Enquiry]]
+    answer: ClassVar[Callable[[LookupRequest, str], DeliveryStatus | None]]
+    asked: ClassVar[list[LookupRequest]]
     settle_seconds = 180
 
-    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
         Books.asked += enquiries
         return [
-            Report(each.reference, phone, status)
+            DeliveryReport(each.reference, phone, status)
             for each in enquiries
             for phone in each.phones
             if (status := Books.answer(each, phone)) is not None
         ]
 
 
-def say(*statuses: ReportStatus | None) -> None:
+def say(*statuses: DeliveryStatus | None) -> None:
     """The books answer this about every message; several: the first, the second, ... message."""
 
-    def answer(asked: Enquiry, phone: str) -> ReportStatus | None:
+    def answer(asked: LookupRequest, phone: str) -> DeliveryStatus | None:
         return statuses[asked.phones.index(phone) % len(statuses)]
 
     Books.answer = staticmethod(answer)
@@ -53,7 +60,7 @@ def say(*statuses: ReportStatus | None) -> None:
 def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr("integrations.providers.REGISTRY", (Books,))
     Books.asked = []
-    say(ReportStatus.NOT_FOUND)
+    say(DeliveryStatus.NOT_FOUND)
     return people.simulator()
 
 
@@ -66,7 +73,7 @@ def mailing(olga: User, account: Account) -> Mailing:
 def look() -> None:
     """The time of the next look has come."""
     Batch.objects.exclude(look_up_at=None).update(look_up_at=timezone.now())
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
 
 
 def next_look() -> datetime | None:
@@ -88,7 +95,7 @@ def statuses(mailing: Mailing) -> dict[str, int]:
 @pytest.mark.parametrize("status", ["accepted", "delivered", "undelivered", "expired"])
 def test_an_unknown_message_becomes_what_the_books_say(mailing: Mailing, status: str) -> None:
     ground.sent(Outcome.UNKNOWN)
-    say(ReportStatus(status))
+    say(DeliveryStatus(status))
     look()
     assert statuses(mailing) == {status: 2}
 
@@ -107,7 +114,7 @@ def test_the_books_are_asked_by_text_and_the_service_s_own_id_too(mailing: Maili
     look()
     (asked,) = Books.asked
     assert asked.asked == tuple(
-        Asked(*row)
+        LookupItem(*row)
         for row in Message.objects.filter(status=Status.ACCEPTED).values_list(
             "phone", "text", "provider_id"
         )
@@ -139,11 +146,11 @@ def test_what_the_books_never_had_goes_again_after_the_second_look_only(mailing:
 def test_a_look_that_learnt_nothing_about_a_message_does_not_count(mailing: Mailing) -> None:
     """The books were read in part: "not found" has been heard once, not twice, after the next."""
     ground.sent(Outcome.UNKNOWN)
-    say(ReportStatus.NOT_FOUND, None)
+    say(DeliveryStatus.NOT_FOUND, None)
     look()
     look()
     assert statuses(mailing) == {"unknown": 2}
-    say(ReportStatus.NOT_FOUND)
+    say(DeliveryStatus.NOT_FOUND)
     look()
     assert statuses(mailing) == {"unknown": 2}
     look()
@@ -166,7 +173,7 @@ def test_a_look_while_the_account_is_disconnected_does_not_count(
 def test_found_at_the_second_look_it_does_not_go_again(mailing: Mailing) -> None:
     ground.sent(Outcome.UNKNOWN)
     look()
-    say(ReportStatus.NOT_FOUND, ReportStatus.ACCEPTED)
+    say(DeliveryStatus.NOT_FOUND, DeliveryStatus.ACCEPTED)
     look()
     assert statuses(mailing) == {"waiting": 1, "accepted": 1}
 
@@ -174,7 +181,7 @@ def test_found_at_the_second_look_it_does_not_go_again(mailing: Mailing) -> None
 def test_only_what_was_not_found_goes_again(mailing: Mailing) -> None:
     ground.sent(Outcome.UNKNOWN)
     look()
-    say(ReportStatus.NOT_FOUND, None)
+    say(DeliveryStatus.NOT_FOUND, None)
     look()
     assert statuses(mailing) == {"waiting": 1, "unknown": 1}
 
@@ -230,11 +237,11 @@ def test_a_provider_that_cannot_be_asked_leaves_unknown(
 class Troubled(Books):
     error: ClassVar[Exception]
 
-    def look_up(self, enquiries: Sequence[Enquiry]) -> list[Report]:
+    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
         raise Troubled.error
 
 
-@pytest.mark.parametrize("error", [Trouble(Reason.UNAVAILABLE), ZeroDivisionError()])
+@pytest.mark.parametrize("error", [ProviderError(Reason.UNAVAILABLE), ZeroDivisionError()])
 def test_trouble_puts_the_look_off_and_decides_nothing(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch, error: Exception, settings: Any
 ) -> None:
@@ -263,7 +270,7 @@ def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
         record.record(batch, ground.verdicts(batch, Outcome.UNKNOWN))
     Batch.objects.filter(id=first.batch_id).update(account=troubled)
     Account.objects.update(credentials={"on": "yes"})
-    say(ReportStatus.DELIVERED)
+    say(DeliveryStatus.DELIVERED)
     look()
     assert statuses(mailing) == {"unknown": 1, "delivered": 1}
 
@@ -272,7 +279,7 @@ def test_no_receipt_after_the_wait_and_a_late_one_still_wins(
     mailing: Mailing, settings: Any
 ) -> None:
     batch = ground.sent(Outcome.TAKEN)
-    say(ReportStatus.ACCEPTED)
+    say(DeliveryStatus.ACCEPTED)
     ground.grown_older(seconds=settings.RECEIPT_WAIT - 60)
     look()
     assert statuses(mailing) == {"accepted": 2}
@@ -290,14 +297,14 @@ def test_accepted_messages_are_looked_at_after_ten_minutes_one_hour_six_and_at_t
     mailing: Mailing, settings: Any
 ) -> None:
     ground.sent(Outcome.TAKEN)
-    say(ReportStatus.ACCEPTED)
+    say(DeliveryStatus.ACCEPTED)
     looks = [settings.LOOK_UP_AFTER, 3600, 6 * 3600, settings.RECEIPT_WAIT]
     age = 0
     for when in looks:
         assert abs(age + seconds_to_look() - when) <= 2
         ground.grown_older(seconds=when - age)
         age = when
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
     assert next_look() is None
     assert len(Books.asked) == len(looks)
 
@@ -305,9 +312,9 @@ def test_accepted_messages_are_looked_at_after_ten_minutes_one_hour_six_and_at_t
 def test_no_look_comes_later_than_the_end_of_a_short_wait(mailing: Mailing, settings: Any) -> None:
     settings.RECEIPT_WAIT = 1800
     ground.sent(Outcome.TAKEN)
-    say(ReportStatus.ACCEPTED)
+    say(DeliveryStatus.ACCEPTED)
     ground.grown_older(seconds=600)
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     assert abs(seconds_to_look() - 1200) <= 2
 
 
@@ -326,7 +333,7 @@ def test_unknown_messages_are_looked_at_when_the_books_are_settled_then_ever_mor
 ) -> None:
     ground.sent(Outcome.UNKNOWN)
     assert abs(seconds_to_look() - Books.settle_seconds) <= 2
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     assert Books.asked == []  # not before
     say(None)
     look()
@@ -342,7 +349,7 @@ def test_what_was_missing_once_is_looked_for_again_soon_however_old_it_is(
     """A service that was away for a day, or a worker whose clock was a day slow: not six hours more."""
     ground.sent(Outcome.UNKNOWN)
     ground.grown_older(days=1)
-    say(ReportStatus.NOT_FOUND)
+    say(DeliveryStatus.NOT_FOUND)
     look()
     assert statuses(mailing) == {"unknown": 2}
     assert seconds_to_look() <= 2 * settings.LOOK_UP_PAUSE + 1

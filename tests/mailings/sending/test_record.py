@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Outcome, Sms, Verdict
+from integrations.providers.base import Outcome, SendResult, Sms
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts, cooldown, routing
@@ -141,7 +141,7 @@ def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
     mailing: Mailing, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stale = Account.objects.get(id=account.id)
-    cooldown.rest(account.id, Reason.UNAVAILABLE, "")
+    cooldown.start(account.id, Reason.UNAVAILABLE, "")
     monkeypatch.setattr(routing, "sender", lambda: stale)
     assert claim.claim() is None
 
@@ -206,10 +206,10 @@ def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None
     batch = ground.claimed()
     taken, refused, unsent, unknown = (sms.key for sms in batch.messages)
     answers = [
-        Verdict(taken, Outcome.TAKEN, provider_id="77", price=Decimal("2.5")),
-        Verdict(refused, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
-        Verdict(unsent, Outcome.UNSENT, reason=Reason.UNAVAILABLE),
-        Verdict(unknown, Outcome.UNKNOWN),
+        SendResult(taken, Outcome.TAKEN, provider_id="77", price=Decimal("2.5")),
+        SendResult(refused, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
+        SendResult(unsent, Outcome.UNSENT, reason=Reason.UNAVAILABLE),
+        SendResult(unknown, Outcome.UNKNOWN),
     ]
     record.record(batch, answers)
     rows = Message.objects.in_bulk([taken, refused, unsent, unknown])
@@ -244,7 +244,9 @@ def test_what_a_cancelled_mailing_did_not_send_is_cancelled(mailing: Mailing, ol
     batch = ground.claimed()
     transitions.cancel(mailing, olga)
     one, other = batch.messages
-    record.record(batch, [Verdict(one.key, Outcome.UNSENT), Verdict(other.key, Outcome.TAKEN)])
+    record.record(
+        batch, [SendResult(one.key, Outcome.UNSENT), SendResult(other.key, Outcome.TAKEN)]
+    )
     assert Message.objects.get(id=one.key).status == Status.CANCELLED
     assert Message.objects.get(id=one.key).reason == Reason.CANCELLED
     assert Message.objects.get(id=other.key).status == Status.ACCEPTED
@@ -318,8 +320,8 @@ def test_refused_for_different_reasons_each_is_refused(mailing: Mailing) -> None
     record.record(
         batch,
         [
-            Verdict(one.key, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
-            Verdict(other.key, Outcome.REFUSED, raw="made-up 99"),
+            SendResult(one.key, Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7"),
+            SendResult(other.key, Outcome.REFUSED, raw="made-up 99"),
         ],
     )
     rows = Message.objects.in_bulk([one.key, other.key])
@@ -346,8 +348,8 @@ def test_who_has_opted_out_at_the_service_gets_no_later_mailing(
     batch = ground.claimed()
     one, other = batch.messages
     verdicts = [
-        Verdict(one.key, Outcome.REFUSED, reason=Reason.OPTED_OUT, raw="made-up 21610"),
-        Verdict(other.key, Outcome.TAKEN),
+        SendResult(one.key, Outcome.REFUSED, reason=Reason.OPTED_OUT, raw="made-up 21610"),
+        SendResult(other.key, Outcome.TAKEN),
     ]
     record.record(batch, verdicts)
     opt_out = OptOut.objects.get()
@@ -368,8 +370,8 @@ def test_the_answer_of_a_batch_repeated_changes_nothing(mailing: Mailing) -> Non
     batch = ground.claimed()
     one, other = batch.messages
     answers = [
-        Verdict(one.key, Outcome.TAKEN, price=Decimal(3)),
-        Verdict(other.key, Outcome.UNSENT),
+        SendResult(one.key, Outcome.TAKEN, price=Decimal(3)),
+        SendResult(other.key, Outcome.UNSENT),
     ]
     record.record(batch, answers)
     before = list(Message.objects.order_by("id").values("id", "status", "batch", "price"))
@@ -412,19 +414,19 @@ def test_batches_that_fail_at_the_same_moment_are_one_trouble(
 def test_answers_that_never_come_rest_the_account_too(mailing: Mailing, account: Account) -> None:
     ground.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
     account.refresh_from_db()
-    assert cooldown.rests(account)
+    assert cooldown.is_on(account)
 
 
 # --- providers that do not keep the contract --------------------------------------------------
 class Raising(Simulator):
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         raise ZeroDivisionError
 
 
 class Forgetful(Simulator):
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         """Answers about the first and about a message nobody gave it."""
-        return [Verdict(messages[0].key, Outcome.TAKEN), Verdict(-1, Outcome.TAKEN)]
+        return [SendResult(messages[0].key, Outcome.TAKEN), SendResult(-1, Outcome.TAKEN)]
 
 
 @pytest.mark.parametrize(
@@ -547,8 +549,8 @@ def test_a_service_that_took_some_and_wants_no_more_rests(
 ) -> None:
     batch = ground.claimed()
     one, other = batch.messages
-    unsent = Verdict(other.key, Outcome.UNSENT, reason=reason)
-    record.record(batch, [Verdict(one.key, Outcome.TAKEN), unsent])
+    unsent = SendResult(other.key, Outcome.UNSENT, reason=reason)
+    record.record(batch, [SendResult(one.key, Outcome.TAKEN), unsent])
     account.refresh_from_db()
-    assert cooldown.rests(account) is rests
+    assert cooldown.is_on(account) is rests
     ground.assert_counters_equal_rows(mailing)

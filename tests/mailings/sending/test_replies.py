@@ -35,7 +35,7 @@ def came(provider: str, fields: dict[str, str], *, days_ago: int = 0) -> Receipt
 
 
 def outcomes() -> list[str]:
-    assert not receipts.fold_due()
+    assert not receipts.process_due()
     return list(Receipt.objects.order_by("id").values_list("outcome", flat=True))
 
 
@@ -71,17 +71,17 @@ def test_the_same_words_at_another_time_are_another_reply() -> None:
 def test_it_says_when_the_person_wrote() -> None:
     came("smsc", SMSC)
     old = came("twilio", TWILIO, days_ago=2)
-    receipts.fold_due()
+    receipts.process_due()
     assert Reply.objects.get(provider="smsc").at == datetime(2026, 2, 1, 7, 11, 12, tzinfo=UTC)
     assert Reply.objects.get(provider="twilio").at == old.received_at
 
 
 def test_the_service_may_say_itself_that_it_means_no_more() -> None:
     came("twilio", TWILIO | {"Body": "Quit", "OptOutType": "STOP"})
-    receipts.fold_due()
+    receipts.process_due()
     assert OptOut.objects.get().source == "reply"
     came("twilio", TWILIO | {"MessageSid": "SM2", "Body": "Start", "OptOutType": "START"})
-    receipts.fold_due()
+    receipts.process_due()
     assert not OptOut.objects.exists()
 
 
@@ -102,7 +102,7 @@ def test_replies_and_receipts_in_one_batch_do_not_disturb_each_other(olga: User)
 def test_nothing_of_it_is_in_the_logs(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         came("smsc", SMSC | {"mes": "my secret"})
-        receipts.fold_due()
+        receipts.process_due()
     logged = " ".join(r.getMessage() for r in caplog.records if r.name != "django.db.backends")
     assert Reply.objects.count() == 1
     assert "my secret" not in logged

@@ -218,10 +218,10 @@ def test_receipts_are_waited_for_from_the_time_set(clock: Any, olga: User) -> No
     assert batch.look_up_at == at + timedelta(seconds=django_settings.LOOK_UP_AFTER)
     wait = timedelta(seconds=django_settings.RECEIPT_WAIT)
     clock.move_to(NOON + wait + MINUTE)  # long after the hand-over, not so long after the time
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     assert ground.statuses(mailing)["accepted"] == 2
     clock.move_to(at + wait + MINUTE)
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     assert ground.statuses(mailing) == {"no_receipt": 2, "skipped": 1}
 
 
@@ -242,12 +242,12 @@ def test_before_its_time_the_books_prove_nothing_and_nobody_gets_it_twice(
     assert ground.statuses(mailing) == {"unknown": 3, "skipped": 1}
     for minutes in range(5, 120, 5):
         clock.move_to(NOON + minutes * MINUTE)
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
         handed_over()
     assert ground.statuses(mailing) == {"unknown": 3, "skipped": 1}
     for minutes in range(0, 60, 5):
         clock.move_to(at + minutes * MINUTE)
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
         handed_over()
     phones = [phone for _, phone, _ in smsc_emulator.accepted]
     assert sorted(phones) == sorted(set(phones))
@@ -274,7 +274,7 @@ def test_books_that_show_what_is_kept_are_believed_before_its_time(
     assert ground.statuses(mailing)["unknown"] == 1
     for minutes in range(5, 60, 5):
         clock.move_to(NOON + minutes * MINUTE)
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
         handed_over()
     assert ground.statuses(mailing)["accepted"] == 1
     assert len(twilio_emulator.accepted) == 1 + 1  # and the one before

@@ -39,12 +39,12 @@ def carry_on(twilio: TwilioEmulator) -> None:
         while worker.hand_over_due():
             pass
         twilio.caller.wait(60)
-        while receipts.fold_due():
+        while receipts.process_due():
             pass
         if not Message.objects.filter(status__in=["waiting", "unknown"]).exists():
             return
         ground.grown_older(minutes=30)
-        reconciliation.enquire_due()
+        reconciliation.reconcile_due()
     raise AssertionError("it does not come to an end")
 
 

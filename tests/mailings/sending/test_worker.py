@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 
 from integrations.models import Account, SimulatedSms
 from integrations.providers import simulator
-from integrations.providers.base import Outcome, Sms, Verdict
+from integrations.providers.base import Outcome, SendResult, Sms
 from integrations.providers.simulator import Simulator
 from mailings import errors
 from mailings.lifecycle import transitions
@@ -75,10 +75,10 @@ def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
         pass
     while simulator.report_due():
         pass
-    while receipts.fold_due():
+    while receipts.process_due():
         pass
     Batch.objects.update(look_up_at="2026-01-01T00:00Z", claimed_at="2026-01-01T00:00Z")
-    reconciliation.enquire_due()
+    reconciliation.reconcile_due()
     ground.settle()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.DONE
@@ -104,7 +104,7 @@ class Watched(Simulator):
     most: ClassVar[int] = 0
     watch: ClassVar[threading.Condition] = threading.Condition()
 
-    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[Verdict]:
+    def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         with Watched.watch:
             Watched.now += 1
             Watched.most = max(Watched.most, Watched.now)
@@ -173,8 +173,8 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
         again(worker.hand_over_due),
         again(worker.hand_over_due),
         again(simulator.report_due),
-        again(receipts.fold_due),
-        again(receipts.fold_due),
+        again(receipts.process_due),
+        again(receipts.process_due),
         again(transitions.settle_due),
         again(worker.recover_due),
         stop,
@@ -199,8 +199,8 @@ def fold_slowly(message: int, locked: threading.Event) -> None:
 def test_an_answer_of_two_kinds_and_a_receipt_do_not_wait_for_each_other(mailing: Mailing) -> None:
     batch = ground.claimed()
     *taken, unsent = batch.messages
-    verdicts = [Verdict(sms.key, Outcome.TAKEN) for sms in taken]
-    verdicts.append(Verdict(unsent.key, Outcome.UNSENT))
+    verdicts = [SendResult(sms.key, Outcome.TAKEN) for sms in taken]
+    verdicts.append(SendResult(unsent.key, Outcome.UNSENT))
     locked = threading.Event()
 
     def record() -> None:
@@ -217,8 +217,8 @@ def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
 ) -> None:
     batch = ground.claimed()
     *taken, unknown = batch.messages
-    verdicts = [Verdict(sms.key, Outcome.TAKEN) for sms in taken]
-    verdicts.append(Verdict(unknown.key, Outcome.UNKNOWN))
+    verdicts = [SendResult(sms.key, Outcome.TAKEN) for sms in taken]
+    verdicts.append(SendResult(unknown.key, Outcome.UNKNOWN))
     recording.record(batch, verdicts)
     ground.grown_older(seconds=settings.RECEIPT_WAIT)
     Batch.objects.update(look_ups=1)
@@ -325,7 +325,7 @@ def test_an_error_about_one_batch_does_not_lose_the_answers_of_the_others(
     right = recording.record
     broken: list[int] = []
 
-    def record(batch: claiming.ClaimedBatch, verdicts: Sequence[Verdict]) -> None:
+    def record(batch: claiming.ClaimedBatch, verdicts: Sequence[SendResult]) -> None:
         if not broken:
             broken.append(batch.batch_id)
             raise ZeroDivisionError

@@ -55,7 +55,7 @@ def of_links(mailing: Mailing) -> list[tuple[int, int, int]]:
 
 
 def fold_all() -> None:
-    while aggregate.fold_due():
+    while aggregate.aggregate_due():
         pass
 
 
@@ -97,7 +97,7 @@ def test_clicks_in_later_batches_add_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_fold_without_clicks_changes_nothing(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
-        assert aggregate.fold_due() is False
+        assert aggregate.aggregate_due() is False
 
 
 def test_a_fold_that_breaks_off_has_counted_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_a_fold_that_breaks_off_has_counted_nothing(monkeypatch: pytest.MonkeyPa
 
     with monkeypatch.context() as patched:
         patched.setattr(aggregate, "_write", broken)
-        aggregate.fold_due()
+        aggregate.aggregate_due()
     assert figures(mailing) == {"clicks": 0, "clicked": 0, "robots": 0}
     SetAside.objects.update(next_try_at=timezone.now())
     fold_all()
@@ -123,7 +123,7 @@ def test_a_thousand_clicks_cost_as_many_questions_as_ten(
     for message in mailing.messages.all():
         click(message)
     with django_assert_max_num_queries(16):
-        assert aggregate.fold_due() is True
+        assert aggregate.aggregate_due() is True
     assert figures(mailing) == {"clicks": 1000, "clicked": 1000, "robots": 0}
 
 
@@ -153,7 +153,7 @@ def test_many_workers_count_each_click_once(monkeypatch: pytest.MonkeyPatch) -> 
     def work() -> None:
         try:
             while Click.objects.filter(folded_at__isnull=True).exists():
-                aggregate.fold_due()
+                aggregate.aggregate_due()
         except BaseException as error:  # noqa: BLE001 - for the test to see
             troubles.append(error)
         finally:

@@ -8,7 +8,7 @@ import pytest
 from django.utils.module_loading import import_string
 
 from mailings.tasks import TASKS
-from smsmail.jobs.periodic import JOBS, Job
+from smsmail.jobs.periodic import PERIODIC_JOBS, Job
 from tests.processes import ROOT, free_port
 
 NUDGE = """
@@ -18,13 +18,13 @@ begun = time.monotonic(); nudge("prepare"); nudge("hand_over"); print(time.monot
 """
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+@pytest.mark.parametrize("job", PERIODIC_JOBS, ids=lambda job: job.name)
 def test_every_job_is_a_function_that_exists(job: Job) -> None:
     assert callable(import_string(job.path))
 
 
 def test_every_job_has_a_task() -> None:
-    assert [task.name for task in TASKS] == [job.task for job in JOBS]  # type: ignore[attr-defined]
+    assert [task.name for task in TASKS] == [job.task for job in PERIODIC_JOBS]  # type: ignore[attr-defined]
 
 
 def seconds_of_two_nudges(redis_url: str) -> tuple[float, str]:

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from mailings.demo.school import PASSWORD, SIGN_INS
-from smsmail.jobs.periodic import JOBS
+from smsmail.jobs.periodic import PERIODIC_JOBS
 from smsmail.management.commands.serve import WEB
 from tests.processes import MANAGE, Running, free_port, of_session, running, wait_until
 from tests.smsmail.jobs.test_watchdog import banner_in
@@ -70,7 +70,9 @@ def test_a_worker_that_stands_still_is_told_of_and_one_that_goes_on_too(
         if "runworker" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     ]
     session = signed_in(environment)
-    wait_until(lambda: len(asked(environment, "/health/ready/")[1]["jobs"]) == len(JOBS), 10)
+    wait_until(
+        lambda: len(asked(environment, "/health/ready/")[1]["jobs"]) == len(PERIODIC_JOBS), 10
+    )
     time.sleep(7)  # longer than anything may be silent: what is ready now is so by heartbeats
     assert asked(environment, "/health/ready/")[0] == 200
     assert not banner(session, environment)

@@ -17,7 +17,7 @@ from integrations.models import Account, Receipt
 from mailings.models import Mailing
 from mailings.sending import prepare
 from smsmail.jobs import heartbeat, watchdog
-from smsmail.jobs.periodic import BY_NAME, JOBS, Job
+from smsmail.jobs.periodic import BY_NAME, PERIODIC_JOBS, Job
 from smsmail.models import Heartbeat
 from tests import people
 from tests.mailings import ground
@@ -130,7 +130,7 @@ def test_while_everybody_works_there_is_no_banner_and_all_is_ready(english: None
         200,
         {
             "database": "ok",
-            "jobs": dict.fromkeys((each.name for each in JOBS), "ok"),
+            "jobs": dict.fromkeys((each.name for each in PERIODIC_JOBS), "ok"),
             "oldest_due_seconds": {},
             "reasons": [],
         },
@@ -183,7 +183,7 @@ def test_each_job_may_be_silent_for_a_while_and_no_longer(name: str, english: No
 
 
 def test_what_is_often_done_may_be_silent_for_little_more_than_a_minute() -> None:
-    often = [each for each in JOBS if each.every < 60 and not each.asks]
+    often = [each for each in PERIODIC_JOBS if each.every < 60 and not each.asks]
     assert max(each.silent_after for each in often) <= 70
 
 
