@@ -81,16 +81,16 @@ def alone() -> Lines:
 
 
 def value_for(field: Field, op: Operator) -> Any:
-    choice = str(next(iter(field.choices()))[0]) if field.choices else ""
+    spec = str(next(iter(field.choices()))[0]) if field.choices else ""
     match op.kind:
         case Kind.NONE:
             return None
         case Kind.TWO_DATES:
             return [DAYS_AGO, TODAY.isoformat()]
         case Kind.CHOICE:
-            return choice
+            return spec
         case Kind.CHOICE_AND_DATE:
-            return [choice, DAYS_AGO]
+            return [spec, DAYS_AGO]
         case Kind.DATE:
             return TYPED.get(field.slug, DAYS_AGO)
         case Kind.DAYS:
@@ -226,14 +226,14 @@ def choices() -> Lines:
             Reason.EMPTY_TEXT,
         ):
             yield f"list of {reason.value} {of}", page_of(draft, reason)
-        choice = audience.AudienceSpec.of(draft)
+        spec = audience.AudienceSpec.of(draft)
         yield f"one person {of}", partial(audience.sample, draft)
         yield f"one person by name {of}", partial(audience.sample, draft, "Лазарева")
         yield "one person by phone", partial(audience.sample, draft, "79980123456")
-        yield f"extremes {of}", forgetful(partial(text_extremes.extremes, choice, template))
+        yield f"extremes {of}", forgetful(partial(text_extremes.extremes, spec, template))
         yield (
             f"parts of all {of}",
-            forgetful(partial(text_extremes.parts, choice, template, 900_000)),
+            forgetful(partial(text_extremes.parts, spec, template, 900_000)),
         )
 
 

@@ -1,5 +1,5 @@
 """Our way: the functions that the clock calls, one step after the other, in this process. SMSC is
-emulated in another; the receipts are written as our door writes them, then folded.
+emulated in another; the receipts are written as our webhook writes them, then processed.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ CHUNK = 5000
 class Ours:
     prepare: Step
     hand_over: Step
-    fold: Step
+    process: Step
 
 
 def run(people: int) -> Ours:
@@ -40,9 +40,9 @@ def run(people: int) -> Ours:
     handed = timed(people, hand_over_all)
     accepted = Message.objects.filter(status=Message.Status.ACCEPTED)
     write_receipts(accepted.select_related("batch"))
-    folded = timed(accepted.count(), fold_all)
+    processed = timed(accepted.count(), process_all)
     check(mailing, people)
-    return Ours(prepared, handed, folded)
+    return Ours(prepared, handed, processed)
 
 
 def make_people(count: int) -> User:
@@ -83,7 +83,7 @@ def write_receipts(messages: QuerySet[Message]) -> None:
 
 
 def callback(message: Message) -> dict[str, str]:
-    """What SMSC posts to our door."""
+    """What SMSC posts to our webhook."""
     assert message.batch is not None
     return {
         "id": message.batch.reference,
@@ -96,7 +96,7 @@ def callback(message: Message) -> dict[str, str]:
     }
 
 
-def fold_all() -> None:
+def process_all() -> None:
     while receipts.process_due():
         pass
 

@@ -19,7 +19,7 @@ def fill_and_print(*, people: int, plain_people: int) -> None:
         ("prepare", ours.prepare),
         ("hand over", ours.hand_over),
         ("prepare and hand over", both),
-        ("fold receipts", ours.fold),
+        ("fold receipts", ours.process),
         ("plain: row, task and request for each", sent),
         ("plain: receipts, get and save", received),
         ("bare: COPY", copied),
@@ -36,7 +36,7 @@ def fill_and_print(*, people: int, plain_people: int) -> None:
     compare("G1  prepare and hand over / plain", both.rate / sent.rate, 100)
     compare("G2  prepare and hand over / bare", both.rate / bare_both.rate, 0.5)
     compare("G6  prepare / bare COPY", ours.prepare.rate / copied.rate, 0.45)
-    compare("G8  fold receipts / plain", ours.fold.rate / received.rate, 50)
+    compare("G8  fold receipts / plain", ours.process.rate / received.rate, 50)
     print(f"{'G7  memory grown while preparing, MB':44}{ours.prepare.grown:12.0f}{'<= 64':>10}")
 
 

@@ -14,6 +14,6 @@ class IntegrationsConfig(AppConfig):
         from . import providers
 
         for provider in providers.REGISTRY:
-            if not provider.pretends:
+            if not provider.is_simulator:
                 address = text(f"{provider.slug.upper()}_URL")
                 settings.PROVIDER_URLS.setdefault(provider.slug, address)

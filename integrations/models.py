@@ -45,12 +45,12 @@ class Account(models.Model):
     next_free_at = models.DateTimeField(null=True, blank=True)  # by per_second
 
     # An account rests after trouble; the messages wait or go through the next service.
-    resting_until = models.DateTimeField(null=True, blank=True)
+    cooldown_until = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0)  # in a row; decides how long it rests
     # The last trouble, and since when it went on; kept when the account works again.
-    rest_reason = models.CharField(max_length=32, blank=True)
-    rest_raw = models.CharField(max_length=64, blank=True)
-    rest_since = models.DateTimeField(null=True, blank=True)
+    cooldown_reason = models.CharField(max_length=32, blank=True)
+    cooldown_raw = models.CharField(max_length=64, blank=True)
+    cooldown_since = models.DateTimeField(null=True, blank=True)
 
     # When the service first took these settings: a check, a test or a batch went well. Null: nothing has
     # shown it since they were entered, or it has refused them.
@@ -77,14 +77,16 @@ class Account(models.Model):
     @property
     def rest_about(self) -> About | None:
         """The last trouble in words; None when there was none."""
-        if not self.rest_reason:
+        if not self.cooldown_reason:
             return None
-        return (Reason(self.rest_reason) if self.rest_reason in set(Reason) else Reason.OTHER).about
+        return (
+            Reason(self.cooldown_reason) if self.cooldown_reason in set(Reason) else Reason.OTHER
+        ).about
 
     @property
     def is_refused(self) -> bool:
         """It was tried, and the service did not take these settings."""
-        return self.proven_at is None and bool(self.rest_reason)
+        return self.proven_at is None and bool(self.cooldown_reason)
 
     @property
     def shown_currency(self) -> str:
@@ -193,13 +195,15 @@ class Receipt(models.Model):
     headers = models.JSONField(default=dict)
     query = models.TextField(blank=True)
     body = models.TextField(blank=True)
-    folded_at = models.DateTimeField(null=True, blank=True)
+    processed_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["id"], name="receipt_unfolded", condition=models.Q(folded_at__isnull=True)
+                fields=["id"],
+                name="receipt_unprocessed",
+                condition=models.Q(processed_at__isnull=True),
             ),
             models.Index(fields=["received_at"], name="receipt_age"),
         ]

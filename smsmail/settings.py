@@ -311,9 +311,11 @@ CONNECT_TIMEOUT = positive("CONNECT_TIMEOUT", 10)
 RECEIPT_WAIT = positive(
     "RECEIPT_WAIT", 26 * 3600
 )  # then "no receipt"; providers give up after 24 h
-REST = positive("REST", 30)  # of an account after trouble; longer while it goes on
+PROVIDER_COOLDOWN = positive(
+    "PROVIDER_COOLDOWN", 30
+)  # of an account after trouble; longer while it goes on
 LOOK_UP_AFTER = positive("LOOK_UP_AFTER", 600)  # a hand-over, when receipts are missing
-LOOK_UP_PAUSE = positive("LOOK_UP_PAUSE", 120)  # between two enquiries about one unknown batch
+LOOK_UP_PAUSE = positive("LOOK_UP_PAUSE", 120)  # between two look-ups about one unknown batch
 HAND_OVER_THREADS = positive("HAND_OVER_THREADS", 8)
 # Other addresses than the providers' own: emulators on loopback. Never from the web interface. For
 # every service of the registry, NAME_URL of the environment (integrations.apps).
@@ -336,7 +338,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = TASK_LIMIT
 CELERY_TASK_ACKS_LATE = False  # the database is the queue: a lost wake-up costs a second, no more
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# Queues apart, so that a provider that hangs never keeps receipts from being folded, nor a mailing a
+# Queues apart, so that a provider that hangs never keeps receipts from being processed, nor a mailing a
 # notification: a worker takes from all in turn, and may be told to take from one
 # (docker-compose.yml does).
 CELERY_TASK_DEFAULT_QUEUE = "rows"

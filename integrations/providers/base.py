@@ -153,7 +153,7 @@ class LookupRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebhookPayload:
-    """A raw receipt as it came to our door: header names in lower case, body as text."""
+    """A raw receipt as it came to our webhook: header names in lower case, body as text."""
 
     headers: Mapping[str, str]
     query: str
@@ -218,7 +218,7 @@ class Gate:
 
 class Provider(ABC):
     """One SMS service. Instances hold the credentials of one account, are made for one batch or one
-    enquiry, may be used from several threads, and never touch the database (the simulator,
+    look-up, may be used from several threads, and never touch the database (the simulator,
     whose table is its network, is the one exception).
     """
 
@@ -226,7 +226,7 @@ class Provider(ABC):
     title: ClassVar[Promise | str]
     site: ClassVar[str] = ""
     hint: ClassVar[Promise | str] = ""  # shown on the settings page: who it is for, how to connect
-    habit: ClassVar[Promise | str] = ""  # shown on its card: what it does by itself
+    quirk: ClassVar[Promise | str] = ""  # shown on its card: what it does by itself
     # name -> form field; the settings form is built from these. Secrets use PasswordInput.
     fields: ClassVar[Mapping[str, forms.Field]]
     sender_help: ClassVar[Promise | str] = _(
@@ -235,8 +235,8 @@ class Provider(ABC):
     # What must follow our callback address when it is pasted into the provider's own settings.
     callback_hint: ClassVar[str] = ""
     callback_is_sent: ClassVar[bool] = False  # with every message: nobody needs to enter it
-    # What our door says when it has kept a receipt or a reply, and the kind of text that it is.
-    thanks: ClassVar[tuple[str, str]] = ("OK", "text/plain")
+    # What our webhook says when it has kept a receipt or a reply, and the kind of text that it is.
+    ack_response: ClassVar[tuple[str, str]] = ("OK", "text/plain")
     batch: ClassVar[int]  # messages in one hand-over
     at_once: ClassVar[int] = 0  # requests at once of a batch of many requests; 0: all of them
     one_request_per_batch: ClassVar[bool] = False  # so that one bad message may refuse all of them
@@ -259,7 +259,7 @@ class Provider(ABC):
     # Minutes of lifetime that it takes, at least and at most; None: it takes none, and only what has not
     # been handed over yet can become too old.
     validity: ClassVar[tuple[int, int] | None] = None
-    pretends: ClassVar[bool] = False  # sends nothing to anybody: never stands in for a service
+    is_simulator: ClassVar[bool] = False  # sends nothing to anybody: never stands in for a service
     has_balance: ClassVar[bool] = False
 
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
@@ -300,7 +300,7 @@ class Provider(ABC):
 
     @abstractmethod
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
-        """Hand over; exactly one Verdict per message, whatever happens. Raises nothing for the
+        """Hand over; exactly one Result per message, whatever happens. Raises nothing for the
         network. No request starts after the deadline (smsmail.uptime seconds): those are unsent. None
         starts without a yes of self.gate: those are withheld.
         Phones within one call are distinct.
@@ -310,7 +310,7 @@ class Provider(ABC):
         """Does it take a message now to send it at this time?"""
         return False
 
-    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
+    def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """What the provider's books say, of each witness too. NOT_FOUND only where they were read
         completely, back to an earlier witness; what could not be learnt is left out. What is too long
         for one look goes on where read_to says. Raises Trouble when nothing could be read. Asked only

@@ -1,7 +1,7 @@
 """The simulator: a provider without a network, for trying smsmail out, and the example to copy.
 
 Its "network" is the table SimulatedSms. The fate of a message is decided by the last two digits of
-its phone (FATES); receipts come some seconds later, written by report_due() as the door would.
+its phone (FATES); receipts come some seconds later, written by report_due() as the webhook would.
 """
 
 import contextlib
@@ -80,7 +80,7 @@ class Simulator(Provider):
     books_show_kept = True
     books_are_sure = True
     can_cancel = True
-    pretends = True
+    is_simulator = True
     has_balance = True
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
@@ -100,24 +100,24 @@ class Simulator(Provider):
                 SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw=raw)
                 for sms in messages
             ]
-        return [_verdict(sms) for sms in messages]
+        return [_result(sms) for sms in messages]
 
     def can_schedule(self, at: datetime) -> bool:
         return at > timezone.now()
 
-    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
+    def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         with _own_connection():
             books = {
                 (row.reference, row.phone): row
                 for row in SimulatedSms.objects.filter(
-                    reference__in={enquiry.reference for enquiry in enquiries}
+                    reference__in={lookup.reference for lookup in lookups}
                 ).only("reference", "phone", "report_at")
             }
         now = timezone.now()
         return [
-            _news(enquiry.reference, phone, books.get((enquiry.reference, phone)), now)
-            for enquiry in enquiries
-            for phone in enquiry.phones
+            _news(lookup.reference, phone, books.get((lookup.reference, phone)), now)
+            for lookup in lookups
+            for phone in lookup.phones
         ]
 
     def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
@@ -172,7 +172,7 @@ def _report_these(ids: Sequence[int]) -> None:
         if account is not None:
             Receipt.objects.bulk_create(_notes(account, rows))
         SimulatedSms.objects.filter(pk__in=[row.pk for row in rows]).update(reported=True)
-        nudge("fold_receipts")
+        nudge("process_receipts")
 
 
 def fate(phone: str) -> Fate:
@@ -197,7 +197,7 @@ def _row(reference: str, sms: Sms) -> SimulatedSms:
     )
 
 
-def _verdict(sms: Sms) -> SendResult:
+def _result(sms: Sms) -> SendResult:
     if _refused(sms.phone):
         reason = fate(sms.phone).reason
         return SendResult(

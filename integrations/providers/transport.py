@@ -1,4 +1,4 @@
-"""The one door to the network: deadlines, a last look, and every failure sorted into "surely not sent" or
+"""The one way to the network: deadlines, a last look, and every failure sorted into "surely not sent" or
 "may have arrived". No retries, no redirects followed, no proxies from the environment, no logs.
 
 The sorting rests on one fact: whether the first byte of the body was handed to the socket. The

@@ -50,7 +50,7 @@ def connect(
             "warn_below": warn_below,
             "balance": None,
             "balance_at": None,
-            "proven_at": timezone.now() if provider.pretends else None,
+            "proven_at": timezone.now() if provider.is_simulator else None,
             **cooldown.AWAKE,
             **cooldown.NO_TROUBLE,
         },
@@ -117,18 +117,18 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> SendRes
     stray = Stray.objects.create(
         account=account, phone=phone, at=timezone.now(), reference=reference
     )
-    verdict = next(
+    result = next(
         iter(provider.send(reference, [sms], deadline)),
         SendResult(0, Outcome.UNKNOWN, reason=Reason.NO_ANSWER),
     )
-    if verdict.outcome == Outcome.UNSENT:
+    if result.outcome == Outcome.UNSENT:
         stray.delete()
     else:
-        trial_messages.keep(stray, verdict)
+        trial_messages.keep(stray, result)
     service_clock.note_clock(account.id, provider)
-    if verdict.outcome == Outcome.TAKEN:
+    if result.outcome == Outcome.TAKEN:
         cooldown.end(account.id)
-    elif verdict.reason is not None:
-        cooldown.doubt_settings(account, verdict.reason, verdict.raw)
-    audit(by, "account_tried", f"account {account.provider}", outcome=verdict.outcome.value)
-    return verdict
+    elif result.reason is not None:
+        cooldown.doubt_settings(account, result.reason, result.raw)
+    audit(by, "account_tried", f"account {account.provider}", outcome=result.outcome.value)
+    return result

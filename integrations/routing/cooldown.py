@@ -14,7 +14,7 @@ from integrations.models import Account
 from integrations.reasons import Fault, Reason
 from smsmail.jobs import moments
 
-# How long an account rests after the first, second, ... trouble in a row, in settings.REST.
+# How long an account rests after the first, second, ... trouble in a row, in settings.PROVIDER_COOLDOWN.
 STEPS = (1, 2, 4, 10)
 
 
@@ -23,45 +23,51 @@ LONGEST = 600  # seconds, whatever a service asks for
 
 def is_on(account: Account) -> bool:
     now = timezone.now()
-    until = moments.believed(account.resting_until, longest(), now)
+    until = moments.believed(account.cooldown_until, longest(), now)
     return until is not None and until > now
 
 
 def longest() -> timedelta:
     """By our own count, or because the service asked for it."""
-    return timedelta(seconds=max(settings.REST * STEPS[-1], LONGEST))
+    return timedelta(seconds=max(settings.PROVIDER_COOLDOWN * STEPS[-1], LONGEST))
 
 
 def present_length(account: Account) -> timedelta:
     """How long a rest after so many failures lasts, where the service asked for nothing else."""
     step = min(max(account.failures - 1, 0), len(STEPS) - 1)
-    return timedelta(seconds=settings.REST * STEPS[step])
+    return timedelta(seconds=settings.PROVIDER_COOLDOWN * STEPS[step])
 
 
 def start(account_id: int, reason: Reason, raw: str, *, seconds: float | None = None) -> None:
     """Hand nothing over for a while: as long as the service asks for (seconds), within LONGEST_REST;
-    else 30 s (settings.REST), then 1, 2 and 5 minutes.
+    else 30 s (settings.PROVIDER_COOLDOWN), then 1, 2 and 5 minutes.
 
     Several batches that fail at the same moment count as one trouble.
     """
     with transaction.atomic():
         account = Account.objects.select_for_update().get(id=account_id)
-        pause: float = settings.REST * STEPS[min(account.failures, len(STEPS) - 1)]
+        pause: float = settings.PROVIDER_COOLDOWN * STEPS[min(account.failures, len(STEPS) - 1)]
         if seconds is not None:
             pause = min(max(seconds, 1), LONGEST)
         until = timezone.now() + timedelta(seconds=pause)
-        if account.resting_until is not None and is_on(account):
-            if seconds is not None and account.resting_until < until:
-                Account.objects.filter(id=account_id).update(resting_until=until)
+        if account.cooldown_until is not None and is_on(account):
+            if seconds is not None and account.cooldown_until < until:
+                Account.objects.filter(id=account_id).update(cooldown_until=until)
             return
         if not account.failures:
-            account.rest_since = timezone.now()
+            account.cooldown_since = timezone.now()
         account.failures = F("failures") + 1
-        account.resting_until = until
-        account.rest_reason = reason
-        account.rest_raw = raw[:64]
+        account.cooldown_until = until
+        account.cooldown_reason = reason
+        account.cooldown_raw = raw[:64]
         account.save(
-            update_fields=["failures", "resting_until", "rest_reason", "rest_raw", "rest_since"]
+            update_fields=[
+                "failures",
+                "cooldown_until",
+                "cooldown_reason",
+                "cooldown_raw",
+                "cooldown_since",
+            ]
         )
 
 
@@ -80,11 +86,11 @@ def doubt_settings(account: Account, reason: Reason, raw: str) -> None:
     if reason.about.fault != Fault.ACCOUNT:
         return
     Account.objects.filter(id=account.id).update(
-        proven_at=None, rest_reason=reason, rest_raw=raw[:64], rest_since=timezone.now()
+        proven_at=None, cooldown_reason=reason, cooldown_raw=raw[:64], cooldown_since=timezone.now()
     )
 
 
-AWAKE = {"failures": 0, "resting_until": None}
+AWAKE = {"failures": 0, "cooldown_until": None}
 
 
-NO_TROUBLE = {"rest_reason": "", "rest_raw": "", "rest_since": None}
+NO_TROUBLE = {"cooldown_reason": "", "cooldown_raw": "", "cooldown_since": None}

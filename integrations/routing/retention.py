@@ -15,10 +15,10 @@ KEEP_RECEIPTS = timedelta(days=90)
 
 
 def forget_old() -> bool:
-    """Clock job: folded receipts and the simulator's books are kept 90 days. A slice at a time."""
+    """Clock job: processed receipts and the simulator's books are kept 90 days. A slice at a time."""
     before = timezone.now() - KEEP_RECEIPTS
     Stray.objects.filter(at__lt=before).delete()
-    receipts = Receipt.objects.filter(received_at__lt=before, folded_at__isnull=False)
+    receipts = Receipt.objects.filter(received_at__lt=before, processed_at__isnull=False)
     receipts = receipts.order_by("received_at")
     simulated = SimulatedSms.objects.filter(at__lt=before)
     gone = [

@@ -52,7 +52,7 @@ def sender_of(accounts: Sequence[Account]) -> Account | None:
 
 def may_stand_in(account: Account) -> bool:
     """The simulator would only pretend to send what people wait for."""
-    return not provider_class(account.provider).pretends
+    return not provider_class(account.provider).is_simulator
 
 
 def falls_back() -> bool:
@@ -80,8 +80,8 @@ def receipt_url(account: Account) -> str:
 
 
 def called_url(account: Account, query: str = "", key: str = "") -> str:
-    """Our receipt door as the provider called it, whatever proxies made of the address since. key: the
+    """Our receipt webhook as the provider called it, whatever proxies made of the address since. key: the
     one it was called with, where that may be the one before.
     """
-    door = f"{settings.PUBLIC_URL}/hooks/{account.provider}/{key or account.receipt_key}/"
-    return f"{door}?{query}" if query else door
+    webhook = f"{settings.PUBLIC_URL}/hooks/{account.provider}/{key or account.receipt_key}/"
+    return f"{webhook}?{query}" if query else webhook

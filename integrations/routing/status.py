@@ -24,7 +24,7 @@ class Service:
     title: str
     site: str
     hint: str | Promise
-    habit: str | Promise
+    quirk: str | Promise
     has_balance: bool
     callback_is_sent: bool
     account: Account | None  # None: not connected
@@ -56,7 +56,7 @@ class PriorityPlace:
     first_rests: bool = False
     rests: bool = False
     falls_back: bool = False
-    pretends: bool = False
+    is_simulator: bool = False
 
 
 def services() -> list[Service]:
@@ -71,7 +71,7 @@ def services() -> list[Service]:
             title=str(provider.title),
             site=provider.site,
             hint=provider.hint,
-            habit=provider.habit,
+            quirk=provider.quirk,
             has_balance=provider.has_balance,
             callback_is_sent=provider.callback_is_sent,
             account=own.get(provider.slug),
@@ -110,7 +110,7 @@ def _of_the_first(place: PriorityPlace) -> str:
 
 
 def _of_another(place: PriorityPlace) -> str:
-    if place.falls_back and place.pretends:
+    if place.falls_back and place.is_simulator:
         return _(
             "%(title)s is connected but waits: it only pretends to send and never steps in for a real service."
         )
@@ -143,7 +143,7 @@ def _places(accounts: Sequence[Account], sender: Account | None) -> dict[str, Pr
             first_rests=cooldown.is_on(accounts[0]),
             rests=cooldown.is_on(account),
             falls_back=falls_back,
-            pretends=not routing.may_stand_in(account),
+            is_simulator=not routing.may_stand_in(account),
         )
         for number, account in enumerate(accounts)
     }

@@ -32,13 +32,13 @@ def new_reference() -> str:
     return f"{PREFIX}{secrets.token_hex(10)}"
 
 
-def keep(stray: Stray, verdict: SendResult) -> None:
+def keep(stray: Stray, result: SendResult) -> None:
     """What the service said of it at once. A receipt may have overtaken the answer."""
     Stray.objects.filter(id=stray.pk, status="").update(
-        status=verdict.outcome, reason=verdict.reason or ""
+        status=result.outcome, reason=result.reason or ""
     )
-    if verdict.provider_id:
-        Stray.objects.filter(id=stray.pk).update(provider_id=verdict.provider_id)
+    if result.provider_id:
+        Stray.objects.filter(id=stray.pk).update(provider_id=result.provider_id)
 
 
 def hear(reports: Sequence[DeliveryReport]) -> set[str]:

@@ -88,7 +88,7 @@ def _settings(
 
 def _first_the_demo(slug: str) -> list[User]:
     """Whose password everybody can know: before a service that costs money they must be gone."""
-    return [] if routing.provider_class(slug).pretends else public_password.people()
+    return [] if routing.provider_class(slug).is_simulator else public_password.people()
 
 
 @require_POST
@@ -123,7 +123,7 @@ def integration_try(request: AuthenticatedRequest, slug: str) -> HttpResponse:
         form = AccountForm(provider=routing.provider_class(slug), account=account)
         return _settings(request, _find(slug), form, try_form)
     try:
-        verdict = accounts.try_out(
+        result = accounts.try_out(
             account,
             try_form.cleaned_data["phone"],
             try_form.cleaned_data["text"],
@@ -132,18 +132,18 @@ def integration_try(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     except accounts.Refuses:
         messages.error(request, _("Nothing was sent: SMS to this phone are forbidden."))
     else:
-        _tell(request, str(_find(slug).title), verdict)
+        _tell(request, str(_find(slug).title), result)
     return redirect("integration", slug)
 
 
-def _tell(request: AuthenticatedRequest, service: str, verdict: SendResult) -> None:
-    about = (verdict.reason or Reason.OTHER).about
+def _tell(request: AuthenticatedRequest, service: str, result: SendResult) -> None:
+    about = (result.reason or Reason.OTHER).about
     words = {
         "service": service,
-        "why": f"{about.title} ({verdict.raw})" if verdict.raw else str(about.title),
+        "why": f"{about.title} ({result.raw})" if result.raw else str(about.title),
         "advice": str(about.advice),
     }
-    match verdict.outcome:
+    match result.outcome:
         case Outcome.TAKEN:
             said = _("%(service)s has taken the message. Now look at the phone.")
             messages.success(request, said % words)

@@ -1,4 +1,4 @@
-"""The receipt door: providers tell us here what became of messages. One insert and "OK"; what it
+"""The receipt webhook: providers tell us here what became of messages. One insert and "OK"; what it
 means is found out later, in batches (mailings.sending.receipts). Strangers get 404, whatever they send.
 """
 
@@ -73,9 +73,9 @@ def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     Receipt.objects.create(
         account=account, headers=dict(note.headers), query=note.query, body=note.body
     )
-    # No wake-up for the worker: a million receipts would be a million wake-ups, and the clock folds
+    # No wake-up for the worker: a million receipts would be a million wake-ups, and the clock processes
     # whatever has come once a second.
-    return _answer(200, *routing.provider_class(slug).thanks)
+    return _answer(200, *routing.provider_class(slug).ack_response)
 
 
 def _account(slug: str, key: str) -> Account:

@@ -164,21 +164,21 @@ _AFTER_CAP = {"", Reason.SAME_PHONE.value}
 
 def people(mailing: Mailing) -> "QuerySet[Any]":
     """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
-    choice = AudienceSpec.of(mailing)
+    spec = AudienceSpec.of(mailing)
     opted_out = Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
     # First one look into the index: few have a number that somebody else has confirmed.
     anothers = phone_owners.held_by_another() & (
-        phone_owners.alone() | Q(Exists(_better_to_come(mailing, choice)))
+        phone_owners.alone() | Q(Exists(_better_to_come(mailing, spec)))
     )
-    if choice.needs:
-        anothers &= ~nothing_to_say(choice)
+    if spec.needs:
+        anothers &= ~nothing_to_say(spec)
     same_phone = Exclusion(Reason.SAME_PHONE, anothers, ~anothers)
-    return with_reasons(choice, [*about_person(choice), opted_out, same_phone])
+    return with_reasons(spec, [*about_person(spec), opted_out, same_phone])
 
 
 def matching(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
     """Everybody under the rule, whether they can get an SMS or not. Raises BadRule."""
-    return _chosen(choice_of(mailing))
+    return _chosen(spec_of(mailing))
 
 
 def to_come(mailing: Mailing) -> int:
@@ -201,17 +201,17 @@ def receivers(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
     """Who gets it: of those with one phone whoever has confirmed it last, else who was written down
     first. Raises BadRule.
     """
-    choice = choice_of(mailing)
-    return eligible(choice).filter(~Exists(_before(choice)))
+    spec = spec_of(mailing)
+    return eligible(spec).filter(~Exists(_before(spec)))
 
 
 def excluded(mailing: Mailing | AudienceSpec, reason: Reason) -> "QuerySet[User]":
     """The people behind a line of the funnel: whose first reason this is. Raises BadRule."""
-    choice = choice_of(mailing)
+    spec = spec_of(mailing)
     if reason is Reason.SAME_PHONE:
-        return _without_reason(choice).filter(phone_owners.claim() | Q(Exists(_before(choice))))
-    rows = _chosen(choice)
-    for each in _reasons(choice):
+        return _without_reason(spec).filter(phone_owners.claim() | Q(Exists(_before(spec))))
+    rows = _chosen(spec)
+    for each in _reasons(spec):
         if each.reason is reason:
             return rows.filter(each.holds)
         rows = rows.filter(each.others)
@@ -220,20 +220,20 @@ def excluded(mailing: Mailing | AudienceSpec, reason: Reason) -> "QuerySet[User]
 
 def eligible(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
     """Nothing is wrong with them; several may share a phone. Raises BadRule."""
-    return _without_reason(choice_of(mailing)).filter(phone_owners.no_claim())
+    return _without_reason(spec_of(mailing)).filter(phone_owners.no_claim())
 
 
 def sample(mailing: Mailing | AudienceSpec, q: str = "") -> User | None:
     """A real person who would get it: the first, or the first whose name, e-mail or phone is q.
     None: there is nobody, or the rule cannot be read.
     """
-    choice = choice_of(mailing)
+    spec = spec_of(mailing)
     q = q.replace("\0", "").strip()[:100]
     try:
         if not q:
-            return receivers(choice).order_by("id").first()
+            return receivers(spec).order_by("id").first()
         like = search.find(search.PeopleQuery(q=q)).order_by().values("id")
-        return receivers(choice).filter(id__in=like).order_by("id").first()
+        return receivers(spec).filter(id__in=like).order_by("id").first()
     except BadRule:
         return None
 
@@ -257,42 +257,42 @@ def newest() -> int:
     return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 
-def choice_of(mailing: Mailing | AudienceSpec) -> AudienceSpec:
+def spec_of(mailing: Mailing | AudienceSpec) -> AudienceSpec:
     return mailing if isinstance(mailing, AudienceSpec) else AudienceSpec.of(mailing)
 
 
-def _chosen(choice: AudienceSpec) -> "QuerySet[User]":
+def _chosen(spec: AudienceSpec) -> "QuerySet[User]":
     """Everybody under the rule."""
     people = User.objects.filter(is_active=True)
-    if choice.everyone:
+    if spec.everyone:
         return people
-    if choice.rule is not None:
-        return people.filter(segments.condition(rules.read(choice.rule)))
+    if spec.rule is not None:
+        return people.filter(segments.condition(rules.read(spec.rule)))
     # A semi-join, so that a person in two of the groups comes once. By their ids: a database knows
     # how large these groups are, and not how large some groups are.
-    ids = list(choice.groups.values_list("id", flat=True))
+    ids = list(spec.groups.values_list("id", flat=True))
     members = Membership.objects.filter(group_id__in=ids, user_id=OuterRef("id"))
     return people.filter(Exists(members))
 
 
-def _without_reason(choice: AudienceSpec) -> "QuerySet[User]":
+def _without_reason(spec: AudienceSpec) -> "QuerySet[User]":
     """All that is left is whose the phone is."""
-    return _chosen(choice).filter(*[each.others for each in _reasons(choice)])
+    return _chosen(spec).filter(*[each.others for each in _reasons(spec)])
 
 
-def rivals(choice: AudienceSpec) -> "QuerySet[User]":
+def rivals(spec: AudienceSpec) -> "QuerySet[User]":
     """People who may get it where several have one phone; what holds for a phone holds for all of
     them.
     """
-    return _but_for_the_phone(choice).filter(phone_owners.no_claim())
+    return _but_for_the_phone(spec).filter(phone_owners.no_claim())
 
 
-def _but_for_the_phone(choice: AudienceSpec) -> "QuerySet[User]":
-    about = [*about_person(choice), _about_text(choice)]
-    return _chosen(choice).filter(*[each.others for each in about])
+def _but_for_the_phone(spec: AudienceSpec) -> "QuerySet[User]":
+    about = [*about_person(spec), _about_text(spec)]
+    return _chosen(spec).filter(*[each.others for each in about])
 
 
-def _before(choice: AudienceSpec) -> "QuerySet[User]":
+def _before(spec: AudienceSpec) -> "QuerySet[User]":
     """Of rivals, whoever gets it instead of a person who does not claim the phone: confirmed later; or as
     late, or by neither, and a lower id.
 
@@ -304,15 +304,15 @@ def _before(choice: AudienceSpec) -> "QuerySet[User]":
     sooner = Q(proof__gt=theirs) | Q(proof=theirs, id__lt=OuterRef("id"))
     shared = ExpressionWrapper(OuterRef("phone_shared"), output_field=BooleanField())
     no_claim = Q(phone_confirmed_at__isnull=False) | Q(phone_shared=True) | Q(theirs_shared=False)
-    rows = _but_for_the_phone(choice).filter(phone=OuterRef("phone"))
+    rows = _but_for_the_phone(spec).filter(phone=OuterRef("phone"))
     return rows.alias(proof=proof, theirs_shared=shared).filter(sooner, no_claim)
 
 
-def _better_to_come(mailing: Mailing, choice: AudienceSpec) -> "QuerySet[User]":
+def _better_to_come(mailing: Mailing, spec: AudienceSpec) -> "QuerySet[User]":
     """Of those, whoever has a higher id: their turn comes when the others' messages are written. Of
     lower ones the messages themselves tell.
     """
-    rows = _before(choice).filter(phone_confirmed_at__isnull=False, id__gt=OuterRef("id"))
+    rows = _before(spec).filter(phone_confirmed_at__isnull=False, id__gt=OuterRef("id"))
     if mailing.when == Mailing.When.ON_ENTRY:
         return rows.filter(_not_considered(mailing))
     return rows.filter(id__lte=mailing.ceiling) if mailing.ceiling else rows
@@ -323,44 +323,44 @@ def _proof(moment: Any) -> Coalesce:
 
 
 # --- reasons ----------------------------------------------------------------------------------
-def _reasons(choice: AudienceSpec) -> list[Exclusion]:
+def _reasons(spec: AudienceSpec) -> list[Exclusion]:
     """In the order of the funnel; all but the shared phone, which takes two people."""
-    return [*about_person(choice), *about_phone(choice), _about_text(choice)]
+    return [*about_person(spec), *about_phone(spec), _about_text(spec)]
 
 
-def about_person(choice: AudienceSpec) -> list[Exclusion]:
+def about_person(spec: AudienceSpec) -> list[Exclusion]:
     """What the row of a person says by itself."""
     conditions = {
         Reason.NO_PHONE: Q(phone=""),
         Reason.BAD_PHONE: ~Q(phone__startswith="+"),
-        Reason.NOT_SERVED: not_served(choice.policy),
+        Reason.NOT_SERVED: not_served(spec.policy),
     }
-    if choice.only_confirmed:
+    if spec.only_confirmed:
         conditions[Reason.NOT_CONFIRMED] = Q(phone_confirmed_at__isnull=True)
     conditions[Reason.FORBIDDEN] = Q(sms_forbidden=True)
     return [Exclusion(reason, holds, ~holds) for reason, holds in conditions.items()]
 
 
-def about_phone(choice: AudienceSpec) -> list[Exclusion]:
+def about_phone(spec: AudienceSpec) -> list[Exclusion]:
     """What holds for a phone, whoever has it."""
     found = [Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
-    cap = cap_of(choice.mailing, choice.policy)
+    cap = cap_of(spec.mailing, spec.policy)
     if cap is not None:
         no_room = Q(phone__in=cap.phones())
         found.append(Exclusion(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))
     return found
 
 
-def _about_text(choice: AudienceSpec) -> Exclusion:
-    nothing = nothing_to_say(choice)
+def _about_text(spec: AudienceSpec) -> Exclusion:
+    nothing = nothing_to_say(spec)
     return Exclusion(Reason.EMPTY_TEXT, nothing, ~nothing)
 
 
-def nothing_to_say(choice: AudienceSpec) -> Q:
-    return no_value(choice.needs) if choice.needs else Q(pk__in=())
+def nothing_to_say(spec: AudienceSpec) -> Q:
+    return no_value(spec.needs) if spec.needs else Q(pk__in=())
 
 
-def with_reasons(choice: AudienceSpec, reasons: list[Exclusion]) -> "QuerySet[Any]":
+def with_reasons(spec: AudienceSpec, reasons: list[Exclusion]) -> "QuerySet[Any]":
     whens = [When(each.holds, then=Value(each.reason.value)) for each in reasons]
     why_not = Case(*whens, default=Value(""), output_field=CharField())
-    return _chosen(choice).annotate(why_not=why_not)
+    return _chosen(spec).annotate(why_not=why_not)

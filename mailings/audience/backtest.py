@@ -65,26 +65,26 @@ class Estimate:
         return f"0 0 {DAYS * STEP} {HEIGHT}"
 
 
-def estimate(choice: AudienceSpec) -> Estimate:
+def estimate(spec: AudienceSpec) -> Estimate:
     """Maybe a minute old."""
     today = timezone.localdate(timezone=timezone.get_default_timezone())
-    key = choice.key(f"foresight-{today}")
+    key = spec.key(f"foresight-{today}")
     found: Estimate | None = cache.get(key)
     if found is None:
         try:
-            found = _reckoned(choice, today)
+            found = _reckoned(spec, today)
         except BadRule as bad:
             return Estimate(0, 0, [], trouble=bad.message)
         cache.set(key, found, REMEMBERED)
     return found
 
 
-def _reckoned(choice: AudienceSpec, today: date) -> Estimate:
+def _reckoned(spec: AudienceSpec, today: date) -> Estimate:
     zone = timezone.get_default_timezone()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
     # By phone: one SMS for each, when the first of its people came.
-    came = Min(_moment(choice, days[0]))
-    phones = audience.eligible(choice).order_by().values("phone")
+    came = Min(_moment(spec, days[0]))
+    phones = audience.eligible(spec).order_by().values("phone")
     by_day = _count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
     most = max(by_day.get(day, 0) for day in days)
     return Estimate(
@@ -98,11 +98,11 @@ def _day(day: date, count: int, place: int, most: int) -> DayCount:
     return DayCount(day, count, place * STEP, max(round(HEIGHT * count / most), 2) if count else 0)
 
 
-def _moment(choice: AudienceSpec, first: date) -> Any:
+def _moment(spec: AudienceSpec, first: date) -> Any:
     """When a person came under the rule. Where no condition says: nobody comes before they register,
     so that those who did in these days came in these days; of the others it is not known.
     """
-    known, joined = _known(choice), F("date_joined")
+    known, joined = _known(spec), F("date_joined")
     recent = Greatest(Coalesce(known, joined), joined) if known is not None else joined
     return Case(
         When(date_joined__gte=midnight(first.isoformat()), then=recent),
@@ -111,15 +111,13 @@ def _moment(choice: AudienceSpec, first: date) -> Any:
     )
 
 
-def _known(choice: AudienceSpec) -> Any | None:
+def _known(spec: AudienceSpec) -> Any | None:
     """As segments.since(), for groups and everyone too."""
-    if choice.everyone:
+    if spec.everyone:
         return F("date_joined")
-    if choice.rule is not None:
-        return segments.since(rules.read(choice.rule))
-    added = Membership.objects.filter(
-        user_id=OuterRef("id"), group_id__in=choice.groups.values("id")
-    )
+    if spec.rule is not None:
+        return segments.since(rules.read(spec.rule))
+    added = Membership.objects.filter(user_id=OuterRef("id"), group_id__in=spec.groups.values("id"))
     first = added.order_by().values("user_id").annotate(first=Min("added_at"))
     return Subquery(first.values("first"))
 

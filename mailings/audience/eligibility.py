@@ -64,10 +64,10 @@ def eligibility(mailing: Mailing, person: User) -> Eligibility:
     return Eligibility(person, yes=True)
 
 
-def _missing(choice: AudienceSpec, person: User) -> list[str]:
-    if choice.rule is not None:
-        return segments.missing(rules.read(choice.rule), person)
-    names = ", ".join(choice.groups.values_list("name", flat=True))
+def _missing(spec: AudienceSpec, person: User) -> list[str]:
+    if spec.rule is not None:
+        return segments.missing(rules.read(spec.rule), person)
+    names = ", ".join(spec.groups.values_list("name", flat=True))
     if not names:
         raise BadRule(_("Nobody is chosen yet."))
     return [_("Is in one of the groups: %(names)s") % {"names": names}]

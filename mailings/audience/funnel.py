@@ -22,10 +22,10 @@ from .audience import (
     AudienceSpec,
     about_person,
     about_phone,
-    choice_of,
     matching,
     nothing_to_say,
     rivals,
+    spec_of,
     with_reasons,
 )
 
@@ -52,10 +52,10 @@ def count(mailing: Mailing | AudienceSpec) -> Funnel:
     """Counted now: a few queries, whatever the number of people. Raises TakesLong when one of them
     takes longer than the choice has patience.
     """
-    choice = choice_of(mailing)
+    spec = spec_of(mailing)
     try:
-        with over_everybody(choice.patience):
-            return _counted(choice)
+        with over_everybody(spec.patience):
+            return _counted(spec)
     except BadRule as bad:
         return Funnel(0, {}, 0, trouble=str(bad))
 
@@ -64,27 +64,27 @@ def recent(mailing: Mailing | AudienceSpec) -> Funnel:
     """As count(), but maybe half a minute old where it is asked with every key typed, or took long
     to count.
     """
-    key = (choice := choice_of(mailing)).key("funnel")
+    key = (spec := spec_of(mailing)).key("funnel")
     found: tuple[Funnel, float] | None = cache.get(key)
-    if found is not None and (choice.typed or found[1] > SLOW):
+    if found is not None and (spec.typed or found[1] > SLOW):
         return found[0]
     began = perf_counter()
-    counted = count(choice)
+    counted = count(spec)
     took = perf_counter() - began
     older = replace(counted, at=timezone.now()) if took > SLOW else counted
     cache.set(key, (older, took), RECENT)
     return counted
 
 
-def _counted(choice: AudienceSpec) -> Funnel:
+def _counted(spec: AudienceSpec) -> Funnel:
     """One pass over the people; who has opted out or has no room under the cap is then taken off
     as sets of phones: asking for each person would cost several times as much.
     """
-    choice = replace(choice, policy=Policy.current())
+    spec = replace(spec, policy=Policy.current())
     excluded: Counter[Reason] = Counter()
-    reasons = about_person(choice)
+    reasons = about_person(spec)
     # Not grouped by why_not: a database expects as many groups as phones, and sorts for them.
-    found = with_reasons(choice, reasons).aggregate(
+    found = with_reasons(spec, reasons).aggregate(
         fit=Count("id", filter=Q(why_not="")),
         alone=Count("id", filter=Q(why_not="") & phone_owners.alone() & phone_owners.any_held()),
         **{each.reason.value: Count("id", filter=Q(why_not=each.reason)) for each in reasons},
@@ -92,43 +92,43 @@ def _counted(choice: AudienceSpec) -> Funnel:
     fit, alone = found.pop("fit"), found.pop("alone")
     excluded.update({Reason(reason): n for reason, n in found.items()})
     # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
-    left = matching(choice).filter(*[each.others for each in reasons]).order_by()
-    speaking, phones = _people_and_phones(choice, left)
+    left = matching(spec).filter(*[each.others for each in reasons]).order_by()
+    speaking, phones = _people_and_phones(spec, left)
     # Somebody may be written down between two questions.
-    mute = max(fit - speaking, 0) if choice.needs else 0
-    for each in about_phone(choice):
+    mute = max(fit - speaking, 0) if spec.needs else 0
+    for each in about_phone(spec):
         of_them = left.filter(each.holds)
-        people = of_them.count() if choice.needs else 0
-        said, theirs = _people_and_phones(choice, of_them)
+        people = of_them.count() if spec.needs else 0
+        said, theirs = _people_and_phones(spec, of_them)
         people = people or said
         excluded[each.reason] += people
         mute -= people - said
         speaking -= said
         phones -= theirs
         left = left.filter(each.others)
-    phones -= _phones_of_others(choice, left) if alone else 0
+    phones -= _phones_of_others(spec, left) if alone else 0
     excluded[Reason.EMPTY_TEXT] = mute
     excluded[Reason.SAME_PHONE] = speaking - phones
     told = {reason: excluded[reason] for reason in Reason if excluded[reason]}
     return Funnel(sum(told.values()) + phones, told, phones)
 
 
-def _phones_of_others(choice: AudienceSpec, people: "QuerySet[User]") -> int:
+def _phones_of_others(spec: AudienceSpec, people: "QuerySet[User]") -> int:
     """Phones that these people have only written down, and nobody among them more."""
     claims = people.filter(phone_owners.claim())
-    if choice.needs:
-        claims = claims.exclude(nothing_to_say(choice))
+    if spec.needs:
+        claims = claims.exclude(nothing_to_say(spec))
     claimed = set(claims.values_list("phone", flat=True))
     if not claimed:
         return 0
-    kept = rivals(choice).filter(phone__in=claimed).values_list("phone", flat=True)
+    kept = rivals(spec).filter(phone__in=claimed).values_list("phone", flat=True)
     return len(claimed - set(kept))
 
 
-def _people_and_phones(choice: AudienceSpec, people: "QuerySet[User]") -> tuple[int, int]:
+def _people_and_phones(spec: AudienceSpec, people: "QuerySet[User]") -> tuple[int, int]:
     """Of those to whom the text says something."""
-    if choice.needs:
-        people = people.exclude(nothing_to_say(choice))
+    if spec.needs:
+        people = people.exclude(nothing_to_say(spec))
     by_phone = people.values("phone").annotate(n=Count("id"))
     sums = by_phone.aggregate(people=Sum("n"), phones=Count("phone"))
     return sums["people"] or 0, sums["phones"]

@@ -58,15 +58,15 @@ class Parts:
     exact: bool  # else reckoned from a sample: say "about"
 
 
-def extremes(choice: AudienceSpec, template: text.Template) -> Extremes | None:
+def extremes(spec: AudienceSpec, template: text.Template) -> Extremes | None:
     """Whose text takes most and whose takes least, of those who get it. None: nobody does."""
     try:
-        ids = _remembered(choice, _shape(template), lambda: _far_out(choice, template))
+        ids = _remembered(spec, _shape(template), lambda: _far_out(spec, template))
         # Who shares a phone with somebody earlier, or has gone meanwhile, is not among them.
-        people = list(audience.receivers(choice).filter(id__in=ids))
+        people = list(audience.receivers(spec).filter(id__in=ids))
     except BadRule:
         return None
-    if not people and (anybody := audience.sample(choice)):
+    if not people and (anybody := audience.sample(spec)):
         people = [anybody]
     renderings = [rendering(template, person) for person in people]
     if not renderings:
@@ -75,7 +75,7 @@ def extremes(choice: AudienceSpec, template: text.Template) -> Extremes | None:
 
 
 def parts(
-    choice: AudienceSpec,
+    spec: AudienceSpec,
     template: text.Template,
     people: int,
     *,
@@ -91,7 +91,7 @@ def parts(
         body = text.render(template, {}).strip()
         return Parts(people * text.parts_of(body[: len(body) - cut]), exact=True)
     try:
-        some = sample(choice, people) if some is None else some
+        some = sample(spec, people) if some is None else some
     except BadRule:
         return Parts(0, exact=True)
     bodies = [_body(template, person) for person in some]
@@ -101,9 +101,9 @@ def parts(
     return Parts(round(taken * people / max(len(some), 1)), exact=False)
 
 
-def sample(choice: AudienceSpec, people: int) -> list[User]:
+def sample(spec: AudienceSpec, people: int) -> list[User]:
     """By whom parts() reckons. Raises BadRule."""
-    ids = _remembered(choice, f"sample-{people}", lambda: _some(choice, people))
+    ids = _remembered(spec, f"sample-{people}", lambda: _some(spec, people))
     return list(User.objects.filter(id__in=ids))
 
 
@@ -120,7 +120,7 @@ def _taken(each: Rendering) -> tuple[int, int]:
     return each.measure.parts, -each.measure.left
 
 
-def _far_out(choice: AudienceSpec, template: text.Template) -> list[int]:
+def _far_out(spec: AudienceSpec, template: text.Template) -> list[int]:
     """People at both ends of the lengths that values make, in one pass over all: apart those who
     make a text Unicode that is not so by itself.
     """
@@ -128,7 +128,7 @@ def _far_out(choice: AudienceSpec, template: text.Template) -> list[int]:
     if text.measure(_literals(template)).culprits:
         foreign = Value(0)
     rows = (
-        audience.eligible(choice)
+        audience.eligible(spec)
         .order_by()
         .annotate(size=_size(template), foreign=foreign)
         .values("size", "foreign")
@@ -146,9 +146,9 @@ def _far_out(choice: AudienceSpec, template: text.Template) -> list[int]:
     return sorted(ids)
 
 
-def _some(choice: AudienceSpec, people: int) -> list[int]:
+def _some(spec: AudienceSpec, people: int) -> list[int]:
     """All of few; of many about SAMPLE, the same ones each time and strewn over all ids."""
-    rows = audience.receivers(choice).order_by()
+    rows = audience.receivers(spec).order_by()
     if people > SAMPLE:
         strewn = Mod(F("id") * 7919 % 104729, people // SAMPLE)
         rows = rows.alias(strewn=strewn).filter(strewn=0)
@@ -185,11 +185,11 @@ def _shape(template: text.Template) -> str:
     return f"extremes-{bool(text.measure(_literals(template)).culprits)}-{slots}"
 
 
-def _remembered(choice: AudienceSpec, what: str, find: Callable[[], list[int]]) -> list[int]:
-    key = choice.key(what)
+def _remembered(spec: AudienceSpec, what: str, find: Callable[[], list[int]]) -> list[int]:
+    key = spec.key(what)
     found: list[int] | None = cache.get(key)
     if found is None:
-        with over_everybody(choice.patience):
+        with over_everybody(spec.patience):
             found = find()
         cache.set(key, found, REMEMBERED)
     return found

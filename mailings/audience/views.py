@@ -77,12 +77,14 @@ def would_get(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """?q= a name, an e-mail or a phone."""
     row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
     q = request.GET.get("q", "").replace("\0", "").strip()[:100]
-    context = {"mailing": row, "q": q, "verdicts": [], "trouble": "", "more": False}
+    context = {"mailing": row, "q": q, "eligibilities": [], "trouble": "", "more": False}
     if q:
         found = list(search.find(search.PeopleQuery(q=q))[: FOUND + 1])
         context["more"] = len(found) > FOUND
         try:
-            context["verdicts"] = [eligibility.eligibility(row, each) for each in found[:FOUND]]
+            context["eligibilities"] = [
+                eligibility.eligibility(row, each) for each in found[:FOUND]
+            ]
         except BadRule as bad:
             context["trouble"] = bad.message
     return render(request, "mailings/audience/would_get.html", context)

@@ -55,7 +55,7 @@ class Quiet:
 class Schedule:
     """What a launch now would come to, for templates."""
 
-    def __init__(self, mailing: Mailing, choice: audience.AudienceSpec, will_receive: int) -> None:
+    def __init__(self, mailing: Mailing, spec: audience.AudienceSpec, will_receive: int) -> None:
         self.mailing = mailing
         self.now = timezone.now()
         self.policy = Policy.current()
@@ -68,7 +68,7 @@ class Schedule:
         provider = provider_now()
         self.keeps = keeps(mailing, provider, self.now)
         self.validity = provider.validity if provider else None
-        self.quiet = self._quiet(choice, will_receive)
+        self.quiet = self._quiet(spec, will_receive)
         # Whoever shares a phone with people in other zones may still get it: about.
         self.receivers = max(will_receive - (self.quiet.too_late if self.quiet else 0), 0)
         self.price = Decimal(0)  # for them; schedule_of() knows it
@@ -106,13 +106,13 @@ class Schedule:
     def no_lifetime(self) -> bool:
         return bool(self.mailing.valid_minutes) and self.validity is None
 
-    def _quiet(self, choice: audience.AudienceSpec, will_receive: int) -> Quiet | None:
+    def _quiet(self, spec: audience.AudienceSpec, will_receive: int) -> Quiet | None:
         hours = send_times.quiet_hours(self.mailing)
         if hours is None or self.watches or not will_receive:
             return None
         try:
-            with over_everybody(choice.patience):
-                zones = people_by_zone(choice)
+            with over_everybody(spec.patience):
+                zones = people_by_zone(spec)
         except TakesLong:
             return None
         begins = max(self.now, self.starts_at or self.now)
@@ -140,31 +140,31 @@ class Schedule:
 
 def schedule_of(mailing: Mailing, preview: Preview) -> Schedule:
     """Of the people whom the preview is about."""
-    schedule = Schedule(mailing, preview.choice, preview.people)
+    schedule = Schedule(mailing, preview.spec, preview.people)
     schedule.price = preview.price
     if schedule.receivers < preview.people:  # whom it would reach too late costs nothing
         schedule.price *= Decimal(schedule.receivers) / preview.people
     return schedule
 
 
-def people_by_zone(choice: audience.AudienceSpec) -> dict[str, int]:
+def people_by_zone(spec: audience.AudienceSpec) -> dict[str, int]:
     """Zone -> people who get the mailing; '' where nothing tells it. A few queries, whatever the
     number of people: by the zone of the profile, then by the beginnings of phones.
     """
-    key = choice.key("zones")
+    key = spec.key("zones")
     found: dict[str, int] | None = cache.get(key)
     if found is None:
         try:
-            found = dict(_counted(choice))
+            found = dict(_counted(spec))
         except BadRule:
             found = {}
         cache.set(key, found, RECENT)
     return found
 
 
-def _counted(choice: audience.AudienceSpec) -> Counter[str]:
+def _counted(spec: audience.AudienceSpec) -> Counter[str]:
     people: Counter[str] = Counter()
-    fit = audience.eligible(choice).order_by()
+    fit = audience.eligible(spec).order_by()
     untold = []
     for zone, n in fit.values_list("time_zone").annotate(Count("phone", distinct=True)):
         if zone_named(zone):

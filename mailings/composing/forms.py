@@ -144,7 +144,7 @@ class DraftForm(WhenForm):
             draft.groups.clear()
 
     @property
-    def choice(self) -> audience.AudienceSpec:
+    def spec(self) -> audience.AudienceSpec:
         """Who would get it, as far as the form is filled in."""
         if not self.is_bound:
             return self._as_stored()

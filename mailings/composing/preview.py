@@ -64,14 +64,14 @@ class Preview:
     def __init__(
         self,
         written: str,
-        choice: audience.AudienceSpec,
+        spec: audience.AudienceSpec,
         reader: User,
         look: Look,
         wrapping: Wrapping,
     ) -> None:
         self.written = written
         self.wrapping = wrapping
-        self.choice = choice
+        self.spec = spec
         self.look = look
         account = routing.current()
         self.part_price = account.price if account else Decimal(0)
@@ -86,7 +86,7 @@ class Preview:
         self.funnel: funnel.Funnel | None = None
         self.person = reader
         try:
-            with over_everybody(choice.patience):
+            with over_everybody(spec.patience):
                 self._count(reader)
         except TakesLong:
             self.funnel = None
@@ -97,7 +97,7 @@ class Preview:
 
     def _count(self, reader: User) -> None:
         """What is asked of all people: here, within the choice's patience, and not by a template."""
-        self.funnel = funnel.recent(self.choice)
+        self.funnel = funnel.recent(self.spec)
         if self.people:
             self.person = self._person(reader)
             _asked = self.extremes, self.parts
@@ -111,7 +111,7 @@ class Preview:
     @property
     def in_a_moment(self) -> bool:
         """Not counted yet, and the page may ask once more, with more patience."""
-        return self.funnel is None and self.choice.patience == AT_ONCE
+        return self.funnel is None and self.spec.patience == AT_ONCE
 
     @property
     def understood(self) -> bool:
@@ -140,7 +140,7 @@ class Preview:
     def extremes(self) -> text_extremes.Extremes | None:
         if self.template is None or not self.people:
             return None
-        return text_extremes.extremes(self.choice, self.template)
+        return text_extremes.extremes(self.spec, self.template)
 
     @property
     def longest(self) -> Rendering | None:
@@ -245,11 +245,11 @@ class Preview:
 
     def _parts(self, template: text.Template, cut: int = 0) -> Parts:
         some = self._some if self.people and template.slots else None
-        return text_extremes.parts(self.choice, template, self.people, cut=cut, some=some)
+        return text_extremes.parts(self.spec, template, self.people, cut=cut, some=some)
 
     @cached_property
     def _some(self) -> list[User]:
-        return text_extremes.sample(self.choice, self.people)
+        return text_extremes.sample(self.spec, self.people)
 
     def _saved(self, others: Parts) -> Decimal:
         return max(self.parts.total - others.total, 0) * self.part_price
@@ -261,16 +261,16 @@ class Preview:
             end = self.extremes.longest if kind == "longest" else self.extremes.shortest
             return end.person
         if self.look.q:
-            wanted = audience.sample(self.choice, self.look.q)
+            wanted = audience.sample(self.spec, self.look.q)
             if wanted is not None:
                 return wanted
             self.found = False
-        return audience.sample(self.choice) or reader
+        return audience.sample(self.spec) or reader
 
 
 def preview_of(
     written: str,
-    choice: Mailing | audience.AudienceSpec,
+    spec: Mailing | audience.AudienceSpec,
     reader: User,
     look: Look | None = None,
     wrapping: Wrapping | None = None,
@@ -278,11 +278,11 @@ def preview_of(
     patience: float | None = None,
 ) -> Preview:
     """patience: seconds that one question about all people may take; None: as long as it takes."""
-    if isinstance(choice, Mailing):
-        wrapping = choice.wrapping
-        choice = audience.AudienceSpec.of(choice)
-    choice = replace(choice, patience=patience)
-    return Preview(written, choice, reader, look or Look(), wrapping or Wrapping())
+    if isinstance(spec, Mailing):
+        wrapping = spec.wrapping
+        spec = audience.AudienceSpec.of(spec)
+    spec = replace(spec, patience=patience)
+    return Preview(written, spec, reader, look or Look(), wrapping or Wrapping())
 
 
 def service() -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _form(request: AuthenticatedRequest, draft: Mailing, *, fixing: bool = True)
 def _metered(request: AuthenticatedRequest, form: DraftForm, *, patience: float) -> dict[str, Any]:
     look = Look.asked(request.POST)
     preview = preview_of(
-        form.written, form.choice, request.user, look, form.wrapping, patience=patience
+        form.written, form.spec, request.user, look, form.wrapping, patience=patience
     )
     return {"preview": preview, "schedule": schedule_of(form.instance, preview), **service()}
 

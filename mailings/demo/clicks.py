@@ -55,7 +55,7 @@ def write_down(mailing: Mailing, made: Sequence[Made]) -> None:
             kind=classify.kind_of("GET", each.agent, ""),
             method="GET",
             user_agent=each.agent,
-            folded_at=each.at,
+            processed_at=each.at,
         )
         for each in made
     )

@@ -38,19 +38,19 @@ def _judge(mailing: Mailing) -> None:
     if batches.filter(state__in=in_hand).exists():
         return
     found = Message.objects.filter(batch__in=batches.values("id")).order_by().values_list("status")
-    verdict = _verdict(dict(found.annotate(Count("id"))), mailing.error_limit, _last(batches), now)
-    if verdict is None:
+    go_on = _may_go_on(dict(found.annotate(Count("id"))), mailing.error_limit, _last(batches), now)
+    if go_on is None:
         return
     # Whoever pauses or cancels it meanwhile wins.
     undecided = Mailing.objects.filter(state__in=Mailing.RUNNING, wave_passed_at__isnull=True)
-    if verdict or not _has_rest(mailing):
+    if go_on or not _has_rest(mailing):
         if undecided.filter(id=mailing.id).update(wave_passed_at=now):
             nudge("hand_over")
     else:
         halt(undecided, mailing.id, Reason.WAVE_ERRORS)
 
 
-def _verdict(
+def _may_go_on(
     statuses: Mapping[str, int], limit: int, last: datetime | None, now: datetime
 ) -> bool | None:
     """May the rest go? None: it cannot be told yet."""

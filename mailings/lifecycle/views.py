@@ -53,7 +53,7 @@ def launch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
         words = _("Launched. It is held: the owner must decide about the restored copy first.")
     else:
         words = _("Launched. You can close this page: it goes on by itself.")
-        if watchdog.verdict_for(request).nothing_is_sent:
+        if watchdog.state_for(request).nothing_is_sent:
             words = _(
                 "Launched. But nothing is being sent now: it goes when the work is done again."
             )

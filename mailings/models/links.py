@@ -31,7 +31,7 @@ class Link(models.Model):
 
 
 class Click(models.Model):
-    """One hit on a short link, written by the redirect and counted later (folded_at). Its class can
+    """One hit on a short link, written by the redirect and counted later (processed_at). Its class can
     be worked out again from what is stored.
     """
 
@@ -59,11 +59,13 @@ class Click(models.Model):
     # What else the class was worked out from: "prefetch", "no-language".
     signs = models.CharField(max_length=64, blank=True)
     network = models.CharField(max_length=48, blank=True)  # /24 or /48, never the whole address
-    folded_at = models.DateTimeField(null=True, blank=True)
+    processed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["id"], name="click_unfolded", condition=Q(folded_at__isnull=True)),
+            models.Index(
+                fields=["id"], name="click_unprocessed", condition=Q(processed_at__isnull=True)
+            ),
             models.Index(fields=["message", "position"], name="click_message"),
             models.Index(fields=["mailing", "id"], name="click_mailing"),
         ]

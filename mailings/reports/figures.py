@@ -214,7 +214,7 @@ class Selection:
             rows = rows.filter(first_click_at__isnull=False)  # the partial index
         if self.link is not None:
             by_people = Click.objects.filter(message=OuterRef("pk"), position=self.link)
-            by_people = by_people.filter(kind=Click.Kind.PERSON, folded_at__isnull=False)
+            by_people = by_people.filter(kind=Click.Kind.PERSON, processed_at__isnull=False)
             rows = rows.filter(Exists(by_people))
         if self.q:
             rows = rows.filter(_phone_like(self.q))

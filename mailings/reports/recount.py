@@ -123,7 +123,7 @@ def _of_hours(mailings: QuerySet[Mailing]) -> Iterator[Difference]:
 
 
 def _clicks(kinds: Q, *, of: Count | None = None, **same: Any) -> Subquery:
-    rows = Click.objects.filter(kinds, folded_at__isnull=False, **same)
+    rows = Click.objects.filter(kinds, processed_at__isnull=False, **same)
     groups = rows.order_by().values("mailing")
     return Subquery(groups.annotate(n=of or Count("pk")).values("n"))
 

@@ -51,14 +51,17 @@ def dashboard(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def mailings(request: AuthenticatedRequest) -> HttpResponse:
-    shelf, q = request.GET.get("state", ""), request.GET.get("q", "").replace("\0", "").strip()
+    status_filter, q = (
+        request.GET.get("state", ""),
+        request.GET.get("q", "").replace("\0", "").strip(),
+    )
     rows = Mailing.objects.listed().named(q)
-    unknown = shelf not in {"", *STATUS_FILTERS}
-    if shelf:
-        rows = rows.filter(state__in=STATUS_FILTERS.get(shelf, ()))
+    unknown = status_filter not in {"", *STATUS_FILTERS}
+    if status_filter:
+        rows = rows.filter(state__in=STATUS_FILTERS.get(status_filter, ()))
     context = {
         "page": paging.page_of(rows, request.GET.get("before", "")),
-        "shelf": shelf,
+        "status_filter": status_filter,
         "unknown": unknown,
         "q": q,
         "at_start": "before" not in request.GET,

@@ -119,7 +119,7 @@ def cannot_tell(restoration: Restoration) -> list[str]:
     titles = []
     for account in _may_have_sent():
         provider = routing.provider_class(account.provider)
-        if (not provider.lists_sent or account.id in waived) and not provider.pretends:
+        if (not provider.lists_sent or account.id in waived) and not provider.is_simulator:
             titles.append(str(provider.title))
     return titles
 
@@ -147,9 +147,9 @@ def decide(restoration: Restoration, choices: Mapping[int, str], by: User) -> No
         # Receipts that named no message of ours: by now some of them do.
         Receipt.objects.filter(
             outcome=Receipt.Outcome.STRANGER, received_at__gte=held.since
-        ).update(folded_at=None, outcome="")
+        ).update(processed_at=None, outcome="")
         epoch.release(held)
-        for job in ("start", "prepare", "hand_over", "fold_receipts", "settle"):
+        for job in ("start", "prepare", "hand_over", "process_receipts", "settle"):
             nudge(job)
 
 
@@ -181,18 +181,18 @@ def say_restored(by: User | None) -> None:
     nudge("ask_books")
 
 
-def _carry_out(line: Line, choice: str, by: User) -> None:
+def _carry_out(line: Line, spec: str, by: User) -> None:
     mailing = line.mailing
-    audit(by, f"restored_{choice}", f"mailing {mailing.pk}", waiting=line.left)
-    if choice == PAUSE:
+    audit(by, f"restored_{spec}", f"mailing {mailing.pk}", waiting=line.left)
+    if spec == PAUSE:
         transitions.pause(mailing, by)
     elif (
-        choice == CANCEL
+        spec == CANCEL
         and mailing.kind == Mailing.Kind.MAILING
         and mailing.state in Mailing.STOPPABLE
     ):
         transitions.cancel(mailing, by)
-    elif choice == CANCEL:
+    elif spec == CANCEL:
         _stop_waiting(mailing)
 
 

@@ -34,14 +34,14 @@ class DecisionForm(forms.Form):
             self.fields[f"mailing_{line.mailing.pk}"] = forms.ChoiceField(
                 label=line.mailing.name,
                 help_text=_numbers(line),
-                choices=[(choice, WORDS[choice]) for choice in line.choices],
+                choices=[(spec, WORDS[spec]) for spec in line.choices],
                 widget=forms.RadioSelect,
             )
 
     @property
     def chosen(self) -> dict[int, str]:
         return {
-            int(name.removeprefix("mailing_")): choice for name, choice in self.cleaned_data.items()
+            int(name.removeprefix("mailing_")): spec for name, spec in self.cleaned_data.items()
         }
 
 

@@ -219,12 +219,12 @@ def set_first_clicks(rows: Sequence[FirstClick]) -> None:
 
 
 def first_clicks_anew(messages: Sequence[int]) -> None:
-    """When a person first clicked each of these, from the clicks that are folded."""
+    """When a person first clicked each of these, from the clicks that are processed."""
     chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     differs = "IS DISTINCT FROM" if _postgres() else "IS NOT"
     first = (
         "(SELECT min(c.at) FROM mailings_click c WHERE c.message_id = m.id "
-        "AND c.kind = 'person' AND c.folded_at IS NOT NULL)"
+        "AND c.kind = 'person' AND c.processed_at IS NOT NULL)"
     )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -235,14 +235,14 @@ def first_clicks_anew(messages: Sequence[int]) -> None:
 
 
 def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
-    """Another kind for the folded clicks on these messages; how many."""
+    """Another kind for the processed clicks on these messages; how many."""
     chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE mailings_click AS c SET kind = d.becomes FROM {_table(_JUDGED_TYPES)}
             WHERE c.method = d.method AND c.user_agent = d.user_agent AND c.signs = d.signs
-                AND c.kind = d.kind AND c.folded_at IS NOT NULL AND c.message_id {chosen}
+                AND c.kind = d.kind AND c.processed_at IS NOT NULL AND c.message_id {chosen}
             """,  # noqa: S608 - our own names
             [
                 *_columns(rows, len(_JUDGED_TYPES)),

@@ -73,7 +73,7 @@ def _mend_accounts(now: datetime) -> None:
 def _mend_account(account: Account, now: datetime) -> None:
     pause = rate_limit.longest_wait(account)
     waits = {  # the longest that anybody waits, and how long from now on where it is longer
-        "resting_until": (cooldown.longest(), cooldown.present_length(account)),
+        "cooldown_until": (cooldown.longest(), cooldown.present_length(account)),
         "next_free_at": (pause, pause),
         "balance_at": (NONE, NONE),
     }

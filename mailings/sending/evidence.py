@@ -21,8 +21,8 @@ LATE, TOO_LATE = 120, 3600
 class Heard:
     """By our references."""
 
-    def __init__(self, enquiries: Iterable[LookupRequest]) -> None:
-        self.enquiries = {enquiry.reference: enquiry for enquiry in enquiries}
+    def __init__(self, lookups: Iterable[LookupRequest]) -> None:
+        self.lookups = {lookup.reference: lookup for lookup in lookups}
         self.told: dict[str, set[str]] = defaultdict(set)
         self.missing: dict[str, set[str]] = defaultdict(set)
         self.doubts: dict[str, str] = {}
@@ -32,26 +32,26 @@ class Heard:
 
     # --- the question ------------------------------------------------------------------------
     def change(self, reference: str, **fields: Any) -> None:
-        self.enquiries[reference] = replace(self.enquiries[reference], **fields)
+        self.lookups[reference] = replace(self.lookups[reference], **fields)
 
     def change_all(self, **fields: Any) -> None:
-        for reference in self.enquiries:
+        for reference in self.lookups:
             self.change(reference, **fields)
 
     @property
     def without_id(self) -> set[tuple[str, str]]:
         """Reference and phone of messages that the service has to guess, if it knows no reference."""
         return {
-            (enquiry.reference, each.phone)
-            for enquiry in self.enquiries.values()
-            for each in enquiry.asked
+            (lookup.reference, each.phone)
+            for lookup in self.lookups.values()
+            for each in lookup.asked
             if not each.provider_id
         }
 
     # --- the answer --------------------------------------------------------------------------
     def doubt(self, doubt: Doubt) -> None:
         """About all of it."""
-        self.doubts = dict.fromkeys(self.enquiries, doubt)
+        self.doubts = dict.fromkeys(self.lookups, doubt)
 
     def take(self, reports: Collection[DeliveryReport], provider: Provider) -> None:
         """What was found is found in any case; what is missing may be doubted."""
@@ -62,53 +62,53 @@ class Heard:
         self.read_to = {
             reference: place
             for reference, place in provider.read_to.items()
-            if reference in self.enquiries
+            if reference in self.lookups
         }
-        doubts = {each: self._doubt_of(asked, provider) for each, asked in self.enquiries.items()}
+        doubts = {each: self._doubt_of(asked, provider) for each, asked in self.lookups.items()}
         for reference, doubt in doubts.items():
             if doubt:
                 self.missing.pop(reference, None)
-            elif not provider.books_are_sure and not self._told_all(self.enquiries[reference]):
+            elif not provider.books_are_sure and not self._told_all(self.lookups[reference]):
                 doubts[reference] = Doubt.NO_PROOF  # of some of them
         self.doubts = {reference: doubt for reference, doubt in doubts.items() if doubt}
 
     def answered(self, reference: str) -> bool:
         """Was something said of every message, and is it to be believed?"""
-        enquiry = self.enquiries.get(reference)
-        if enquiry is None:  # nothing was left to ask
+        lookup = self.lookups.get(reference)
+        if lookup is None:  # nothing was left to ask
             return True
-        return reference not in self.doubts and self._told_all(enquiry)
+        return reference not in self.doubts and self._told_all(lookup)
 
     def lateness(self, reports: Iterable[DeliveryReport], references: Collection[str]) -> float:
         """By how many seconds at most the service took something later than it was handed over."""
         late = [
-            (report.at - self.enquiries[report.reference].since).total_seconds()
+            (report.at - self.lookups[report.reference].since).total_seconds()
             for report in reports
-            if report.at is not None and report.reference in references & self.enquiries.keys()
+            if report.at is not None and report.reference in references & self.lookups.keys()
         ]
         return max((seconds for seconds in late if LATE < seconds < TOO_LATE), default=0)
 
-    def _told_all(self, enquiry: LookupRequest) -> bool:
-        return self.told[enquiry.reference].issuperset(enquiry.phones)
+    def _told_all(self, lookup: LookupRequest) -> bool:
+        return self.told[lookup.reference].issuperset(lookup.phones)
 
-    def _doubt_of(self, enquiry: LookupRequest, provider: Provider) -> str:
-        if enquiry.reference in self.read_to:
+    def _doubt_of(self, lookup: LookupRequest, provider: Provider) -> str:
+        if lookup.reference in self.read_to:
             return Doubt.READING
         if provider.books_are_sure:
             return ""
-        missing = self.missing[enquiry.reference]
-        if not missing and self._told_all(enquiry):
+        missing = self.missing[lookup.reference]
+        if not missing and self._told_all(lookup):
             return ""
         clock = self._doubt_of_clock(provider)
-        return clock or (self._doubt_of_books(enquiry, provider) if missing else "")
+        return clock or (self._doubt_of_books(lookup, provider) if missing else "")
 
     def _doubt_of_clock(self, provider: Provider) -> str:
         off = provider.clock_off
         return Doubt.CLOCK if off is not None and abs(off) > service_clock.CLOCK_TOLERANCE else ""
 
-    def _doubt_of_books(self, enquiry: LookupRequest, provider: Provider) -> str:
+    def _doubt_of_books(self, lookup: LookupRequest, provider: Provider) -> str:
         """Would they show a message? A service that does not tell its time may not show today."""
-        witness = enquiry.witness
+        witness = lookup.witness
         if witness is None or provider.clock_off is None:
             return Doubt.NO_PROOF
         told, missing = self.told[witness.reference], self.missing.get(witness.reference, ())

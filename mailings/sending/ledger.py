@@ -128,9 +128,9 @@ def count_clicks_anew(mailing_id: int) -> None:
     counters = Counters.objects.select_for_update().filter(mailing_id=mailing_id).first()
     if counters is None:
         return
-    folded = Click.objects.filter(mailing_id=mailing_id, folded_at__isnull=False)
+    processed = Click.objects.filter(mailing_id=mailing_id, processed_at__isnull=False)
     of_people = Count("pk", filter=Q(kind=Click.Kind.PERSON))
-    sums = folded.aggregate(clicks=of_people, all=Count("pk"))
+    sums = processed.aggregate(clicks=of_people, all=Count("pk"))
     counters.clicks, counters.robots = sums["clicks"], sums["all"] - sums["clicks"]
     clicked = Message.objects.filter(mailing_id=mailing_id, first_click_at__isnull=False)
     counters.clicked = clicked.count()

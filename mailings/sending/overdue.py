@@ -22,8 +22,8 @@ def register() -> None:
     ask_about_due("start", to_start)
     ask_about_due("prepare", to_prepare)
     ask_about_due("hand_over", to_hand_over)
-    ask_about_due("fold_receipts", receipts)
-    ask_about_due("fold_clicks", clicks)
+    ask_about_due("process_receipts", receipts)
+    ask_about_due("process_clicks", clicks)
     ask_about_due("enquire", to_look_up)
 
 
@@ -48,12 +48,14 @@ def to_hand_over() -> Oldest:
 
 
 def receipts() -> Oldest:
-    due = Receipt.objects.filter(folded_at__isnull=True)
-    return _oldest("fold_receipts", due.order_by("id"), "received_at")
+    due = Receipt.objects.filter(processed_at__isnull=True)
+    return _oldest("process_receipts", due.order_by("id"), "received_at")
 
 
 def clicks() -> Oldest:
-    return _oldest("fold_clicks", Click.objects.filter(folded_at__isnull=True).order_by("id"), "at")
+    return _oldest(
+        "process_clicks", Click.objects.filter(processed_at__isnull=True).order_by("id"), "at"
+    )
 
 
 def to_look_up() -> Oldest:

@@ -1,4 +1,4 @@
-"""Fold what providers report into the ledger, a thousand raw receipts at a time; what people wrote
+"""Process what providers report into the ledger, a thousand raw receipts at a time; what people wrote
 back is among it (users.consent.replies).
 """
 
@@ -36,8 +36,8 @@ from .ledger import Move
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
-FOLDING = Work("fold_receipts", "receipt")
-FOLD = 1000
+PROCESSING = Work("process_receipts", "receipt")
+PROCESS = 1000
 # Of several reports on one message in one batch, the later rank wins: receipts come out of order.
 RANK = (DeliveryStatus.NOT_FOUND, DeliveryStatus.ACCEPTED)
 
@@ -70,14 +70,14 @@ class Processed:
 
 def process_due() -> bool:
     """Clock job: one batch of raw receipts; True when there may be more."""
-    due = Receipt.objects.filter(folded_at__isnull=True).exclude(id__in=held(FOLDING.name))
-    found = dict(due.order_by("id").values_list("id", "account__provider")[:FOLD])
+    due = Receipt.objects.filter(processed_at__isnull=True).exclude(id__in=held(PROCESSING.name))
+    found = dict(due.order_by("id").values_list("id", "account__provider")[:PROCESS])
     if found:
-        in_halves(FOLDING, list(found), _fold_these, lambda each: f"account {found[each]}")
-    return len(found) == FOLD
+        in_halves(PROCESSING, list(found), _process_these, lambda each: f"account {found[each]}")
+    return len(found) == PROCESS
 
 
-def _fold_these(ids: Sequence[int]) -> None:
+def _process_these(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
         batch = _batch(ids)
         unreadable: set[int] = set()
@@ -94,11 +94,11 @@ def _fold_these(ids: Sequence[int]) -> None:
             sources += [receipt.id] * len(told.reports)
             written += told.written
             letters |= {each.key: receipt.id for each in told.written if each.key not in letters}
-        folded = apply(reports)
-        applied = {sources[place] for place in folded.applied}
-        tests = trial_messages.hear([reports[place] for place in folded.strangers])
-        applied |= {sources[n] for n in folded.strangers if reports[n].reference in tests}
-        strange = {sources[place] for place in folded.strangers} - applied
+        processed = apply(reports)
+        applied = {sources[place] for place in processed.applied}
+        tests = trial_messages.hear([reports[place] for place in processed.strangers])
+        applied |= {sources[n] for n in processed.strangers if reports[n].reference in tests}
+        strange = {sources[place] for place in processed.strangers} - applied
         applied |= {letters[key] for key in replies.keep(written)}
         stale = {receipt.id for receipt in batch} - applied - strange - unreadable
         for outcome, rows in (
@@ -109,17 +109,17 @@ def _fold_these(ids: Sequence[int]) -> None:
         ):
             if rows:
                 Receipt.objects.filter(id__in=rows).update(
-                    folded_at=timezone.now(), outcome=outcome
+                    processed_at=timezone.now(), outcome=outcome
                 )
 
 
 def _batch(ids: Sequence[int]) -> list[RawReceipt]:
     """Tuples, not models: making those, and decrypting the credentials of each one's account, took
-    a third of the time of folding.
+    a third of the time of processing.
     """
     rows = (
         Receipt.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-        .filter(id__in=ids, folded_at__isnull=True)
+        .filter(id__in=ids, processed_at__isnull=True)
         .order_by("id")
         .values_list("id", "account__provider", "headers", "query", "body", "received_at")
     )
@@ -133,7 +133,7 @@ def apply(reports: Sequence[DeliveryReport]) -> Processed:
     the report still counts: it says that the first hand-over did arrive. The message returns to
     the batch it went with, whose account is asked about it from then on.
     """
-    folded = Processed()
+    processed = Processed()
     batches = {
         reference: (batch_id, mailing_id)
         for reference, batch_id, mailing_id in Batch.objects.filter(
@@ -152,18 +152,18 @@ def apply(reports: Sequence[DeliveryReport]) -> Processed:
     for place, report in enumerate(reports):
         message = messages.get(known[place]) if place in known else None
         if message is None:
-            folded.strangers.add(place)
+            processed.strangers.add(place)
         elif report.status != DeliveryStatus.NOT_FOUND:
             move = _move(message, report, known[place][0] if known[place] in moved_on else None)
             if message not in moves or _outranks(report, reports[moves[message][0]]):
                 moves[message] = (place, move)
     _ask_again_about([key[0] for key in moved_on])
     moved = set(ledger.move([move for _, move in moves.values()]))
-    folded.applied = {place for message, (place, _) in moves.items() if message in moved}
+    processed.applied = {place for message, (place, _) in moves.items() if message in moved}
     # A service that says "this number has opted out" is believed, for every later mailing.
-    opted_out = {reports[p].phone for p in folded.applied if _opted_out(reports[p])}
+    opted_out = {reports[p].phone for p in processed.applied if _opted_out(reports[p])}
     consent.opt_out_all(opted_out, OptOut.Source.PROVIDER)
-    return folded
+    return processed
 
 
 def _read(receipt: RawReceipt) -> Told | None:

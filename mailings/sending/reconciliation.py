@@ -38,16 +38,16 @@ logger = logging.getLogger(__name__)
 
 Status = Message.Status
 OPEN = (Status.ACCEPTED, Status.UNKNOWN)
-# Parts of the job "enquire".
+# Parts of the job "reconcile".
 BATCHES, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
-AT_ONCE = 100  # batches in one enquiry: the provider's books are swept once for all of them
+AT_ONCE = 100  # batches in one look-up: the provider's books are swept once for all of them
 # When to ask again about accepted messages, counted from the hand-over; the last look is
 # settings.RECEIPT_WAIT.
 LATER = (timedelta(hours=1), timedelta(hours=6))
 
 
 def reconcile_due() -> bool:
-    """Clock job: one enquiry per account about the batches whose time has come."""
+    """Clock job: one look-up per account about the batches whose time has come."""
     if epoch.is_held():  # a restored copy would conclude from what it does not know
         return False
     logins.forget_unneeded()
@@ -55,7 +55,7 @@ def reconcile_due() -> bool:
     return _turns.take(Account.objects.filter(Exists(due)))
 
 
-def _enquire(account: Account) -> bool:
+def _reconcile(account: Account) -> bool:
     """True when there may be more to ask at once."""
     batches = _take(account)
     if not batches:
@@ -80,7 +80,7 @@ def _enquire(account: Account) -> bool:
     return due.exclude(id__in=held(BATCHES.name, CONCLUDING.name)).exists()
 
 
-_turns = Turns("enquire", _enquire)
+_turns = Turns("enquire", _reconcile)
 
 
 def _thing(batch: Batch) -> Thing:
@@ -116,12 +116,12 @@ def ask_about(
     is missing is told, and nothing is done about it. No transaction is open.
     """
     read = {
-        batch.reference: attempt(BATCHES, _thing(batch), partial(_enquiry, batch, statuses))
+        batch.reference: attempt(BATCHES, _thing(batch), partial(_lookup, batch, statuses))
         for batch in batches
     }
     heard = Heard(each for each in read.values() if each is not None and each.asked)
-    heard.broken = {reference for reference, enquiry in read.items() if enquiry is None}
-    if not heard.enquiries:
+    heard.broken = {reference for reference, lookup in read.items() if lookup is None}
+    if not heard.lookups:
         return heard
     try:
         provider = logins.provider_of(account, batches[0].login, routing.receipt_url(account))
@@ -137,7 +137,7 @@ def ask_about(
     return heard
 
 
-def _enquiry(batch: Batch, statuses: Collection[str]) -> LookupRequest:
+def _lookup(batch: Batch, statuses: Collection[str]) -> LookupRequest:
     now = timezone.now()
     since = min(batch.books_since or batch.claimed_at or now, now)
     return LookupRequest(
@@ -157,14 +157,14 @@ def _look(account: Account, provider: Provider, heard: Heard, batches: Sequence[
     unknown = _with_unknown(batches)
     if not provider.books_are_sure:
         for batch in batches:
-            if batch.id in unknown and batch.reference in heard.enquiries:
+            if batch.id in unknown and batch.reference in heard.lookups:
                 heard.change(batch.reference, witness=witnesses.of(batch, provider))
     guessed = heard.without_id if provider.books_by_text else set()
     phones = {phone for _, phone in guessed}
     others = witnesses.others(account, phones, guessed)
     if phones:
         heard.change_all(taken=others.ids, rivals=tuple(others.rivals.values()))
-    reports = _ask(account, provider, list(heard.enquiries.values()))
+    reports = _ask(account, provider, list(heard.lookups.values()))
     service_clock.note_clock(account.id, provider)
     if reports is None:
         heard.doubt(Doubt.AWAY)
@@ -174,7 +174,7 @@ def _look(account: Account, provider: Provider, heard: Heard, batches: Sequence[
             reports, others, witnesses.others(account, phones, guessed), guessed
         )
     heard.take(reports, provider)
-    asked = [batch for batch in batches if batch.reference in heard.enquiries]
+    asked = [batch for batch in batches if batch.reference in heard.lookups]
     heard.broken |= _not_taken_in(asked, reports)
     at_once = {
         batch.reference for batch in batches if batch.id in unknown and batch.send_at is None
@@ -208,11 +208,11 @@ def _with_unknown(batches: Sequence[Batch]) -> set[int | None]:
 
 
 def _ask(
-    account: Account, provider: Provider, enquiries: Sequence[LookupRequest]
+    account: Account, provider: Provider, lookups: Sequence[LookupRequest]
 ) -> list[DeliveryReport] | None:
     """What the provider says; None when it cannot be asked now. No transaction is open."""
     try:
-        return provider.look_up(enquiries)
+        return provider.look_up(lookups)
     except ProviderError as trouble:
         logger.warning("%s cannot be asked now: %s", account.provider, trouble)
     except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked

@@ -166,17 +166,17 @@ def _pause() -> float:
 
 
 def hand_over(batch: ClaimedBatch) -> list[SendResult]:
-    """One verdict per message, whatever happens. No database here."""
+    """One result per message, whatever happens. No database here."""
     if not batch.messages:
         return []
     try:
-        verdicts = batch.provider.send(batch.reference, batch.messages, batch.deadline)
+        results = batch.provider.send(batch.reference, batch.messages, batch.deadline)
     except Exception as error:  # noqa: BLE001 - a provider's mistake must not lose a batch: it may have gone
         logger.error(
             "%s failed on %s: %s", batch.provider.slug, batch.reference, type(error).__name__
         )
-        verdicts = []
-    answered = {verdict.key: verdict for verdict in verdicts}
+        results = []
+    answered = {result.key: result for result in results}
     return [
         answered.get(sms.key) or SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
         for sms in batch.messages
@@ -184,7 +184,7 @@ def hand_over(batch: ClaimedBatch) -> list[SendResult]:
 
 
 def record_surely(
-    batch: ClaimedBatch, verdicts: Sequence[SendResult], until: float | None = None
+    batch: ClaimedBatch, results: Sequence[SendResult], until: float | None = None
 ) -> None:
     """recording.record(), again and again while the database is away, as long as the lease allows: what the
     provider has said would otherwise have to be asked for. until: http.clock() seconds.
@@ -192,7 +192,7 @@ def record_surely(
     until = _patience(batch, batch.claimed) if until is None else until
     while True:
         try:
-            record.record(batch, verdicts)
+            record.record(batch, results)
         except (OperationalError, InterfaceError):
             if clock() > until:
                 raise

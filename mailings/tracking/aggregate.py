@@ -22,8 +22,8 @@ from smsmail.jobs.set_aside import Work, held, in_halves
 
 from . import classify
 
-FOLDING = Work("fold_clicks", "click")
-FOLD = 1000
+PROCESSING = Work("process_clicks", "click")
+PROCESS = 1000
 Kind = Click.Kind
 
 
@@ -59,28 +59,28 @@ class _Sums:
 
 def aggregate_due() -> bool:
     """Clock job: one batch of clicks; True when there may be more."""
-    due = Click.objects.filter(folded_at__isnull=True).exclude(id__in=held(FOLDING.name))
+    due = Click.objects.filter(processed_at__isnull=True).exclude(id__in=held(PROCESSING.name))
     # Without the look, SQLite would lock for writing every second.
-    found = dict(due.order_by("id").values_list("id", "mailing_id")[:FOLD])
+    found = dict(due.order_by("id").values_list("id", "mailing_id")[:PROCESS])
     if found:
-        in_halves(FOLDING, list(found), _fold_these, lambda click: f"mailing {found[click]}")
-    return len(found) == FOLD
+        in_halves(PROCESSING, list(found), _process_these, lambda click: f"mailing {found[click]}")
+    return len(found) == PROCESS
 
 
-def _fold_these(ids: Sequence[int]) -> None:
+def _process_these(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
-        rows = Click.objects.filter(id__in=ids, folded_at__isnull=True).order_by("id")
+        rows = Click.objects.filter(id__in=ids, processed_at__isnull=True).order_by("id")
         rows = rows.select_for_update(skip_locked=True, of=("self",), no_key=True)
         columns = ("id", "message_id", "mailing_id", "position", "at", "kind")
         batch = [RawClick(*row) for row in rows.values_list(*columns)]
-        _fold(batch)
-        Click.objects.filter(id__in=[each.id for each in batch]).update(folded_at=timezone.now())
+        _process(batch)
+        Click.objects.filter(id__in=[each.id for each in batch]).update(processed_at=timezone.now())
 
 
 def reclassify(mailing_id: int) -> int:
-    """Judge the folded clicks of one mailing anew and make its figures follow; how many changed."""
+    """Judge the processed clicks of one mailing anew and make its figures follow; how many changed."""
     with transaction.atomic():
-        clicks = Click.objects.filter(mailing_id=mailing_id, folded_at__isnull=False)
+        clicks = Click.objects.filter(mailing_id=mailing_id, processed_at__isnull=False)
         said = clicks.values_list("method", "user_agent", "signs", "kind").distinct()
         changes = [
             bulk.Judged(method, agent, signs, kind, now.value)
@@ -91,7 +91,7 @@ def reclassify(mailing_id: int) -> int:
             return 0
         messages = sorted(set(clicks.values_list("message_id", flat=True)))
         bulk.lock_messages(messages)
-        # Only theirs: on others, folded meanwhile, they would change under somebody's hands.
+        # Only theirs: on others, processed meanwhile, they would change under somebody's hands.
         changed = bulk.judge_clicks(messages, changes)
         bulk.first_clicks_anew(messages)
         ledger.count_clicks_anew(mailing_id)
@@ -105,16 +105,16 @@ def count_anew(mailing_id: int) -> None:
     _count_links_and_hours_anew(mailing_id)
 
 
-def _fold(batch: Sequence[RawClick]) -> None:
+def _process(batch: Sequence[RawClick]) -> None:
     earliest: dict[int, datetime] = {}
     for each in batch:
         if each.by_person:
             earliest[each.message] = min(each.at, earliest.get(each.message, each.at))
-    # Locked, hence seen after whoever folds other clicks of the same message at this moment.
+    # Locked, hence seen after whoever processes other clicks of the same message at this moment.
     held = _locked(earliest)
     known = set(
         Click.objects.filter(
-            message_id__in=held, folded_at__isnull=False, kind=Kind.PERSON
+            message_id__in=held, processed_at__isnull=False, kind=Kind.PERSON
         ).values_list("message_id", "position")
     )
     sums: dict[int, _Sums] = {}
@@ -176,7 +176,7 @@ def _write(mailing_id: int, sums: _Sums) -> None:
 
 
 def _count_links_and_hours_anew(mailing_id: int) -> None:
-    rows = Click.objects.filter(mailing_id=mailing_id, folded_at__isnull=False)
+    rows = Click.objects.filter(mailing_id=mailing_id, processed_at__isnull=False)
     for link in Link.objects.filter(mailing_id=mailing_id).order_by("position"):
         of_link = rows.filter(position=link.position)
         by_people = of_link.filter(kind=Kind.PERSON)

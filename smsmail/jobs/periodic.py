@@ -71,8 +71,8 @@ PERIODIC_JOBS = (
     Job("notify", "mailings.sending.worker.notify_due", 1, network=True, lane=True),
     Job("advance_epoch", "mailings.sending.epoch.advance_due", 5),
     Job("ask_books", "mailings.restoration.books.ask_due", 5, network=True, asks=True),
-    Job("fold_receipts", "mailings.sending.receipts.process_due", 1),
-    Job("fold_clicks", "mailings.tracking.aggregate.aggregate_due", 1),
+    Job("process_receipts", "mailings.sending.receipts.process_due", 1),
+    Job("process_clicks", "mailings.tracking.aggregate.aggregate_due", 1),
     Job("settle", "mailings.lifecycle.transitions.settle_due", 2),
     Job("judge_waves", "mailings.lifecycle.staged.judge_due", 5, by_the_hour=True),
     Job(

@@ -21,8 +21,8 @@ from .periodic import PERIODIC_JOBS, Job
 STARTED = time.monotonic()  # of this process: before a first heartbeat it counts from then
 MANY = 3  # failures in a row: not an outage of a second, which is over by itself
 # So many SILENT_AFTERs may something be due although its job runs: a mailing begins at once, receipts
-# may come faster than they are folded. What a pace or a slow service holds up may wait for hours.
-WAITS_AT_MOST = {"start": 1, "fold_receipts": 10, "fold_clicks": 10}
+# may come faster than they are processed. What a pace or a slow service holds up may wait for hours.
+WAITS_AT_MOST = {"start": 1, "process_receipts": 10, "process_clicks": 10}
 SENDING = frozenset({"start", "prepare", "hand_over"})
 
 # Since when the oldest thing has been due for a job: a query of one column, one row at most.
@@ -80,7 +80,7 @@ class WorkState:
         return any(each.job in SENDING for each in self.silent + self.failing)
 
 
-def verdict() -> WorkState:
+def state_of_work() -> WorkState:
     """One query; a few more while a job has never been seen."""
     due = {f"due_{job}": Subquery(_due[job]()) for job in WAITS_AT_MOST if job in _due}
     found: dict[str, Any] = {row.job: row for row in Heartbeat.objects.annotate(now=Now(), **due)}
@@ -103,13 +103,13 @@ def states(found: WorkState) -> dict[str, str]:
     return words
 
 
-def verdict_for(request: HttpRequest | None) -> WorkState:
+def state_for(request: HttpRequest | None) -> WorkState:
     """Once for a page, however often it is asked."""
     if request is None:
-        return verdict()
+        return state_of_work()
     found: WorkState | None = getattr(request, "_verdict", None)
     if found is None:
-        found = verdict()
+        found = state_of_work()
         request._verdict = found  # type: ignore[attr-defined]
     return found
 

@@ -30,7 +30,7 @@ def health(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database answers and every job of the clock is done; 503 with the reasons."""
     try:
-        found = watchdog.verdict()
+        found = watchdog.state_of_work()
         due = watchdog.oldest_due()
     except DatabaseError as error:
         return _away(error)

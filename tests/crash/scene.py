@@ -21,7 +21,7 @@ class Standing:
     state: str
     rows: dict[str, int]
     counters: dict[str, int]
-    unfolded: int
+    unprocessed: int
     clicks: dict[str, int]
     messages: list[int]  # the first and the last
     differences: int  # that recount finds
@@ -146,10 +146,10 @@ def look() -> Standing:
         state=mailing.state,
         rows=dict(rows),
         counters={status: count for status, count in counters.items() if count},
-        unfolded=Receipt.objects.filter(folded_at__isnull=True).count(),
+        unprocessed=Receipt.objects.filter(processed_at__isnull=True).count(),
         clicks={
             "rows": Click.objects.count(),
-            "unfolded": Click.objects.filter(folded_at__isnull=True).count(),
+            "unfolded": Click.objects.filter(processed_at__isnull=True).count(),
             "counted": mailing.counters.clicks,
             "clicked": mailing.counters.clicked,
         },

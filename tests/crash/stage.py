@@ -33,7 +33,7 @@ DEADLINES = {
     "READ_TIMEOUT": "1",
     "CONNECT_TIMEOUT": "1",
     "LOOK_UP_PAUSE": "1",
-    "REST": "1",
+    "PROVIDER_COOLDOWN": "1",
     "LOOK_UP_AFTER": "4",
     "RECEIPT_WAIT": "10",  # phones on 06 never get a receipt
 }
@@ -92,9 +92,9 @@ class Stage:
     def emulate(self, *, plan: dict[str, Any] | None = None, **manner: Any) -> None:
         """The provider; it tells the web server what became of messages, some of it twice."""
         manner = {"delay": 0.3, "jitter": 1.0, "twice": 0.2, "steps": True, "tries": 60, **manner}
-        door = f"http://127.0.0.1:{self.web_port}/hooks/smsc/made-up-key/?charset=utf-8&fmt=3"
+        webhook = f"http://127.0.0.1:{self.web_port}/hooks/smsc/made-up-key/?charset=utf-8&fmt=3"
         # The other two are told where to call with each message.
-        callback = [f"--callback={door}"] if self.service == "smsc" else []
+        callback = [f"--callback={webhook}"] if self.service == "smsc" else []
         emulator = self.start(
             f"tests.emulators.{self.service}",
             f"--journal={self.journal}",

@@ -21,7 +21,7 @@ PHONE = {"User-Agent": PEOPLE[0], "Accept-Language": "ru"}
 POINTS = (
     "mailings.sending.bulk:set_first_clicks:after",  # messages are marked
     "mailings.sending.ledger:count_clicks:after",  # and the mailing's figures
-    "mailings.tracking.aggregate:_fold:after",  # all of the batch, not committed
+    "mailings.tracking.aggregate:_process:after",  # all of the batch, not committed
     "mailings.tracking.aggregate:aggregate_due:after",  # committed
 )
 

@@ -27,7 +27,7 @@ POINTS = (
     "mailings.sending.reconciliation:_conclude:before",
     "mailings.sending.record:send_again:after",  # what the provider never had, not committed
     "mailings.sending.record:_judge_account:before",  # committed
-    "mailings.sending.receipts:apply:after",  # receipts folded, not committed
+    "mailings.sending.receipts:apply:after",  # receipts processed, not committed
     "mailings.sending.receipts:process_due:after",  # committed
     "mailings.lifecycle.transitions:settle_due:after",
 )
@@ -65,7 +65,7 @@ def test_workers_killed_at_random_while_the_service_misbehaves(
         stage.serve()
         killed = stage.kill_at_random(workers=3, seconds=12, seed=7)
         if stage.web is not None:
-            kill(stage.web)  # the receipt door too; the service tries again
+            kill(stage.web)  # the receipt webhook too; the service tries again
         stage.serve()
         assert killed > 10
         standing = stage.finish(90)

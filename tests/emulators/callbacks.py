@@ -1,7 +1,7 @@
-"""How an emulated provider calls our receipt door: late, twice, out of order, before its answer.
+"""How an emulated provider calls our receipt webhook: late, twice, out of order, before its answer.
 
 Calls wait in a heap by time; some threads make them over kept connections and try again when the
-door does not answer 200.
+webhook does not answer 200.
 """
 
 import heapq
@@ -24,7 +24,7 @@ class Manner:
     twice: float = 0.0  # this share is told again
     early: bool = False  # tells before the request has got its answer
     silent: bool = False  # never calls
-    tries: int = 5  # at a door that does not answer 200
+    tries: int = 5  # at a webhook that does not answer 200
 
 
 @dataclass(order=True)
@@ -109,7 +109,7 @@ class Caller:
 
 
 class _Line:
-    """One kept connection to the door."""
+    """One kept connection to the webhook."""
 
     def __init__(self) -> None:
         self.netloc = ""

@@ -69,12 +69,12 @@ class SevenTechEmulator(Emulator):
             for phone, text in entry["messages"]
         ]
 
-    def reply_from(self, door: str, phone: str, text: str, to: str = "79980009999") -> None:
+    def reply_from(self, webhook: str, phone: str, text: str, to: str = "79980009999") -> None:
         """A person writes back, in the words of the older interface, as JSON."""
         fields = {"clientId": phone, "message": text, "shortNumber": to, "id": "1"}
         body = json.dumps(fields).encode()
         self.caller.call_later(
-            [Call(time.time(), next(self._numbers), door, body, "application/json", 5)]
+            [Call(time.time(), next(self._numbers), webhook, body, "application/json", 5)]
         )
 
     def stop(self) -> None:

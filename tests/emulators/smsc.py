@@ -30,7 +30,7 @@ from tests.emulators.smsc_format import (
     parts_of,
     recipients_of,
 )
-from tests.emulators.smsc_rows import NOTHING, PRICE, SILENT, Row, told, verdict
+from tests.emulators.smsc_rows import NOTHING, PRICE, SILENT, Row, result, told
 from tests.emulators.smsc_writing import FORMS, written
 from tests.emulators.web import Emulator, Reply
 
@@ -61,7 +61,7 @@ class SmscEmulator(Emulator):
         parallel: int = 0,
     ) -> None:
         super().__init__(port=port)
-        self.callback = callback  # our receipt door, with its options: ?charset=utf-8&md5=1
+        self.callback = callback  # our receipt webhook, with its options: ?charset=utf-8&md5=1
         self.secret = secret
         self.manner = manner or Manner()
         self.balance = balance
@@ -204,7 +204,7 @@ class SmscEmulator(Emulator):
         if fields.get("cost") == "3":
             answer["balance"] = str(self.balance)
         if fields.get("op") == "1":
-            answer["phones"] = [verdict(phone, text) for phone, text in recipients]
+            answer["phones"] = [result(phone, text) for phone, text in recipients]
         return answer
 
     def _refuse_repeats(self, messages: Sequence[tuple[str, str]]) -> None:

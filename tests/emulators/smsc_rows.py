@@ -76,7 +76,7 @@ def told(row: Row, now: float) -> dict[str, Any]:
     }
 
 
-def verdict(phone: str, text: str) -> dict[str, str]:
+def result(phone: str, text: str) -> dict[str, str]:
     if dialable(phone):
         cost = str(PRICE * parts_of(text))
         return {"phone": phone, "mccmnc": "25001", "cost": cost, "status": "", "error": ""}

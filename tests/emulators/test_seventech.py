@@ -1,4 +1,4 @@
-"""The emulator of SevenTech is believed by other tests: here a foreign client and a real door judge it."""
+"""The emulator of SevenTech is believed by other tests: here a foreign client and a real webhook judge it."""
 
 import json
 import os
@@ -24,8 +24,8 @@ from tests.emulators.web import Emulator, Reply
 PHONES = [f"7998000011{number}" for number in range(5)]
 
 
-class Door(Emulator):
-    """Stands for our receipt door; answers 503 while `closed` is above zero."""
+class Webhook(Emulator):
+    """Stands for our receipt webhook; answers 503 while `closed` is above zero."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,8 +48,8 @@ class Door(Emulator):
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
-    with Door() as emulator:
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as emulator:
         yield emulator
 
 
@@ -114,13 +114,13 @@ def test_it_asks_for_the_login(seventech_emulator: SevenTechEmulator) -> None:
 
 
 def test_it_tells_the_address_of_each_request_its_fate(
-    seventech_emulator: SevenTechEmulator, door: Door
+    seventech_emulator: SevenTechEmulator, webhook: Webhook
 ) -> None:
     phones = [f"7998000010{digit}" for digit in range(1, 9)]
     for phone in phones:
-        send(seventech_emulator.url, phone, door.url)
+        send(seventech_emulator.url, phone, webhook.url)
     seventech_emulator.caller.wait()
-    assert dict(door.states) == {
+    assert dict(webhook.states) == {
         "79980000101": "UNDELIVERED",
         "79980000102": "REJECTED",
         "79980000103": "FAILED",
@@ -132,44 +132,46 @@ def test_it_tells_the_address_of_each_request_its_fate(
 
 
 def test_it_tells_steps_and_tells_them_twice(
-    seventech_emulator: SevenTechEmulator, door: Door
+    seventech_emulator: SevenTechEmulator, webhook: Webhook
 ) -> None:
     seventech_emulator.manner.steps = True
     seventech_emulator.manner.twice = 1
-    send(seventech_emulator.url, PHONES[0], door.url)
+    send(seventech_emulator.url, PHONES[0], webhook.url)
     seventech_emulator.caller.wait()
-    assert sorted(state for _, state in door.states) == 2 * ["ACCEPTED"] + 2 * ["DELIVERED"]
+    assert sorted(state for _, state in webhook.states) == 2 * ["ACCEPTED"] + 2 * ["DELIVERED"]
 
 
 def test_it_tells_things_the_wrong_way_round(
-    seventech_emulator: SevenTechEmulator, door: Door
+    seventech_emulator: SevenTechEmulator, webhook: Webhook
 ) -> None:
     seventech_emulator.manner.backwards = True
-    send(seventech_emulator.url, PHONES[0], door.url)
+    send(seventech_emulator.url, PHONES[0], webhook.url)
     seventech_emulator.caller.wait()
-    assert door.states == [(PHONES[0], "DELIVERED"), (PHONES[0], "ACCEPTED")]
+    assert webhook.states == [(PHONES[0], "DELIVERED"), (PHONES[0], "ACCEPTED")]
 
 
-def test_it_tells_before_it_answers(seventech_emulator: SevenTechEmulator, door: Door) -> None:
+def test_it_tells_before_it_answers(
+    seventech_emulator: SevenTechEmulator, webhook: Webhook
+) -> None:
     seventech_emulator.manner.early = True
     seventech_emulator.misbehave("cut-after")
     with pytest.raises(requests.ConnectionError):
-        send(seventech_emulator.url, PHONES[0], door.url)
-    assert door.states == [(PHONES[0], "DELIVERED")]
+        send(seventech_emulator.url, PHONES[0], webhook.url)
+    assert webhook.states == [(PHONES[0], "DELIVERED")]
 
 
-def test_it_calls_again_when_the_door_is_shut(
-    seventech_emulator: SevenTechEmulator, door: Door
+def test_it_calls_again_when_the_webhook_is_shut(
+    seventech_emulator: SevenTechEmulator, webhook: Webhook
 ) -> None:
-    door.closed = 1
-    send(seventech_emulator.url, PHONES[0], door.url)
+    webhook.closed = 1
+    send(seventech_emulator.url, PHONES[0], webhook.url)
     seventech_emulator.caller.wait()
-    assert door.states == [(PHONES[0], "DELIVERED")]
+    assert webhook.states == [(PHONES[0], "DELIVERED")]
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_is_let_in_at_our_door(
+def test_it_is_let_in_at_our_webhook(
     seventech_emulator: SevenTechEmulator, live_server: Any, settings: Any, shape: str
 ) -> None:
     settings.PUBLIC_URL = live_server.url
@@ -178,15 +180,17 @@ def test_it_is_let_in_at_our_door(
         provider="seventech", credentials={"login": LOGIN, "password": PASSWORD}, sender="School"
     )
     adapter = routing.provider_of(account)
-    [verdict] = adapter.send("ref1", [Sms(1, f"+{PHONES[0]}", "Hello")], clock() + 60)
+    [result] = adapter.send("ref1", [Sms(1, f"+{PHONES[0]}", "Hello")], clock() + 60)
     seventech_emulator.caller.wait()
     [receipt] = Receipt.objects.all()
     [report] = adapter.read_receipts(WebhookPayload(receipt.headers, receipt.query, receipt.body))
     assert (report.reference, report.phone) == ("ref1", f"+{PHONES[0]}")
-    assert (report.status, report.provider_id) == (DeliveryStatus.DELIVERED, verdict.provider_id)
+    assert (report.status, report.provider_id) == (DeliveryStatus.DELIVERED, result.provider_id)
 
-    door = f"{live_server.url}{reverse('receipt-door', args=['seventech', account.receipt_key])}"
-    seventech_emulator.reply_from(door, PHONES[0], "Спасибо")
+    webhook = (
+        f"{live_server.url}{reverse('receipt-webhook', args=['seventech', account.receipt_key])}"
+    )
+    seventech_emulator.reply_from(webhook, PHONES[0], "Спасибо")
     seventech_emulator.caller.wait()
     reply = Receipt.objects.latest("id")
     [written] = adapter.read_replies(WebhookPayload(reply.headers, reply.query, reply.body))

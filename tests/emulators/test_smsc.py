@@ -1,4 +1,4 @@
-"""The emulator of SMSC is believed by other tests: here a foreign client and a real door judge it."""
+"""The emulator of SMSC is believed by other tests: here a foreign client and a real webhook judge it."""
 
 import http.client
 import json
@@ -39,8 +39,8 @@ def send(url: str, *phones: str, **fields: str) -> Any:
     return ask(url, "send", **{"list": lines, "id": "ref1", "cost": "3", "op": "1"} | fields)
 
 
-class Door(Emulator):
-    """Stands for our receipt door; answers 503 while `closed` is above zero."""
+class Webhook(Emulator):
+    """Stands for our receipt webhook; answers 503 while `closed` is above zero."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,8 +64,8 @@ class Door(Emulator):
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
-    with Door() as emulator:
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as emulator:
         yield emulator
 
 
@@ -203,74 +203,80 @@ def test_it_remembers_over_a_restart(tmp_path: Path) -> None:
 # --- its callbacks ---------------------------------------------------------------------------
 
 
-def test_it_calls_the_door_with_a_check_value(smsc_emulator: SmscEmulator, door: Door) -> None:
+def test_it_calls_the_webhook_with_a_check_value(
+    smsc_emulator: SmscEmulator, webhook: Webhook
+) -> None:
     adapter = Smsc(Credentials({"login": "school", "callback_secret": "word"}))
     smsc_emulator.secret = "word"
     json_too = f"{Smsc.callback_hint}&fmt=3"
     for options in (Smsc.callback_hint, json_too, "?sha1=1", "?md5=1&charset=windows-1251"):
-        smsc_emulator.callback = f"{door.url}/hooks/smsc/key/{options}"
-        door.came.clear()
+        smsc_emulator.callback = f"{webhook.url}/hooks/smsc/key/{options}"
+        webhook.came.clear()
         send(smsc_emulator.url, PHONES[0])
         smsc_emulator.reply_from(PHONES[0], "Стоп")
         smsc_emulator.caller.wait()
-        reply, report = sorted(door.came, key=lambda note: not adapter.read_replies(note))
+        reply, report = sorted(webhook.came, key=lambda note: not adapter.read_replies(note))
         assert adapter.check_note(report)
         assert adapter.check_note(reply)
         assert [told.reference for told in adapter.read_receipts(report)] == ["ref1"]
         assert [told.text for told in adapter.read_replies(reply)] == ["Стоп"]
 
 
-def test_it_tells_each_step_and_some_things_twice(smsc_emulator: SmscEmulator, door: Door) -> None:
-    smsc_emulator.callback = door.url
+def test_it_tells_each_step_and_some_things_twice(
+    smsc_emulator: SmscEmulator, webhook: Webhook
+) -> None:
+    smsc_emulator.callback = webhook.url
     smsc_emulator.manner.steps = True
     smsc_emulator.manner.twice = 1
     send(smsc_emulator.url, PHONES[0], "79980000106", "79980000101")
     smsc_emulator.caller.wait()
-    assert sorted(door.statuses) == sorted(
+    assert sorted(webhook.statuses) == sorted(
         2 * [(PHONES[0], "0"), (PHONES[0], "1"), ("79980000101", "0"), ("79980000101", "20")]
         + 2 * [("79980000106", "0")]
     )
 
 
-def test_it_tells_things_the_wrong_way_round(smsc_emulator: SmscEmulator, door: Door) -> None:
-    smsc_emulator.callback = door.url
+def test_it_tells_things_the_wrong_way_round(smsc_emulator: SmscEmulator, webhook: Webhook) -> None:
+    smsc_emulator.callback = webhook.url
     smsc_emulator.manner.backwards = True
     send(smsc_emulator.url, PHONES[0])
     smsc_emulator.caller.wait()
-    assert door.statuses == [(PHONES[0], "1"), (PHONES[0], "0")]
+    assert webhook.statuses == [(PHONES[0], "1"), (PHONES[0], "0")]
 
 
-def test_it_tells_before_it_answers(smsc_emulator: SmscEmulator, door: Door) -> None:
-    smsc_emulator.callback = door.url
+def test_it_tells_before_it_answers(smsc_emulator: SmscEmulator, webhook: Webhook) -> None:
+    smsc_emulator.callback = webhook.url
     smsc_emulator.manner.early = True
     smsc_emulator.misbehave("cut-after")
     with pytest.raises(requests.ConnectionError):
         send(smsc_emulator.url, PHONES[0])
-    assert door.statuses == [(PHONES[0], "1")]
+    assert webhook.statuses == [(PHONES[0], "1")]
 
 
-def test_it_calls_again_when_the_door_is_shut(smsc_emulator: SmscEmulator, door: Door) -> None:
-    door.closed = 1
-    smsc_emulator.callback = door.url
+def test_it_calls_again_when_the_webhook_is_shut(
+    smsc_emulator: SmscEmulator, webhook: Webhook
+) -> None:
+    webhook.closed = 1
+    smsc_emulator.callback = webhook.url
     send(smsc_emulator.url, PHONES[0])
     smsc_emulator.caller.wait()
-    assert door.statuses == [(PHONES[0], "1")]
+    assert webhook.statuses == [(PHONES[0], "1")]
     assert (smsc_emulator.caller.made, smsc_emulator.caller.failed) == (1, 0)
 
 
-def test_it_keeps_silent_when_told_to(smsc_emulator: SmscEmulator, door: Door) -> None:
-    smsc_emulator.callback = door.url
+def test_it_keeps_silent_when_told_to(smsc_emulator: SmscEmulator, webhook: Webhook) -> None:
+    smsc_emulator.callback = webhook.url
     smsc_emulator.manner.silent = True
     send(smsc_emulator.url, PHONES[0])
     smsc_emulator.caller.wait()
-    assert not door.came
+    assert not webhook.came
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_let_in_at_our_door(smsc_emulator: SmscEmulator, live_server: Any) -> None:
+def test_it_is_let_in_at_our_webhook(smsc_emulator: SmscEmulator, live_server: Any) -> None:
     account = people.smsc(credentials={"apikey": "made-up-key", "callback_secret": "word"})
-    door = reverse("receipt-door", args=["smsc", account.receipt_key])
-    smsc_emulator.callback = f"{live_server.url}{door}{Smsc.callback_hint}"
+    webhook = reverse("receipt-door", args=["smsc", account.receipt_key])
+    smsc_emulator.callback = f"{live_server.url}{webhook}{Smsc.callback_hint}"
     smsc_emulator.secret = "word"
     send(smsc_emulator.url, PHONES[0])
     smsc_emulator.caller.wait()

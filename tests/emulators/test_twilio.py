@@ -1,4 +1,4 @@
-"""The emulator of Twilio is believed by other tests: here the official client and a real door judge
+"""The emulator of Twilio is believed by other tests: here the official client and a real webhook judge
 it.
 """
 
@@ -41,8 +41,8 @@ def send(url: str, phone: str = PHONES[0], **fields: Any) -> Any:
     return client(url).messages.create(to=phone, **fields)
 
 
-class Door(Emulator):
-    """Stands for our receipt door; the official client's own check judges each signature."""
+class Webhook(Emulator):
+    """Stands for our receipt webhook; the official client's own check judges each signature."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,8 +69,8 @@ class Door(Emulator):
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
-    with Door() as emulator:
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as emulator:
         yield emulator
 
 
@@ -205,59 +205,61 @@ def test_it_remembers_over_a_restart(tmp_path: Path) -> None:
 # --- its callbacks ---------------------------------------------------------------------------
 
 
-def test_it_signs_what_it_tells(twilio_emulator: TwilioEmulator, door: Door) -> None:
-    callback = f"{door.url}/hooks/twilio/key/?ref=a%20b#rc=3&rp=all"
+def test_it_signs_what_it_tells(twilio_emulator: TwilioEmulator, webhook: Webhook) -> None:
+    callback = f"{webhook.url}/hooks/twilio/key/?ref=a%20b#rc=3&rp=all"
     sent = send(twilio_emulator.url, "+79980000101", status_callback=callback)
     twilio_emulator.reply_from(callback, PHONES[0], "Стоп & ё", OptOutType="STOP")
     twilio_emulator.caller.wait()
-    assert door.genuine == [True, True]
-    [told] = [fields for fields in door.came if "MessageStatus" in fields]
+    assert webhook.genuine == [True, True]
+    [told] = [fields for fields in webhook.came if "MessageStatus" in fields]
     assert (told["MessageSid"], told["To"]) == (sent.sid, "+79980000101")
     assert (told["MessageStatus"], told["ErrorCode"]) == ("undelivered", "30005")
 
 
 def test_it_tells_each_step_and_some_things_twice(
-    twilio_emulator: TwilioEmulator, door: Door
+    twilio_emulator: TwilioEmulator, webhook: Webhook
 ) -> None:
     twilio_emulator.manner.steps = True
     twilio_emulator.manner.twice = 1
-    send(twilio_emulator.url, status_callback=door.url)
-    send(twilio_emulator.url, "+79980000106", status_callback=door.url)
+    send(twilio_emulator.url, status_callback=webhook.url)
+    send(twilio_emulator.url, "+79980000106", status_callback=webhook.url)
     twilio_emulator.caller.wait()
-    assert sorted(door.statuses) == sorted(2 * ["delivered"] + 4 * ["sending", "sent"])
+    assert sorted(webhook.statuses) == sorted(2 * ["delivered"] + 4 * ["sending", "sent"])
 
 
-def test_it_tells_things_the_wrong_way_round(twilio_emulator: TwilioEmulator, door: Door) -> None:
+def test_it_tells_things_the_wrong_way_round(
+    twilio_emulator: TwilioEmulator, webhook: Webhook
+) -> None:
     twilio_emulator.manner.backwards = True
-    send(twilio_emulator.url, status_callback=door.url)
+    send(twilio_emulator.url, status_callback=webhook.url)
     twilio_emulator.caller.wait()
-    assert door.statuses == ["delivered", "sent"]
+    assert webhook.statuses == ["delivered", "sent"]
 
 
-def test_it_tells_before_it_answers(twilio_emulator: TwilioEmulator, door: Door) -> None:
+def test_it_tells_before_it_answers(twilio_emulator: TwilioEmulator, webhook: Webhook) -> None:
     twilio_emulator.manner.early = True
     twilio_emulator.misbehave("cut-after")
     with pytest.raises(requests.ConnectionError):
-        send(twilio_emulator.url, status_callback=door.url)
-    assert door.statuses == ["delivered"]
+        send(twilio_emulator.url, status_callback=webhook.url)
+    assert webhook.statuses == ["delivered"]
 
 
-def test_it_keeps_silent_when_told_to(twilio_emulator: TwilioEmulator, door: Door) -> None:
+def test_it_keeps_silent_when_told_to(twilio_emulator: TwilioEmulator, webhook: Webhook) -> None:
     twilio_emulator.manner.silent = True
-    send(twilio_emulator.url, status_callback=door.url)
+    send(twilio_emulator.url, status_callback=webhook.url)
     send(twilio_emulator.url)
     twilio_emulator.caller.wait()
-    assert not door.came
+    assert not webhook.came
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_let_in_at_our_door(
+def test_it_is_let_in_at_our_webhook(
     twilio_emulator: TwilioEmulator, live_server: Any, settings: Any
 ) -> None:
     settings.PUBLIC_URL = live_server.url
     account = people.twilio()
-    door = reverse("receipt-door", args=["twilio", account.receipt_key])
-    callback = f"{live_server.url}{door}?ref=ref1#rc=3"
+    webhook = reverse("receipt-door", args=["twilio", account.receipt_key])
+    callback = f"{live_server.url}{webhook}?ref=ref1#rc=3"
     send(twilio_emulator.url, status_callback=callback)
     twilio_emulator.caller.wait()
     assert Receipt.objects.get().query == "ref=ref1"

@@ -79,7 +79,7 @@ class TwilioEmulator(Emulator):
             if "to" in entry
         ]
 
-    def reply_from(self, door: str, phone: str, text: str, **more: str) -> None:
+    def reply_from(self, webhook: str, phone: str, text: str, **more: str) -> None:
         """A person writes back."""
         fields = {
             "MessageSid": _new_sid(),
@@ -91,7 +91,7 @@ class TwilioEmulator(Emulator):
             "NumMedia": "0",
             **more,
         }
-        self.caller.call_later([self._call(self.now(), door, fields)])
+        self.caller.call_later([self._call(self.now(), webhook, fields)])
 
     def stop(self) -> None:
         self.caller.stop()
@@ -344,7 +344,7 @@ def main() -> None:
     parser.add_argument("--manner", type=json.loads, default={}, help="JSON; see callbacks.Manner")
     parser.add_argument("--plan", type=json.loads, default={}, help="JSON, as to /_control")
     parser.add_argument("--parallel", type=int, default=0)
-    # A process of its own is started where our door is on loopback, too.
+    # A process of its own is started where our webhook is on loopback, too.
     parser.add_argument("--loopback", action=argparse.BooleanOptionalAction, default=True)
     given = vars(parser.parse_args())
     plan, manner = given.pop("plan"), Manner(**given.pop("manner"))

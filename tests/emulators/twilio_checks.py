@@ -22,7 +22,7 @@ class TwilioError(Exception):
 
 @dataclass
 class Ground:
-    """What the account has. loopback: our own door on this machine may be called back, which the
+    """What the account has. loopback: our own webhook on this machine may be called back, which the
     real service never does.
     """
 

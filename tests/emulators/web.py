@@ -110,7 +110,7 @@ class Emulator(ABC):
         """To a request that was let in."""
 
     def error(self, number: int) -> Reply:
-        """The service's own way of saying no, with this number; a door that never goes wrong has none."""
+        """The service's own way of saying no, with this number; a webhook that never goes wrong has none."""
         raise NotImplementedError
 
     def start(self) -> Self:

@@ -138,7 +138,7 @@ def notify() -> Scene:
     )
 
 
-def fold_receipts() -> Scene:
+def process_receipts() -> Scene:
     first, second = _two_sent()
     SimulatedSms.objects.update(report_at=timezone.now())
     Receipt.objects.all().delete()
@@ -156,7 +156,7 @@ def fold_receipts() -> Scene:
     )
 
 
-def fold_clicks() -> Scene:
+def process_clicks() -> Scene:
     first, second = _two_sent()
     for message in Message.objects.filter(status="accepted"):
         Click.objects.create(
@@ -223,7 +223,7 @@ def recover() -> Scene:
     )
 
 
-def enquire() -> Scene:
+def reconcile() -> Scene:
     first, second = _two_sent()
     SimulatedSms.objects.update(report_at=timezone.now())
     Batch.objects.update(look_up_at=timezone.now())
@@ -263,7 +263,7 @@ def forget() -> Scene:
     account = Account.objects.get()
     long_ago = timezone.now() - timedelta(days=400)
     bad, *_others = [
-        Receipt.objects.create(account=account, received_at=long_ago, folded_at=long_ago)
+        Receipt.objects.create(account=account, received_at=long_ago, processed_at=long_ago)
         for _ in range(3)
     ]
     return Scene(
@@ -328,13 +328,13 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "watch": watch,
     "hand_over": hand_over,
     "notify": notify,
-    "fold_receipts": fold_receipts,
-    "fold_clicks": fold_clicks,
+    "process_receipts": process_receipts,
+    "process_clicks": process_clicks,
     "settle": settle,
     "judge_waves": judge_waves,
     "recall": recall_,
     "recover": recover,
-    "enquire": enquire,
+    "enquire": reconcile,
     "simulate": simulate,
     "refresh_balances": refresh_balances,
     "forget": forget,

@@ -297,7 +297,7 @@ def test_a_batch_that_was_taken_for_a_dead_workers_sends_nothing_more(one_reques
     time.sleep(last_look.FRESH)
     assert not asked(keeper, gate, list(batch.messages))
     # And its worker's own word counts: they were surely not sent, and go again.
-    record.record(batch, ground.verdicts(batch, Outcome.UNSENT, withheld=True))
+    record.record(batch, ground.results(batch, Outcome.UNSENT, withheld=True))
     assert ground.statuses(one_request)["waiting"] == 20
     assert ground.claimed().batch_id != batch.batch_id
 

@@ -28,7 +28,12 @@ NONE = [
         "10.000 руб.",
         "и т.д.",
     ),
-    *("пишите на a@school.ru", "https://school.ru/a", "HTTP и REST", "протокол http: описание"),
+    *(
+        "пишите на a@school.ru",
+        "https://school.ru/a",
+        "HTTP и REST",
+        "протокол http: описание",
+    ),
 ]
 
 

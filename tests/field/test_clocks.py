@@ -102,7 +102,7 @@ def test_a_rest_lasts_as_long_as_its_failures_tell(jump: timedelta) -> None:
     account.refresh_from_db()
     clock_repair.mend_due()
     account.refresh_from_db()
-    with after(timedelta(seconds=settings.REST + 1)):
+    with after(timedelta(seconds=settings.PROVIDER_COOLDOWN + 1)):
         assert not cooldown.is_on(account)
         assert routing.sender() is not None
 
@@ -110,15 +110,15 @@ def test_a_rest_lasts_as_long_as_its_failures_tell(jump: timedelta) -> None:
 def test_a_rest_that_may_be_one_is_believed() -> None:
     account = people.simulator()
     for _ in range(6):
-        Account.objects.update(resting_until=None)
+        Account.objects.update(cooldown_until=None)
         cooldown.start(account.id, Reason.BUSY, "429")
     account.refresh_from_db()
-    assert account.resting_until is not None
-    before = account.resting_until
+    assert account.cooldown_until is not None
+    before = account.cooldown_until
     clock_repair.mend_due()
     account.refresh_from_db()
     assert cooldown.is_on(account)
-    assert account.resting_until == before
+    assert account.cooldown_until == before
 
 
 def test_a_balance_is_asked_for_again(jump: timedelta) -> None:
@@ -232,7 +232,7 @@ def test_a_clock_that_was_wrong_for_a_second_puts_no_look_up_off(settings: Any) 
     ground.prepared(people.olga())
     batch = ground.claimed()
     with fast(DAY):
-        record.record(batch, ground.verdicts(batch, Outcome.UNKNOWN))
+        record.record(batch, ground.results(batch, Outcome.UNKNOWN))
     clock_repair.mend_due()
     look_up_at = Batch.objects.get(id=batch.batch_id).look_up_at
     assert look_up_at is not None
@@ -364,7 +364,7 @@ def test_a_mailing_through_the_simulator_ends_in_time(jump: timedelta) -> None:
     mailing = ground.prepared(people.olga())
     with fast(jump):
         worker.hand_over(batch := ground.claimed())
-        record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
+        record.record(batch, ground.results(batch, Outcome.TAKEN))
     with after(timedelta(seconds=simulator.LATEST + 1)):
         simulator.report_due()
         receipts.process_due()
@@ -386,7 +386,7 @@ def test_good_clocks_change_nothing(django_assert_max_num_queries: Any) -> None:
         return [
             list(Batch.objects.order_by("id").values()),
             list(Mailing.objects.values()),
-            (account.next_free_at, account.resting_until),
+            (account.next_free_at, account.cooldown_until),
         ]
 
     before = written()

@@ -1,5 +1,5 @@
-"""The database is away, locked or full: a sentence with "try again" on every page, 503 at the doors, and
-one line of log without an address. Source: the field's chaos run (the key of the receipt door in a
+"""The database is away, locked or full: a sentence with "try again" on every page, 503 at the webhooks, and
+one line of log without an address. Source: the field's chaos run (the key of the receipt webhook in a
 traceback, 66 MB of log in three minutes, sign-in at a full disk answers 500).
 """
 
@@ -118,7 +118,7 @@ def key_of(account: Account) -> str:
     return f"/hooks/smsc/{account.receipt_key}/"
 
 
-# --- the door --------------------------------------------------------------------------------
+# --- the webhook --------------------------------------------------------------------------------
 def test_a_receipt_that_cannot_be_kept_is_put_off(
     account: Account, trouble: None, visitor: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -63,10 +63,10 @@ def test_a_receipt_with_250_silences_nobody(mailing: Mailing, client: Client) ->
     assert message is not None
     assert message.batch is not None
     assert message.batch.account is not None
-    door = f"/hooks/smsc/{message.batch.account.receipt_key}/"
+    webhook = f"/hooks/smsc/{message.batch.account.receipt_key}/"
     body = f"id={message.batch.reference}&phone={message.phone[1:]}&status=23&err=250"
     form = "application/x-www-form-urlencoded"
-    assert client.post(door, body, content_type=form).status_code == 200
+    assert client.post(webhook, body, content_type=form).status_code == 200
     receipts.process_due()
     assert Receipt.objects.get().outcome == "applied"
     message.refresh_from_db()

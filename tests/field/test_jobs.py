@@ -153,7 +153,7 @@ def test_an_outage_of_the_database_is_nobodys_fault() -> None:
     with pytest.raises(OperationalError):
         one_by_one(Work("prepare"), [Thing(1)], treat)
     with pytest.raises(OperationalError):
-        in_halves(Work("fold_receipts", "receipt"), [1, 2], lambda ids: treat(ids[0]))
+        in_halves(Work("process_receipts", "receipt"), [1, 2], lambda ids: treat(ids[0]))
     assert not SetAside.objects.exists()
 
 
@@ -177,7 +177,7 @@ def test_two_bad_ones_among_a_thousand_are_found_and_the_others_treated() -> Non
             raise ValueError
         treated.update(ids)
 
-    in_halves(Work("fold_receipts", "receipt"), list(range(1000)), treat)
+    in_halves(Work("process_receipts", "receipt"), list(range(1000)), treat)
     assert treated == set(range(1000)) - {13, 700}
     assert sorted(SetAside.objects.values_list("item_id", flat=True)) == [13, 700]
 
@@ -186,12 +186,14 @@ def test_a_thousand_of_one_kind_are_one_line_for_people(caplog: Any) -> None:
     def treat(_ids: Any) -> None:
         raise ValueError
 
-    in_halves(Work("fold_receipts", "receipt"), list(range(50)), treat, lambda _id: "account smsc")
+    in_halves(
+        Work("process_receipts", "receipt"), list(range(50)), treat, lambda _id: "account smsc"
+    )
     assert SetAside.objects.count() == 50
     assert AuditEvent.objects.filter(what="set_aside", target="account smsc").count() == 1
     assert len([each for each in caplog.records if each.exc_info]) == 1
     SetAside.objects.update(next_try_at=timezone.now())
-    in_halves(Work("fold_receipts", "receipt"), list(range(50)), lambda _ids: None)
+    in_halves(Work("process_receipts", "receipt"), list(range(50)), lambda _ids: None)
     assert not SetAside.objects.exists()
     assert AuditEvent.objects.filter(what="set_aside_over").count() == 1
 

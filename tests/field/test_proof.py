@@ -73,7 +73,7 @@ def lose(smsc: SmscEmulator, *names: str) -> None:
 
 
 def hand_over() -> None:
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     while worker.hand_over_due():
         pass
 

@@ -9,10 +9,10 @@ from django.utils import translation
 
 from integrations.providers.base import DeliveryStatus, Outcome, Sms
 from integrations.providers.smsc import codes as smsc_codes
-from integrations.providers.smsc.answers import verdicts_of
+from integrations.providers.smsc.answers import results_of
 from integrations.providers.transport import Answer
 from integrations.providers.twilio import codes as twilio_codes
-from integrations.providers.twilio.answers import verdict_of
+from integrations.providers.twilio.answers import result_of
 from integrations.reasons import Reason
 
 UNSENT, REFUSED, UNKNOWN = Outcome.UNSENT, Outcome.REFUSED, Outcome.UNKNOWN
@@ -74,9 +74,9 @@ def refusal(code: int, status: int = 400) -> Answer:
 @pytest.mark.parametrize(("code", "means"), told(AT_ONCE))
 def test_twilio_says_no_and_we_know_why(code: int, means: tuple[Outcome, Reason]) -> None:
     for status in (400, 403):
-        verdict = verdict_of(ONE, refusal(code, status))
-        assert (verdict.outcome, verdict.reason) == means
-        assert verdict.raw == f"twilio:{code}"
+        result = result_of(ONE, refusal(code, status))
+        assert (result.outcome, result.reason) == means
+        assert result.raw == f"twilio:{code}"
 
 
 @pytest.mark.parametrize(("code", "reason"), told(DELIVERED_NOT))
@@ -98,15 +98,15 @@ def test_every_code_has_words(code: int) -> None:
 
 @pytest.mark.parametrize("status", [408, 409])
 def test_a_code_nobody_knows_may_stand_for_a_message_that_was_made(status: int) -> None:
-    assert verdict_of(ONE, refusal(29999, status)).outcome == UNKNOWN
-    assert verdict_of(ONE, refusal(21659, 409)).outcome == UNSENT
+    assert result_of(ONE, refusal(29999, status)).outcome == UNKNOWN
+    assert result_of(ONE, refusal(21659, 409)).outcome == UNSENT
 
 
 def test_a_limit_of_a_day_is_no_mere_haste() -> None:
     """63038 comes with HTTP 429 as well."""
-    verdict = verdict_of(ONE, refusal(63038, 429))
-    assert (verdict.outcome, verdict.reason) == (UNSENT, Reason.LIMIT)
-    assert verdict_of(ONE, refusal(21211, 429)).reason == Reason.BUSY
+    result = result_of(ONE, refusal(63038, 429))
+    assert (result.outcome, result.reason) == (UNSENT, Reason.LIMIT)
+    assert result_of(ONE, refusal(21211, 429)).reason == Reason.BUSY
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_smsc_leaves_a_number_out_and_we_know_why(
     err: int, outcome: Outcome, reason: Reason, status: str
 ) -> None:
     row = f'{{"phone": "79980001122", "cost": "0", "status": "{status}", "error": "{err}"}}'
-    [verdict] = verdicts_of([ONE], Answer(200, f'{{"id": "ref1", "cnt": 0, "phones": [{row}]}}'))
-    assert (verdict.outcome, verdict.reason) == (outcome, reason)
-    assert verdict.raw == f"smsc:err {err}"
+    [result] = results_of([ONE], Answer(200, f'{{"id": "ref1", "cnt": 0, "phones": [{row}]}}'))
+    assert (result.outcome, result.reason) == (outcome, reason)
+    assert result.raw == f"smsc:err {err}"
 
 
 def test_no_code_of_smsc_stands_for_an_opt_out() -> None:

@@ -171,7 +171,7 @@ def test_it_takes_what_twilio_takes(fields: dict[str, Any]) -> None:
         assert send(emulator, **fields).sid
 
 
-def test_a_door_on_this_machine_is_called_only_when_a_test_wants_it() -> None:
+def test_a_webhook_on_this_machine_is_called_only_when_a_test_wants_it() -> None:
     with TwilioEmulator(loopback=True) as emulator:
         assert send(emulator, status_callback="http://127.0.0.1:9/hooks/").sid
 

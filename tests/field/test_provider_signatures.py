@@ -1,4 +1,4 @@
-"""Twilio's signatures of every kind at our door. Source: the field's report on the providers, findings T5
+"""Twilio's signatures of every kind at our webhook. Source: the field's report on the providers, findings T5
 and T9; the official validator for what it knows, the example of twilio-node for Webhooks Rules:
 only the hash and the key differ.
 """
@@ -146,7 +146,7 @@ def test_a_form_is_signed_field_by_field_whatever_the_address_says() -> None:
     assert twilio().check_note(note(signed(TOKEN, url + said(CALL), "sha1"), None, "", url))
 
 
-# --- through the door ------------------------------------------------------------------------
+# --- through the webhook ------------------------------------------------------------------------
 @pytest.fixture
 def account(db: None, settings: Any) -> Account:
     settings.PUBLIC_URL = "https://sms.example.com"

@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.providers.base import Credentials, Outcome, SendResult, Sms
-from integrations.providers.seventech.answers import verdict_of as seventech_verdict
+from integrations.providers.seventech.answers import result_of as seventech_result
 from integrations.providers.simulator import Simulator
-from integrations.providers.smsc.answers import verdicts_of
+from integrations.providers.smsc.answers import results_of
 from integrations.providers.transport import Answer
 from integrations.providers.twilio import codes
-from integrations.providers.twilio.answers import verdict_of
+from integrations.providers.twilio.answers import result_of
 from integrations.providers.twilio.service import Twilio
 from integrations.reasons import Reason
 from integrations.routing import cooldown
@@ -79,7 +79,7 @@ def test_what_is_wrong_for_everybody_refuses_nobody(
     assert ground.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
     account = Account.objects.get()
     assert cooldown.is_on(account)
-    assert account.rest_raw == f"twilio:{code}"
+    assert account.cooldown_raw == f"twilio:{code}"
     assert account.rest_about is not None
     ground.assert_counters_equal_rows(through_twilio)
 
@@ -90,7 +90,7 @@ def test_it_goes_by_itself_once_it_is_mended(
     answers(twilio_emulator, "error-29999")
     all_handed_over()
     twilio_emulator.plan.share = 0
-    Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
+    Account.objects.update(cooldown_until=timezone.now() - timedelta(seconds=1))
     all_handed_over()
     assert ground.statuses(through_twilio) == {"skipped": 1, "accepted": PEOPLE}
     assert not cooldown.is_on(Account.objects.get())
@@ -129,8 +129,8 @@ def test_the_same_with_two_batches_in_flight(
     answers(twilio_emulator, "error-21408")
     Account.objects.update(parallel=3)  # the last place is kept for notifications
     flying = [ground.claimed(), ground.claimed()]
-    for batch, verdicts in [(batch, worker.hand_over(batch)) for batch in flying]:
-        record.record(batch, verdicts)
+    for batch, results in [(batch, worker.hand_over(batch)) for batch in flying]:
+        record.record(batch, results)
     assert "refused" not in ground.statuses(through_twilio)
 
 
@@ -143,14 +143,14 @@ def test_a_limit_of_the_account_at_smsc_keeps_everybody(
     def refused(phone: str, _text: str) -> dict[str, str]:
         return {"phone": phone, "mccmnc": "", "cost": "0", "status": "23", "error": str(err)}
 
-    monkeypatch.setattr("tests.emulators.smsc.verdict", refused)
+    monkeypatch.setattr("tests.emulators.smsc.result", refused)
     people.smsc()
     people.students(PEOPLE, digits="77")
     mailing = ground.prepared(olga_owner, text="Webinar at six")
     all_handed_over()
     assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
     account = Account.objects.get()
-    assert (cooldown.is_on(account), account.rest_raw) == (True, f"smsc:err {err}")
+    assert (cooldown.is_on(account), account.cooldown_raw) == (True, f"smsc:err {err}")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_any_reason_pauses_what_smsc_refuses_to_everybody(
     def refused(phone: str, _text: str) -> dict[str, str]:
         return {"phone": phone, "mccmnc": "", "cost": "0", "status": "20", "error": str(err)}
 
-    monkeypatch.setattr("tests.emulators.smsc.verdict", refused)
+    monkeypatch.setattr("tests.emulators.smsc.result", refused)
     people.smsc()
     people.students(PEOPLE, digits="77")
     mailing = ground.prepared(olga_owner, text="Webinar at six")
@@ -202,7 +202,7 @@ def ones(olga_owner: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
 
 
 def awake() -> None:
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
 
 
 def test_one_alone_waits_while_nothing_was_taken_lately(ones: Mailing) -> None:
@@ -253,8 +253,8 @@ def test_as_many_as_the_brake_and_what_is_in_hand_are_refused_at_most(ones: Mail
     while (batch := claim.claim()) is not None:
         flying = [batch, *filter(None, (claim.claim() for _ in range(3)))]
         for each in flying:
-            verdicts = ground.verdicts(each, Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="1")
-            record.record(each, verdicts)
+            results = ground.results(each, Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="1")
+            record.record(each, results)
     ones.refresh_from_db()
     assert ones.state == Mailing.State.PAUSED
     assert record.BRAKE <= ground.statuses(ones)["refused"] < record.BRAKE + 4
@@ -318,10 +318,10 @@ def test_a_time_that_is_not_taken_is_kept_here(
 def test_smsc_too_may_not_like_a_time() -> None:
     later = Sms(1, ONE.phone, "Hello", at=datetime.now(UTC) + timedelta(hours=1))
     wrong = Answer(200, '{"error": "made up", "error_code": 5}')
-    [verdict] = verdicts_of([later], wrong)
-    assert (verdict.outcome, verdict.untimed) == (UNSENT, True)
-    [verdict] = verdicts_of([ONE], wrong)
-    assert (verdict.outcome, verdict.untimed) == (REFUSED, False)
+    [result] = results_of([later], wrong)
+    assert (result.outcome, result.untimed) == (UNSENT, True)
+    [result] = results_of([ONE], wrong)
+    assert (result.outcome, result.untimed) == (REFUSED, False)
 
 
 def test_without_a_time_of_ours_such_a_code_rests_the_account(
@@ -338,17 +338,17 @@ def test_without_a_time_of_ours_such_a_code_rests_the_account(
 @pytest.mark.parametrize("read", ["twilio", "smsc", "seventech"])
 def test_a_service_is_heard_when_it_asks_to_wait(status: int, read: str) -> None:
     answer = Answer(status, "<html>", retry_after=42.0)
-    verdict = {
-        "twilio": lambda: verdict_of(ONE, answer),
-        "smsc": lambda: verdicts_of([ONE], answer)[0],
-        "seventech": lambda: seventech_verdict(ONE, answer),
+    result = {
+        "twilio": lambda: result_of(ONE, answer),
+        "smsc": lambda: results_of([ONE], answer)[0],
+        "seventech": lambda: seventech_result(ONE, answer),
     }[read]()
-    assert verdict.retry_after == 42.0
+    assert result.retry_after == 42.0
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_and_only_then(status: int) -> None:
-    assert verdict_of(ONE, Answer(status, "{}", retry_after=42.0)).retry_after is None
+    assert result_of(ONE, Answer(status, "{}", retry_after=42.0)).retry_after is None
 
 
 @pytest.mark.parametrize("name", ["429", "503", "error-20429"])
@@ -367,7 +367,7 @@ def test_the_account_rests_as_long_as_the_service_asks_within_reason(
     before = timezone.now()
     batch = ground.claimed()
     record.record(batch, worker.hand_over(batch))
-    until = Account.objects.get().resting_until
+    until = Account.objects.get().cooldown_until
     assert until is not None
     assert abs((until - before).total_seconds() - rests) < 5
     assert "refused" not in ground.statuses(mailing)
@@ -379,8 +379,8 @@ def test_the_longest_of_several_wishes_counts(db: None) -> None:
     cooldown.start(account.id, Reason.BUSY, "", seconds=200)
     cooldown.start(account.id, Reason.BUSY, "", seconds=5)
     account.refresh_from_db()
-    assert account.resting_until is not None
-    assert 190 < (account.resting_until - timezone.now()).total_seconds() <= 200
+    assert account.cooldown_until is not None
+    assert 190 < (account.cooldown_until - timezone.now()).total_seconds() <= 200
     assert account.failures == 1
 
 
@@ -396,8 +396,8 @@ def test_what_of_a_burst_asks_to_wait_is_heard_among_others(db: None) -> None:
         ],
     )
     account.refresh_from_db()
-    assert account.resting_until is not None
-    assert 110 < (account.resting_until - timezone.now()).total_seconds() <= 120
+    assert account.cooldown_until is not None
+    assert 110 < (account.cooldown_until - timezone.now()).total_seconds() <= 120
 
 
 def test_the_burst_stops_at_what_is_wrong_for_everybody(twilio_emulator: TwilioEmulator) -> None:
@@ -406,5 +406,5 @@ def test_the_burst_stops_at_what_is_wrong_for_everybody(twilio_emulator: TwilioE
         Credentials({"account_sid": ACCOUNT, "auth_token": "made-up-token"}, "School"), ""
     )
     many = [Sms(key, f"+7998{key:07}", "Hello") for key in range(100)]
-    verdicts = adapter.send("ref1", many, clock() + 60)
-    assert {(each.outcome, each.reason) for each in verdicts} == {(UNSENT, Reason.SENDER_FORBIDDEN)}
+    results = adapter.send("ref1", many, clock() + 60)
+    assert {(each.outcome, each.reason) for each in results} == {(UNSENT, Reason.SENDER_FORBIDDEN)}

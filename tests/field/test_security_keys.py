@@ -39,7 +39,7 @@ def in_english(settings: Any) -> None:
     settings.LANGUAGE_CODE = "en"
 
 
-# --- the key of the receipt door -------------------------------------------------------------------
+# --- the key of the receipt webhook -------------------------------------------------------------------
 def reports(client: Client, key: str) -> int:
     return client.post(
         f"/hooks/smsc/{key}/", "id=1&phone=79980000001&status=1", content_type="text/plain"

@@ -1,4 +1,4 @@
-"""Staff by the back door: what an attack with the source at hand did (security.md, S1), step by step.
+"""Staff by the back webhook: what an attack with the source at hand did (security.md, S1), step by step.
 Whoever made a password, or was signed in, before somebody rose must have nothing of it.
 """
 

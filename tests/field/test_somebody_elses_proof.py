@@ -58,7 +58,7 @@ def mailing(by: User, **fields: Any) -> Mailing:
 
 
 def hand_over() -> None:
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     while worker.hand_over_due():
         pass
 
@@ -220,15 +220,15 @@ def test_what_is_in_the_air_just_now_may_be_whose_the_row_is(
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     second = mailing(olga, name="Second")
     batch = claim.claim()
     assert batch is not None
-    verdicts = worker.hand_over(batch)
-    assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}
+    results = worker.hand_over(batch)
+    assert {result.outcome for result in results} == {Outcome.TAKEN}
     look(2)
     assert statuses(first) == {"unknown": MANY}
-    record.record(batch, verdicts)
+    record.record(batch, results)
     look(2)
     hand_over()
     assert (statuses(first), statuses(second)) == ({"accepted": MANY}, {"accepted": MANY})

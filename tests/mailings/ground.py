@@ -88,7 +88,7 @@ def assert_counters_equal_rows(mailing: Mailing) -> None:
     assert counters.price == sums["price"]
 
 
-def verdicts(batch: claim.ClaimedBatch, outcome: Outcome, **fields: Any) -> list[SendResult]:
+def results(batch: claim.ClaimedBatch, outcome: Outcome, **fields: Any) -> list[SendResult]:
     """The same answer for every message of the batch."""
     return [SendResult(sms.key, outcome, **fields) for sms in batch.messages]
 
@@ -103,7 +103,7 @@ def claimed() -> claim.ClaimedBatch:
 def sent(outcome: Outcome = Outcome.TAKEN, **fields: Any) -> claim.ClaimedBatch:
     """Claim a batch and record the same answer for all of it."""
     batch = claimed()
-    record.record(batch, verdicts(batch, outcome, **fields))
+    record.record(batch, results(batch, outcome, **fields))
     return batch
 
 
@@ -124,8 +124,8 @@ def taken_before(account: Account, *, phone: str = WITNESS, hours: float = 1) ->
         answered_at=timezone.now() - timedelta(hours=hours),
     )
     sms = Sms(1, phone, "Something else")
-    [verdict] = routing.provider_of(account).send(batch.reference, [sms], clock() + 60)
-    assert verdict.outcome == Outcome.TAKEN
+    [result] = routing.provider_of(account).send(batch.reference, [sms], clock() + 60)
+    assert result.outcome == Outcome.TAKEN
     return Message.objects.create(
         mailing=mailing,
         key=phone,
@@ -134,7 +134,7 @@ def taken_before(account: Account, *, phone: str = WITNESS, hours: float = 1) ->
         parts=1,
         status=Message.Status.DELIVERED,
         batch=batch,
-        provider_id=verdict.provider_id,
+        provider_id=result.provider_id,
     )
 
 

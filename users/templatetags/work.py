@@ -21,7 +21,7 @@ def nobody_works(context: dict[str, Any]) -> dict[str, Any]:
     user = context.get("user")
     if not isinstance(user, User) or user.role not in STAFF:
         return {}
-    found = watchdog.verdict_for(context.get("request"))
+    found = watchdog.state_for(context.get("request"))
     return {
         "work": found,
         "silent": [words(each.job) for each in found.silent],
@@ -38,7 +38,7 @@ def stands_still(context: dict[str, Any]) -> bool:
     request = context.get("request")
     if not isinstance(request, HttpRequest):
         return False
-    return watchdog.verdict_for(request).nothing_is_sent
+    return watchdog.state_for(request).nothing_is_sent
 
 
 @register.inclusion_tag("components/set_aside.html", takes_context=True)

@@ -1,4 +1,4 @@
-"""Reading what SevenTech writes: answers to requests, calls to our door. Pure, and tolerant: how
+"""Reading what SevenTech writes: answers to requests, calls to our webhook. Pure, and tolerant: how
 a receipt is built is not known, so JSON or a form, one or several, and a level of nesting will do.
 """
 
@@ -32,16 +32,16 @@ def client_id(reference: str, phone: str) -> str:
 # --- the answer to one message ---------------------------------------------------------------
 
 
-def verdict_of(sms: Sms, answer: Answer) -> SendResult:
+def result_of(sms: Sms, answer: Answer) -> SendResult:
     if answer.failure == Failure.UNSENT:
-        return _verdict(sms, Outcome.UNSENT, Reason.UNAVAILABLE, raw_of(answer))
+        return _result(sms, Outcome.UNSENT, Reason.UNAVAILABLE, raw_of(answer))
     if answer.failure is None and 200 <= answer.status < 300:
         return _read(sms, answer)
     outcome, reason = HTTP.get(answer.status, (Outcome.UNKNOWN, Reason.NO_ANSWER))
     raw = raw_of(answer)
     if outcome == Outcome.REFUSED:  # the only trace of what it did not like
         raw = f"{raw} {plain(answer.body)}".strip()[:64]
-    return _verdict(sms, outcome, reason, raw, asked_to_wait(answer))
+    return _result(sms, outcome, reason, raw, asked_to_wait(answer))
 
 
 def _read(sms: Sms, answer: Answer) -> SendResult:
@@ -52,23 +52,23 @@ def _read(sms: Sms, answer: Answer) -> SendResult:
         found = []
     state = first(found[0], STATE) if len(found) == 1 else ""
     if not state:
-        return _verdict(sms, Outcome.UNKNOWN, Reason.NO_ANSWER, raw_of(answer))
+        return _result(sms, Outcome.UNKNOWN, Reason.NO_ANSWER, raw_of(answer))
     known = meaning(state)
     if known is None:
-        return _verdict(sms, Outcome.UNKNOWN, Reason.OTHER, raw_state(found[0]))
+        return _result(sms, Outcome.UNKNOWN, Reason.OTHER, raw_state(found[0]))
     status, reason = known
     if status in (DeliveryStatus.ACCEPTED, DeliveryStatus.DELIVERED):
         return SendResult(sms.key, Outcome.TAKEN, provider_id=first(found[0], PROVIDER_ID)[:64])
-    return _verdict(sms, Outcome.REFUSED, reason or Reason.OTHER, raw_state(found[0]))
+    return _result(sms, Outcome.REFUSED, reason or Reason.OTHER, raw_state(found[0]))
 
 
-def _verdict(
+def _result(
     sms: Sms, outcome: Outcome, reason: Reason, raw: str, retry_after: float | None = None
 ) -> SendResult:
     return SendResult(sms.key, outcome, reason=reason, raw=raw, retry_after=retry_after)
 
 
-# --- calls to our door -----------------------------------------------------------------------
+# --- calls to our webhook -----------------------------------------------------------------------
 
 
 def reports_of(note: WebhookPayload) -> list[DeliveryReport]:

@@ -30,7 +30,7 @@ from integrations.providers.base import (
 )
 from integrations.reasons import Reason
 
-from .answers import client_id, digits, replies_of, reports_of, verdict_of
+from .answers import client_id, digits, replies_of, reports_of, result_of
 from .codes import PATH, request_of
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class SevenTech(Provider):
     parallel = 2  # forty requests at once, with AT_ONCE
     one_request_per_batch = False
     callback_is_sent = True
-    thanks = ("", "text/plain")  # any words would go to the person as an SMS
+    ack_response = ("", "text/plain")  # any words would go to the person as an SMS
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
@@ -82,8 +82,8 @@ class SevenTech(Provider):
         began = time.monotonic()
         burst = _Burst(self, reference, deadline)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seventech") as pool:
-            verdicts = list(pool.map(burst.send_one, messages))
-        counts = Counter(f"{each.outcome} {each.reason or ''}".strip() for each in verdicts)
+            results = list(pool.map(burst.send_one, messages))
+        counts = Counter(f"{each.outcome} {each.reason or ''}".strip() for each in results)
         # One line per batch; no phones, texts or secrets.
         logger.info(
             "seventech send %s: %d messages, %s, %d ms",
@@ -92,7 +92,7 @@ class SevenTech(Provider):
             ", ".join(f"{words}: {n}" for words, n in sorted(counts.items())) or "-",
             (time.monotonic() - began) * 1000,
         )
-        return verdicts
+        return results
 
     def ask(self, reference: str, sms: Sms, deadline: float) -> transport.Answer:
         phone = digits(sms.phone)
@@ -112,7 +112,7 @@ class SevenTech(Provider):
             last_look=lambda: self.gate.passes([sms]),
         )
 
-    # --- what comes to our door --------------------------------------------------------------
+    # --- what comes to our webhook --------------------------------------------------------------
 
     def check_note(self, note: WebhookPayload) -> bool:
         """No signature is known: the unguessable address, ours in every request, is all there is."""
@@ -141,7 +141,7 @@ class _Burst:
         answer = self.provider.ask(self.reference, sms, self.deadline)
         if answer.failure == transport.Failure.WITHHELD:
             return SendResult(sms.key, Outcome.UNSENT, withheld=True)
-        verdict = verdict_of(sms, answer)
-        if verdict.outcome == Outcome.UNSENT and verdict.reason in FOR_ALL:
-            self.trouble = verdict
-        return verdict
+        result = result_of(sms, answer)
+        if result.outcome == Outcome.UNSENT and result.reason in FOR_ALL:
+            self.trouble = result
+        return result

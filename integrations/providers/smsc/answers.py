@@ -1,4 +1,4 @@
-"""Reading what SMSC writes: answers to requests, rows of its history, calls to our door. Pure.
+"""Reading what SMSC writes: answers to requests, rows of its history, calls to our webhook. Pure.
 
 Numbers come as numbers or as strings, and a business error comes with HTTP 200.
 """
@@ -39,7 +39,7 @@ def line(sms: Sms) -> str:
 # --- the answer to send ----------------------------------------------------------------------
 
 
-def verdicts_of(messages: Sequence[Sms], answer: Answer) -> list[SendResult]:
+def results_of(messages: Sequence[Sms], answer: Answer) -> list[SendResult]:
     data = parsed(answer)
     if not isinstance(data, dict):
         return _same(
@@ -55,7 +55,7 @@ def verdicts_of(messages: Sequence[Sms], answer: Answer) -> list[SendResult]:
     told = {digits(row.get("phone")): row for row in rows_of(rows)}
     if rows is None and text_of(data.get("id")):
         told = {digits(sms.phone): {} for sms in messages}  # a yes to all, without particulars
-    return [_verdict(sms, told.get(digits(sms.phone)), text_of(data.get("id"))) for sms in messages]
+    return [_result(sms, told.get(digits(sms.phone)), text_of(data.get("id"))) for sms in messages]
 
 
 def _same(
@@ -72,7 +72,7 @@ def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
     return Outcome.UNKNOWN, Reason.NO_ANSWER
 
 
-def _verdict(sms: Sms, row: Row | None, provider_id: str) -> SendResult:
+def _result(sms: Sms, row: Row | None, provider_id: str) -> SendResult:
     if row is None:  # others were listed, this one was not: never guess
         return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw="smsc:not listed")
     status, err = number(row.get("status") or 0), number(row.get("error") or 0)
@@ -118,7 +118,7 @@ def trouble_of(answer: Answer, data: Any) -> ProviderError:
     return ProviderError(reason, raw_of(answer, data))
 
 
-# --- calls to our door -----------------------------------------------------------------------
+# --- calls to our webhook -----------------------------------------------------------------------
 
 
 def fields_of(note: WebhookPayload) -> tuple[dict[str, str], str]:

@@ -30,26 +30,26 @@ Page = Callable[[str], list[Row]]  # the rows before this int_id; '': the newest
 class Search:
     """One hand-over looked for: how far back the rows must go before what is missing never was."""
 
-    enquiry: LookupRequest
+    lookup: LookupRequest
     wanted: dict[Pair, str]
     witnessed: bool = False
     found: dict[Pair, DeliveryReport] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, enquiry: LookupRequest) -> "Search":
-        wanted = {(enquiry.reference, digits(phone)): phone for phone in enquiry.phones}
-        return cls(enquiry, wanted, ReadPosition.of(enquiry.read_to).witnessed)
+    def of(cls, lookup: LookupRequest) -> "Search":
+        wanted = {(lookup.reference, digits(phone)): phone for phone in lookup.phones}
+        return cls(lookup, wanted, ReadPosition.of(lookup.read_to).witnessed)
 
     @property
     def pairs(self) -> set[Pair]:
-        witness = self.enquiry.witness
+        witness = self.lookup.witness
         own = {(witness.reference, digits(witness.phone))} if witness else set()
         return self.wanted.keys() | own
 
     def note(self, pair: Pair, row: Row) -> None:
         if pair in self.wanted:
             self.found.setdefault(pair, report_of(pair[0], self.wanted[pair], row))
-        witness = self.enquiry.witness
+        witness = self.lookup.witness
         if witness and pair == (witness.reference, digits(witness.phone)):
             self.witnessed = True
             self.found.setdefault(pair, report_of(pair[0], witness.phone, row))
@@ -61,9 +61,9 @@ class Search:
         """
         if not rows or self.found.keys() >= self.wanted.keys():
             return True
-        if self.enquiry.witness is None:
-            return older(rows[-1], self.enquiry.since - CLOCKS_DIFFER)
-        return self.enquiry.witness.earlier and self.witnessed
+        if self.lookup.witness is None:
+            return older(rows[-1], self.lookup.since - CLOCKS_DIFFER)
+        return self.lookup.witness.earlier and self.witnessed
 
     @property
     def missing(self) -> list[DeliveryReport]:
@@ -103,12 +103,12 @@ def read_until(read_to: str) -> datetime | None:
 class Reading:
     """One look: from the newest row, or from where the last look stopped, as far back as it comes."""
 
-    def __init__(self, enquiries: Sequence[LookupRequest], *, alone: bool = False) -> None:
+    def __init__(self, lookups: Sequence[LookupRequest], *, alone: bool = False) -> None:
         """alone: the history of one phone, which may well be empty."""
-        self.searches = [Search.of(enquiry) for enquiry in enquiries]
+        self.searches = [Search.of(lookup) for lookup in lookups]
         self.left = list(self.searches)
         self.over: list[Search] = []
-        self.before = _start(enquiries)
+        self.before = _start(lookups)
         self.at = 0
         # An empty history shows nothing at all: it is of other days, of another login, or really empty.
         self.shows = alone or bool(self.before)
@@ -155,15 +155,15 @@ class Reading:
     def read_to(self) -> dict[str, str]:
         """Where to go on for those that are not over."""
         return {
-            search.enquiry.reference: str(ReadPosition(self.before, self.at, search.witnessed))
+            search.lookup.reference: str(ReadPosition(self.before, self.at, search.witnessed))
             for search in self.left
             if self.before
         }
 
 
-def _start(enquiries: Sequence[LookupRequest]) -> str:
+def _start(lookups: Sequence[LookupRequest]) -> str:
     """Where all of them stopped; else the newest row."""
-    places = {ReadPosition.of(enquiry.read_to).before for enquiry in enquiries}
+    places = {ReadPosition.of(lookup.read_to).before for lookup in lookups}
     return places.pop() if len(places) == 1 else ""
 
 
@@ -178,18 +178,18 @@ def goes_back(rows: Sequence[Row], before: str) -> bool:
     return len(known) == len(chain) and all(later > earlier for later, earlier in pairwise(known))
 
 
-def earliest(enquiry: LookupRequest) -> datetime:
-    witness = enquiry.witness
-    return min(enquiry.since, witness.since) if witness else enquiry.since
+def earliest(lookup: LookupRequest) -> datetime:
+    witness = lookup.witness
+    return min(lookup.since, witness.since) if witness else lookup.since
 
 
-def by_phone(enquiries: Sequence[LookupRequest], since: datetime) -> dict[str, list[LookupRequest]]:
+def by_phone(lookups: Sequence[LookupRequest], since: datetime) -> dict[str, list[LookupRequest]]:
     """By phone, the witnesses as hand-overs of their own."""
     split: dict[str, list[LookupRequest]] = defaultdict(list)
-    for enquiry in enquiries:
-        for each in enquiry.asked:
-            split[digits(each.phone)].append(LookupRequest(enquiry.reference, (each,), since))
-        if witness := enquiry.witness:
+    for lookup in lookups:
+        for each in lookup.asked:
+            split[digits(each.phone)].append(LookupRequest(lookup.reference, (each,), since))
+        if witness := lookup.witness:
             only = LookupRequest(witness.reference, (LookupItem(witness.phone),), since)
             split[digits(witness.phone)].append(only)
     return split

@@ -51,10 +51,10 @@ from .answers import (
     money,
     parsed,
     report_from_call,
+    results_of,
     rows_of,
     text_of,
     trouble_of,
-    verdicts_of,
 )
 from .books import Page, Reading, by_phone, earliest, read_until
 from .codes import NOTHING_FOUND
@@ -79,7 +79,7 @@ class Smsc(Provider):
         "Register the sender name with SMSC first. Write the address for receipts into the "
         "account's settings; with a secret word there, enter the same word here."
     )
-    habit = _(
+    quirk = _(
         "SMSC itself puts off mass messages to between 9 and 22 o'clock of the recipient's time. An interval of your own under “Limits and restrictions” in its account switches that off."
     )
     callback_hint = "?charset=utf-8&md5=1"
@@ -139,14 +139,14 @@ class Smsc(Provider):
     # --- sending -----------------------------------------------------------------------------
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
-        verdicts: list[SendResult] = []
+        results: list[SendResult] = []
         # One request has one time and one lifetime.
         for _at, same_time in groupby(messages, key=lambda sms: (sms.at, sms.valid_until)):
             together = list(same_time)
             for start in range(0, len(together), self.batch):
                 some = together[start : start + self.batch]
-                verdicts += self._send_some(reference, some, deadline)
-        return verdicts
+                results += self._send_some(reference, some, deadline)
+        return results
 
     def can_schedule(self, at: datetime) -> bool:
         """Its furthest date is not known; a week ahead is surely taken."""
@@ -173,39 +173,39 @@ class Smsc(Provider):
             last_look=lambda: self.gate.passes(messages),
         )
         if answer.failure == transport.Failure.WITHHELD:
-            verdicts = [SendResult(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
+            results = [SendResult(sms.key, Outcome.UNSENT, withheld=True) for sms in messages]
         else:
-            verdicts = verdicts_of(messages, answer)
-        counts = Counter(str(verdict.outcome) for verdict in verdicts)
+            results = results_of(messages, answer)
+        counts = Counter(str(result.outcome) for result in results)
         _log("send", reference, len(messages), answer, began, dict(counts))
-        return verdicts
+        return results
 
     # --- asking ------------------------------------------------------------------------------
 
-    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
+    def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """One sweep through the history, or one per phone when there are few of them. A sweep that is
         too long for one look goes on at the next one.
         """
         deadline = uptime.clock() + settings.BATCH_DEADLINE
-        phones = {digits(phone) for enquiry in enquiries for phone in enquiry.phones}
+        phones = {digits(phone) for lookup in lookups for phone in lookup.phones}
         if not phones:
             return []
-        since = min(earliest(enquiry) for enquiry in enquiries)
-        under_way = any(enquiry.read_to for enquiry in enquiries)
+        since = min(earliest(lookup) for lookup in lookups)
+        under_way = any(lookup.read_to for lookup in lookups)
         if len(phones) > FEW or under_way:
-            reading = Reading(enquiries)
+            reading = Reading(lookups)
             reading.read(self._pages(since, deadline), PAGES)
             self.read_to = reading.read_to
             return reading.reports
-        return self._by_phone(enquiries, since, deadline)
+        return self._by_phone(lookups, since, deadline)
 
     def _by_phone(
-        self, enquiries: Sequence[LookupRequest], since: datetime, deadline: float
+        self, lookups: Sequence[LookupRequest], since: datetime, deadline: float
     ) -> list[DeliveryReport]:
         """The few phones, and those of the witnesses. Raises Trouble when nothing could be read."""
         reports: dict[tuple[str, str], DeliveryReport] = {}
         trouble = None
-        for phone, some in by_phone(enquiries, since).items():
+        for phone, some in by_phone(lookups, since).items():
             try:
                 reading = Reading(some, alone=True)
                 reading.read(self._pages(since, deadline, phone=phone), PAGES)
@@ -215,7 +215,7 @@ class Smsc(Provider):
             reports |= {(report.reference, report.phone): report for report in reading.reports}
         if trouble and not reports:
             raise trouble
-        asked = {(each.reference, phone) for each in enquiries for phone in each.phones}
+        asked = {(each.reference, phone) for each in lookups for phone in each.phones}
         return [
             report
             for pair, report in reports.items()
@@ -341,7 +341,7 @@ class Smsc(Provider):
         answer = transport.post(address, data=data, deadline=deadline, cap=cap, last_look=last_look)
         return self.heard(answer)
 
-    # --- what comes to our door --------------------------------------------------------------
+    # --- what comes to our webhook --------------------------------------------------------------
 
     def check_note(self, note: WebhookPayload) -> bool:
         """Its check value covers id, phone and status; without a secret word the unguessable

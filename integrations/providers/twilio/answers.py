@@ -1,4 +1,4 @@
-"""Reading what Twilio writes: answers to requests, rows of its list, calls to our door. Pure."""
+"""Reading what Twilio writes: answers to requests, rows of its list, calls to our webhook. Pure."""
 
 import base64
 import hashlib
@@ -38,7 +38,7 @@ ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 # --- the answer to a new message -------------------------------------------------------------
 
 
-def verdict_of(sms: Sms, answer: Answer) -> SendResult:
+def result_of(sms: Sms, answer: Answer) -> SendResult:
     row = parsed(answer)
     if answer.status in (200, 201) and (sid := sid_of(row)):
         return _taken(sms, row, sid)
@@ -98,7 +98,7 @@ def trouble_of(answer: Answer, row: Row) -> ProviderError:
     return ProviderError(_refusal(answer, row)[1], raw_of(answer, row))
 
 
-# --- calls to our door -----------------------------------------------------------------------
+# --- calls to our webhook -----------------------------------------------------------------------
 
 
 def signed_by(token: str, shared_key: str, note: WebhookPayload) -> bool:

@@ -46,38 +46,38 @@ class WantedSms:
 class Search:
     """All that is asked in one look: by the id, or by the list of a phone."""
 
-    enquiries: Sequence[LookupRequest]
+    lookups: Sequence[LookupRequest]
     known: list[WantedSms] = field(default_factory=list)
     by_list: list[tuple[LookupRequest, LookupItem]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, enquiries: Sequence[LookupRequest]) -> "Search":
-        search = cls(enquiries)
-        for enquiry in enquiries:
-            for asked in enquiry.asked:
+    def of(cls, lookups: Sequence[LookupRequest]) -> "Search":
+        search = cls(lookups)
+        for lookup in lookups:
+            for asked in lookup.asked:
                 if asked.provider_id:
-                    search.known.append(WantedSms(enquiry.reference, asked, enquiry.since))
+                    search.known.append(WantedSms(lookup.reference, asked, lookup.since))
                 else:
-                    search.by_list.append((enquiry, asked))
+                    search.by_list.append((lookup, asked))
         return search
 
     @property
     def phones(self) -> list[str]:
         """Those whose lists are read, the witnesses' among them: each once."""
-        asked = [asked.phone for _enquiry, asked in self.by_list]
-        witnesses = [enquiry.witness for enquiry, _asked in self.by_list]
+        asked = [asked.phone for _lookup, asked in self.by_list]
+        witnesses = [lookup.witness for lookup, _asked in self.by_list]
         return list(dict.fromkeys([*asked, *(each.phone for each in witnesses if each)]))
 
     def read(self, rows: Mapping[str, Sequence[Row]], now: datetime) -> list[DeliveryReport]:
         """What the lists say, by phone; of a phone without one, nothing."""
         reports, floors = self._witnesses(rows)
         taken = {each.asked.provider_id for each in self.known}
-        taken |= {sid for enquiry in self.enquiries for sid in enquiry.taken}
-        rivals = {rival for enquiry in self.enquiries for rival in enquiry.rivals}
+        taken |= {sid for lookup in self.lookups for sid in lookup.taken}
+        rivals = {rival for lookup in self.lookups for rival in lookup.rivals}
         wanted: dict[str, list[WantedSms]] = defaultdict(list)
-        for enquiry, asked in self.by_list:
-            floor = floors.get(enquiry.reference)
-            one = WantedSms(enquiry.reference, asked, enquiry.since, floor)
+        for lookup, asked in self.by_list:
+            floor = floors.get(lookup.reference)
+            one = WantedSms(lookup.reference, asked, lookup.since, floor)
             wanted[asked.phone].append(one)
         for phone, some in wanted.items():
             if phone in rows:
@@ -88,11 +88,11 @@ class Search:
     def _witnesses(
         self, rows: Mapping[str, Sequence[Row]]
     ) -> tuple[list[DeliveryReport], dict[str, datetime]]:
-        """Those that their lists show; and when an earlier one was created, by enquiry."""
+        """Those that their lists show; and when an earlier one was created, by look-up."""
         reports: list[DeliveryReport] = []
         floors: dict[str, datetime] = {}
-        for enquiry in {each.reference: each for each, _asked in self.by_list}.values():
-            witness = enquiry.witness
+        for lookup in {each.reference: each for each, _asked in self.by_list}.values():
+            witness = lookup.witness
             if witness is None or not witness.provider_id:
                 continue
             for row in rows.get(witness.phone, ()):
@@ -100,7 +100,7 @@ class Search:
                     report = report_of(witness.reference, witness.phone, row)
                     reports += [report] if report else []
                     if witness.earlier:
-                        floors[enquiry.reference] = created(row)
+                        floors[lookup.reference] = created(row)
         return reports, floors
 
 

@@ -50,10 +50,10 @@ from .answers import (
     reply_from_call,
     report_from_call,
     report_of,
+    result_of,
     sid_of,
     signed_by,
     trouble_of,
-    verdict_of,
     word,
 )
 from .matching import Search, WantedSms
@@ -64,7 +64,7 @@ BURST = 20  # requests at once in one batch
 PAGE = 1000  # messages in one page of its list: its maximum
 PAGES = 20  # of one phone; then the look-up is given up
 PAGE_CAP = 16_000_000
-# How Twilio shall call our door: three more times when it fails. Not covered by the signature.
+# How Twilio shall call our webhook: three more times when it fails. Not covered by the signature.
 TRY_AGAIN = "#rc=3&rp=all"
 
 T = TypeVar("T")
@@ -97,7 +97,10 @@ class Twilio(Provider):
         "enter it here at once, or receipts and replies are refused."
     )
     callback_is_sent = True
-    thanks = ("<Response></Response>", "text/xml")  # plain text would be sent to who wrote to us
+    ack_response = (
+        "<Response></Response>",
+        "text/xml",
+    )  # plain text would be sent to who wrote to us
     sender_help = _(
         "A number of the account or a registered name. Empty: the Messaging Service chooses."
     )
@@ -189,14 +192,14 @@ class Twilio(Provider):
             )
             if answer.failure == transport.Failure.WITHHELD:
                 return SendResult(sms.key, Outcome.UNSENT, withheld=True)
-            verdict = verdict_of(sms, answer)
-            if verdict.outcome == Outcome.UNSENT:
-                stop.append(verdict)
-            return verdict
+            result = result_of(sms, answer)
+            if result.outcome == Outcome.UNSENT:
+                stop.append(result)
+            return result
 
-        verdicts = _burst(send_one, messages)
-        _log("send", reference, (str(verdict.outcome) for verdict in verdicts), began)
-        return verdicts
+        results = _burst(send_one, messages)
+        _log("send", reference, (str(result.outcome) for result in results), began)
+        return results
 
     def can_schedule(self, at: datetime) -> bool:
         """With a Messaging Service only, 15 minutes (newer pages: 5) to 35 days ahead."""
@@ -221,13 +224,13 @@ class Twilio(Provider):
 
     # --- asking ------------------------------------------------------------------------------
 
-    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
+    def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """By Twilio's id where an answer or a call told it, else by phone: matching.py. Not
         filtered by date at Twilio's: a date of sending is missing while a message waits.
         """
         began = time.monotonic()
         deadline = uptime.clock() + settings.BATCH_DEADLINE
-        search = Search.of(enquiries)
+        search = Search.of(lookups)
         troubles: list[ProviderError] = []
 
         def told(learn: Callable[[], T]) -> T | None:
@@ -351,7 +354,7 @@ class Twilio(Provider):
             )
         )
 
-    # --- what comes to our door --------------------------------------------------------------
+    # --- what comes to our webhook --------------------------------------------------------------
 
     def check_note(self, note: WebhookPayload) -> bool:
         """A disconnected account has no token any more: the unguessable address is all there is."""

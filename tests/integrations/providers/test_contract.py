@@ -25,7 +25,7 @@ from tests.emulators.web import Emulator, Reply
 
 ANSWERS = Path(__file__).parent / "answers"
 # All but the simulator. One without recorded answers fails below.
-OVER_HTTP = [provider for provider in REGISTRY if not provider.pretends]
+OVER_HTTP = [provider for provider in REGISTRY if not provider.is_simulator]
 RECORDED = [
     pytest.param(provider, path, id=f"{provider.slug}-{path.stem}")
     for provider in OVER_HTTP
@@ -94,9 +94,9 @@ def test_it_hides_its_secrets_in_the_form(provider: type[Provider]) -> None:
 @pytest.mark.parametrize("provider", OVER_HTTP)
 def test_it_has_recorded_answers_for_every_outcome(provider: type[Provider]) -> None:
     seen = {
-        verdict["outcome"]
+        result["outcome"]
         for path in (ANSWERS / provider.slug).glob("*.json")
-        for verdict in json.loads(path.read_text()).get("verdicts", ())
+        for result in json.loads(path.read_text()).get("verdicts", ())
     }
     assert seen == set(Outcome)
 
@@ -113,9 +113,9 @@ def test_it_reads_each_recorded_answer(
     sender = account(provider)
 
     with caplog.at_level(logging.DEBUG):
-        verdicts = sender.send("ref1", messages, clock() + 60)
+        results = sender.send("ref1", messages, clock() + 60)
 
-    assert verdicts == [_verdict(key, told) for key, told in enumerate(case["verdicts"], start=7)]
+    assert results == [_result(key, told) for key, told in enumerate(case["verdicts"], start=7)]
     if expected := case.get("request"):
         assert recorded.path == expected["path"]
         asked = recorded.body.decode()
@@ -155,8 +155,8 @@ def test_it_takes_no_nonsense_for_a_yes(
 ) -> None:
     recorded.reply = Reply(200, body.encode())
     messages = [Sms(1, "+79980000001", "Hello"), Sms(2, "+79980000002", "Hello")]
-    verdicts = account(provider).send("ref1", messages, clock() + 60)
-    assert [(verdict.key, verdict.outcome) for verdict in verdicts] == [
+    results = account(provider).send("ref1", messages, clock() + 60)
+    assert [(result.key, result.outcome) for result in results] == [
         (1, Outcome.UNKNOWN),
         (2, Outcome.UNKNOWN),
     ]
@@ -169,7 +169,7 @@ def test_it_never_shows_its_credentials(provider: type[Provider]) -> None:
         assert secret not in repr(sender.credentials)
 
 
-def _verdict(key: int, told: dict[str, Any]) -> SendResult:
+def _result(key: int, told: dict[str, Any]) -> SendResult:
     return SendResult(
         key,
         Outcome(told["outcome"]),

@@ -1,4 +1,4 @@
-"""The SevenTech adapter against the emulator: real HTTP, every outcome, whatever comes to our door."""
+"""The SevenTech adapter against the emulator: real HTTP, every outcome, whatever comes to our webhook."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ from integrations.providers.base import (
     WebhookPayload,
 )
 from integrations.providers.seventech import codes
-from integrations.providers.seventech.answers import verdict_of
+from integrations.providers.seventech.answers import result_of
 from integrations.providers.seventech.service import AT_ONCE, SevenTech
 from integrations.providers.transport import Answer
 from integrations.reasons import Reason
@@ -36,7 +36,7 @@ from tests.emulators.seventech import SevenTechEmulator
 from users.models import User
 
 PHONES = tuple(f"+7998000{number:04}" for number in range(1110, 1160))
-DOOR = "http://127.0.0.1:1/hooks/seventech/made-up-key/"
+WEBHOOK = "http://127.0.0.1:1/hooks/seventech/made-up-key/"
 OURS = "ref=ref1&phone=79980000111"  # as our address ends
 
 
@@ -47,7 +47,7 @@ def short_waits(settings: Any) -> None:
 
 def seventech(**values: str) -> SevenTech:
     held = {"login": "school", "password": "made-up"} | values
-    return SevenTech(Credentials(held, "School"), DOOR)
+    return SevenTech(Credentials(held, "School"), WEBHOOK)
 
 
 def send(*phones: str, text: str = "Hello", reference: str = "ref1") -> list[SendResult]:
@@ -72,8 +72,8 @@ def test_it_sends_what_clients_of_the_same_platform_send(
     seventech_emulator: SevenTechEmulator,
 ) -> None:
     seventech_emulator.manner.silent = True
-    [verdict] = send("+79980000111", text="Привет, Мария!\nУрок в 10:00 🙂")
-    assert verdict == SendResult(0, Outcome.TAKEN, provider_id="tx1")
+    [result] = send("+79980000111", text="Привет, Мария!\nУрок в 10:00 🙂")
+    assert result == SendResult(0, Outcome.TAKEN, provider_id="tx1")
     assert seventech_emulator.requests == [
         {
             "scenario": [
@@ -84,7 +84,7 @@ def test_it_sends_what_clients_of_the_same_platform_send(
                     "text": "Привет, Мария!\nУрок в 10:00 🙂",
                 }
             ],
-            "callback": f"{DOOR}?ref=ref1&phone=79980000111",
+            "callback": f"{WEBHOOK}?ref=ref1&phone=79980000111",
             "clientRequestId": "ref1-79980000111",
         }
     ]
@@ -95,10 +95,10 @@ def test_it_sends_a_batch_in_a_burst_of_requests(seventech_emulator: SevenTechEm
     seventech_emulator.plan.slow = 0.3
     seventech_emulator.misbehave(*["slow-after"] * len(PHONES))
     began = clock()
-    verdicts = send(*PHONES)
-    assert [verdict.key for verdict in verdicts] == list(range(50))
-    assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}
-    assert len({verdict.provider_id for verdict in verdicts}) == 50
+    results = send(*PHONES)
+    assert [result.key for result in results] == list(range(50))
+    assert {result.outcome for result in results} == {Outcome.TAKEN}
+    assert len({result.provider_id for result in results}) == 50
     assert len(seventech_emulator.accepted) == 50
     assert clock() - began < 50 * 0.3 / AT_ONCE + 5
 
@@ -111,8 +111,8 @@ def test_its_request_id_fits_whatever_the_reference(seventech_emulator: SevenTec
 
 
 def test_it_starts_no_request_after_the_deadline(seventech_emulator: SevenTechEmulator) -> None:
-    verdicts = seventech().send("ref1", [Sms(1, PHONES[0], "Hello")] * 30, clock())
-    assert {(each.outcome, each.reason) for each in verdicts} == {
+    results = seventech().send("ref1", [Sms(1, PHONES[0], "Hello")] * 30, clock())
+    assert {(each.outcome, each.reason) for each in results} == {
         (Outcome.UNSENT, Reason.UNAVAILABLE)
     }
     assert not seventech_emulator.requests
@@ -125,10 +125,10 @@ def test_it_looks_at_the_deadline_before_each_request(
     seventech_emulator.plan.slow = 0.8
     seventech_emulator.misbehave(*["slow-after"] * len(PHONES))
     messages = [Sms(key, phone, "Hello") for key, phone in enumerate(PHONES)]
-    verdicts = seventech().send("ref1", messages, clock() + 0.5)
-    taken = [each for each in verdicts if each.outcome == Outcome.TAKEN]
+    results = seventech().send("ref1", messages, clock() + 0.5)
+    taken = [each for each in results if each.outcome == Outcome.TAKEN]
     assert 0 < len(taken) <= AT_ONCE
-    assert {each.outcome for each in verdicts} == {Outcome.TAKEN, Outcome.UNSENT}
+    assert {each.outcome for each in results} == {Outcome.TAKEN, Outcome.UNSENT}
     assert len(seventech_emulator.accepted) == len(taken)
 
 
@@ -174,16 +174,16 @@ def test_it_calls_every_misbehaviour_by_its_name(
 ) -> None:
     seventech_emulator.manner.silent = True
     seventech_emulator.misbehave(misbehaviour)
-    [verdict] = send(PHONES[0])
-    assert (verdict.outcome, verdict.reason) == (outcome, reason)
-    assert verdict.raw.startswith("seventech:")
+    [result] = send(PHONES[0])
+    assert (result.outcome, result.reason) == (outcome, reason)
+    assert result.raw.startswith("seventech:")
     assert len(seventech_emulator.accepted) == accepted
 
 
 def test_one_request_that_goes_wrong_spoils_no_other(seventech_emulator: SevenTechEmulator) -> None:
     seventech_emulator.manner.silent = True
     seventech_emulator.misbehave("cut", "error-400", "garbage-after")
-    outcomes = [verdict.outcome for verdict in send(*PHONES)]
+    outcomes = [result.outcome for result in send(*PHONES)]
     assert outcomes.count(Outcome.UNKNOWN) == 2
     assert outcomes.count(Outcome.REFUSED) == 1
     assert outcomes.count(Outcome.TAKEN) == 47
@@ -203,17 +203,17 @@ def test_a_wrong_login_is_not_tried_with_every_message(
     seventech_emulator.manner.silent = True
     seventech_emulator.plan.share, seventech_emulator.plan.among = 1, ("error-401-after",)
     messages = [Sms(key, phone, "Hello") for key, phone in enumerate(PHONES * 4)]
-    verdicts = seventech().send("ref1", messages, clock() + 60)
-    assert {(each.outcome, each.reason, each.raw) for each in verdicts} == {
+    results = seventech().send("ref1", messages, clock() + 60)
+    assert {(each.outcome, each.reason, each.raw) for each in results} == {
         (Outcome.UNSENT, Reason.BAD_LOGIN, "seventech:http 401")
     }
-    assert [each.key for each in verdicts] == list(range(200))
+    assert [each.key for each in results] == list(range(200))
     assert len(seventech_emulator.accepted) < 3 * AT_ONCE
 
 
 def test_the_emulator_believes_no_wrong_password(seventech_emulator: SevenTechEmulator) -> None:
-    [verdict] = seventech(password="wrong").send("ref1", [Sms(1, PHONES[0], "Hello")], clock() + 60)
-    assert (verdict.outcome, verdict.reason) == (Outcome.UNSENT, Reason.BAD_LOGIN)
+    [result] = seventech(password="wrong").send("ref1", [Sms(1, PHONES[0], "Hello")], clock() + 60)
+    assert (result.outcome, result.reason) == (Outcome.UNSENT, Reason.BAD_LOGIN)
     assert not seventech_emulator.accepted
 
 
@@ -246,13 +246,13 @@ JSON = st.recursive(
 
 @trials(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.sampled_from([200, 202, 400, 404, 500]), JSON)
-def test_it_has_a_verdict_whatever_comes_back(status: int, body: object) -> None:
-    verdict = verdict_of(Sms(7, PHONES[0], "Hello"), Answer(status, json.dumps(body)))
-    assert verdict.key == 7
-    assert len(verdict.raw) <= 64
-    assert len(verdict.provider_id) <= 64
-    assert (verdict.reason is None) == (verdict.outcome == Outcome.TAKEN)
-    if verdict.outcome == Outcome.TAKEN:
+def test_it_has_a_result_whatever_comes_back(status: int, body: object) -> None:
+    result = result_of(Sms(7, PHONES[0], "Hello"), Answer(status, json.dumps(body)))
+    assert result.key == 7
+    assert len(result.raw) <= 64
+    assert len(result.provider_id) <= 64
+    assert (result.reason is None) == (result.outcome == Outcome.TAKEN)
+    if result.outcome == Outcome.TAKEN:
         assert status < 300
         assert re.search("accepted|delivered", json.dumps(body), re.IGNORECASE)
 
@@ -400,8 +400,8 @@ def test_it_reads_what_a_person_writes_back(body: object, query: str) -> None:
 def test_a_reply_is_answered_with_nothing(client: Client, db: None) -> None:
     """Whatever we said would go to the person as an SMS."""
     account = Account.objects.create(provider="seventech", credentials={"login": "a"})
-    door = reverse("receipt-door", args=["seventech", account.receipt_key])
-    answer = client.get(door, SAID)
+    webhook = reverse("receipt-door", args=["seventech", account.receipt_key])
+    answer = client.get(webhook, SAID)
     assert (answer.status_code, answer.content) == (200, b"")
     assert account.receipts.count() == 1
 

@@ -51,8 +51,8 @@ def reports_in_receipts() -> dict[str, DeliveryStatus]:
 
 @pytest.mark.django_db
 def test_it_takes_messages_into_its_books_and_refuses_by_the_last_digits() -> None:
-    verdicts = send("+79980000100", "+79980000112")
-    assert [(verdict.key, verdict.outcome, verdict.reason) for verdict in verdicts] == [
+    results = send("+79980000100", "+79980000112")
+    assert [(result.key, result.outcome, result.reason) for result in results] == [
         (0, Outcome.REFUSED, Reason.BAD_PHONE),
         (1, Outcome.TAKEN, None),
     ]
@@ -63,8 +63,8 @@ def test_it_takes_messages_into_its_books_and_refuses_by_the_last_digits() -> No
 
 @pytest.mark.django_db
 def test_it_takes_nothing_after_the_deadline() -> None:
-    [verdict] = simulator.send("ref1", sms("+79980000112"), clock() - 1)
-    assert verdict.outcome == Outcome.UNSENT
+    [result] = simulator.send("ref1", sms("+79980000112"), clock() - 1)
+    assert result.outcome == Outcome.UNSENT
     assert not SimulatedSms.objects.exists()
 
 
@@ -172,7 +172,7 @@ def test_it_keeps_a_message_until_its_time_and_gives_it_back_before() -> None:
     assert simulator.can_schedule(at)
     assert not simulator.can_schedule(timezone.now() - timedelta(seconds=1))
     later = [Sms(1, "+79980000112", "Later", at), Sms(2, "+79980000113", "Later", at)]
-    assert {verdict.outcome for verdict in simulator.send("ref1", later, clock() + 60)} == {
+    assert {result.outcome for result in simulator.send("ref1", later, clock() + 60)} == {
         Outcome.TAKEN
     }
     send("+79980000114")

@@ -28,7 +28,7 @@ from integrations.providers.base import (
     WebhookPayload,
 )
 from integrations.providers.smsc import codes
-from integrations.providers.smsc.answers import line, verdicts_of
+from integrations.providers.smsc.answers import line, results_of
 from integrations.providers.smsc.service import Smsc
 from integrations.providers.transport import Answer
 from integrations.reasons import Reason
@@ -54,13 +54,13 @@ def send(*phones: str, text: str = "Hello", reference: str = "ref1") -> list[Sen
     return smsc().send(reference, messages, clock() + 60)
 
 
-def enquiry(reference: str, *phones: str, since: datetime) -> LookupRequest:
+def lookup(reference: str, *phones: str, since: datetime) -> LookupRequest:
     return LookupRequest(reference, tuple(LookupItem(phone) for phone in phones), since)
 
 
 def ask(*phones: str, reference: str = "ref1", ago: float = 60) -> dict[str, DeliveryStatus]:
     since = datetime.now(UTC) - timedelta(seconds=ago)
-    reports = smsc().look_up([enquiry(reference, *phones, since=since)])
+    reports = smsc().look_up([lookup(reference, *phones, since=since)])
     return {report.phone: report.status for report in reports}
 
 
@@ -68,8 +68,8 @@ def ask(*phones: str, reference: str = "ref1", ago: float = 60) -> dict[str, Del
 
 
 def test_it_hands_a_batch_over_in_one_request(smsc_emulator: SmscEmulator) -> None:
-    verdicts = send(*PHONES)
-    assert verdicts == [
+    results = send(*PHONES)
+    assert results == [
         SendResult(key, Outcome.TAKEN, provider_id="ref1", price=Decimal("2.50"))
         for key in range(5)
     ]
@@ -90,10 +90,10 @@ def test_it_hands_a_batch_over_in_one_request(smsc_emulator: SmscEmulator) -> No
 
 
 def test_it_sends_with_an_api_key_alone(smsc_emulator: SmscEmulator) -> None:
-    [verdict] = smsc(apikey="made-up-key", sender="").send(
+    [result] = smsc(apikey="made-up-key", sender="").send(
         "ref1", [Sms(1, PHONES[0], "Hello")], clock() + 60
     )
-    assert verdict.outcome == Outcome.TAKEN
+    assert result.outcome == Outcome.TAKEN
     assert not {"login", "psw", "sender"} & smsc_emulator.requests[0][1].keys()
 
 
@@ -110,8 +110,8 @@ def test_it_sends_with_an_api_key_alone(smsc_emulator: SmscEmulator) -> None:
     ],
 )
 def test_it_carries_any_text_unharmed(smsc_emulator: SmscEmulator, text: str) -> None:
-    verdicts = smsc().send("ref1", [Sms(1, PHONES[0], text), Sms(2, PHONES[1], "x")], clock() + 60)
-    assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}
+    results = smsc().send("ref1", [Sms(1, PHONES[0], text), Sms(2, PHONES[1], "x")], clock() + 60)
+    assert {result.outcome for result in results} == {Outcome.TAKEN}
     expected = text.replace("\r\n", "\n").replace("\r", "\n")
     assert smsc_emulator.accepted == [
         ("ref1", PHONES[0][1:], expected),
@@ -120,15 +120,15 @@ def test_it_carries_any_text_unharmed(smsc_emulator: SmscEmulator, text: str) ->
 
 
 def test_it_splits_more_than_a_batch_into_requests(smsc_emulator: SmscEmulator) -> None:
-    verdicts = send(*(f"+7998{number:05}77" for number in range(1001)))
-    assert [verdict.key for verdict in verdicts] == list(range(1001))
-    assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}
+    results = send(*(f"+7998{number:05}77" for number in range(1001)))
+    assert [result.key for result in results] == list(range(1001))
+    assert {result.outcome for result in results} == {Outcome.TAKEN}
     assert len(smsc_emulator.requests) == 3
 
 
 def test_it_starts_no_request_after_the_deadline(smsc_emulator: SmscEmulator) -> None:
-    [verdict] = smsc().send("ref1", [Sms(1, PHONES[0], "Hello")], clock())
-    assert (verdict.outcome, verdict.reason) == (Outcome.UNSENT, Reason.UNAVAILABLE)
+    [result] = smsc().send("ref1", [Sms(1, PHONES[0], "Hello")], clock())
+    assert (result.outcome, result.reason) == (Outcome.UNSENT, Reason.UNAVAILABLE)
     assert not smsc_emulator.requests
 
 
@@ -172,20 +172,20 @@ def test_it_calls_every_misbehaviour_by_its_name(
     smsc_emulator: SmscEmulator, misbehaviour: str, outcome: Outcome, reason: Reason, accepted: int
 ) -> None:
     smsc_emulator.misbehave(misbehaviour)
-    verdicts = send(*PHONES[:2])
-    assert [(verdict.key, verdict.outcome, verdict.reason) for verdict in verdicts] == [
+    results = send(*PHONES[:2])
+    assert [(result.key, result.outcome, result.reason) for result in results] == [
         (0, outcome, reason),
         (1, outcome, reason),
     ]
-    assert all(verdict.raw.startswith("smsc:") for verdict in verdicts)
+    assert all(result.raw.startswith("smsc:") for result in results)
     assert len(smsc_emulator.accepted) == accepted
 
 
 def test_it_takes_a_service_that_is_away_for_unsent(settings: Any) -> None:
     with SmscEmulator() as gone:
         settings.PROVIDER_URLS = {"smsc": gone.url}
-    [verdict] = send(PHONES[0])
-    assert (verdict.outcome, verdict.reason) == (Outcome.UNSENT, Reason.UNAVAILABLE)
+    [result] = send(PHONES[0])
+    assert (result.outcome, result.reason) == (Outcome.UNSENT, Reason.UNAVAILABLE)
 
 
 JSON = st.recursive(
@@ -206,14 +206,14 @@ JSON = st.recursive(
 
 @trials(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(JSON)
-def test_it_has_one_verdict_for_each_message_whatever_comes_back(body: object) -> None:
+def test_it_has_one_result_for_each_message_whatever_comes_back(body: object) -> None:
     messages = [Sms(key, phone, "Hello") for key, phone in enumerate(PHONES)]
-    verdicts = verdicts_of(messages, Answer(200, json.dumps(body)))
-    assert [verdict.key for verdict in verdicts] == list(range(5))
-    for verdict in verdicts:
-        assert len(verdict.raw) <= 64
-        assert len(verdict.provider_id) <= 64
-        assert (verdict.reason is None) == (verdict.outcome == Outcome.TAKEN)
+    results = results_of(messages, Answer(200, json.dumps(body)))
+    assert [result.key for result in results] == list(range(5))
+    for result in results:
+        assert len(result.raw) <= 64
+        assert len(result.provider_id) <= 64
+        assert (result.reason is None) == (result.outcome == Outcome.TAKEN)
 
 
 @trials(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -241,7 +241,7 @@ def test_it_reads_fates_from_the_books(smsc_emulator: SmscEmulator) -> None:
     phones = [f"+7998000010{digit}" for digit in range(1, 8)]
     send(*phones)
     since = datetime.now(UTC)
-    reports = smsc().look_up([enquiry("ref1", *phones, since=since)])
+    reports = smsc().look_up([lookup("ref1", *phones, since=since)])
     assert {report.phone[-2:]: (report.status, report.reason) for report in reports} == {
         "01": (DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
         "02": (DeliveryStatus.UNDELIVERED, Reason.UNREACHABLE),
@@ -428,7 +428,7 @@ def test_it_goes_to_the_site_of_the_account_and_nowhere_else(settings: Any) -> N
     assert smsc(host="example.com").address == "https://smsc.ru"
 
 
-# --- what comes to our door ------------------------------------------------------------------
+# --- what comes to our webhook ------------------------------------------------------------------
 
 
 def note(fields: dict[str, str], *, charset: str = "utf-8", query: str = "") -> WebhookPayload:
@@ -561,8 +561,8 @@ def test_a_time_of_sending_goes_with_its_own_request(smsc_emulator: SmscEmulator
         Sms(2, "+79980000012", "later", later),
         Sms(3, "+79980000013", "later", later),
     ]
-    verdicts = smsc().send("ref1", messages, clock() + 60)
-    assert [verdict.outcome for verdict in verdicts] == [Outcome.TAKEN] * 3
+    results = smsc().send("ref1", messages, clock() + 60)
+    assert [result.outcome for result in results] == [Outcome.TAKEN] * 3
     (_, first), (_, second) = smsc_emulator.requests
     assert "time" not in first
     assert second["time"] == f"0{int(later.timestamp())}"
@@ -592,8 +592,8 @@ def test_a_lifetime_is_told_as_it_takes_it(
     now = datetime.now(UTC)
     at = now + timedelta(minutes=ahead) if ahead else None
     until = (at or now) + timedelta(minutes=minutes, seconds=10)
-    (verdict,) = smsc().send("ref1", [Sms(1, PHONES[0], "Hello", at, until)], clock() + 60)
-    assert verdict.outcome == Outcome.TAKEN
+    (result,) = smsc().send("ref1", [Sms(1, PHONES[0], "Hello", at, until)], clock() + 60)
+    assert result.outcome == Outcome.TAKEN
     assert smsc_emulator.journal.entries[-1]["valid"] == valid
 
 

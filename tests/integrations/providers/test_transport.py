@@ -1,4 +1,4 @@
-"""The one door to the network against real sockets: what counts as surely not sent, what does not."""
+"""The one webhook to the network against real sockets: what counts as surely not sent, what does not."""
 
 import contextlib
 import ipaddress

@@ -33,7 +33,7 @@ from integrations.providers.base import (
 )
 from integrations.providers.transport import Answer
 from integrations.providers.twilio import codes
-from integrations.providers.twilio.answers import parsed, report_of, verdict_of
+from integrations.providers.twilio.answers import parsed, report_of, result_of
 from integrations.providers.twilio.matching import same_text
 from integrations.providers.twilio.service import BURST, Twilio
 from integrations.reasons import Reason
@@ -43,7 +43,7 @@ from tests.emulators.twilio import KEY, KEY_SECRET, TOKEN, TwilioEmulator
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE, Row, as_json, told
 
 LOGIN = {"account_sid": ACCOUNT, "auth_token": TOKEN}
-DOOR = "https://sms.example.com/hooks/twilio/made-up-key/"
+WEBHOOK = "https://sms.example.com/hooks/twilio/made-up-key/"
 PHONES = tuple(f"+7998000011{number}" for number in range(5))
 
 
@@ -53,8 +53,8 @@ def short_waits(settings: Any) -> None:
     settings.CURRENCY = "USD"
 
 
-def twilio(sender: str = "School", door: str = "", **values: str) -> Twilio:
-    return Twilio(Credentials(LOGIN | values, sender), door)
+def twilio(sender: str = "School", webhook: str = "", **values: str) -> Twilio:
+    return Twilio(Credentials(LOGIN | values, sender), webhook)
 
 
 def send(
@@ -68,35 +68,33 @@ def asked(*rows: LookupItem, reference: str = "ref1", ago: float = 3600) -> Look
     return LookupRequest(reference, rows, datetime.now(UTC) - timedelta(seconds=ago))
 
 
-def statuses(*enquiries: LookupRequest) -> dict[tuple[str, str], DeliveryStatus]:
-    return {
-        (report.reference, report.phone): report.status for report in twilio().look_up(enquiries)
-    }
+def statuses(*lookups: LookupRequest) -> dict[tuple[str, str], DeliveryStatus]:
+    return {(report.reference, report.phone): report.status for report in twilio().look_up(lookups)}
 
 
 # --- sending ---------------------------------------------------------------------------------
 
 
 def test_it_makes_a_request_for_each_message(twilio_emulator: TwilioEmulator) -> None:
-    verdicts = send(*PHONES, adapter=twilio(door=DOOR))
+    results = send(*PHONES, adapter=twilio(webhook=WEBHOOK))
     sids = [entry["sid"] for entry in twilio_emulator.journal.entries]
-    assert [verdict.key for verdict in verdicts] == list(range(5))
-    assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}
-    assert sorted(verdict.provider_id for verdict in verdicts) == sorted(sids)
-    assert {verdict.price for verdict in verdicts} == {None}
+    assert [result.key for result in results] == list(range(5))
+    assert {result.outcome for result in results} == {Outcome.TAKEN}
+    assert sorted(result.provider_id for result in results) == sorted(sids)
+    assert {result.price for result in results} == {None}
     assert sorted(fields["To"] for _command, fields in twilio_emulator.requests) == list(PHONES)
     assert {
         (fields["From"], fields["Body"], fields["StatusCallback"])
         for _command, fields in twilio_emulator.requests
-    } == {("School", "Hello", f"{DOOR}?ref=ref1#rc=3&rp=all")}
+    } == {("School", "Hello", f"{WEBHOOK}?ref=ref1#rc=3&rp=all")}
 
 
-def test_each_verdict_is_of_its_own_message(twilio_emulator: TwilioEmulator) -> None:
+def test_each_result_is_of_its_own_message(twilio_emulator: TwilioEmulator) -> None:
     phones = [f"+7998{number:05}77" for number in range(60)]
     sids = {entry["to"]: entry["sid"] for entry in twilio_emulator.journal.entries}
-    verdicts = send(*phones)
+    results = send(*phones)
     sids = {entry["to"]: entry["sid"] for entry in twilio_emulator.journal.entries}
-    assert [verdict.provider_id for verdict in verdicts] == [sids[phone] for phone in phones]
+    assert [result.provider_id for result in results] == [sids[phone] for phone in phones]
 
 
 def test_it_sends_in_a_burst_and_leaves_no_threads(twilio_emulator: TwilioEmulator) -> None:
@@ -104,16 +102,16 @@ def test_it_sends_in_a_burst_and_leaves_no_threads(twilio_emulator: TwilioEmulat
     twilio_emulator.plan.share, twilio_emulator.plan.among = 1, ("slow-after",)
     twilio_emulator.plan.slow = 0.4
     began = clock()
-    verdicts = send(*(f"+7998{number:05}77" for number in range(40)))
-    assert {verdict.outcome for verdict in verdicts} == {Outcome.TAKEN}
+    results = send(*(f"+7998{number:05}77" for number in range(40)))
+    assert {result.outcome for result in results} == {Outcome.TAKEN}
     assert 0.8 <= clock() - began < 4  # twenty at once; one by one it would be sixteen seconds
     left = {thread.name for thread in threading.enumerate()} - before
     assert not [name for name in left if name.startswith("twilio")]
 
 
 def test_it_may_leave_the_sender_to_a_service(twilio_emulator: TwilioEmulator) -> None:
-    [verdict] = send(PHONES[0], adapter=twilio("", messaging_service_sid=SERVICE))
-    assert verdict.outcome == Outcome.TAKEN
+    [result] = send(PHONES[0], adapter=twilio("", messaging_service_sid=SERVICE))
+    assert result.outcome == Outcome.TAKEN
     [(_, fields)] = twilio_emulator.requests
     assert fields == {"To": PHONES[0], "Body": "Hello", "MessagingServiceSid": SERVICE}
 
@@ -134,8 +132,8 @@ def test_it_carries_any_text_unharmed(twilio_emulator: TwilioEmulator, text: str
 
 
 def test_it_starts_no_request_after_the_deadline(twilio_emulator: TwilioEmulator) -> None:
-    verdicts = twilio().send("ref1", [Sms(1, PHONES[0], "Hello")], clock())
-    assert [(v.outcome, v.reason) for v in verdicts] == [(Outcome.UNSENT, Reason.UNAVAILABLE)]
+    results = twilio().send("ref1", [Sms(1, PHONES[0], "Hello")], clock())
+    assert [(v.outcome, v.reason) for v in results] == [(Outcome.UNSENT, Reason.UNAVAILABLE)]
     assert not twilio_emulator.requests
 
 
@@ -143,14 +141,14 @@ def test_it_starts_none_of_the_waiting_ones_either(twilio_emulator: TwilioEmulat
     twilio_emulator.misbehave(*["slow-after"] * BURST)
     twilio_emulator.plan.slow = 0.8
     messages = [Sms(n, f"+7998{n:05}77", "Hello") for n in range(BURST + 10)]
-    verdicts = twilio().send("ref1", messages, clock() + 0.5)
-    assert [v.outcome for v in verdicts] == [Outcome.TAKEN] * BURST + [Outcome.UNSENT] * 10
+    results = twilio().send("ref1", messages, clock() + 0.5)
+    assert [v.outcome for v in results] == [Outcome.TAKEN] * BURST + [Outcome.UNSENT] * 10
     assert len(twilio_emulator.accepted) == BURST
 
 
 def test_it_knows_the_fate_of_each_number(twilio_emulator: TwilioEmulator) -> None:
-    verdicts = send("+79980000111", "+79980000100", "+79980000107", "+79980000108")
-    assert [(v.outcome, v.reason, v.raw) for v in verdicts] == [
+    results = send("+79980000111", "+79980000100", "+79980000107", "+79980000108")
+    assert [(v.outcome, v.reason, v.raw) for v in results] == [
         (Outcome.TAKEN, None, ""),
         (Outcome.REFUSED, Reason.BAD_PHONE, "twilio:21211"),
         (Outcome.REFUSED, Reason.NO_SMS, "twilio:21614"),
@@ -194,28 +192,28 @@ def test_it_calls_every_misbehaviour_by_its_name(
     accepted: int,
 ) -> None:
     twilio_emulator.misbehave(misbehaviour)
-    [verdict] = send(PHONES[0])
-    assert (verdict.outcome, verdict.reason) == (outcome, reason)
-    assert verdict.raw.startswith("twilio:")
+    [result] = send(PHONES[0])
+    assert (result.outcome, result.reason) == (outcome, reason)
+    assert result.raw.startswith("twilio:")
     assert len(twilio_emulator.accepted) == accepted
 
 
 def test_it_takes_a_service_that_is_away_for_unsent(settings: Any) -> None:
     with TwilioEmulator() as gone:
         settings.PROVIDER_URLS = {"twilio": gone.url}
-    verdicts = send(*PHONES)
-    assert {(v.outcome, v.reason) for v in verdicts} == {(Outcome.UNSENT, Reason.UNAVAILABLE)}
+    results = send(*PHONES)
+    assert {(v.outcome, v.reason) for v in results} == {(Outcome.UNSENT, Reason.UNAVAILABLE)}
 
 
 def test_it_gives_up_the_rest_of_a_batch_when_told_to_go_slower(
     twilio_emulator: TwilioEmulator,
 ) -> None:
     twilio_emulator.plan.share, twilio_emulator.plan.among = 1, ("error-20429-after",)
-    verdicts = send(*(f"+7998{number:05}77" for number in range(100)))
-    assert {(v.outcome, v.reason, v.raw) for v in verdicts} == {
+    results = send(*(f"+7998{number:05}77" for number in range(100)))
+    assert {(v.outcome, v.reason, v.raw) for v in results} == {
         (Outcome.UNSENT, Reason.BUSY, "twilio:20429")
     }
-    assert len(verdicts) == 100
+    assert len(results) == 100
     assert len(twilio_emulator.accepted) <= 2 * BURST
 
 
@@ -223,16 +221,16 @@ def test_one_bad_number_does_not_keep_the_others_from_being_sent(
     twilio_emulator: TwilioEmulator,
 ) -> None:
     phones = ["+79980000100", *(f"+7998{number:05}77" for number in range(99))]
-    verdicts = send(*phones)
-    assert [v.outcome for v in verdicts] == [Outcome.REFUSED] + [Outcome.TAKEN] * 99
+    results = send(*phones)
+    assert [v.outcome for v in results] == [Outcome.REFUSED] + [Outcome.TAKEN] * 99
 
 
 def test_one_unknown_does_not_keep_the_others_from_being_sent(
     twilio_emulator: TwilioEmulator,
 ) -> None:
     twilio_emulator.misbehave("cut-after")
-    verdicts = send(*(f"+7998{number:05}77" for number in range(50)))
-    assert sorted(v.outcome for v in verdicts) == [Outcome.TAKEN] * 49 + [Outcome.UNKNOWN]
+    results = send(*(f"+7998{number:05}77" for number in range(50)))
+    assert sorted(v.outcome for v in results) == [Outcome.TAKEN] * 49 + [Outcome.UNKNOWN]
     assert len(twilio_emulator.accepted) == 50
 
 
@@ -240,8 +238,8 @@ def test_nothing_personal_gets_into_the_log(
     twilio_emulator: TwilioEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        [verdict] = send(PHONES[0], text="a private text")
-        known = LookupItem(PHONES[0], "a private text", verdict.provider_id)
+        [result] = send(PHONES[0], text="a private text")
+        known = LookupItem(PHONES[0], "a private text", result.provider_id)
         twilio().look_up([asked(known, LookupItem(PHONES[1], "a private text"))])
         twilio().cancel("ref1", [known])
         twilio().balance()
@@ -266,14 +264,14 @@ JSON = st.recursive(
 
 @trials(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(JSON, st.sampled_from([200, 201, 204, 301, 400, 401, 403, 404, 429, 500]))
-def test_it_has_a_verdict_whatever_comes_back(body: object, status: int) -> None:
+def test_it_has_a_result_whatever_comes_back(body: object, status: int) -> None:
     answer = Answer(status, json.dumps(body))
-    verdict = verdict_of(Sms(7, PHONES[0], "Hello"), answer)
-    assert verdict.key == 7
-    assert len(verdict.raw) <= 64
-    assert len(verdict.provider_id) <= 64
-    assert (verdict.reason is None) == (verdict.outcome == Outcome.TAKEN)
-    assert verdict.outcome != Outcome.TAKEN or status in (200, 201)
+    result = result_of(Sms(7, PHONES[0], "Hello"), answer)
+    assert result.key == 7
+    assert len(result.raw) <= 64
+    assert len(result.provider_id) <= 64
+    assert (result.reason is None) == (result.outcome == Outcome.TAKEN)
+    assert result.outcome != Outcome.TAKEN or status in (200, 201)
     report_of("ref1", PHONES[0], parsed(answer))
 
 
@@ -283,7 +281,7 @@ def test_it_has_a_verdict_whatever_comes_back(body: object, status: int) -> None
 def test_it_asks_by_the_id_where_it_knows_one(twilio_emulator: TwilioEmulator) -> None:
     twilio_emulator.manner.delay = 0
     phones = [f"+7998000010{digit}" for digit in range(1, 7)]
-    sids = [verdict.provider_id for verdict in send(*phones)]
+    sids = [result.provider_id for result in send(*phones)]
     rows = [LookupItem(phone, "", sid) for phone, sid in zip(phones, sids, strict=True)]
     reports = twilio().look_up([asked(*rows)])
     assert {r.phone[-2:]: (r.status, r.reason, r.raw) for r in reports} == {
@@ -304,8 +302,8 @@ def test_a_price_in_another_currency_is_no_price(
 ) -> None:
     settings.CURRENCY = "RUB"
     twilio_emulator.manner.delay = 0
-    [verdict] = send(PHONES[0])
-    [report] = twilio().look_up([asked(LookupItem(PHONES[0], "", verdict.provider_id))])
+    [result] = send(PHONES[0])
+    [report] = twilio().look_up([asked(LookupItem(PHONES[0], "", result.provider_id))])
     assert (report.status, report.price) == (DeliveryStatus.DELIVERED, None)
 
 
@@ -315,12 +313,12 @@ def test_it_finds_what_arrived_and_what_never_did_by_text(
     twilio_emulator.manner.delay = 3600
     send(PHONES[0], text="Привет")
     send(PHONES[1], text="something else")
-    [verdict] = send(PHONES[2], text="Привет")
+    [result] = send(PHONES[2], text="Привет")
     found = twilio().look_up([asked(*(LookupItem(phone, "Привет") for phone in PHONES[:4]))])
     assert {report.phone: (report.status, report.provider_id) for report in found} == {
         PHONES[0]: (DeliveryStatus.ACCEPTED, twilio_emulator.journal.entries[0]["sid"]),
         PHONES[1]: (DeliveryStatus.NOT_FOUND, ""),
-        PHONES[2]: (DeliveryStatus.ACCEPTED, verdict.provider_id),
+        PHONES[2]: (DeliveryStatus.ACCEPTED, result.provider_id),
         PHONES[3]: (DeliveryStatus.NOT_FOUND, ""),
     }
 
@@ -349,9 +347,9 @@ def test_one_message_answers_for_neither_of_two(twilio_emulator: TwilioEmulator)
 
 
 def test_a_message_known_by_its_id_answers_for_no_other(twilio_emulator: TwilioEmulator) -> None:
-    [verdict] = send(PHONES[0])
+    [result] = send(PHONES[0])
     known, unknown = (
-        LookupItem(PHONES[0], "Hello", verdict.provider_id),
+        LookupItem(PHONES[0], "Hello", result.provider_id),
         LookupItem(PHONES[0], "Hello"),
     )
     assert statuses(asked(known, reference="ref1"), asked(unknown, reference="ref2")) == {
@@ -379,8 +377,8 @@ def test_what_is_older_than_an_earlier_witness_is_another(twilio_emulator: Twili
     [known] = send(PHONES[1])
     before = datetime.now(UTC) - timedelta(hours=2)
     witness = Witness("ref0", PHONES[1], before, known.provider_id)
-    enquiry = replace(asked(LookupItem(PHONES[0], "Hello")), witness=witness)
-    assert statuses(enquiry) == {
+    lookup = replace(asked(LookupItem(PHONES[0], "Hello")), witness=witness)
+    assert statuses(lookup) == {
         ("ref0", PHONES[1]): DeliveryStatus.ACCEPTED,
         ("ref1", PHONES[0]): DeliveryStatus.NOT_FOUND,
     }
@@ -433,7 +431,7 @@ def test_it_reads_all_pages_of_a_phone(
 
 def test_it_says_nothing_of_what_it_could_not_read(twilio_emulator: TwilioEmulator) -> None:
     twilio_emulator.manner.delay = 3600
-    [first, second] = [verdict.provider_id for verdict in send(*PHONES[:2])]
+    [first, second] = [result.provider_id for result in send(*PHONES[:2])]
     twilio_emulator.plan.commands = frozenset({"list"})
     twilio_emulator.misbehave("garbage")
     rows = (
@@ -508,7 +506,7 @@ def test_it_says_why_there_is_no_balance(twilio_emulator: TwilioEmulator) -> Non
 
 def test_it_takes_back_what_is_only_scheduled(twilio_emulator: TwilioEmulator) -> None:
     twilio_emulator.manner.delay = 3600
-    sids = [verdict.provider_id for verdict in send(*PHONES[:2])]
+    sids = [result.provider_id for result in send(*PHONES[:2])]
     kept = twilio_emulator._rows[sids[1]]
     kept.scheduled, kept.sent_at = True, kept.created_at + 3600
     rows = [
@@ -547,11 +545,11 @@ def test_with_a_messaging_service_it_schedules_and_takes_back(
     adapter = twilio(sender="", messaging_service_sid=SERVICE)
     at = datetime.now(UTC) + timedelta(hours=3)
     assert adapter.can_schedule(at)
-    [verdict] = adapter.send("ref1", [Sms(1, PHONES[0], "Hello", at)], clock() + 60)
-    assert verdict.outcome == Outcome.TAKEN
-    row = twilio_emulator._rows[verdict.provider_id]
+    [result] = adapter.send("ref1", [Sms(1, PHONES[0], "Hello", at)], clock() + 60)
+    assert result.outcome == Outcome.TAKEN
+    row = twilio_emulator._rows[result.provider_id]
     assert row.scheduled
-    [gone] = adapter.cancel("ref1", [LookupItem(PHONES[0], "", verdict.provider_id)])
+    [gone] = adapter.cancel("ref1", [LookupItem(PHONES[0], "", result.provider_id)])
     assert gone.status == DeliveryStatus.CANCELLED
     assert row.canceled
 
@@ -636,9 +634,9 @@ def test_it_goes_to_twilio_unless_told_otherwise(settings: Any) -> None:
     assert twilio().address == "https://api.twilio.com"
 
 
-# --- what comes to our door ------------------------------------------------------------------
+# --- what comes to our webhook ------------------------------------------------------------------
 
-URL = f"{DOOR}?ref=ref1"
+URL = f"{WEBHOOK}?ref=ref1"
 CALL = {
     "SmsSid": "SM1",
     "SmsStatus": "delivered",
@@ -736,7 +734,7 @@ REPLY = {"MessageSid": "SM2", "SmsStatus": "received", "From": "+79980000111", "
     [({}, None), ({"OptOutType": "STOP"}, True), ({"OptOutType": "START"}, False)],
 )
 def test_it_reads_what_a_person_wrote(more: dict[str, str], stop: bool | None) -> None:
-    came = note(REPLY | {"Body": "Больше не надо"} | more, DOOR)
+    came = note(REPLY | {"Body": "Больше не надо"} | more, WEBHOOK)
     assert twilio().read_replies(came) == [InboundSms("+79980000111", "Больше не надо", stop=stop)]
     assert twilio().read_receipts(came) == []
 
@@ -748,7 +746,7 @@ def test_it_reads_what_a_person_wrote(more: dict[str, str], stop: bool | None) -
         WebhookPayload({}, "ref=ref1", ""),
         WebhookPayload({}, "ref=ref1", "{}"),
         WebhookPayload({}, "ref=ref1", "%98"),
-        note(CALL, DOOR),
+        note(CALL, WEBHOOK),
         note(CALL | {"To": ""}),
         note(CALL | {"MessageStatus": "pondering"}),
         note({}),
@@ -774,9 +772,9 @@ def test_it_knows_every_status_of_the_documents() -> None:
 @pytest.mark.parametrize("code", sorted(codes.ERRORS))
 def test_it_gives_each_code_its_meaning(twilio_emulator: TwilioEmulator, code: int) -> None:
     twilio_emulator.misbehave(f"error-{code}")
-    [verdict] = send(PHONES[0])
-    assert (verdict.outcome, verdict.reason) == codes.ERRORS[code]
-    assert verdict.raw == f"twilio:{code}"
+    [result] = send(PHONES[0])
+    assert (result.outcome, result.reason) == codes.ERRORS[code]
+    assert result.raw == f"twilio:{code}"
 
 
 def test_only_what_is_wrong_with_one_message_is_refused() -> None:

@@ -82,8 +82,8 @@ def twilio(sender: str = "School", **more: str) -> Twilio:
 
 
 def send(adapter: Twilio, text: str = "Привет, Мария!\nУрок в 10:00 & ещё") -> Outcome:
-    [verdict] = adapter.send("ref1", [Sms(1, "+79980000001", text)], clock() + 60)
-    return verdict.outcome
+    [result] = adapter.send("ref1", [Sms(1, "+79980000001", text)], clock() + 60)
+    return result.outcome
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(ol
     assert after.id == before.id
     assert after.receipt_key == before.receipt_key
     assert not cooldown.is_on(after)
-    assert (after.failures, after.rest_reason, after.rest_raw) == (0, "", "")
+    assert (after.failures, after.cooldown_reason, after.cooldown_raw) == (0, "", "")
 
 
 def test_disconnecting_deletes_the_credentials(olga: User) -> None:
@@ -141,18 +141,18 @@ def test_it_rests_longer_each_time_and_a_success_forgets_it(db: None) -> None:
         cooldown.start(account.id, Reason.UNAVAILABLE, "x" * 100)
         account.refresh_from_db()
         assert cooldown.is_on(account)
-        assert account.resting_until is not None
-        paused.append(round((account.resting_until - now).total_seconds()))
-        Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
+        assert account.cooldown_until is not None
+        paused.append(round((account.cooldown_until - now).total_seconds()))
+        Account.objects.update(cooldown_until=timezone.now() - timedelta(seconds=1))
     assert paused == [30, 60, 120, 300, 300]
     account.refresh_from_db()
     assert not cooldown.is_on(account)
-    assert (account.rest_reason, account.rest_raw) == (Reason.UNAVAILABLE, "x" * 64)
+    assert (account.cooldown_reason, account.cooldown_raw) == (Reason.UNAVAILABLE, "x" * 64)
     cooldown.end(account.id)
     account.refresh_from_db()
-    assert (account.failures, account.resting_until) == (0, None)
+    assert (account.failures, account.cooldown_until) == (0, None)
     # Kept for whoever wants to know what it was.
-    assert (account.rest_reason, account.rest_raw) == (Reason.UNAVAILABLE, "x" * 64)
+    assert (account.cooldown_reason, account.cooldown_raw) == (Reason.UNAVAILABLE, "x" * 64)
     assert account.rest_about == Reason.UNAVAILABLE.about
 
 
@@ -162,15 +162,15 @@ def test_it_remembers_since_when_the_trouble_goes_on(db: None) -> None:
     for reason in (Reason.UNAVAILABLE, Reason.NO_MONEY):
         cooldown.start(account.id, reason, "")
         account.refresh_from_db()
-        since.append(account.rest_since)
-        Account.objects.update(resting_until=timezone.now())
+        since.append(account.cooldown_since)
+        Account.objects.update(cooldown_until=timezone.now())
     assert since[0] is not None
     assert since[0] == since[1]
     cooldown.end(account.id)
     cooldown.start(account.id, Reason.BUSY, "")
     account.refresh_from_db()
-    assert account.rest_since is not None
-    assert account.rest_since > since[0]
+    assert account.cooldown_since is not None
+    assert account.cooldown_since > since[0]
 
 
 def test_trouble_while_it_rests_is_the_same_trouble(db: None) -> None:
@@ -178,7 +178,7 @@ def test_trouble_while_it_rests_is_the_same_trouble(db: None) -> None:
     cooldown.start(account.id, Reason.UNAVAILABLE, "the first")
     cooldown.start(account.id, Reason.NO_MONEY, "the second")
     account.refresh_from_db()
-    assert (account.failures, account.rest_raw) == (1, "the first")
+    assert (account.failures, account.cooldown_raw) == (1, "the first")
 
 
 def test_waking_one_that_is_awake_writes_nothing(django_assert_num_queries: Any) -> None:
@@ -271,15 +271,15 @@ def test_what_is_encrypted_cannot_be_searched(db: None, lookup: str) -> None:
 
 
 # --- forgetting ------------------------------------------------------------------------------
-def test_folded_receipts_and_the_simulators_books_are_kept_ninety_days(db: None) -> None:
+def test_processed_receipts_and_the_simulators_books_are_kept_ninety_days(db: None) -> None:
     account = people.simulator()
     now = timezone.now()
-    for days, folded in ((91, now), (91, None), (89, now)):
+    for days, processed in ((91, now), (91, None), (89, now)):
         Receipt.objects.create(
             account=account,
-            body=f"{days} {folded is not None}",
+            body=f"{days} {processed is not None}",
             received_at=now - timedelta(days=days),
-            folded_at=folded,
+            processed_at=processed,
         )
         SimulatedSms.objects.create(
             phone="+79980000001", text=str(days), at=now - timedelta(days=days), report_at=now

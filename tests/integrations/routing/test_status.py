@@ -76,7 +76,7 @@ def in_english(settings: Any) -> None:
         ),
         (
             PriorityPlace(
-                "Simulator", before=ONE, first_rests=True, falls_back=True, pretends=True
+                "Simulator", before=ONE, first_rests=True, falls_back=True, is_simulator=True
             ),
             "Simulator is connected but waits: it only pretends to send and never steps in for a real service. To send through Simulator, disconnect SMSC.",
         ),

@@ -64,7 +64,7 @@ def test_on_every_page_it_says_what_happened_since_when_until_when_and_what_to_d
 ) -> None:
     down()
     until = timezone.now() + timedelta(minutes=4)  # a longer one would be a wrong clock's
-    Account.objects.update(rest_since=timezone.now() - timedelta(hours=3), resting_until=until)
+    Account.objects.update(cooldown_since=timezone.now() - timedelta(hours=3), cooldown_until=until)
     for address in ("/people/", "/me/", "/mailings/", LIST, SMSC):
         text = page(as_(olga), address)
         assert f"SMSC: {NO_MONEY}" in text, address

@@ -1,4 +1,4 @@
-"""The receipt door: whatever comes, it answers quickly and never breaks."""
+"""The receipt webhook: whatever comes, it answers quickly and never breaks."""
 
 import hashlib
 from typing import Any
@@ -43,7 +43,7 @@ def test_it_keeps_what_was_said_and_answers_ok(client: Client, account: Account)
     kept = Receipt.objects.get()
     assert (kept.account, kept.body, kept.query) == (account, body, "charset=utf-8&md5=1")
     assert kept.headers == {"content-type": FORM}
-    assert kept.folded_at is None
+    assert kept.processed_at is None
 
 
 def test_it_tells_the_address_as_it_was_called(
@@ -65,7 +65,7 @@ def test_it_tells_the_address_as_it_was_called(
 def test_it_thanks_in_the_words_of_the_service(
     client: Client, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Smsc, "thanks", ("<Response/>", "text/xml"))
+    monkeypatch.setattr(Smsc, "ack_response", ("<Response/>", "text/xml"))
     answer = client.post(address(account), "id=1", content_type=FORM)
     assert (answer.content, answer.headers["Content-Type"]) == (b"<Response/>", "text/xml")
 

@@ -168,8 +168,8 @@ def test_a_text_of_variables_alone_is_nothing_for_who_has_none(db: None) -> None
     assert funnel.count(ground.draft(text="{first_name")) == Funnel(
         2, {}, 2
     )  # cannot be launched so
-    choice = AudienceSpec(True, Group.objects.none(), False, needs=frozenset({"first_name"}))
-    assert funnel.count(choice) == Funnel(2, mute, 1)
+    spec = AudienceSpec(True, Group.objects.none(), False, needs=frozenset({"first_name"}))
+    assert funnel.count(spec) == Funnel(2, mute, 1)
 
 
 def test_a_person_without_a_text_does_not_take_the_place_of_another(db: None) -> None:
@@ -210,14 +210,14 @@ def test_a_rule_that_cannot_be_read_is_nobody_and_says_why(db: None) -> None:
 
 def test_a_recent_funnel_is_remembered_for_these_people_only(db: None) -> None:
     people.students(2)
-    choice = AudienceSpec(
+    spec = AudienceSpec(
         everyone=True, groups=Group.objects.none(), only_confirmed=False, typed=True
     )
-    assert funnel.recent(choice).will_receive == 2
+    assert funnel.recent(spec).will_receive == 2
     User.objects.all().delete()
-    assert funnel.recent(choice).will_receive == 2
-    assert funnel.recent(replace(choice, only_confirmed=True)).will_receive == 0
-    assert funnel.count(choice).will_receive == 0
+    assert funnel.recent(spec).will_receive == 2
+    assert funnel.recent(replace(spec, only_confirmed=True)).will_receive == 0
+    assert funnel.count(spec).will_receive == 0
 
 
 def test_on_a_page_only_what_took_long_is_remembered_and_says_since_when(

@@ -111,9 +111,9 @@ def test_the_first_reason_of_the_funnel(reason: Reason, olga: User) -> None:
 
 def test_no_reason_of_the_funnel_is_forgotten() -> None:
     """Those that the funnel knows: whatever else there is, is not about a person before the launch."""
-    choice = AudienceSpec.of(ground.draft(text="{first_name}", only_confirmed=True))
+    spec = AudienceSpec.of(ground.draft(text="{first_name}", only_confirmed=True))
     Policy.objects.create(id=1, cap_messages=1)
-    known = {each.reason for each in audience._reasons(choice)} | {Reason.SAME_PHONE}
+    known = {each.reason for each in audience._reasons(spec)} | {Reason.SAME_PHONE}
     assert known == set(REASONS)
 
 

@@ -258,8 +258,8 @@ def test_who_would_get_it_too_late_is_not_counted_among_those_who_do(as_: As, as
 
 def test_the_preview_agrees_with_what_preparation_does(asleep: User) -> None:
     draft = ground.draft(valid_minutes=9 * 60)
-    choice = audience.AudienceSpec.of(draft)
-    told = forecast.Schedule(draft, choice, funnel.count(draft).will_receive)
+    spec = audience.AudienceSpec.of(draft)
+    told = forecast.Schedule(draft, spec, funnel.count(draft).will_receive)
     transitions.launch(draft, asleep, countdown=0)
     while prepare.prepare_some(draft.id):
         pass

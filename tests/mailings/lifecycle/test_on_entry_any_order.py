@@ -78,7 +78,7 @@ class World:
     def send(self) -> None:
         batch = claim.claim()
         if batch is not None:
-            record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
+            record.record(batch, ground.results(batch, Outcome.TAKEN))
 
     def look_for_a_chunk(self) -> None:
         self.clock.shift(on_entry.EVERY)

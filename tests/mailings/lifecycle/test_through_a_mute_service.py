@@ -1,5 +1,5 @@
 """A mailing through a service that cannot be asked, to its end: real HTTP, real receipts at our own
-door, a share of the requests going wrong, and a person who decides about the rest.
+webhook, a share of the requests going wrong, and a person who decides about the rest.
 """
 
 import time
@@ -110,11 +110,11 @@ def test_trouble_with_the_service_makes_messages_wait_and_nothing_unknown(
 ) -> None:
     seventech_emulator.plan.share, seventech_emulator.plan.among = 1, ("429",)
     batch = ground.claimed()
-    verdicts = worker.hand_over(batch)
-    assert {verdict.outcome for verdict in verdicts} == {Outcome.UNSENT}
-    record.record(batch, verdicts)
+    results = worker.hand_over(batch)
+    assert {result.outcome for result in results} == {Outcome.UNSENT}
+    record.record(batch, results)
     account.refresh_from_db()
-    assert (cooldown.is_on(account), account.rest_reason) == (True, "busy")
+    assert (cooldown.is_on(account), account.cooldown_reason) == (True, "busy")
     assert statuses(mailing) == {"waiting": MANY}
 
     seventech_emulator.plan.share = 0

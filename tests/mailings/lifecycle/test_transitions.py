@@ -269,7 +269,7 @@ def test_a_cancelled_mailing_is_over_when_the_batches_in_hand_are(
     assert statuses(mailing) == {"waiting": 2, "cancelled": 4}
     assert state_of(mailing) == State.CANCELLED
     assert mailing.finished_at is None
-    record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
+    record.record(batch, ground.results(batch, Outcome.TAKEN))
     ground.reported(batch, "delivered")
     ground.settle()
     mailing.refresh_from_db()
@@ -302,10 +302,10 @@ def test_one_message_left_keeps_a_mailing_from_being_done(mailing: Mailing, left
     for number in range(3):
         batch = ground.claimed()
         rest = batch.messages[1:] if number == 0 else batch.messages
-        verdicts = [SendResult(sms.key, Outcome.REFUSED, raw=sms.phone) for sms in rest]
+        results = [SendResult(sms.key, Outcome.REFUSED, raw=sms.phone) for sms in rest]
         if number == 0:
-            verdicts.append(SendResult(batch.messages[0].key, answers[left]))
-        record.record(batch, verdicts)
+            results.append(SendResult(batch.messages[0].key, answers[left]))
+        record.record(batch, results)
     ground.settle()
     assert statuses(mailing) == {left: 1, "refused": 5}
     assert state_of(mailing) != State.DONE
@@ -333,7 +333,7 @@ def test_a_message_that_waits_again_brings_the_mailing_back_to_sending(mailing: 
     assert claim.claim() is None
     transitions.settle_due()
     assert state_of(mailing) == State.SENDING
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     ground.reported(ground.sent(), "delivered")
     ground.settle()
     assert state_of(mailing) == State.DONE
@@ -358,7 +358,7 @@ def test_a_paused_mailing_stays_paused_though_an_unknown_message_waits_again(
     ground.settle()
     assert state_of(mailing) == State.PAUSED
     transitions.resume(mailing, olga)
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     ground.reported(ground.sent(), "delivered")
     ground.settle()
     assert state_of(mailing) == State.DONE
@@ -386,7 +386,7 @@ def test_settling_takes_the_same_queries_for_any_number_of_mailings(
     for _ in range(4):
         ground.prepared(olga)
     while (batch := claim.claim()) is not None:
-        record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
+        record.record(batch, ground.results(batch, Outcome.TAKEN))
     assert queries() == for_one
     assert set(Mailing.objects.values_list("state", flat=True)) == {State.SETTLING}
 

@@ -230,7 +230,7 @@ def test_switching_off_stops_what_has_not_gone(paid: Mailing, ivan: User, maria:
     editing.switch(paid, maria, on=False)
     assert claim.claim() is None
     ground.settle()
-    record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
+    record.record(batch, ground.results(batch, Outcome.TAKEN))
     assert ground.statuses(paid) == {"accepted": 1, "cancelled": 1}
     ground.assert_counters_equal_rows(paid)
     editing.switch(paid, maria, on=True)
@@ -375,7 +375,7 @@ def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
     assert asked.text == batch.messages[0].text
     with transaction.atomic():
         record.send_again(batch_row, [batch.messages[0].key])
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     again = ground.claimed()
     assert again.messages[0].text == batch.messages[0].text
     assert Batch.objects.get(id=again.batch_id).expires_at == batch_row.expires_at

@@ -82,7 +82,7 @@ def test_the_mailing_of_tests_never_ends(draft: Mailing, maria: User) -> None:
 def test_what_was_not_sent_goes_again(draft: Mailing, maria: User) -> None:
     send_test(draft, maria, maria)
     ground.sent(Outcome.UNSENT)
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     assert len(ground.sent().messages) == 1
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from mailings.models import Click, ClickHour, Counters, Link, Mailing, Message
 from mailings.reports import click_reports
 from mailings.tracking import aggregate
-from tests.mailings.tracking.test_aggregate import click, fold_all, mailing_of
+from tests.mailings.tracking.test_aggregate import click, mailing_of, process_all
 from tests.mailings.tracking.test_classify import ROBOTS
 from users.models import User
 
@@ -38,7 +38,7 @@ def mailing(db: None) -> Mailing:
     click(first, 1)
     click(second, 1)
     click(third, agent=ROBOTS[1])
-    fold_all()
+    process_all()
     Mailing.objects.update(state=Mailing.State.DONE, launched_at=timezone.now(), wrap_links=True)
     mailing.refresh_from_db()
     return mailing

@@ -68,8 +68,8 @@ def test_the_dashboard_shows_what_runs_and_what_keeps_it(
     page = text_of(as_(maria).get("/"))
     assert "Open lesson" in page
     assert "3 of 6 handed over" in page
-    account.rest_reason = Reason.NO_MONEY
-    account.resting_until = timezone.now() + timedelta(minutes=5)
+    account.cooldown_reason = Reason.NO_MONEY
+    account.cooldown_until = timezone.now() + timedelta(minutes=5)
     account.save()
     page = text_of(as_(maria).get("/"))
     assert "Simulator: Not enough money on the account of the SMS service" in page
@@ -100,10 +100,11 @@ def test_it_narrows_the_list_by_state(as_: As, maria: User, account: Account) ->
     ground.draft(name="A draft")
     mixed(maria, name="A running one")
     names = {
-        shelf: [
-            row.name for row in as_(maria).get(f"/mailings/?state={shelf}").context["page"].rows
+        status_filter: [
+            row.name
+            for row in as_(maria).get(f"/mailings/?state={status_filter}").context["page"].rows
         ]
-        for shelf in ("", "draft", "running", "over", "nonsense")
+        for status_filter in ("", "draft", "running", "over", "nonsense")
     }
     assert names == {
         "": ["A running one", "A draft"],

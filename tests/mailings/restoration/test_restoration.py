@@ -105,12 +105,10 @@ def ask() -> Restoration:
     return Restoration.objects.get(decided_at__isnull=True)
 
 
-def decided(by: User, choice: str = "go") -> None:
+def decided(by: User, spec: str = "go") -> None:
     open_ = Restoration.objects.get(decided_at__isnull=True)
     lines = decision.under_way(open_)
-    choices = {
-        line.mailing.pk: choice if choice in line.choices else line.choices[0] for line in lines
-    }
+    choices = {line.mailing.pk: spec if spec in line.choices else line.choices[0] for line in lines}
     decision.decide(open_, choices, by)
 
 
@@ -395,7 +393,7 @@ def test_receipts_that_named_nothing_are_read_again(
     receipt = Receipt.objects.create(
         account=account,
         body=f"id={other}&phone={message.phone[1:]}&status=1&err=0",
-        folded_at=timezone.now(),
+        processed_at=timezone.now(),
         outcome=Receipt.Outcome.STRANGER,
     )
     held()
@@ -536,7 +534,7 @@ def test_twilio_shows_all_that_went_page_by_page(
     monkeypatch.setattr(module, "PAGE", 4)
     provider = routing.provider_of(people.twilio())
     texts = [Sms(n, f"+7998000{n:02}10", f"Text {n}") for n in range(10)]
-    verdicts = provider.send("made-up", texts, clock() + 60)
+    results = provider.send("made-up", texts, clock() + 60)
     rows: list[Booked] = []
     cursor = ""
     while True:
@@ -545,7 +543,7 @@ def test_twilio_shows_all_that_went_page_by_page(
         cursor = page.cursor
         if not cursor:
             break
-    assert {row.report.provider_id for row in rows} == {each.provider_id for each in verdicts}
+    assert {row.report.provider_id for row in rows} == {each.provider_id for each in results}
     assert {(row.report.phone, row.text) for row in rows} == {
         (sms.phone, sms.text) for sms in texts
     }

@@ -84,12 +84,12 @@ class World:
         if not self.batches:
             return
         batch = self.batches.pop(which % len(self.batches))
-        verdicts = []
+        results = []
         for sms, (outcome, came) in zip(batch.messages, outcomes, strict=False):
-            verdicts.append(SendResult(sms.key, outcome, raw=f"made up {came}"))
+            results.append(SendResult(sms.key, outcome, raw=f"made up {came}"))
             if outcome == Outcome.TAKEN or (outcome == Outcome.UNKNOWN and came):
                 self.arrived.append((batch.reference, sms.phone))
-        record.record(batch, verdicts)
+        record.record(batch, results)
 
     def die(self, which: int, came: bool) -> None:
         """The worker is killed after or before the request."""
@@ -161,7 +161,7 @@ class World:
 
     def check(self) -> None:
         ground.assert_counters_equal_rows(self.mailing)
-        Account.objects.update(failures=0, resting_until=None)
+        Account.objects.update(failures=0, cooldown_until=None)
         now = dict(Message.objects.filter(mailing=self.mailing).values_list("id", "status"))
         for message, before in self.last.items():
             after = now[message]

@@ -25,13 +25,13 @@ Status = Message.Status
 class First(Simulator):
     slug = "west"
     batch = 2
-    pretends = False
+    is_simulator = False
 
 
 class Second(Simulator):
     slug = "east"
     batch = 3
-    pretends = False
+    is_simulator = False
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def down(account: Account) -> None:
 
 def up(account: Account) -> None:
     """It has rested; whether it works will be seen."""
-    Account.objects.filter(id=account.id).update(resting_until=timezone.now())
+    Account.objects.filter(id=account.id).update(cooldown_until=timezone.now())
 
 
 def sends() -> str:
@@ -207,5 +207,5 @@ def test_batches_are_formed_for_the_service_that_sends(
     assert prepare.batch_size() == First.batch  # they wait for it
     routing.set_fallback(True, olga)
     assert prepare.batch_size() == Second.batch
-    Account.objects.filter(id=first.id).update(resting_until=timezone.now() - timedelta(seconds=1))
+    Account.objects.filter(id=first.id).update(cooldown_until=timezone.now() - timedelta(seconds=1))
     assert prepare.batch_size() == First.batch

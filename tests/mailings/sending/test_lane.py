@@ -173,6 +173,6 @@ def test_what_the_lane_was_told_was_not_sent_goes_again(
     raise_event("welcome", ivan, key="1")
     batch = claim.claim(lane=True)
     assert batch is not None
-    record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
-    Account.objects.update(failures=0, resting_until=None)
+    record.record(batch, ground.results(batch, Outcome.UNSENT))
+    Account.objects.update(failures=0, cooldown_until=None)
     assert claim.claim(lane=True) is not None

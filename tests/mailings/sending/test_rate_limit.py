@@ -137,5 +137,5 @@ def test_an_answer_does_not_change_the_pace(mailing: Mailing) -> None:
     paced(5)
     batch = ground.claimed()
     reserved = Account.objects.get().next_free_at
-    record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
+    record.record(batch, ground.results(batch, Outcome.UNSENT))
     assert Account.objects.get().next_free_at == reserved

@@ -1,4 +1,4 @@
-"""Folding what providers report: in any order, twice, too early, about strangers, unreadable."""
+"""Processing what providers report: in any order, twice, too early, about strangers, unreadable."""
 
 import json
 from decimal import Decimal
@@ -52,7 +52,7 @@ def mailing(olga: User, account: Account) -> Mailing:
 
 
 def came(*told: dict[str, str], body: str = "") -> Receipt:
-    """A receipt at the door."""
+    """A receipt at the webhook."""
     return Receipt.objects.create(account=Account.objects.get(), body=body or json.dumps(told))
 
 
@@ -85,7 +85,7 @@ def test_it_folds_what_the_provider_says(mailing: Mailing) -> None:
     lost = Message.objects.get(id=batch.messages[1].key)
     assert (lost.reason, lost.raw_code) == (Reason.HANDSET, "3")
     assert lost.final_at is not None
-    assert Receipt.objects.get().folded_at is not None
+    assert Receipt.objects.get().processed_at is not None
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -120,7 +120,7 @@ def test_a_receipt_before_the_answer_is_believed(mailing: Mailing, status: str) 
     receipts.process_due()
     assert status_of(batch) == status
     assert status_of(batch, 1) == Status.WAITING
-    record.record(batch, ground.verdicts(batch, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
+    record.record(batch, ground.results(batch, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
     early = Message.objects.get(id=batch.messages[0].key)
     assert (early.status, early.price, early.provider_id) == (status, Decimal(2), "9")
     ground.assert_counters_equal_rows(mailing)
@@ -209,7 +209,7 @@ def test_a_service_that_is_not_there_any_more_leaves_its_receipts_unreadable(
 def moved(mailing: Mailing) -> claim.ClaimedBatch:
     """A batch of which we were told that it was not sent; its messages wait in another."""
     batch = ground.sent(Outcome.UNSENT)
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     return batch
 
 
@@ -260,7 +260,7 @@ def test_of_several_test_messages_to_one_phone_none_is_guessed(
     draft = ground.draft()
     send.send_test(draft, olga, olga, phone="+79980000010")
     first = ground.sent(Outcome.UNSENT)
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     send.send_test(draft, olga, olga, phone="+79980000010")
     came(news(first, "delivered"))
     receipts.process_due()
@@ -294,21 +294,21 @@ def test_a_thousand_receipts_take_as_many_queries_as_ten(
     mailing = ground.prepared(olga)
     batch = ground.sent()
 
-    def fold(which: range) -> int:
+    def process(which: range) -> int:
         Receipt.objects.bulk_create(
             Receipt(account=account, body=json.dumps([news(batch, "delivered", n)])) for n in which
         )
         with CaptureQueriesContext(connection) as queries:
-            assert receipts.process_due() == (len(which) == receipts.FOLD)
+            assert receipts.process_due() == (len(which) == receipts.PROCESS)
         return len(queries)
 
-    assert fold(range(10)) == fold(range(10, 1010))
+    assert process(range(10)) == process(range(10, 1010))
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 190, "delivered": 1010}
     assert set(outcomes()) == {"applied"}
     ground.assert_counters_equal_rows(mailing)
 
 
-def test_receipts_are_folded_oldest_first_and_the_rest_later(
+def test_receipts_are_processed_oldest_first_and_the_rest_later(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receipts, "FOLD", 2)
@@ -320,11 +320,11 @@ def test_receipts_are_folded_oldest_first_and_the_rest_later(
     assert outcomes() == ["stale"] * 3
 
 
-def test_a_folded_receipt_is_not_folded_again(mailing: Mailing) -> None:
+def test_a_processed_receipt_is_not_processed_again(mailing: Mailing) -> None:
     batch = ground.sent()
     came(news(batch, "accepted"))
     receipts.process_due()
-    folded_at = Receipt.objects.get().folded_at
-    assert folded_at is not None
+    processed_at = Receipt.objects.get().processed_at
+    assert processed_at is not None
     receipts.process_due()
-    assert Receipt.objects.get().folded_at == folded_at
+    assert Receipt.objects.get().processed_at == processed_at

@@ -37,11 +37,11 @@ class Books(Simulator):
     asked: ClassVar[list[LookupRequest]]
     settle_seconds = 180
 
-    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
-        Books.asked += enquiries
+    def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
+        Books.asked += lookups
         return [
             DeliveryReport(each.reference, phone, status)
-            for each in enquiries
+            for each in lookups
             for phone in each.phones
             if (status := Books.answer(each, phone)) is not None
         ]
@@ -136,7 +136,7 @@ def test_what_the_books_never_had_goes_again_after_the_second_look_only(mailing:
     assert statuses(mailing) == {"unknown": 2}
     look()
     assert statuses(mailing) == {"waiting": 2}
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
     again = ground.sent()
     assert again.reference != batch.reference
     assert {sms.key for sms in again.messages} == {sms.key for sms in batch.messages}
@@ -237,7 +237,7 @@ def test_a_provider_that_cannot_be_asked_leaves_unknown(
 class Troubled(Books):
     error: ClassVar[Exception]
 
-    def look_up(self, enquiries: Sequence[LookupRequest]) -> list[DeliveryReport]:
+    def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         raise Troubled.error
 
 
@@ -267,7 +267,7 @@ def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
     mailing = ground.prepared(olga)
     first, second = ground.claimed(), ground.claimed()
     for batch in (first, second):
-        record.record(batch, ground.verdicts(batch, Outcome.UNKNOWN))
+        record.record(batch, ground.results(batch, Outcome.UNKNOWN))
     Batch.objects.filter(id=first.batch_id).update(account=troubled)
     Account.objects.update(credentials={"on": "yes"})
     say(DeliveryStatus.DELIVERED)

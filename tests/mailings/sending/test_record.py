@@ -51,7 +51,7 @@ def mailing(olga: User, account: Account, batches_of_two: None) -> Mailing:
 
 
 def awake() -> None:
-    Account.objects.update(failures=0, resting_until=None)
+    Account.objects.update(failures=0, cooldown_until=None)
 
 
 def phones_of(batch: claim.ClaimedBatch) -> list[str]:
@@ -99,7 +99,7 @@ def test_no_more_batches_are_in_hand_than_the_account_takes(mailing: Mailing) ->
     one = ground.claimed()
     ground.claimed()
     assert claim.claim() is None
-    record.record(one, ground.verdicts(one, Outcome.TAKEN))
+    record.record(one, ground.results(one, Outcome.TAKEN))
     ground.claimed()
 
 
@@ -116,9 +116,9 @@ def test_a_dead_batch_gives_its_place_back_before_the_lease(
 
 
 def test_a_resting_account_claims_nothing_until_it_has_rested(mailing: Mailing) -> None:
-    Account.objects.update(resting_until=timezone.now() + timedelta(seconds=30))
+    Account.objects.update(cooldown_until=timezone.now() + timedelta(seconds=30))
     assert claim.claim() is None
-    Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
+    Account.objects.update(cooldown_until=timezone.now() - timedelta(seconds=1))
     ground.claimed()
 
 
@@ -192,7 +192,7 @@ def test_a_claim_and_an_answer_take_the_same_queries_for_any_size(
             batch = ground.claimed()
         assert len(batch.messages) == start + count
         with CaptureQueriesContext(connection) as to_record:
-            record.record(batch, ground.verdicts(batch, Outcome.TAKEN))
+            record.record(batch, ground.results(batch, Outcome.TAKEN))
         ground.assert_counters_equal_rows(mailing)
         return len(to_claim), len(to_record)
 
@@ -225,7 +225,7 @@ def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None
     assert answered.state == Batch.State.ANSWERED
     assert answered.look_up_at is not None  # the unknown one is asked about
     account.refresh_from_db()
-    assert account.resting_until is None  # one was taken: it works
+    assert account.cooldown_until is None  # one was taken: it works
     ground.assert_counters_equal_rows(mailing)
 
 
@@ -260,7 +260,7 @@ def test_what_was_reported_meanwhile_is_neither_cancelled_nor_sent_again(
     batch = ground.claimed()
     ground.reported(batch, "accepted")
     transitions.cancel(mailing, olga)
-    record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
+    record.record(batch, ground.results(batch, Outcome.UNSENT))
     assert ground.statuses(mailing) == {"skipped": 1, "accepted": 2, "waiting": 4}
 
 
@@ -309,7 +309,7 @@ def test_a_batch_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mail
     mailing.refresh_from_db()
     assert mailing.state == State.SENDING
     while (batch := claim.claim()) is not None:
-        record.record(batch, ground.verdicts(batch, Outcome.REFUSED, reason=Reason.BAD_PHONE))
+        record.record(batch, ground.results(batch, Outcome.REFUSED, reason=Reason.BAD_PHONE))
     assert ground.statuses(mailing) == {"skipped": 1, "refused": 6}
     ground.assert_counters_equal_rows(mailing)
 
@@ -347,15 +347,15 @@ def test_who_has_opted_out_at_the_service_gets_no_later_mailing(
 ) -> None:
     batch = ground.claimed()
     one, other = batch.messages
-    verdicts = [
+    results = [
         SendResult(one.key, Outcome.REFUSED, reason=Reason.OPTED_OUT, raw="made-up 21610"),
         SendResult(other.key, Outcome.TAKEN),
     ]
-    record.record(batch, verdicts)
+    record.record(batch, results)
     opt_out = OptOut.objects.get()
     assert (opt_out.phone, opt_out.source) == (one.phone, OptOut.Source.PROVIDER)
     assert [event.phone for event in ConsentEvent.objects.all()] == [one.phone]
-    record.record(batch, verdicts)  # heard twice, written once
+    record.record(batch, results)  # heard twice, written once
     assert ConsentEvent.objects.count() == 1
 
 
@@ -389,15 +389,15 @@ def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
         before = timezone.now()
         ground.sent(Outcome.UNSENT, reason=Reason.NO_MONEY, raw="made-up 3")
         account.refresh_from_db()
-        assert account.resting_until is not None
-        rests.append(round((account.resting_until - before).total_seconds()))
-        assert (account.rest_reason, account.rest_raw) == (Reason.NO_MONEY, "made-up 3")
+        assert account.cooldown_until is not None
+        rests.append(round((account.cooldown_until - before).total_seconds()))
+        assert (account.cooldown_reason, account.cooldown_raw) == (Reason.NO_MONEY, "made-up 3")
         assert claim.claim() is None
-        Account.objects.update(resting_until=timezone.now() - timedelta(seconds=1))
+        Account.objects.update(cooldown_until=timezone.now() - timedelta(seconds=1))
     assert rests == [30, 60, 120, 300, 300]
     ground.sent(Outcome.TAKEN)
     account.refresh_from_db()
-    assert (account.failures, account.resting_until) == (0, None)
+    assert (account.failures, account.cooldown_until) == (0, None)
 
 
 def test_batches_that_fail_at_the_same_moment_are_one_trouble(
@@ -405,10 +405,10 @@ def test_batches_that_fail_at_the_same_moment_are_one_trouble(
 ) -> None:
     batches = [ground.claimed() for _ in range(3)]
     for batch in batches:
-        record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
+        record.record(batch, ground.results(batch, Outcome.UNSENT))
     account.refresh_from_db()
     assert account.failures == 1
-    assert account.rest_reason == Reason.UNAVAILABLE
+    assert account.cooldown_reason == Reason.UNAVAILABLE
 
 
 def test_answers_that_never_come_rest_the_account_too(mailing: Mailing, account: Account) -> None:
@@ -483,7 +483,7 @@ def test_an_answer_recorded_after_the_recovery_still_counts(
     batch = ground.claimed()
     ground.grown_older(seconds=settings.LEASE + 5)
     worker.recover_due()
-    record.record(batch, ground.verdicts(batch, outcome))
+    record.record(batch, ground.results(batch, outcome))
     assert ground.statuses(mailing) == {"skipped": 1, **becomes}
     silent = Batch.objects.get(id=batch.batch_id)
     assert silent.state == Batch.State.SILENT  # nobody recorded an answer before the lease ended
@@ -494,8 +494,8 @@ def test_an_answer_about_messages_that_go_again_already_leaves_them_alone(
     mailing: Mailing, settings: Any
 ) -> None:
     batch = ground.claimed()
-    record.record(batch, ground.verdicts(batch, Outcome.UNSENT))
-    record.record(batch, ground.verdicts(batch, Outcome.REFUSED, raw="late"))
+    record.record(batch, ground.results(batch, Outcome.UNSENT))
+    record.record(batch, ground.results(batch, Outcome.REFUSED, raw="late"))
     assert ground.statuses(mailing)["waiting"] == 6
 
 

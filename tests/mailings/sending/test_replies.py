@@ -1,4 +1,4 @@
-"""Replies come through the receipts' door: told by each service in its own way, kept once."""
+"""Replies come through the receipts' webhook: told by each service in its own way, kept once."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -90,12 +90,12 @@ def test_replies_and_receipts_in_one_batch_do_not_disturb_each_other(olga: User)
     people.students(1, start=2)
     mailing: Mailing = ground.prepared(olga)
     batch = ground.sent()
-    came("smsc", SMSC | {"mes": "thanks"})
+    came("smsc", SMSC | {"mes": "ack_response"})
     came("smsc", {"id": batch.reference, "phone": PHONE[1:], "status": "1", "err": "0"})
     came("smsc", {"nonsense": "1"})
     assert outcomes() == ["applied", "applied", "unreadable"]
     assert Message.objects.get(id=batch.messages[0].key).status == "delivered"
-    assert Reply.objects.get().text == "thanks"
+    assert Reply.objects.get().text == "ack_response"
     ground.assert_counters_equal_rows(mailing)
 
 

@@ -1,5 +1,5 @@
 """A mailing through the Twilio adapter to its end: one request a message, answers lost and refused,
-receipts at our real door, and books that tell by text what no answer told.
+receipts at our real webhook, and books that tell by text what no answer told.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ def mailing(twilio_emulator: TwilioEmulator, live_server: Any, settings: Any) ->
 def carry_on(twilio: TwilioEmulator) -> None:
     """All that the clock does, until nothing is left to do; half an hour passes each time."""
     for _round in range(20):
-        Account.objects.update(failures=0, resting_until=None)
+        Account.objects.update(failures=0, cooldown_until=None)
         while worker.hand_over_due():
             pass
         twilio.caller.wait(60)

@@ -187,8 +187,8 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
 
 
 # --- the order of locks: messages before counters, in one go -----------------------------------
-def fold_slowly(message: int, locked: threading.Event) -> None:
-    """A receipt's fold that has locked its message and takes a while until it counts."""
+def process_slowly(message: int, locked: threading.Event) -> None:
+    """A receipt's process that has locked its message and takes a while until it counts."""
     with transaction.atomic():
         list(Message.objects.select_for_update().filter(id=message))
         locked.set()
@@ -199,15 +199,15 @@ def fold_slowly(message: int, locked: threading.Event) -> None:
 def test_an_answer_of_two_kinds_and_a_receipt_do_not_wait_for_each_other(mailing: Mailing) -> None:
     batch = ground.claimed()
     *taken, unsent = batch.messages
-    verdicts = [SendResult(sms.key, Outcome.TAKEN) for sms in taken]
-    verdicts.append(SendResult(unsent.key, Outcome.UNSENT))
+    results = [SendResult(sms.key, Outcome.TAKEN) for sms in taken]
+    results.append(SendResult(unsent.key, Outcome.UNSENT))
     locked = threading.Event()
 
     def record() -> None:
         locked.wait(10)
-        recording.record(batch, verdicts)
+        recording.record(batch, results)
 
-    in_threads(lambda: fold_slowly(unsent.key, locked), record)
+    in_threads(lambda: process_slowly(unsent.key, locked), record)
     assert Message.objects.get(id=unsent.key).status == Message.Status.DELIVERED
     ground.assert_counters_equal_rows(mailing)
 
@@ -217,9 +217,9 @@ def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
 ) -> None:
     batch = ground.claimed()
     *taken, unknown = batch.messages
-    verdicts = [SendResult(sms.key, Outcome.TAKEN) for sms in taken]
-    verdicts.append(SendResult(unknown.key, Outcome.UNKNOWN))
-    recording.record(batch, verdicts)
+    results = [SendResult(sms.key, Outcome.TAKEN) for sms in taken]
+    results.append(SendResult(unknown.key, Outcome.UNKNOWN))
+    recording.record(batch, results)
     ground.grown_older(seconds=settings.RECEIPT_WAIT)
     Batch.objects.update(look_ups=1)
     locked = threading.Event()
@@ -228,7 +228,7 @@ def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
         locked.wait(10)
         reconciliation._conclude(batch.batch_id, {unknown.phone}, answered=True)
 
-    in_threads(lambda: fold_slowly(taken[0].key, locked), conclude)
+    in_threads(lambda: process_slowly(taken[0].key, locked), conclude)
     assert Message.objects.get(id=taken[0].key).status == Message.Status.DELIVERED
     ground.assert_counters_equal_rows(mailing)
 
@@ -316,7 +316,7 @@ def test_it_gives_up_in_time_for_the_lease(
     settings.LEASE = 5  # as if it had passed since the claim
     cut_off()
     with pytest.raises(DatabaseError):
-        worker.record_surely(batch, ground.verdicts(batch, Outcome.TAKEN))
+        worker.record_surely(batch, ground.results(batch, Outcome.TAKEN))
 
 
 def test_an_error_about_one_batch_does_not_lose_the_answers_of_the_others(
@@ -325,11 +325,11 @@ def test_an_error_about_one_batch_does_not_lose_the_answers_of_the_others(
     right = recording.record
     broken: list[int] = []
 
-    def record(batch: claiming.ClaimedBatch, verdicts: Sequence[SendResult]) -> None:
+    def record(batch: claiming.ClaimedBatch, results: Sequence[SendResult]) -> None:
         if not broken:
             broken.append(batch.batch_id)
             raise ZeroDivisionError
-        right(batch, verdicts)
+        right(batch, results)
 
     monkeypatch.setattr(recording, "record", record)
     with pytest.raises(ZeroDivisionError):

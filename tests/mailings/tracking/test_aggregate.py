@@ -54,7 +54,7 @@ def of_links(mailing: Mailing) -> list[tuple[int, int, int]]:
     return [(each.clicks, each.clicked, each.robots) for each in rows]
 
 
-def fold_all() -> None:
+def process_all() -> None:
     while aggregate.aggregate_due():
         pass
 
@@ -68,14 +68,14 @@ def test_clicks_are_counted_by_message_link_hour_and_mailing() -> None:
     click(second, 1, at=NOON + timedelta(hours=1))
     click(second, agent=PREVIEWS[0])
     click(third, agent=ROBOTS[0])
-    fold_all()
+    process_all()
     assert figures(mailing) == {"clicks": 4, "clicked": 2, "robots": 2}
     assert of_links(mailing) == [(2, 1, 2), (2, 2, 0)]
     hours = ClickHour.objects.order_by("hour").values_list("hour", "clicks", "robots")
     assert [(at.hour, *counts) for at, *counts in hours] == [(12, 2, 2), (13, 2, 0)]
     firsts = mailing.messages.order_by("id").values_list("first_click_at", flat=True)
     assert list(firsts) == [NOON - timedelta(minutes=5), NOON + timedelta(hours=1), None]
-    assert not Click.objects.filter(folded_at__isnull=True).exists()
+    assert not Click.objects.filter(processed_at__isnull=True).exists()
     assert recount.compare() == []
 
 
@@ -87,7 +87,7 @@ def test_clicks_in_later_batches_add_up(monkeypatch: pytest.MonkeyPatch) -> None
     click(message, at=NOON - timedelta(hours=2))  # written down late
     click(message, 1, at=NOON + timedelta(hours=2))
     click(message, agent=PREVIEWS[0], at=NOON - timedelta(days=1))
-    fold_all()
+    process_all()
     assert figures(mailing) == {"clicks": 3, "clicked": 1, "robots": 1}
     assert of_links(mailing) == [(2, 1, 1), (1, 1, 0)]
     message.refresh_from_db()
@@ -95,12 +95,12 @@ def test_clicks_in_later_batches_add_up(monkeypatch: pytest.MonkeyPatch) -> None
     assert recount.compare() == []
 
 
-def test_a_fold_without_clicks_changes_nothing(django_assert_num_queries: Any) -> None:
+def test_a_process_without_clicks_changes_nothing(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
         assert aggregate.aggregate_due() is False
 
 
-def test_a_fold_that_breaks_off_has_counted_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_breaks_off_has_counted_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     mailing = mailing_of(1)
     click(mailing.messages.get())
 
@@ -112,7 +112,7 @@ def test_a_fold_that_breaks_off_has_counted_nothing(monkeypatch: pytest.MonkeyPa
         aggregate.aggregate_due()
     assert figures(mailing) == {"clicks": 0, "clicked": 0, "robots": 0}
     SetAside.objects.update(next_try_at=timezone.now())
-    fold_all()
+    process_all()
     assert figures(mailing) == {"clicks": 1, "clicked": 1, "robots": 0}
 
 
@@ -133,9 +133,9 @@ def test_clicks_on_what_is_gone_break_nothing() -> None:
     click(message)
     click(Message(pk=10**9, mailing=mailing))
     click(Message(pk=10**9 + 1, mailing_id=10**9))
-    fold_all()
+    process_all()
     assert figures(mailing)["clicked"] == 1
-    assert not Click.objects.filter(folded_at__isnull=True).exists()
+    assert not Click.objects.filter(processed_at__isnull=True).exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -152,7 +152,7 @@ def test_many_workers_count_each_click_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     def work() -> None:
         try:
-            while Click.objects.filter(folded_at__isnull=True).exists():
+            while Click.objects.filter(processed_at__isnull=True).exists():
                 aggregate.aggregate_due()
         except BaseException as error:  # noqa: BLE001 - for the test to see
             troubles.append(error)
@@ -178,7 +178,7 @@ def test_recount_sees_what_does_not_add_up_and_repairs_it() -> None:
     for message in mailing.messages.all():
         click(message)
         click(message, 1, agent=ROBOTS[1])
-    fold_all()
+    process_all()
     assert recount.compare() == []
     Counters.objects.update(clicks=7, robots=0)
     Link.objects.filter(position=1).update(robots=9, clicked=3)
@@ -208,7 +208,7 @@ def test_who_clicked_can_be_judged_anew() -> None:
     click(second, agent=ROBOTS[1], kind="person")
     click(third, 1, kind="robot")
     click(other.messages.get())
-    fold_all()
+    process_all()
     assert figures(mailing) == {"clicks": 3, "clicked": 2, "robots": 1}
     out = StringIO()
     call_command("reclassify_clicks", stdout=out)
@@ -225,7 +225,7 @@ def test_who_clicked_can_be_judged_anew() -> None:
 def test_judging_anew_is_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     mailing = mailing_of(1)
     click(mailing.messages.get(), agent=PREVIEWS[0], kind="person")
-    fold_all()
+    process_all()
 
     def broken(*_: Any) -> None:
         raise RuntimeError

@@ -81,7 +81,7 @@ def test_a_click_leads_on_and_is_written_down(client: Client, message: Message) 
     assert (click.kind, click.method, click.user_agent) == ("person", "GET", PEOPLE[0])
     assert (click.signs, click.network) == ("", "192.0.2.0/24")
     assert abs((timezone.now() - click.at).total_seconds()) < 60
-    assert click.folded_at is None
+    assert click.processed_at is None
 
 
 def test_it_takes_no_cookie_and_no_session_and_says_little(

@@ -147,7 +147,7 @@ def test_one_text_refused_for_all_is_one_text_also_with_links_of_their_own(schoo
     ground.prepared(school, text="https://school.ru", wrap_links=True)
     batch = ground.claimed()
     assert len({sms.text for sms in batch.messages}) == 3
-    refused = ground.verdicts(batch, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    refused = ground.results(batch, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     assert record._no_way_out(batch, refused[0])
 
 

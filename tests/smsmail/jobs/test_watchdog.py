@@ -168,7 +168,7 @@ def test_a_banner_needs_no_more_than_one_question(
     english: None, as_: As, olga: User, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
-        watchdog.verdict()
+        watchdog.state_of_work()
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))
@@ -196,7 +196,7 @@ def test_only_the_senders_are_away(english: None, as_: As, maria: User) -> None:
 
 
 def test_only_receipts_are_not_taken_in(english: None, as_: As, maria: User) -> None:
-    seen(5 * MINUTE, "fold_receipts")
+    seen(5 * MINUTE, "process_receipts")
     told = page(as_(maria))
     assert NOTHING_SENT not in told
     assert NOT_DONE in told
@@ -263,12 +263,12 @@ def test_a_mailing_that_should_have_begun_although_the_job_runs(english: None, o
     assert (status, told["jobs"]["start"]) == (503, "waiting")
 
 
-def test_receipts_may_come_faster_than_they_are_folded_but_not_for_long(english: None) -> None:
+def test_receipts_may_come_faster_than_they_are_processed_but_not_for_long(english: None) -> None:
     people.simulator()
     receipt = Receipt.objects.create(account=Account.objects.get())
     Receipt.objects.update(received_at=timezone.now() - 2 * MINUTE)
     status, told = ready()
-    assert (status, told["oldest_due_seconds"]["fold_receipts"] >= 119) == (200, True)
+    assert (status, told["oldest_due_seconds"]["process_receipts"] >= 119) == (200, True)
     Receipt.objects.update(received_at=timezone.now() - 11 * MINUTE)
     assert ready()[0] == 503
     receipt.delete()

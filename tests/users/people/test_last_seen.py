@@ -36,7 +36,7 @@ def test_a_page_is_enough_and_not_each_page_writes() -> None:
         assert ivan.last_seen_at == NOON + timedelta(minutes=11)
 
 
-def test_strangers_and_the_door_write_nothing() -> None:
+def test_strangers_and_the_webhook_write_nothing() -> None:
     ivan = people.ivan()
     Client().get("/sign-in/")
     Client().get("/health/")
