@@ -303,4 +303,4 @@ class Batch(models.Model):
     @staticmethod
     def new_reference() -> str:
         """24 characters of a-z and 0-9: fits every provider's field (SMSC 40, SevenTech 100)."""
-        return "".join(secrets.spec("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(24))
+        return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(24))
