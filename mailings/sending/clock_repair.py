@@ -64,7 +64,7 @@ def _mend_claims(now: datetime) -> None:
 
 def _mend_accounts(now: datetime) -> None:
     accounts = Account.objects.filter(
-        Q(resting_until__gt=now + SKEW) | Q(next_free_at__gt=now + SKEW) | Q(balance_at__gt=now)
+        Q(cooldown_until__gt=now + SKEW) | Q(next_free_at__gt=now + SKEW) | Q(balance_at__gt=now)
     ).in_bulk()
     things = [Thing(each.pk, f"account {each.provider}") for each in accounts.values()]
     one_by_one(ACCOUNTS, things, lambda key: _mend_account(accounts[key], now))

@@ -311,7 +311,7 @@ def test_a_thousand_receipts_take_as_many_queries_as_ten(
 def test_receipts_are_processed_oldest_first_and_the_rest_later(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipts, "FOLD", 2)
+    monkeypatch.setattr(receipts, "PROCESS", 2)
     for _ in range(3):
         came(body="[]")
     assert receipts.process_due()
