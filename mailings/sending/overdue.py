@@ -24,7 +24,7 @@ def register() -> None:
     ask_about_due("hand_over", to_hand_over)
     ask_about_due("process_receipts", receipts)
     ask_about_due("process_clicks", clicks)
-    ask_about_due("enquire", to_look_up)
+    ask_about_due("reconcile", to_look_up)
 
 
 def to_start() -> Oldest:
@@ -60,7 +60,7 @@ def clicks() -> Oldest:
 
 def to_look_up() -> Oldest:
     due = Batch.objects.filter(look_up_at__lte=timezone.now(), account__isnull=False)
-    return _oldest("enquire", due.order_by("look_up_at"), "look_up_at")
+    return _oldest("reconcile", due.order_by("look_up_at"), "look_up_at")
 
 
 def _oldest(job: str, due: "QuerySet[Any]", column: str) -> Oldest:

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 Status = Message.Status
 PROCESSING = Work("process_receipts", "receipt")
-PROCESS = 1000
+AT_ONCE = 1000
 # Of several reports on one message in one batch, the later rank wins: receipts come out of order.
 RANK = (DeliveryStatus.NOT_FOUND, DeliveryStatus.ACCEPTED)
 
@@ -71,10 +71,10 @@ class Processed:
 def process_due() -> bool:
     """Clock job: one batch of raw receipts; True when there may be more."""
     due = Receipt.objects.filter(processed_at__isnull=True).exclude(id__in=held(PROCESSING.name))
-    found = dict(due.order_by("id").values_list("id", "account__provider")[:PROCESS])
+    found = dict(due.order_by("id").values_list("id", "account__provider")[:AT_ONCE])
     if found:
         in_halves(PROCESSING, list(found), _process_these, lambda each: f"account {found[each]}")
-    return len(found) == PROCESS
+    return len(found) == AT_ONCE
 
 
 def _process_these(ids: Sequence[int]) -> None:

@@ -80,7 +80,7 @@ def _reconcile(account: Account) -> bool:
     return due.exclude(id__in=held(BATCHES.name, CONCLUDING.name)).exists()
 
 
-_turns = Turns("enquire", _reconcile)
+_turns = Turns("reconcile", _reconcile)
 
 
 def _thing(batch: Batch) -> Thing:

@@ -23,7 +23,7 @@ from smsmail.jobs.set_aside import Work, held, in_halves
 from . import classify
 
 PROCESSING = Work("process_clicks", "click")
-PROCESS = 1000
+AT_ONCE = 1000
 Kind = Click.Kind
 
 
@@ -61,10 +61,10 @@ def aggregate_due() -> bool:
     """Clock job: one batch of clicks; True when there may be more."""
     due = Click.objects.filter(processed_at__isnull=True).exclude(id__in=held(PROCESSING.name))
     # Without the look, SQLite would lock for writing every second.
-    found = dict(due.order_by("id").values_list("id", "mailing_id")[:PROCESS])
+    found = dict(due.order_by("id").values_list("id", "mailing_id")[:AT_ONCE])
     if found:
         in_halves(PROCESSING, list(found), _process_these, lambda click: f"mailing {found[click]}")
-    return len(found) == PROCESS
+    return len(found) == AT_ONCE
 
 
 def _process_these(ids: Sequence[int]) -> None:

@@ -86,7 +86,7 @@ PERIODIC_JOBS = (
     Job("mend", "mailings.sending.clock_repair.mend_due", 2),
     Job("recover", "mailings.sending.worker.recover_due", 5, by_the_hour=True),
     Job(
-        "enquire",
+        "reconcile",
         "mailings.sending.reconciliation.reconcile_due",
         5,
         network=True,

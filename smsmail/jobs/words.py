@@ -17,7 +17,7 @@ WORDS: dict[str, Promise] = {
     "recall": _("asking messages back from the SMS service"),
     "take_back": _("asking messages back from the SMS service"),
     "recover": _("clearing up after an interrupted hand-over"),
-    "enquire": _("asking the SMS service what became of messages"),
+    "reconcile": _("asking the SMS service what became of messages"),
     "look_up": _("asking the SMS service what became of messages"),
     "conclude": _("deciding by what the SMS service said of messages"),
     "simulate": _("writing the simulator's receipts"),

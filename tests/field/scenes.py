@@ -334,7 +334,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "judge_waves": judge_waves,
     "recall": recall_,
     "recover": recover,
-    "enquire": reconcile,
+    "reconcile": reconcile,
     "simulate": simulate,
     "refresh_balances": refresh_balances,
     "forget": forget,

@@ -217,7 +217,7 @@ JOBS: dict[str, Callable[[], bool]] = {
     "hand over": worker.hand_over_due,
     "notify": worker.notify_due,
     "recall": recall_.recall_due,
-    "enquire": reconciliation.reconcile_due,
+    "reconcile": reconciliation.reconcile_due,
 }
 
 

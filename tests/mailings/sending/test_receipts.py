@@ -299,7 +299,7 @@ def test_a_thousand_receipts_take_as_many_queries_as_ten(
             Receipt(account=account, body=json.dumps([news(batch, "delivered", n)])) for n in which
         )
         with CaptureQueriesContext(connection) as queries:
-            assert receipts.process_due() == (len(which) == receipts.PROCESS)
+            assert receipts.process_due() == (len(which) == receipts.AT_ONCE)
         return len(queries)
 
     assert process(range(10)) == process(range(10, 1010))
@@ -311,7 +311,7 @@ def test_a_thousand_receipts_take_as_many_queries_as_ten(
 def test_receipts_are_processed_oldest_first_and_the_rest_later(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipts, "PROCESS", 2)
+    monkeypatch.setattr(receipts, "AT_ONCE", 2)
     for _ in range(3):
         came(body="[]")
     assert receipts.process_due()

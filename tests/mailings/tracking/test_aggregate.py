@@ -80,7 +80,7 @@ def test_clicks_are_counted_by_message_link_hour_and_mailing() -> None:
 
 
 def test_clicks_in_later_batches_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aggregate, "PROCESS", 1)
+    monkeypatch.setattr(aggregate, "AT_ONCE", 1)
     mailing = mailing_of(1)
     message = mailing.messages.get()
     click(message, at=NOON)
@@ -140,7 +140,7 @@ def test_clicks_on_what_is_gone_break_nothing() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_count_each_click_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aggregate, "PROCESS", 7)
+    monkeypatch.setattr(aggregate, "AT_ONCE", 7)
     dice = random.Random(5)
     mailings = [mailing_of(6), mailing_of(6)]
     messages = list(Message.objects.all())

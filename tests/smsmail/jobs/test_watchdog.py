@@ -188,7 +188,7 @@ def test_what_is_often_done_may_be_silent_for_little_more_than_a_minute() -> Non
 
 
 def test_only_the_senders_are_away(english: None, as_: As, maria: User) -> None:
-    seen(5 * MINUTE, "hand_over", "enquire", "recall", "refresh_balances")
+    seen(5 * MINUTE, "hand_over", "reconcile", "recall", "refresh_balances")
     told = page(as_(maria))
     assert NOTHING_SENT in told
     assert "handing messages over to the SMS service" in told
