@@ -18,7 +18,7 @@ from mailings.sending import epoch
 from mailings.tracking import link_cache
 from smsmail.jobs import epoch_file, watchdog
 from smsmail.web import outages
-from tests import people
+from tests import factories
 from users.models import User
 
 pytest_plugins = ["tests.emulators.fixtures"]
@@ -122,33 +122,33 @@ def no_countdown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def olga(db: None) -> User:
+def owner(db: None) -> User:
     """The owner."""
-    return people.olga()
+    return factories.owner()
 
 
 @pytest.fixture
-def anton(db: None) -> User:
+def administrator(db: None) -> User:
     """An administrator, not responsible for the account."""
-    return people.anton()
+    return factories.administrator()
 
 
 @pytest.fixture
-def maria(db: None) -> User:
+def manager(db: None) -> User:
     """The manager: an employee with every right that is about mailings and people."""
-    return people.maria()
+    return factories.manager()
 
 
 @pytest.fixture
-def egor(db: None) -> User:
+def employee(db: None) -> User:
     """An employee without any right."""
-    return people.egor()
+    return factories.employee()
 
 
 @pytest.fixture
-def ivan(db: None) -> User:
+def student(db: None) -> User:
     """A student."""
-    return people.ivan()
+    return factories.student()
 
 
 @pytest.fixture

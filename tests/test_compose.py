@@ -29,15 +29,15 @@ OURS = {name for name, service in SERVICES.items() if "build" in service}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SECRETS = {"DATABASE_URL", "SECRET_KEY", "FIELD_KEYS"}
 FIRST_PEOPLE = """
-from tests import people
-people.olga(); people.students(200, digits="77"); people.simulator()
+from tests import factories
+factories.owner(); factories.students(200, digits="77"); factories.simulator()
 """
 LAUNCH = """
-from mailings import lifecycle
+from mailings.lifecycle import transitions
 from mailings.models import Mailing
 from users.models import User
 mailing = Mailing.objects.create(name="Made up", text="Webinar at 19:00", everyone=True)
-lifecycle.launch(mailing, User.objects.get(role="owner"), countdown=0)
+transitions.launch(mailing, User.objects.get(role="owner"), countdown=0)
 """
 # Beat counts ten minutes, or an hour, from its own start for some: these it posts at once.
 HEARTBEATS = """

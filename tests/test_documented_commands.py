@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand
 from django.test import Client
 
 from mailings.models import Counters, Mailing, Message
-from tests import people
+from tests import factories
 from tests.documented import ROOT, Shown, everywhere, in_page, targets, templates_that_fill_in
 from users.models import User
 
@@ -28,8 +28,8 @@ SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 def order_paid() -> Mailing:
     """The notification of README's example, and its person."""
-    people.simulator()
-    people.ivan()
+    factories.simulator()
+    factories.student()
     notification = Mailing.objects.create(
         kind=Mailing.Kind.NOTIFICATION,
         event="order_paid",
@@ -45,7 +45,7 @@ def order_paid() -> Mailing:
 # What a command needs to be there before it runs. One that is in neither table runs on an empty database.
 NEEDS: dict[str, Callable[[], object]] = {
     "raise_event": order_paid,
-    "let_in": lambda: people.person("you"),
+    "let_in": lambda: factories.person("you"),
 }
 # Only their arguments are read: they never end, or are Django's own, or their own tests run them.
 NOT_RUN = {
@@ -55,7 +55,7 @@ NOT_RUN = {
 }
 # Templates that fill a command in -> a page that shows it.
 PAGES: dict[str, Callable[[As], Any]] = {
-    "templates/mailings/notifications/notification.html": lambda as_: as_(people.olga()).get(
+    "templates/mailings/notifications/notification.html": lambda as_: as_(factories.owner()).get(
         f"/notifications/{order_paid().pk}/"
     ),
 }

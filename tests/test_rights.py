@@ -13,21 +13,21 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from integrations.models import Account
 from mailings.models import Counters, Mailing, Message, SavedText
-from tests import people
+from tests import factories
 from users.access import staff
 from users.access.staff import Act
 from users.models import Group, OwnField, Segment, User
 from users.rights import Right, Role
 
 PEOPLE: dict[str, Callable[[], User]] = {
-    "owner": people.olga,
-    "administrator": people.anton,
-    "responsible": lambda: people.person(
+    "owner": factories.owner,
+    "administrator": factories.administrator,
+    "responsible": lambda: factories.person(
         "rita", role=Role.ADMINISTRATOR, rights=[str(Right.ACCOUNT)]
     ),
-    "manager": people.maria,
-    "employee": people.egor,
-    "student": people.ivan,
+    "manager": factories.manager,
+    "employee": factories.employee,
+    "student": factories.student,
 }
 EVERYBODY = frozenset(PEOPLE)
 STAFF = frozenset({"owner", "administrator", "responsible", "manager"})  # with rights at work
@@ -170,7 +170,7 @@ TABLE = [
 @pytest.fixture
 def things(db: None) -> dict[str, dict[str, Any]]:
     """Something behind each address: kwargs by the beginning of its name."""
-    account: Account = people.simulator()
+    account: Account = factories.simulator()
     draft = Mailing.objects.create(name="Webinar", text="Hello", everyone=True)
     running = Mailing.objects.create(
         name="Webinar", text="Hello", state=Mailing.State.SENDING, links_sign_in=True
@@ -183,7 +183,7 @@ def things(db: None) -> dict[str, dict[str, Any]]:
     message = Message.objects.create(
         mailing=running, key="+79980000005", phone="+79980000005", text="Hello", status="delivered"
     )
-    person = people.person("petr", phone="+79980000005")
+    person = factories.person("petr", phone="+79980000005")
     group = Group.objects.create(name="Webinar")
     segment = Segment.objects.create(
         name="Webinar", rule={"version": 1, "any": [{"field": "phone", "op": "present"}]}
@@ -256,7 +256,7 @@ def test_it_changes_nothing_by_a_look(line: Line, things: dict[str, dict[str, An
 @pytest.mark.parametrize("line", [line for line in TABLE if line.who != EVERYBODY], ids=str)
 def test_it_takes_no_post_without_a_token(line: Line, things: dict[str, dict[str, Any]]) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(people.olga(), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(factories.owner(), backend="django.contrib.auth.backends.ModelBackend")
     assert client.post(address(line.name, things), line.data).status_code == 403
 
 

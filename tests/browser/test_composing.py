@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
 
 from mailings.models import Mailing
-from tests import people
+from tests import factories
 from tests.browser.conftest import NARROW
 from tests.browser.test_every_page import problems
 from users.models import OwnField
@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def page(open_page: Callable[..., Page]) -> Page:
     """The form of a new mailing, open for Maria."""
-    people.simulator(price=2)
-    people.students(3)
-    people.maria(language="en")
+    factories.simulator(price=2)
+    factories.students(3)
+    factories.manager(language="en")
     OwnField.objects.create(slug="course", label="Course")
     page = open_page("/sign-in/?next=/mailings/new/", locale="en")
     sign_in(page)
@@ -32,7 +32,7 @@ def page(open_page: Callable[..., Page]) -> Page:
 
 def sign_in(page: Page) -> None:
     page.locator("[name=username]").fill("maria@example.com")
-    page.locator("[name=password]").fill(people.PASSWORD)
+    page.locator("[name=password]").fill(factories.PASSWORD)
     page.keyboard.press("Enter")
 
 
@@ -241,9 +241,9 @@ def test_what_is_stored_can_be_taken_instead(page: Page) -> None:
 
 
 def test_without_a_script_it_is_written_all_the_same(open_page: Callable[..., Page]) -> None:
-    people.simulator(price=2)
-    people.students(3)
-    people.maria(language="en")
+    factories.simulator(price=2)
+    factories.students(3)
+    factories.manager(language="en")
     page = open_page("/sign-in/?next=/mailings/new/", locale="en", java_script_enabled=False)
     sign_in(page)
     page.locator("#id_text").fill("«Sale» {fist_name} school.ru")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mailings.notifications.send import raise_event
-from tests import people
+from tests import factories
 from tests.browser.test_story import sign_in
 from users.models import ConsentEvent, User
 
@@ -15,11 +15,11 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_student_confirms_their_phone(open_page: Callable[..., Page], worker: None) -> None:
-    people.simulator()
-    ivan, maria = people.ivan(language="en"), people.maria(language="en")
+    factories.simulator()
+    student, manager = factories.student(language="en"), factories.manager(language="en")
     page, phone = open_page("/sign-in/"), open_page("/sign-in/")
-    sign_in(page, ivan)
-    sign_in(phone, maria)
+    sign_in(page, student)
+    sign_in(phone, manager)
 
     page.get_by_role("button", name="Confirm the number").click()
     expect(page.get_by_text("The code is on its way")).to_be_visible()
@@ -29,7 +29,7 @@ def test_a_student_confirms_their_phone(open_page: Callable[..., Page], worker: 
 
     bubble = phone.locator(".bubble")
     for _ in range(40):  # a second until the worker looks, usually
-        phone.goto(f"/simulator/?phone={ivan.phone.replace('+', '%2B')}")
+        phone.goto(f"/simulator/?phone={student.phone.replace('+', '%2B')}")
         if bubble.count():
             break
         phone.wait_for_timeout(250)
@@ -40,7 +40,7 @@ def test_a_student_confirms_their_phone(open_page: Callable[..., Page], worker: 
     expect(page.get_by_text("Thank you: the number is confirmed")).to_be_visible()
     expect(page.get_by_text("Confirm the number")).to_have_count(0)
 
-    assert User.objects.get(pk=ivan.pk).phone_confirmed_at
+    assert User.objects.get(pk=student.pk).phone_confirmed_at
     assert ConsentEvent.objects.get().kind == "confirmed"
     page.get_by_role("link", name="My messages").click()
     expect(page.get_by_text("••••••")).to_be_visible()
@@ -49,10 +49,10 @@ def test_a_student_confirms_their_phone(open_page: Callable[..., Page], worker: 
 def test_a_manager_writes_a_notification_and_its_event_is_raised(
     open_page: Callable[..., Page], worker: None
 ) -> None:
-    people.simulator()
-    vera, maria = people.person("vera", phone="+79980000077"), people.maria(language="en")
+    factories.simulator()
+    vera, manager = factories.person("vera", phone="+79980000077"), factories.manager(language="en")
     page = open_page("/sign-in/")
-    sign_in(page, maria)
+    sign_in(page, manager)
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Notifications").click()
     page.get_by_role("link", name="New notification").click()
     page.get_by_label("Name", exact=True).fill("Order paid")

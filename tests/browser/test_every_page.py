@@ -27,7 +27,7 @@ from mailings.reports import recount
 from mailings.restoration import books
 from mailings.sending import epoch
 from mailings.text import tokens
-from tests import people
+from tests import factories
 from tests.browser.conftest import NARROW, WIDE
 from tests.test_rights import TABLE
 from users.access import public_password, staff
@@ -204,8 +204,8 @@ def test_before_signing_in(look: Callable[..., None]) -> None:
     look(None, [*addresses(PUBLIC), "/sign-in/?next=/people/"])
 
 
-def test_for_whoever_sets_a_password(look: Callable[..., None], olga: User, ivan: User) -> None:
-    path = urlsplit(staff.give_link(ivan, olga).address).path
+def test_for_whoever_sets_a_password(look: Callable[..., None], owner: User, student: User) -> None:
+    path = urlsplit(staff.give_link(student, owner).address).path
     look(None, [path])
 
 
@@ -354,7 +354,7 @@ def test_for_the_owner_while_a_restored_copy_is_held(
     look: Callable[..., None], things: dict[str, Any]
 ) -> None:
     """A service that does not answer, one that cannot be asked, and mailings under way."""
-    smsc, seventech = people.smsc(), people.seventech()
+    smsc, seventech = factories.smsc(), factories.seventech()
     routing.set_fallback(True, None)
     done = Mailing.objects.get(pk=things["mailing"])
     Mailing.objects.filter(pk=done.pk).update(state=Mailing.State.SENDING, finished_at=None)
@@ -372,8 +372,8 @@ def test_for_the_owner_while_a_service_is_down_and_money_runs_out(
 ) -> None:
     # Else the forms of services would wait until the made-up people are gone.
     monkeypatch.setattr(public_password, "people", list)
-    smsc = people.smsc(balance=120, warn_below=500, balance_at=timezone.now())
-    people.twilio(balance=5, warn_below=10, balance_currency="USD", balance_at=timezone.now())
+    smsc = factories.smsc(balance=120, warn_below=500, balance_at=timezone.now())
+    factories.twilio(balance=5, warn_below=10, balance_currency="USD", balance_at=timezone.now())
     routing.set_fallback(True, None)
     cooldown.start(smsc.id, Reason.NO_MONEY, "smsc:error 3")
     person = User.objects.get(pk=things["person"])

@@ -14,7 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 from integrations.models import SimulatedSms
 from mailings.models import Click, Link, Mailing, Message, Policy
 from mailings.text import tokens
-from tests import people
+from tests import factories
 from tests.browser.test_story import sign_in
 from tests.mailings.tracking.test_classify import PEOPLE, PREVIEWS
 from users.models import LinkSignIn, User
@@ -32,12 +32,12 @@ WAIT = 30_000  # milliseconds; receipts take some seconds
 
 
 @pytest.fixture
-def maria(worker: None, settings: Any, live_server: LiveServer) -> User:
+def manager(worker: None, settings: Any, live_server: LiveServer) -> User:
     """The manager, who gets SMS too, and a student."""
     settings.PUBLIC_URL = settings.SHORT_URL = live_server.url
-    people.simulator()
-    people.ivan(language="en")
-    return people.maria(language="en", phone="+79980000002")
+    factories.simulator()
+    factories.student(language="en")
+    return factories.manager(language="en", phone="+79980000002")
 
 
 def launched(page: Page, manager: User, home: str) -> None:
@@ -69,10 +69,10 @@ def link_on_the_phone(page: Page, phone: str) -> str:
 
 
 def test_a_student_is_let_in_and_a_manager_is_asked_for_the_password(
-    maria: User, open_page: Callable[..., Page], live_server: LiveServer
+    manager: User, open_page: Callable[..., Page], live_server: LiveServer
 ) -> None:
     page = open_page("/")
-    launched(page, maria, live_server.url)
+    launched(page, manager, live_server.url)
     story = page.url
     of_student = link_on_the_phone(page, "+79980000001")
     of_manager = link_on_the_phone(page, "+79980000002")
@@ -105,10 +105,10 @@ def test_a_student_is_let_in_and_a_manager_is_asked_for_the_password(
 
 
 def test_without_javascript_it_takes_one_tap(
-    maria: User, open_page: Callable[..., Page], live_server: LiveServer
+    manager: User, open_page: Callable[..., Page], live_server: LiveServer
 ) -> None:
     page = open_page("/")
-    launched(page, maria, live_server.url)
+    launched(page, manager, live_server.url)
     phone = open_page(link_on_the_phone(page, "+79980000001"), java_script_enabled=False, **PHONE)
     assert not LinkSignIn.objects.exists()
     phone.get_by_role("button", name="Open my page").click()
@@ -116,10 +116,10 @@ def test_without_javascript_it_takes_one_tap(
 
 
 def test_a_preview_is_let_in_nowhere_and_is_not_counted(
-    maria: User, open_page: Callable[..., Page], live_server: LiveServer
+    manager: User, open_page: Callable[..., Page], live_server: LiveServer
 ) -> None:
     page = open_page("/")
-    launched(page, maria, live_server.url)
+    launched(page, manager, live_server.url)
     preview = open_page(link_on_the_phone(page, "+79980000001"), user_agent=PREVIEWS[0])
     expect(preview.get_by_role("button", name="Open my page")).to_be_visible()
     preview.goto("/me/")
@@ -139,7 +139,7 @@ def link(transactional_db: None, settings: Any, live_server: LiveServer) -> str:
     Link.objects.create(mailing=mailing, position=0, url=home)
     message = Message.objects.create(
         mailing=mailing,
-        user=people.ivan(language="en"),
+        user=factories.student(language="en"),
         key="ivan",
         phone="+79980000001",
         handed_at=timezone.now(),

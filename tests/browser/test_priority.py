@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from mailings.lifecycle import transitions
 from mailings.models import Mailing, Message
-from tests import people
+from tests import factories
 from tests.browser.test_story import sign_in
 from tests.emulators.seventech import SevenTechEmulator
 from tests.emulators.smsc import SmscEmulator
@@ -51,8 +51,8 @@ def test_the_first_connected_service_sends_and_the_other_says_what_it_waits_for(
     smsc_emulator: SmscEmulator,
     seventech_emulator: SevenTechEmulator,
 ) -> None:
-    owner = people.olga(language="en")
-    people.students(3, digits="77")
+    owner = factories.owner(language="en")
+    factories.students(3, digits="77")
     page = open_page("/settings/integrations/")
     sign_in(page, owner)
 

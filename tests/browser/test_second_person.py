@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mailings.models import Mailing, Message, Policy, SavedText
-from tests import people
+from tests import factories
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -17,15 +17,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def as_(open_page: Callable[..., Page]) -> Callable[[str, str], Page]:
     """A browser of their own, signed in, on this page."""
-    people.simulator(price=2)
-    people.students(5)
-    people.maria(language="en", phone="+79980000077")
-    people.olga(language="en")
+    factories.simulator(price=2)
+    factories.students(5)
+    factories.manager(language="en", phone="+79980000077")
+    factories.owner(language="en")
 
     def sign_in(name: str, path: str) -> Page:
         page = open_page(f"/sign-in/?next={path}", locale="en")
         page.locator("[name=username]").fill(f"{name}@example.com")
-        page.locator("[name=password]").fill(people.PASSWORD)
+        page.locator("[name=password]").fill(factories.PASSWORD)
         page.keyboard.press("Enter")
         expect(page.locator(".frame")).to_be_visible()
         return page

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from mailings.models import Mailing
-from tests import people
+from tests import factories
 from tests.browser.conftest import NARROW
 from users.models import Group, Membership, OwnField, Segment
 
@@ -33,19 +33,19 @@ RULE = {
 
 def people_of_kazan() -> None:
     """Five of Kazan; two of them are left by RULE."""
-    people.simulator(price=2)
-    people.maria(language="en")
+    factories.simulator(price=2)
+    factories.manager(language="en")
     OwnField.objects.create(slug="course", label="Course")
-    people.students(2, city="Kazan")
-    people.students(2, start=2, city="Kazan", fields={"course": "Python"})
-    people.students(3, start=4, city="Tver")
-    people.person("nobody", city="Kazan")
+    factories.students(2, city="Kazan")
+    factories.students(2, start=2, city="Kazan", fields={"course": "Python"})
+    factories.students(3, start=4, city="Tver")
+    factories.person("nobody", city="Kazan")
 
 
 def new_segment(open_page: Callable[..., Page], **options: object) -> Page:
     page = open_page("/sign-in/?next=/segments/new/", locale="en", **options)
     page.locator("[name=username]").fill("maria@example.com")
-    page.locator("[name=password]").fill(people.PASSWORD)
+    page.locator("[name=password]").fill(factories.PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_label("Name")).to_be_visible()
     return page
@@ -99,7 +99,7 @@ def test_a_nested_rule_by_the_keyboard_alone(open_page: Callable[..., Page]) -> 
 def test_a_rule_by_the_mouse_goes_into_a_mailing(open_page: Callable[..., Page]) -> None:
     people_of_kazan()
     group = Group.objects.create(name="Evening")
-    Membership.objects.create(group=group, user=people.students(1, start=9)[0])
+    Membership.objects.create(group=group, user=factories.students(1, start=9)[0])
     page = new_segment(open_page)
     page.set_viewport_size(NARROW)
 

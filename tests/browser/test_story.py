@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mailings.models import Counters, Mailing, Message
-from tests import people
+from tests import factories
 from users.models import User
 
 pytestmark = pytest.mark.browser
@@ -20,14 +20,14 @@ FATES = {"77": 40, "01": 3, "02": 2}  # last digits -> people: delivered, no suc
 def school(worker: None) -> User:
     """A manager, students of three fates and one without a phone, and the simulator."""
     for start, (digits, count) in enumerate(FATES.items()):
-        people.students(count, start=start * 100, digits=digits)
-    people.simulator()
-    return people.maria(language="en")
+        factories.students(count, start=start * 100, digits=digits)
+    factories.simulator()
+    return factories.manager(language="en")
 
 
 def sign_in(page: Page, user: User) -> None:
     page.get_by_label("E-mail").fill(user.email)
-    page.get_by_label("Password").fill(people.PASSWORD)
+    page.get_by_label("Password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
 

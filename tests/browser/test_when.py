@@ -12,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from mailings.models import Mailing, Policy
-from tests import people
+from tests import factories
 
 pytestmark = pytest.mark.browser
 
@@ -22,12 +22,12 @@ SECONDS = re.compile(r"(\d+) seconds? left")
 @pytest.fixture
 def page(worker: None, open_page: Callable[..., Page]) -> Page:
     """Maria's dashboard, five students, the simulator, and the clock's jobs running."""
-    people.simulator()
-    people.students(5, digits="77")
-    people.maria(language="en", time_zone="Europe/Berlin")
+    factories.simulator()
+    factories.students(5, digits="77")
+    factories.manager(language="en", time_zone="Europe/Berlin")
     page = open_page("/sign-in/")
     page.get_by_label("E-mail").fill("maria@example.com")
-    page.get_by_label("Password").fill(people.PASSWORD)
+    page.get_by_label("Password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
     return page
@@ -113,13 +113,13 @@ def test_a_time_set_shows_what_is_kept_and_is_taken_back_from_the_service(page: 
 def test_without_javascript_the_clock_is_read_by_loading_again(
     worker: None, open_page: Callable[..., Page]
 ) -> None:
-    people.simulator()
-    people.students(5, digits="77")
-    people.maria(language="en")
+    factories.simulator()
+    factories.students(5, digits="77")
+    factories.manager(language="en")
     Policy.objects.create(id=1, countdown=60)
     page = open_page("/sign-in/", java_script_enabled=False)
     page.get_by_label("E-mail").fill("maria@example.com")
-    page.get_by_label("Password").fill(people.PASSWORD)
+    page.get_by_label("Password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     write(page)
     page.get_by_role("button", name="Save and look it over").click()

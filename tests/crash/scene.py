@@ -50,7 +50,7 @@ def main() -> None:
 def launch(count: int, service: str) -> None:
     from mailings.lifecycle import transitions
     from mailings.models import Mailing
-    from tests import people
+    from tests import factories
 
     school(count, service)
     mailing = Mailing.objects.create(
@@ -59,27 +59,31 @@ def launch(count: int, service: str) -> None:
         everyone=True,
         wrap_links=True,
     )
-    transitions.launch(mailing, people.olga(), countdown=0)
+    transitions.launch(mailing, factories.owner(), countdown=0)
 
 
 def watch(count: int, service: str) -> None:
-    from tests import people
-    from tests.mailings import ground
+    from tests import factories
+    from tests.mailings import mailing_factories
 
     school(count, service)
-    people.olga()
-    ground.watching(name="Crash", text="Hello, {first_name}", everyone=True)
+    factories.owner()
+    mailing_factories.watching(name="Crash", text="Hello, {first_name}", everyone=True)
 
 
 def school(count: int, service: str) -> None:
     from django.core.management import call_command
 
     from integrations.models import Account
-    from tests import people
+    from tests import factories
 
     call_command("migrate", verbosity=0)
-    people.students(count)
-    accounts = {"smsc": people.smsc, "twilio": people.twilio, "seventech": people.seventech}
+    factories.students(count)
+    accounts = {
+        "smsc": factories.smsc,
+        "twilio": factories.twilio,
+        "seventech": factories.seventech,
+    }
     pace = int(os.environ.get("CRASH_PACE", "0"))  # messages a second
     accounts[service](receipt_key="made-up-key", per_second=pace)
     assert Account.objects.count() == 1
@@ -113,13 +117,13 @@ def login(name: str) -> None:
 def twins(count: int, service: str) -> None:
     from mailings.lifecycle import transitions
     from mailings.models import Mailing
-    from tests import people
+    from tests import factories
 
     school(count, service)
-    olga = people.olga()
+    owner = factories.owner()
     for name in ("One", "Two"):
         mailing = Mailing.objects.create(name=name, text="At seven", everyone=True)
-        transitions.launch(mailing, olga, countdown=0)
+        transitions.launch(mailing, owner, countdown=0)
 
 
 def declared() -> dict[str, int]:

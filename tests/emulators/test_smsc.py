@@ -20,7 +20,7 @@ from integrations.models import Receipt
 from integrations.providers.base import Credentials, WebhookPayload
 from integrations.providers.smsc.service import Smsc
 from integrations.routing import routing
-from tests import people
+from tests import factories
 from tests.emulators.journal import Journal
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.web import Emulator, Reply
@@ -274,7 +274,7 @@ def test_it_keeps_silent_when_told_to(smsc_emulator: SmscEmulator, webhook: Webh
 
 @pytest.mark.django_db(transaction=True)
 def test_it_is_let_in_at_our_webhook(smsc_emulator: SmscEmulator, live_server: Any) -> None:
-    account = people.smsc(credentials={"apikey": "made-up-key", "callback_secret": "word"})
+    account = factories.smsc(credentials={"apikey": "made-up-key", "callback_secret": "word"})
     webhook = reverse("receipt-door", args=["smsc", account.receipt_key])
     smsc_emulator.callback = f"{live_server.url}{webhook}{Smsc.callback_hint}"
     smsc_emulator.secret = "word"

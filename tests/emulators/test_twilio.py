@@ -21,7 +21,7 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from integrations.models import Account, Receipt
-from tests import people
+from tests import factories
 from tests.emulators.journal import Journal
 from tests.emulators.twilio import TOKEN, TwilioEmulator
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE
@@ -257,7 +257,7 @@ def test_it_is_let_in_at_our_webhook(
     twilio_emulator: TwilioEmulator, live_server: Any, settings: Any
 ) -> None:
     settings.PUBLIC_URL = live_server.url
-    account = people.twilio()
+    account = factories.twilio()
     webhook = reverse("receipt-door", args=["twilio", account.receipt_key])
     callback = f"{live_server.url}{webhook}?ref=ref1#rc=3"
     send(twilio_emulator.url, status_callback=callback)

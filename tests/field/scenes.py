@@ -21,8 +21,8 @@ from mailings.models import (
 )
 from mailings.notifications import send
 from mailings.sending import prepare, worker
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import Group, User
 
 State = Mailing.State
@@ -48,8 +48,10 @@ def _state(mailing: Mailing) -> str:
 
 def _two(**fields: Any) -> tuple[Mailing, Mailing]:
     """Two launched mailings to the same three people."""
-    olga = User.objects.get(role="owner")
-    return ground.launched(olga, **fields), ground.launched(olga, name="Sound", **fields)
+    owner = User.objects.get(role="owner")
+    return mailing_factories.launched(owner, **fields), mailing_factories.launched(
+        owner, name="Sound", **fields
+    )
 
 
 def _two_prepared(**fields: Any) -> tuple[Mailing, Mailing]:
@@ -94,8 +96,8 @@ def prepare_() -> Scene:
 
 def watch() -> Scene:
     group = Group.objects.create(name="Course")
-    ground.join(group, *User.objects.filter(role="student"))
-    first, second = ground.watching(group), ground.watching(group)
+    mailing_factories.join(group, *User.objects.filter(role="student"))
+    first, second = mailing_factories.watching(group), mailing_factories.watching(group)
     return Scene(
         ("INSERT", "mailings_message", f"NEW.mailing_id = {first.pk}"),
         _page(first),
@@ -174,9 +176,9 @@ def settle() -> Scene:
     """Both parts: one cannot be called done, and the messages of another cannot be stopped."""
     first, second = _two_sent()
     third, fourth = _two_prepared()
-    olga = User.objects.get(role="owner")
+    owner = User.objects.get(role="owner")
     for each in (third, fourth):
-        transitions.cancel(each, olga)
+        transitions.cancel(each, owner)
     return Scene(
         ("UPDATE", "mailings_counters", f"NEW.mailing_id = {third.pk}"),
         _page(third),
@@ -198,9 +200,9 @@ def judge_waves() -> Scene:
 
 def recall_() -> Scene:
     first, second = _two_sent(starts_at=timezone.now() + HOUR)
-    olga = User.objects.get(role="owner")
+    owner = User.objects.get(role="owner")
     for each in (first, second):
-        assert recall.recall(each, olga) == 3
+        assert recall.recall(each, owner) == 3
     batch = first.batches.filter(recall_at__isnull=True)
     return Scene(
         ("UPDATE", "mailings_batch", f"NEW.mailing_id = {first.pk} AND NEW.recall_at IS NULL"),
@@ -213,7 +215,7 @@ def recall_() -> Scene:
 def recover() -> Scene:
     first, second = _two_prepared()
     for _ in range(2):
-        ground.claimed()
+        mailing_factories.claimed()
     Batch.objects.update(claimed_at=timezone.now() - HOUR)
     return Scene(
         ("UPDATE", "mailings_batch", f"NEW.id = {first.batches.get().pk}"),
@@ -249,7 +251,7 @@ def simulate() -> Scene:
 
 
 def refresh_balances() -> Scene:
-    smsc = people.smsc()  # it has priority, hence its turn first
+    smsc = factories.smsc()  # it has priority, hence its turn first
     known = Account.objects.filter(balance__isnull=False)
     return Scene(
         ("UPDATE", "integrations_account", f"NEW.id = {smsc.pk}"),
@@ -277,7 +279,7 @@ def forget() -> Scene:
 def mend() -> Scene:
     first, second = _two_prepared()
     for _ in range(2):
-        ground.claimed()
+        mailing_factories.claimed()
     Batch.objects.update(claimed_at=timezone.now() + 24 * HOUR)
     ahead = Batch.objects.filter(claimed_at__gt=timezone.now() + HOUR)
     return Scene(
@@ -289,7 +291,7 @@ def mend() -> Scene:
 
 
 def ask_books() -> Scene:
-    first, second = people.smsc(), people.seventech()
+    first, second = factories.smsc(), factories.seventech()
     restoration = Restoration.objects.create(
         why=Restoration.Why.COMMAND,
         found_at=timezone.now() - HOUR,

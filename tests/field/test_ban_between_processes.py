@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from tests import people
+from tests import factories
 from tests.crash.stage import Stage
 from tests.emulators import journal
 from tests.processes import wait_until
@@ -24,7 +24,7 @@ class Browser:
     def __init__(self, address: str) -> None:
         self.address = address
         self.session = requests.Session()
-        self.post("/sign-in/", username="olga@example.com", password=people.PASSWORD)
+        self.post("/sign-in/", username="olga@example.com", password=factories.PASSWORD)
 
     def post(self, path: str, **fields: str) -> requests.Response:
         page = self.session.get(f"{self.address}/sign-in/" if not self.signed_in else self.address)

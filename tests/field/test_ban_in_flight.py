@@ -26,11 +26,11 @@ from mailings.notifications import editing, send
 from mailings.sending import claim, last_look, receipts, record
 from mailings.sending import worker as sending_worker
 from smsmail.uptime import clock
-from tests import people
+from tests import factories
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.smsc_format import digits
 from tests.emulators.web import Emulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from tests.processes import wait_until
 from users.consent import consent
 from users.models import OptOut, User
@@ -50,7 +50,7 @@ def in_english(settings: Any) -> None:
 def service(request: pytest.FixtureRequest, settings: Any) -> Emulator:
     """One that takes one message in a request, and takes its time."""
     emulator: Emulator = request.getfixturevalue(f"{request.param}_emulator")
-    {"twilio": people.twilio, "seventech": people.seventech}[request.param]()
+    {"twilio": factories.twilio, "seventech": factories.seventech}[request.param]()
     settings.READ_TIMEOUT = 5
     emulator.plan.share, emulator.plan.among, emulator.plan.slow = 1.0, ("slow-after",), SLOW
     return emulator
@@ -59,8 +59,8 @@ def service(request: pytest.FixtureRequest, settings: Any) -> Emulator:
 @pytest.fixture
 def mailing(service: Emulator) -> Mailing:
     # 10 to 79: none of them is refused by either service.
-    people.students(PEOPLE, start=10)
-    return ground.prepared(people.olga(), text="The lesson begins at seven")
+    factories.students(PEOPLE, start=10)
+    return mailing_factories.prepared(factories.owner(), text="The lesson begins at seven")
 
 
 def came(service: Any) -> dict[str, float]:
@@ -139,12 +139,12 @@ def by_an_import(person: User, client: Client) -> None:
 def test_after_a_refusal_no_request_carries_the_phone(
     service: Emulator,
     mailing: Mailing,
-    maria: User,
+    manager: User,
     client: Client,
     say_no: Callable[[User, Client], None],
     in_the_air: None,
 ) -> None:
-    client.force_login(maria, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(manager, backend="django.contrib.auth.backends.ModelBackend")
     confirmed = {}
     for person in not_begun(service, 5):
         say_no(person, client)
@@ -160,14 +160,14 @@ def test_after_a_refusal_no_request_carries_the_phone(
     assert {digits(phone) for phone in skipped.values_list("phone", flat=True)} == stopped
     reason = "forbidden" if say_no is by_a_manager else "opted_out"
     assert set(skipped.values_list("reason", flat=True)) == {reason}
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
     assert Account.objects.get().failures == 0  # the service did nothing wrong
 
 
 def test_the_page_of_the_person_tells_what_was_in_the_air(
-    service: Emulator, mailing: Mailing, maria: User, client: Client, in_the_air: None
+    service: Emulator, mailing: Mailing, manager: User, client: Client, in_the_air: None
 ) -> None:
-    client.force_login(maria, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(manager, backend="django.contrib.auth.backends.ModelBackend")
     gone = next(iter(came(service)))
     [under_way] = User.objects.filter(phone__endswith=gone[-10:])
     page = client.post(reverse("person-forbid", args=[under_way.pk]), follow=True)
@@ -181,9 +181,9 @@ def test_the_page_of_the_person_tells_what_was_in_the_air(
 
 # --- a mailing ----------------------------------------------------------------------------------
 def test_after_a_pause_no_request_begins_and_the_rest_waits(
-    service: Emulator, mailing: Mailing, maria: User, client: Client, in_the_air: None
+    service: Emulator, mailing: Mailing, manager: User, client: Client, in_the_air: None
 ) -> None:
-    client.force_login(maria, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(manager, backend="django.contrib.auth.backends.ModelBackend")
     page = client.post(reverse("mailing-pause", args=[mailing.pk]), follow=True)
     confirmed = time.time()
     assert "had not left yet" in page.content.decode()
@@ -191,36 +191,36 @@ def test_after_a_pause_no_request_begins_and_the_rest_waits(
     assert [phone for phone, at in came(service).items() if at > confirmed] == []
     gone = len(came(service))
     assert gone < PEOPLE
-    assert ground.statuses(mailing)["waiting"] == PEOPLE - gone
+    assert mailing_factories.statuses(mailing)["waiting"] == PEOPLE - gone
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.PAUSED
-    ground.assert_counters_equal_rows(mailing)
-    transitions.resume(mailing, maria)
+    mailing_factories.assert_counters_equal_rows(mailing)
+    transitions.resume(mailing, manager)
     service.plan.share = 0
     sending_worker.hand_over_due()
     assert len(came(service)) == PEOPLE  # came() sees to it that nobody got it twice
 
 
 def test_after_a_cancel_no_request_begins_and_the_rest_is_cancelled(
-    service: Emulator, mailing: Mailing, maria: User, client: Client, in_the_air: None
+    service: Emulator, mailing: Mailing, manager: User, client: Client, in_the_air: None
 ) -> None:
-    client.force_login(maria, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(manager, backend="django.contrib.auth.backends.ModelBackend")
     page = client.post(reverse("mailing-cancel", args=[mailing.pk]), follow=True)
     confirmed = time.time()
     assert "70 messages were being handed over" in page.content.decode()
     landed()
     assert [phone for phone, at in came(service).items() if at > confirmed] == []
     gone = len(came(service))
-    assert ground.statuses(mailing)["cancelled"] == PEOPLE - gone > 0
-    ground.assert_counters_equal_rows(mailing)
+    assert mailing_factories.statuses(mailing)["cancelled"] == PEOPLE - gone > 0
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 # --- where one request takes all ------------------------------------------------------------------
 @pytest.fixture
 def one_request(smsc_emulator: SmscEmulator) -> Mailing:
-    people.smsc()
-    people.students(20, start=10)
-    return ground.prepared(people.olga())
+    factories.smsc()
+    factories.students(20, start=10)
+    return mailing_factories.prepared(factories.owner())
 
 
 class LateLook(last_look.Gatekeeper):
@@ -248,24 +248,24 @@ def test_one_request_for_all_is_looked_at_just_before_it_leaves(
     assert len(phones) == 19
     assert "79980000012" not in phones
     assert Message.objects.get(phone=banned.phone).reason == "forbidden"
-    ground.assert_counters_equal_rows(one_request)
+    mailing_factories.assert_counters_equal_rows(one_request)
 
 
 def test_a_notification_that_is_switched_off_sends_nothing_more(
-    ivan: User, smsc_emulator: SmscEmulator, monkeypatch: pytest.MonkeyPatch
+    student: User, smsc_emulator: SmscEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people.smsc()
-    olga = people.olga()
+    factories.smsc()
+    owner = factories.owner()
     mailing = Mailing.objects.create(
         kind=Mailing.Kind.NOTIFICATION, name="Paid", text="Paid", event="paid", state="sending"
     )
     Counters.objects.create(mailing=mailing)
-    send.raise_event("paid", ivan, key="1")
+    send.raise_event("paid", student, key="1")
     monkeypatch.setattr(sending_worker, "Gatekeeper", LateLook)
-    LateLook.meanwhile = lambda: editing.switch(mailing, olga, on=False)
+    LateLook.meanwhile = lambda: editing.switch(mailing, owner, on=False)
     sending_worker.notify_due()
     assert smsc_emulator.accepted == []
-    assert ground.statuses(mailing) == {"cancelled": 1}
+    assert mailing_factories.statuses(mailing) == {"cancelled": 1}
 
 
 # --- the gate itself --------------------------------------------------------------------------------
@@ -289,23 +289,23 @@ def asked(keeper: last_look.Gatekeeper, gate: last_look.BatchGate, messages: lis
 
 def test_a_batch_that_was_taken_for_a_dead_workers_sends_nothing_more(one_request: Mailing) -> None:
     """It is being asked about: what left now could be taken for what never came."""
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     keeper, gate = held(batch)
     assert asked(keeper, gate, list(batch.messages))
-    ground.grown_older(seconds=400)
+    mailing_factories.grown_older(seconds=400)
     assert sending_worker.recover_due()
     time.sleep(last_look.FRESH)
     assert not asked(keeper, gate, list(batch.messages))
     # And its worker's own word counts: they were surely not sent, and go again.
-    record.record(batch, ground.results(batch, Outcome.UNSENT, withheld=True))
-    assert ground.statuses(one_request)["waiting"] == 20
-    assert ground.claimed().batch_id != batch.batch_id
+    record.record(batch, mailing_factories.results(batch, Outcome.UNSENT, withheld=True))
+    assert mailing_factories.statuses(one_request)["waiting"] == 20
+    assert mailing_factories.claimed().batch_id != batch.batch_id
 
 
 def test_while_the_database_cannot_be_asked_nothing_leaves(
     one_request: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     _keeper, gate = held(batch)
     monkeypatch.setattr(last_look, "PATIENCE", 0.3)
     began = clock()

@@ -24,8 +24,8 @@ from mailings.models import Batch, ClockReading, Mailing, Message, Policy
 from mailings.sending import claim, clock_repair, prepare, receipts, reconciliation, record, worker
 from smsmail.jobs import moments, steady_clock
 from smsmail.jobs.periodic import BY_NAME
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import confirmation
 from users.models import Group, User
 
@@ -57,7 +57,7 @@ def after(time: timedelta) -> time_machine.travel:
 
 
 def students(count: int = 6) -> list[User]:
-    return people.students(count, start=10)
+    return factories.students(count, start=10)
 
 
 # --- the idea itself ------------------------------------------------------------------------------
@@ -74,19 +74,19 @@ def test_a_moment_is_believed_as_far_as_anybody_waits() -> None:
 
 # --- the account: its pace, its rest, its balance ---------------------------------------------------
 def test_the_pace_does_not_stand_still(jump: timedelta, small_batches: None) -> None:
-    people.simulator(per_second=10)
+    factories.simulator(per_second=10)
     students()
-    ground.prepared(people.olga())
+    mailing_factories.prepared(factories.owner())
     with fast(jump):
-        ground.sent()
+        mailing_factories.sent()
     with after(timedelta(seconds=1)):
         assert rate_limit.wait_of(Account.objects.get()) == 0
-        ground.sent()  # and from here on it counts again
+        mailing_factories.sent()  # and from here on it counts again
         assert 0 < rate_limit.wait_of(Account.objects.get()) < 1
 
 
 def test_the_pace_is_put_right_where_people_see_it(jump: timedelta) -> None:
-    account = people.simulator(per_second=10)
+    account = factories.simulator(per_second=10)
     Account.objects.update(next_free_at=timezone.now() + jump)
     clock_repair.mend_due()
     account.refresh_from_db()
@@ -96,7 +96,7 @@ def test_the_pace_is_put_right_where_people_see_it(jump: timedelta) -> None:
 
 def test_a_rest_lasts_as_long_as_its_failures_tell(jump: timedelta) -> None:
     """Not as long as the longest: half a minute of a wrong clock cost ten of sending."""
-    account = people.simulator()
+    account = factories.simulator()
     with fast(jump):
         cooldown.start(account.id, Reason.BUSY, "429")
     account.refresh_from_db()
@@ -108,7 +108,7 @@ def test_a_rest_lasts_as_long_as_its_failures_tell(jump: timedelta) -> None:
 
 
 def test_a_rest_that_may_be_one_is_believed() -> None:
-    account = people.simulator()
+    account = factories.simulator()
     for _ in range(6):
         Account.objects.update(cooldown_until=None)
         cooldown.start(account.id, Reason.BUSY, "429")
@@ -122,7 +122,7 @@ def test_a_rest_that_may_be_one_is_believed() -> None:
 
 
 def test_a_balance_is_asked_for_again(jump: timedelta) -> None:
-    people.simulator()
+    factories.simulator()
     with fast(jump):
         balances.refresh_balances()
     Account.objects.update(balance=1)
@@ -134,16 +134,16 @@ def test_a_balance_is_asked_for_again(jump: timedelta) -> None:
 def test_a_dead_workers_batch_is_recovered_after_the_lease_from_now_on(
     jump: timedelta, settings: Any
 ) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    mailing = ground.prepared(people.olga())
+    mailing = mailing_factories.prepared(factories.owner())
     with fast(jump):
-        batch = ground.claimed()
+        batch = mailing_factories.claimed()
     clock_repair.mend_due()
     assert not worker.recover_due()  # it may be alive: it was claimed a moment ago
     with after(timedelta(seconds=settings.LEASE + 5)):
         assert worker.recover_due()
-    assert ground.statuses(mailing)["unknown"] == len(batch.messages)
+    assert mailing_factories.statuses(mailing)["unknown"] == len(batch.messages)
     # Where it may have gone is looked for from long before: nobody knows when it was claimed.
     claimed = Batch.objects.get(id=batch.batch_id)
     assert claimed.books_since is not None
@@ -153,12 +153,12 @@ def test_a_dead_workers_batch_is_recovered_after_the_lease_from_now_on(
 def test_a_dead_workers_batch_holds_no_place_for_longer_than_usual(
     jump: timedelta, small_batches: None
 ) -> None:
-    people.simulator()
+    factories.simulator()
     Account.objects.update(parallel=1)
     students()
-    ground.prepared(people.olga())
+    mailing_factories.prepared(factories.owner())
     with fast(jump):
-        ground.claimed()
+        mailing_factories.claimed()
     assert claim.claim() is None
     with after(claim.BUSY + timedelta(seconds=5)):
         assert claim.claim() is not None
@@ -169,10 +169,10 @@ def test_a_live_batch_that_was_recovered_too_early_is_written_down_by_its_worker
 ) -> None:
     """A clock that jumps forward makes a batch in the air look old. What left is taken, what did not
     leave goes again, and nothing does both."""
-    people.simulator()
+    factories.simulator()
     students()
-    mailing = ground.prepared(people.olga())
-    batch = ground.claimed()
+    mailing = mailing_factories.prepared(factories.owner())
+    batch = mailing_factories.claimed()
     with fast(jump):
         assert worker.recover_due()
     first, *others = batch.messages
@@ -183,21 +183,25 @@ def test_a_live_batch_that_was_recovered_too_early_is_written_down_by_its_worker
             *(SendResult(each.key, Outcome.UNSENT, withheld=True) for each in others),
         ],
     )
-    assert ground.statuses(mailing) == {"skipped": 1, "accepted": 1, "waiting": len(others)}
-    again = ground.claimed()
+    assert mailing_factories.statuses(mailing) == {
+        "skipped": 1,
+        "accepted": 1,
+        "waiting": len(others),
+    }
+    again = mailing_factories.claimed()
     assert {each.key for each in again.messages} == {each.key for each in others}
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 # --- looking up ---------------------------------------------------------------------------------------
 def test_unknown_messages_are_asked_about_after_a_lease_and_heard_twice(
     jump: timedelta, settings: Any
 ) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    mailing = ground.prepared(people.olga())
+    mailing = mailing_factories.prepared(factories.owner())
     clock_repair.mend_due()
-    batch = ground.sent(Outcome.UNKNOWN)
+    batch = mailing_factories.sent(Outcome.UNKNOWN)
     with fast(jump):
         clock_repair.mend_due()  # every clock writes down what it shows
         reconciliation.reconcile_due()  # too early: it may still be on its way
@@ -206,19 +210,19 @@ def test_unknown_messages_are_asked_about_after_a_lease_and_heard_twice(
     assert Batch.objects.get(id=batch.batch_id).look_ups == 0
     with after(timedelta(seconds=settings.LEASE + 1)):
         reconciliation.reconcile_due()
-        assert "waiting" not in ground.statuses(mailing)
+        assert "waiting" not in mailing_factories.statuses(mailing)
     with after(timedelta(seconds=settings.LEASE + 3 * settings.LOOK_UP_PAUSE)):
         reconciliation.reconcile_due()
-        assert ground.statuses(mailing)["waiting"] == len(batch.messages)
+        assert mailing_factories.statuses(mailing)["waiting"] == len(batch.messages)
 
 
 def test_a_look_up_is_not_put_off_until_tomorrow(jump: timedelta, settings: Any) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    ground.prepared(people.olga())
+    mailing_factories.prepared(factories.owner())
     with fast(jump):
         clock_repair.mend_due()
-        ground.sent(Outcome.UNKNOWN)
+        mailing_factories.sent(Outcome.UNKNOWN)
     clock_repair.mend_due()
     look_up_at = Batch.objects.get(claimed_at__isnull=False).look_up_at
     assert look_up_at is not None
@@ -227,12 +231,12 @@ def test_a_look_up_is_not_put_off_until_tomorrow(jump: timedelta, settings: Any)
 
 def test_a_clock_that_was_wrong_for_a_second_puts_no_look_up_off(settings: Any) -> None:
     """Nobody has written down what it showed; the batch itself tells."""
-    people.simulator()
+    factories.simulator()
     students()
-    ground.prepared(people.olga())
-    batch = ground.claimed()
+    mailing_factories.prepared(factories.owner())
+    batch = mailing_factories.claimed()
     with fast(DAY):
-        record.record(batch, ground.results(batch, Outcome.UNKNOWN))
+        record.record(batch, mailing_factories.results(batch, Outcome.UNKNOWN))
     clock_repair.mend_due()
     look_up_at = Batch.objects.get(id=batch.batch_id).look_up_at
     assert look_up_at is not None
@@ -240,10 +244,10 @@ def test_a_clock_that_was_wrong_for_a_second_puts_no_look_up_off(settings: Any) 
 
 
 def test_what_a_service_keeps_is_asked_back_at_once(jump: timedelta) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    ground.prepared(people.olga())
-    batch = ground.sent()
+    mailing_factories.prepared(factories.owner())
+    batch = mailing_factories.sent()
     later = timezone.now() + 60 * DAY
     Batch.objects.update(send_at=later, recall_at=timezone.now() + jump)
     SimulatedSms.objects.update(at=later)
@@ -254,11 +258,11 @@ def test_what_a_service_keeps_is_asked_back_at_once(jump: timedelta) -> None:
 
 # --- before a batch: launch, list, departure -------------------------------------------------------------
 def test_a_countdown_counts_from_now_on(jump: timedelta) -> None:
-    people.simulator()
+    factories.simulator()
     students()
     with fast(jump):
-        mailing = ground.draft()
-        transitions.launch(mailing, people.olga(), countdown=30)
+        mailing = mailing_factories.draft()
+        transitions.launch(mailing, factories.owner(), countdown=30)
     start.start_due()
     mailing.refresh_from_db()
     assert mailing.leaves_at is not None
@@ -270,9 +274,9 @@ def test_a_countdown_counts_from_now_on(jump: timedelta) -> None:
 
 
 def test_what_is_set_for_later_stays_so() -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    mailing = ground.launched(people.olga(), starts_at=timezone.now() + 3 * DAY)
+    mailing = mailing_factories.launched(factories.owner(), starts_at=timezone.now() + 3 * DAY)
     planned = mailing.leaves_at
     start.start_due()
     clock_repair.mend_due()
@@ -282,9 +286,9 @@ def test_what_is_set_for_later_stays_so() -> None:
 
 
 def test_a_list_that_was_formed_tomorrow_leaves_now(jump: timedelta) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    mailing = ground.launched(people.olga())
+    mailing = mailing_factories.launched(factories.owner())
     with fast(jump):
         prepare.prepare_due()
     assert claim.claim() is None
@@ -297,10 +301,10 @@ def test_a_list_that_was_formed_tomorrow_leaves_now(jump: timedelta) -> None:
 def test_a_night_that_is_tomorrows_is_not_waited_for(by: timedelta) -> None:
     """Held for quiet hours by a clock that showed the evening; it is noon."""
     Policy(id=1, quiet_from="21:00", quiet_until="09:00").save()
-    people.simulator()
-    people.students(6, start=10, time_zone="Etc/GMT-3")
+    factories.simulator()
+    factories.students(6, start=10, time_zone="Etc/GMT-3")
     with time_machine.travel("2026-10-06T09:00:00Z"):  # noon for them
-        mailing = ground.launched(people.olga())
+        mailing = mailing_factories.launched(factories.owner())
         clock_repair.mend_due()
     with time_machine.travel(datetime(2026, 10, 6, 19, tzinfo=UTC) + by):
         while prepare.prepare_some(mailing.id):
@@ -314,10 +318,10 @@ def test_a_night_that_is_tomorrows_is_not_waited_for(by: timedelta) -> None:
 
 def test_a_night_that_is_tonights_is_waited_for() -> None:
     Policy(id=1, quiet_from="21:00", quiet_until="09:00").save()
-    people.simulator()
-    people.students(6, start=10, time_zone="Etc/GMT-3")
+    factories.simulator()
+    factories.students(6, start=10, time_zone="Etc/GMT-3")
     with time_machine.travel("2026-10-06T19:00:00Z"):  # 22 o'clock for them
-        mailing = ground.launched(people.olga())
+        mailing = mailing_factories.launched(factories.owner())
         while prepare.prepare_some(mailing.id):
             pass
         before = list(mailing.batches.values_list("not_before", flat=True))
@@ -328,12 +332,12 @@ def test_a_night_that_is_tonights_is_waited_for() -> None:
 
 
 def test_a_watched_rule_is_looked_at_within_the_minute(jump: timedelta) -> None:
-    people.simulator()
+    factories.simulator()
     group = Group.objects.create(name="New")
-    mailing = ground.watching(group)
+    mailing = mailing_factories.watching(group)
     with fast(jump):
         on_entry.watch_due()
-    ground.join(group, *students(2))
+    mailing_factories.join(group, *students(2))
     on_entry.watch_due()
     assert Message.objects.filter(mailing=mailing).count() == 2
 
@@ -348,37 +352,37 @@ def test_a_code_may_be_asked_for_again(jump: timedelta, monkeypatch: pytest.Monk
         return ""
 
     confirmation.send_with(lambda: True, keep)
-    ivan = people.ivan()
+    student = factories.student()
     with fast(jump):
-        confirmation.send(ivan)
-    confirmation.send(ivan)
+        confirmation.send(student)
+    confirmation.send(student)
     assert len(sent) == 2
     with pytest.raises(confirmation.NoCode):
-        confirmation.send(ivan)  # the minute holds as ever
+        confirmation.send(student)  # the minute holds as ever
 
 
 # --- the simulator, which everybody tries first --------------------------------------------------------
 def test_a_mailing_through_the_simulator_ends_in_time(jump: timedelta) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    mailing = ground.prepared(people.olga())
+    mailing = mailing_factories.prepared(factories.owner())
     with fast(jump):
-        worker.hand_over(batch := ground.claimed())
-        record.record(batch, ground.results(batch, Outcome.TAKEN))
+        worker.hand_over(batch := mailing_factories.claimed())
+        record.record(batch, mailing_factories.results(batch, Outcome.TAKEN))
     with after(timedelta(seconds=simulator.LATEST + 1)):
         simulator.report_due()
         receipts.process_due()
-        ground.settle()
+        mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.DONE
 
 
 # --- nothing is written while all is well ---------------------------------------------------------------
 def test_good_clocks_change_nothing(django_assert_max_num_queries: Any) -> None:
-    account = people.simulator(per_second=100)
+    account = factories.simulator(per_second=100)
     students()
-    ground.prepared(people.olga())
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.prepared(factories.owner())
+    mailing_factories.sent(Outcome.UNKNOWN)
     clock_repair.mend_due()
 
     def written() -> list[Any]:
@@ -416,9 +420,11 @@ def own_clock(monkeypatch: pytest.MonkeyPatch) -> steady_clock.Steadiness:
 def test_a_mailing_set_for_later_does_not_begin_because_a_clock_has_jumped(
     own_clock: steady_clock.Steadiness, by: timedelta
 ) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    mailing = ground.launched(people.olga(), starts_at=timezone.now() + 30 * MINUTE + 3 * HOUR)
+    mailing = mailing_factories.launched(
+        factories.owner(), starts_at=timezone.now() + 30 * MINUTE + 3 * HOUR
+    )
     with fast(by):
         BY_NAME["start"].run()
     mailing.refresh_from_db()
@@ -439,27 +445,27 @@ def test_what_a_clock_shows_after_a_jump_is_written_down_by_whatever_job_comes_f
 
 
 def test_a_jump_recovers_no_live_batch(own_clock: steady_clock.Steadiness) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    mailing = ground.prepared(people.olga())
-    ground.claimed()
+    mailing = mailing_factories.prepared(factories.owner())
+    mailing_factories.claimed()
     with fast(DAY):
         BY_NAME["recover"].run()
-    assert "unknown" not in ground.statuses(mailing)
+    assert "unknown" not in mailing_factories.statuses(mailing)
 
 
 def test_a_jump_makes_nobody_too_late_and_holds_nothing_else(
     own_clock: steady_clock.Steadiness, small_batches: None
 ) -> None:
-    people.simulator()
+    factories.simulator()
     students()
-    hurried = ground.prepared(people.olga(), valid_minutes=30)
+    hurried = mailing_factories.prepared(factories.owner(), valid_minutes=30)
     with fast(DAY):
         BY_NAME["mend"].run()
         assert claim.claim() is None
-    assert ground.statuses(hurried)["waiting"] == 6
-    calm = ground.prepared(User.objects.get(email="olga@example.com"))
-    batch = ground.claimed()
+    assert mailing_factories.statuses(hurried)["waiting"] == 6
+    calm = mailing_factories.prepared(User.objects.get(email="olga@example.com"))
+    batch = mailing_factories.claimed()
     assert batch.mailing_id == calm.id
 
 

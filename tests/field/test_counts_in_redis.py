@@ -16,7 +16,7 @@ from smsmail.models import Tried
 from smsmail.web import rate_limit
 from smsmail.web.cache import Redis as Cache
 from tests.crash.servers import Redis
-from tests.people import PASSWORD
+from tests.factories import PASSWORD
 from users.models import User
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db]
@@ -48,15 +48,15 @@ def tried(client: Client, email: str, password: str) -> int:
     return client.post("/sign-in/", {"username": email, "password": password}).status_code
 
 
-def test_they_are_shared_and_end(redis: Redis, client: Client, ivan: User) -> None:
+def test_they_are_shared_and_end(redis: Redis, client: Client, student: User) -> None:
     assert [rate_limit.tries("a-key", 60) for _ in range(3)] == [1, 2, 3]
     rate_limit.hold("a-hold", 60)
     assert rate_limit.held(["a-hold", "another"]).keys() == {"a-hold"}
     rate_limit.forget(["a-key", "a-hold"])
     assert rate_limit.tries("a-key", 60) == 1
     assert not rate_limit.held(["a-hold"])
-    assert [tried(client, ivan.email, "wrong") for _ in range(5)][-1] == 429
-    assert tried(Client(), ivan.email, PASSWORD) == 429
+    assert [tried(client, student.email, "wrong") for _ in range(5)][-1] == 429
+    assert tried(Client(), student.email, PASSWORD) == 429
     assert not Tried.objects.exists()
     another = (
         "import sys, redis; r = redis.from_url(sys.argv[1]); "
@@ -70,12 +70,12 @@ def test_they_are_shared_and_end(redis: Redis, client: Client, ivan: User) -> No
     assert int(many) > 3
 
 
-def test_while_it_is_away_everybody_signs_in(redis: Redis, client: Client, ivan: User) -> None:
-    assert [tried(client, ivan.email, "wrong") for _ in range(5)][-1] == 429
+def test_while_it_is_away_everybody_signs_in(redis: Redis, client: Client, student: User) -> None:
+    assert [tried(client, student.email, "wrong") for _ in range(5)][-1] == 429
     redis.kill()
-    assert tried(client, ivan.email, "wrong") == 200
+    assert tried(client, student.email, "wrong") == 200
     began = time.monotonic()
     for _ in range(20):
         assert client.get("/r/abc").status_code == 404
     assert time.monotonic() - began < 5  # it is left alone, not waited for again and again
-    assert tried(client, ivan.email, PASSWORD) == 302
+    assert tried(client, student.email, PASSWORD) == 302

@@ -26,8 +26,8 @@ from django.utils.translation import override
 from integrations.models import Account, Receipt
 from mailings.models import Mailing
 from smsmail.web import outages
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,12 +101,12 @@ def trouble(request: pytest.FixtureRequest, account: Account, owner: User) -> It
 
 @pytest.fixture
 def account(db: None) -> Account:
-    return people.smsc(id=1)
+    return factories.smsc(id=1)
 
 
 @pytest.fixture
 def owner(db: None) -> User:
-    return people.olga()
+    return factories.owner()
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def is_the_page(answer: Any, *, sent: bool, language: str = "ru") -> None:
 def test_the_sign_in_says_try_again(
     owner: User, trouble: None, visitor: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fields = {"username": owner.email, "password": people.PASSWORD}
+    fields = {"username": owner.email, "password": factories.PASSWORD}
     is_the_page(visitor.post("/sign-in/", fields), sent=True)
     assert "Internal Server Error" not in caplog.text
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
@@ -191,8 +191,8 @@ def test_the_launch_says_try_again_and_launches_nothing(
     trouble_of: Callable[[], Callable[[], None]],
 ) -> None:
     User.objects.filter(pk=owner.pk).update(language=language, last_seen_at=timezone.now())
-    people.students(3)
-    mailing = ground.draft()
+    factories.students(3)
+    mailing = mailing_factories.draft()
     visitor.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     end = trouble_of()
     try:

@@ -20,10 +20,10 @@ from integrations.providers.smsc import service as adapter
 from integrations.routing import accounts, cooldown
 from mailings.models import Batch, Mailing
 from mailings.sending import receipts, reconciliation, worker
-from tests import people
+from tests import factories
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.smsc_rows import Row
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,11 +55,11 @@ def smsc(smsc_emulator: SmscEmulator, clock: Any) -> SmscEmulator:
 
 
 @pytest.fixture
-def lost(smsc: SmscEmulator, olga: User) -> Mailing:
+def lost(smsc: SmscEmulator, owner: User) -> Mailing:
     """Three batches of five: one taken, one taken without an answer, one that never left."""
-    people.smsc()
-    people.students(15, digits="06")
-    mailing = ground.prepared(olga)
+    factories.smsc()
+    factories.students(15, digits="06")
+    mailing = mailing_factories.prepared(owner)
     smsc.misbehave("", "cut-after", "unread")
     hand_over()
     assert statuses(mailing) == {"accepted": 5, "unknown": 10}
@@ -93,8 +93,12 @@ def look() -> None:
 
 
 def statuses(mailing: Mailing) -> dict[str, int]:
-    ground.assert_counters_equal_rows(mailing)
-    return {status: n for status, n in ground.statuses(mailing).items() if status != "skipped"}
+    mailing_factories.assert_counters_equal_rows(mailing)
+    return {
+        status: n
+        for status, n in mailing_factories.statuses(mailing).items()
+        if status != "skipped"
+    }
 
 
 def pages_read(smsc: SmscEmulator) -> list[str]:
@@ -128,7 +132,7 @@ def test_what_lies_deep_is_cleared_up_in_two_looks(
 
 
 def test_a_look_goes_on_where_the_last_one_stopped(
-    lost: Mailing, smsc: SmscEmulator, clock: Any, olga: User, as_: Any, settings: Any
+    lost: Mailing, smsc: SmscEmulator, clock: Any, owner: User, as_: Any, settings: Any
 ) -> None:
     """And the page does not say that the service cannot tell."""
     settings.LANGUAGE_CODE = "en"
@@ -141,7 +145,7 @@ def test_a_look_goes_on_where_the_last_one_stopped(
     batch = Batch.objects.filter(messages__status="unknown").distinct()[0]
     assert (batch.doubt, batch.look_ups) == (Doubt.READING, 0)
     assert statuses(lost) == {"accepted": 5, "unknown": 10}
-    page = as_(olga).get(reverse("mailing", args=[lost.id])).content.decode()
+    page = as_(owner).get(reverse("mailing", args=[lost.id])).content.decode()
     assert "have been read back to" in page
     assert "cannot tell" not in page
     assert reverse("mailing-send-again", args=[lost.id]) not in page
@@ -187,15 +191,15 @@ def test_rows_in_another_order_break_the_chain(
 
 
 def test_what_is_lost_while_a_sweep_is_under_way_gets_a_sweep_of_its_own(
-    lost: Mailing, smsc: SmscEmulator, clock: Any, olga: User
+    lost: Mailing, smsc: SmscEmulator, clock: Any, owner: User
 ) -> None:
     """The sweep under way began before it was handed over, and shows nothing of it."""
     bury(smsc, 50 * PAGE)
     clock.shift(timedelta(minutes=31))
     due()
     assert reconciliation.reconcile_due()
-    people.students(5, start=50, digits="06")
-    second = ground.prepared(olga, name="Second", text="Another")
+    factories.students(5, start=50, digits="06")
+    second = mailing_factories.prepared(owner, name="Second", text="Another")
     smsc.misbehave("cut-after", "unread", "", "")
     hand_over()
     clock.shift(timedelta(minutes=5))
@@ -229,11 +233,11 @@ def test_a_receipt_in_the_middle_of_a_sweep_is_enough(
     assert not Batch.objects.filter(doubt=Doubt.READING).exists()
 
 
-def test_few_phones_are_asked_one_by_one(smsc: SmscEmulator, olga: User, clock: Any) -> None:
+def test_few_phones_are_asked_one_by_one(smsc: SmscEmulator, owner: User, clock: Any) -> None:
     """However much lies above them."""
-    ground.taken_before(people.smsc())
-    people.students(2, digits="06")
-    mailing = ground.prepared(olga)
+    mailing_factories.taken_before(factories.smsc())
+    factories.students(2, digits="06")
+    mailing = mailing_factories.prepared(owner)
     smsc.misbehave("unread")
     hand_over()
     bury(smsc, 200 * PAGE)

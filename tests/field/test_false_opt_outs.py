@@ -18,8 +18,8 @@ from integrations.providers.base import Outcome
 from integrations.reasons import Reason
 from mailings.models import Mailing, Message
 from mailings.sending import false_opt_outs, receipts
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, OptOut, Reply, User
 
@@ -29,12 +29,12 @@ Kind, Source = ConsentEvent.Kind, OptOut.Source
 
 
 @pytest.fixture
-def mailing(olga: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
+def mailing(owner: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
     """Six people, taken by SMSC."""
-    people.smsc()
-    people.students(6)
-    mailing = ground.prepared(olga, text="Webinar at six")
-    ground.sent(Outcome.TAKEN)
+    factories.smsc()
+    factories.students(6)
+    mailing = mailing_factories.prepared(owner, text="Webinar at six")
+    mailing_factories.sent(Outcome.TAKEN)
     return mailing
 
 
@@ -110,12 +110,15 @@ def test_a_second_time_changes_nothing(mailing: Mailing) -> None:
     assert "Nothing was changed" not in run()
 
 
-def test_it_tells_how_many_were_left_out_since(mailing: Mailing, olga: User) -> None:
+def test_it_tells_how_many_were_left_out_since(mailing: Mailing, owner: User) -> None:
     as_the_old_table_wrote("0001", "0002")
-    ground.prepared(olga, text="Another")
+    mailing_factories.prepared(owner, text="Another")
     assert "left these people out: 2." in run()
     assert "left these people out: 2." in run(fix=True)
-    assert ground.statuses(ground.prepared(olga, text="A third"))["waiting"] == 6
+    assert (
+        mailing_factories.statuses(mailing_factories.prepared(owner, text="A third"))["waiting"]
+        == 6
+    )
 
 
 @pytest.mark.parametrize("source", [Source.STAFF, Source.PERSON, Source.REPLY])
@@ -145,9 +148,9 @@ def test_what_is_no_stop_keeps_nobody_out(mailing: Mailing) -> None:
     assert not OptOut.objects.exists()
 
 
-def test_whom_another_service_calls_opted_out_stays_out(mailing: Mailing, olga: User) -> None:
+def test_whom_another_service_calls_opted_out_stays_out(mailing: Mailing, owner: User) -> None:
     [phone] = as_the_old_table_wrote("0001")
-    second = ground.prepared(olga, text="Another", everyone=True)
+    second = mailing_factories.prepared(owner, text="Another", everyone=True)
     Message.objects.filter(mailing=second, phone=phone).update(
         status="refused", reason="opted_out", raw_code="twilio:21610", final_at=timezone.now()
     )
@@ -182,11 +185,11 @@ def test_it_asks_as_often_for_many_as_for_few(mailing: Mailing) -> None:
     assert asked() == few
 
 
-def test_the_book_shows_the_correction_to_staff(mailing: Mailing, as_: Any, olga: User) -> None:
+def test_the_book_shows_the_correction_to_staff(mailing: Mailing, as_: Any, owner: User) -> None:
     student = User.objects.get(phone="+79980000001")
     [phone] = as_the_old_table_wrote("0001")
     ConsentEvent.objects.filter(phone=phone).update(user=student)
     run(fix=True)
-    page = as_(olga).get(f"/people/{student.pk}/").content.decode()
+    page = as_(owner).get(f"/people/{student.pk}/").content.decode()
     with translation.override("ru"):
         assert str(Kind.CORRECTED.label)[1:] in page

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from mailings.sending import prepare
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import Group, Segment, User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,21 +52,24 @@ KNOWN = [
 
 
 @pytest.fixture
-def client(olga: User, as_: As) -> Client:
-    User.objects.filter(pk=olga.pk).update(language="en", phone="+79980099999")
-    people.simulator()
-    people.working()
-    return as_(olga)
+def client(owner: User, as_: As) -> Client:
+    User.objects.filter(pk=owner.pk).update(language="en", phone="+79980099999")
+    factories.simulator()
+    factories.working()
+    return as_(owner)
 
 
 @pytest.fixture
-def here(client: Client, olga: User) -> Callable[[str], str]:
-    students = people.students(3)
+def here(client: Client, owner: User) -> Callable[[str], str]:
+    students = factories.students(3)
     group = Group.objects.create(name="Course")
-    ground.join(group, *students)
+    mailing_factories.join(group, *students)
     rule = {"all": [{"field": "role", "op": "is", "value": "student"}]}
     segment = Segment.objects.create(name="Students", rule=rule)
-    sent, draft = ground.launched(olga, name="Gone"), ground.draft(name="Written")
+    sent, draft = (
+        mailing_factories.launched(owner, name="Gone"),
+        mailing_factories.draft(name="Written"),
+    )
     while prepare.prepare_some(sent.pk):
         pass
     ids = {"sent": sent.pk, "draft": draft.pk, "group": group.pk, "segment": segment.pk}

@@ -22,10 +22,10 @@ from smsmail.jobs.periodic import PERIODIC_JOBS, Job
 from smsmail.jobs.set_aside import Thing, Work, in_halves, one_by_one
 from smsmail.jobs.words import WORDS, words
 from smsmail.models import LONGEST, STALE, SetAside
-from tests import people
+from tests import factories
 from tests.field.poison import heal, poison
 from tests.field.scenes import SCENES
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import AuditEvent, Group, User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,12 +35,12 @@ As = Callable[[User], Client]
 
 
 @pytest.fixture
-def school(olga: User, smsc_emulator: Any) -> User:
+def school(owner: User, smsc_emulator: Any) -> User:
     """An owner, three students and the simulator."""
-    User.objects.filter(pk=olga.pk).update(language="en")
-    people.students(3, digits="77")
-    people.simulator()
-    return olga
+    User.objects.filter(pk=owner.pk).update(language="en")
+    factories.students(3, digits="77")
+    factories.simulator()
+    return owner
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_with_a_cap_the_first_in_the_row_holds_up_nobody(
     from mailings.models import Policy
 
     Policy.objects.create(id=1, cap_messages=5, countdown=0)
-    first, second = ground.launched(school), ground.launched(school)
+    first, second = mailing_factories.launched(school), mailing_factories.launched(school)
     poisoned("INSERT", "mailings_message", f"NEW.mailing_id = {first.pk}")
     for _ in range(4):
         prepare.prepare_due()
@@ -229,24 +229,24 @@ def test_with_a_cap_the_first_in_the_row_holds_up_nobody(
 
 
 # --- the field's case ---------------------------------------------------------------------------
-def asked_back_on_entry(olga: User) -> Mailing:
+def asked_back_on_entry(owner: User) -> Mailing:
     """Three of four got it: the row of the one left out is what was written a second time."""
     group = Group.objects.create(name="Course")
-    people.person("petr", role="student")  # has no phone
-    ground.join(group, *User.objects.filter(role="student"))
-    mailing = ground.draft(
+    factories.person("petr", role="student")  # has no phone
+    mailing_factories.join(group, *User.objects.filter(role="student"))
+    mailing = mailing_factories.draft(
         everyone=False,
         when=Mailing.When.ON_ENTRY,
         starts_at=timezone.now() + timedelta(hours=2),
     )
     mailing.groups.set([group])
-    transitions.launch(mailing, olga)
+    transitions.launch(mailing, owner)
     start.start_due()
     on_entry.watch_due()
     while worker.hand_over_due():
         pass
-    assert ground.statuses(mailing) == {"accepted": 3, "skipped": 1}
-    assert recall.recall(mailing, olga) == 3
+    assert mailing_factories.statuses(mailing) == {"accepted": 3, "skipped": 1}
+    assert recall.recall(mailing, owner) == 3
     return mailing
 
 
@@ -254,17 +254,20 @@ def test_pages_s1_after_taking_back_a_mailing_on_entry_others_are_prepared(schoo
     mailing = asked_back_on_entry(school)
     assert _again(mailing).state == State.CANCELLED
     assert mailing.prepared_at is not None
-    later = ground.launched(school)
+    later = mailing_factories.launched(school)
     for _ in range(3):
         prepare.prepare_due()
     assert Counters.objects.get(mailing=later).waiting == 3
-    assert ground.statuses(mailing) == {"accepted": 3, "skipped": 1}  # nobody has a second row
+    assert mailing_factories.statuses(mailing) == {
+        "accepted": 3,
+        "skipped": 1,
+    }  # nobody has a second row
     assert not SetAside.objects.exists()
     while recall.recall_due():
         pass
-    ground.settle()
+    mailing_factories.settle()
     assert _again(mailing).finished_at is not None
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_rows_left_poisoned_are_healed_and_hold_up_nobody_meanwhile(school: User) -> None:
@@ -293,7 +296,7 @@ def test_with_the_services_data_deleted_nobody_is_promised_to_be_asked(
     from integrations.models import Account
     from integrations.routing import accounts
 
-    mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
+    mailing = mailing_factories.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
     while worker.hand_over_due():
         pass
     page = as_(school).get(f"/mailings/{mailing.pk}/").content.decode()
@@ -314,7 +317,7 @@ def test_with_the_services_data_deleted_nobody_is_promised_to_be_asked(
 def test_what_the_service_did_not_give_back_is_not_offered_again(school: User) -> None:
     from integrations.models import SimulatedSms
 
-    mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
+    mailing = mailing_factories.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
     while worker.hand_over_due():
         pass
     SimulatedSms.objects.update(at=timezone.now())  # they have left the service already
@@ -331,7 +334,7 @@ def test_a_service_disconnected_after_the_wish_is_not_said_to_be_asked(
     from integrations.models import Account
     from integrations.routing import accounts
 
-    mailing = ground.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
+    mailing = mailing_factories.prepared(school, starts_at=timezone.now() + timedelta(hours=2))
     while worker.hand_over_due():
         pass
     recall.recall(mailing, school)

@@ -17,8 +17,8 @@ from mailings.text import markers, template, tokens, wrapping
 from mailings.text.link_check import faulty, lines, mended
 from mailings.text.tokens import Purpose
 from mailings.text.wrapping import Wrapping
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 As = Callable[[User], Client]
@@ -274,10 +274,10 @@ def shown(response: Any) -> str:
 @pytest.mark.django_db
 @pytest.mark.parametrize("behind", ["👇", "❤️", "\u200b", "→ да", "»"])
 def test_a_short_link_leads_on_with_a_picture_behind_it(
-    client: Client, maria: User, behind: str
+    client: Client, manager: User, behind: str
 ) -> None:
     """Android takes it for a part of the address."""
-    person = people.ivan()
+    person = factories.student()
     mailing = Mailing.objects.create(
         name="Webinar", state=Mailing.State.DONE, wrap_links=True, launched_at=timezone.now()
     )
@@ -293,9 +293,9 @@ def test_a_short_link_leads_on_with_a_picture_behind_it(
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("english")
-def test_the_composer_shows_it_in_red_and_mends_it(as_: As, maria: User) -> None:
-    people.simulator()
-    client = as_(maria)
+def test_the_composer_shows_it_in_red_and_mends_it(as_: As, manager: User) -> None:
+    factories.simulator()
+    client = as_(manager)
     typed = {"name": "Lesson", "text": "Go: https://shcool,ru/a", "recipients": "everyone"}
     page = client.post("/mailings/meter/", typed).content.decode()
     assert "There is a comma where a dot belongs." in page
@@ -308,12 +308,12 @@ def test_the_composer_shows_it_in_red_and_mends_it(as_: As, maria: User) -> None
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("english")
-def test_a_launch_with_a_dead_link_asks_once_more(as_: As, maria: User) -> None:
-    people.simulator()
-    people.students(2)
-    draft = ground.draft(text="Go: https://school.ry/a")
+def test_a_launch_with_a_dead_link_asks_once_more(as_: As, manager: User) -> None:
+    factories.simulator()
+    factories.students(2)
+    draft = mailing_factories.draft(text="Go: https://school.ry/a")
     address = reverse("mailing-launch", args=[draft.pk])
-    client = as_(maria)
+    client = as_(manager)
     page = client.get(address)
     assert "1 link cannot work" in shown(page)
     seen = {"seen": page.context["seen"]}
@@ -326,12 +326,12 @@ def test_a_launch_with_a_dead_link_asks_once_more(as_: As, maria: User) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("english")
-def test_a_launch_with_good_links_asks_nothing_of_it(as_: As, maria: User) -> None:
-    people.simulator()
-    people.students(2)
-    draft = ground.draft(text="Go: https://school.ru/a👇 https://школа.рф")
+def test_a_launch_with_good_links_asks_nothing_of_it(as_: As, manager: User) -> None:
+    factories.simulator()
+    factories.students(2)
+    draft = mailing_factories.draft(text="Go: https://school.ru/a👇 https://школа.рф")
     address = reverse("mailing-launch", args=[draft.pk])
-    page = as_(maria).get(address)
+    page = as_(manager).get(address)
     assert "cannot work" not in shown(page)
-    as_(maria).post(address, {"seen": page.context["seen"]})
+    as_(manager).post(address, {"seen": page.context["seen"]})
     assert Mailing.objects.get(pk=draft.pk).state != Mailing.State.DRAFT

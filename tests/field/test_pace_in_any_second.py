@@ -11,7 +11,7 @@ import pytest
 from integrations.models import Account
 from integrations.routing import rate_limit
 from mailings.sending import prepare
-from tests import people
+from tests import factories
 from tests.crash.stage import Stage
 from tests.emulators import journal
 from tests.processes import wait_until
@@ -67,11 +67,11 @@ def test_as_planned_no_second_holds_more(pace: int) -> None:
 @pytest.mark.parametrize("pace", [1, 3, 50, 2000])
 def test_batches_of_one_request_a_message_leave_at_once(pace: int) -> None:
     """Of a batch of more than leave at once, the last would leave into somebody else's second."""
-    people.twilio(per_second=pace)
+    factories.twilio(per_second=pace)
     assert prepare.batch_size() == min(20, max(1, pace // 4))
 
 
 @pytest.mark.django_db
 def test_without_a_pace_batches_are_as_large_as_the_service_takes_them() -> None:
-    people.twilio()
+    factories.twilio()
     assert prepare.batch_size() == 100

@@ -20,9 +20,9 @@ from integrations.routing import accounts, cooldown, logins, service_clock
 from mailings.lifecycle import unresolved
 from mailings.models import Batch, Mailing, Message
 from mailings.sending import reconciliation, worker
-from tests import people
+from tests import factories
 from tests.emulators.smsc import SmscEmulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,14 +57,14 @@ def smsc(smsc_emulator: SmscEmulator, clock: Any) -> SmscEmulator:
 
 @pytest.fixture
 def account(db: None, smsc: SmscEmulator) -> Account:
-    return people.smsc()
+    return factories.smsc()
 
 
 @pytest.fixture
-def mailing(account: Account, olga: User) -> Mailing:
+def mailing(account: Account, owner: User) -> Mailing:
     """Twenty people in four batches."""
-    people.students(20, digits="06")
-    return ground.prepared(olga)
+    factories.students(20, digits="06")
+    return mailing_factories.prepared(owner)
 
 
 def lose(smsc: SmscEmulator, *names: str) -> None:
@@ -99,8 +99,12 @@ def went(smsc: SmscEmulator) -> Counter[str]:
 
 
 def statuses(mailing: Mailing) -> dict[str, int]:
-    ground.assert_counters_equal_rows(mailing)
-    return {status: n for status, n in ground.statuses(mailing).items() if status != "skipped"}
+    mailing_factories.assert_counters_equal_rows(mailing)
+    return {
+        status: n
+        for status, n in mailing_factories.statuses(mailing).items()
+        if status != "skipped"
+    }
 
 
 def doubts() -> set[str]:
@@ -126,10 +130,10 @@ def test_a_lost_batch_among_others_is_cleared_up_in_two_looks(
 
 # --- no witness ------------------------------------------------------------------------------
 def test_the_only_message_of_a_small_school_waits_for_a_person(
-    account: Account, smsc: SmscEmulator, olga: User, clock: Any, as_: Any, settings: Any
+    account: Account, smsc: SmscEmulator, owner: User, clock: Any, as_: Any, settings: Any
 ) -> None:
-    people.students(1, digits="06")
-    mailing = ground.prepared(olga)
+    factories.students(1, digits="06")
+    mailing = mailing_factories.prepared(owner)
     lose(smsc, "unread")
     hand_over()
     carry_on(clock)
@@ -137,23 +141,23 @@ def test_the_only_message_of_a_small_school_waits_for_a_person(
     assert doubts() == {Doubt.NO_PROOF}
     assert not smsc.accepted
     settings.LANGUAGE_CODE = "en"
-    page = as_(olga).get(reverse("mailing", args=[mailing.id])).content.decode()
+    page = as_(owner).get(reverse("mailing", args=[mailing.id])).content.decode()
     assert "SMSC was asked and cannot tell" in page
     assert reverse("mailing-send-again", args=[mailing.id]) in page
-    assert unresolved.send_again(mailing, olga) == 1
+    assert unresolved.send_again(mailing, owner) == 1
     hand_over()
     assert statuses(mailing) == {"accepted": 1}
 
 
 @pytest.mark.parametrize("hours", [2.0, 24.0 * 7])
 def test_an_older_witness_and_the_service_s_date_will_do(
-    account: Account, smsc: SmscEmulator, olga: User, clock: Any, hours: float
+    account: Account, smsc: SmscEmulator, owner: User, clock: Any, hours: float
 ) -> None:
     clock.shift(timedelta(hours=-hours))
-    ground.taken_before(account)
+    mailing_factories.taken_before(account)
     clock.shift(timedelta(hours=hours))
-    people.students(1, digits="06")
-    mailing = ground.prepared(olga)
+    factories.students(1, digits="06")
+    mailing = mailing_factories.prepared(owner)
     lose(smsc, "unread")
     hand_over()
     carry_on(clock)
@@ -190,12 +194,12 @@ def test_an_empty_history_proves_nothing(mailing: Mailing, smsc: SmscEmulator, c
 
 @pytest.mark.parametrize("many", [2, 10], ids=["by phone", "by sweep"])
 def test_a_history_without_the_newest_or_the_oldest_rows_proves_nothing(
-    account: Account, olga: User, smsc: SmscEmulator, clock: Any, monkeypatch: Any, many: int
+    account: Account, owner: User, smsc: SmscEmulator, clock: Any, monkeypatch: Any, many: int
 ) -> None:
     """It shows something, and not what it is known to have had about then."""
-    ground.taken_before(account, phone="+79990000099")
-    people.students(many, digits="06")
-    mailing = ground.prepared(olga)
+    mailing_factories.taken_before(account, phone="+79990000099")
+    factories.students(many, digits="06")
+    mailing = mailing_factories.prepared(owner)
     lose(smsc, *["cut-after"] * 2)
     hand_over()
     shown = smsc._backwards
@@ -213,7 +217,7 @@ def test_a_history_without_the_newest_or_the_oldest_rows_proves_nothing(
 )
 @pytest.mark.parametrize("batches", [1, 4], ids=["first batch", "all batches"])
 def test_while_our_clock_is_wrong_nothing_is_concluded(
-    mailing: Mailing, smsc: SmscEmulator, clock: Any, olga: User, ahead: float, batches: int
+    mailing: Mailing, smsc: SmscEmulator, clock: Any, owner: User, ahead: float, batches: int
 ) -> None:
     """Seen: 118 of 594 people twice with our clock a day fast. What is found counts all the same."""
     smsc.clock_off = -ahead
@@ -232,13 +236,13 @@ def test_while_our_clock_is_wrong_nothing_is_concluded(
 @pytest.mark.parametrize("ahead", [3600, DAY, 3 * DAY], ids=["an hour", "a day", "three days"])
 @pytest.mark.parametrize("before", [True, False], ids=["known before", "new login"])
 def test_hand_overs_under_a_wrong_clock_that_is_right_again(
-    account: Account, smsc: SmscEmulator, olga: User, clock: Any, ahead: float, before: bool
+    account: Account, smsc: SmscEmulator, owner: User, clock: Any, ahead: float, before: bool
 ) -> None:
     """The look comes when the time of the claim has passed by the right clock, too."""
     if before:
-        ground.taken_before(account)
-    people.students(20, digits="06")
-    mailing = ground.prepared(olga)
+        mailing_factories.taken_before(account)
+    factories.students(20, digits="06")
+    mailing = mailing_factories.prepared(owner)
     clock.shift(ahead)
     smsc.clock_off = -ahead
     lose(smsc, "", "cut-after", "unread", "cut-after")
@@ -254,17 +258,17 @@ def test_hand_overs_under_a_wrong_clock_that_is_right_again(
 
 
 def test_the_clock_is_an_alarm_on_the_pages_until_it_is_right(
-    mailing: Mailing, account: Account, smsc: SmscEmulator, olga: User, as_: Any, settings: Any
+    mailing: Mailing, account: Account, smsc: SmscEmulator, owner: User, as_: Any, settings: Any
 ) -> None:
     settings.LANGUAGE_CODE = "en"
     smsc.clock_off = -3600
     hand_over()
     for address in (reverse("integration", args=["smsc"]), reverse("dashboard")):
-        assert "clock of this server" in as_(olga).get(address).content.decode()
+        assert "clock of this server" in as_(owner).get(address).content.decode()
     smsc.clock_off = 20  # may differ so much
     accounts.check(account)
     for address in (reverse("integration", args=["smsc"]), reverse("dashboard")):
-        assert "clock of this server" not in as_(olga).get(address).content.decode()
+        assert "clock of this server" not in as_(owner).get(address).content.decode()
 
 
 # --- another login ----------------------------------------------------------------------------
@@ -279,8 +283,8 @@ def test_after_another_login_is_entered_the_old_one_is_asked(
     lose(smsc, "", "cut-after", "unread", "cut-after")
     hand_over()
     connect(account, **OTHER)
-    people.students(5, start=100, digits="06")
-    ground.prepared(User.objects.get(email="olga@example.com"), name="By the new one")
+    factories.students(5, start=100, digits="06")
+    mailing_factories.prepared(User.objects.get(email="olga@example.com"), name="By the new one")
     hand_over()
     assert FormerLogin.objects.count() == 1
     assert "made-up" not in str(FormerLogin.objects.values("login"))
@@ -309,7 +313,7 @@ def test_a_login_that_is_not_kept_leaves_it_to_a_person(
     mailing: Mailing,
     account: Account,
     smsc: SmscEmulator,
-    olga: User,
+    owner: User,
     clock: Any,
     as_: Any,
     settings: Any,
@@ -317,13 +321,13 @@ def test_a_login_that_is_not_kept_leaves_it_to_a_person(
     """Disconnecting deletes what was kept. The same login connected again is asked again."""
     lose(smsc, "", "cut-after", "unread", "cut-after")
     hand_over()
-    accounts.disconnect(account, olga)
+    accounts.disconnect(account, owner)
     connect(account, **OTHER)
     carry_on(clock)
     assert statuses(mailing) == {"accepted": 5, "unknown": 15}
     assert doubts() == {Doubt.LOGIN}
     settings.LANGUAGE_CODE = "en"
-    page = as_(olga).get(reverse("mailing", args=[mailing.id])).content.decode()
+    page = as_(owner).get(reverse("mailing", args=[mailing.id])).content.decode()
     assert "another login of SMSC" in page
     assert reverse("mailing-send-again", args=[mailing.id]) in page
     connect(account, login="school", password="made-up")
@@ -356,14 +360,19 @@ def test_a_fingerprint_outlives_a_change_of_keys(account: Account, settings: Any
     ("hour", "waits_until"), [(12, None), (20, None), (21, 34), (23, 34), (3, 10), (9, 10)]
 )
 def test_what_was_handed_over_at_night_counts_in_the_morning_only(
-    account: Account, smsc: SmscEmulator, olga: User, clock: Any, hour: int, waits_until: int | None
+    account: Account,
+    smsc: SmscEmulator,
+    owner: User,
+    clock: Any,
+    hour: int,
+    waits_until: int | None,
 ) -> None:
     """Hours of the recipients, here of Moscow. The history may not show what SMSC puts off."""
     midnight = datetime(2026, 11, 19, 21, tzinfo=UTC)
     clock.move_to(midnight + timedelta(hours=hour, minutes=10))
-    ground.taken_before(account)
-    people.students(10, digits="06")
-    mailing = ground.prepared(olga)
+    mailing_factories.taken_before(account)
+    factories.students(10, digits="06")
+    mailing = mailing_factories.prepared(owner)
     lose(smsc, "", "unread")
     hand_over()
     carry_on(clock, rounds=4, hours=0.1)

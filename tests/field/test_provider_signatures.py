@@ -20,7 +20,7 @@ from integrations.providers.twilio.service import Twilio
 from integrations.routing import routing
 from integrations.settings_pages.forms import AccountForm
 from mailings.sending import receipts
-from tests import people
+from tests import factories
 from users.models import OptOut, Reply
 
 URL = "https://sms.example.com/hooks/twilio/made-up-key/?ref=ref1"
@@ -151,7 +151,7 @@ def test_a_form_is_signed_field_by_field_whatever_the_address_says() -> None:
 def account(db: None, settings: Any) -> Account:
     settings.PUBLIC_URL = "https://sms.example.com"
     credentials = {"account_sid": "AC" + "0" * 32, "auth_token": TOKEN, "shared_key": SHARED}
-    return people.twilio(credentials=credentials)
+    return factories.twilio(credentials=credentials)
 
 
 def test_a_stop_under_a_rule_is_heard(account: Account, client: Client) -> None:

@@ -21,10 +21,10 @@ from mailings.checks import lease_outlives_every_request
 from mailings.lifecycle import recall
 from mailings.models import Batch, Counters, Message
 from mailings.sending import claim, reconciliation, worker
-from tests import people
+from tests import factories
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from tests.processes import wait_until
 from users.models import User
 
@@ -35,11 +35,11 @@ def test_one_answer_that_cannot_be_written_down_loses_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Simulator, "batch", 2)
-    people.simulator()
+    factories.simulator()
     Account.objects.update(parallel=8)
-    people.students(6, start=10)
-    broken = ground.prepared(people.olga(), name="Broken")
-    sound = ground.prepared(User.objects.get(email="olga@example.com"), name="Sound")
+    factories.students(6, start=10)
+    broken = mailing_factories.prepared(factories.owner(), name="Broken")
+    sound = mailing_factories.prepared(User.objects.get(email="olga@example.com"), name="Sound")
     Counters.objects.filter(mailing=broken).delete()  # its answers cannot be counted
     with pytest.raises(RuntimeError):
         worker.hand_over_due()
@@ -49,17 +49,17 @@ def test_one_answer_that_cannot_be_written_down_loses_no_other(
     gone = Message.objects.filter(mailing=sound, status="accepted").count()
     handed = Batch.objects.filter(mailing=sound, claimed_at__isnull=False).count()
     assert gone == 2 * handed > 0
-    ground.assert_counters_equal_rows(sound)
+    mailing_factories.assert_counters_equal_rows(sound)
 
 
 @pytest.mark.django_db
 def test_an_answer_waits_for_the_database_as_long_as_the_lease_where_no_task_ends(
     settings: Any,
 ) -> None:
-    people.simulator()
-    people.students(2, start=10)
-    ground.prepared(people.olga())
-    batch = ground.claimed()
+    factories.simulator()
+    factories.students(2, start=10)
+    mailing_factories.prepared(factories.owner())
+    batch = mailing_factories.claimed()
     settings.REDIS_URL = ""
     assert worker._patience(batch, batch.claimed - 10) == batch.claimed + settings.LEASE - 5
     # Celery ends a task so long after it began, which is before its last batch was claimed.
@@ -91,14 +91,14 @@ def unknown_of(account: Account, *phones: int) -> Batch:
     """A batch of unknown fate, handed over an hour ago through this account."""
     Message.objects.filter(status="waiting").delete()
     if account.provider == "twilio":  # the other one hangs
-        ground.taken_before(account)
-    people.students(1, start=phones[0])
-    owner = User.objects.filter(email="olga@example.com").first() or people.olga()
+        mailing_factories.taken_before(account)
+    factories.students(1, start=phones[0])
+    owner = User.objects.filter(email="olga@example.com").first() or factories.owner()
     others = Account.objects.exclude(id=account.id)
     credentials = {each.id: each.credentials for each in others}
     others.update(credentials={})
-    ground.prepared(owner)
-    batch = ground.sent(Outcome.UNKNOWN)
+    mailing_factories.prepared(owner)
+    batch = mailing_factories.sent(Outcome.UNKNOWN)
     for id_, kept in credentials.items():
         Account.objects.filter(id=id_).update(credentials=kept)
     return Batch.objects.get(id=batch.batch_id)
@@ -108,9 +108,9 @@ def unknown_of(account: Account, *phones: int) -> Batch:
 def test_a_service_that_hangs_keeps_no_other_from_being_asked(
     two_services: tuple[SmscEmulator, TwilioEmulator],
 ) -> None:
-    hanging = unknown_of(people.smsc(), 10)
-    asked = unknown_of(people.twilio(), 11)
-    ground.grown_older(hours=1)
+    hanging = unknown_of(factories.smsc(), 10)
+    asked = unknown_of(factories.twilio(), 11)
+    mailing_factories.grown_older(hours=1)
     began = time.monotonic()
     reconciliation.reconcile_due()
     assert time.monotonic() - began < 3.5  # it did not wait for the read timeout
@@ -131,8 +131,8 @@ def test_a_service_that_hangs_keeps_no_other_from_being_asked(
 def test_a_balance_that_hangs_keeps_no_other_from_being_asked(
     two_services: tuple[SmscEmulator, TwilioEmulator],
 ) -> None:
-    people.smsc()
-    people.twilio()
+    factories.smsc()
+    factories.twilio()
     balances.refresh_balances()
     assert Account.objects.get(provider="twilio").balance is not None
     assert Account.objects.get(provider="smsc").balance is None
@@ -142,8 +142,8 @@ def test_a_balance_that_hangs_keeps_no_other_from_being_asked(
 def test_a_recall_that_hangs_keeps_no_other_from_being_asked(
     two_services: tuple[SmscEmulator, TwilioEmulator],
 ) -> None:
-    hanging = unknown_of(people.smsc(), 10)
-    asked = unknown_of(people.twilio(), 11)
+    hanging = unknown_of(factories.smsc(), 10)
+    asked = unknown_of(factories.twilio(), 11)
     later = timezone.now() + timedelta(hours=5)
     Batch.objects.filter(id__in=[hanging.id, asked.id]).update(
         send_at=later, recall_at=timezone.now()
@@ -161,7 +161,7 @@ def test_a_thread_leaves_no_connection_behind(
 ) -> None:
     if connection.vendor != "postgresql":
         return  # a file has no list of who has it open
-    people.twilio()
+    factories.twilio()
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         [before] = cursor.fetchone()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests import people
+from tests import factories
 from users.consent import replies
 from users.models import OptOut, User
 from users.parsing.refusals import RefusalVerdict, verdict_of
@@ -199,14 +199,14 @@ def test_any_text_has_a_verdict(sign: str) -> None:
 
 @pytest.mark.django_db
 def test_one_that_may_refuse_is_shown_with_a_button(
-    as_: Callable[[User], Client], maria: User, settings: Any
+    as_: Callable[[User], Client], manager: User, settings: Any
 ) -> None:
     settings.LANGUAGE_CODE = "en"
-    anna = people.person("anna", phone="+79980000007")
+    anna = factories.person("anna", phone="+79980000007")
     at = anna.date_joined
     replies.keep([replies.Written("1", anna.phone, "как отписаться?", at, "smsc")])
     assert not OptOut.objects.exists()
-    client = as_(maria)
+    client = as_(manager)
     page = client.get(f"/people/{anna.pk}/").content.decode()
     assert "Looks like a refusal" in page
     assert "No more SMS to this person" in page

@@ -22,12 +22,12 @@ from integrations.routing import cooldown
 from mailings.models import Batch, Mailing, Message
 from mailings.sending import claim, record, worker
 from smsmail.uptime import clock
-from tests import people
+from tests import factories
 from tests.emulators.seventech import SevenTechEmulator
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import User
 
 UNSENT, REFUSED = Outcome.UNSENT, Outcome.REFUSED
@@ -38,16 +38,16 @@ PEOPLE = 300
 
 
 @pytest.fixture
-def olga_owner(db: None) -> User:
-    return people.olga()
+def the_owner(db: None) -> User:
+    return factories.owner()
 
 
 @pytest.fixture
-def through_twilio(twilio_emulator: TwilioEmulator, olga_owner: User) -> Mailing:
-    people.twilio()
+def through_twilio(twilio_emulator: TwilioEmulator, the_owner: User) -> Mailing:
+    factories.twilio()
     # No fate of the emulator: all of them would be delivered.
-    people.students(PEOPLE, digits="77")
-    return ground.prepared(olga_owner, text="Webinar at six, {first_name|friend}")
+    factories.students(PEOPLE, digits="77")
+    return mailing_factories.prepared(the_owner, text="Webinar at six, {first_name|friend}")
 
 
 def all_handed_over() -> None:
@@ -76,12 +76,12 @@ def test_what_is_wrong_for_everybody_refuses_nobody(
     """T1: 21659 refused 300 of 300, and the account went on."""
     answers(twilio_emulator, f"error-{code}")
     all_handed_over()
-    assert ground.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
+    assert mailing_factories.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
     account = Account.objects.get()
     assert cooldown.is_on(account)
     assert account.cooldown_raw == f"twilio:{code}"
     assert account.rest_about is not None
-    ground.assert_counters_equal_rows(through_twilio)
+    mailing_factories.assert_counters_equal_rows(through_twilio)
 
 
 def test_it_goes_by_itself_once_it_is_mended(
@@ -92,7 +92,7 @@ def test_it_goes_by_itself_once_it_is_mended(
     twilio_emulator.plan.share = 0
     Account.objects.update(cooldown_until=timezone.now() - timedelta(seconds=1))
     all_handed_over()
-    assert ground.statuses(through_twilio) == {"skipped": 1, "accepted": PEOPLE}
+    assert mailing_factories.statuses(through_twilio) == {"skipped": 1, "accepted": PEOPLE}
     assert not cooldown.is_on(Account.objects.get())
 
 
@@ -101,7 +101,7 @@ def test_beside_others_that_were_taken_an_unknown_code_is_refused(
 ) -> None:
     twilio_emulator.misbehave("error-29999", "", "error-29999")
     all_handed_over()
-    statuses = ground.statuses(through_twilio)
+    statuses = mailing_factories.statuses(through_twilio)
     assert statuses == {"skipped": 1, "refused": 2, "accepted": PEOPLE - 2}
     row = Message.objects.filter(status="refused").first()
     assert row is not None
@@ -120,7 +120,7 @@ def test_what_refuses_everybody_pauses_the_mailing_and_keeps_its_people(
     assert through_twilio.state == Mailing.State.PAUSED
     assert through_twilio.trouble == codes.ERRORS[code][1]
     assert through_twilio.trouble_raw == f"twilio:{code}"
-    assert ground.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
+    assert mailing_factories.statuses(through_twilio) == {"skipped": 1, "waiting": PEOPLE}
 
 
 def test_the_same_with_two_batches_in_flight(
@@ -128,15 +128,15 @@ def test_the_same_with_two_batches_in_flight(
 ) -> None:
     answers(twilio_emulator, "error-21408")
     Account.objects.update(parallel=3)  # the last place is kept for notifications
-    flying = [ground.claimed(), ground.claimed()]
+    flying = [mailing_factories.claimed(), mailing_factories.claimed()]
     for batch, results in [(batch, worker.hand_over(batch)) for batch in flying]:
         record.record(batch, results)
-    assert "refused" not in ground.statuses(through_twilio)
+    assert "refused" not in mailing_factories.statuses(through_twilio)
 
 
 @pytest.mark.parametrize("err", [239, 243, 244, 246, 247, 254])
 def test_a_limit_of_the_account_at_smsc_keeps_everybody(
-    smsc_emulator: SmscEmulator, olga_owner: User, monkeypatch: pytest.MonkeyPatch, err: int
+    smsc_emulator: SmscEmulator, the_owner: User, monkeypatch: pytest.MonkeyPatch, err: int
 ) -> None:
     """T10: up to 2,000 people had to be sent to by hand again."""
 
@@ -144,11 +144,11 @@ def test_a_limit_of_the_account_at_smsc_keeps_everybody(
         return {"phone": phone, "mccmnc": "", "cost": "0", "status": "23", "error": str(err)}
 
     monkeypatch.setattr("tests.emulators.smsc.result", refused)
-    people.smsc()
-    people.students(PEOPLE, digits="77")
-    mailing = ground.prepared(olga_owner, text="Webinar at six")
+    factories.smsc()
+    factories.students(PEOPLE, digits="77")
+    mailing = mailing_factories.prepared(the_owner, text="Webinar at six")
     all_handed_over()
-    assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
     account = Account.objects.get()
     assert (cooldown.is_on(account), account.cooldown_raw) == (True, f"smsc:err {err}")
 
@@ -158,7 +158,7 @@ def test_a_limit_of_the_account_at_smsc_keeps_everybody(
 )
 def test_any_reason_pauses_what_smsc_refuses_to_everybody(
     smsc_emulator: SmscEmulator,
-    olga_owner: User,
+    the_owner: User,
     monkeypatch: pytest.MonkeyPatch,
     err: int,
     most: int,
@@ -169,36 +169,36 @@ def test_any_reason_pauses_what_smsc_refuses_to_everybody(
         return {"phone": phone, "mccmnc": "", "cost": "0", "status": "20", "error": str(err)}
 
     monkeypatch.setattr("tests.emulators.smsc.result", refused)
-    people.smsc()
-    people.students(PEOPLE, digits="77")
-    mailing = ground.prepared(olga_owner, text="Webinar at six")
+    factories.smsc()
+    factories.students(PEOPLE, digits="77")
+    mailing = mailing_factories.prepared(the_owner, text="Webinar at six")
     all_handed_over()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.PAUSED
-    assert ground.statuses(mailing).get("refused", 0) == most
-    ground.assert_counters_equal_rows(mailing)
+    assert mailing_factories.statuses(mailing).get("refused", 0) == most
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_request_that_seventech_never_understands_refuses_nobody(
-    seventech_emulator: SevenTechEmulator, olga_owner: User
+    seventech_emulator: SevenTechEmulator, the_owner: User
 ) -> None:
-    people.seventech()
-    people.students(PEOPLE, digits="77")
-    mailing = ground.prepared(olga_owner, text="Webinar at six")
+    factories.seventech()
+    factories.students(PEOPLE, digits="77")
+    mailing = mailing_factories.prepared(the_owner, text="Webinar at six")
     answers(seventech_emulator, "404")
     all_handed_over()
-    assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
     assert cooldown.is_on(Account.objects.get())
 
 
 # --- batches of few --------------------------------------------------------------------------
 @pytest.fixture
-def ones(olga_owner: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
+def ones(the_owner: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
     """300 people, each in a batch of their own."""
     monkeypatch.setattr(Simulator, "batch", 1)
-    people.simulator()
-    people.students(PEOPLE)
-    return ground.prepared(olga_owner, text="{first_name}, a word")
+    factories.simulator()
+    factories.students(PEOPLE)
+    return mailing_factories.prepared(the_owner, text="{first_name}, a word")
 
 
 def awake() -> None:
@@ -206,30 +206,30 @@ def awake() -> None:
 
 
 def test_one_alone_waits_while_nothing_was_taken_lately(ones: Mailing) -> None:
-    ground.sent(Outcome.REFUSED, raw="made up 29999")
-    assert "refused" not in ground.statuses(ones)
+    mailing_factories.sent(Outcome.REFUSED, raw="made up 29999")
+    assert "refused" not in mailing_factories.statuses(ones)
     assert cooldown.is_on(Account.objects.get())
 
 
 def test_one_alone_is_refused_when_others_were_taken_lately(ones: Mailing) -> None:
-    ground.sent(Outcome.TAKEN)
-    ground.sent(Outcome.REFUSED, raw="made up 29999")
-    assert ground.statuses(ones)["refused"] == 1
+    mailing_factories.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.REFUSED, raw="made up 29999")
+    assert mailing_factories.statuses(ones)["refused"] == 1
 
 
 def test_a_few_at_most_are_refused_alone_before_the_account_rests(ones: Mailing) -> None:
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     for _ in range(20):
-        ground.sent(Outcome.REFUSED, raw="made up 29999")
+        mailing_factories.sent(Outcome.REFUSED, raw="made up 29999")
         awake()
-    assert ground.statuses(ones)["refused"] == record.LATEST
+    assert mailing_factories.statuses(ones)["refused"] == record.LATEST
 
 
 def test_what_was_taken_long_ago_proves_nothing(ones: Mailing) -> None:
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     Batch.objects.filter(state="answered").update(answered_at=timezone.now() - timedelta(hours=2))
-    ground.sent(Outcome.REFUSED, raw="made up 29999")
-    assert "refused" not in ground.statuses(ones)
+    mailing_factories.sent(Outcome.REFUSED, raw="made up 29999")
+    assert "refused" not in mailing_factories.statuses(ones)
 
 
 @pytest.mark.parametrize(
@@ -241,10 +241,10 @@ def test_the_brake_counts_every_reason(
 ) -> None:
     monkeypatch.setattr(record, "BRAKE", 3)
     for _ in range(3):
-        ground.sent(Outcome.REFUSED, reason=reason, raw="made up 1")
+        mailing_factories.sent(Outcome.REFUSED, reason=reason, raw="made up 1")
     ones.refresh_from_db()
     assert (ones.state, ones.trouble) == (Mailing.State.PAUSED, reason)
-    assert ground.statuses(ones)["refused"] == 3
+    assert mailing_factories.statuses(ones)["refused"] == 3
 
 
 def test_as_many_as_the_brake_and_what_is_in_hand_are_refused_at_most(ones: Mailing) -> None:
@@ -253,11 +253,13 @@ def test_as_many_as_the_brake_and_what_is_in_hand_are_refused_at_most(ones: Mail
     while (batch := claim.claim()) is not None:
         flying = [batch, *filter(None, (claim.claim() for _ in range(3)))]
         for each in flying:
-            results = ground.results(each, Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="1")
+            results = mailing_factories.results(
+                each, Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="1"
+            )
             record.record(each, results)
     ones.refresh_from_db()
     assert ones.state == Mailing.State.PAUSED
-    assert record.BRAKE <= ground.statuses(ones)["refused"] < record.BRAKE + 4
+    assert record.BRAKE <= mailing_factories.statuses(ones)["refused"] < record.BRAKE + 4
 
 
 def test_after_a_resumption_twice_as_many_may_be_bad(
@@ -267,7 +269,7 @@ def test_after_a_resumption_twice_as_many_may_be_bad(
     monkeypatch.setattr(record, "BRAKE", 2)
     paused_at = []
     for refused in range(1, 18):
-        ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="bad")
+        mailing_factories.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="bad")
         ones.refresh_from_db()
         if ones.state == Mailing.State.PAUSED:
             paused_at.append(refused)
@@ -276,34 +278,34 @@ def test_after_a_resumption_twice_as_many_may_be_bad(
 
 
 def test_a_whole_batch_refused_for_one_reason_pauses_however_many_were_taken(
-    olga_owner: User, monkeypatch: pytest.MonkeyPatch
+    the_owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Simulator, "batch", 100)
-    people.simulator()
-    people.students(PEOPLE)
-    mailing = ground.prepared(olga_owner)
-    ground.sent(Outcome.TAKEN)
-    ground.sent(Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="made up 21408")
+    factories.simulator()
+    factories.students(PEOPLE)
+    mailing = mailing_factories.prepared(the_owner)
+    mailing_factories.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="made up 21408")
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble) == (Mailing.State.PAUSED, Reason.NO_ROUTE)
-    assert ground.statuses(mailing)["waiting"] == 100
+    assert mailing_factories.statuses(mailing)["waiting"] == 100
 
 
 # --- a send time that the service does not take ----------------------------------------------
 @pytest.mark.parametrize("code", [35111, 35125])
 def test_a_time_that_is_not_taken_is_kept_here(
-    twilio_emulator: TwilioEmulator, olga_owner: User, code: int
+    twilio_emulator: TwilioEmulator, the_owner: User, code: int
 ) -> None:
     """T3: 35125 refused 100 and paused; now all wait here until their time, and nobody rests."""
     credentials = {"account_sid": ACCOUNT, "auth_token": "made-up-token"}
-    people.twilio(credentials=credentials | {"messaging_service_sid": SERVICE})
-    people.students(PEOPLE, digits="77")
-    mailing = ground.prepared(olga_owner, text="Webinar at six")
+    factories.twilio(credentials=credentials | {"messaging_service_sid": SERVICE})
+    factories.students(PEOPLE, digits="77")
+    mailing = mailing_factories.prepared(the_owner, text="Webinar at six")
     at = timezone.now() + timedelta(hours=2)
     Batch.objects.update(send_at=at)  # as if planned so: handed over now, sent by the service then
     answers(twilio_emulator, f"error-{code}")
     all_handed_over()
-    assert ground.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "waiting": PEOPLE}
     assert not cooldown.is_on(Account.objects.get())
     batches = Batch.objects.filter(state="waiting")
     assert {(batch.send_at, batch.not_before) for batch in batches} == {(None, at)}
@@ -311,7 +313,7 @@ def test_a_time_that_is_not_taken_is_kept_here(
     twilio_emulator.plan.share = 0
     Batch.objects.filter(state="waiting").update(not_before=timezone.now())
     all_handed_over()
-    assert ground.statuses(mailing) == {"skipped": 1, "accepted": PEOPLE}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "accepted": PEOPLE}
     assert not any("SendAt" in fields for _command, fields in twilio_emulator.requests)
 
 
@@ -329,7 +331,7 @@ def test_without_a_time_of_ours_such_a_code_rests_the_account(
 ) -> None:
     answers(twilio_emulator, "error-35118")
     all_handed_over()
-    assert ground.statuses(through_twilio)["waiting"] == PEOPLE
+    assert mailing_factories.statuses(through_twilio)["waiting"] == PEOPLE
     assert cooldown.is_on(Account.objects.get())
 
 
@@ -356,25 +358,25 @@ def test_and_only_then(status: int) -> None:
     ("asked", "rests"), [("90", 90), ("7", 7), ("0", 1), ("86400", 600), ("soon", 30), ("", 30)]
 )
 def test_the_account_rests_as_long_as_the_service_asks_within_reason(
-    twilio_emulator: TwilioEmulator, olga_owner: User, name: str, asked: str, rests: int
+    twilio_emulator: TwilioEmulator, the_owner: User, name: str, asked: str, rests: int
 ) -> None:
     """T11. Ten minutes at most: a service may write anything."""
-    people.twilio()
-    people.students(3, digits="77")
-    mailing = ground.prepared(olga_owner)
+    factories.twilio()
+    factories.students(3, digits="77")
+    mailing = mailing_factories.prepared(the_owner)
     twilio_emulator.plan.retry_after = asked
     answers(twilio_emulator, name)
     before = timezone.now()
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     record.record(batch, worker.hand_over(batch))
     until = Account.objects.get().cooldown_until
     assert until is not None
     assert abs((until - before).total_seconds() - rests) < 5
-    assert "refused" not in ground.statuses(mailing)
+    assert "refused" not in mailing_factories.statuses(mailing)
 
 
 def test_the_longest_of_several_wishes_counts(db: None) -> None:
-    account = people.simulator()
+    account = factories.simulator()
     cooldown.start(account.id, Reason.BUSY, "", seconds=60)
     cooldown.start(account.id, Reason.BUSY, "", seconds=200)
     cooldown.start(account.id, Reason.BUSY, "", seconds=5)
@@ -386,7 +388,7 @@ def test_the_longest_of_several_wishes_counts(db: None) -> None:
 
 def test_what_of_a_burst_asks_to_wait_is_heard_among_others(db: None) -> None:
     """The rest of the burst was not even tried and says nothing of waiting."""
-    account = people.simulator()
+    account = factories.simulator()
     record._judge_account(
         account.id,
         [

@@ -16,8 +16,8 @@ from integrations.models import Account
 from mailings.audience import audience
 from mailings.demo import school
 from smsmail.environment import is_loopback
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.access import public_password
 from users.access.public_password import PASSWORD, SIGN_INS
 from users.models import User
@@ -34,7 +34,7 @@ def in_english(settings: Any) -> None:
 
 @pytest.fixture
 def owner() -> User:
-    return people.person("owner", role=Role.OWNER)
+    return factories.person("head", role=Role.OWNER)
 
 
 def known() -> list[User]:
@@ -113,9 +113,13 @@ def test_from_another_machine_it_opens_nothing(
         assert authenticate(request, username=SIGN_INS[0], password=PASSWORD) is None
 
 
-def test_nobody_chooses_it(as_: As, ivan: User) -> None:
-    form = {"old_password": people.PASSWORD, "new_password1": PASSWORD, "new_password2": PASSWORD}
-    page = as_(ivan).post("/me/password/", form)
+def test_nobody_chooses_it(as_: As, student: User) -> None:
+    form = {
+        "old_password": factories.PASSWORD,
+        "new_password1": PASSWORD,
+        "new_password2": PASSWORD,
+    }
+    page = as_(student).post("/me/password/", form)
     assert "public" in str(page.context["form"].errors)
 
 
@@ -132,12 +136,12 @@ def test_every_page_of_the_owner_says_so_while_it_is_there(settings: Any, as_: A
 CONNECT = {"host": "smsc.ru", "login": "school", "password": "made-up", "price": "2.5"}
 
 
-def test_before_a_service_that_costs_money_the_made_up_people_go(as_: As, olga: User) -> None:
+def test_before_a_service_that_costs_money_the_made_up_people_go(as_: As, owner: User) -> None:
     service = reverse("integration", args=["smsc"])
-    User.objects.filter(pk=olga.pk).update(email="olga@school.test")
-    olga.refresh_from_db()
+    User.objects.filter(pk=owner.pk).update(email="olga@school.test")
+    owner.refresh_from_db()
     known()
-    client = as_(olga)
+    client = as_(owner)
     page = client.get(service).content.decode()
     assert all(email in page for email in SIGN_INS)
     assert 'name="login"' not in page
@@ -147,15 +151,15 @@ def test_before_a_service_that_costs_money_the_made_up_people_go(as_: As, olga: 
     assert client.get(reverse("demo-people")).status_code == 200
     assert User.objects.filter(is_active=True).count() == 4  # a look removes nobody
     client.post(reverse("demo-people"))
-    assert list(User.objects.filter(is_active=True)) == [olga]
-    assert audience.matching(ground.draft()).count() == 1
+    assert list(User.objects.filter(is_active=True)) == [owner]
+    assert audience.matching(mailing_factories.draft()).count() == 1
     client.post(service, CONNECT)
     assert Account.objects.get().provider == "smsc"
 
 
-def test_the_simulator_needs_nobody_to_go(as_: As, olga: User) -> None:
+def test_the_simulator_needs_nobody_to_go(as_: As, owner: User) -> None:
     known()
-    as_(olga).post(reverse("integration", args=["simulator"]), {"price": "1"})
+    as_(owner).post(reverse("integration", args=["simulator"]), {"price": "1"})
     assert Account.objects.get().provider == "simulator"
 
 
@@ -166,10 +170,10 @@ def test_the_demo_owner_chooses_a_password_first(as_: As) -> None:
     assert reverse("demo-people") not in page
 
 
-def test_an_owner_stays_whatever_is_removed(as_: As, anton: User) -> None:
-    User.objects.filter(pk=anton.pk).update(rights=["account"])
-    anton.refresh_from_db()
+def test_an_owner_stays_whatever_is_removed(as_: As, administrator: User) -> None:
+    User.objects.filter(pk=administrator.pk).update(rights=["account"])
+    administrator.refresh_from_db()
     known()
-    page = as_(anton).post(reverse("demo-people"), follow=True)
+    page = as_(administrator).post(reverse("demo-people"), follow=True)
     assert "Nobody would own the account" in page.content.decode()
     assert User.objects.filter(role=Role.OWNER, is_active=True).exists()

@@ -27,7 +27,7 @@ from twilio.request_validator import RequestValidator
 from integrations.models import Account, Receipt
 from integrations.routing import routing
 from integrations.webhooks import keys
-from tests import people
+from tests import factories
 from tests.processes import ROOT
 from users.models import AuditEvent, User
 
@@ -48,11 +48,11 @@ def reports(client: Client, key: str) -> int:
 
 @pytest.mark.django_db
 def test_a_new_key_is_good_at_once_and_the_old_one_for_a_while(
-    client: Client, as_: As, olga: User
+    client: Client, as_: As, owner: User
 ) -> None:
-    first = people.smsc().receipt_key
+    first = factories.smsc().receipt_key
     page = "/settings/integrations/smsc/address/"
-    browser = as_(olga)
+    browser = as_(owner)
     assert "Make a new address" in browser.get(page).content.decode()
     assert Account.objects.get().receipt_key == first
     browser.post(page)
@@ -72,13 +72,13 @@ def test_a_new_key_is_good_at_once_and_the_old_one_for_a_while(
 
 @pytest.mark.django_db
 def test_the_old_one_can_be_ended_and_the_one_before_it_ends_by_itself(
-    client: Client, as_: As, olga: User
+    client: Client, as_: As, owner: User
 ) -> None:
-    first = people.smsc().receipt_key
-    second = keys.renew(Account.objects.get(), olga).receipt_key
-    third = keys.renew(Account.objects.get(), olga).receipt_key
+    first = factories.smsc().receipt_key
+    second = keys.renew(Account.objects.get(), owner).receipt_key
+    third = keys.renew(Account.objects.get(), owner).receipt_key
     assert [reports(client, key) for key in (first, second, third)] == [404, 200, 200]
-    as_(olga).post("/settings/integrations/smsc/address/end/")
+    as_(owner).post("/settings/integrations/smsc/address/end/")
     assert [reports(client, key) for key in (first, second, third)] == [404, 404, 200]
     assert AuditEvent.objects.filter(what="receipt_key_ended").count() == 1
 
@@ -87,7 +87,7 @@ def test_the_old_one_can_be_ended_and_the_one_before_it_ends_by_itself(
 def test_a_signature_over_the_old_address_is_believed(client: Client, settings: Any) -> None:
     """Twilio signs the address that the message carried."""
     settings.PUBLIC_URL = "https://sms.example.com"
-    account = people.twilio()
+    account = factories.twilio()
     old = routing.called_url(account)
     keys.renew(account, None)
     fields = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"}
@@ -123,12 +123,12 @@ def written() -> list[str]:
 def test_old_keys_can_be_retired(settings: Any) -> None:
     oldest, older, new = (Fernet.generate_key().decode() for _ in range(3))
     settings.FIELD_KEYS = [oldest]
-    people.smsc(credentials={"login": "school", "password": "one"})
+    factories.smsc(credentials={"login": "school", "password": "one"})
     settings.FIELD_KEYS = [older, oldest]
-    people.twilio()
+    factories.twilio()
     Account.objects.create(provider="simulator", credentials={})  # nothing to encrypt
     settings.FIELD_KEYS = [new, older, oldest]
-    people.seventech(credentials={"login": "school", "password": "kept"})
+    factories.seventech(credentials={"login": "school", "password": "kept"})
     before = written()
 
     said = rewritten()
@@ -146,9 +146,9 @@ def test_old_keys_can_be_retired(settings: Any) -> None:
 def test_no_key_is_called_unneeded_while_something_needs_another(settings: Any) -> None:
     lost, old, new = (Fernet.generate_key().decode() for _ in range(3))
     settings.FIELD_KEYS = [lost]
-    people.smsc()
+    factories.smsc()
     settings.FIELD_KEYS = [old]
-    people.twilio()
+    factories.twilio()
     settings.FIELD_KEYS = [new, old]
     with pytest.raises(CommandError, match="1 values are not under the first key"):
         rewritten()

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from mailings.models import Batch, Mailing, Message, Policy
 from mailings.notifications import test_limits
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import confirmation, consent
 from users.models import OptOut, PhoneCode, User
 
@@ -23,17 +23,17 @@ MINE = "+79980000077"
 @pytest.fixture(autouse=True)
 def service(db: None, settings: Any) -> None:
     settings.LANGUAGE_CODE = "en"
-    people.simulator()
+    factories.simulator()
 
 
 @pytest.fixture
-def maria() -> User:
-    return people.maria(phone=MINE, phone_confirmed_at=timezone.now())
+def manager() -> User:
+    return factories.manager(phone=MINE, phone_confirmed_at=timezone.now())
 
 
 @pytest.fixture
 def draft() -> Mailing:
-    return ground.draft()
+    return mailing_factories.draft()
 
 
 def sends_test(client: Client, draft: Mailing, number: int | str) -> str:
@@ -43,9 +43,9 @@ def sends_test(client: Client, draft: Mailing, number: int | str) -> str:
 
 
 def test_tests_to_other_numbers_are_counted_and_come_to_an_end(
-    as_: As, maria: User, draft: Mailing
+    as_: As, manager: User, draft: Mailing
 ) -> None:
-    client = as_(maria)
+    client = as_(manager)
     for number in range(test_limits.PER_PERSON + 6):
         sends_test(client, draft, number)
     assert Message.objects.count() == test_limits.PER_PERSON
@@ -58,40 +58,40 @@ def test_tests_to_other_numbers_are_counted_and_come_to_an_end(
     assert Message.objects.count() == test_limits.PER_PERSON + 4
 
 
-def test_the_page_says_how_many_are_left(as_: As, maria: User, draft: Mailing) -> None:
-    sends_test(as_(maria), draft, 1)
-    page = as_(maria).get(f"/mailings/{draft.pk}/test/").content.decode()
+def test_the_page_says_how_many_are_left(as_: As, manager: User, draft: Mailing) -> None:
+    sends_test(as_(manager), draft, 1)
+    page = as_(manager).get(f"/mailings/{draft.pk}/test/").content.decode()
     assert "19 more in 24 hours" in page
 
 
 def test_a_number_that_one_has_only_written_down_is_no_own_one(
-    as_: As, maria: User, draft: Mailing
+    as_: As, manager: User, draft: Mailing
 ) -> None:
     """Else whoever changes the own number each time has no limit."""
-    client = as_(maria)
+    client = as_(manager)
     for number in range(test_limits.PER_PERSON + 3):
         phone = f"+799810000{number:02}"
-        User.objects.filter(pk=maria.pk).update(phone=phone, phone_confirmed_at=None)
+        User.objects.filter(pk=manager.pk).update(phone=phone, phone_confirmed_at=None)
         sends_test(client, draft, phone)
     assert Message.objects.count() == test_limits.PER_PERSON
 
 
 def test_all_together_have_a_limit_too(
-    as_: As, maria: User, draft: Mailing, monkeypatch: pytest.MonkeyPatch, olga: User
+    as_: As, manager: User, draft: Mailing, monkeypatch: pytest.MonkeyPatch, owner: User
 ) -> None:
     monkeypatch.setattr(test_limits, "PER_ACCOUNT", 3)
-    for number, who in enumerate([maria, olga, maria]):
+    for number, who in enumerate([manager, owner, manager]):
         sends_test(as_(who), draft, number)
-    assert "All together" in sends_test(as_(olga), draft, 9)
+    assert "All together" in sends_test(as_(owner), draft, 9)
     assert Message.objects.count() == 3
 
 
 @pytest.mark.parametrize(("above", "sent"), [(0, 0), (2, 2), (None, 5)])
 def test_what_needs_a_second_person_does_not_go_as_tests(
-    as_: As, maria: User, draft: Mailing, above: int | None, sent: int
+    as_: As, manager: User, draft: Mailing, above: int | None, sent: int
 ) -> None:
     Policy.objects.create(id=1, two_people_above=above)
-    client = as_(maria)
+    client = as_(manager)
     said = [sends_test(client, draft, number) for number in range(5)]
     assert Message.objects.count() == sent
     assert ("second person" in said[-1]) is (above is not None)
@@ -104,23 +104,23 @@ def test_what_needs_a_second_person_does_not_go_as_tests(
 
 @pytest.mark.parametrize("how", ["forbidden", "opted_out"])
 def test_none_goes_to_the_number_of_somebody_who_refuses(
-    as_: As, maria: User, ivan: User, draft: Mailing, how: str
+    as_: As, manager: User, student: User, draft: Mailing, how: str
 ) -> None:
     if how == "forbidden":
-        consent.forbid(ivan, maria)
+        consent.forbid(student, manager)
     else:
-        consent.opt_out(ivan.phone, OptOut.Source.REPLY)
-    assert "does not want any" in sends_test(as_(maria), draft, ivan.phone)
+        consent.opt_out(student.phone, OptOut.Source.REPLY)
+    assert "does not want any" in sends_test(as_(manager), draft, student.phone)
     assert not Message.objects.exists()
 
 
-def test_tries_of_a_notification_are_counted_with_them(as_: As, maria: User) -> None:
+def test_tries_of_a_notification_are_counted_with_them(as_: As, manager: User) -> None:
     from mailings.notifications import registry
 
     welcome = registry.named(registry.WELCOME)
     assert welcome is not None
-    client = as_(maria)
-    for person in people.students(test_limits.PER_PERSON + 2, digits="01"):
+    client = as_(manager)
+    for person in factories.students(test_limits.PER_PERSON + 2, digits="01"):
         client.post(f"/notifications/{welcome.pk}/try/", {"email": person.email})
     assert Message.objects.count() == test_limits.PER_PERSON
 
@@ -135,32 +135,32 @@ def asked_before(count: int, person: User, **fields: Any) -> None:
     )
 
 
-def test_codes_come_to_an_end_for_everybody_together(ivan: User) -> None:
+def test_codes_come_to_an_end_for_everybody_together(student: User) -> None:
     Policy.objects.create(id=1, codes_a_day=3)
-    others = people.students(3, digits="02")
+    others = factories.students(3, digits="02")
     for each in others:
         asked_before(1, each)
     with pytest.raises(confirmation.NoCode, match="No more codes are sent today"):
-        confirmation.send(ivan)
+        confirmation.send(student)
     Policy.objects.update(codes_a_day=4)
-    confirmation.send(ivan)
+    confirmation.send(student)
 
 
-def test_and_for_one_person_one_phone_and_one_network(ivan: User) -> None:
-    asked_before(confirmation.PER_DAY, ivan, phone="+79980000099")
+def test_and_for_one_person_one_phone_and_one_network(student: User) -> None:
+    asked_before(confirmation.PER_DAY, student, phone="+79980000099")
     with pytest.raises(confirmation.NoCode, match="Try again tomorrow"):
-        confirmation.send(ivan)
+        confirmation.send(student)
     PhoneCode.objects.all().delete()
-    zoya = people.person("zoya", phone=ivan.phone)
+    zoya = factories.person("zoya", phone=student.phone)
     asked_before(confirmation.PER_DAY, zoya)
-    confirmation.send(ivan)  # one alone does not use up what a phone may get
+    confirmation.send(student)  # one alone does not use up what a phone may get
     PhoneCode.objects.all().delete()
     asked_before(confirmation.PER_PHONE_A_DAY, zoya)
     with pytest.raises(confirmation.NoCode, match="Try again tomorrow"):
-        confirmation.send(ivan)
+        confirmation.send(student)
     PhoneCode.objects.all().delete()
-    other = people.person("other", phone="+79980000098")
+    other = factories.person("other", phone="+79980000098")
     asked_before(confirmation.PER_NETWORK_A_DAY, other, network="192.0.2.0/24")
     with pytest.raises(confirmation.NoCode, match="your network today"):
-        confirmation.send(ivan, "192.0.2.0/24")
-    confirmation.send(ivan, "198.51.100.0/24")
+        confirmation.send(student, "192.0.2.0/24")
+    confirmation.send(student, "198.51.100.0/24")

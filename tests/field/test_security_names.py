@@ -132,9 +132,9 @@ def test_a_name_that_is_only_an_address_gives_way_to_the_fallback() -> None:
 @pytest.mark.parametrize("written", [ADDRESSES[0], INVISIBLE[0], NUMBERS[0]])
 @pytest.mark.django_db
 def test_ones_own_page_says_so_beside_the_field(
-    as_: As, ivan: User, field: str, written: str
+    as_: As, student: User, field: str, written: str
 ) -> None:
     form: dict[str, Any] = {"first_name": "Ivan", "language": "", "time_zone": ""}
-    page = as_(ivan).post("/me/", form | {field: written})
+    page = as_(student).post("/me/", form | {field: written})
     assert page.context["form"].errors[field]
-    assert User.objects.get(pk=ivan.pk).first_name == "Ivan"
+    assert User.objects.get(pk=student.pk).first_name == "Ivan"

@@ -16,7 +16,7 @@ from smsmail.models import Tried
 from smsmail.web import cleanup, rate_limit
 from smsmail.web.forwarded import Forwarded
 from smsmail.web.network import network_of, networks_of
-from tests.people import PASSWORD
+from tests.factories import PASSWORD
 from users.access import hashing, sign_in_limits
 from users.models import User
 
@@ -53,12 +53,12 @@ def tried(client: Client, email: str, password: str = WRONG, address: str = "192
     ids=["64", "56", "48", "24", "mapped", "everywhere"],
 )
 def test_one_account_is_not_guessed_at_from_many_addresses(
-    client: Client, olga: User, addresses: list[str]
+    client: Client, owner: User, addresses: list[str]
 ) -> None:
-    answers = [tried(client, olga.email, address=address) for address in addresses]
+    answers = [tried(client, owner.email, address=address) for address in addresses]
     assert 429 in answers
     assert answers[-1] == 429
-    assert tried(client, olga.email, PASSWORD, addresses[-1]) == 429
+    assert tried(client, owner.email, PASSWORD, addresses[-1]) == 429
 
 
 @pytest.mark.django_db
@@ -100,29 +100,31 @@ def test_nor_does_one_network(client: Client, addresses: list[str]) -> None:
 
 @pytest.mark.django_db
 def test_spellings_of_one_e_mail_are_one_account_and_nonsense_is_no_error(
-    client: Client, ivan: User
+    client: Client, student: User
 ) -> None:
     for n, spelling in enumerate(("ivan@example.com", " IVAN@example.com ", "Ivan@EXAMPLE.COM")):
         tried(client, spelling, address=f"198.51.{n}.1")
         tried(client, spelling, address=f"198.51.{n}.1")
     for strange in ("a\0b", "x" * 300, "", "\ud7ff@x", "ivan@example.com\0"):
         assert tried(client, strange, address="203.0.113.1") == 200
-    assert tried(client, ivan.email, "p" * 5000, "203.0.113.1") == 200
+    assert tried(client, student.email, "p" * 5000, "203.0.113.1") == 200
     for n in range(3, 7):
-        last = tried(client, ivan.email, address=f"198.51.{n}.1")
+        last = tried(client, student.email, address=f"198.51.{n}.1")
     assert last == 429
 
 
 @pytest.mark.django_db
-def test_the_wait_is_short_grows_and_ends(client: Client, ivan: User) -> None:
+def test_the_wait_is_short_grows_and_ends(client: Client, student: User) -> None:
     waits = []
     now = timezone.now()
     with time_machine.travel(now, tick=False) as clock:
         for _ in range(4):
-            tried(client, ivan.email)
+            tried(client, student.email)
         for _ in range(7):
             answer = client.post(
-                "/sign-in/", {"username": ivan.email, "password": "wrong"}, REMOTE_ADDR="192.0.2.1"
+                "/sign-in/",
+                {"username": student.email, "password": "wrong"},
+                REMOTE_ADDR="192.0.2.1",
             )
             assert answer.status_code == 429
             waits.append(int(answer["Retry-After"]))
@@ -130,53 +132,53 @@ def test_the_wait_is_short_grows_and_ends(client: Client, ivan: User) -> None:
         assert waits == sorted(waits)
         assert waits[0] <= 60
         assert waits[-1] <= 900
-        assert tried(client, ivan.email, PASSWORD) == 302
+        assert tried(client, student.email, PASSWORD) == 302
 
 
 @pytest.mark.django_db
 def test_the_owner_gets_in_from_a_known_browser_whatever_strangers_do(
-    client: Client, olga: User
+    client: Client, owner: User
 ) -> None:
-    assert tried(client, olga.email, PASSWORD, "203.0.113.9") == 302
+    assert tried(client, owner.email, PASSWORD, "203.0.113.9") == 302
     client.post("/sign-out/")
     stranger = Client()
     for n in range(30):
-        tried(stranger, olga.email, address=f"198.51.{n}.1")
-        tried(stranger, olga.email, address="203.0.113.77")  # also from the owner's own network
-    assert tried(stranger, olga.email, PASSWORD, "192.0.2.1") == 429
-    assert tried(client, olga.email, PASSWORD, "192.0.2.200") == 302
+        tried(stranger, owner.email, address=f"198.51.{n}.1")
+        tried(stranger, owner.email, address="203.0.113.77")  # also from the owner's own network
+    assert tried(stranger, owner.email, PASSWORD, "192.0.2.1") == 429
+    assert tried(client, owner.email, PASSWORD, "192.0.2.200") == 302
 
 
 @pytest.mark.django_db
-def test_and_from_a_known_network_whatever_happens_elsewhere(client: Client, olga: User) -> None:
-    assert tried(Client(), olga.email, PASSWORD, "203.0.113.9") == 302
+def test_and_from_a_known_network_whatever_happens_elsewhere(client: Client, owner: User) -> None:
+    assert tried(Client(), owner.email, PASSWORD, "203.0.113.9") == 302
     for n in range(30):
-        tried(client, olga.email, address=f"198.51.{n}.1")
-    assert tried(Client(), olga.email, PASSWORD, "203.0.113.40") == 302
+        tried(client, owner.email, address=f"198.51.{n}.1")
+    assert tried(Client(), owner.email, PASSWORD, "203.0.113.40") == 302
 
 
 @pytest.mark.django_db
-def test_a_stolen_or_made_up_browser_mark_is_no_way_around(client: Client, olga: User) -> None:
+def test_a_stolen_or_made_up_browser_mark_is_no_way_around(client: Client, owner: User) -> None:
     client.cookies[sign_in_limits.COOKIE] = "made:up"
-    assert [tried(client, olga.email) for _ in range(5)][-1] == 429
+    assert [tried(client, owner.email) for _ in range(5)][-1] == 429
     known = Client()
-    assert tried(known, olga.email, PASSWORD, "203.0.113.9") == 302
+    assert tried(known, owner.email, PASSWORD, "203.0.113.9") == 302
     known.post("/sign-out/")
-    assert [tried(known, olga.email, address=f"198.51.{n}.1") for n in range(10)][-1] == 429
+    assert [tried(known, owner.email, address=f"198.51.{n}.1") for n in range(10)][-1] == 429
     other = "another@example.com"  # known to one account only
     assert [tried(known, other, address="192.0.2.200") for _ in range(5)][-1] == 429
 
 
 @pytest.mark.django_db
-def test_a_command_lets_somebody_in(client: Client, ivan: User) -> None:
-    assert [tried(client, ivan.email) for _ in range(5)][-1] == 429
+def test_a_command_lets_somebody_in(client: Client, student: User) -> None:
+    assert [tried(client, student.email) for _ in range(5)][-1] == 429
     call_command("let_in", " IVAN@example.com ", stdout=open("/dev/null", "w"))  # noqa: SIM115
-    assert tried(client, ivan.email, PASSWORD) == 302
+    assert tried(client, student.email, PASSWORD) == 302
 
 
 @pytest.mark.django_db
-def test_nothing_that_is_counted_names_anybody(client: Client, olga: User) -> None:
-    tried(client, olga.email, address="203.0.113.9")
+def test_nothing_that_is_counted_names_anybody(client: Client, owner: User) -> None:
+    tried(client, owner.email, address="203.0.113.9")
     kept = " ".join(Tried.objects.values_list("key", flat=True))
     assert kept
     assert not any(word in kept for word in ("olga", "203", "example"))
@@ -184,7 +186,7 @@ def test_nothing_that_is_counted_names_anybody(client: Client, olga: User) -> No
 
 @pytest.mark.django_db
 def test_a_password_is_looked_at_again_when_nothing_can_be_counted(
-    client: Client, ivan: User, monkeypatch: pytest.MonkeyPatch
+    client: Client, student: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
         raise DatabaseError
@@ -192,8 +194,8 @@ def test_a_password_is_looked_at_again_when_nothing_can_be_counted(
     monkeypatch.setattr(rate_limit, "_count", away)
     monkeypatch.setattr(rate_limit, "_write_down", away)
     for _ in range(7):
-        assert tried(client, ivan.email) == 200
-    assert tried(client, ivan.email, PASSWORD) == 302
+        assert tried(client, student.email) == 200
+    assert tried(client, student.email, PASSWORD) == 302
 
 
 # --- S2: hashing is bounded ---------------------------------------------------------------------
@@ -210,7 +212,7 @@ def all_turns_taken() -> Iterator[None]:
 
 @pytest.mark.django_db
 def test_a_flood_of_sign_ins_is_asked_to_come_again(
-    client: Client, ivan: User, settings: Any, all_turns_taken: None
+    client: Client, student: User, settings: Any, all_turns_taken: None
 ) -> None:
     settings.PASSWORD_HASHERS = ["users.access.hashing.Scrypt"]
     for email in ("nobody@example.com", "nobody2@example.com"):
@@ -320,9 +322,9 @@ def seen(header: str, peer: str = "127.0.0.1") -> str:
 @pytest.mark.django_db
 @pytest.mark.parametrize("address", ["203.0.113.5:4431", "garbage", "", "[::1]:2", "x" * 9999])
 def test_no_address_is_an_error_and_all_are_counted(
-    client: Client, ivan: User, address: str
+    client: Client, student: User, address: str
 ) -> None:
-    assert [tried(client, ivan.email, address=address) for _ in range(5)][-1] == 429
+    assert [tried(client, student.email, address=address) for _ in range(5)][-1] == 429
 
 
 @pytest.mark.parametrize(
@@ -360,13 +362,15 @@ def test_counts_are_those_of_all_threads_and_processes() -> None:
 
 
 @pytest.mark.django_db
-def test_a_count_begins_anew_and_old_ones_and_old_sessions_go(client: Client, ivan: User) -> None:
+def test_a_count_begins_anew_and_old_ones_and_old_sessions_go(
+    client: Client, student: User
+) -> None:
     now = timezone.now()
     with time_machine.travel(now):
         assert [rate_limit.tries("a key", 60) for _ in range(3)] == [1, 2, 3]
         rate_limit.hold("a hold", 60)
         assert rate_limit.held(["a hold", "another"]).keys() == {"a hold"}
-        client.force_login(ivan, backend="django.contrib.auth.backends.ModelBackend")
+        client.force_login(student, backend="django.contrib.auth.backends.ModelBackend")
         assert cleanup.forget_due() is False
         assert client.get("/me/").status_code == 200
     with time_machine.travel(now + timedelta(seconds=61)):
@@ -387,11 +391,11 @@ def test_a_count_begins_anew_and_old_ones_and_old_sessions_go(client: Client, iv
     [(0, 11, True), (0, 13, False), (6, 0, True), (7, 1, False)],
 )
 def test_a_session_of_staff_ends_when_left_alone_and_after_a_week(
-    client: Client, olga: User, days: int, hours: int, stays: bool
+    client: Client, owner: User, days: int, hours: int, stays: bool
 ) -> None:
     now = timezone.now()
     with time_machine.travel(now, tick=False) as clock:
-        assert tried(client, olga.email, PASSWORD) == 302
+        assert tried(client, owner.email, PASSWORD) == 302
         for _ in range(days * 3):  # used every eight hours
             clock.shift(timedelta(hours=8))
             client.get("/me/")
@@ -400,10 +404,10 @@ def test_a_session_of_staff_ends_when_left_alone_and_after_a_week(
 
 
 @pytest.mark.django_db
-def test_a_student_stays_for_two_weeks(client: Client, ivan: User) -> None:
+def test_a_student_stays_for_two_weeks(client: Client, student: User) -> None:
     now = timezone.now()
     with time_machine.travel(now, tick=False) as clock:
-        tried(client, ivan.email, PASSWORD)
+        tried(client, student.email, PASSWORD)
         clock.shift(timedelta(days=13))
         assert client.get("/me/").status_code == 200
         clock.shift(timedelta(days=2))
@@ -411,12 +415,12 @@ def test_a_student_stays_for_two_weeks(client: Client, ivan: User) -> None:
 
 
 @pytest.mark.django_db
-def test_one_session_is_not_kept_alive_by_another(olga: User) -> None:
+def test_one_session_is_not_kept_alive_by_another(owner: User) -> None:
     home, office = Client(), Client()
     now = timezone.now()
     with time_machine.travel(now, tick=False) as clock:
-        tried(home, olga.email, PASSWORD)
-        tried(office, olga.email, PASSWORD)
+        tried(home, owner.email, PASSWORD)
+        tried(office, owner.email, PASSWORD)
         for _ in range(13):
             clock.shift(timedelta(hours=1))
             assert office.get("/me/").status_code == 200

@@ -16,8 +16,8 @@ from mailings.lifecycle import on_entry, transitions
 from mailings.models import Mailing, Message
 from mailings.notifications import send
 from mailings.sending import prepare
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import consent, phone_owners
 from users.consent.replies import Written, keep
 from users.models import ConsentEvent, Group, OptOut, Reply, User
@@ -36,12 +36,12 @@ def in_english(settings: Any) -> None:
 @pytest.fixture
 def attacker() -> User:
     """Here before the victim: the lower id."""
-    return people.person("mallory", phone=OWN, role=Role.STUDENT)
+    return factories.person("mallory", phone=OWN, role=Role.STUDENT)
 
 
 @pytest.fixture
 def victim(attacker: User) -> User:
-    return people.person("vera", phone=VICTIMS, phone_confirmed_at=timezone.now())
+    return factories.person("vera", phone=VICTIMS, phone_confirmed_at=timezone.now())
 
 
 def writes(client: Client, phone: str, **fields: str) -> Any:
@@ -81,12 +81,12 @@ def test_a_student_cannot_switch_somebody_elses_number_off(
     assert ConsentEvent.objects.get().user == attacker
 
 
-def test_nor_one_that_nobody_has_confirmed(as_: As, attacker: User, ivan: User) -> None:
+def test_nor_one_that_nobody_has_confirmed(as_: As, attacker: User, student: User) -> None:
     client = as_(attacker)
-    writes(client, ivan.phone)
+    writes(client, student.phone)
     client.post("/me/sms/", {"on": "no"})
     assert not OptOut.objects.exists()
-    assert not User.objects.get(pk=ivan.pk).sms_forbidden
+    assert not User.objects.get(pk=student.pk).sms_forbidden
 
 
 def test_while_it_is_claimed_the_claimants_no_is_not_the_holders(
@@ -96,7 +96,7 @@ def test_while_it_is_claimed_the_claimants_no_is_not_the_holders(
     writes(client, VICTIMS)
     client.post("/me/sms/", {"on": "no"})
     assert not consent.phone_refuses(VICTIMS)
-    assert set(audience.receivers(ground.draft())) == {victim}
+    assert set(audience.receivers(mailing_factories.draft())) == {victim}
 
 
 def test_nor_switch_it_on_against_its_holder(as_: As, attacker: User, victim: User) -> None:
@@ -112,25 +112,25 @@ def test_a_person_may_always_refuse_for_themselves_and_come_back(as_: As, attack
     client = as_(attacker)
     assert "It holds for you alone" in client.get("/me/").content.decode()
     client.post("/me/sms/", {"on": "no"})
-    assert audience.receivers(ground.draft()).count() == 0
+    assert audience.receivers(mailing_factories.draft()).count() == 0
     page = client.get("/me/").content.decode()
     assert "You have switched SMS off" in page
     assert "Switch SMS on" in page
     client.post("/me/sms/", {"on": "yes"})
-    assert set(audience.receivers(ground.draft())) == {attacker}
+    assert set(audience.receivers(mailing_factories.draft())) == {attacker}
 
 
-def test_staff_lifts_an_opt_out_with_a_reason_only(as_: As, maria: User, ivan: User) -> None:
-    consent.opt_out(ivan.phone, OptOut.Source.REPLY)
-    path = f"/people/{ivan.pk}/opt-in/"
-    page = as_(maria).post(path, {"why": " "}, follow=True)
+def test_staff_lifts_an_opt_out_with_a_reason_only(as_: As, manager: User, student: User) -> None:
+    consent.opt_out(student.phone, OptOut.Source.REPLY)
+    path = f"/people/{student.pk}/opt-in/"
+    page = as_(manager).post(path, {"why": " "}, follow=True)
     assert "Write down how the owner" in page.content.decode()
     assert OptOut.objects.exists()
-    as_(maria).post(path, {"why": "called from the number on Monday"})
+    as_(manager).post(path, {"why": "called from the number on Monday"})
     assert not OptOut.objects.exists()
     event = ConsentEvent.objects.order_by("id").last()
     assert event is not None
-    assert (event.kind, event.by, event.source) == ("opted_in", maria, "staff")
+    assert (event.kind, event.by, event.source) == ("opted_in", manager, "staff")
 
 
 def test_a_reply_is_the_holders(attacker: User, victim: User) -> None:
@@ -141,28 +141,28 @@ def test_a_reply_is_the_holders(attacker: User, victim: User) -> None:
 
 # --- who gets it ---------------------------------------------------------------------------------
 def test_the_holder_gets_the_mailing_with_their_own_name(
-    as_: As, attacker: User, victim: User, olga: User
+    as_: As, attacker: User, victim: User, owner: User
 ) -> None:
-    people.simulator()
+    factories.simulator()
     writes(as_(attacker), VICTIMS)
-    mailing = ground.draft(text="Hello {first_name}")
+    mailing = mailing_factories.draft(text="Hello {first_name}")
     assert set(audience.receivers(mailing)) == {victim}
     assert set(audience.excluded(mailing, Reason.SAME_PHONE)) == {attacker}
     said = funnel.count(mailing)
     assert (said.will_receive, said.excluded[Reason.SAME_PHONE]) == (1, 1)
-    became = prepared(mailing, olga)
+    became = prepared(mailing, owner)
     assert became["Vera"] == (VICTIMS, "")
     assert became["Mallory"] == ("", Reason.SAME_PHONE)
     assert Message.objects.get(mailing=mailing, key=VICTIMS).text == "Hello Vera"
 
 
-def test_not_even_where_the_holder_is_not_meant(attacker: User, victim: User, olga: User) -> None:
+def test_not_even_where_the_holder_is_not_meant(attacker: User, victim: User, owner: User) -> None:
     """A mailing to a group: nothing of the claimant's goes to the holder's phone."""
-    people.simulator()
+    factories.simulator()
     claims(attacker)
     group = Group.objects.create(name="Evening")
     attacker.groups.add(group)
-    mailing = ground.draft(everyone=False)
+    mailing = mailing_factories.draft(everyone=False)
     mailing.groups.add(group)
     said = funnel.count(mailing)
     assert (said.total, said.will_receive, said.excluded) == (1, 0, {Reason.SAME_PHONE: 1})
@@ -171,57 +171,57 @@ def test_not_even_where_the_holder_is_not_meant(attacker: User, victim: User, ol
 
 @pytest.mark.parametrize("fields", [{"sms_forbidden": True}, {"first_name": ""}])
 def test_a_holder_who_gets_none_is_not_stood_in_for(
-    attacker: User, victim: User, olga: User, fields: dict[str, Any]
+    attacker: User, victim: User, owner: User, fields: dict[str, Any]
 ) -> None:
-    people.simulator()
+    factories.simulator()
     claims(attacker)
     User.objects.filter(pk=victim.pk).update(**fields)
-    people.person("zoya", phone="+79980000077")
-    mailing = ground.draft(text="{first_name}")
+    factories.person("zoya", phone="+79980000077")
+    mailing = mailing_factories.draft(text="{first_name}")
     assert attacker not in audience.receivers(mailing)
-    became = prepared(mailing, olga)
+    became = prepared(mailing, owner)
     assert became["Mallory"] == ("", Reason.SAME_PHONE)
     assert not Message.objects.filter(mailing=mailing, key=VICTIMS).exists()
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 100])
 def test_of_several_who_have_confirmed_it_the_last_gets_it(
-    chunk: int, olga: User, monkeypatch: pytest.MonkeyPatch
+    chunk: int, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people.simulator()
+    factories.simulator()
     monkeypatch.setattr(prepare, "CHUNK", chunk)
     now = timezone.now()
     for name, ago in (("first", 30), ("second", 1), ("third", 20)):
-        people.person(name, phone=VICTIMS, phone_confirmed_at=now - timedelta(days=ago))
-    people.person("claimant", phone=VICTIMS)
-    mailing = ground.draft(text="Hello {first_name}")
+        factories.person(name, phone=VICTIMS, phone_confirmed_at=now - timedelta(days=ago))
+    factories.person("claimant", phone=VICTIMS)
+    mailing = mailing_factories.draft(text="Hello {first_name}")
     said = funnel.count(mailing)
     assert (said.will_receive, said.excluded[Reason.SAME_PHONE]) == (1, 3)
-    became = prepared(mailing, olga)
+    became = prepared(mailing, owner)
     assert became["Second"] == (VICTIMS, "")
     assert [became[name] for name in ("First", "Third", "Claimant")] == [("", "same_phone")] * 3
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
-def test_among_those_who_have_not_confirmed_it_the_first_gets_it(olga: User) -> None:
-    people.simulator()
-    one, _other = (people.person(name, phone=VICTIMS) for name in ("one", "other"))
-    mailing = ground.draft()
+def test_among_those_who_have_not_confirmed_it_the_first_gets_it(owner: User) -> None:
+    factories.simulator()
+    one, _other = (factories.person(name, phone=VICTIMS) for name in ("one", "other"))
+    mailing = mailing_factories.draft()
     assert set(audience.receivers(mailing)) == {one}
-    assert prepared(mailing, olga)["One"] == (VICTIMS, "")
+    assert prepared(mailing, owner)["One"] == (VICTIMS, "")
 
 
 def test_who_may_not_sign_in_holds_nothing(attacker: User, victim: User) -> None:
     """A number goes on to somebody else; the account of before was closed."""
     claims(attacker)
     User.objects.filter(pk=victim.pk).update(is_active=False)
-    assert set(audience.receivers(ground.draft())) == {attacker}
+    assert set(audience.receivers(mailing_factories.draft())) == {attacker}
 
 
 def test_a_mailing_on_entry_does_the_same(attacker: User, victim: User) -> None:
-    people.simulator()
+    factories.simulator()
     claims(attacker)
-    watching = ground.watching(everyone=True)
+    watching = mailing_factories.watching(everyone=True)
     while on_entry.watch_due():
         pass
     rows = Message.objects.filter(mailing=watching).values_list("user__first_name", "reason")
@@ -229,7 +229,7 @@ def test_a_mailing_on_entry_does_the_same(attacker: User, victim: User) -> None:
 
 
 def test_no_event_of_theirs_goes_there_but_the_code_does(attacker: User, victim: User) -> None:
-    people.simulator()
+    factories.simulator()
     claims(attacker)
     ground_event = Mailing.objects.create(
         kind=Mailing.Kind.NOTIFICATION, name="Paid", event="paid", text="Paid", state="sending"
@@ -246,15 +246,15 @@ def test_whoever_confirms_it_too_gets_it_too(attacker: User, victim: User) -> No
     claims(attacker)
     User.objects.filter(pk=attacker.pk).update(phone_confirmed_at=timezone.now())
     assert not phone_owners.only_claims(attacker)
-    assert set(audience.receivers(ground.draft())) == {attacker}  # confirmed last
+    assert set(audience.receivers(mailing_factories.draft())) == {attacker}  # confirmed last
 
 
 # --- what staff sees and says --------------------------------------------------------------------
-def test_both_pages_show_the_conflict(as_: As, attacker: User, victim: User, maria: User) -> None:
+def test_both_pages_show_the_conflict(as_: As, attacker: User, victim: User, manager: User) -> None:
     claims(attacker)
-    theirs = as_(maria).get(f"/people/{attacker.pk}/").content.decode()
+    theirs = as_(manager).get(f"/people/{attacker.pk}/").content.decode()
     assert "Somebody else has confirmed this number: Vera" in theirs
-    holders = as_(maria).get(f"/people/{victim.pk}/").content.decode()
+    holders = as_(manager).get(f"/people/{victim.pk}/").content.decode()
     assert "Mallory has written down this number too" in holders
 
 
@@ -269,20 +269,20 @@ def test_the_own_page_tells_a_claimant_nothing_of_the_holder(
 
 
 def test_staff_says_that_both_have_it_and_a_new_number_is_asked_about_anew(
-    as_: As, attacker: User, victim: User, maria: User, olga: User
+    as_: As, attacker: User, victim: User, manager: User, owner: User
 ) -> None:
-    people.simulator()
+    factories.simulator()
     claims(attacker)
     group = Group.objects.create(name="Evening")
     attacker.groups.add(group)
-    alone = ground.draft(everyone=False)
+    alone = mailing_factories.draft(everyone=False)
     alone.groups.add(group)
-    assert as_(maria).post(f"/people/{attacker.pk}/share-phone/").status_code == 302
+    assert as_(manager).post(f"/people/{attacker.pk}/share-phone/").status_code == 302
     assert set(audience.receivers(alone)) == {attacker}
-    both = ground.draft()
+    both = mailing_factories.draft()
     assert set(audience.receivers(both)) == {victim}
-    assert prepared(both, olga)["Vera"] == (VICTIMS, "")
-    other = people.person("zoya", phone="+79980000077", phone_confirmed_at=timezone.now())
+    assert prepared(both, owner)["Vera"] == (VICTIMS, "")
+    other = factories.person("zoya", phone="+79980000077", phone_confirmed_at=timezone.now())
     writes(as_(attacker), other.phone)
     attacker.refresh_from_db()
     assert phone_owners.only_claims(attacker)
@@ -316,20 +316,20 @@ def test_nobody_may_have_a_number_that_costs_like_a_satellite(
 
 
 @pytest.mark.parametrize("phone", DEAR.values(), ids=DEAR)
-def test_and_where_it_stands_already_nothing_goes_there(phone: str, maria: User) -> None:
-    people.simulator()
-    person = people.person("sailor", phone=phone)
-    said = funnel.count(ground.draft())
+def test_and_where_it_stands_already_nothing_goes_there(phone: str, manager: User) -> None:
+    factories.simulator()
+    person = factories.person("sailor", phone=phone)
+    said = funnel.count(mailing_factories.draft())
     assert said.excluded[Reason.NOT_SERVED] == 1
     assert "satellite" in str(Reason.NOT_SERVED.about.advice).lower()
     assert "such numbers" in send.send_code(person, "ab" * 8)
     assert Message.objects.get(user=person).reason == Reason.NOT_SERVED
     with pytest.raises(send.NotSent):
-        send.send_test(ground.draft(), maria, maria, phone)
+        send.send_test(mailing_factories.draft(), manager, manager, phone)
 
 
-def test_the_owner_names_the_countries(as_: As, olga: User, maria: User) -> None:
-    people.simulator()
+def test_the_owner_names_the_countries(as_: As, owner: User, manager: User) -> None:
+    factories.simulator()
     there = {
         "ru": "+79031234567",
         "kz": "+77012345678",
@@ -337,21 +337,21 @@ def test_the_owner_names_the_countries(as_: As, olga: User, maria: User) -> None
         "moscow": "+74951234567",
     }
     for name, phone in there.items():
-        people.person(name, phone=phone)
-    assert funnel.count(ground.draft()).will_receive == 4
+        factories.person(name, phone=phone)
+    assert funnel.count(mailing_factories.draft()).will_receive == 4
     form = {"countdown": 0, "early_hours": 3, "grace_minutes": 60, "codes_a_day": 7}
-    wrong = as_(olga).post("/settings/sending/", form | {"sms_countries": "RU, ZZ"})
+    wrong = as_(owner).post("/settings/sending/", form | {"sms_countries": "RU, ZZ"})
     assert "ZZ" in str(wrong.context["form"].errors["sms_countries"])
-    as_(olga).post("/settings/sending/", form | {"sms_countries": "ru; KZ", "mobile_only": "on"})
-    got = audience.receivers(ground.draft()).values_list("first_name", flat=True)
+    as_(owner).post("/settings/sending/", form | {"sms_countries": "ru; KZ", "mobile_only": "on"})
+    got = audience.receivers(mailing_factories.draft()).values_list("first_name", flat=True)
     assert set(got) == {"Ru", "Kz"}
     uz = User.objects.get(first_name="Uz")
     assert send.send_code(uz, "ab" * 8)
-    page = as_(olga).get("/settings/sending/").content.decode()
+    page = as_(owner).get("/settings/sending/").content.decode()
     assert 'value="KZ, RU"' in page
     assert 'value="7"' in page
 
 
-def test_a_manager_without_the_right_does_not_see_the_settings(as_: As, maria: User) -> None:
-    assert not maria.may(Right.ACCOUNT)
-    assert as_(maria).get("/settings/sending/").status_code == 403
+def test_a_manager_without_the_right_does_not_see_the_settings(as_: As, manager: User) -> None:
+    assert not manager.may(Right.ACCOUNT)
+    assert as_(manager).get("/settings/sending/").status_code == 403

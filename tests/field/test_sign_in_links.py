@@ -39,14 +39,14 @@ def here(settings: Any) -> None:
 
 
 @pytest.fixture
-def message(ivan: User) -> Message:
+def message(student: User) -> Message:
     mailing = Mailing.objects.create(name="Webinar", state=Mailing.State.DONE, links_sign_in=True)
     Link.objects.create(mailing=mailing, position=0, url=f"{OURS}/me/messages/")
     return Message.objects.create(
         mailing=mailing,
-        user=ivan,
-        key=ivan.phone,
-        phone=ivan.phone,
+        user=student,
+        key=student.phone,
+        phone=student.phone,
         handed_at=timezone.now(),
         status="delivered",
     )
@@ -130,11 +130,11 @@ def test_a_second_press_the_way_back_and_a_reload_are_met_kindly(
 
 
 def test_two_links_open_side_by_side_are_not_mistaken(
-    client: Client, message: Message, maria: User
+    client: Client, message: Message, manager: User
 ) -> None:
     first = opened(client, message)
     Message.objects.create(
-        mailing=message.mailing, user=maria, key="other", phone="+79980000002", status="delivered"
+        mailing=message.mailing, user=manager, key="other", phone="+79980000002", status="delivered"
     )
     opened(client, Message.objects.get(key="other"))
     again = pressed(client, first)
@@ -144,10 +144,10 @@ def test_two_links_open_side_by_side_are_not_mistaken(
 
 
 def test_the_owner_may_ask_for_a_tap_everywhere(
-    client: Client, message: Message, as_: As, olga: User
+    client: Client, message: Message, as_: As, owner: User
 ) -> None:
     assert "data-posts-itself" in opened(client, message).content.decode()
-    rules = as_(olga).get("/settings/sending/").context["form"].initial
+    rules = as_(owner).get("/settings/sending/").context["form"].initial
     client.post(
         "/settings/sending/", {k: v for k, v in rules.items() if v is not None} | {"one_tap": "on"}
     )
@@ -189,19 +189,19 @@ def test_a_link_lives_as_long_as_was_chosen(
 
 
 def test_a_late_link_leads_on_whoever_is_signed_in_already(
-    as_: As, message: Message, ivan: User
+    as_: As, message: Message, student: User
 ) -> None:
     Mailing.objects.update(sign_in_days=1)
     with time_machine.travel(timezone.now() + timedelta(days=2)):
-        assert as_(ivan).get(link(message), follow=True).redirect_chain[-1][0] == "/me/messages/"
+        assert as_(student).get(link(message), follow=True).redirect_chain[-1][0] == "/me/messages/"
 
 
-def test_the_composer_offers_lifetimes_and_a_copy_keeps_them(as_: As, maria: User) -> None:
+def test_the_composer_offers_lifetimes_and_a_copy_keeps_them(as_: As, manager: User) -> None:
     from mailings.composing.duplicate import copy_of
-    from tests import people
+    from tests import factories
 
-    people.simulator()
-    client = as_(maria)
+    factories.simulator()
+    client = as_(manager)
     page = client.get("/mailings/new/").content.decode()
     assert "Sign-in links work for" in page
     fields = {
@@ -217,7 +217,7 @@ def test_the_composer_offers_lifetimes_and_a_copy_keeps_them(as_: As, maria: Use
         client.post("/mailings/new/", fields | {"sign_in_days": given})
         draft = Mailing.objects.latest("id")
         assert draft.sign_in_days == kept
-        assert copy_of(draft, maria).sign_in_days == kept
+        assert copy_of(draft, manager).sign_in_days == kept
     drafts = Mailing.objects.count()
     for nonsense in ("0", "-1", "2", "abc", "9" * 30):
         client.post("/mailings/new/", fields | {"sign_in_days": nonsense})

@@ -20,9 +20,9 @@ from mailings.lifecycle import unresolved
 from mailings.models import Batch, Mailing, Message
 from mailings.notifications import send
 from mailings.sending import claim, reconciliation, record, worker
-from tests import people
+from tests import factories
 from tests.emulators.twilio import TwilioEmulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,16 +45,16 @@ def twilio(
 
 @pytest.fixture
 def account(db: None, twilio: TwilioEmulator) -> Account:
-    return people.twilio()
+    return factories.twilio()
 
 
 @pytest.fixture
 def students(account: Account) -> list[User]:
-    return people.students(MANY, digits="06")  # sent, and nothing is ever told
+    return factories.students(MANY, digits="06")  # sent, and nothing is ever told
 
 
 def mailing(by: User, **fields: Any) -> Mailing:
-    return ground.prepared(by, text=TEXT, **fields)
+    return mailing_factories.prepared(by, text=TEXT, **fields)
 
 
 def hand_over() -> None:
@@ -87,8 +87,12 @@ def clock() -> Iterator[None]:
 
 
 def statuses(mailing: Mailing) -> dict[str, int]:
-    ground.assert_counters_equal_rows(mailing)
-    return {status: n for status, n in ground.statuses(mailing).items() if status != "skipped"}
+    mailing_factories.assert_counters_equal_rows(mailing)
+    return {
+        status: n
+        for status, n in mailing_factories.statuses(mailing).items()
+        if status != "skipped"
+    }
 
 
 def went(twilio: TwilioEmulator) -> set[int]:
@@ -103,14 +107,14 @@ def assert_no_id_twice() -> None:
 
 @pytest.mark.parametrize("text", ["as it was", "deleted", "smart"])
 def test_the_earlier_mailing_does_not_vouch_for_the_later_one(
-    twilio: TwilioEmulator, students: list[User], olga: User, text: str
+    twilio: TwilioEmulator, students: list[User], owner: User, text: str
 ) -> None:
     """Its texts may have been deleted from the books since, or re-encoded by the service."""
-    first = mailing(olga, name="First")
+    first = mailing(owner, name="First")
     hand_over()
     for row in twilio._rows.values():
         row.body = {"deleted": "", "smart": "The lesson - begins at seven"}.get(text, row.body)
-    second = mailing(olga, name="Second")
+    second = mailing(owner, name="Second")
     lose_all(twilio, "unread")
     hand_over()
     assert statuses(second) == {"unknown": MANY}
@@ -126,13 +130,13 @@ def test_the_earlier_mailing_does_not_vouch_for_the_later_one(
 
 
 def test_nor_does_a_later_one_that_was_taken(
-    twilio: TwilioEmulator, students: list[User], olga: User
+    twilio: TwilioEmulator, students: list[User], owner: User
 ) -> None:
-    first = mailing(olga, name="First")
+    first = mailing(owner, name="First")
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)
-    second = mailing(olga, name="Second")
+    second = mailing(owner, name="Second")
     hand_over()
     look(2)
     hand_over()
@@ -144,12 +148,12 @@ def test_nor_does_a_later_one_that_was_taken(
     ("first_lost", "second_lost"), [("unread", "cut-after"), ("cut-after", "unread")]
 )
 def test_of_two_at_once_nobody_knows_whose_the_one_row_is(
-    twilio: TwilioEmulator, students: list[User], olga: User, first_lost: str, second_lost: str
+    twilio: TwilioEmulator, students: list[User], owner: User, first_lost: str, second_lost: str
 ) -> None:
     """No message that never left is declared sent, whether they are asked about together or apart."""
     both = []
     for name, lost in (("First", first_lost), ("Second", second_lost)):
-        both.append(mailing(olga, name=name))
+        both.append(mailing(owner, name=name))
         lose_all(twilio, lost)
         hand_over()
     lose_all(twilio)
@@ -165,9 +169,9 @@ def test_of_two_at_once_nobody_knows_whose_the_one_row_is(
 
 
 def test_of_two_at_once_both_are_found_when_both_are_there(
-    twilio: TwilioEmulator, students: list[User], olga: User
+    twilio: TwilioEmulator, students: list[User], owner: User
 ) -> None:
-    both = [mailing(olga, name="First"), mailing(olga, name="Second")]
+    both = [mailing(owner, name="First"), mailing(owner, name="Second")]
     lose_all(twilio, "cut-after")
     hand_over()
     hand_over()  # the account has had its rest
@@ -178,12 +182,12 @@ def test_of_two_at_once_both_are_found_when_both_are_there(
 
 @pytest.mark.parametrize("arrived", [0, 1, 2, 3])
 def test_of_three_with_the_same_text(
-    twilio: TwilioEmulator, students: list[User], olga: User, arrived: int
+    twilio: TwilioEmulator, students: list[User], owner: User, arrived: int
 ) -> None:
-    ground.taken_before(Account.objects.get())
+    mailing_factories.taken_before(Account.objects.get())
     some = []
     for number in range(3):
-        some.append(mailing(olga, name=f"Number {number}"))
+        some.append(mailing(owner, name=f"Number {number}"))
         lose_all(twilio, "cut-after" if number < arrived else "unread")
         hand_over()
     lose_all(twilio)
@@ -194,14 +198,14 @@ def test_of_three_with_the_same_text(
 
 
 def test_the_time_tells_two_apart_that_are_far_apart(
-    twilio: TwilioEmulator, students: list[User], olga: User
+    twilio: TwilioEmulator, students: list[User], owner: User
 ) -> None:
-    first = mailing(olga, name="First")
+    first = mailing(owner, name="First")
     lose_all(twilio, "cut-after")
     hand_over()
     CLOCK[0].shift(timedelta(hours=3))
     lose_all(twilio, "unread")
-    second = mailing(olga, name="Second")
+    second = mailing(owner, name="Second")
     hand_over()
     lose_all(twilio)
     look(3)  # at the first there is no witness yet
@@ -211,17 +215,17 @@ def test_the_time_tells_two_apart_that_are_far_apart(
 
 
 def test_what_is_in_the_air_just_now_may_be_whose_the_row_is(
-    twilio: TwilioEmulator, students: list[User], olga: User, monkeypatch: Any
+    twilio: TwilioEmulator, students: list[User], owner: User, monkeypatch: Any
 ) -> None:
     """The second one's request has arrived, and its answer is not written down yet."""
-    ground.taken_before(Account.objects.get())
+    mailing_factories.taken_before(Account.objects.get())
     monkeypatch.setattr(Twilio, "batch", 100)
-    first = mailing(olga, name="First")
+    first = mailing(owner, name="First")
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)
     Account.objects.update(failures=0, cooldown_until=None)
-    second = mailing(olga, name="Second")
+    second = mailing(owner, name="Second")
     batch = claim.claim()
     assert batch is not None
     results = worker.hand_over(batch)
@@ -236,9 +240,9 @@ def test_what_is_in_the_air_just_now_may_be_whose_the_row_is(
 
 
 def test_what_is_handed_over_while_the_books_are_read_counts_too(
-    twilio: TwilioEmulator, students: list[User], olga: User, monkeypatch: Any
+    twilio: TwilioEmulator, students: list[User], owner: User, monkeypatch: Any
 ) -> None:
-    first = mailing(olga, name="First")
+    first = mailing(owner, name="First")
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)
@@ -249,7 +253,7 @@ def test_what_is_handed_over_while_the_books_are_read_counts_too(
             Mailing.objects.filter(id=first.id).update(state="settling")
         return real(self, phone, deadline)
 
-    second = mailing(olga, name="Second")
+    second = mailing(owner, name="Second")
     ask = reconciliation._ask
 
     def after_the_first_look(*args: Any) -> Any:
@@ -273,19 +277,19 @@ def test_a_test_from_the_settings_page_vouches_for_nobody(
     twilio: TwilioEmulator,
     account: Account,
     students: list[User],
-    olga: User,
+    owner: User,
     lost: str,
     monkeypatch: Any,
 ) -> None:
     """With its answer, and without."""
     monkeypatch.setattr(Twilio, "batch", 1)
-    ground.taken_before(account)
+    mailing_factories.taken_before(account)
     phone = students[0].phone
     twilio.misbehave(lost)
-    accounts.try_out(account, phone, TEXT, olga)
+    accounts.try_out(account, phone, TEXT, owner)
     stray = Stray.objects.get()
     assert bool(stray.provider_id) is not bool(lost)
-    own = mailing(olga)
+    own = mailing(owner)
     lose_all(twilio, "unread")
     for _ in range(MANY):
         hand_over()
@@ -300,15 +304,15 @@ def test_a_test_from_the_settings_page_vouches_for_nobody(
 
 
 def test_a_test_of_the_text_to_oneself_vouches_for_nobody(
-    twilio: TwilioEmulator, account: Account, olga: User
+    twilio: TwilioEmulator, account: Account, owner: User
 ) -> None:
-    User.objects.filter(id=olga.id).update(phone="+79990000006")
-    olga.refresh_from_db()
-    draft = ground.draft(text=TEXT)
-    send.send_test(draft, olga, olga, olga.phone)
+    User.objects.filter(id=owner.id).update(phone="+79990000006")
+    owner.refresh_from_db()
+    draft = mailing_factories.draft(text=TEXT)
+    send.send_test(draft, owner, owner, owner.phone)
     hand_over()
     assert went(twilio) == {1}
-    own = mailing(olga, name="Own")
+    own = mailing(owner, name="Own")
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)
@@ -320,20 +324,20 @@ def test_a_test_of_the_text_to_oneself_vouches_for_nobody(
 
 @pytest.mark.parametrize("let_be", [True, False])
 def test_what_a_person_decided_about_vouches_for_nobody(
-    twilio: TwilioEmulator, students: list[User], olga: User, settings: Any, let_be: bool
+    twilio: TwilioEmulator, students: list[User], owner: User, settings: Any, let_be: bool
 ) -> None:
     """Its first try may stand in the books: nobody ever told its id."""
-    ground.taken_before(Account.objects.get())
-    first = mailing(olga, name="First")
+    mailing_factories.taken_before(Account.objects.get())
+    first = mailing(owner, name="First")
     lose_all(twilio, "cut-after")
     hand_over()
     lose_all(twilio)
     Batch.objects.filter(messages__status="unknown").update(doubt="no_proof")
     CLOCK[0].shift(timedelta(seconds=700))
     decide = unresolved.let_be if let_be else unresolved.send_again
-    assert decide(first, olga) == MANY
+    assert decide(first, owner) == MANY
     hand_over()
-    second = mailing(olga, name="Second")
+    second = mailing(owner, name="Second")
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)

@@ -26,9 +26,9 @@ from tests.processes import ROOT
 
 PHRASE = "made-up passphrase"
 FIRST = """
-from tests import people
-people.olga(); people.students(30)
-people.simulator()
+from tests import factories
+factories.owner(); factories.students(30)
+factories.simulator()
 """
 
 

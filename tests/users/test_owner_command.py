@@ -23,10 +23,10 @@ def test_it_makes_the_first_owner_who_can_sign_in() -> None:
     assert AuditEvent.objects.filter(what="owner_made").exists()
 
 
-def test_it_lets_a_locked_out_person_back_in(egor: User) -> None:
+def test_it_lets_a_locked_out_person_back_in(employee: User) -> None:
     User.objects.update(is_active=False)
-    owner, password = made(egor.email)
-    assert owner == egor
+    owner, password = made(employee.email)
+    assert owner == employee
     assert owner.is_active
     assert owner.role == Role.OWNER
     assert owner.check_password(password)

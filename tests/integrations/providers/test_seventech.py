@@ -425,11 +425,11 @@ def test_it_asks_for_a_sender_name(sender: str, fine: bool) -> None:
 
 
 def test_the_page_says_how_to_connect_and_what_is_not_certain(
-    as_: Callable[[User], Client], olga: User
+    as_: Callable[[User], Client], owner: User
 ) -> None:
-    olga.language = "en"
-    olga.save()
-    page = as_(olga).get(reverse("integration", args=["seventech"])).content.decode()
+    owner.language = "en"
+    owner.save()
+    page = as_(owner).get(reverse("integration", args=["seventech"])).content.decode()
     assert 'href="https://seven.tech/contact"' in page
     for words in ("100,000 messages a month", "1)", "2)", "3)", "test message", "best guess"):
         assert words in page
@@ -437,10 +437,10 @@ def test_the_page_says_how_to_connect_and_what_is_not_certain(
 
 
 def test_the_page_offers_no_check_that_would_ask_nobody(
-    as_: Callable[[User], Client], olga: User
+    as_: Callable[[User], Client], owner: User
 ) -> None:
     Account.objects.create(provider="seventech", credentials={"login": "a"}, sender="School")
-    page = as_(olga).get(reverse("integration", args=["seventech"])).content.decode()
+    page = as_(owner).get(reverse("integration", args=["seventech"])).content.decode()
     assert reverse("integration-disconnect", args=["seventech"]) in page
     assert reverse("integration-check", args=["seventech"]) not in page
 

@@ -22,7 +22,7 @@ from integrations.providers.base import (
 from integrations.providers.simulator import FATES, Simulator, fate, report_due
 from integrations.reasons import Reason
 from smsmail.uptime import clock
-from tests import people
+from tests import factories
 
 simulator = Simulator(Credentials({}))
 
@@ -77,7 +77,7 @@ def test_it_inserts_a_batch_in_a_few_statements(django_assert_max_num_queries: A
 
 @pytest.mark.django_db
 def test_it_reports_each_fate_once_its_time_has_come() -> None:
-    people.simulator()
+    factories.simulator()
     phones = [f"+799800001{digits}" for digits in (*FATES, "77")]
     send(*phones)
     assert report_due() is False
@@ -96,7 +96,7 @@ def test_it_reports_each_fate_once_its_time_has_come() -> None:
 def test_it_reports_a_thousand_at_a_time_in_a_few_receipts(
     django_assert_max_num_queries: Any,
 ) -> None:
-    people.simulator()
+    factories.simulator()
     for start in range(0, 1400, 500):
         send(*(f"+7998{number:05}77" for number in range(start, start + 500)))
     let_time_pass()
@@ -186,10 +186,10 @@ def test_it_keeps_a_message_until_its_time_and_gives_it_back_before() -> None:
 
 @pytest.mark.django_db
 def test_its_phone_shows_what_has_arrived_only(client: Any) -> None:
-    people.simulator()
+    factories.simulator()
     later = [Sms(1, "+79980000112", "Not yet", timezone.now() + timedelta(hours=2))]
     simulator.send("ref1", later, clock() + 60)
-    client.force_login(people.olga(), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(factories.owner(), backend="django.contrib.auth.backends.ModelBackend")
     page = client.get("/simulator/?phone=%2B79980000112").content.decode()
     assert "Not yet" not in page
     SimulatedSms.objects.update(at=timezone.now())

@@ -17,7 +17,7 @@ from integrations.providers.base import Balance, Provider, ProviderError
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts, balances, cooldown, retention, routing
-from tests import people
+from tests import factories
 from users.models import AuditEvent, User
 
 PASSWORD = "a made-up password of the service"
@@ -65,13 +65,13 @@ def test_nothing_connected_sends_nothing(db: None) -> None:
     assert routing.current() is None
 
 
-def test_the_first_of_the_registry_sends_whichever_was_connected_first(olga: User) -> None:
+def test_the_first_of_the_registry_sends_whichever_was_connected_first(owner: User) -> None:
     second, first = connect("east"), connect("west")
     assert routing.connected() == [first, second]
     assert routing.current() == first
     cooldown.start(first.id, Reason.BUSY, "")
     assert routing.current() == first  # resting or not
-    accounts.disconnect(first, olga)
+    accounts.disconnect(first, owner)
     assert routing.current() == second
 
 
@@ -86,8 +86,8 @@ def test_an_unregistered_service_has_no_class(db: None) -> None:
 
 
 # --- connecting ------------------------------------------------------------------------------
-def test_connecting_keeps_what_was_entered_and_says_who_did_it(olga: User) -> None:
-    account = connect("west", olga)
+def test_connecting_keeps_what_was_entered_and_says_who_did_it(owner: User) -> None:
+    account = connect("west", owner)
     assert account.connected
     assert (account.credentials, account.sender, account.price) == (
         {"password": PASSWORD},
@@ -96,11 +96,11 @@ def test_connecting_keeps_what_was_entered_and_says_who_did_it(olga: User) -> No
     )
     assert account.parallel == First.parallel
     event = AuditEvent.objects.get()
-    assert (event.what, event.target, event.by) == ("account_connected", "account west", olga)
+    assert (event.what, event.target, event.by) == ("account_connected", "account west", owner)
     assert PASSWORD not in str(event.details)
 
 
-def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(olga: User) -> None:
+def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(owner: User) -> None:
     before = connect("west")
     cooldown.start(before.id, Reason.BAD_LOGIN, "2")
     after = connect("west")
@@ -110,16 +110,16 @@ def test_connecting_again_keeps_the_address_of_receipts_and_wakes_the_account(ol
     assert (after.failures, after.cooldown_reason, after.cooldown_raw) == (0, "", "")
 
 
-def test_disconnecting_deletes_the_credentials(olga: User) -> None:
+def test_disconnecting_deletes_the_credentials(owner: User) -> None:
     account = connect("west")
     accounts.check(account)
     cooldown.start(account.id, Reason.BUSY, "")
-    accounts.disconnect(account, olga)
+    accounts.disconnect(account, owner)
     assert (account.credentials, account.sender, account.balance) == ({}, "", None)
     assert not account.connected
     assert not cooldown.is_on(account)
     assert _raw_credentials() == ""
-    assert AuditEvent.objects.get(what="account_disconnected").by == olga
+    assert AuditEvent.objects.get(what="account_disconnected").by == owner
 
 
 def test_a_provider_is_made_with_the_accounts_credentials_and_address(settings: Any) -> None:
@@ -272,7 +272,7 @@ def test_what_is_encrypted_cannot_be_searched(db: None, lookup: str) -> None:
 
 # --- forgetting ------------------------------------------------------------------------------
 def test_processed_receipts_and_the_simulators_books_are_kept_ninety_days(db: None) -> None:
-    account = people.simulator()
+    account = factories.simulator()
     now = timezone.now()
     for days, processed in ((91, now), (91, None), (89, now)):
         Receipt.objects.create(

@@ -95,14 +95,14 @@ def test_it_lists_as_people_do() -> None:
 @pytest.mark.parametrize("falls_back", [False, True])
 @pytest.mark.parametrize("connected", list(product([None, "up", "down"], repeat=4)), ids=str)
 def test_in_every_combination_one_sends_or_all_wait(
-    connected: tuple[str | None, ...], falls_back: bool, olga: User
+    connected: tuple[str | None, ...], falls_back: bool, owner: User
 ) -> None:
     for slug, state in zip(ALL, connected, strict=True):
         if state:
             account = Account.objects.create(provider=slug, credentials={"on": "yes"})
             if state == "down":
                 cooldown.start(account.id, Reason.UNAVAILABLE, "")
-    routing.set_fallback(falls_back, olga)
+    routing.set_fallback(falls_back, owner)
     shown = {service.slug: service for service in status.services()}
     assert [slug for slug in ALL if shown[slug].account] == [
         slug for slug, state in zip(ALL, connected, strict=True) if state

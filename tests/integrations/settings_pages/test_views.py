@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations.models import Account, SimulatedSms
 from integrations.reasons import Reason
 from integrations.routing import cooldown, routing
-from tests import people
+from tests import factories
 from tests.emulators.smsc import APIKEY, LOGIN, PASSWORD, SmscEmulator
 from users.models import AuditEvent, User
 from users.rights import Right
@@ -41,28 +41,30 @@ def said(client: Client, address: str) -> str:
     return client.post(address, follow=True).content.decode()
 
 
-def test_it_is_for_those_responsible_for_the_account(as_: As, olga: User, anton: User) -> None:
-    assert as_(anton).get(SMSC).status_code == 403
-    assert "/settings/integrations/" not in as_(anton).get("/me/").content.decode()
-    User.objects.filter(pk=anton.pk).update(rights=[str(Right.ACCOUNT)])
-    assert as_(anton).get(SMSC).status_code == 200
-    assert "/settings/integrations/" in as_(anton).get("/me/").content.decode()
-    assert as_(olga).get(SMSC).status_code == 200
+def test_it_is_for_those_responsible_for_the_account(
+    as_: As, owner: User, administrator: User
+) -> None:
+    assert as_(administrator).get(SMSC).status_code == 403
+    assert "/settings/integrations/" not in as_(administrator).get("/me/").content.decode()
+    User.objects.filter(pk=administrator.pk).update(rights=[str(Right.ACCOUNT)])
+    assert as_(administrator).get(SMSC).status_code == 200
+    assert "/settings/integrations/" in as_(administrator).get("/me/").content.decode()
+    assert as_(owner).get(SMSC).status_code == 200
 
 
-def test_it_connects_a_service(as_: As, olga: User) -> None:
-    answer = as_(olga).post(SMSC, TYPED)
+def test_it_connects_a_service(as_: As, owner: User) -> None:
+    answer = as_(owner).post(SMSC, TYPED)
     assert answer["Location"] == SMSC
     account = Account.objects.get()
     assert account.credentials == {"host": "smsc.ru", "login": LOGIN, "password": PASSWORD}
     assert (account.sender, account.price) == ("School", Decimal("2.5"))
     assert routing.current() == account
     event = AuditEvent.objects.get()
-    assert (event.by, event.target) == (olga, "account smsc")
+    assert (event.by, event.target) == (owner, "account smsc")
 
 
-def test_it_never_shows_a_secret_again(as_: As, olga: User) -> None:
-    client = as_(olga)
+def test_it_never_shows_a_secret_again(as_: As, owner: User) -> None:
+    client = as_(owner)
     client.post(SMSC, TYPED | {"login": "made-up-login", "password": "made-up-secret"})
     wrong = client.post(SMSC, TYPED | {"password": "another-secret", "price": "abc"})
     for page in (client.get(SMSC), client.get("/settings/integrations/"), wrong):
@@ -77,8 +79,8 @@ def test_it_never_shows_a_secret_again(as_: As, olga: User) -> None:
         assert "made-up" not in cursor.fetchone()[0]
 
 
-def test_it_keeps_what_is_stored_when_a_field_is_left_empty(as_: As, olga: User) -> None:
-    client = as_(olga)
+def test_it_keeps_what_is_stored_when_a_field_is_left_empty(as_: As, owner: User) -> None:
+    client = as_(owner)
     client.post(SMSC, TYPED)
     client.post(SMSC, TYPED | {"login": "", "password": "", "price": "3", "host": "smsc.kz"})
     account = Account.objects.get()
@@ -86,8 +88,8 @@ def test_it_keeps_what_is_stored_when_a_field_is_left_empty(as_: As, olga: User)
     assert account.price == 3
 
 
-def test_it_deletes_one_saved_secret_when_told_to(as_: As, olga: User) -> None:
-    client = as_(olga)
+def test_it_deletes_one_saved_secret_when_told_to(as_: As, owner: User) -> None:
+    client = as_(owner)
     client.post(SMSC, TYPED | {"apikey": APIKEY})
     client.post(SMSC, TYPED | {"password": "", "forget_apikey": "on"})
     assert Account.objects.get().credentials["password"] == PASSWORD
@@ -105,16 +107,16 @@ def test_it_deletes_one_saved_secret_when_told_to(as_: As, olga: User) -> None:
     ],
 )
 def test_it_says_what_is_wrong_with_the_settings(
-    as_: As, olga: User, changes: dict[str, str], words: str
+    as_: As, owner: User, changes: dict[str, str], words: str
 ) -> None:
-    page = as_(olga).post(SMSC, TYPED | changes)
+    page = as_(owner).post(SMSC, TYPED | changes)
     assert words in page.content.decode()
     assert f'value="{LOGIN}"' in page.content.decode()
     assert not Account.objects.exists()
 
 
-def test_check_tells_the_balance(as_: As, olga: User, smsc_emulator: SmscEmulator) -> None:
-    client = as_(olga)
+def test_check_tells_the_balance(as_: As, owner: User, smsc_emulator: SmscEmulator) -> None:
+    client = as_(owner)
     client.post(SMSC, TYPED)
     smsc_emulator.balance = Decimal("1234.5")
     text = said(client, f"{SMSC}check/")
@@ -123,9 +125,9 @@ def test_check_tells_the_balance(as_: As, olga: User, smsc_emulator: SmscEmulato
 
 
 def test_check_says_in_words_what_is_wrong(
-    as_: As, olga: User, smsc_emulator: SmscEmulator
+    as_: As, owner: User, smsc_emulator: SmscEmulator
 ) -> None:
-    client = as_(olga)
+    client = as_(owner)
     client.post(SMSC, TYPED | {"password": "wrong"})
     text = said(client, f"{SMSC}check/")
     assert str(Reason.BAD_LOGIN.about.title) in text
@@ -134,8 +136,8 @@ def test_check_says_in_words_what_is_wrong(
     assert str(Reason.UNAVAILABLE.about.title) in said(client, f"{SMSC}check/")
 
 
-def test_it_disconnects_only_after_asking(as_: As, olga: User) -> None:
-    client = as_(olga)
+def test_it_disconnects_only_after_asking(as_: As, owner: User) -> None:
+    client = as_(owner)
     client.post(SMSC, TYPED)
     page = client.get(f"{SMSC}disconnect/").content.decode()
     assert "cannot be read back" in page
@@ -148,14 +150,14 @@ def test_it_disconnects_only_after_asking(as_: As, olga: User) -> None:
     assert client.post(f"{SMSC}check/").status_code == 404
 
 
-def test_it_says_which_service_sends_and_why(as_: As, olga: User) -> None:
-    client = as_(olga)
+def test_it_says_which_service_sends_and_why(as_: As, owner: User) -> None:
+    client = as_(owner)
     address = "/settings/integrations/"
     assert "No service is connected" in client.get(address).content.decode()
-    people.simulator()
+    factories.simulator()
     text = client.get(address).content.decode()
     assert "Everything goes through it" in text
-    people.smsc()
+    factories.smsc()
     text = " ".join(client.get(address).content.decode().split())
     assert (
         "Simulator is connected but waits: SMSC has priority."
@@ -163,29 +165,29 @@ def test_it_says_which_service_sends_and_why(as_: As, olga: User) -> None:
     )
 
 
-def test_it_says_why_a_service_rests_and_what_to_do(as_: As, olga: User) -> None:
-    account = people.smsc()
+def test_it_says_why_a_service_rests_and_what_to_do(as_: As, owner: User) -> None:
+    account = factories.smsc()
     cooldown.start(account.id, Reason.NO_MONEY, "smsc:error 3")
     for address in (SMSC, "/settings/integrations/"):
-        text = as_(olga).get(address).content.decode()
+        text = as_(owner).get(address).content.decode()
         assert "Not enough money on the account of the SMS service. It rests until" in text
         assert "Top up the account." in text
 
 
-def test_it_shows_the_address_for_receipts(as_: As, olga: User) -> None:
-    account = people.smsc()
-    text = as_(olga).get(SMSC).content.decode()
+def test_it_shows_the_address_for_receipts(as_: As, owner: User) -> None:
+    account = factories.smsc()
+    text = as_(owner).get(SMSC).content.decode()
     assert f"/hooks/smsc/{account.receipt_key}/?charset=utf-8" in text
 
 
-def test_it_knows_no_other_services(as_: As, olga: User) -> None:
-    client = as_(olga)
+def test_it_knows_no_other_services(as_: As, owner: User) -> None:
+    client = as_(owner)
     for end in ("", "check/", "disconnect/"):
         assert client.post(f"/settings/integrations/nobody/{end}").status_code == 404
 
 
-def test_the_simulator_is_connected_by_a_button(as_: As, olga: User) -> None:
-    client = as_(olga)
+def test_the_simulator_is_connected_by_a_button(as_: As, owner: User) -> None:
+    client = as_(owner)
     page = client.get(SIMULATOR).content.decode()
     assert "Nothing leaves this machine" in page
     assert "…02" in page
@@ -195,13 +197,13 @@ def test_the_simulator_is_connected_by_a_button(as_: As, olga: User) -> None:
     assert routing.current() is None
 
 
-def test_the_phone_shows_what_it_received(as_: As, maria: User) -> None:
-    people.simulator(sender="School")
+def test_the_phone_shows_what_it_received(as_: As, manager: User) -> None:
+    factories.simulator(sender="School")
     for number, text in enumerate(["first", "<b>second</b>"]):
         SimulatedSms.objects.create(
             reference=f"r{number}", phone="+79980000002", text=text, report_at=timezone.now()
         )
-    client = as_(maria)
+    client = as_(manager)
     assert "?phone=%2B79980000002" in client.get("/simulator/").content.decode()
     text = client.get("/simulator/?phone=8 998 000-00-02").content.decode()
     assert text.index("first") < text.index("&lt;b&gt;second&lt;/b&gt;")
@@ -211,18 +213,18 @@ def test_the_phone_shows_what_it_received(as_: As, maria: User) -> None:
 
 
 def test_the_phone_explains_itself_when_there_is_no_simulator(
-    as_: As, maria: User, olga: User
+    as_: As, manager: User, owner: User
 ) -> None:
-    assert "Ask the owner to connect it" in as_(maria).get("/simulator/").content.decode()
-    assert "Connect the simulator" in as_(olga).get("/simulator/").content.decode()
+    assert "Ask the owner to connect it" in as_(manager).get("/simulator/").content.decode()
+    assert "Connect the simulator" in as_(owner).get("/simulator/").content.decode()
 
 
 def test_the_pages_need_no_more_queries_for_more_messages(
-    as_: As, maria: User, django_assert_max_num_queries: Any
+    as_: As, manager: User, django_assert_max_num_queries: Any
 ) -> None:
-    people.simulator()
-    people.working()
-    client = as_(maria)
+    factories.simulator()
+    factories.working()
+    client = as_(manager)
     for count in (5, 300):
         SimulatedSms.objects.bulk_create(
             SimulatedSms(reference="r", phone="+79980000002", text="x", report_at=timezone.now())
@@ -233,10 +235,10 @@ def test_the_pages_need_no_more_queries_for_more_messages(
         assert len(page.context["received"]) <= 50
 
 
-@pytest.mark.parametrize(("make", "by_itself"), [(people.smsc, False), (people.twilio, True)])
+@pytest.mark.parametrize(("make", "by_itself"), [(factories.smsc, False), (factories.twilio, True)])
 def test_it_does_not_ask_to_enter_an_address_that_goes_with_every_message(
-    as_: As, olga: User, make: Callable[[], Account], by_itself: bool
+    as_: As, owner: User, make: Callable[[], Account], by_itself: bool
 ) -> None:
-    page = said(as_(olga), f"/settings/integrations/{make().provider}/")
+    page = said(as_(owner), f"/settings/integrations/{make().provider}/")
     assert ("It goes with every message by itself" in page) is by_itself
     assert ("so that it tells us what was delivered" in page) is not by_itself

@@ -105,10 +105,10 @@ def test_it_says_that_there_is_no_such_host(settings: Any) -> None:
 
 @pytest.mark.django_db
 def test_the_page_says_it_in_words(
-    as_: Callable[[User], Client], olga: User, settings: Any
+    as_: Callable[[User], Client], owner: User, settings: Any
 ) -> None:
     settings.SHORT_URL = "http://short.invalid"
-    client = as_(olga)
+    client = as_(owner)
     assert "There is no such host" not in client.get("/settings/short-domain/").content.decode()
     page = client.post("/settings/short-domain/").content.decode()
     assert "There is no such host" in page

@@ -13,7 +13,7 @@ from integrations.models import Account, Receipt
 from integrations.providers.base import WebhookPayload
 from integrations.providers.smsc.service import Smsc
 from integrations.webhooks import views
-from tests import people
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
@@ -21,13 +21,13 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture
 def account(db: None) -> Account:
-    return people.smsc()
+    return factories.smsc()
 
 
 @pytest.fixture
 def signed(db: None) -> Account:
     """An account that knows a secret word, so that receipts carry a check value."""
-    return people.smsc(
+    return factories.smsc(
         credentials={"login": "school", "password": "made-up", "callback_secret": "word"}
     )
 

@@ -18,8 +18,8 @@ from mailings.audience.audience import AudienceSpec
 from mailings.audience.funnel import Funnel
 from mailings.models import Batch, Counters, Mailing, Message, Policy
 from mailings.sending import prepare
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, Segment, User
 
@@ -30,7 +30,7 @@ CONFIRMED = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def mailing(db: None) -> Mailing:
-    return ground.draft()
+    return mailing_factories.draft()
 
 
 def opted_out(phone: str) -> None:
@@ -56,20 +56,20 @@ def someone(name: str, *wrong: Reason) -> User:
         fields |= WRONG[reason]
     if Reason.OPTED_OUT in wrong and fields["phone"]:
         opted_out(fields["phone"])
-    return people.person(name, **fields)
+    return factories.person(name, **fields)
 
 
 @pytest.mark.parametrize("reason", list(WRONG))
 def test_each_reason_alone_leaves_a_person_out(db: None, reason: Reason) -> None:
     someone("vera", reason)
-    assert funnel.count(ground.draft(only_confirmed=True)) == Funnel(1, {reason: 1}, 0)
+    assert funnel.count(mailing_factories.draft(only_confirmed=True)) == Funnel(1, {reason: 1}, 0)
 
 
 @pytest.mark.parametrize("first", list(WRONG))
 def test_of_several_reasons_the_first_one_is_told(db: None, first: Reason) -> None:
     order = list(WRONG)
     someone("vera", *order[order.index(first) :])
-    assert funnel.count(ground.draft(only_confirmed=True)) == Funnel(1, {first: 1}, 0)
+    assert funnel.count(mailing_factories.draft(only_confirmed=True)) == Funnel(1, {first: 1}, 0)
 
 
 def test_nothing_wrong_gets_it(mailing: Mailing) -> None:
@@ -91,7 +91,7 @@ def test_one_phone_gets_one_sms(mailing: Mailing) -> None:
 
 
 def test_a_forbidden_person_does_not_take_the_place_of_another_with_the_same_phone(
-    mailing: Mailing, olga: User
+    mailing: Mailing, owner: User
 ) -> None:
     someone("vera", Reason.FORBIDDEN)
     someone("pavel")
@@ -105,17 +105,17 @@ def test_an_opt_out_is_the_phones_whoever_has_it(mailing: Mailing) -> None:
 
 
 def test_a_person_who_may_not_sign_in_is_not_even_counted(mailing: Mailing) -> None:
-    people.person("vera", phone="+79980000011", is_active=False)
+    factories.person("vera", phone="+79980000011", is_active=False)
     assert funnel.count(mailing) == Funnel(0, {}, 0)
 
 
 def test_somebody_in_two_of_the_groups_is_counted_once(db: None) -> None:
     evening, morning, other = (Group.objects.create(name=name) for name in "emo")
-    vera, pavel, zoya = people.students(3)
+    vera, pavel, zoya = factories.students(3)
     vera.groups.add(evening, morning)
     pavel.groups.add(morning)
     zoya.groups.add(other)
-    mailing = ground.draft(everyone=False)
+    mailing = mailing_factories.draft(everyone=False)
     mailing.groups.add(evening, morning)
     assert funnel.count(mailing) == Funnel(2, {}, 2)
     assert funnel.count(AudienceSpec(False, Group.objects.filter(name="o"), False)) == Funnel(
@@ -124,8 +124,8 @@ def test_somebody_in_two_of_the_groups_is_counted_once(db: None) -> None:
 
 
 def test_no_groups_is_nobody_and_everyone_does_not_ask_for_groups(db: None) -> None:
-    people.students(2)
-    mailing = ground.draft(everyone=False)
+    factories.students(2)
+    mailing = mailing_factories.draft(everyone=False)
     assert funnel.count(mailing) == Funnel(0, {}, 0)
     mailing.everyone = True
     mailing.groups.add(Group.objects.create(name="Empty"))
@@ -138,14 +138,14 @@ def test_the_funnel_asks_the_same_for_any_number_of_people(mailing: Mailing) -> 
             funnel.count(mailing)
         return sum(each["sql"].startswith("SELECT") for each in captured)
 
-    people.students(1)
+    factories.students(1)
     for_one = queries()
-    people.students(50, start=1)
+    factories.students(50, start=1)
     assert queries() == for_one <= 4
 
 
 def test_candidates_come_by_id_between_cursor_and_ceiling(mailing: Mailing) -> None:
-    ids = [student.id for student in people.students(5)]
+    ids = [student.id for student in factories.students(5)]
     mailing.cursor, mailing.ceiling = ids[0], ids[3]
     assert [each.id for each in audience.candidates(mailing, 10)] == ids[1:4]
     assert [each.id for each in audience.candidates(mailing, 2)] == ids[1:3]
@@ -153,19 +153,19 @@ def test_candidates_come_by_id_between_cursor_and_ceiling(mailing: Mailing) -> N
 
 def test_the_ceiling_is_the_newest_person(db: None) -> None:
     assert audience.newest() == 0
-    people.students(3)
+    factories.students(3)
     assert audience.newest() == max(User.objects.values_list("id", flat=True))
 
 
 def test_a_text_of_variables_alone_is_nothing_for_who_has_none(db: None) -> None:
-    people.person("vera", phone="+79980000011", first_name=" ")
-    people.person("pavel", phone="+79980000012")
+    factories.person("vera", phone="+79980000011", first_name=" ")
+    factories.person("pavel", phone="+79980000012")
     mute = {Reason.EMPTY_TEXT: 1}
-    assert funnel.count(ground.draft(text=" {first_name}\n")) == Funnel(2, mute, 1)
-    assert funnel.count(ground.draft(text="{first_name}!")) == Funnel(2, {}, 2)
-    assert funnel.count(ground.draft(text="{first_name|friend}")) == Funnel(2, {}, 2)
-    assert funnel.count(ground.draft(text="{first_name}{email}")) == Funnel(2, {}, 2)
-    assert funnel.count(ground.draft(text="{first_name")) == Funnel(
+    assert funnel.count(mailing_factories.draft(text=" {first_name}\n")) == Funnel(2, mute, 1)
+    assert funnel.count(mailing_factories.draft(text="{first_name}!")) == Funnel(2, {}, 2)
+    assert funnel.count(mailing_factories.draft(text="{first_name|friend}")) == Funnel(2, {}, 2)
+    assert funnel.count(mailing_factories.draft(text="{first_name}{email}")) == Funnel(2, {}, 2)
+    assert funnel.count(mailing_factories.draft(text="{first_name")) == Funnel(
         2, {}, 2
     )  # cannot be launched so
     spec = AudienceSpec(True, Group.objects.none(), False, needs=frozenset({"first_name"}))
@@ -173,25 +173,27 @@ def test_a_text_of_variables_alone_is_nothing_for_who_has_none(db: None) -> None
 
 
 def test_a_person_without_a_text_does_not_take_the_place_of_another(db: None) -> None:
-    people.simulator()
-    people.person("vera", phone="+79980000011", first_name="")
-    pavel = people.person("pavel", phone="+79980000011")
-    mailing = ground.draft(text="{first_name}")
+    factories.simulator()
+    factories.person("vera", phone="+79980000011", first_name="")
+    pavel = factories.person("pavel", phone="+79980000011")
+    mailing = mailing_factories.draft(text="{first_name}")
     assert funnel.count(mailing) == Funnel(2, {Reason.EMPTY_TEXT: 1}, 1)
     assert list(audience.receivers(mailing)) == [pavel]
 
 
 def test_a_segment_is_asked_by_its_rule(db: None) -> None:
-    people.person("vera", phone="+79980000011", city="Kazan")
-    people.person("pavel", phone="+79980000012", city="Tver")
-    mailing = ground.draft(everyone=False, segment=Segment.objects.create(name="K", rule=KAZAN))
+    factories.person("vera", phone="+79980000011", city="Kazan")
+    factories.person("pavel", phone="+79980000012", city="Tver")
+    mailing = mailing_factories.draft(
+        everyone=False, segment=Segment.objects.create(name="K", rule=KAZAN)
+    )
     assert funnel.count(mailing) == Funnel(1, {}, 1)
     mailing.rule = {**KAZAN, "all": [{"field": "city", "op": "is", "value": "Tver"}]}
     assert [each.first_name for each in audience.receivers(mailing)] == ["Pavel"]
 
 
 def test_a_rule_that_cannot_be_read_is_nobody_and_says_why(db: None) -> None:
-    people.students(1)
+    factories.students(1)
     rules: tuple[Any, ...] = (
         {},
         {"version": 99},
@@ -209,7 +211,7 @@ def test_a_rule_that_cannot_be_read_is_nobody_and_says_why(db: None) -> None:
 
 
 def test_a_recent_funnel_is_remembered_for_these_people_only(db: None) -> None:
-    people.students(2)
+    factories.students(2)
     spec = AudienceSpec(
         everyone=True, groups=Group.objects.none(), only_confirmed=False, typed=True
     )
@@ -223,7 +225,7 @@ def test_a_recent_funnel_is_remembered_for_these_people_only(db: None) -> None:
 def test_on_a_page_only_what_took_long_is_remembered_and_says_since_when(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people.students(2)
+    factories.students(2)
     assert funnel.recent(mailing).at is None
     User.objects.filter(email="student0@example.com").delete()
     assert funnel.recent(mailing).will_receive == 1
@@ -248,7 +250,7 @@ def test_the_same_people_are_remembered_under_the_same_key(db: None) -> None:
         AudienceSpec(False, Group.objects.filter(id=one.id), False).key("x"),
         AudienceSpec(False, both[0], False, rule=KAZAN).key("x"),
         AudienceSpec(True, both[0], False, needs=frozenset({"city"})).key("x"),
-        AudienceSpec(True, both[0], False, mailing=ground.draft()).key("x"),
+        AudienceSpec(True, both[0], False, mailing=mailing_factories.draft()).key("x"),
     }
     Policy.objects.create(id=1, cap_messages=1)
     keys.add(AudienceSpec(True, both[0], False).key("x"))
@@ -257,11 +259,11 @@ def test_the_same_people_are_remembered_under_the_same_key(db: None) -> None:
 
 
 def test_a_sample_is_somebody_who_would_get_it(db: None) -> None:
-    people.person("vera", phone="+79980000011", last_name="Petrova")
-    pavel = people.person("pavel", phone="+79980000012", last_name="Petrov")
-    people.person("twin", phone="+79980000012", last_name="Petrovsky")
-    people.person("zoya", last_name="Petrovna")
-    mailing = ground.draft()
+    factories.person("vera", phone="+79980000011", last_name="Petrova")
+    pavel = factories.person("pavel", phone="+79980000012", last_name="Petrov")
+    factories.person("twin", phone="+79980000012", last_name="Petrovsky")
+    factories.person("zoya", last_name="Petrovna")
+    mailing = mailing_factories.draft()
     found = audience.sample(mailing)
     assert found is not None
     assert found.first_name == "Vera"
@@ -355,7 +357,7 @@ def test_the_funnel_adds_up_and_preparation_does_what_it_says(
         for reason, found in lists.items()
         for user in found
     }
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def _is_meant(each: Anyone, plan: Plan) -> bool:
@@ -395,7 +397,7 @@ def _world(everybody: list[Anyone], out: str, plan: Plan) -> Mailing:
         Policy.objects.create(id=1, cap_messages=plan.cap)
     _books(plan.had)
     segment, _ = Segment.objects.get_or_create(name="Kazan", defaults={"rule": KAZAN})
-    mailing = ground.draft(
+    mailing = mailing_factories.draft(
         text=plan.text,
         everyone=plan.chosen == "everyone",
         only_confirmed=plan.only_confirmed,
@@ -410,7 +412,7 @@ def _books(had: dict[str, int]) -> None:
     """Other mailings that have reached these phones."""
     for number in (1, 2):
         phones = [phone for phone, times in had.items() if times >= number]
-        other = ground.draft(state=Mailing.State.DONE)
+        other = mailing_factories.draft(state=Mailing.State.DONE)
         batch = Batch.objects.create(
             mailing=other, size=2, reference=f"r{number}", claimed_at=timezone.now()
         )

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from mailings.audience.audience import AudienceSpec
 from mailings.audience.backtest import DAYS, Estimate, estimate
 from mailings.models import Batch, Mailing, Message
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import Group, Membership, Segment, User
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ def ago(days: float) -> datetime:
 
 @pytest.fixture(autouse=True)
 def clock(db: None) -> Any:
-    people.simulator()
+    factories.simulator()
     with time_machine.travel(NOON, tick=False) as clock:
         yield clock
 
@@ -36,7 +36,7 @@ def group() -> Group:
 
 
 def student(number: int, joined: datetime = LONG_AGO, **fields: Any) -> User:
-    return people.students(1, start=number, date_joined=joined, **fields)[0]
+    return factories.students(1, start=number, date_joined=joined, **fields)[0]
 
 
 def member(group: Group, added: datetime, *students: User) -> None:
@@ -48,7 +48,7 @@ def member(group: Group, added: datetime, *students: User) -> None:
 def of(*conditions: dict[str, Any], how: str = "all") -> Estimate:
     rule = {"version": 1, how: list(conditions)}
     segment = Segment.objects.create(name=f"Rule {Segment.objects.count()}", rule=rule)
-    return estimate(AudienceSpec.of(ground.draft(everyone=False, segment=segment)))
+    return estimate(AudienceSpec.of(mailing_factories.draft(everyone=False, segment=segment)))
 
 
 def by_day(found: Estimate) -> dict[int, int]:
@@ -70,7 +70,7 @@ def test_everyone_came_when_they_registered() -> None:
     student(2, ago(3))
     student(3, ago(29))
     student(4, ago(30))
-    found = estimate(AudienceSpec.of(ground.draft()))
+    found = estimate(AudienceSpec.of(mailing_factories.draft()))
     assert by_day(found) == {3: 2, 29: 1}
     assert (found.came, found.most, found.now, found.unknown) == (3, 2, 4, 0)
     assert len(found.days) == DAYS
@@ -81,21 +81,21 @@ def test_a_day_begins_at_midnight_of_the_account() -> None:
     midnight = datetime(2026, 3, 29, 21, tzinfo=UTC)  # in Moscow
     student(1, midnight)
     student(2, midnight - timedelta(seconds=1))
-    assert by_day(estimate(AudienceSpec.of(ground.draft()))) == {1: 1, 2: 1}
+    assert by_day(estimate(AudienceSpec.of(mailing_factories.draft()))) == {1: 1, 2: 1}
 
 
 def test_who_could_not_get_it_does_not_count(group: Group) -> None:
     student(1, ago(1), sms_forbidden=True)
     student(2, ago(1))
-    people.person("mute", phone="", date_joined=ago(2))
-    found = estimate(AudienceSpec.of(ground.draft()))
+    factories.person("mute", phone="", date_joined=ago(2))
+    found = estimate(AudienceSpec.of(mailing_factories.draft()))
     assert (by_day(found), found.now) == ({1: 1}, 1)
 
 
 def test_a_phone_gets_one_sms_when_the_first_of_its_people_came() -> None:
     student(1, ago(2))
-    people.person("twin", phone="+79980000001", date_joined=ago(4))
-    found = estimate(AudienceSpec.of(ground.draft()))
+    factories.person("twin", phone="+79980000001", date_joined=ago(4))
+    found = estimate(AudienceSpec.of(mailing_factories.draft()))
     assert (by_day(found), found.now) == ({4: 1}, 1)
 
 
@@ -104,7 +104,7 @@ def test_members_of_groups_came_when_they_were_put_into_the_first(group: Group) 
     vera, pavel = student(1), student(2)
     member(group, ago(5), vera)
     member(other, ago(2), vera, pavel)
-    draft = ground.draft(everyone=False)
+    draft = mailing_factories.draft(everyone=False)
     draft.groups.set([group, other])
     found = estimate(AudienceSpec.of(draft))
     assert (by_day(found), found.now) == ({5: 1, 2: 1}, 2)
@@ -187,7 +187,7 @@ def test_an_sms_lately_and_none_lately(op: str, value: int, days: int) -> None:
 
 def _got(person: User, clicked: bool = False) -> Mailing:
     """Nine days ago; delivered after a day, clicked after three."""
-    mailing = ground.draft(state=Mailing.State.DONE, launched_at=ago(9))
+    mailing = mailing_factories.draft(state=Mailing.State.DONE, launched_at=ago(9))
     batch = Batch.objects.create(mailing=mailing, size=1, reference="x", claimed_at=ago(9))
     Message.objects.create(
         mailing=mailing,
@@ -224,17 +224,17 @@ def test_a_rule_that_cannot_be_read_says_so(group: Group) -> None:
 
 
 def test_the_highest_bar_is_as_high_as_the_chart_and_no_bar_is_invisible() -> None:
-    people.students(300, date_joined=ago(2))
+    factories.students(300, date_joined=ago(2))
     student(301, ago(1))
-    found = estimate(AudienceSpec.of(ground.draft()))
+    found = estimate(AudienceSpec.of(mailing_factories.draft()))
     heights = {each.count: (each.height, each.y) for each in found.days}
     assert heights == {300: (100, 0), 1: (2, 98), 0: (0, 100)}
 
 
 def test_it_takes_as_many_queries_for_any_number_and_none_for_a_minute(clock: Any) -> None:
     def queries(count: int, start: int) -> int:
-        people.students(count, start=start)
-        draft = ground.draft(name=str(start))
+        factories.students(count, start=start)
+        draft = mailing_factories.draft(name=str(start))
         with CaptureQueriesContext(connection) as captured:
             estimate(AudienceSpec.of(draft))
         return len(captured)

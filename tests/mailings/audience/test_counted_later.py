@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import Segment, User
 from users.segments import big_queries
 
@@ -44,7 +44,7 @@ def opt_outs_held() -> Iterator[None]:
 
 @pytest.fixture
 def segment() -> Segment:
-    people.students(3)
+    factories.students(3)
     return Segment.objects.create(name="Reachable", rule=OPTED_OUT)
 
 
@@ -58,10 +58,10 @@ def segment() -> Segment:
     ],
 )
 def test_a_page_does_not_wait_for_its_figures(
-    as_: As, maria: User, segment: Segment, address: str, again: str
+    as_: As, manager: User, segment: Segment, address: str, again: str
 ) -> None:
-    mailing = ground.draft(everyone=False, segment=segment)
-    client, address = as_(maria), address.format(mailing=mailing.pk, segment=segment.pk)
+    mailing = mailing_factories.draft(everyone=False, segment=segment)
+    client, address = as_(manager), address.format(mailing=mailing.pk, segment=segment.pk)
     with opt_outs_held():
         page = client.get(address)
     assert page.status_code == 200
@@ -73,11 +73,11 @@ def test_a_page_does_not_wait_for_its_figures(
 
 
 def test_who_waited_in_vain_is_told(
-    as_: As, maria: User, segment: Segment, monkeypatch: pytest.MonkeyPatch
+    as_: As, manager: User, segment: Segment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(big_queries, "WAITED_FOR", 0.05)
-    mailing = ground.draft(everyone=False, segment=segment)
-    client = as_(maria)
+    mailing = mailing_factories.draft(everyone=False, segment=segment)
+    client = as_(manager)
     for address in (f"/mailings/{mailing.pk}/?count=1", f"/segments/{segment.pk}/?count=1"):
         with opt_outs_held():
             page = client.get(address)

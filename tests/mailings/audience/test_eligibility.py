@@ -11,8 +11,8 @@ from mailings.audience.audience import AudienceSpec
 from mailings.audience.eligibility import REASONS, Eligibility, eligibility
 from mailings.lifecycle import on_entry
 from mailings.models import Mailing, Policy
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent.consent import opt_out_all
 from users.models import Group, OptOut, Segment, User
 from users.segments.rules import BadRule
@@ -24,16 +24,18 @@ CITY = {"field": "city", "op": "is", "value": "Kazan"}
 @pytest.fixture(autouse=True)
 def in_english(settings: Any) -> None:
     settings.LANGUAGE_CODE = "en"
-    people.simulator()
+    factories.simulator()
 
 
 def vera(**fields: Any) -> User:
-    return people.person("vera", **{"phone": "+79980000011", "city": "Kazan"} | fields)
+    return factories.person("vera", **{"phone": "+79980000011", "city": "Kazan"} | fields)
 
 
 def segmented(*conditions: dict[str, Any], how: str = "all") -> Mailing:
     rule = {"version": 1, how: list(conditions)}
-    return ground.draft(everyone=False, segment=Segment.objects.create(name="Rule", rule=rule))
+    return mailing_factories.draft(
+        everyone=False, segment=Segment.objects.create(name="Rule", rule=rule)
+    )
 
 
 def test_yes() -> None:
@@ -67,18 +69,18 @@ def test_inside_another_segment_its_condition_is_named() -> None:
 
 
 def test_groups_are_named() -> None:
-    draft = ground.draft(everyone=False)
+    draft = mailing_factories.draft(everyone=False)
     draft.groups.set([Group.objects.create(name=name) for name in ("A", "B")])
     assert eligibility(draft, vera()).missing == ["Is in one of the groups: A, B"]
 
 
 def test_where_nobody_is_chosen_there_is_nothing_to_say() -> None:
     with pytest.raises(BadRule):
-        eligibility(ground.draft(everyone=False), vera())
+        eligibility(mailing_factories.draft(everyone=False), vera())
 
 
 def test_who_may_not_sign_in_is_in_no_mailing() -> None:
-    assert "May not sign in" in eligibility(ground.draft(), vera(is_active=False)).words
+    assert "May not sign in" in eligibility(mailing_factories.draft(), vera(is_active=False)).words
 
 
 CASES: dict[Reason, dict[str, Any]] = {
@@ -94,24 +96,24 @@ CASES: dict[Reason, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("reason", list(CASES))
-def test_the_first_reason_of_the_funnel(reason: Reason, olga: User) -> None:
+def test_the_first_reason_of_the_funnel(reason: Reason, owner: User) -> None:
     if reason is Reason.SAME_PHONE:
-        people.person("first", phone="+79980000011", phone_confirmed_at=timezone.now())
+        factories.person("first", phone="+79980000011", phone_confirmed_at=timezone.now())
     person = vera(**CASES[reason])
     if reason is Reason.OPTED_OUT:
         opt_out_all([person.phone], OptOut.Source.PERSON)
     if reason is Reason.HAD_LATELY:
         Policy.objects.create(id=1, cap_messages=1)
-        ground.prepared(olga)
-        ground.sent()
-    draft = ground.draft(only_confirmed=True, text="{first_name}")
+        mailing_factories.prepared(owner)
+        mailing_factories.sent()
+    draft = mailing_factories.draft(only_confirmed=True, text="{first_name}")
     assert eligibility(draft, person).reason == reason
     assert funnel.count(draft).excluded[reason] >= 1
 
 
 def test_no_reason_of_the_funnel_is_forgotten() -> None:
     """Those that the funnel knows: whatever else there is, is not about a person before the launch."""
-    spec = AudienceSpec.of(ground.draft(text="{first_name}", only_confirmed=True))
+    spec = AudienceSpec.of(mailing_factories.draft(text="{first_name}", only_confirmed=True))
     Policy.objects.create(id=1, cap_messages=1)
     known = {each.reason for each in audience._reasons(spec)} | {Reason.SAME_PHONE}
     assert known == set(REASONS)
@@ -119,7 +121,7 @@ def test_no_reason_of_the_funnel_is_forgotten() -> None:
 
 def test_who_has_come_already_is_not_considered_again() -> None:
     person = vera()
-    mailing = ground.watching(everyone=True)
+    mailing = mailing_factories.watching(everyone=True)
     assert eligibility(mailing, person).yes
     while on_entry.watch_due():
         pass
@@ -130,7 +132,7 @@ def test_who_has_come_already_is_not_considered_again() -> None:
 
 def test_who_was_there_before_does_not_get_what_is_for_those_who_come_later() -> None:
     person = vera()
-    mailing = ground.watching(everyone=True, present_too=False)
+    mailing = mailing_factories.watching(everyone=True, present_too=False)
     assert "after the launch" in eligibility(mailing, person).words
     while on_entry.watch_due():
         pass
@@ -138,4 +140,4 @@ def test_who_was_there_before_does_not_get_what_is_for_those_who_come_later() ->
     assert "when the watching began" in said.words
     assert (said.yes, said.message) == (False, None)
     mailing.refresh_from_db()
-    assert eligibility(mailing, people.person("late", phone="+79980000012")).yes
+    assert eligibility(mailing, factories.person("late", phone="+79980000012")).yes

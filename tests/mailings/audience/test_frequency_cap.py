@@ -14,8 +14,8 @@ from mailings.lifecycle import transitions
 from mailings.models import Batch, Mailing, Message, Policy
 from mailings.notifications import send
 from mailings.sending import prepare
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -23,7 +23,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def clock(db: None) -> Any:
-    people.simulator()
+    factories.simulator()
     with time_machine.travel(NOON, tick=False) as clock:
         yield clock
 
@@ -33,8 +33,8 @@ def cap(messages: int, days: int = 1) -> None:
 
 
 def sent(by: User, outcome: Outcome = Outcome.TAKEN, **fields: Any) -> Mailing:
-    mailing = ground.prepared(by, **fields)
-    ground.sent(outcome)
+    mailing = mailing_factories.prepared(by, **fields)
+    mailing_factories.sent(outcome)
     return mailing
 
 
@@ -43,107 +43,111 @@ def reasons(mailing: Mailing) -> list[str]:
     return list(rows.values_list("reason", flat=True))
 
 
-def test_without_a_cap_nobody_is_left_out(olga: User) -> None:
-    people.students(1)
-    sent(olga)
-    assert funnel.count(ground.draft()).will_receive == 1
+def test_without_a_cap_nobody_is_left_out(owner: User) -> None:
+    factories.students(1)
+    sent(owner)
+    assert funnel.count(mailing_factories.draft()).will_receive == 1
 
 
-def test_who_had_one_is_left_out_until_the_days_are_over(olga: User, clock: Any) -> None:
+def test_who_had_one_is_left_out_until_the_days_are_over(owner: User, clock: Any) -> None:
     cap(1, days=2)
-    people.students(2)
-    assert funnel.count(ground.draft()).will_receive == 2
-    sent(olga)
+    factories.students(2)
+    assert funnel.count(mailing_factories.draft()).will_receive == 2
+    sent(owner)
     clock.shift(timedelta(days=2))
-    assert funnel.count(ground.draft()) == Funnel(3, {Reason.NO_PHONE: 1, Reason.HAD_LATELY: 2}, 0)
+    assert funnel.count(mailing_factories.draft()) == Funnel(
+        3, {Reason.NO_PHONE: 1, Reason.HAD_LATELY: 2}, 0
+    )
     clock.shift(timedelta(seconds=1))
-    assert funnel.count(ground.draft()).will_receive == 2
+    assert funnel.count(mailing_factories.draft()).will_receive == 2
 
 
-def test_two_of_three_leave_room_for_one(olga: User) -> None:
+def test_two_of_three_leave_room_for_one(owner: User) -> None:
     cap(3)
-    people.students(1)
+    factories.students(1)
     for _ in range(2):
-        sent(olga)
-        assert funnel.count(ground.draft()).will_receive == 1
-    sent(olga)
-    assert funnel.count(ground.draft()).excluded[Reason.HAD_LATELY] == 1
+        sent(owner)
+        assert funnel.count(mailing_factories.draft()).will_receive == 1
+    sent(owner)
+    assert funnel.count(mailing_factories.draft()).excluded[Reason.HAD_LATELY] == 1
 
 
-def test_it_is_the_phone_that_has_had_one(olga: User) -> None:
+def test_it_is_the_phone_that_has_had_one(owner: User) -> None:
     cap(1)
-    vera = people.person("vera", phone="+79980000011")
-    sent(olga)
+    vera = factories.person("vera", phone="+79980000011")
+    sent(owner)
     User.objects.filter(pk=vera.pk).update(phone="+79980000012")
-    people.person("pavel", phone="+79980000011")
-    people.person("zoya", phone="+79980000011")
-    said = funnel.count(ground.draft())
+    factories.person("pavel", phone="+79980000011")
+    factories.person("zoya", phone="+79980000011")
+    said = funnel.count(mailing_factories.draft())
     assert said.excluded == {Reason.NO_PHONE: 1, Reason.HAD_LATELY: 2}
     assert said.will_receive == 1
 
 
-def test_what_still_waits_to_leave_counts(olga: User) -> None:
+def test_what_still_waits_to_leave_counts(owner: User) -> None:
     cap(1)
-    people.students(1)
-    ground.prepared(olga)
-    assert funnel.count(ground.draft()).excluded[Reason.HAD_LATELY] == 1
+    factories.students(1)
+    mailing_factories.prepared(owner)
+    assert funnel.count(mailing_factories.draft()).excluded[Reason.HAD_LATELY] == 1
 
 
-def test_what_leaves_only_after_these_days_does_not_count(olga: User) -> None:
+def test_what_leaves_only_after_these_days_does_not_count(owner: User) -> None:
     cap(1, days=1)
-    people.students(1)
-    ground.prepared(olga)
+    factories.students(1)
+    mailing_factories.prepared(owner)
     Batch.objects.update(not_before=NOON + timedelta(days=1))
-    assert funnel.count(ground.draft()).will_receive == 1
+    assert funnel.count(mailing_factories.draft()).will_receive == 1
 
 
-def test_what_was_cancelled_does_not_count(olga: User) -> None:
+def test_what_was_cancelled_does_not_count(owner: User) -> None:
     cap(1)
-    people.students(1)
-    waiting = ground.prepared(olga)
-    transitions.cancel(waiting, olga)
-    assert funnel.count(ground.draft()).will_receive == 1
-    ground.settle()
-    assert funnel.count(ground.draft()).will_receive == 1
+    factories.students(1)
+    waiting = mailing_factories.prepared(owner)
+    transitions.cancel(waiting, owner)
+    assert funnel.count(mailing_factories.draft()).will_receive == 1
+    mailing_factories.settle()
+    assert funnel.count(mailing_factories.draft()).will_receive == 1
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TAKEN, Outcome.UNKNOWN, Outcome.UNSENT])
-def test_what_may_have_reached_the_phone_or_still_will_counts(olga: User, outcome: Outcome) -> None:
+def test_what_may_have_reached_the_phone_or_still_will_counts(
+    owner: User, outcome: Outcome
+) -> None:
     cap(1)
-    people.students(1)
-    sent(olga, outcome)
-    assert funnel.count(ground.draft()).excluded[Reason.HAD_LATELY] == 1
+    factories.students(1)
+    sent(owner, outcome)
+    assert funnel.count(mailing_factories.draft()).excluded[Reason.HAD_LATELY] == 1
 
 
 @pytest.mark.parametrize("status", ["undelivered", "expired"])
-def test_what_never_arrived_does_not_count(olga: User, status: str) -> None:
+def test_what_never_arrived_does_not_count(owner: User, status: str) -> None:
     cap(1)
-    people.students(1)
-    ground.prepared(olga)
-    batch = ground.sent()
-    ground.reported(batch, status)
-    assert funnel.count(ground.draft()).will_receive == 1
+    factories.students(1)
+    mailing_factories.prepared(owner)
+    batch = mailing_factories.sent()
+    mailing_factories.reported(batch, status)
+    assert funnel.count(mailing_factories.draft()).will_receive == 1
 
 
-def test_a_test_message_does_not_count(olga: User) -> None:
+def test_a_test_message_does_not_count(owner: User) -> None:
     cap(1)
-    (vera,) = people.students(1)
-    send.send_test(ground.draft(), vera, olga)
-    ground.sent()
-    assert funnel.count(ground.draft()).will_receive == 1
+    (vera,) = factories.students(1)
+    send.send_test(mailing_factories.draft(), vera, owner)
+    mailing_factories.sent()
+    assert funnel.count(mailing_factories.draft()).will_receive == 1
 
 
-def test_a_mailing_does_not_leave_out_its_own_people(olga: User) -> None:
+def test_a_mailing_does_not_leave_out_its_own_people(owner: User) -> None:
     """Shared phones, too, keep their own reason: the first chunk is in the books by then."""
     cap(1)
-    people.students(2)
-    people.person("twin", phone="+79980000000")
-    mailing = ground.launched(olga)
+    factories.students(2)
+    factories.person("twin", phone="+79980000000")
+    mailing = mailing_factories.launched(owner)
     said = funnel.count(mailing)
     usual, prepare.CHUNK = prepare.CHUNK, 1
     try:
         while prepare.prepare_some(mailing.id):
-            ground.sent() if Batch.objects.filter(state="waiting").exists() else None
+            mailing_factories.sent() if Batch.objects.filter(state="waiting").exists() else None
     finally:
         prepare.CHUNK = usual
     assert reasons(mailing) == [Reason.NO_PHONE, Reason.SAME_PHONE]
@@ -151,13 +155,13 @@ def test_a_mailing_does_not_leave_out_its_own_people(olga: User) -> None:
     assert said.will_receive == 2
 
 
-def test_a_long_preparation_looks_at_the_same_days_throughout(olga: User, clock: Any) -> None:
+def test_a_long_preparation_looks_at_the_same_days_throughout(owner: User, clock: Any) -> None:
     cap(1, days=1)
-    people.students(2)
-    sent(olga)
+    factories.students(2)
+    sent(owner)
     clock.shift(timedelta(hours=23, minutes=59))
-    people.person("vera", phone="+79980000055")  # without whom nobody would get it
-    mailing = ground.launched(olga)
+    factories.person("vera", phone="+79980000055")  # without whom nobody would get it
+    mailing = mailing_factories.launched(owner)
     said = funnel.count(mailing)
     clock.shift(timedelta(hours=1))
     while prepare.prepare_some(mailing.id):
@@ -165,10 +169,10 @@ def test_a_long_preparation_looks_at_the_same_days_throughout(olga: User, clock:
     assert reasons(mailing).count(Reason.HAD_LATELY) == said.excluded[Reason.HAD_LATELY] == 2
 
 
-def test_of_two_mailings_launched_at_once_only_the_first_reaches_a_phone(olga: User) -> None:
+def test_of_two_mailings_launched_at_once_only_the_first_reaches_a_phone(owner: User) -> None:
     cap(1)
-    people.students(6)
-    first, second = ground.launched(olga), ground.launched(olga)
+    factories.students(6)
+    first, second = mailing_factories.launched(owner), mailing_factories.launched(owner)
     usual, prepare.CHUNK = prepare.CHUNK, 2
     try:
         while prepare.prepare_some(second.id) | prepare.prepare_some(first.id):
@@ -177,29 +181,29 @@ def test_of_two_mailings_launched_at_once_only_the_first_reaches_a_phone(olga: U
             pass
     finally:
         prepare.CHUNK = usual
-    assert ground.statuses(first) == {"waiting": 6, "skipped": 1}
-    assert ground.statuses(second) == {"skipped": 7}
+    assert mailing_factories.statuses(first) == {"waiting": 6, "skipped": 1}
+    assert mailing_factories.statuses(second) == {"skipped": 7}
     assert reasons(second).count(Reason.HAD_LATELY) == 6
 
 
-def test_a_paused_one_holds_up_nobody_and_comes_second_then(olga: User) -> None:
+def test_a_paused_one_holds_up_nobody_and_comes_second_then(owner: User) -> None:
     cap(1)
-    people.students(2)
-    first, second = ground.launched(olga), ground.launched(olga)
-    transitions.pause(first, olga)
+    factories.students(2)
+    first, second = mailing_factories.launched(owner), mailing_factories.launched(owner)
+    transitions.pause(first, owner)
     while prepare.prepare_some(second.id):
         pass
-    transitions.resume(first, olga)
+    transitions.resume(first, owner)
     while prepare.prepare_some(first.id):
         pass
-    assert ground.statuses(second)["waiting"] == 2
-    assert ground.statuses(first) == {"skipped": 3}
+    assert mailing_factories.statuses(second)["waiting"] == 2
+    assert mailing_factories.statuses(first) == {"skipped": 3}
 
 
-def test_what_a_cancellation_would_stop_leaves_them_out_too(olga: User) -> None:
+def test_what_a_cancellation_would_stop_leaves_them_out_too(owner: User) -> None:
     cap(1)
-    people.students(2)
-    sent(olga)
-    people.person("vera", phone="+79980000055")
-    mailing = ground.launched(olga)
+    factories.students(2)
+    sent(owner)
+    factories.person("vera", phone="+79980000055")
+    mailing = mailing_factories.launched(owner)
     assert audience.to_come(mailing) == 1

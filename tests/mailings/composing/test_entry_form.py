@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 
 from mailings.composing.entry_form import present_too_field
 from mailings.models import Mailing
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ class Form(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run tim
     ],
 )
 def test_what_is_chosen_is_saved(data: dict[str, str], stored: bool, saved: bool) -> None:
-    draft = ground.draft(present_too=stored)
+    draft = mailing_factories.draft(present_too=stored)
     form = Form({"name": "Webinar", **data}, instance=draft)
     assert form.is_valid()
     form.save()
@@ -40,12 +40,14 @@ def test_what_is_chosen_is_saved(data: dict[str, str], stored: bool, saved: bool
 
 
 def test_nonsense_is_refused() -> None:
-    assert not Form({"name": "Webinar", "present_too": "maybe"}, instance=ground.draft()).is_valid()
+    assert not Form(
+        {"name": "Webinar", "present_too": "maybe"}, instance=mailing_factories.draft()
+    ).is_valid()
 
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_what_is_stored_is_shown(stored: bool, settings: Any) -> None:
-    form = Form(instance=ground.draft(present_too=stored))
+    form = Form(instance=mailing_factories.draft(present_too=stored))
     page = render_to_string("mailings/composing/_compose_entry.html", {"form": form})
     checked = [line for line in page.split("<input") if "checked" in line]
     assert len(checked) == 1

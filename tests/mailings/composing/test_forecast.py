@@ -17,8 +17,8 @@ from mailings.composing import forecast
 from mailings.lifecycle import recall, start, transitions
 from mailings.models import Mailing, Policy
 from mailings.sending import claim, prepare
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from tests.mailings.reports.test_views import text_of
 from users.models import User
 
@@ -42,10 +42,10 @@ def clock() -> Iterator[Any]:
 
 @pytest.fixture
 def manager(clock: Any, db: None) -> User:
-    people.simulator()
-    people.students(3)
+    factories.simulator()
+    factories.students(3)
     Policy.objects.create(id=1, countdown=60)
-    return people.maria(language="en")
+    return factories.manager(language="en")
 
 
 def posted(as_: As, by: User, **typed: str) -> Any:
@@ -178,7 +178,7 @@ def test_two_who_change_the_time_do_not_lose_each_others(as_: As, manager: User)
     ],
 )
 def test_the_draft_says_when(as_: As, manager: User, fields: dict[str, Any], words: str) -> None:
-    draft = ground.draft(**fields)
+    draft = mailing_factories.draft(**fields)
     assert words in text_of(as_(manager).get(f"/mailings/{draft.pk}/"))
 
 
@@ -194,13 +194,13 @@ def test_the_draft_says_when(as_: As, manager: User, fields: dict[str, Any], wor
 def test_the_question_before_the_launch_says_it_in_short(
     as_: As, manager: User, fields: dict[str, Any], words: str
 ) -> None:
-    page = text_of(as_(manager).get(f"/mailings/{ground.draft(**fields).pk}/launch/"))
+    page = text_of(as_(manager).get(f"/mailings/{mailing_factories.draft(**fields).pk}/launch/"))
     assert words in page
     assert "The list is formed" not in page
 
 
 def test_in_good_time_nothing_is_warned_of(as_: As, manager: User) -> None:
-    draft = ground.draft(starts_at=NOON + 3 * HOUR)
+    draft = mailing_factories.draft(starts_at=NOON + 3 * HOUR)
     assert "hours are left" not in text_of(as_(manager).get(f"/mailings/{draft.pk}/"))
 
 
@@ -209,22 +209,22 @@ def test_the_meter_says_it_while_one_types(as_: As, manager: User) -> None:
     assert "Less than 3 hours are left" in text_of(as_(manager).post("/mailings/meter/", typed))
 
 
-def test_it_says_when_the_service_takes_no_time(as_: As, clock: Any, maria: User) -> None:
+def test_it_says_when_the_service_takes_no_time(as_: As, clock: Any, manager: User) -> None:
     User.objects.update(language="en")
-    people.seventech()
-    draft = ground.draft(starts_at=NOON + 5 * HOUR, valid_minutes=30)
-    page = text_of(as_(maria).get(f"/mailings/{draft.pk}/"))
+    factories.seventech()
+    draft = mailing_factories.draft(starts_at=NOON + 5 * HOUR, valid_minutes=30)
+    page = text_of(as_(manager).get(f"/mailings/{draft.pk}/"))
     assert "SevenTech takes no time for this." in page
     assert "SevenTech takes no lifetime" in page
 
 
 def test_it_says_when_the_service_takes_no_lifetime_as_short(
-    as_: As, clock: Any, maria: User
+    as_: As, clock: Any, manager: User
 ) -> None:
     User.objects.update(language="en")
-    people.smsc()
-    draft = ground.draft(valid_minutes=30)
-    page = text_of(as_(maria).get(f"/mailings/{draft.pk}/"))
+    factories.smsc()
+    draft = mailing_factories.draft(valid_minutes=30)
+    page = text_of(as_(manager).get(f"/mailings/{draft.pk}/"))
     assert "SMSC takes no less than 60 minutes" in page
 
 
@@ -232,14 +232,14 @@ def test_it_says_when_the_service_takes_no_lifetime_as_short(
 def asleep(manager: User, clock: Any) -> User:
     """23:00 in Moscow, for three students there; one in London, one in Yekaterinburg by the phone."""
     Policy.objects.update(quiet_from=time(22), quiet_until=time(9))
-    people.person("liz", phone="+79980000011", time_zone="Europe/London")
-    people.person("ula", phone="+73432123456")
+    factories.person("liz", phone="+79980000011", time_zone="Europe/London")
+    factories.person("ula", phone="+73432123456")
     clock.move_to(NOON + 8 * HOUR)
     return manager
 
 
 def test_who_sleeps_is_counted_by_zone_and_who_is_guessed(as_: As, asleep: User) -> None:
-    page = text_of(as_(asleep).get(f"/mailings/{ground.draft().pk}/launch/"))
+    page = text_of(as_(asleep).get(f"/mailings/{mailing_factories.draft().pk}/launch/"))
     assert "Send to 5 people?" in page
     assert "Get it now 1" in page
     assert "Sleep, and get it at 11/21/2026 7 a.m. 1" in page
@@ -249,7 +249,7 @@ def test_who_sleeps_is_counted_by_zone_and_who_is_guessed(as_: As, asleep: User)
 
 def test_who_would_get_it_too_late_is_not_counted_among_those_who_do(as_: As, asleep: User) -> None:
     Account.objects.update(price="2.5")
-    draft = ground.draft(valid_minutes=9 * 60)
+    draft = mailing_factories.draft(valid_minutes=9 * 60)
     page = text_of(as_(asleep).get(f"/mailings/{draft.pk}/launch/"))
     assert "Send to 2 people?" in page
     assert "Price, about 5 ₽" in page
@@ -257,7 +257,7 @@ def test_who_would_get_it_too_late_is_not_counted_among_those_who_do(as_: As, as
 
 
 def test_the_preview_agrees_with_what_preparation_does(asleep: User) -> None:
-    draft = ground.draft(valid_minutes=9 * 60)
+    draft = mailing_factories.draft(valid_minutes=9 * 60)
     spec = audience.AudienceSpec.of(draft)
     told = forecast.Schedule(draft, spec, funnel.count(draft).will_receive)
     transitions.launch(draft, asleep, countdown=0)
@@ -278,12 +278,12 @@ def test_zones_of_many_people_take_a_few_queries(
 ) -> None:
     zones = ["Europe/London", "Asia/Omsk", "", "Mars/Olympus"]
     for number, zone in enumerate(zones):
-        people.students(50, start=1000 * (number + 1), time_zone=zone)
+        factories.students(50, start=1000 * (number + 1), time_zone=zone)
     for number in range(30):
-        people.person(f"line{number}", phone=f"+7343212{number:04}")
-        people.person(f"kyiv{number}", phone=f"+38050123{number:04}")
+        factories.person(f"line{number}", phone=f"+7343212{number:04}")
+        factories.person(f"kyiv{number}", phone=f"+38050123{number:04}")
     with django_assert_max_num_queries(8):
-        found = forecast.people_by_zone(audience.AudienceSpec.of(ground.draft()))
+        found = forecast.people_by_zone(audience.AudienceSpec.of(mailing_factories.draft()))
     assert found == {
         "Europe/London": 50,
         "Asia/Omsk": 50,
@@ -299,7 +299,7 @@ def page_of(as_: As, by: User, mailing: Mailing) -> str:
 
 
 def test_the_countdown_and_its_button(as_: As, manager: User, clock: Any) -> None:
-    mailing = ground.launched(manager)
+    mailing = mailing_factories.launched(manager)
     clock.move_to(NOON + 18 * timedelta(seconds=1))
     page = page_of(as_, manager, mailing)
     assert "Can be taken back until Nov. 20, 2026, 3:01 p.m." in page
@@ -318,14 +318,14 @@ def test_the_countdown_and_its_button(as_: As, manager: User, clock: Any) -> Non
 def test_a_page_left_open_learns_that_somebody_else_has_taken_it_back(
     as_: As, manager: User
 ) -> None:
-    mailing = ground.launched(manager)
+    mailing = mailing_factories.launched(manager)
     transitions.take_back(mailing, manager)
     answer = as_(manager).get(f"/mailings/{mailing.pk}/live/?state=scheduled")
     assert (answer.status_code, answer["HX-Refresh"]) == (200, "true")
 
 
 def test_before_a_time_set_it_counts_minutes(as_: As, manager: User) -> None:
-    mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(manager, starts_at=NOON + 5 * HOUR)
     page = page_of(as_, manager, mailing)
     assert "Can be taken back until Nov. 20, 2026, 5 p.m." in page
     assert "120 minutes left" in page
@@ -340,7 +340,7 @@ def formed(mailing: Mailing) -> None:
 
 
 def test_held_here_it_can_be_stopped_until_the_minute(as_: As, manager: User, clock: Any) -> None:
-    mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR, hand_over="hold")
+    mailing = mailing_factories.launched(manager, starts_at=NOON + 5 * HOUR, hand_over="hold")
     assert "Until Nov. 20, 2026, 8 p.m. the messages wait here" in page_of(as_, manager, mailing)
     clock.move_to(NOON + 2 * HOUR)
     formed(mailing)
@@ -352,10 +352,10 @@ def test_held_here_it_can_be_stopped_until_the_minute(as_: As, manager: User, cl
 def test_what_is_handed_over_is_said_and_can_be_asked_back(
     as_: As, manager: User, clock: Any
 ) -> None:
-    mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(manager, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + 2 * HOUR)
     formed(mailing)
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     page = page_of(as_, manager, mailing)
     assert "3 messages have been handed over and can no longer be stopped here" in page
     assert "Try to take back" in page
@@ -376,7 +376,7 @@ def test_what_is_handed_over_is_said_and_can_be_asked_back(
 
 
 def test_paused_before_its_list_was_formed_it_says_so(as_: As, manager: User) -> None:
-    mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(manager, starts_at=NOON + 5 * HOUR)
     transitions.pause(mailing, manager)
     page = page_of(as_, manager, mailing)
     assert "paused before its list was formed" in page
@@ -384,7 +384,7 @@ def test_paused_before_its_list_was_formed_it_says_so(as_: As, manager: User) ->
 
 
 def test_that_the_rest_waits_for_the_first_wave_is_said(as_: As, manager: User) -> None:
-    mailing = ground.draft(first_wave=2)
+    mailing = mailing_factories.draft(first_wave=2)
     transitions.launch(mailing, manager, countdown=0)
     formed(mailing)
     assert "2 messages go first; the rest waits" in page_of(as_, manager, mailing)
@@ -395,7 +395,7 @@ def test_that_the_rest_waits_for_the_first_wave_is_said(as_: As, manager: User) 
 def test_a_time_missed_is_told_on_the_page_and_the_dashboard(
     as_: As, manager: User, clock: Any
 ) -> None:
-    mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(manager, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + 9 * HOUR)
     start.start_due()
     assert "Paused by itself: Its time was missed" in page_of(as_, manager, mailing)
@@ -408,10 +408,10 @@ def test_a_time_missed_is_told_on_the_page_and_the_dashboard(
 def test_the_split_of_a_cancellation_names_what_waits_at_the_service(
     as_: As, manager: User, clock: Any
 ) -> None:
-    mailing = ground.launched(manager, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(manager, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + 2 * HOUR)
     formed(mailing)
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     answer = text_of(as_(manager).post(f"/mailings/{mailing.pk}/cancel/", follow=True))
     assert "0 messages stopped, 0 had already gone." in answer
     assert "The service keeps 3 until the time set, and sends them then." in answer

@@ -13,7 +13,7 @@ from mailings.management.commands import demo
 from mailings.models import Mailing, Message
 from mailings.notifications import registry
 from mailings.reports import recount
-from tests import people
+from tests import factories
 from users.models import Group, OptOut, User
 from users.rights import Right, Role
 
@@ -99,7 +99,7 @@ def test_its_notifications_have_had_events() -> None:
 
 @pytest.mark.django_db
 def test_it_leaves_a_database_with_people_alone() -> None:
-    people.ivan()
+    factories.student()
     out = StringIO()
     call_command("demo_school", stdout=out)
     assert "nothing was changed" in out.getvalue()
@@ -134,8 +134,8 @@ def test_it_prints_a_table_for_people_and_runs_beside_the_school() -> None:
 
 @pytest.mark.django_db
 def test_it_never_sends_through_a_real_service() -> None:
-    people.smsc()
-    people.simulator()
+    factories.smsc()
+    factories.simulator()
     with pytest.raises(CommandError, match="smsc"):
         call_command("demo", people=5, deadline=1)
     assert not User.objects.exists()

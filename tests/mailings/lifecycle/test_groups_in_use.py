@@ -12,8 +12,8 @@ from mailings.composing import drafts
 from mailings.lifecycle import transitions
 from mailings.models import Mailing
 from mailings.sending import prepare
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import Group, Segment, User
 from users.segments import groups
 
@@ -21,10 +21,10 @@ State = Mailing.State
 
 
 @pytest.fixture
-def client(maria: User, client: Client) -> Client:
-    people.simulator()
-    User.objects.filter(pk=maria.pk).update(language="en")
-    client.force_login(maria)
+def client(manager: User, client: Client) -> Client:
+    factories.simulator()
+    User.objects.filter(pk=manager.pk).update(language="en")
+    client.force_login(manager)
     return client
 
 
@@ -32,7 +32,7 @@ def client(maria: User, client: Client) -> Client:
 def group(client: Client) -> Group:
     """With Ivan in it."""
     made = Group.objects.create(name="Evening")
-    ground.join(made, people.ivan())
+    mailing_factories.join(made, factories.student())
     return made
 
 
@@ -71,7 +71,7 @@ def test_a_segment_that_asks_about_another_does_not(client: Client, group: Group
 def test_a_mailing_whose_list_is_not_complete_keeps_it(
     client: Client, group: Group, state: State
 ) -> None:
-    mailing = ground.draft(everyone=False, name="Webinar", state=state)
+    mailing = mailing_factories.draft(everyone=False, name="Webinar", state=state)
     mailing.groups.add(group)
     assert "It is used by: mailing “Webinar”." in deleting(client, group)
     mailing.groups.clear()
@@ -85,17 +85,17 @@ def test_a_draft_loses_it_and_a_complete_list_needs_it_no_more(
     client: Client, group: Group, state: State
 ) -> None:
     prepared_at = timezone.now() if state == State.SENDING else None
-    mailing = ground.draft(everyone=False, state=state, prepared_at=prepared_at)
+    mailing = mailing_factories.draft(everyone=False, state=state, prepared_at=prepared_at)
     mailing.groups.add(group)
     deleting(client, group)
     assert not Group.objects.filter(pk=group.pk).exists()
     assert Mailing.objects.get().state == state
 
 
-def test_once_the_list_is_complete_it_can_go(client: Client, maria: User, group: Group) -> None:
-    mailing = ground.draft(everyone=False)
+def test_once_the_list_is_complete_it_can_go(client: Client, manager: User, group: Group) -> None:
+    mailing = mailing_factories.draft(everyone=False)
     mailing.groups.add(group)
-    transitions.launch(mailing, maria)
+    transitions.launch(mailing, manager)
     with translation.override("en"):
         assert groups.uses(group) == ["mailing “Webinar”"]
     while prepare.prepare_some(mailing.pk):
@@ -105,10 +105,10 @@ def test_once_the_list_is_complete_it_can_go(client: Client, maria: User, group:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_launch_while_it_is_being_deleted_does_not_go_to_the_rest(
-    client: Client, maria: User, group: Group
+    client: Client, manager: User, group: Group
 ) -> None:
     """The launch waits for the end of the deletion, and then says so."""
-    mailing = ground.draft(everyone=False)
+    mailing = mailing_factories.draft(everyone=False)
     mailing.groups.add(group, Group.objects.create(name="Morning"))
     seen = drafts.seen_of(mailing)
     said = []
@@ -116,7 +116,7 @@ def test_a_launch_while_it_is_being_deleted_does_not_go_to_the_rest(
     def launch() -> None:
         try:
             with translation.override("en"):
-                transitions.launch(mailing, maria, seen=seen)
+                transitions.launch(mailing, manager, seen=seen)
         except errors.CannotLaunch as why:
             said.append(str(why))
         finally:
@@ -124,7 +124,7 @@ def test_a_launch_while_it_is_being_deleted_does_not_go_to_the_rest(
 
     other = threading.Thread(target=launch)
     with transaction.atomic():
-        assert groups.delete(group, maria) == []
+        assert groups.delete(group, manager) == []
         other.start()
         other.join(1)
         assert other.is_alive()

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from integrations.models import Account
 from mailings.models import Mailing, Policy
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import Group, Segment, User
 
 As = Callable[[User], Client]
@@ -28,7 +28,7 @@ def in_english(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def account(db: None) -> Account:
-    return people.simulator(price=Decimal("2.5"))
+    return factories.simulator(price=Decimal("2.5"))
 
 
 def text_of(response: Any) -> str:
@@ -44,14 +44,16 @@ TEXTS = ["Short", "x" * 150 + "{first_name}", "Привет, {first_name}! " + "
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("count", [3, 1500])
-def test_the_figures_are_those_of_the_composer(as_: As, maria: User, text: str, count: int) -> None:
+def test_the_figures_are_those_of_the_composer(
+    as_: As, manager: User, text: str, count: int
+) -> None:
     """Also where they are reckoned from a sample."""
-    people.students(count)
-    people.person("max", first_name="M" * 40, phone="+79980900000")
+    factories.students(count)
+    factories.person("max", first_name="M" * 40, phone="+79980900000")
     typed = {"name": "Lesson", "text": text, "recipients": "everyone"}
-    composed = as_(maria).post("/mailings/meter/", typed)
-    draft = ground.draft(text=text)
-    asks = as_(maria).get(reverse("mailing-launch", args=[draft.pk]))
+    composed = as_(manager).post("/mailings/meter/", typed)
+    draft = mailing_factories.draft(text=text)
+    asks = as_(manager).get(reverse("mailing-launch", args=[draft.pk]))
     figures = [page.context["preview"] for page in (composed, asks)]
     assert figures[0].parts == figures[1].parts
     assert figures[0].price == figures[1].price
@@ -61,29 +63,29 @@ def test_the_figures_are_those_of_the_composer(as_: As, maria: User, text: str, 
     assert line[0] in text_of(asks)
 
 
-def test_it_names_the_longest_and_the_parts_of_all(as_: As, maria: User) -> None:
-    people.students(3)
-    people.person("max", first_name="M" * 40, phone="+79980900000")
-    asks = dialog(as_(maria), ground.draft(text="x" * 130 + "{first_name}"))
+def test_it_names_the_longest_and_the_parts_of_all(as_: As, manager: User) -> None:
+    factories.students(3)
+    factories.person("max", first_name="M" * 40, phone="+79980900000")
+    asks = dialog(as_(manager), mailing_factories.draft(text="x" * 130 + "{first_name}"))
     assert f"The longest, for {'M' * 40} 2 parts" in asks
     assert "SMS parts for everybody 5" in asks
     assert "Price, about 12.50 ₽" in asks
     assert "each" not in asks
 
 
-def test_the_same_text_lately_is_pointed_out_where_one_decides(as_: As, maria: User) -> None:
-    people.students(2)
-    first = ground.launched(maria, name="Yesterday's", text="At six")
-    draft = ground.draft(text="At  six")
+def test_the_same_text_lately_is_pointed_out_where_one_decides(as_: As, manager: User) -> None:
+    factories.students(2)
+    first = mailing_factories.launched(manager, name="Yesterday's", text="At six")
+    draft = mailing_factories.draft(text="At  six")
     at = f"{timezone.localtime(first.launched_at):%m/%d/%Y}"
     for name in ("mailing", "mailing-launch"):
-        page = as_(maria).get(reverse(name, args=[draft.pk]))
+        page = as_(manager).get(reverse(name, args=[draft.pk]))
         assert "The same text went to the same people lately" in text_of(page), name
         assert f"Yesterday&#x27;s , {at}" in text_of(page), name
         assert f'href="{reverse("mailing", args=[first.pk])}"' in page.content.decode()
-    other = ground.draft(text="At seven")
-    assert "lately" not in dialog(as_(maria), other)
-    assert "lately" not in text_of(as_(maria).get(reverse("mailing", args=[other.pk])))
+    other = mailing_factories.draft(text="At seven")
+    assert "lately" not in dialog(as_(manager), other)
+    assert "lately" not in text_of(as_(manager).get(reverse("mailing", args=[other.pk])))
 
 
 def seen(client: Client, draft: Mailing) -> dict[str, str]:
@@ -98,18 +100,18 @@ def omsk(city: str = "Omsk") -> dict[str, Any]:
 
 @pytest.mark.parametrize("what", ["text", "groups", "rule", "a rule inside", "time", "confirmed"])
 def test_what_changed_after_it_was_looked_at_does_not_leave(
-    as_: As, maria: User, what: str
+    as_: As, manager: User, what: str
 ) -> None:
-    person = people.ivan(city="Omsk", phone_confirmed_at=timezone.now())
+    person = factories.student(city="Omsk", phone_confirmed_at=timezone.now())
     segment = Segment.objects.create(name="Omsk", rule=omsk())
     outer = Segment.objects.create(name="Inside", rule={"version": 1, "segment": segment.pk})
     chosen = {"rule": segment, "a rule inside": outer}.get(what)
-    draft = ground.draft(everyone=False, segment=chosen)
+    draft = mailing_factories.draft(everyone=False, segment=chosen)
     for name in ("Morning", "Evening"):
         group = Group.objects.create(name=name)
-        ground.join(group, person)
+        mailing_factories.join(group, person)
         draft.groups.add(group)
-    client = as_(maria)
+    client = as_(manager)
     form = seen(client, draft)
     stored = Mailing.objects.filter(pk=draft.pk)
     match what:
@@ -134,16 +136,16 @@ def test_what_changed_after_it_was_looked_at_does_not_leave(
 
 
 def test_a_second_person_confirms_what_was_asked_for_whatever_the_segment_says_now(
-    as_: As, maria: User, olga: User
+    as_: As, manager: User, owner: User
 ) -> None:
-    people.ivan(city="Omsk")
+    factories.student(city="Omsk")
     Policy.objects.create(id=1, two_people_above=0)
     segment = Segment.objects.create(name="Omsk", rule=omsk())
-    draft = ground.draft(everyone=False, segment=segment)
+    draft = mailing_factories.draft(everyone=False, segment=segment)
     address = reverse("mailing-launch", args=[draft.pk])
-    client = as_(maria)
+    client = as_(manager)
     client.post(address, seen(client, draft))
-    client = as_(olga)
+    client = as_(owner)
     form = seen(client, draft)
     Segment.objects.update(rule=omsk("Tomsk"))
     client.post(address, form)

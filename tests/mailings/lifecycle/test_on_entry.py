@@ -18,9 +18,9 @@ from mailings.models import Arrival, Batch, Counters, Mailing, Message, Policy
 from mailings.reports import history
 from mailings.sending import claim, prepare, record
 from smsmail.models import SetAside
-from tests import people
-from tests.mailings import ground
-from tests.mailings.ground import join, leave, watching
+from tests import factories
+from tests.mailings import mailing_factories
+from tests.mailings.mailing_factories import join, leave, watching
 from users.models import AuditEvent, Group, Segment, User, audit
 
 State = Mailing.State
@@ -36,7 +36,7 @@ def clock(db: None) -> Any:
 
 @pytest.fixture
 def account(db: None) -> Account:
-    return people.simulator()
+    return factories.simulator()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def look() -> None:
     while on_entry.watch_due():
         pass
     for mailing in Mailing.objects.filter(when=Mailing.When.ON_ENTRY, counters__isnull=False):
-        ground.assert_counters_equal_rows(mailing)
+        mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def got(mailing: Mailing) -> list[str]:
@@ -71,7 +71,7 @@ def segment(rule: dict[str, Any] | None = None, name: str = "Kazan") -> Segment:
 def test_who_is_there_at_the_start_and_who_comes_later_get_it_once(
     group: Group, clock: Any
 ) -> None:
-    first, second = people.students(2)
+    first, second = factories.students(2)
     join(group, first)
     mailing = watching(group)
     look()
@@ -89,7 +89,7 @@ def test_who_is_there_at_the_start_and_who_comes_later_get_it_once(
 
 
 def test_only_those_who_come_from_now_on_if_so_chosen(group: Group, clock: Any) -> None:
-    first, second = people.students(2)
+    first, second = factories.students(2)
     join(group, first)
     mailing = watching(group, present_too=False)
     look()
@@ -104,7 +104,7 @@ def test_only_those_who_come_from_now_on_if_so_chosen(group: Group, clock: Any) 
 
 
 def test_who_leaves_and_comes_back_does_not_get_it_twice(group: Group, clock: Any) -> None:
-    (vera,) = people.students(1)
+    (vera,) = factories.students(1)
     join(group, vera)
     mailing = watching(group)
     look()
@@ -116,7 +116,7 @@ def test_who_leaves_and_comes_back_does_not_get_it_twice(group: Group, clock: An
 
 
 def test_who_was_left_out_for_a_reason_is_not_tried_again(group: Group, clock: Any) -> None:
-    vera = people.person("vera", phone="")
+    vera = factories.person("vera", phone="")
     join(group, vera)
     mailing = watching(group)
     look()
@@ -127,7 +127,7 @@ def test_who_was_left_out_for_a_reason_is_not_tried_again(group: Group, clock: A
 
 
 def test_a_phone_gets_one_sms_whoever_comes_with_it_and_when(group: Group, clock: Any) -> None:
-    vera, pavel = (people.person(name, phone="+79980000011") for name in ("vera", "pavel"))
+    vera, pavel = (factories.person(name, phone="+79980000011") for name in ("vera", "pavel"))
     join(group, vera)
     mailing = watching(group)
     look()
@@ -140,8 +140,8 @@ def test_a_phone_gets_one_sms_whoever_comes_with_it_and_when(group: Group, clock
 def test_each_gets_the_text_with_their_own_name_and_who_has_none_is_left_out(
     group: Group, clock: Any
 ) -> None:
-    vera = people.person("vera", phone="+79980000011")
-    nameless = people.person("nameless", phone="+79980000012", first_name="")
+    vera = factories.person("vera", phone="+79980000011")
+    nameless = factories.person("nameless", phone="+79980000012", first_name="")
     mailing = watching(group, text="{first_name}")
     join(group, vera, nameless)
     look()
@@ -151,20 +151,20 @@ def test_each_gets_the_text_with_their_own_name_and_who_has_none_is_left_out(
 
 
 def test_everyone_means_who_registers_later_too(account: Account, clock: Any) -> None:
-    people.students(1)
+    factories.students(1)
     mailing = watching(everyone=True)
     look()
-    people.person("late", phone="+79980000099")
+    factories.person("late", phone="+79980000099")
     a_minute_later(clock)
     assert got(mailing) == ["Student0", "Late"]
 
 
 def test_the_cap_looks_at_the_moment_of_each(group: Group, clock: Any) -> None:
     Policy.objects.create(id=1, cap_messages=1, cap_days=1)
-    vera, pavel = people.students(2)
-    olga = people.olga()
-    other = ground.prepared(olga, everyone=True)
-    ground.sent()
+    vera, pavel = factories.students(2)
+    owner = factories.owner()
+    other = mailing_factories.prepared(owner, everyone=True)
+    mailing_factories.sent()
     mailing = watching(group)
     join(group, vera)
     look()
@@ -180,7 +180,7 @@ def test_the_cap_looks_at_the_moment_of_each(group: Group, clock: Any) -> None:
 def test_it_looks_once_a_minute_and_says_when(group: Group, clock: Any) -> None:
     mailing = watching(group)
     look()
-    join(group, *people.students(1))
+    join(group, *factories.students(1))
     clock.shift(timedelta(seconds=59))
     look()
     assert got(mailing) == []
@@ -197,7 +197,7 @@ def test_many_are_taken_in_chunk_by_chunk_without_waiting_a_minute(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(on_entry, "CHUNK", 4)
-    join(group, *people.students(10))
+    join(group, *factories.students(10))
     mailing = watching(group)
     assert on_entry.watch_due()
     mailing.refresh_from_db()
@@ -206,7 +206,7 @@ def test_many_are_taken_in_chunk_by_chunk_without_waiting_a_minute(
     assert not on_entry.watch_due()
     mailing.refresh_from_db()
     assert (Arrival.objects.count(), mailing.cursor) == (10, 0)
-    assert ground.statuses(mailing) == {"waiting": 10}
+    assert mailing_factories.statuses(mailing) == {"waiting": 10}
 
 
 def test_a_look_takes_the_same_queries_for_any_number(
@@ -216,7 +216,7 @@ def test_a_look_takes_the_same_queries_for_any_number(
     look()
 
     def queries(count: int, start: int) -> int:
-        join(group, *people.students(count, start=start))
+        join(group, *factories.students(count, start=start))
         clock.shift(MINUTE)
         with CaptureQueriesContext(connection) as captured:
             assert not on_entry.watch_some(mailing.id)
@@ -228,12 +228,12 @@ def test_a_look_takes_the_same_queries_for_any_number(
 
 def test_what_is_taken_in_goes_out_while_it_watches_on(group: Group, clock: Any) -> None:
     mailing = watching(group)
-    join(group, *people.students(1))
+    join(group, *factories.students(1))
     look()
-    ground.sent()
-    ground.settle()
+    mailing_factories.sent()
+    mailing_factories.settle()
     mailing.refresh_from_db()
-    assert (mailing.state, ground.statuses(mailing)) == (State.WATCHING, {"accepted": 1})
+    assert (mailing.state, mailing_factories.statuses(mailing)) == (State.WATCHING, {"accepted": 1})
 
 
 def test_refusals_for_the_text_pause_it(
@@ -241,9 +241,9 @@ def test_refusals_for_the_text_pause_it(
 ) -> None:
     monkeypatch.setattr(record, "BRAKE", 1)
     mailing = watching(group)
-    join(group, *people.students(1))
+    join(group, *factories.students(1))
     look()
-    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble) == (State.PAUSED, Reason.TEXT_FORBIDDEN)
 
@@ -251,7 +251,7 @@ def test_refusals_for_the_text_pause_it(
 def test_one_that_fails_half_way_holds_up_no_other(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = people.students(2)
+    first, second = factories.students(2)
     join(group, second)
     broken, sound = watching(group), watching(group)
     Mailing.objects.filter(pk=broken.pk).update(cursor=first.pk)
@@ -272,11 +272,11 @@ def test_one_that_fails_half_way_holds_up_no_other(
     assert got(sound) == ["Student1"]
 
 
-def test_others_are_not_touched(group: Group, clock: Any, olga: User) -> None:
-    join(group, *people.students(1))
+def test_others_are_not_touched(group: Group, clock: Any, owner: User) -> None:
+    join(group, *factories.students(1))
     draft = watching(group)
     Mailing.objects.filter(pk=draft.pk).update(state=State.DRAFT)
-    one_time = ground.launched(olga, everyone=True)
+    one_time = mailing_factories.launched(owner, everyone=True)
     look()
     assert not Arrival.objects.exists()
     assert not Message.objects.filter(mailing=one_time).exists()
@@ -284,10 +284,10 @@ def test_others_are_not_touched(group: Group, clock: Any, olga: User) -> None:
 
 # --- the rule -----------------------------------------------------------------------------------
 def test_a_changed_segment_counts_from_the_next_look_and_the_history_says_whose_change_it_was(
-    account: Account, clock: Any, maria: User
+    account: Account, clock: Any, manager: User
 ) -> None:
-    people.person("vera", phone="+79980000011", city="Kazan")
-    people.person("pavel", phone="+79980000012", city="Omsk")
+    factories.person("vera", phone="+79980000011", city="Kazan")
+    factories.person("pavel", phone="+79980000012", city="Omsk")
     chosen = segment()
     mailing = watching(segment=chosen)
     look()
@@ -295,13 +295,13 @@ def test_a_changed_segment_counts_from_the_next_look_and_the_history_says_whose_
     clock.shift(timedelta(seconds=20))
     chosen.rule = {"version": 1, "all": [{"field": "city", "op": "is", "value": "Omsk"}]}
     chosen.save()
-    audit(maria, "segment_changed", f"segment {chosen.pk}")
+    audit(manager, "segment_changed", f"segment {chosen.pk}")
     clock.shift(timedelta(seconds=40))
     look()
     assert got(mailing) == ["Vera", "Pavel"]
     event = AuditEvent.objects.get(target=f"mailing {mailing.pk}", what="rule_changed")
     change = AuditEvent.objects.get(what="segment_changed")
-    assert (event.by, event.at) == (maria, change.at)
+    assert (event.by, event.at) == (manager, change.at)
     (line,) = history.history(mailing)
     assert "Omsk" in str(line.words)
     a_minute_later(clock)
@@ -309,9 +309,9 @@ def test_a_changed_segment_counts_from_the_next_look_and_the_history_says_whose_
 
 
 def test_a_change_of_a_segment_inside_it_counts_too(
-    account: Account, clock: Any, maria: User
+    account: Account, clock: Any, manager: User
 ) -> None:
-    people.person("pavel", phone="+79980000012", city="Omsk")
+    factories.person("pavel", phone="+79980000012", city="Omsk")
     inner = segment()
     outer = segment({"segment": inner.pk}, name="Outer")
     mailing = watching(segment=outer)
@@ -319,18 +319,18 @@ def test_a_change_of_a_segment_inside_it_counts_too(
     assert got(mailing) == []
     inner.rule = {"version": 1, "all": [{"field": "city", "op": "is", "value": "Omsk"}]}
     inner.save()
-    audit(maria, "segment_changed", f"segment {inner.pk}")
+    audit(manager, "segment_changed", f"segment {inner.pk}")
     a_minute_later(clock)
     assert got(mailing) == ["Pavel"]
-    assert AuditEvent.objects.get(what="rule_changed").by == maria
+    assert AuditEvent.objects.get(what="rule_changed").by == manager
 
 
 def test_a_one_time_mailing_keeps_the_rule_of_its_launch(
-    account: Account, clock: Any, olga: User
+    account: Account, clock: Any, owner: User
 ) -> None:
-    people.person("vera", phone="+79980000011", city="Kazan")
+    factories.person("vera", phone="+79980000011", city="Kazan")
     chosen = segment()
-    mailing = ground.launched(olga, everyone=False, segment=chosen)
+    mailing = mailing_factories.launched(owner, everyone=False, segment=chosen)
     chosen.rule = {"version": 1, "all": [{"field": "city", "op": "is", "value": "Omsk"}]}
     chosen.save()
     while prepare.prepare_some(mailing.id):
@@ -339,10 +339,10 @@ def test_a_one_time_mailing_keeps_the_rule_of_its_launch(
 
 
 def test_a_rule_that_can_no_longer_be_read_pauses_it_until_it_is_put_right(
-    group: Group, clock: Any, olga: User
+    group: Group, clock: Any, owner: User
 ) -> None:
     other = Group.objects.create(name="Other")
-    (vera,) = people.students(1)
+    (vera,) = factories.students(1)
     join(other, vera)
     chosen = segment({"field": "group", "op": "in", "value": str(group.pk)})
     mailing = watching(segment=chosen)
@@ -359,7 +359,7 @@ def test_a_rule_that_can_no_longer_be_read_pauses_it_until_it_is_put_right(
         "all": [{"field": "group", "op": "in", "value": str(other.pk)}],
     }
     chosen.save()
-    transitions.resume(mailing, olga)
+    transitions.resume(mailing, owner)
     a_minute_later(clock)
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble, got(mailing)) == (State.WATCHING, "", ["Student0"])
@@ -372,43 +372,43 @@ def test_groups_that_are_gone_pause_it_too(group: Group, clock: Any) -> None:
     a_minute_later(clock)
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble) == (State.PAUSED, Reason.BAD_RULE)
-    assert ground.halts(mailing) == [Reason.BAD_RULE]
+    assert mailing_factories.halts(mailing) == [Reason.BAD_RULE]
 
 
 # --- stop, pause, cancel ------------------------------------------------------------------------
 def test_paused_it_takes_nobody_and_after_that_those_who_came_meanwhile(
-    group: Group, clock: Any, olga: User
+    group: Group, clock: Any, owner: User
 ) -> None:
     mailing = watching(group)
     look()
-    transitions.pause(mailing, olga)
-    join(group, *people.students(1))
+    transitions.pause(mailing, owner)
+    join(group, *factories.students(1))
     a_minute_later(clock)
     assert got(mailing) == []
     assert claim.claim() is None
-    transitions.resume(mailing, olga)
+    transitions.resume(mailing, owner)
     assert mailing.state == State.WATCHING
     a_minute_later(clock)
     assert got(mailing) == ["Student0"]
 
 
 def test_stopped_it_takes_nobody_new_and_goes_on_to_its_end(
-    group: Group, clock: Any, olga: User
+    group: Group, clock: Any, owner: User
 ) -> None:
-    vera, pavel = people.students(2)
+    vera, pavel = factories.students(2)
     mailing = watching(group)
     join(group, vera)
     look()
-    transitions.stop_watching(mailing, olga)
+    transitions.stop_watching(mailing, owner)
     join(group, pavel)
     a_minute_later(clock)
     assert got(mailing) == ["Student0"]
-    batch = ground.sent()
-    ground.settle()
+    batch = mailing_factories.sent()
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.state == State.SETTLING
-    ground.reported(batch, "delivered")
-    ground.settle()
+    mailing_factories.reported(batch, "delivered")
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert (mailing.state, mailing.finished_at) == (State.DONE, NOON + MINUTE)
     assert [event.what for event in AuditEvent.objects.filter(target=f"mailing {mailing.pk}")] == [
@@ -417,69 +417,69 @@ def test_stopped_it_takes_nobody_new_and_goes_on_to_its_end(
 
 
 def test_one_that_never_had_anybody_is_done_when_stopped(
-    group: Group, clock: Any, olga: User
+    group: Group, clock: Any, owner: User
 ) -> None:
     mailing = watching(group)
     look()
-    transitions.stop_watching(mailing, olga)
-    ground.settle()
+    transitions.stop_watching(mailing, owner)
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.state == State.DONE
 
 
 def test_stopped_while_paused_it_stays_paused_and_then_sends_what_waits(
-    group: Group, clock: Any, olga: User
+    group: Group, clock: Any, owner: User
 ) -> None:
-    vera, pavel = people.students(2)
+    vera, pavel = factories.students(2)
     mailing = watching(group)
     join(group, vera)
     look()
-    transitions.pause(mailing, olga)
-    transitions.stop_watching(mailing, olga)
+    transitions.pause(mailing, owner)
+    transitions.stop_watching(mailing, owner)
     assert mailing.state == State.PAUSED
     join(group, pavel)
-    transitions.resume(mailing, olga)
+    transitions.resume(mailing, owner)
     assert mailing.state == State.SENDING
     a_minute_later(clock)
     assert got(mailing) == ["Student0"]
-    ground.sent()
+    mailing_factories.sent()
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.CANCELLED, State.SENDING, State.DRAFT])
 def test_what_watches_no_more_cannot_be_stopped_again(
-    group: Group, clock: Any, olga: User, state: str
+    group: Group, clock: Any, owner: User, state: str
 ) -> None:
     mailing = watching(group)
     Mailing.objects.update(state=state, prepared_at=None if state == State.DRAFT else NOON)
     with pytest.raises(WrongState):
-        transitions.stop_watching(mailing, olga)
+        transitions.stop_watching(mailing, owner)
     assert not AuditEvent.objects.exists()
 
 
 def test_cancelled_nobody_new_is_taken_and_what_waits_is_cancelled(
-    group: Group, clock: Any, olga: User
+    group: Group, clock: Any, owner: User
 ) -> None:
-    vera, pavel = people.students(2)
+    vera, pavel = factories.students(2)
     mailing = watching(group)
     join(group, vera)
     look()
     assert transitions.split(mailing) == transitions.Split(stopped=1, gone=0)
-    assert transitions.cancel(mailing, olga) == transitions.Split(stopped=1, gone=0)
+    assert transitions.cancel(mailing, owner) == transitions.Split(stopped=1, gone=0)
     join(group, pavel)
     a_minute_later(clock)
     while prepare.prepare_due():
         pass
-    ground.settle()
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert (mailing.state, mailing.finished_at) == (State.CANCELLED, NOON + MINUTE)
-    assert ground.statuses(mailing) == {"cancelled": 1}
+    assert mailing_factories.statuses(mailing) == {"cancelled": 1}
 
 
 # --- whatever happens -----------------------------------------------------------------------------
 def test_killed_within_a_look_it_all_comes_again(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    join(group, *people.students(3))
+    join(group, *factories.students(3))
     mailing = watching(group)
     for place in (
         "mailings.sending.ledger._count",
@@ -495,7 +495,7 @@ def test_killed_within_a_look_it_all_comes_again(
         assert not Batch.objects.exists()
         clock.shift(MINUTE)
     look()
-    assert ground.statuses(mailing) == {"waiting": 3}
+    assert mailing_factories.statuses(mailing) == {"waiting": 3}
     assert Arrival.objects.count() == 3
 
 
@@ -503,7 +503,7 @@ def test_whom_two_workers_have_found_the_first_takes_in(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second one's search took longer than a minute."""
-    join(group, *people.students(3))
+    join(group, *factories.students(3))
     mailing = watching(group)
     search = audience.newcomers
 
@@ -515,14 +515,14 @@ def test_whom_two_workers_have_found_the_first_takes_in(
 
     monkeypatch.setattr(audience, "newcomers", slow_search)
     look()
-    assert ground.statuses(mailing) == {"waiting": 3}
+    assert mailing_factories.statuses(mailing) == {"waiting": 3}
 
 
 def test_nobody_is_taken_in_before_those_are_written_down_who_are_there_already(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else has the mailing locked just then."""
-    join(group, *people.students(1))
+    join(group, *factories.students(1))
     mailing = watching(group, present_too=False)
     held = on_entry._held
     answers = [lambda _mailing: None, held]
@@ -538,7 +538,7 @@ def test_nobody_is_taken_in_before_those_are_written_down_who_are_there_already(
 def test_who_has_left_again_when_it_takes_in_may_come_another_time(
     group: Group, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (vera,) = people.students(1)
+    (vera,) = factories.students(1)
     join(group, vera)
     mailing = watching(group)
     search = audience.newcomers

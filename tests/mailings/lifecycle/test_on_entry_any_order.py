@@ -18,8 +18,8 @@ from integrations.providers.base import Outcome
 from mailings.lifecycle import on_entry
 from mailings.models import Arrival, Batch, Counters, Mailing, Message
 from mailings.sending import claim, record
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from tests.processes import wait_until
 from users.models import AuditEvent, Group, Membership, Segment, User
 
@@ -54,10 +54,10 @@ class World:
         self.check()
 
     def join(self, who: int) -> None:
-        ground.join(self.group, self.people[who])
+        mailing_factories.join(self.group, self.people[who])
 
     def leave(self, who: int) -> None:
-        ground.leave(self.group, self.people[who])
+        mailing_factories.leave(self.group, self.people[who])
 
     def move(self, who: int, city: str) -> None:
         User.objects.filter(pk=self.people[who].pk).update(city=city)
@@ -78,7 +78,7 @@ class World:
     def send(self) -> None:
         batch = claim.claim()
         if batch is not None:
-            record.record(batch, ground.results(batch, Outcome.TAKEN))
+            record.record(batch, mailing_factories.results(batch, Outcome.TAKEN))
 
     def look_for_a_chunk(self) -> None:
         self.clock.shift(on_entry.EVERY)
@@ -102,7 +102,7 @@ class World:
         assert sorted(rows.values_list("user_id", flat=True)) == sorted(taken_in)
         phones = list(rows.exclude(status="skipped").values_list("phone", flat=True))
         assert len(phones) == len(set(phones))
-        ground.assert_counters_equal_rows(self.mailing)
+        mailing_factories.assert_counters_equal_rows(self.mailing)
 
 
 def rule(group: Group, city: str) -> dict[str, Any]:
@@ -116,12 +116,12 @@ def fresh(clock: time_machine.Traveller, present_too: bool) -> World:
         rows.objects.all().delete()
     User.objects.all().delete()
     Group.objects.all().delete()
-    people.simulator()
+    factories.simulator()
     group = Group.objects.create(name="Course")
-    students = people.students(PEOPLE)
-    ground.join(group, students[0])
+    students = factories.students(PEOPLE)
+    mailing_factories.join(group, students[0])
     segment = Segment.objects.create(name="Rule", rule=rule(group, "Kazan"))
-    mailing = ground.watching(segment=segment, present_too=present_too)
+    mailing = mailing_factories.watching(segment=segment, present_too=present_too)
     return World(clock, mailing, segment, group, students)
 
 
@@ -146,11 +146,11 @@ def test_any_order_takes_everybody_seen_once(
 def test_workers_at_once_take_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_entry, "CHUNK", 3)
     monkeypatch.setattr(on_entry, "EVERY", timedelta(0))
-    people.simulator()
+    factories.simulator()
     group = Group.objects.create(name="Course")
-    everybody = people.students(60)
+    everybody = factories.students(60)
     Membership.objects.bulk_create(Membership(user=each, group=group) for each in everybody[:30])
-    mailing = ground.watching(group)
+    mailing = mailing_factories.watching(group)
     errors: list[Exception] = []
     enough = threading.Event()
 
@@ -173,5 +173,5 @@ def test_workers_at_once_take_everybody_once(monkeypatch: pytest.MonkeyPatch) ->
     for thread in threads:
         thread.join(60)
     assert errors == []
-    assert ground.statuses(mailing) == {"waiting": 60}
-    ground.assert_counters_equal_rows(mailing)
+    assert mailing_factories.statuses(mailing) == {"waiting": 60}
+    mailing_factories.assert_counters_equal_rows(mailing)

@@ -19,8 +19,8 @@ from mailings.lifecycle import start, transitions
 from mailings.lifecycle.transitions import Split
 from mailings.models import Batch, Counters, Mailing, Policy
 from mailings.sending import claim, prepare
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import AuditEvent, User
 
 State = Mailing.State
@@ -41,12 +41,12 @@ def clock() -> Iterator[Any]:
 
 
 @pytest.fixture
-def school(clock: Any, olga: User) -> User:
+def school(clock: Any, owner: User) -> User:
     """Six students, the simulator, and a countdown of a minute."""
-    people.simulator()
-    people.students(6)
+    factories.simulator()
+    factories.students(6)
     Policy.objects.create(id=1, countdown=60)
-    return olga
+    return owner
 
 
 def state_of(mailing: Mailing) -> str:
@@ -63,7 +63,7 @@ def prepare_all(mailing: Mailing) -> None:
 def test_a_launch_waits_out_the_countdown_before_anything_is_prepared(
     school: User, clock: Any
 ) -> None:
-    mailing = ground.launched(school)
+    mailing = mailing_factories.launched(school)
     assert (mailing.state, mailing.leaves_at) == (State.SCHEDULED, NOON + MINUTE)
     clock.move_to(NOON + MINUTE - SECOND)
     start.start_due()
@@ -74,12 +74,12 @@ def test_a_launch_waits_out_the_countdown_before_anything_is_prepared(
     start.start_due()
     assert state_of(mailing) == State.PREPARING
     prepare_all(mailing)
-    assert ground.statuses(mailing) == {"waiting": 6, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"waiting": 6, "skipped": 1}
 
 
 def test_without_a_countdown_it_begins_at_once(school: User) -> None:
     Policy.objects.update(countdown=0)
-    assert ground.launched(school).state == State.PREPARING
+    assert mailing_factories.launched(school).state == State.PREPARING
 
 
 def test_the_real_countdown_is_a_minute() -> None:
@@ -87,17 +87,17 @@ def test_the_real_countdown_is_a_minute() -> None:
 
 
 def test_who_registers_during_the_countdown_gets_it_too(school: User, clock: Any) -> None:
-    mailing = ground.launched(school)
-    people.students(1, start=50)
+    mailing = mailing_factories.launched(school)
+    factories.students(1, start=50)
     clock.move_to(NOON + MINUTE)
     start.start_due()
-    people.students(1, start=60)
+    factories.students(1, start=60)
     prepare_all(mailing)
-    assert ground.statuses(mailing)["waiting"] == 7
+    assert mailing_factories.statuses(mailing)["waiting"] == 7
 
 
 def test_one_button_takes_everything_back(school: User, clock: Any) -> None:
-    mailing = ground.launched(school)
+    mailing = mailing_factories.launched(school)
     transitions.take_back(mailing, school)
     assert state_of(mailing) == State.DRAFT
     assert (mailing.launched_at, mailing.launched_by, mailing.leaves_at) == (None, None, None)
@@ -113,7 +113,7 @@ def test_one_button_takes_everything_back(school: User, clock: Any) -> None:
 
 
 def test_what_has_begun_can_no_longer_be_taken_back(school: User, clock: Any) -> None:
-    mailing = ground.launched(school)
+    mailing = mailing_factories.launched(school)
     clock.move_to(NOON + MINUTE)
     start.start_due()
     with pytest.raises(WrongState, match="Preparing"):
@@ -125,14 +125,14 @@ def test_what_has_begun_can_no_longer_be_taken_back(school: User, clock: Any) ->
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("button", [transitions.take_back, transitions.cancel, transitions.pause])
 def test_a_click_at_the_very_moment_wins_or_loses_whole(button: Callable[..., Any]) -> None:
-    people.simulator()
-    people.students(3)
-    olga = people.olga()
+    factories.simulator()
+    factories.students(3)
+    owner = factories.owner()
     for _ in range(5):
-        mailing = ground.draft()
-        transitions.launch(mailing, olga, countdown=60)
+        mailing = mailing_factories.draft()
+        transitions.launch(mailing, owner, countdown=60)
         Mailing.objects.filter(id=mailing.id).update(leaves_at=timezone.now())
-        result = clicked_while_it_starts(mailing, olga, button)
+        result = clicked_while_it_starts(mailing, owner, button)
         mailing.refresh_from_db()
         counters = Counters.objects.filter(mailing=mailing).count()
         if button is transitions.take_back:
@@ -168,7 +168,7 @@ def clicked_while_it_starts(mailing: Mailing, by: User, button: Callable[..., An
 
 
 def test_it_can_be_paused_and_cancelled_during_the_countdown(school: User, clock: Any) -> None:
-    mailing = ground.launched(school)
+    mailing = mailing_factories.launched(school)
     transitions.pause(mailing, school)
     clock.move_to(NOON + HOUR)
     start.start_due()
@@ -181,25 +181,25 @@ def test_it_can_be_paused_and_cancelled_during_the_countdown(school: User, clock
 def test_cancelled_before_its_list_is_formed_it_says_whom_it_would_have_reached(
     school: User, clock: Any
 ) -> None:
-    mailing = ground.launched(school)
+    mailing = mailing_factories.launched(school)
     assert transitions.cancel(mailing, school) == Split(stopped=6, gone=0)
     prepare_all(mailing)
-    ground.settle()
-    assert ground.statuses(mailing) == {"cancelled": 6, "skipped": 1}
+    mailing_factories.settle()
+    assert mailing_factories.statuses(mailing) == {"cancelled": 6, "skipped": 1}
     assert state_of(mailing) == State.CANCELLED
     assert mailing.finished_at is not None
     assert not Batch.objects.exists()
 
 
 def test_an_urgent_launch_is_written_down(school: User) -> None:
-    mailing = ground.launched(school, urgent=True)
+    mailing = mailing_factories.launched(school, urgent=True)
     whats = AuditEvent.objects.filter(target=f"mailing {mailing.id}").values_list("what", flat=True)
     assert list(whats) == ["launched", "launched_urgent"]
 
 
 # --- a time set ------------------------------------------------------------------------------
 def test_the_list_is_formed_three_hours_before(school: User, clock: Any) -> None:
-    mailing = ground.launched(school, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(school, starts_at=NOON + 5 * HOUR)
     assert mailing.leaves_at == NOON + 2 * HOUR
     clock.move_to(NOON + 2 * HOUR - SECOND)
     start.start_due()
@@ -210,20 +210,22 @@ def test_the_list_is_formed_three_hours_before(school: User, clock: Any) -> None
 
 
 def test_launched_late_it_does_its_best(school: User) -> None:
-    mailing = ground.launched(school, starts_at=NOON + HOUR)
+    mailing = mailing_factories.launched(school, starts_at=NOON + HOUR)
     assert mailing.leaves_at == NOON + MINUTE
 
 
 def test_a_time_that_has_passed_cannot_be_launched(school: User) -> None:
-    draft = ground.draft(starts_at=NOON)
+    draft = mailing_factories.draft(starts_at=NOON)
     with pytest.raises(CannotLaunch, match="has passed"):
         transitions.launch(draft, school)
     assert state_of(draft) == State.DRAFT
 
 
 def test_one_that_waits_for_people_begins_to_watch(school: User, clock: Any) -> None:
-    mailing = ground.launched(school, when=Mailing.When.ON_ENTRY)
-    planned = ground.launched(school, when=Mailing.When.ON_ENTRY, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(school, when=Mailing.When.ON_ENTRY)
+    planned = mailing_factories.launched(
+        school, when=Mailing.When.ON_ENTRY, starts_at=NOON + 5 * HOUR
+    )
     clock.move_to(NOON + MINUTE)
     start.start_due()
     assert (state_of(mailing), state_of(planned)) == (State.WATCHING, State.SCHEDULED)
@@ -234,75 +236,75 @@ def test_one_that_waits_for_people_begins_to_watch(school: User, clock: Any) -> 
 
 # --- a time missed ---------------------------------------------------------------------------
 def test_within_the_grace_it_sends_after_all(school: User, clock: Any) -> None:
-    mailing = ground.launched(school, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(school, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + 6 * HOUR)
     start.start_due()
     assert state_of(mailing) == State.PREPARING
     prepare_all(mailing)
-    assert len(ground.claimed().messages) == 6
+    assert len(mailing_factories.claimed().messages) == 6
 
 
 def test_later_it_is_held_and_asks_and_a_person_lets_it_go(school: User, clock: Any) -> None:
-    mailing = ground.launched(school, starts_at=NOON + 5 * HOUR)
+    mailing = mailing_factories.launched(school, starts_at=NOON + 5 * HOUR)
     clock.move_to(NOON + 6 * HOUR + SECOND)
     start.start_due()
     assert (state_of(mailing), mailing.trouble) == (State.PAUSED, Reason.MISSED_TIME)
     transitions.resume(mailing, school)
     start.start_due()
     assert (state_of(mailing), mailing.trouble) == (State.PREPARING, "")
-    assert ground.halts(mailing) == [Reason.MISSED_TIME]
+    assert mailing_factories.halts(mailing) == [Reason.MISSED_TIME]
     prepare_all(mailing)
-    assert len(ground.claimed().messages) == 6
+    assert len(mailing_factories.claimed().messages) == 6
 
 
 def test_prepared_in_time_and_not_handed_over_it_is_held_by_the_claim_itself(
     school: User, clock: Any
 ) -> None:
     """No job has to come first: the claim that would send it holds it."""
-    mailing = ground.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
+    mailing = mailing_factories.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR)
     start.start_due()
     prepare_all(mailing)
     clock.move_to(NOON + 6 * HOUR + SECOND)
     assert claim.claim() is None
     assert (state_of(mailing), mailing.trouble) == (State.PAUSED, Reason.MISSED_TIME)
-    assert ground.statuses(mailing) == {"waiting": 6, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"waiting": 6, "skipped": 1}
     transitions.resume(mailing, school)
-    assert len(ground.claimed().messages) == 6
-    assert ground.halts(mailing) == [Reason.MISSED_TIME]
+    assert len(mailing_factories.claimed().messages) == 6
+    assert mailing_factories.halts(mailing) == [Reason.MISSED_TIME]
 
 
 def test_what_has_begun_in_time_is_brought_to_its_end(
     school: User, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("integrations.providers.simulator.Simulator.batch", 2)
-    mailing = ground.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
+    mailing = mailing_factories.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR)
     start.start_due()
     prepare_all(mailing)
     clock.move_to(NOON + 5 * HOUR)
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     clock.move_to(NOON + 9 * HOUR)
-    ground.sent(Outcome.TAKEN)
-    ground.sent(Outcome.TAKEN)
-    assert ground.statuses(mailing) == {"accepted": 6, "skipped": 1}
+    mailing_factories.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
+    assert mailing_factories.statuses(mailing) == {"accepted": 6, "skipped": 1}
 
 
 def test_a_pause_of_ones_own_is_no_missed_time(school: User, clock: Any) -> None:
-    mailing = ground.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
+    mailing = mailing_factories.launched(school, starts_at=NOON + 5 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR)
     start.start_due()
     prepare_all(mailing)
     transitions.pause(mailing, school)
     clock.move_to(NOON + 9 * HOUR)
     transitions.resume(mailing, school)
-    assert len(ground.claimed().messages) == 6
+    assert len(mailing_factories.claimed().messages) == 6
 
 
 def test_a_mailing_without_a_time_has_none_to_miss(school: User, clock: Any) -> None:
-    mailing = ground.launched(school)
+    mailing = mailing_factories.launched(school)
     clock.move_to(NOON + 48 * HOUR)
     start.start_due()
     prepare_all(mailing)
-    assert len(ground.claimed().messages) == 6
+    assert len(mailing_factories.claimed().messages) == 6
     assert timezone.now() == NOON + 48 * HOUR

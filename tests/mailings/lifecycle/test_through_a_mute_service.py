@@ -15,9 +15,9 @@ from integrations.routing import cooldown
 from mailings.lifecycle import unresolved
 from mailings.models import Mailing, Message
 from mailings.sending import receipts, reconciliation, record, worker
-from tests import people
+from tests import factories
 from tests.emulators.seventech import LOGIN, PASSWORD, SevenTechEmulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,10 +40,10 @@ def account(seventech_emulator: SevenTechEmulator, settings: Any, live_server: A
 
 
 @pytest.fixture
-def mailing(olga: User, account: Account, monkeypatch: pytest.MonkeyPatch) -> Mailing:
+def mailing(owner: User, account: Account, monkeypatch: pytest.MonkeyPatch) -> Mailing:
     monkeypatch.setattr(SevenTech, "batch", 50)
-    people.students(MANY, digits="8")  # nobody with a fate of their own
-    return ground.prepared(olga)
+    factories.students(MANY, digits="8")  # nobody with a fate of their own
+    return mailing_factories.prepared(owner)
 
 
 def work(emulator: SevenTechEmulator) -> None:
@@ -54,12 +54,12 @@ def work(emulator: SevenTechEmulator) -> None:
     while receipts.process_due():
         pass
     reconciliation.reconcile_due()
-    ground.settle()
+    mailing_factories.settle()
 
 
 def statuses(mailing: Mailing) -> Counter[str]:
-    ground.assert_counters_equal_rows(mailing)
-    return Counter(ground.statuses(mailing)) - Counter(skipped=1)
+    mailing_factories.assert_counters_equal_rows(mailing)
+    return Counter(mailing_factories.statuses(mailing)) - Counter(skipped=1)
 
 
 def went(emulator: SevenTechEmulator) -> Counter[str]:
@@ -67,7 +67,7 @@ def went(emulator: SevenTechEmulator) -> Counter[str]:
 
 
 def test_nobody_is_missed_or_reached_twice_when_the_rest_is_sent_again(
-    mailing: Mailing, olga: User, seventech_emulator: SevenTechEmulator
+    mailing: Mailing, owner: User, seventech_emulator: SevenTechEmulator
 ) -> None:
     plan = seventech_emulator.plan
     plan.share, plan.among = 0.2, TAKEN_UNHEARD + NEVER_TAKEN
@@ -77,13 +77,13 @@ def test_nobody_is_missed_or_reached_twice_when_the_rest_is_sent_again(
     assert 0 < left < MANY / 2
     # Whoever was reached has a receipt, answer or not: only the others are unknown.
     assert statuses(mailing) == {"delivered": len(reached), "unknown": left}
-    ground.grown_older(minutes=11)
+    mailing_factories.grown_older(minutes=11)
     work(seventech_emulator)
     assert statuses(mailing)["unknown"] == left  # nothing went again by itself
 
     plan.share = 0
-    assert unresolved.send_again(mailing, olga) == left
-    ground.settle()
+    assert unresolved.send_again(mailing, owner) == left
+    mailing_factories.settle()
     work(seventech_emulator)
     assert statuses(mailing) == {"delivered": MANY}
     assert set(went(seventech_emulator).values()) == {1}
@@ -92,13 +92,13 @@ def test_nobody_is_missed_or_reached_twice_when_the_rest_is_sent_again(
 
 
 def test_a_mailing_ends_when_the_rest_is_let_be(
-    mailing: Mailing, olga: User, seventech_emulator: SevenTechEmulator
+    mailing: Mailing, owner: User, seventech_emulator: SevenTechEmulator
 ) -> None:
     seventech_emulator.misbehave(*NEVER_TAKEN * 3)
     work(seventech_emulator)
-    ground.grown_older(minutes=11)
-    assert unresolved.let_be(mailing, olga) == 9
-    ground.settle()
+    mailing_factories.grown_older(minutes=11)
+    assert unresolved.let_be(mailing, owner) == 9
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.DONE
     assert statuses(mailing) == {"delivered": MANY - 9, "no_receipt": 9}
@@ -109,7 +109,7 @@ def test_trouble_with_the_service_makes_messages_wait_and_nothing_unknown(
     mailing: Mailing, account: Account, seventech_emulator: SevenTechEmulator
 ) -> None:
     seventech_emulator.plan.share, seventech_emulator.plan.among = 1, ("429",)
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     results = worker.hand_over(batch)
     assert {result.outcome for result in results} == {Outcome.UNSENT}
     record.record(batch, results)

@@ -19,8 +19,8 @@ from mailings.errors import WrongState
 from mailings.lifecycle import transitions, unresolved
 from mailings.models import Batch, Mailing, Message
 from mailings.sending import claim, receipts, reconciliation
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import AuditEvent, User
 
 State = Mailing.State
@@ -41,21 +41,21 @@ def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
 
 
 @pytest.fixture
-def mailing(maria: User, account: Account) -> Mailing:
+def mailing(manager: User, account: Account) -> Mailing:
     """Six messages in three batches; all were handed over, two batches got no answer."""
-    people.students(6)
-    mailing = ground.prepared(maria)
-    ground.reported(ground.sent(), "delivered")
+    factories.students(6)
+    mailing = mailing_factories.prepared(manager)
+    mailing_factories.reported(mailing_factories.sent(), "delivered")
     unanswered(reason=Reason.OTHER, raw="seventech:PARKED")
     unanswered()
-    ground.grown_older(minutes=11)
-    ground.settle()
+    mailing_factories.grown_older(minutes=11)
+    mailing_factories.settle()
     return mailing
 
 
 def unanswered(**fields: Any) -> None:
     """A batch without an answer, whose account has had its rest since."""
-    batch = ground.sent(Outcome.UNKNOWN, **fields)
+    batch = mailing_factories.sent(Outcome.UNKNOWN, **fields)
     cooldown.end(batch.account_id)
 
 
@@ -73,8 +73,12 @@ def delivered(reference: str, phones: list[str]) -> None:
 
 
 def statuses(mailing: Mailing) -> dict[str, int]:
-    ground.assert_counters_equal_rows(mailing)
-    return {status: n for status, n in ground.statuses(mailing).items() if status != "skipped"}
+    mailing_factories.assert_counters_equal_rows(mailing)
+    return {
+        status: n
+        for status, n in mailing_factories.statuses(mailing).items()
+        if status != "skipped"
+    }
 
 
 def state_of(mailing: Mailing) -> str:
@@ -87,35 +91,37 @@ def test_a_mailing_never_becomes_done_while_some_may_or_may_not_have_gone(
     mailing: Mailing,
 ) -> None:
     for _ in range(5):
-        ground.grown_older(hours=20)
+        mailing_factories.grown_older(hours=20)
         reconciliation.reconcile_due()
-        ground.settle()
+        mailing_factories.settle()
     assert statuses(mailing) == {"delivered": 2, "unknown": 4}
     assert state_of(mailing) == State.SETTLING
     assert unresolved.open_questions(mailing) == 4
 
 
-def test_it_is_a_question_at_once_where_nobody_can_be_asked(maria: User, account: Account) -> None:
-    people.students(2)
-    mailing = ground.prepared(maria)
+def test_it_is_a_question_at_once_where_nobody_can_be_asked(
+    manager: User, account: Account
+) -> None:
+    factories.students(2)
+    mailing = mailing_factories.prepared(manager)
     unanswered()
     assert unresolved.open_questions(mailing) == 2
 
 
 def test_asked_in_vain_it_is_no_question_while_a_receipt_may_still_come(
-    maria: User, account: Account
+    manager: User, account: Account
 ) -> None:
     Account.objects.filter(id=account.id).update(provider="smsc")
-    people.students(2)
-    mailing = ground.prepared(maria)
-    batch = ground.sent(Outcome.UNKNOWN)
+    factories.students(2)
+    mailing = mailing_factories.prepared(manager)
+    batch = mailing_factories.sent(Outcome.UNKNOWN)
     Batch.objects.filter(id=batch.batch_id).update(doubt="no_proof")
-    ground.grown_older(minutes=9)
+    mailing_factories.grown_older(minutes=9)
     assert unresolved.open_questions(mailing) == 0
-    assert unresolved.let_be(mailing, maria) == 0
-    assert unresolved.send_again(mailing, maria) == 0
+    assert unresolved.let_be(mailing, manager) == 0
+    assert unresolved.send_again(mailing, manager) == 0
     assert statuses(mailing) == {"unknown": 2}
-    ground.grown_older(minutes=2)
+    mailing_factories.grown_older(minutes=2)
     assert unresolved.open_questions(mailing) == 2
 
 
@@ -124,116 +130,116 @@ def test_it_is_no_question_while_the_service_can_be_asked(
 ) -> None:
     Account.objects.filter(id=account.id).update(provider="smsc")
     assert unresolved.open_questions(mailing) == 0
-    ground.grown_older(seconds=settings.RECEIPT_WAIT)
+    mailing_factories.grown_older(seconds=settings.RECEIPT_WAIT)
     assert unresolved.open_questions(mailing) == 4
 
 
 def test_it_is_a_question_when_the_service_was_disconnected(
-    mailing: Mailing, account: Account, olga: User
+    mailing: Mailing, account: Account, owner: User
 ) -> None:
     Account.objects.filter(id=account.id).update(provider="smsc")
     account.refresh_from_db()
-    accounts.disconnect(account, olga)
+    accounts.disconnect(account, owner)
     assert unresolved.open_questions(mailing) == 4
 
 
-def test_it_asks_about_one_mailing_only(mailing: Mailing, maria: User) -> None:
-    other = ground.draft(name="Another")
+def test_it_asks_about_one_mailing_only(mailing: Mailing, manager: User) -> None:
+    other = mailing_factories.draft(name="Another")
     assert unresolved.open_questions(other) == 0
 
 
 # --- let be ----------------------------------------------------------------------------------
-def test_what_is_let_be_ends_and_so_does_the_mailing(mailing: Mailing, maria: User) -> None:
-    assert unresolved.let_be(mailing, maria) == 4
+def test_what_is_let_be_ends_and_so_does_the_mailing(mailing: Mailing, manager: User) -> None:
+    assert unresolved.let_be(mailing, manager) == 4
     assert statuses(mailing) == {"delivered": 2, "no_receipt": 4}
-    ground.settle()
+    mailing_factories.settle()
     assert state_of(mailing) == State.DONE
     assert unresolved.open_questions(mailing) == 0
 
 
-def test_why_it_was_not_known_stays_with_the_message(mailing: Mailing, maria: User) -> None:
-    unresolved.let_be(mailing, maria)
+def test_why_it_was_not_known_stays_with_the_message(mailing: Mailing, manager: User) -> None:
+    unresolved.let_be(mailing, manager)
     kept = Message.objects.filter(status=Status.NO_RECEIPT).values_list("reason", "raw_code")
     assert sorted(kept) == 2 * [("no_answer", "")] + 2 * [("other", "seventech:PARKED")]
 
 
-def test_a_late_receipt_still_wins(mailing: Mailing, maria: User) -> None:
-    unresolved.let_be(mailing, maria)
+def test_a_late_receipt_still_wins(mailing: Mailing, manager: User) -> None:
+    unresolved.let_be(mailing, manager)
     delivered(*first_batch(Status.NO_RECEIPT))
     assert statuses(mailing) == {"delivered": 4, "no_receipt": 2}
 
 
 def test_it_goes_on_chunk_by_chunk(
-    mailing: Mailing, maria: User, monkeypatch: pytest.MonkeyPatch
+    mailing: Mailing, manager: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unresolved, "CHUNK", 2)
-    assert unresolved.let_be(mailing, maria) == 4
+    assert unresolved.let_be(mailing, manager) == 4
     assert statuses(mailing) == {"delivered": 2, "no_receipt": 4}
 
 
-def test_a_cancelled_mailing_can_be_let_be(mailing: Mailing, maria: User) -> None:
+def test_a_cancelled_mailing_can_be_let_be(mailing: Mailing, manager: User) -> None:
     Mailing.objects.filter(id=mailing.id).update(state=State.CANCELLED)
     mailing.refresh_from_db()
-    assert unresolved.let_be(mailing, maria) == 4
-    ground.settle()
+    assert unresolved.let_be(mailing, manager) == 4
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.finished_at is not None
 
 
 # --- send again ------------------------------------------------------------------------------
-def test_what_is_sent_again_goes_in_new_batches(mailing: Mailing, maria: User) -> None:
+def test_what_is_sent_again_goes_in_new_batches(mailing: Mailing, manager: User) -> None:
     before = set(Batch.objects.values_list("id", flat=True))
-    assert unresolved.send_again(mailing, maria) == 4
+    assert unresolved.send_again(mailing, manager) == 4
     assert statuses(mailing) == {"delivered": 2, "waiting": 4}
     fresh = Batch.objects.exclude(id__in=before)
     assert [(batch.state, batch.size) for batch in fresh] == 2 * [(Batch.State.WAITING, 2)]
     assert set(
         Message.objects.filter(status=Status.WAITING).values_list("batch", flat=True)
     ) == set(fresh.values_list("id", flat=True))
-    ground.settle()
+    mailing_factories.settle()
     assert state_of(mailing) == State.SENDING
     for _ in fresh:
-        ground.reported(ground.sent(), "delivered")
-    ground.settle()
+        mailing_factories.reported(mailing_factories.sent(), "delivered")
+    mailing_factories.settle()
     assert statuses(mailing) == {"delivered": 6}
     assert state_of(mailing) == State.DONE
 
 
-def test_a_receipt_of_the_first_try_still_counts(mailing: Mailing, maria: User) -> None:
+def test_a_receipt_of_the_first_try_still_counts(mailing: Mailing, manager: User) -> None:
     reference, phones = first_batch(Status.UNKNOWN)
-    unresolved.send_again(mailing, maria)
+    unresolved.send_again(mailing, manager)
     delivered(reference, phones)
     assert statuses(mailing) == {"delivered": 4, "waiting": 2}
 
 
-def test_nothing_of_a_cancelled_mailing_is_sent_again(mailing: Mailing, maria: User) -> None:
+def test_nothing_of_a_cancelled_mailing_is_sent_again(mailing: Mailing, manager: User) -> None:
     read_before = Mailing.objects.get(id=mailing.id)
     Mailing.objects.filter(id=mailing.id).update(state=State.CANCELLED)
     mailing.refresh_from_db()
     with pytest.raises(WrongState):
-        unresolved.send_again(mailing, maria)
-    assert unresolved.send_again(read_before, maria) == 0
+        unresolved.send_again(mailing, manager)
+    assert unresolved.send_again(read_before, manager) == 0
     assert statuses(mailing) == {"delivered": 2, "unknown": 4}
 
 
-def test_of_a_paused_mailing_they_wait_for_it_to_go_on(mailing: Mailing, maria: User) -> None:
+def test_of_a_paused_mailing_they_wait_for_it_to_go_on(mailing: Mailing, manager: User) -> None:
     Mailing.objects.filter(id=mailing.id).update(state=State.PAUSED)
     mailing.refresh_from_db()
-    assert unresolved.send_again(mailing, maria) == 4
+    assert unresolved.send_again(mailing, manager) == 4
     assert claim.claim() is None
-    transitions.resume(mailing, maria)
+    transitions.resume(mailing, manager)
     assert claim.claim() is not None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_clicks_at_once_send_each_message_again_once(mailing: Mailing, maria: User) -> None:
+def test_two_clicks_at_once_send_each_message_again_once(mailing: Mailing, manager: User) -> None:
     together = threading.Barrier(2)
     done: list[int] = []
 
     def click() -> None:
         try:
             together.wait()
-            done.append(unresolved.send_again(mailing, maria))
+            done.append(unresolved.send_again(mailing, manager))
         finally:
             connection.close()
 
@@ -251,32 +257,32 @@ def test_two_clicks_at_once_send_each_message_again_once(mailing: Mailing, maria
 
 # --- it is written down, and cheap -----------------------------------------------------------
 @pytest.mark.parametrize("what", ["let_be", "sent_again"])
-def test_a_decision_is_written_down(mailing: Mailing, maria: User, what: str) -> None:
+def test_a_decision_is_written_down(mailing: Mailing, manager: User, what: str) -> None:
     decide = {"let_be": unresolved.let_be, "sent_again": unresolved.send_again}[what]
-    decide(mailing, maria)
+    decide(mailing, manager)
     event = AuditEvent.objects.latest("id")
-    assert (event.by, event.what, event.target) == (maria, what, f"mailing {mailing.id}")
+    assert (event.by, event.what, event.target) == (manager, what, f"mailing {mailing.id}")
     assert event.details == {"messages": 4}
-    decide(mailing, maria)  # nothing is left to decide
+    decide(mailing, manager)  # nothing is left to decide
     assert AuditEvent.objects.filter(what=what).count() == 1
 
 
-def test_its_queries_do_not_grow_with_the_messages(maria: User, account: Account) -> None:
+def test_its_queries_do_not_grow_with_the_messages(manager: User, account: Account) -> None:
     SevenTech.batch = 500  # the fixture puts it back
     counts = []
     for start, many in ((0, 3), (100, 60)):
-        people.students(many, start=start)
-        mailing = ground.prepared(maria, name=f"Of {many}")
+        factories.students(many, start=start)
+        mailing = mailing_factories.prepared(manager, name=f"Of {many}")
         unanswered()
-        ground.grown_older(minutes=11)
+        mailing_factories.grown_older(minutes=11)
         for decide in (unresolved.send_again, unresolved.let_be):
             with CaptureQueriesContext(connection) as queries:
-                decide(mailing, maria)
+                decide(mailing, manager)
             counts.append(len(queries))
-            ground.assert_counters_equal_rows(mailing)
+            mailing_factories.assert_counters_equal_rows(mailing)
             if decide is unresolved.send_again:
                 unanswered()
-            ground.grown_older(minutes=11)
+            mailing_factories.grown_older(minutes=11)
     assert counts[:2] == counts[2:]
 
 
@@ -284,8 +290,8 @@ def test_its_queries_do_not_grow_with_the_messages(maria: User, account: Account
 As = Callable[[User], Client]
 
 
-def test_the_mailings_page_asks_for_a_decision(as_: As, maria: User, mailing: Mailing) -> None:
-    page = as_(maria).get(reverse("mailing", args=[mailing.id])).content.decode()
+def test_the_mailings_page_asks_for_a_decision(as_: As, manager: User, mailing: Mailing) -> None:
+    page = as_(manager).get(reverse("mailing", args=[mailing.id])).content.decode()
     assert "4 messages may or may not have gone" in page
     assert "SevenTech cannot be asked about a message" in page
     assert "We are asking it" not in page
@@ -294,18 +300,20 @@ def test_the_mailings_page_asks_for_a_decision(as_: As, maria: User, mailing: Ma
 
 
 def test_while_the_service_is_asked_the_page_offers_nothing(
-    as_: As, maria: User, mailing: Mailing
+    as_: As, manager: User, mailing: Mailing
 ) -> None:
     Account.objects.update(provider="smsc")
-    page = as_(maria).get(reverse("mailing", args=[mailing.id])).content.decode()
+    page = as_(manager).get(reverse("mailing", args=[mailing.id])).content.decode()
     assert "We are asking it" in page
     assert reverse("mailing-send-again", args=[mailing.id]) not in page
 
 
-def test_those_who_may_only_look_are_offered_nothing(as_: As, egor: User, mailing: Mailing) -> None:
-    egor.rights = ["see_mailings"]
-    egor.save()
-    page = as_(egor).get(reverse("mailing", args=[mailing.id])).content.decode()
+def test_those_who_may_only_look_are_offered_nothing(
+    as_: As, employee: User, mailing: Mailing
+) -> None:
+    employee.rights = ["see_mailings"]
+    employee.save()
+    page = as_(employee).get(reverse("mailing", args=[mailing.id])).content.decode()
     assert "4 messages may or may not have gone" in page
     assert reverse("mailing-let-be", args=[mailing.id]) not in page
 
@@ -318,9 +326,9 @@ def test_those_who_may_only_look_are_offered_nothing(as_: As, egor: User, mailin
     ],
 )
 def test_it_asks_in_figures_before_it_acts(
-    as_: As, maria: User, mailing: Mailing, name: str, question: str, said: str, left: str
+    as_: As, manager: User, mailing: Mailing, name: str, question: str, said: str, left: str
 ) -> None:
-    client, address = as_(maria), reverse(name, args=[mailing.id])
+    client, address = as_(manager), reverse(name, args=[mailing.id])
     asked = client.get(address).content.decode()
     assert question in asked
     assert "<dd>4</dd>" in asked
@@ -332,9 +340,11 @@ def test_it_asks_in_figures_before_it_acts(
     assert "Messages of unknown fate" in page  # in its history
 
 
-def test_a_cancelled_mailing_offers_only_to_let_be(as_: As, maria: User, mailing: Mailing) -> None:
+def test_a_cancelled_mailing_offers_only_to_let_be(
+    as_: As, manager: User, mailing: Mailing
+) -> None:
     Mailing.objects.filter(id=mailing.id).update(state=State.CANCELLED)
-    client, again = as_(maria), reverse("mailing-send-again", args=[mailing.id])
+    client, again = as_(manager), reverse("mailing-send-again", args=[mailing.id])
     page = client.get(reverse("mailing", args=[mailing.id])).content.decode()
     assert again not in page
     assert reverse("mailing-let-be", args=[mailing.id]) in page

@@ -25,8 +25,8 @@ from mailings.notifications.send import Became, raise_event
 from mailings.reports import recount
 from mailings.sending import claim, reconciliation, record
 from mailings.text import sealed, template
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import consent
 from users.consent.confirmation import code_of
 from users.models import AuditEvent, OptOut, OwnField, User
@@ -45,12 +45,12 @@ def in_english(settings: Any) -> Iterator[None]:
 
 @pytest.fixture
 def account(db: None) -> Account:
-    return people.simulator()
+    return factories.simulator()
 
 
 @pytest.fixture
-def paid(account: Account, maria: User) -> Mailing:
-    return event("paid", maria)
+def paid(account: Account, manager: User) -> Mailing:
+    return event("paid", manager)
 
 
 def event(name: str, by: User, *, on: bool = True, **fields: Any) -> Mailing:
@@ -63,43 +63,43 @@ def event(name: str, by: User, *, on: bool = True, **fields: Any) -> Mailing:
 
 # --- raising ------------------------------------------------------------------------------------
 def test_an_event_is_one_message_with_the_persons_values_and_its_own(
-    paid: Mailing, ivan: User
+    paid: Mailing, student: User
 ) -> None:
-    raised = raise_event("paid", ivan, key="order:15", values={"number": "15", "other": "x"})
+    raised = raise_event("paid", student, key="order:15", values={"number": "15", "other": "x"})
     assert raised.became == Became.SENT
     assert raised.message is not None
-    assert (raised.message.text, raised.message.phone) == ("Ivan, order 15 is paid", ivan.phone)
+    assert (raised.message.text, raised.message.phone) == ("Ivan, order 15 is paid", student.phone)
     assert (raised.message.status, raised.message.parts) == ("waiting", 1)
     assert raised.reason is None
-    batch = ground.sent(Outcome.TAKEN)
+    batch = mailing_factories.sent(Outcome.TAKEN)
     assert [sms.key for sms in batch.messages] == [raised.message.id]
-    ground.assert_counters_equal_rows(paid)
+    mailing_factories.assert_counters_equal_rows(paid)
 
 
 def test_raised_again_with_the_same_key_it_sends_nothing_and_says_so(
-    paid: Mailing, ivan: User
+    paid: Mailing, student: User
 ) -> None:
-    first = raise_event("paid", ivan, key="order:15")
-    again = raise_event("paid", ivan, key="order:15")
-    other = raise_event("paid", ivan, key="order:16")
+    first = raise_event("paid", student, key="order:15")
+    again = raise_event("paid", student, key="order:15")
+    other = raise_event("paid", student, key="order:16")
     assert (again.became, again.message) == (Became.REPEATED, first.message)
     assert other.became == Became.SENT
-    assert ground.statuses(paid) == {"waiting": 2}
+    assert mailing_factories.statuses(paid) == {"waiting": 2}
     assert paid.batches.count() == 2
-    ground.assert_counters_equal_rows(paid)
+    mailing_factories.assert_counters_equal_rows(paid)
 
 
 @pytest.mark.parametrize("key", ["k" * 500, "two\nlines", "\0", "", "заказ"])
-def test_a_key_may_be_anything(paid: Mailing, ivan: User, key: str) -> None:
-    assert raise_event("paid", ivan, key=key).became == Became.SENT
-    assert raise_event("paid", ivan, key=key).became == Became.REPEATED
+def test_a_key_may_be_anything(paid: Mailing, student: User, key: str) -> None:
+    assert raise_event("paid", student, key=key).became == Became.SENT
+    assert raise_event("paid", student, key=key).became == Became.REPEATED
 
 
 @pytest.mark.django_db(transaction=True)
 def test_raised_twice_at_the_same_moment_it_is_one_message() -> None:
-    people.simulator()
-    ivan = people.ivan()
-    paid = event("paid", people.maria())
+    factories.simulator()
+    student = factories.student()
+    paid = event("paid", factories.manager())
     both = threading.Barrier(2, timeout=20)
     became: list[str] = []
 
@@ -108,7 +108,7 @@ def test_raised_twice_at_the_same_moment_it_is_one_message() -> None:
             connection.ensure_connection()
             both.wait()
             with transaction.atomic():
-                became.append(raise_event("paid", ivan, key="order:15").became)
+                became.append(raise_event("paid", student, key="order:15").became)
         finally:
             connection.close()
 
@@ -119,41 +119,41 @@ def test_raised_twice_at_the_same_moment_it_is_one_message() -> None:
         for thread in threads:
             thread.join(30)
         assert sorted(became) == [Became.REPEATED, Became.SENT]
-        assert ground.statuses(paid) == {"waiting": 1}
+        assert mailing_factories.statuses(paid) == {"waiting": 1}
         assert paid.batches.count() == 1
-        ground.assert_counters_equal_rows(paid)
+        mailing_factories.assert_counters_equal_rows(paid)
         Message.objects.all().delete()
         Batch.objects.all().delete()
         recount.repair(paid.pk)
         became.clear()
 
 
-def test_an_event_undone_by_its_caller_leaves_no_message(paid: Mailing, ivan: User) -> None:
+def test_an_event_undone_by_its_caller_leaves_no_message(paid: Mailing, student: User) -> None:
     with transaction.atomic():
-        assert raise_event("paid", ivan, key="order:15").became == Became.SENT
+        assert raise_event("paid", student, key="order:15").became == Became.SENT
         transaction.set_rollback(True)
     assert not Message.objects.exists()
-    ground.assert_counters_equal_rows(paid)
+    mailing_factories.assert_counters_equal_rows(paid)
 
 
-def no_phone(ivan: User) -> None:
-    User.objects.filter(pk=ivan.pk).update(phone="")
-    ivan.refresh_from_db()
+def no_phone(student: User) -> None:
+    User.objects.filter(pk=student.pk).update(phone="")
+    student.refresh_from_db()
 
 
-def forbidden(ivan: User) -> None:
-    consent.forbid(User.objects.get(pk=ivan.pk), None)  # behind the back of whoever raises it
+def forbidden(student: User) -> None:
+    consent.forbid(User.objects.get(pk=student.pk), None)  # behind the back of whoever raises it
 
 
-def opted_out(ivan: User) -> None:
-    consent.opt_out(ivan.phone, OptOut.Source.REPLY)
+def opted_out(student: User) -> None:
+    consent.opt_out(student.phone, OptOut.Source.REPLY)
 
 
-def no_service(ivan: User) -> None:
+def no_service(student: User) -> None:
     accounts.disconnect(Account.objects.get(), None)
 
 
-def nothing_to_say(ivan: User) -> None:
+def nothing_to_say(student: User) -> None:
     Mailing.objects.filter(event="paid").update(text="{number} ")
 
 
@@ -168,54 +168,54 @@ def nothing_to_say(ivan: User) -> None:
     ],
 )
 def test_who_gets_none_has_a_row_that_says_why(
-    paid: Mailing, ivan: User, spoil: Callable[[User], None], reason: Reason
+    paid: Mailing, student: User, spoil: Callable[[User], None], reason: Reason
 ) -> None:
-    spoil(ivan)
-    raised = raise_event("paid", ivan, key="order:15")
+    spoil(student)
+    raised = raise_event("paid", student, key="order:15")
     assert (raised.became, raised.reason) == (Became.LEFT_OUT, reason)
     assert str(reason.about.title) in raised.words
     message = Message.objects.get()
     assert (message.status, message.text, message.batch) == ("skipped", "", None)
     assert message.final_at
     assert not Batch.objects.exists()
-    ground.assert_counters_equal_rows(paid)
-    assert raise_event("paid", ivan, key="order:15").became == Became.REPEATED
+    mailing_factories.assert_counters_equal_rows(paid)
+    assert raise_event("paid", student, key="order:15").became == Became.REPEATED
 
 
-def test_who_is_forbidden_after_it_was_written_gets_none(paid: Mailing, ivan: User) -> None:
-    raised = raise_event("paid", ivan, key="order:15")
-    consent.forbid(ivan, None)
-    assert ground.claimed().messages == ()
+def test_who_is_forbidden_after_it_was_written_gets_none(paid: Mailing, student: User) -> None:
+    raised = raise_event("paid", student, key="order:15")
+    consent.forbid(student, None)
+    assert mailing_factories.claimed().messages == ()
     assert raised.message is not None
     raised.message.refresh_from_db()
     assert (raised.message.status, raised.message.reason) == ("skipped", "forbidden")
 
 
 def test_one_that_is_off_or_does_not_exist_leaves_nothing(
-    paid: Mailing, ivan: User, maria: User
+    paid: Mailing, student: User, manager: User
 ) -> None:
-    editing.switch(paid, maria, on=False)
-    assert raise_event("paid", ivan, key="1").became == Became.OFF
-    assert raise_event("no_such", ivan, key="1").became == Became.NO_EVENT
+    editing.switch(paid, manager, on=False)
+    assert raise_event("paid", student, key="1").became == Became.OFF
+    assert raise_event("no_such", student, key="1").became == Became.NO_EVENT
     assert not Message.objects.exists()
 
 
 def test_a_text_names_a_field_deleted_since_and_still_goes(
-    account: Account, maria: User, ivan: User
+    account: Account, manager: User, student: User
 ) -> None:
     field = OwnField.objects.create(slug="course", label="Course")
-    made = event("paid", maria, text="Paid: {course}{number}")
+    made = event("paid", manager, text="Paid: {course}{number}")
     assert variable_uses.drafts_with("course") == [made.name]
     field.delete()
-    raised = raise_event("paid", ivan, key="1", values={"number": "5"})
+    raised = raise_event("paid", student, key="1", values={"number": "5"})
     assert raised.message is not None
     assert raised.message.text == "Paid: 5"
 
 
-def test_what_is_written_keeps_its_text(paid: Mailing, ivan: User) -> None:
-    raise_event("paid", ivan, key="1", values={"number": "1"})
+def test_what_is_written_keeps_its_text(paid: Mailing, student: User) -> None:
+    raise_event("paid", student, key="1", values={"number": "1"})
     Mailing.objects.filter(pk=paid.pk).update(text="Other words")
-    raise_event("paid", ivan, key="2")
+    raise_event("paid", student, key="2")
     assert [each.text for each in Message.objects.order_by("id")] == [
         "Ivan, order 1 is paid",
         "Other words",
@@ -223,51 +223,51 @@ def test_what_is_written_keeps_its_text(paid: Mailing, ivan: User) -> None:
 
 
 # --- on and off ---------------------------------------------------------------------------------
-def test_switching_off_stops_what_has_not_gone(paid: Mailing, ivan: User, maria: User) -> None:
-    raise_event("paid", ivan, key="1")
-    batch = ground.claimed()
-    raise_event("paid", ivan, key="2")
-    editing.switch(paid, maria, on=False)
+def test_switching_off_stops_what_has_not_gone(paid: Mailing, student: User, manager: User) -> None:
+    raise_event("paid", student, key="1")
+    batch = mailing_factories.claimed()
+    raise_event("paid", student, key="2")
+    editing.switch(paid, manager, on=False)
     assert claim.claim() is None
-    ground.settle()
-    record.record(batch, ground.results(batch, Outcome.TAKEN))
-    assert ground.statuses(paid) == {"accepted": 1, "cancelled": 1}
-    ground.assert_counters_equal_rows(paid)
-    editing.switch(paid, maria, on=True)
+    mailing_factories.settle()
+    record.record(batch, mailing_factories.results(batch, Outcome.TAKEN))
+    assert mailing_factories.statuses(paid) == {"accepted": 1, "cancelled": 1}
+    mailing_factories.assert_counters_equal_rows(paid)
+    editing.switch(paid, manager, on=True)
     assert claim.claim() is None, "hours later nobody wants the code of this morning"
 
 
-def test_it_is_never_done(paid: Mailing, ivan: User) -> None:
-    raise_event("paid", ivan, key="1")
-    ground.reported(ground.sent(), "delivered")
-    ground.settle()
+def test_it_is_never_done(paid: Mailing, student: User) -> None:
+    raise_event("paid", student, key="1")
+    mailing_factories.reported(mailing_factories.sent(), "delivered")
+    mailing_factories.settle()
     paid.refresh_from_db()
     assert paid.state == Mailing.State.SENDING
-    raise_event("paid", ivan, key="2")
-    ground.sent()
+    raise_event("paid", student, key="2")
+    mailing_factories.sent()
     assert recount.compare() == []
 
 
-def test_each_switch_is_written_down_once(paid: Mailing, maria: User) -> None:
+def test_each_switch_is_written_down_once(paid: Mailing, manager: User) -> None:
     AuditEvent.objects.all().delete()
     for on in (True, False, False, True):
-        editing.switch(paid, maria, on=on)
+        editing.switch(paid, manager, on=on)
     book = AuditEvent.objects.order_by("id").values_list("what", "target")
     target = f"mailing {paid.pk}"
     assert list(book) == [("switched_off", target), ("switched_on", target)]
 
 
-def test_refusals_of_its_text_do_not_halt_it(paid: Mailing, ivan: User) -> None:
+def test_refusals_of_its_text_do_not_halt_it(paid: Mailing, student: User) -> None:
     for number in range(3):
-        raise_event("paid", ivan, key=str(number))
-        ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+        raise_event("paid", student, key=str(number))
+        mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     paid.refresh_from_db()
     assert registry.is_on(paid)
 
 
 # --- the built-in ones --------------------------------------------------------------------------
 def test_the_built_in_ones_are_there_with_texts_in_the_language_of_the_account(
-    settings: Any, account: Account, ivan: User
+    settings: Any, account: Account, student: User
 ) -> None:
     settings.LANGUAGE_CODE = "ru"
     by_event = {each.event: each for each in registry.every()}
@@ -284,15 +284,15 @@ def test_the_built_in_ones_are_there_with_texts_in_the_language_of_the_account(
 
 
 def test_a_person_written_down_is_welcomed_once_if_it_is_on(
-    account: Account, ivan: User, maria: User
+    account: Account, student: User, manager: User
 ) -> None:
-    person_created.arrived(ivan)
+    person_created.arrived(student)
     assert not Message.objects.exists()
     welcome = registry.named(registry.WELCOME)
     assert welcome is not None
-    editing.switch(welcome, maria, on=True)
-    person_created.arrived(ivan)
-    person_created.arrived(ivan)
+    editing.switch(welcome, manager, on=True)
+    person_created.arrived(student)
+    person_created.arrived(student)
     message = Message.objects.get()
     assert message.mailing == welcome
     assert message.text.startswith("Welcome, Ivan!")
@@ -322,86 +322,90 @@ def test_two_who_are_first_find_the_same_built_in_one() -> None:
 
 
 def test_only_an_own_one_that_is_off_and_unused_is_deleted(
-    paid: Mailing, ivan: User, maria: User
+    paid: Mailing, student: User, manager: User
 ) -> None:
     with pytest.raises(WrongState, match="Switch it off first"):
-        editing.delete(paid, maria)
-    editing.switch(paid, maria, on=False)
+        editing.delete(paid, manager)
+    editing.switch(paid, manager, on=False)
     built_in = registry.named(registry.WELCOME)
     assert built_in is not None
     with pytest.raises(WrongState, match="belongs to the system"):
-        editing.delete(built_in, maria)
-    used = event("used", maria)
-    raise_event("used", ivan, key="1")
-    editing.switch(used, maria, on=False)
+        editing.delete(built_in, manager)
+    used = event("used", manager)
+    raise_event("used", student, key="1")
+    editing.switch(used, manager, on=False)
     with pytest.raises(WrongState, match="has sent messages"):
-        editing.delete(used, maria)
-    editing.delete(paid, maria)
+        editing.delete(used, manager)
+    editing.delete(paid, manager)
     assert not Mailing.objects.filter(event="paid").exists()
 
 
 # --- codes --------------------------------------------------------------------------------------
 def test_a_code_is_nowhere_but_in_what_leaves(
-    account: Account, ivan: User, caplog: pytest.LogCaptureFixture
+    account: Account, student: User, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert send.send_code(ivan, NONCE) == ""
+    assert send.send_code(student, NONCE) == ""
     code = code_of(NONCE)
     message = Message.objects.get()
     assert code not in message.text
     assert sealed.hidden(message.text) == "Your code: ••••••. Do not tell it to anybody."
     assert message.parts == template.parts_of(f"Your code: {code}. Do not tell it to anybody.")
-    (sms,) = ground.claimed().messages
+    (sms,) = mailing_factories.claimed().messages
     assert sms.text == f"Your code: {code}. Do not tell it to anybody."
     assert code not in caplog.text
     assert all(code not in str(each.details) for each in AuditEvent.objects.all())
 
 
-def test_a_code_has_a_lifetime_and_other_notifications_have_none(paid: Mailing, ivan: User) -> None:
-    send.send_code(ivan, NONCE)
+def test_a_code_has_a_lifetime_and_other_notifications_have_none(
+    paid: Mailing, student: User
+) -> None:
+    send.send_code(student, NONCE)
     batch = Batch.objects.get()
     assert batch.expires_at == batch.not_before + timedelta(minutes=10)
-    raise_event("paid", ivan, key="1")
+    raise_event("paid", student, key="1")
     assert Batch.objects.filter(expires_at=None).count() == 1
 
 
 def test_a_code_of_unknown_fate_is_asked_about_and_sent_again_as_it_was(
-    account: Account, ivan: User
+    account: Account, student: User
 ) -> None:
     """Whoever died with it took nothing along: it is worked out anew."""
-    send.send_code(ivan, NONCE)
-    batch = ground.sent(Outcome.UNKNOWN)
+    send.send_code(student, NONCE)
+    batch = mailing_factories.sent(Outcome.UNKNOWN)
     batch_row = Batch.objects.get(id=batch.batch_id)
     (asked,) = reconciliation._open_messages(batch_row)
     assert asked.text == batch.messages[0].text
     with transaction.atomic():
         record.send_again(batch_row, [batch.messages[0].key])
     Account.objects.update(failures=0, cooldown_until=None)
-    again = ground.claimed()
+    again = mailing_factories.claimed()
     assert again.messages[0].text == batch.messages[0].text
     assert Batch.objects.get(id=again.batch_id).expires_at == batch_row.expires_at
 
 
-def test_a_code_that_waited_longer_than_it_holds_is_not_sent(account: Account, ivan: User) -> None:
+def test_a_code_that_waited_longer_than_it_holds_is_not_sent(
+    account: Account, student: User
+) -> None:
     """The service was down, say."""
     with time_machine.travel(NOON, tick=False) as clock:
-        send.send_code(ivan, NONCE)
+        send.send_code(student, NONCE)
         clock.shift(timedelta(minutes=10))
-        assert ground.claimed().messages == ()
+        assert mailing_factories.claimed().messages == ()
     message = Message.objects.get()
     assert (message.status, message.reason) == ("skipped", Reason.TOO_LATE)
-    ground.assert_counters_equal_rows(message.mailing)
+    mailing_factories.assert_counters_equal_rows(message.mailing)
 
 
 def test_a_notification_leaves_in_quiet_hours_and_through_the_cap(
-    paid: Mailing, ivan: User
+    paid: Mailing, student: User
 ) -> None:
     Policy.objects.create(
         id=1, quiet_from=time(0), quiet_until=time(23, 59), cap_messages=1, countdown=60
     )
     with time_machine.travel(NOON, tick=False):
         for key in ("1", "2"):
-            assert raise_event("paid", ivan, key=key).became == Became.SENT
-            assert len(ground.claimed().messages) == 1
+            assert raise_event("paid", student, key=key).became == Became.SENT
+            assert len(mailing_factories.claimed().messages) == 1
 
 
 @pytest.mark.parametrize(
@@ -409,39 +413,39 @@ def test_a_notification_leaves_in_quiet_hours_and_through_the_cap(
     [(forbidden, "forbidden"), (opted_out, "switched off"), (no_service, "cannot be sent")],
 )
 def test_a_code_that_is_not_sent_says_why(
-    account: Account, ivan: User, spoil: Callable[[User], None], words: str
+    account: Account, student: User, spoil: Callable[[User], None], words: str
 ) -> None:
-    spoil(ivan)
-    assert words in send.send_code(ivan, NONCE)
+    spoil(student)
+    assert words in send.send_code(student, NONCE)
 
 
-def test_no_code_is_offered_where_none_can_be_sent(account: Account, maria: User) -> None:
+def test_no_code_is_offered_where_none_can_be_sent(account: Account, manager: User) -> None:
     assert send.can_send_codes()
     code = registry.named(registry.PHONE_CODE)
     assert code is not None
-    editing.switch(code, maria, on=False)
+    editing.switch(code, manager, on=False)
     assert not send.can_send_codes()
-    editing.switch(code, maria, on=True)
+    editing.switch(code, manager, on=True)
     accounts.disconnect(account, None)
     assert not send.can_send_codes()
 
 
 # --- a try --------------------------------------------------------------------------------------
 def test_a_try_goes_to_the_person_and_counts_nowhere(
-    paid: Mailing, ivan: User, maria: User
+    paid: Mailing, student: User, manager: User
 ) -> None:
-    editing.switch(paid, maria, on=False)
-    message = send.try_event(paid, ivan, maria, {"number": "15"})
+    editing.switch(paid, manager, on=False)
+    message = send.try_event(paid, student, manager, {"number": "15"})
     assert (message.text, message.mailing.kind) == ("Ivan, order 15 is paid", Mailing.Kind.TEST)
     assert not Message.objects.filter(mailing=paid).exists()
-    consent.forbid(ivan, None)
+    consent.forbid(student, None)
     with pytest.raises(send.NotSent, match="forbidden"):
-        send.try_event(paid, ivan, maria)
+        send.try_event(paid, student, manager)
 
 
 # --- raised by another program --------------------------------------------------------------------
 def test_another_program_raises_it_by_name(
-    paid: Mailing, ivan: User, capsys: pytest.CaptureFixture[str]
+    paid: Mailing, student: User, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for word in ("sent", "repeated"):
         call_command("raise_event", "paid", "Ivan@example.com", "number=15=3", key="order:15")
@@ -451,7 +455,7 @@ def test_another_program_raises_it_by_name(
         call_command("raise_event", "paid", "ivan@example.com")
     assert Message.objects.count() == 3
     capsys.readouterr()
-    consent.forbid(ivan, None)
+    consent.forbid(student, None)
     call_command("raise_event", "paid", "ivan@example.com")
     assert capsys.readouterr().out.startswith("forbidden: ")
 
@@ -466,15 +470,17 @@ def test_another_program_raises_it_by_name(
     ],
 )
 def test_another_program_is_told_what_it_did_wrong(
-    paid: Mailing, ivan: User, words: tuple[str, ...], complaint: str
+    paid: Mailing, student: User, words: tuple[str, ...], complaint: str
 ) -> None:
     with pytest.raises(CommandError, match=complaint):
         call_command("raise_event", *words)
     assert not Message.objects.exists()
 
 
-def test_a_mailing_that_is_cancelled_stays_apart(paid: Mailing, maria: User, ivan: User) -> None:
+def test_a_mailing_that_is_cancelled_stays_apart(
+    paid: Mailing, manager: User, student: User
+) -> None:
     """Both are "cancelled" in the database; only one of them can be resumed."""
-    editing.switch(paid, maria, on=False)
+    editing.switch(paid, manager, on=False)
     with pytest.raises(WrongState):
-        transitions.resume(paid, maria)
+        transitions.resume(paid, manager)

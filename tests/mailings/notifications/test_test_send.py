@@ -9,8 +9,8 @@ from django.test import Client
 
 from integrations.models import Account
 from mailings.models import Mailing, Message
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import AuditEvent, OptOut, User
 
 As = Callable[[User], Client]
@@ -25,17 +25,17 @@ def in_english(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def account(db: None) -> Account:
-    return people.simulator()
+    return factories.simulator()
 
 
 @pytest.fixture
 def draft() -> Mailing:
-    return ground.draft()
+    return mailing_factories.draft()
 
 
 @pytest.fixture
-def maria() -> User:
-    return people.maria(phone=MINE)
+def manager() -> User:
+    return factories.manager(phone=MINE)
 
 
 def asked(client: Client, draft: Mailing, **typed: Any) -> Any:
@@ -51,125 +51,127 @@ def sent() -> tuple[str, str, User | None]:
     return message.phone, message.text, message.user
 
 
-def test_without_another_word_it_is_about_oneself(as_: As, maria: User, draft: Mailing) -> None:
-    page = as_(maria).get(f"/mailings/{draft.pk}/test/")
+def test_without_another_word_it_is_about_oneself(as_: As, manager: User, draft: Mailing) -> None:
+    page = as_(manager).get(f"/mailings/{draft.pk}/test/")
     assert page.context["form"]["phone"].value() == MINE
-    asked(as_(maria), draft, phone=MINE)
-    assert sent() == (MINE, "Webinar at six, Maria", maria)
+    asked(as_(manager), draft, phone=MINE)
+    assert sent() == (MINE, "Webinar at six, Maria", manager)
 
 
 @pytest.mark.parametrize("q", ["ivan", "IVAN@", "8 998 000-00-01"])
 def test_people_are_found_and_nothing_is_sent_yet(
-    as_: As, maria: User, ivan: User, draft: Mailing, q: str
+    as_: As, manager: User, student: User, draft: Mailing, q: str
 ) -> None:
-    page = asked(as_(maria), draft, q=q, find="yes", phone="8 998")
-    assert page.context["form"].found == [ivan]
+    page = asked(as_(manager), draft, q=q, find="yes", phone="8 998")
+    assert page.context["form"].found == [student]
     form = page.context["form"]
     assert (form["q"].value(), form["phone"].value(), form["person"].value()) == (
         q,
         "8 998",
-        str(ivan.pk),
+        str(student.pk),
     )
     assert not form.errors
-    assert f"{ivan.name} · {ivan.email} · {THEIRS}" in text_of(page)
+    assert f"{student.name} · {student.email} · {THEIRS}" in text_of(page)
     assert not Message.objects.exists()
 
 
-def test_their_values_to_ones_own_phone(as_: As, maria: User, ivan: User, draft: Mailing) -> None:
-    page = asked(as_(maria), draft, q="ivan", person=ivan.pk, to="number", phone=MINE)
-    assert sent() == (MINE, "Webinar at six, Ivan", maria)
+def test_their_values_to_ones_own_phone(
+    as_: As, manager: User, student: User, draft: Mailing
+) -> None:
+    page = asked(as_(manager), draft, q="ivan", person=student.pk, to="number", phone=MINE)
+    assert sent() == (MINE, "Webinar at six, Ivan", manager)
     assert "Test message" in text_of(page)
-    assert AuditEvent.objects.get(what="test_sent").details == {"person": ivan.pk}
+    assert AuditEvent.objects.get(what="test_sent").details == {"person": student.pk}
 
 
-def test_their_values_to_their_phone(as_: As, maria: User, ivan: User, draft: Mailing) -> None:
-    asked(as_(maria), draft, q="ivan", person=ivan.pk, to="them", phone="nonsense")
-    assert sent() == (THEIRS, "Webinar at six, Ivan", ivan)
+def test_their_values_to_their_phone(as_: As, manager: User, student: User, draft: Mailing) -> None:
+    asked(as_(manager), draft, q="ivan", person=student.pk, to="them", phone="nonsense")
+    assert sent() == (THEIRS, "Webinar at six, Ivan", student)
 
 
 @pytest.mark.parametrize("to", [{"to": "them"}, {"to": "number", "phone": "8 998 000-00-01"}])
 @pytest.mark.parametrize("ban", ["forbidden", "opted_out"])
 def test_their_ban_holds_for_their_phone_however_it_is_named(
-    as_: As, maria: User, ivan: User, draft: Mailing, to: dict[str, str], ban: str
+    as_: As, manager: User, student: User, draft: Mailing, to: dict[str, str], ban: str
 ) -> None:
     if ban == "forbidden":
-        User.objects.filter(pk=ivan.pk).update(sms_forbidden=True)
+        User.objects.filter(pk=student.pk).update(sms_forbidden=True)
     else:
         OptOut.objects.create(phone=THEIRS, source=OptOut.Source.PERSON)
-    page = asked(as_(maria), draft, q="ivan", person=ivan.pk, **to)
+    page = asked(as_(manager), draft, q="ivan", person=student.pk, **to)
     assert "gets no SMS" in text_of(page)
     assert not Message.objects.exists()
 
 
 def test_their_ban_does_not_keep_their_text_from_ones_own_phone(
-    as_: As, maria: User, ivan: User, draft: Mailing
+    as_: As, manager: User, student: User, draft: Mailing
 ) -> None:
-    User.objects.filter(pk=ivan.pk).update(sms_forbidden=True)
-    asked(as_(maria), draft, q="ivan", person=ivan.pk, to="number", phone=MINE)
-    assert sent() == (MINE, "Webinar at six, Ivan", maria)
+    User.objects.filter(pk=student.pk).update(sms_forbidden=True)
+    asked(as_(manager), draft, q="ivan", person=student.pk, to="number", phone=MINE)
+    assert sent() == (MINE, "Webinar at six, Ivan", manager)
 
 
 def test_a_name_that_is_only_typed_chooses_nobody(
-    as_: As, maria: User, ivan: User, draft: Mailing
+    as_: As, manager: User, student: User, draft: Mailing
 ) -> None:
     """Neither oneself nor the first who is found: an SMS costs money and reaches somebody."""
-    page = asked(as_(maria), draft, q="ivan", phone=MINE)
+    page = asked(as_(manager), draft, q="ivan", phone=MINE)
     assert "Choose whose name and values stand in the text." in text_of(page)
     assert page.context["form"]["phone"].value() == MINE
     assert not Message.objects.exists()
 
 
-def test_of_several_none_is_chosen_beforehand(as_: As, maria: User, draft: Mailing) -> None:
-    people.students(7)
-    page = asked(as_(maria), draft, q="student", find="yes", phone=MINE)
+def test_of_several_none_is_chosen_beforehand(as_: As, manager: User, draft: Mailing) -> None:
+    factories.students(7)
+    page = asked(as_(manager), draft, q="student", find="yes", phone=MINE)
     assert len(page.context["form"].found) == 5
     assert not page.context["form"]["person"].value()
 
 
 def test_who_is_not_among_those_found_is_not_taken(
-    as_: As, maria: User, ivan: User, draft: Mailing
+    as_: As, manager: User, student: User, draft: Mailing
 ) -> None:
-    other = people.person("petr", phone="+79980000002")
-    page = asked(as_(maria), draft, q="ivan", person=other.pk, to="them")
+    other = factories.person("petr", phone="+79980000002")
+    page = asked(as_(manager), draft, q="ivan", person=other.pk, to="them")
     assert "Choose among those who are found now." in text_of(page)
     assert not Message.objects.exists()
 
 
-def test_oneself_is_among_them(as_: As, maria: User, draft: Mailing) -> None:
-    page = asked(as_(maria), draft, q="zzz", find="yes")
+def test_oneself_is_among_them(as_: As, manager: User, draft: Mailing) -> None:
+    page = asked(as_(manager), draft, q="zzz", find="yes")
     assert "Nobody is found." in text_of(page)
     assert "Maria (you)" in text_of(page)
-    asked(as_(maria), draft, q="zzz", person=maria.pk, to="them")
-    assert sent() == (MINE, "Webinar at six, Maria", maria)
+    asked(as_(manager), draft, q="zzz", person=manager.pk, to="them")
+    assert sent() == (MINE, "Webinar at six, Maria", manager)
 
 
-def test_a_person_without_a_phone(as_: As, maria: User, olga: User, draft: Mailing) -> None:
-    page = asked(as_(maria), draft, q="olga", person=olga.pk, to="them")
+def test_a_person_without_a_phone(as_: As, manager: User, owner: User, draft: Mailing) -> None:
+    page = asked(as_(manager), draft, q="olga", person=owner.pk, to="them")
     assert "Olga has no phone." in text_of(page)
-    asked(as_(maria), draft, q="olga", person=olga.pk, to="number", phone=MINE)
-    assert sent() == (MINE, "Webinar at six, Olga", maria)
+    asked(as_(manager), draft, q="olga", person=owner.pk, to="number", phone=MINE)
+    assert sent() == (MINE, "Webinar at six, Olga", manager)
 
 
 @pytest.mark.parametrize(
     ("phone", "words"), [("", "Which number should it go to?"), ("8 998", "Digits are missing.")]
 )
 def test_a_number_is_needed_and_must_be_one(
-    as_: As, maria: User, ivan: User, draft: Mailing, phone: str, words: str
+    as_: As, manager: User, student: User, draft: Mailing, phone: str, words: str
 ) -> None:
-    page = asked(as_(maria), draft, q="ivan", person=ivan.pk, to="number", phone=phone)
+    page = asked(as_(manager), draft, q="ivan", person=student.pk, to="number", phone=phone)
     assert words in text_of(page)
-    assert page.context["form"]["person"].value() == str(ivan.pk)
+    assert page.context["form"]["person"].value() == str(student.pk)
 
 
 def test_who_may_not_see_people_finds_nobody(
-    as_: As, maria: User, ivan: User, draft: Mailing
+    as_: As, manager: User, student: User, draft: Mailing
 ) -> None:
-    maria.rights = ["see_mailings", "send_mailings"]
-    maria.save()
-    page = asked(as_(maria), draft, q="ivan", find="yes", phone=MINE)
+    manager.rights = ["see_mailings", "send_mailings"]
+    manager.save()
+    page = asked(as_(manager), draft, q="ivan", find="yes", phone=MINE)
     assert "Ivan" not in text_of(page)
-    asked(as_(maria), draft, q="ivan", person=ivan.pk, to="them", phone=MINE)
-    assert sent() == (MINE, "Webinar at six, Maria", maria)
+    asked(as_(manager), draft, q="ivan", person=student.pk, to="them", phone=MINE)
+    assert sent() == (MINE, "Webinar at six, Maria", manager)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_who_may_not_see_people_finds_nobody(
     ],
 )
 def test_nonsense_is_refused_quietly(
-    as_: As, maria: User, draft: Mailing, typed: dict[str, str]
+    as_: As, manager: User, draft: Mailing, typed: dict[str, str]
 ) -> None:
-    assert asked(as_(maria), draft, **typed).status_code == 200
+    assert asked(as_(manager), draft, **typed).status_code == 200
     assert not Message.objects.exists()

@@ -15,8 +15,8 @@ from mailings.notifications import editing, registry, send
 from mailings.notifications.send import raise_event
 from mailings.reports import recount
 from mailings.sending import record, worker
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from tests.test_rights import patterns
 from users.consent import consent
 from users.consent.confirmation import code_of
@@ -35,16 +35,16 @@ def in_english(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def service(db: None) -> None:
-    people.simulator()
+    factories.simulator()
 
 
 @pytest.fixture
-def paid(maria: User) -> Mailing:
+def paid(manager: User) -> Mailing:
     made = Mailing(
         event="paid", name="Paid", text="Order {number} is paid", event_values=["number"]
     )
-    editing.add(made, maria)
-    editing.switch(made, maria, on=True)
+    editing.add(made, manager)
+    editing.switch(made, manager, on=True)
     return made
 
 
@@ -70,21 +70,21 @@ def errors(client: Client, path: str, **changed: str) -> str:
 
 
 # --- written and changed ------------------------------------------------------------------------
-def test_a_manager_adds_one_which_is_off(as_: As, maria: User, ivan: User) -> None:
-    page = said(as_(maria), "/notifications/new/", **fields())
+def test_a_manager_adds_one_which_is_off(as_: As, manager: User, student: User) -> None:
+    page = said(as_(manager), "/notifications/new/", **fields())
     made = Mailing.objects.get(event="order_paid")
     assert "order_paid" in page
     assert (made.kind, made.created_by, made.event_values) == (
         "notification",
-        maria,
+        manager,
         ["number", "date"],
     )
     assert not registry.is_on(made)
     assert Counters.objects.filter(mailing=made).exists()
     assert AuditEvent.objects.get(what="event_added").target == f"mailing {made.pk}"
     assert "manage.py raise_event order_paid" in page
-    editing.switch(made, maria, on=True)
-    raised = raise_event("order_paid", ivan, key="1", values={"number": "5", "date": "today"})
+    editing.switch(made, manager, on=True)
+    raised = raise_event("order_paid", student, key="1", values={"number": "5", "date": "today"})
     assert raised.message is not None
     assert raised.message.text == "Order 5 of today is paid"
 
@@ -114,10 +114,10 @@ def test_a_manager_adds_one_which_is_off(as_: As, maria: User, ivan: User) -> No
     ],
 )
 def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_lost(
-    as_: As, maria: User, paid: Mailing, changed: dict[str, str], words: str
+    as_: As, manager: User, paid: Mailing, changed: dict[str, str], words: str
 ) -> None:
     OwnField.objects.create(slug="course", label="Course")
-    client = as_(maria)
+    client = as_(manager)
     assert words in errors(client, "/notifications/new/", **changed)
     assert not Mailing.objects.filter(event="order_paid").exists()
     page = client.post("/notifications/new/", fields(**changed)).content.decode()
@@ -125,10 +125,10 @@ def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_lost(
 
 
 def test_a_text_is_changed_while_it_is_on_and_the_event_stays(
-    as_: As, maria: User, paid: Mailing, ivan: User
+    as_: As, manager: User, paid: Mailing, student: User
 ) -> None:
-    raise_event("paid", ivan, key="1", values={"number": "1"})
-    client = as_(maria)
+    raise_event("paid", student, key="1", values={"number": "1"})
+    client = as_(manager)
     page = said(client, f"/notifications/{paid.pk}/edit/")
     assert "It is on: the new text holds from the next event" in page
     assert 'name="event"' not in page
@@ -140,7 +140,7 @@ def test_a_text_is_changed_while_it_is_on_and_the_event_stays(
         ["number", "date"],
     )
     assert registry.is_on(paid)
-    raise_event("paid", ivan, key="2", values={"number": "2"})
+    raise_event("paid", student, key="2", values={"number": "2"})
     texts = Message.objects.order_by("id").values_list("text", flat=True)
     assert list(texts) == ["Order 1 is paid", "Thank you: 2"]
     assert AuditEvent.objects.filter(what="text_changed").count() == 1
@@ -148,7 +148,7 @@ def test_a_text_is_changed_while_it_is_on_and_the_event_stays(
 
 
 def test_what_is_changed_while_it_is_on_takes_the_right_to_send(as_: As, paid: Mailing) -> None:
-    writer = people.person(
+    writer = factories.person(
         "writer", role="employee", rights=[str(Right.SEE_MAILINGS), str(Right.EDIT_MAILINGS)]
     )
     client = as_(writer)
@@ -162,9 +162,9 @@ def test_what_is_changed_while_it_is_on_takes_the_right_to_send(as_: As, paid: M
 
 
 def test_two_who_change_it_do_not_lose_each_others_words(
-    as_: As, maria: User, paid: Mailing
+    as_: As, manager: User, paid: Mailing
 ) -> None:
-    client = as_(maria)
+    client = as_(manager)
     edit = f"/notifications/{paid.pk}/edit/"
     version = re.search(r'name="version" value="(\w+)"', said(client, edit))
     assert version
@@ -181,10 +181,10 @@ def test_two_who_change_it_do_not_lose_each_others_words(
     assert paid.text == "Mine: {number}"
 
 
-def test_the_code_cannot_leave_its_text(as_: As, maria: User) -> None:
+def test_the_code_cannot_leave_its_text(as_: As, manager: User) -> None:
     code = registry.named(registry.PHONE_CODE)
     assert code is not None
-    client = as_(maria)
+    client = as_(manager)
     edit = f"/notifications/{code.pk}/edit/"
     assert "{code} must stand in this text" in errors(client, edit, text="Your code is ready")
     said(client, edit, **fields(text="Code {code}", brought="other", event="other"))
@@ -193,14 +193,14 @@ def test_the_code_cannot_leave_its_text(as_: As, maria: User) -> None:
 
 
 def test_an_address_keeps_its_position_when_the_text_changes(
-    as_: As, maria: User, paid: Mailing, ivan: User
+    as_: As, manager: User, paid: Mailing, student: User
 ) -> None:
     """Or the links in older messages would lead elsewhere."""
-    client = as_(maria)
+    client = as_(manager)
     edit = f"/notifications/{paid.pk}/edit/"
     first = "See https://a.example.com and https://b.example.com"
     said(client, edit, **fields(text=first, wrap_links="on"))
-    raise_event("paid", ivan, key="1")
+    raise_event("paid", student, key="1")
     said(client, edit, **fields(text="See https://c.example.com, https://b.example.com"))
     assert Link.objects.count() == 2, "not wrapped now"
     said(
@@ -208,7 +208,7 @@ def test_an_address_keeps_its_position_when_the_text_changes(
         edit,
         **fields(text="See https://c.example.com, https://b.example.com", wrap_links="on"),
     )
-    raise_event("paid", ivan, key="2")
+    raise_event("paid", student, key="2")
     links = dict(Link.objects.filter(mailing=paid).values_list("url", "position"))
     assert links == {
         "https://a.example.com": 0,
@@ -222,18 +222,18 @@ def test_an_address_keeps_its_position_when_the_text_changes(
 
 @pytest.mark.parametrize("pk", [True, False])
 def test_the_meter_shows_one_message_with_the_values_of_the_event(
-    as_: As, maria: User, paid: Mailing, ivan: User, pk: bool
+    as_: As, manager: User, paid: Mailing, student: User, pk: bool
 ) -> None:
     path = f"/notifications/{paid.pk}/meter/" if pk else "/notifications/meter/"
-    page = said(as_(maria), path, **fields(text="{first_name}, order {number}", look_q="Ivan"))
+    page = said(as_(manager), path, **fields(text="{first_name}, order {number}", look_q="Ivan"))
     assert "Ivan, order number" in page
     assert "everybody" not in page
-    assert said(as_(maria), path, **fields(text="{first_nam"))
+    assert said(as_(manager), path, **fields(text="{first_nam"))
 
 
-def test_a_fix_changes_the_text_and_saves_nothing(as_: As, maria: User, paid: Mailing) -> None:
+def test_a_fix_changes_the_text_and_saves_nothing(as_: As, manager: User, paid: Mailing) -> None:
     page = said(
-        as_(maria),
+        as_(manager),
         f"/notifications/{paid.pk}/edit/",
         **fields(text="“{number}”", fix="signs"),
     )
@@ -244,9 +244,9 @@ def test_a_fix_changes_the_text_and_saves_nothing(as_: As, maria: User, paid: Ma
 
 # --- on and off ---------------------------------------------------------------------------------
 def test_it_is_switched_from_the_list_and_from_its_page(
-    as_: As, maria: User, paid: Mailing
+    as_: As, manager: User, paid: Mailing
 ) -> None:
-    client = as_(maria)
+    client = as_(manager)
     switch = f"/notifications/{paid.pk}/switch/"
     assert client.get(switch).status_code == 405
     answer = client.post(switch, {"on": "no", "from": "list"})
@@ -261,7 +261,7 @@ def test_it_is_switched_from_the_list_and_from_its_page(
 
 
 def test_who_only_sees_gets_no_buttons(as_: As, paid: Mailing) -> None:
-    reader = people.person("reader", role="employee", rights=[str(Right.SEE_MAILINGS)])
+    reader = factories.person("reader", role="employee", rights=[str(Right.SEE_MAILINGS)])
     client = as_(reader)
     for path in ("/notifications/", f"/notifications/{paid.pk}/"):
         page = said(client, path)
@@ -271,9 +271,9 @@ def test_who_only_sees_gets_no_buttons(as_: As, paid: Mailing) -> None:
 
 
 @pytest.mark.parametrize("what", ["", "edit/", "meter/", "switch/", "try/", "delete/"])
-def test_a_mailing_is_no_notification(as_: As, maria: User, what: str) -> None:
-    mailing = ground.draft()
-    client = as_(maria)
+def test_a_mailing_is_no_notification(as_: As, manager: User, what: str) -> None:
+    mailing = mailing_factories.draft()
+    client = as_(manager)
     assert client.post(f"/notifications/{mailing.pk}/{what}").status_code == 404
 
 
@@ -291,9 +291,9 @@ OF_MAILINGS = sorted(
 @pytest.mark.parametrize("name", [name for name in OF_MAILINGS if name not in SHARED])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_notification_is_no_mailing(
-    as_: As, olga: User, paid: Mailing, name: str, method: str
+    as_: As, owner: User, paid: Mailing, name: str, method: str
 ) -> None:
-    answer = getattr(as_(olga), method)(reverse(name, args=[paid.pk]))
+    answer = getattr(as_(owner), method)(reverse(name, args=[paid.pk]))
     if name == "mailing-autosave" and method == "post":  # says so in its own way
         assert answer.json()["saved"] is False
     else:
@@ -305,15 +305,15 @@ def test_a_notification_is_no_mailing(
 
 # --- figures ------------------------------------------------------------------------------------
 def test_its_figures_open_the_recipients_the_reasons_and_the_messages(
-    as_: As, maria: User, paid: Mailing, ivan: User
+    as_: As, manager: User, paid: Mailing, student: User
 ) -> None:
-    raise_event("paid", ivan, key="1", values={"number": "1"})
-    ground.reported(ground.sent(), "delivered")
-    raise_event("paid", ivan, key="2")
-    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
-    consent.forbid(ivan, None)
-    raise_event("paid", ivan, key="3")
-    client = as_(maria)
+    raise_event("paid", student, key="1", values={"number": "1"})
+    mailing_factories.reported(mailing_factories.sent(), "delivered")
+    raise_event("paid", student, key="2")
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    consent.forbid(student, None)
+    raise_event("paid", student, key="3")
+    client = as_(manager)
     page = said(client, f"/notifications/{paid.pk}/")
     for query in ("status=delivered", "category=error", "status=skipped"):
         path = f"/mailings/{paid.pk}/recipients/?{query}"
@@ -331,18 +331,18 @@ def test_its_figures_open_the_recipients_the_reasons_and_the_messages(
     assert re.findall(r'<td class="number"[^>]*>(\d+)<', row)[:4] == ["2", "1", "1", "1"]
 
 
-def test_no_page_of_staff_shows_a_code(as_: As, olga: User, ivan: User) -> None:
-    send.send_code(ivan, NONCE)
-    record.record(batch := ground.claimed(), worker.hand_over(batch))
+def test_no_page_of_staff_shows_a_code(as_: As, owner: User, student: User) -> None:
+    send.send_code(student, NONCE)
+    record.record(batch := mailing_factories.claimed(), worker.hand_over(batch))
     code = registry.named(registry.PHONE_CODE)
     message = Message.objects.get()
     assert code is not None
-    client = as_(olga)
+    client = as_(owner)
     for path in (
         f"/messages/{message.pk}/",
         f"/notifications/{code.pk}/",
         f"/mailings/{code.pk}/recipients/",
-        f"/people/{ivan.pk}/",
+        f"/people/{student.pk}/",
     ):
         page = said(client, path)
         assert code_of(NONCE) not in page
@@ -350,31 +350,31 @@ def test_no_page_of_staff_shows_a_code(as_: As, olga: User, ivan: User) -> None:
     assert "Your code: ••••••" in said(client, f"/messages/{message.pk}/")
 
 
-def test_notifications_stand_in_no_list_of_mailings(as_: As, maria: User, paid: Mailing) -> None:
-    client = as_(maria)
+def test_notifications_stand_in_no_list_of_mailings(as_: As, manager: User, paid: Mailing) -> None:
+    client = as_(manager)
     assert "Paid" not in said(client, "/mailings/")
     assert f"/mailings/{paid.pk}/" not in said(client, "/")
 
 
 def test_unknown_ones_are_decided_as_those_of_a_mailing(
-    as_: As, maria: User, paid: Mailing, ivan: User, settings: Any
+    as_: As, manager: User, paid: Mailing, student: User, settings: Any
 ) -> None:
-    raise_event("paid", ivan, key="1")
-    ground.sent(Outcome.UNKNOWN)
-    ground.grown_older(seconds=settings.RECEIPT_WAIT + 1)
-    client = as_(maria)
+    raise_event("paid", student, key="1")
+    mailing_factories.sent(Outcome.UNKNOWN)
+    mailing_factories.grown_older(seconds=settings.RECEIPT_WAIT + 1)
+    client = as_(manager)
     assert f"/mailings/{paid.pk}/let-be/" in said(client, f"/notifications/{paid.pk}/")
     answer = client.post(f"/mailings/{paid.pk}/let-be/", follow=True)
     assert answer.redirect_chain[-1][0] == f"/notifications/{paid.pk}/"
-    assert ground.statuses(paid) == {"no_receipt": 1}
+    assert mailing_factories.statuses(paid) == {"no_receipt": 1}
     assert recount.compare() == []
 
 
 def test_its_sign_in_links_are_revoked_as_those_of_a_mailing(
-    as_: As, maria: User, paid: Mailing
+    as_: As, manager: User, paid: Mailing
 ) -> None:
     Mailing.objects.filter(pk=paid.pk).update(links_sign_in=True)
-    client = as_(maria)
+    client = as_(manager)
     revoke = f"/mailings/{paid.pk}/revoke-links/"
     assert revoke in said(client, f"/notifications/{paid.pk}/")
     client.post(revoke)
@@ -384,50 +384,50 @@ def test_its_sign_in_links_are_revoked_as_those_of_a_mailing(
 
 # --- a try --------------------------------------------------------------------------------------
 def test_a_try_goes_to_the_person_named_with_the_values_typed(
-    as_: As, maria: User, paid: Mailing, ivan: User
+    as_: As, manager: User, paid: Mailing, student: User
 ) -> None:
-    client = as_(maria)
+    client = as_(manager)
     path = f"/notifications/{paid.pk}/try/"
     assert 'name="value_number"' in said(client, path)
     said(client, path, email=" Ivan@Example.com", value_number="77")
     message = Message.objects.get()
     assert (message.text, message.user, message.mailing.kind) == (
         "Order 77 is paid",
-        ivan,
+        student,
         Mailing.Kind.TEST,
     )
     assert "Order 77 is paid" in said(client, f"/messages/{message.pk}/")
     assert "There is nobody with this e-mail" in said(client, path, email="nobody@example.com")
-    consent.forbid(ivan, None)
-    assert "forbidden" in said(client, path, email=ivan.email)
+    consent.forbid(student, None)
+    assert "forbidden" in said(client, path, email=student.email)
     assert Message.objects.count() == 1
 
 
-def test_a_try_of_the_code_holds_a_made_up_one(as_: As, maria: User, ivan: User) -> None:
+def test_a_try_of_the_code_holds_a_made_up_one(as_: As, manager: User, student: User) -> None:
     code = registry.named(registry.PHONE_CODE)
     assert code is not None
-    said(as_(maria), f"/notifications/{code.pk}/try/", email=ivan.email, value_code="123456")
+    said(as_(manager), f"/notifications/{code.pk}/try/", email=student.email, value_code="123456")
     assert Message.objects.get().text.startswith("Your code: 123456.")
 
 
-def test_an_unused_one_is_deleted_after_a_question(as_: As, maria: User, paid: Mailing) -> None:
-    client = as_(maria)
+def test_an_unused_one_is_deleted_after_a_question(as_: As, manager: User, paid: Mailing) -> None:
+    client = as_(manager)
     path = f"/notifications/{paid.pk}/delete/"
     assert path not in said(client, f"/notifications/{paid.pk}/")
     assert "Switch it off first" in said(client, path, sure="yes")
-    editing.switch(paid, maria, on=False)
+    editing.switch(paid, manager, on=False)
     assert path in said(client, f"/notifications/{paid.pk}/")
     assert "Delete “Paid”?" in said(client, path)
     assert "is deleted" in said(client, path, sure="yes")
     assert not Mailing.objects.filter(event="paid").exists()
 
 
-def test_a_student_added_by_hand_is_welcomed(as_: As, maria: User) -> None:
+def test_a_student_added_by_hand_is_welcomed(as_: As, manager: User) -> None:
     welcome = registry.named(registry.WELCOME)
     assert welcome is not None
-    editing.switch(welcome, maria, on=True)
+    editing.switch(welcome, manager, on=True)
     person = {"first_name": "Vera", "email": "vera@example.com", "phone": "+79980000044"}
-    as_(maria).post("/people/new/", person)
+    as_(manager).post("/people/new/", person)
     message = Message.objects.get()
     assert (message.phone, message.mailing) == ("+79980000044", welcome)
     assert message.text.startswith("Welcome, Vera!")

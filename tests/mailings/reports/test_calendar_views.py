@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from integrations.reasons import Reason
 from mailings.models import Batch, Counters, Mailing
 from mailings.reports.upcoming import Line, upcoming
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from tests.mailings.reports.test_views import text_of
 from users.models import Group, Segment, User
 
@@ -28,13 +28,13 @@ ADDRESS = "/mailings/calendar/"
 @pytest.fixture(autouse=True)
 def clock(db: None, settings: Any) -> Any:
     settings.LANGUAGE_CODE = "en"
-    people.simulator()
+    factories.simulator()
     with time_machine.travel(NOON, tick=False) as clock:
         yield clock
 
 
 def mailing(state: str, name: str = "Webinar", waiting: int = 0, **fields: Any) -> Mailing:
-    made = ground.draft(state=state, name=name, **fields)
+    made = mailing_factories.draft(state=state, name=name, **fields)
     Counters.objects.create(mailing=made, waiting=waiting)
     return made
 
@@ -47,19 +47,19 @@ def lines() -> list[Line]:
     return [line for day in upcoming().days for line in day.lines]
 
 
-def test_empty_it_says_so_and_offers_a_mailing(as_: As, maria: User) -> None:
+def test_empty_it_says_so_and_offers_a_mailing(as_: As, manager: User) -> None:
     for state in (State.DRAFT, State.SENDING, State.DONE, State.CANCELLED):
         mailing(state, starts_at=NOON + timedelta(days=1))
-    page = text_of(as_(maria).get(ADDRESS))
+    page = text_of(as_(manager).get(ADDRESS))
     assert "Nothing is planned" in page
     assert "New mailing" in page
 
 
-def test_the_zone_stands_on_the_page(as_: As, maria: User) -> None:
-    assert "Times of Europe/Moscow, UTC+03:00" in text_of(as_(maria).get(ADDRESS))
+def test_the_zone_stands_on_the_page(as_: As, manager: User) -> None:
+    assert "Times of Europe/Moscow, UTC+03:00" in text_of(as_(manager).get(ADDRESS))
 
 
-def test_scheduled_mailings_stand_by_day_and_time(as_: As, maria: User) -> None:
+def test_scheduled_mailings_stand_by_day_and_time(as_: As, manager: User) -> None:
     tomorrow = mailing(State.SCHEDULED, "Second", starts_at=NOON + timedelta(hours=9))
     today = mailing(State.SCHEDULED, "First", starts_at=NOON + timedelta(hours=8, minutes=59))
     found = upcoming().days
@@ -67,22 +67,22 @@ def test_scheduled_mailings_stand_by_day_and_time(as_: As, maria: User) -> None:
         ("2026-03-01", [today]),
         ("2026-03-02", [tomorrow]),
     ]
-    page = text_of(as_(maria).get(ADDRESS))
+    page = text_of(as_(manager).get(ADDRESS))
     assert page.index("Today, 1 March") < page.index("First") < page.index("Monday, 2 March")
     assert "11:59 p.m." in page or "23:59" in page
     assert "The whole mailing" in page
 
 
 def test_a_countdown_stands_at_its_end_and_one_on_entry_says_what_begins(
-    as_: As, maria: User
+    as_: As, manager: User
 ) -> None:
     leaves = NOON + timedelta(seconds=60)
     counting = mailing(State.SCHEDULED, leaves_at=leaves, when=Mailing.When.ON_ENTRY)
     assert lines() == [Line(leaves, counting)]
-    assert "Begins to watch its rule" in text_of(as_(maria).get(ADDRESS))
+    assert "Begins to watch its rule" in text_of(as_(manager).get(ADDRESS))
 
 
-def test_batches_held_back_stand_by_mailing_and_moment(as_: As, maria: User) -> None:
+def test_batches_held_back_stand_by_mailing_and_moment(as_: As, manager: User) -> None:
     quiet, other = mailing(State.SENDING), mailing(State.WATCHING, "Other")
     morning = NOON + timedelta(hours=18)
     batch(quiet, 500, not_before=morning)
@@ -96,19 +96,19 @@ def test_batches_held_back_stand_by_mailing_and_moment(as_: As, maria: User) -> 
         Line(morning, other, 1),
         Line(morning + timedelta(hours=1), quiet, 3),
     ]
-    page = text_of(as_(maria).get(ADDRESS))
+    page = text_of(as_(manager).get(ADDRESS))
     assert "520 messages, held here until then" in page
     assert "1 message, held here until then" in page
 
 
-def test_what_the_service_keeps_until_then_stands_apart(as_: As, maria: User) -> None:
+def test_what_the_service_keeps_until_then_stands_apart(as_: As, manager: User) -> None:
     early = mailing(State.SENDING)
     at = NOON + timedelta(hours=2)
     batch(early, 500, send_at=at, state=Batch.State.ANSWERED)
     batch(early, 300, send_at=at, not_before=NOON)  # not handed over yet
     batch(early, 100, send_at=NOON - timedelta(hours=1), state=Batch.State.ANSWERED)
     assert lines() == [Line(at, early, 300), Line(at, early, 500, at_service=True)]
-    assert "500 messages, kept by the SMS service until then" in text_of(as_(maria).get(ADDRESS))
+    assert "500 messages, kept by the SMS service until then" in text_of(as_(manager).get(ADDRESS))
 
 
 def test_what_was_cancelled_does_not_leave_but_what_the_service_keeps_does() -> None:
@@ -132,12 +132,12 @@ def test_tests_and_notifications_are_no_mailings() -> None:
     assert lines() == []
 
 
-def test_what_has_no_time_stands_below(as_: As, maria: User) -> None:
+def test_what_has_no_time_stands_below(as_: As, manager: User) -> None:
     mailing(State.WATCHING, "On entry", watching_since=NOON, when=Mailing.When.ON_ENTRY)
-    mailing(State.AWAITING, "Large", asked_at=NOON, asked_by=maria, starts_at=NOON)
+    mailing(State.AWAITING, "Large", asked_at=NOON, asked_by=manager, starts_at=NOON)
     mailing(State.PAUSED, "By hand", waiting=12)
     mailing(State.PAUSED, "By itself", trouble=Reason.NO_MONEY)
-    page = text_of(as_(maria).get(ADDRESS))
+    page = text_of(as_(manager).get(ADDRESS))
     parts = [
         *("To each who comes under the rule", "On entry", "Everyone · Watching the rule since"),
         *(
@@ -153,8 +153,8 @@ def test_what_has_no_time_stands_below(as_: As, maria: User) -> None:
     assert "Nothing is planned" not in page
 
 
-def test_it_takes_as_many_queries_for_any_number(as_: As, maria: User) -> None:
-    client = as_(maria)
+def test_it_takes_as_many_queries_for_any_number(as_: As, manager: User) -> None:
+    client = as_(manager)
     names = map(str, itertools.count())
 
     def queries() -> int:
@@ -165,7 +165,7 @@ def test_it_takes_as_many_queries_for_any_number(as_: As, maria: User) -> None:
     def some() -> None:
         at = NOON + timedelta(hours=2)
         mailing(State.SCHEDULED, starts_at=at)
-        mailing(State.AWAITING, asked_at=NOON, asked_by=maria)
+        mailing(State.AWAITING, asked_at=NOON, asked_by=manager)
         mailing(State.PAUSED)
         on_entry: dict[str, Any] = {"when": Mailing.When.ON_ENTRY, "everyone": False}
         mailing(State.WATCHING, **on_entry).groups.add(Group.objects.create(name=next(names)))
@@ -182,5 +182,5 @@ def test_it_takes_as_many_queries_for_any_number(as_: As, maria: User) -> None:
 
 
 @pytest.mark.parametrize("address", ["/", "/mailings/"])
-def test_the_way_there(as_: As, maria: User, address: str) -> None:
-    assert f'href="{ADDRESS}"' in as_(maria).get(address).content.decode()
+def test_the_way_there(as_: As, manager: User, address: str) -> None:
+    assert f'href="{ADDRESS}"' in as_(manager).get(address).content.decode()

@@ -45,9 +45,9 @@ def mailing(db: None) -> Mailing:
 
 
 def test_the_page_shows_people_clicks_and_robots_apart(
-    as_: As, maria: User, mailing: Mailing
+    as_: As, manager: User, mailing: Mailing
 ) -> None:
-    page = as_(maria).get(f"/mailings/{mailing.pk}/").content.decode()
+    page = as_(manager).get(f"/mailings/{mailing.pk}/").content.decode()
     figures = {
         label: number
         for number, label in re.findall(
@@ -64,10 +64,10 @@ def test_the_page_shows_people_clicks_and_robots_apart(
     assert "style=" not in page
 
 
-def test_a_mailing_whose_links_are_left_alone_shows_no_clicks(as_: As, maria: User) -> None:
+def test_a_mailing_whose_links_are_left_alone_shows_no_clicks(as_: As, manager: User) -> None:
     mailing = mailing_of(1, links=0)
     Mailing.objects.update(state=Mailing.State.DONE, launched_at=timezone.now())
-    client = as_(maria)
+    client = as_(manager)
     assert "Clicks on links" not in client.get(f"/mailings/{mailing.pk}/").content.decode()
     page = client.get(f"/mailings/{mailing.pk}/recipients/").content.decode()
     assert "First click" not in page
@@ -88,22 +88,22 @@ def test_a_mailing_whose_links_are_left_alone_shows_no_clicks(as_: As, maria: Us
     ],
 )
 def test_a_figure_opens_its_people(
-    as_: As, maria: User, mailing: Mailing, query: str, phones: set[str]
+    as_: As, manager: User, mailing: Mailing, query: str, phones: set[str]
 ) -> None:
-    page = as_(maria).get(f"/mailings/{mailing.pk}/recipients/?{query}").content.decode()
+    page = as_(manager).get(f"/mailings/{mailing.pk}/recipients/?{query}").content.decode()
     found = set(re.findall(r'data-label="Phone">\+7998000000(\d)', page))
     assert found == phones
 
 
-def test_the_list_shows_the_first_click(as_: As, maria: User, mailing: Mailing) -> None:
-    page = as_(maria).get(f"/mailings/{mailing.pk}/recipients/?clicked=1").content.decode()
+def test_the_list_shows_the_first_click(as_: As, manager: User, mailing: Mailing) -> None:
+    page = as_(manager).get(f"/mailings/{mailing.pk}/recipients/?clicked=1").content.decode()
     assert page.count('data-label="First click"') == 2
 
 
 def test_the_section_asks_for_itself_while_it_is_lively(
-    as_: As, maria: User, mailing: Mailing
+    as_: As, manager: User, mailing: Mailing
 ) -> None:
-    client, address = as_(maria), f"/mailings/{mailing.pk}/clicks/"
+    client, address = as_(manager), f"/mailings/{mailing.pk}/clicks/"
     assert f'hx-get="{address}"' in client.get(address).content.decode()
     Mailing.objects.update(launched_at=timezone.now() - timedelta(days=8))
     assert "hx-get" not in client.get(address).content.decode()

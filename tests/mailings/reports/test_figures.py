@@ -16,8 +16,8 @@ from mailings.sending import ledger
 from mailings.sending.halt import halt
 from mailings.sending.ledger import Move
 from smsmail.web import paging
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 Status = Message.Status
@@ -67,11 +67,11 @@ def test_percent_never_claims_all_or_nothing_when_it_is_not_so(
     assert figures.percent(count, of) == shown
 
 
-def test_it_counts_reasons_of_a_part_the_commonest_first(maria: User) -> None:
-    people.simulator()
-    people.students(6)
-    people.students(2, start=6, sms_forbidden=True)
-    mailing = ground.prepared(maria)
+def test_it_counts_reasons_of_a_part_the_commonest_first(manager: User) -> None:
+    factories.simulator()
+    factories.students(6)
+    factories.students(2, start=6, sms_forbidden=True)
+    mailing = mailing_factories.prepared(manager)
     messages = list(Message.objects.filter(mailing=mailing, status=Status.WAITING).order_by("id"))
     move(messages[:3], Status.REFUSED, Reason.NO_SUCH_NUMBER)
     move(messages[3:4], Status.REFUSED, Reason.TEXT_FORBIDDEN)
@@ -87,7 +87,7 @@ def test_it_counts_reasons_of_a_part_the_commonest_first(maria: User) -> None:
 
 
 def test_a_page_goes_on_exactly_where_the_one_before_ended(db: None) -> None:
-    made = [ground.draft(name=str(number)).pk for number in range(paging.PAGE * 2 + 1)]
+    made = [mailing_factories.draft(name=str(number)).pk for number in range(paging.PAGE * 2 + 1)]
     seen: list[int] = []
     before = ""
     while True:
@@ -101,18 +101,18 @@ def test_a_page_goes_on_exactly_where_the_one_before_ended(db: None) -> None:
 
 @pytest.mark.parametrize("before", ["abc", "x", "-1", "9" * 30, "9" * 5000, "٣", "\0"])
 def test_there_is_no_page_before_nonsense(db: None, before: str) -> None:
-    ground.draft()
+    mailing_factories.draft()
     assert len(paging.page_of(Mailing.objects.listed(), "").rows) == 1
     with pytest.raises(Http404):
         paging.page_of(Mailing.objects.listed(), before)
 
 
-def test_a_month_is_the_sum_of_what_was_launched_in_it(maria: User) -> None:
-    people.simulator()
-    people.students(4)
+def test_a_month_is_the_sum_of_what_was_launched_in_it(manager: User) -> None:
+    factories.simulator()
+    factories.students(4)
     assert figures.month() == figures.Month(0, 0, 0, 0, Decimal(0))
     for days in (1, 29, 31):
-        mailing = ground.prepared(maria)
+        mailing = mailing_factories.prepared(manager)
         rows = list(Message.objects.filter(mailing=mailing, status=Status.WAITING).order_by("id"))
         with transaction.atomic():
             ledger.move([Move(row.pk, Status.ACCEPTED, price=Decimal("2.5")) for row in rows[:3]])
@@ -125,16 +125,16 @@ def test_a_month_is_the_sum_of_what_was_launched_in_it(maria: User) -> None:
     assert (month.open, month.share) == (2, 50)
 
 
-def test_the_history_keeps_why_the_system_paused_it(maria: User) -> None:
-    people.simulator()
-    people.ivan()
-    mailing = ground.launched(maria)
+def test_the_history_keeps_why_the_system_paused_it(manager: User) -> None:
+    factories.simulator()
+    factories.student()
+    mailing = mailing_factories.launched(manager)
     assert halt(Mailing.objects.all(), mailing.pk, Reason.WAVE_ERRORS)
-    transitions.resume(mailing, maria)
+    transitions.resume(mailing, manager)
     with translation.override("en"):
         said = [(str(event.words), event.by) for event in history.history(mailing)]
         title = str(Reason.WAVE_ERRORS.about.title)
-    assert said[:2] == [("Resumed", maria), (f"Paused automatically: {title}", None)]
+    assert said[:2] == [("Resumed", manager), (f"Paused automatically: {title}", None)]
 
 
 def test_a_cancelled_mailing_is_over_when_nothing_is_open() -> None:

@@ -18,8 +18,8 @@ from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
 from mailings.sending import ledger
 from mailings.sending.ledger import Move
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import AuditEvent, Group, User
 from users.rights import Right
 
@@ -35,7 +35,7 @@ def in_english(settings: Any) -> None:
 
 @pytest.fixture
 def account(db: None) -> Account:
-    return people.simulator(price="2.5")
+    return factories.simulator(price="2.5")
 
 
 def text_of(response: Any) -> str:
@@ -48,10 +48,10 @@ def move(messages: list[Message], to: Message.Status, reason: str = "") -> None:
         ledger.move([Move(message.pk, to, reason) for message in messages])
 
 
-def mixed(maria: User, count: int = 6, **fields: Any) -> Mailing:
+def mixed(manager: User, count: int = 6, **fields: Any) -> Mailing:
     """A mailing under way: one delivered, one refused, one sent, the rest waiting."""
-    people.students(count)
-    mailing = ground.prepared(maria, **fields)
+    factories.students(count)
+    mailing = mailing_factories.prepared(manager, **fields)
     rows = list(Message.objects.filter(mailing=mailing, status=Status.WAITING).order_by("id"))
     move(rows[:1], Status.ACCEPTED)
     move(rows[:1], Status.DELIVERED)
@@ -62,47 +62,49 @@ def mixed(maria: User, count: int = 6, **fields: Any) -> Mailing:
 
 # --- dashboard and list -----------------------------------------------------------------------
 def test_the_dashboard_shows_what_runs_and_what_keeps_it(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    mixed(maria, name="Open lesson")
-    page = text_of(as_(maria).get("/"))
+    mixed(manager, name="Open lesson")
+    page = text_of(as_(manager).get("/"))
     assert "Open lesson" in page
     assert "3 of 6 handed over" in page
     account.cooldown_reason = Reason.NO_MONEY
     account.cooldown_until = timezone.now() + timedelta(minutes=5)
     account.save()
-    page = text_of(as_(maria).get("/"))
+    page = text_of(as_(manager).get("/"))
     assert "Simulator: Not enough money on the account of the SMS service" in page
 
 
-def test_without_a_service_the_dashboard_says_what_to_do(as_: As, maria: User, olga: User) -> None:
+def test_without_a_service_the_dashboard_says_what_to_do(
+    as_: As, manager: User, owner: User
+) -> None:
     ask, connect = "Ask the owner of the account to connect one", "Connect a service"
-    page = text_of(as_(maria).get("/"))
+    page = text_of(as_(manager).get("/"))
     assert (ask in page, connect in page) == (True, False)
-    page = text_of(as_(olga).get("/"))
+    page = text_of(as_(owner).get("/"))
     assert (ask in page, connect in page) == (False, True)
 
 
-def test_a_student_has_a_page_of_their_own_and_no_dashboard(as_: As, ivan: User) -> None:
-    response = as_(ivan).get("/")
+def test_a_student_has_a_page_of_their_own_and_no_dashboard(as_: As, student: User) -> None:
+    response = as_(student).get("/")
     assert (response.status_code, response["Location"]) == (302, reverse("me"))
 
 
 @pytest.mark.parametrize("typed", ["вебинар", "Вебинар", "ВЕБИНАР", "бина"])
-def test_it_finds_a_mailing_however_it_is_asked_for(as_: As, maria: User, typed: str) -> None:
-    ground.draft(name="Вебинар")
-    ground.draft(name="Lesson")
-    page = as_(maria).get("/mailings/", {"q": typed})
+def test_it_finds_a_mailing_however_it_is_asked_for(as_: As, manager: User, typed: str) -> None:
+    mailing_factories.draft(name="Вебинар")
+    mailing_factories.draft(name="Lesson")
+    page = as_(manager).get("/mailings/", {"q": typed})
     assert [row.name for row in page.context["page"].rows] == ["Вебинар"]
 
 
-def test_it_narrows_the_list_by_state(as_: As, maria: User, account: Account) -> None:
-    ground.draft(name="A draft")
-    mixed(maria, name="A running one")
+def test_it_narrows_the_list_by_state(as_: As, manager: User, account: Account) -> None:
+    mailing_factories.draft(name="A draft")
+    mixed(manager, name="A running one")
     names = {
         status_filter: [
             row.name
-            for row in as_(maria).get(f"/mailings/?state={status_filter}").context["page"].rows
+            for row in as_(manager).get(f"/mailings/?state={status_filter}").context["page"].rows
         ]
         for status_filter in ("", "draft", "running", "over", "nonsense")
     }
@@ -115,17 +117,17 @@ def test_it_narrows_the_list_by_state(as_: As, maria: User, account: Account) ->
     }
 
 
-def test_an_empty_list_says_what_to_do_next(as_: As, maria: User) -> None:
-    assert "Write the first one" in text_of(as_(maria).get("/mailings/"))
+def test_an_empty_list_says_what_to_do_next(as_: As, manager: User) -> None:
+    assert "Write the first one" in text_of(as_(manager).get("/mailings/"))
 
 
 @pytest.mark.parametrize(
     "address",
     ["/mailings/?q=%00", "/mailings/?before=x", "/mailings/?before=99999999999999999999999"],
 )
-def test_it_survives_nonsense_in_the_address(as_: As, maria: User, address: str) -> None:
+def test_it_survives_nonsense_in_the_address(as_: As, manager: User, address: str) -> None:
     expected = 404 if "before=" in address else 200
-    assert as_(maria).get(address).status_code == expected
+    assert as_(manager).get(address).status_code == expected
 
 
 # --- composing --------------------------------------------------------------------------------
@@ -138,9 +140,9 @@ def filled(**fields: Any) -> dict[str, Any]:
     }
 
 
-def test_a_draft_is_saved_and_can_be_changed(as_: As, maria: User, account: Account) -> None:
+def test_a_draft_is_saved_and_can_be_changed(as_: As, manager: User, account: Account) -> None:
     group = Group.objects.create(name="Autumn")
-    response = as_(maria).post(
+    response = as_(manager).post(
         "/mailings/new/", filled(recipients="groups", groups=[group.pk], only_confirmed="on")
     )
     draft = Mailing.objects.get()
@@ -150,22 +152,22 @@ def test_a_draft_is_saved_and_can_be_changed(as_: As, maria: User, account: Acco
         False,
         True,
     )
-    assert (list(draft.groups.all()), draft.created_by) == ([group], maria)
-    page = as_(maria).get(f"/mailings/{draft.pk}/edit/")
+    assert (list(draft.groups.all()), draft.created_by) == ([group], manager)
+    page = as_(manager).get(f"/mailings/{draft.pk}/edit/")
     assert page.context["form"]["recipients"].value() == "groups"
-    as_(maria).post(f"/mailings/{draft.pk}/edit/", filled(groups=[group.pk]))
+    as_(manager).post(f"/mailings/{draft.pk}/edit/", filled(groups=[group.pk]))
     draft.refresh_from_db()
     assert (draft.everyone, draft.groups.count()) == (True, 0)
-    story = text_of(as_(maria).get(f"/mailings/{draft.pk}/"))
+    story = text_of(as_(manager).get(f"/mailings/{draft.pk}/"))
     assert "Draft changed" in story
     assert "Draft written" in story
 
 
 def test_a_bad_text_is_refused_beside_the_field_and_nothing_typed_is_lost(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
     bad = "Hello\r\nand {fist_name}, welcome"
-    page = as_(maria).post("/mailings/new/", filled(text=bad, only_confirmed="on"))
+    page = as_(manager).post("/mailings/new/", filled(text=bad, only_confirmed="on"))
     assert page.status_code == 200
     assert not Mailing.objects.exists()
     html = page.content.decode()
@@ -179,34 +181,34 @@ def test_a_bad_text_is_refused_beside_the_field_and_nothing_typed_is_lost(
     assert (form["name"].value(), form["only_confirmed"].value()) == ("Lesson", True)
 
 
-def test_groups_without_a_group_are_refused(as_: As, maria: User, account: Account) -> None:
-    page = text_of(as_(maria).post("/mailings/new/", filled(recipients="groups")))
+def test_groups_without_a_group_are_refused(as_: As, manager: User, account: Account) -> None:
+    page = text_of(as_(manager).post("/mailings/new/", filled(recipients="groups")))
     assert "Choose at least one group, or everyone." in page
 
 
-def test_without_a_service_there_is_no_text_to_write(as_: As, maria: User, olga: User) -> None:
-    for person, words in [(maria, "Ask the owner"), (olga, "Connect a service")]:
+def test_without_a_service_there_is_no_text_to_write(as_: As, manager: User, owner: User) -> None:
+    for person, words in [(manager, "Ask the owner"), (owner, "Connect a service")]:
         page = as_(person).get("/mailings/new/")
         assert b"<textarea" not in page.content
         assert words in text_of(page)
 
 
 def test_a_launched_mailing_can_no_longer_be_changed(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    mailing = mixed(maria)
+    mailing = mixed(manager)
     address, its_page = f"/mailings/{mailing.pk}/edit/", reverse("mailing", args=[mailing.pk])
-    assert as_(maria).get(address)["Location"] == its_page
-    assert as_(maria).post(address, filled(text="Another"))["Location"] == its_page
+    assert as_(manager).get(address)["Location"] == its_page
+    assert as_(manager).post(address, filled(text="Another"))["Location"] == its_page
     mailing.refresh_from_db()
     assert mailing.text != "Another"
 
 
-def test_the_meter_counts_what_stands_in_the_form(as_: As, maria: User, account: Account) -> None:
-    people.students(4)
-    people.students(2, start=4, sms_forbidden=True)
+def test_the_meter_counts_what_stands_in_the_form(as_: As, manager: User, account: Account) -> None:
+    factories.students(4)
+    factories.students(2, start=4, sms_forbidden=True)
     written = "Приходите, {first_name}! " + "о" * 60
-    page = text_of(as_(maria).post("/mailings/meter/", filled(text=written)))
+    page = text_of(as_(manager).post("/mailings/meter/", filled(text=written)))
     assert "Приходите, Student0!" in page
     assert "as Student0 gets it" in page
     assert "SMS parts 2" in page
@@ -216,13 +218,13 @@ def test_the_meter_counts_what_stands_in_the_form(as_: As, maria: User, account:
 
 
 def test_the_meter_names_the_few_characters_that_make_it_unicode(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    page = text_of(as_(maria).post("/mailings/meter/", filled(text="Great “news”")))
+    page = text_of(as_(manager).post("/mailings/meter/", filled(text="Great “news”")))
     assert "marked makes it Unicode" in page
     assert "“ → &quot; ” → &quot;" in page
     assert "These characters" not in text_of(
-        as_(maria).post("/mailings/meter/", filled(text="Приходите на вебинар"))
+        as_(manager).post("/mailings/meter/", filled(text="Приходите на вебинар"))
     )
 
 
@@ -230,50 +232,52 @@ def test_the_meter_names_the_few_characters_that_make_it_unicode(
     "typed", [{}, {"text": "{"}, {"text": "{first_nam}", "recipients": "groups"}, {"groups": "x"}]
 )
 def test_the_meter_answers_a_form_half_filled_in(
-    as_: As, maria: User, account: Account, typed: dict[str, str]
+    as_: As, manager: User, account: Account, typed: dict[str, str]
 ) -> None:
-    page = as_(maria).post("/mailings/meter/", typed)
+    page = as_(manager).post("/mailings/meter/", typed)
     assert page.status_code == 200
-    assert as_(maria).get("/mailings/meter/", typed).status_code == 405
+    assert as_(manager).get("/mailings/meter/", typed).status_code == 405
     assert "Will get it 0" in text_of(page)
 
 
 # --- a mailing's page -------------------------------------------------------------------------
 def test_a_draft_shows_who_gets_it_and_asks_in_figures_before_the_launch(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    people.students(3)
-    draft = ground.draft(text="Short")
+    factories.students(3)
+    draft = mailing_factories.draft(text="Short")
     address = reverse("mailing-launch", args=[draft.pk])
-    assert address in as_(maria).get(f"/mailings/{draft.pk}/").content.decode()
-    question = text_of(as_(maria).get(address))
+    assert address in as_(manager).get(f"/mailings/{draft.pk}/").content.decode()
+    question = text_of(as_(manager).get(address))
     assert "Send to 3 people?" in question
     assert "Price, about 7.50 ₽" in question
     draft.refresh_from_db()
     assert draft.state == State.DRAFT
-    as_(maria).post(address)
+    as_(manager).post(address)
     draft.refresh_from_db()
     assert draft.state == State.PREPARING
-    again = text_of(as_(maria).post(address, follow=True))
+    again = text_of(as_(manager).post(address, follow=True))
     assert "launched already" in again
 
 
 def test_the_dialog_gets_the_question_without_the_frame(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    draft = ground.draft()
+    draft = mailing_factories.draft()
     address = reverse("mailing-delete", args=[draft.pk])
-    alone = as_(maria).get(address).content.decode()
-    inside = as_(maria).get(address, headers={"HX-Request": "true"}).content.decode()
+    alone = as_(manager).get(address).content.decode()
+    inside = as_(manager).get(address, headers={"HX-Request": "true"}).content.decode()
     assert "<html" in alone
     assert "<html" not in inside
     assert f'action="{address}"' in inside
     assert f'href="{reverse("mailing", args=[draft.pk])}"' in inside
 
 
-def test_a_mailing_is_paused_resumed_and_cancelled(as_: As, maria: User, account: Account) -> None:
-    mailing = mixed(maria)
-    client = as_(maria)
+def test_a_mailing_is_paused_resumed_and_cancelled(
+    as_: As, manager: User, account: Account
+) -> None:
+    mailing = mixed(manager)
+    client = as_(manager)
     for word, state in [("pause", State.PAUSED), ("resume", State.SENDING)]:
         assert client.get(f"/mailings/{mailing.pk}/{word}/").status_code == 405
         client.post(f"/mailings/{mailing.pk}/{word}/")
@@ -290,30 +294,32 @@ def test_a_mailing_is_paused_resumed_and_cancelled(as_: As, maria: User, account
 
 
 def test_a_mailing_cancelled_at_once_has_sent_nothing(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    people.students(2)
-    address = f"/mailings/{ground.launched(maria).pk}/cancel/"
-    assert "Can still be stopped 2" in text_of(as_(maria).get(address))
-    assert "nothing had gone yet" in text_of(as_(maria).post(address, follow=True))
+    factories.students(2)
+    address = f"/mailings/{mailing_factories.launched(manager).pk}/cancel/"
+    assert "Can still be stopped 2" in text_of(as_(manager).get(address))
+    assert "nothing had gone yet" in text_of(as_(manager).post(address, follow=True))
 
 
 def test_a_draft_is_deleted_and_a_launched_mailing_is_not(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    draft, mailing = ground.draft(name="Old"), mixed(maria)
+    draft, mailing = mailing_factories.draft(name="Old"), mixed(manager)
     for row in (draft, mailing):
-        as_(maria).post(f"/mailings/{row.pk}/delete/")
+        as_(manager).post(f"/mailings/{row.pk}/delete/")
     assert list(Mailing.objects.all()) == [mailing]
 
 
-def test_the_moving_part_goes_on_until_all_is_final(as_: As, maria: User, account: Account) -> None:
-    mailing = mixed(maria)
+def test_the_moving_part_goes_on_until_all_is_final(
+    as_: As, manager: User, account: Account
+) -> None:
+    mailing = mixed(manager)
     address = f"/mailings/{mailing.pk}/live/"
-    assert f'hx-get="{address}?state=sending"' in as_(maria).get(
+    assert f'hx-get="{address}?state=sending"' in as_(manager).get(
         f"/mailings/{mailing.pk}/"
     ).content.decode().replace("preparing", "sending")
-    part = as_(maria).get(f"{address}?state={mailing.state}")
+    part = as_(manager).get(f"{address}?state={mailing.state}")
     assert (part.status_code, part.headers.get("HX-Refresh")) == (200, None)
     assert "3 of 6 handed over" in text_of(part)
     rows = list(Message.objects.filter(mailing=mailing))
@@ -321,96 +327,98 @@ def test_the_moving_part_goes_on_until_all_is_final(as_: As, maria: User, accoun
     move([row for row in rows if row.status != Status.SKIPPED], Status.DELIVERED)
     transitions.settle_due()
     transitions.settle_due()
-    part = as_(maria).get(f"{address}?state={mailing.state}")
+    part = as_(manager).get(f"{address}?state={mailing.state}")
     assert (part.status_code, part.headers.get("HX-Refresh")) == (286, "true")
-    page = as_(maria).get(f"/mailings/{mailing.pk}/").content.decode()
+    page = as_(manager).get(f"/mailings/{mailing.pk}/").content.decode()
     assert "hx-trigger" not in page
 
 
 def test_it_says_why_it_has_paused_by_itself_and_what_may_have_gone(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    mailing = mixed(maria)
+    mailing = mixed(manager)
     waiting = Message.objects.filter(mailing=mailing, status=Status.WAITING)[:2]
     move(list(waiting), Status.UNKNOWN, Reason.NO_ANSWER)
     Mailing.objects.filter(pk=mailing.pk).update(
         state=State.PAUSED, trouble=Reason.SENDER_FORBIDDEN, trouble_raw="made-up code 14"
     )
-    page = text_of(as_(maria).get(f"/mailings/{mailing.pk}/"))
+    page = text_of(as_(manager).get(f"/mailings/{mailing.pk}/"))
     assert "Paused by itself: The sender name is not registered" in page
     assert "made-up code 14" in page
     assert "2 messages may or may not have gone" in page
 
 
-def test_every_figure_opens_its_people(as_: As, maria: User, account: Account) -> None:
-    mailing = mixed(maria)
-    page = as_(maria).get(f"/mailings/{mailing.pk}/")
+def test_every_figure_opens_its_people(as_: As, manager: User, account: Account) -> None:
+    mailing = mixed(manager)
+    page = as_(manager).get(f"/mailings/{mailing.pk}/")
     for figure in page.context["figures"]:
-        rows = as_(maria).get(f"/mailings/{mailing.pk}/recipients/?{figure.part.asked}")
+        rows = as_(manager).get(f"/mailings/{mailing.pk}/recipients/?{figure.part.asked}")
         assert len(rows.context["page"].rows) == figure.count, figure.part.slug
 
 
 def test_errors_are_shown_with_their_reasons_and_narrowed_by_one(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    mailing = mixed(maria)
+    mailing = mixed(manager)
     list_of = f"/mailings/{mailing.pk}/recipients/"
-    page = text_of(as_(maria).get(f"{list_of}?category=error"))
+    page = text_of(as_(manager).get(f"{list_of}?category=error"))
     assert "The number does not exist 1" in page
-    rows = as_(maria).get(f"{list_of}?reason=no_such_number").context["page"].rows
+    rows = as_(manager).get(f"{list_of}?reason=no_such_number").context["page"].rows
     assert [row.status for row in rows] == [Status.REFUSED]
-    assert not as_(maria).get(f"{list_of}?reason=no_route").context["page"].rows
-    reasons = text_of(as_(maria).get(f"/mailings/{mailing.pk}/reasons/"))
+    assert not as_(manager).get(f"{list_of}?reason=no_route").context["page"].rows
+    reasons = text_of(as_(manager).get(f"/mailings/{mailing.pk}/reasons/"))
     assert "Ask the person for a new number." in reasons
     assert "Ask for the phone" in reasons  # Maria herself has none
 
 
 @pytest.mark.parametrize("typed", ["+79980000002", "8 998 000-00-02", "0000002"])
-def test_a_recipient_is_found_by_phone(as_: As, maria: User, account: Account, typed: str) -> None:
-    mailing = mixed(maria)
-    page = as_(maria).get(f"/mailings/{mailing.pk}/recipients/", {"q": typed})
+def test_a_recipient_is_found_by_phone(
+    as_: As, manager: User, account: Account, typed: str
+) -> None:
+    mailing = mixed(manager)
+    page = as_(manager).get(f"/mailings/{mailing.pk}/recipients/", {"q": typed})
     assert [row.phone for row in page.context["page"].rows] == ["+79980000002"]
 
 
-def test_a_deleted_person_stays_in_the_list(as_: As, maria: User, account: Account) -> None:
-    mailing = mixed(maria, count=1)
+def test_a_deleted_person_stays_in_the_list(as_: As, manager: User, account: Account) -> None:
+    mailing = mixed(manager, count=1)
     User.objects.filter(phone="+79980000000").delete()
-    page = text_of(as_(maria).get(f"/mailings/{mailing.pk}/recipients/"))
+    page = text_of(as_(manager).get(f"/mailings/{mailing.pk}/recipients/"))
     assert "deleted" in page
     assert "+79980000000" in page
 
 
-def test_a_message_has_a_card(as_: As, maria: User, account: Account) -> None:
-    mailing = mixed(maria)
+def test_a_message_has_a_card(as_: As, manager: User, account: Account) -> None:
+    mailing = mixed(manager)
     refused = Message.objects.get(mailing=mailing, status=Status.REFUSED)
-    page = text_of(as_(maria).get(f"/messages/{refused.pk}/"))
+    page = text_of(as_(manager).get(f"/messages/{refused.pk}/"))
     assert "The number does not exist" in page
     assert "Webinar at six, Student1" in page
     assert refused.phone in page
 
 
-def test_a_test_goes_to_the_phone_that_is_named(as_: As, maria: User, account: Account) -> None:
-    draft = ground.draft()
+def test_a_test_goes_to_the_phone_that_is_named(as_: As, manager: User, account: Account) -> None:
+    draft = mailing_factories.draft()
     address = f"/mailings/{draft.pk}/test/"
-    assert "Digits are missing." in text_of(as_(maria).post(address, {"phone": "8 998"}))
-    response = as_(maria).post(address, {"phone": "8 998 000-00-77"})
+    assert "Digits are missing." in text_of(as_(manager).post(address, {"phone": "8 998"}))
+    response = as_(manager).post(address, {"phone": "8 998 000-00-77"})
     message = Message.objects.get()
     assert (message.phone, message.text) == ("+79980000077", "Webinar at six, Maria")
     assert response["Location"] == reverse("message", args=[message.pk])
-    assert "Test message" in text_of(as_(maria).get(response["Location"]))
+    assert "Test message" in text_of(as_(manager).get(response["Location"]))
 
 
 # --- what holds for all pages -----------------------------------------------------------------
 def test_who_may_not_send_sees_no_button_and_gets_403(
-    as_: As, maria: User, account: Account
+    as_: As, manager: User, account: Account
 ) -> None:
-    maria.rights = [str(Right.SEE_MAILINGS)]
-    maria.save()
-    draft = ground.draft()
-    page = as_(maria).get(f"/mailings/{draft.pk}/").content.decode()
+    manager.rights = [str(Right.SEE_MAILINGS)]
+    manager.save()
+    draft = mailing_factories.draft()
+    page = as_(manager).get(f"/mailings/{draft.pk}/").content.decode()
     for word in ("launch", "test", "edit", "delete"):
         assert reverse(f"mailing-{word}", args=[draft.pk]) not in page
-        assert as_(maria).post(f"/mailings/{draft.pk}/{word}/").status_code == 403
+        assert as_(manager).post(f"/mailings/{draft.pk}/{word}/").status_code == 403
     assert Mailing.objects.get().state == State.DRAFT
 
 
@@ -427,12 +435,12 @@ ADDRESSES = (
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_no_page_asks_more_when_there_are_more_rows(
-    as_: As, maria: User, account: Account, address: str
+    as_: As, manager: User, account: Account, address: str
 ) -> None:
     asked = []
     for count in (5, 60):
-        people.students(count, start=1000 * count)
-        mailing = ground.prepared(maria)
+        factories.students(count, start=1000 * count)
+        mailing = mailing_factories.prepared(manager)
         rows = Message.objects.filter(mailing=mailing, status=Status.WAITING)
         move(list(rows), Status.REFUSED, Reason.NO_SUCH_NUMBER)
         others = Mailing.objects.bulk_create(
@@ -444,10 +452,10 @@ def test_no_page_asks_more_when_there_are_more_rows(
             Counters(mailing=other) for other in others if other.state != State.DRAFT
         )
         AuditEvent.objects.bulk_create(
-            AuditEvent(by=maria, what="paused", target=f"mailing {mailing.pk}")
+            AuditEvent(by=manager, what="paused", target=f"mailing {mailing.pk}")
             for _ in range(count)
         )
-        client = as_(maria)
+        client = as_(manager)
         with CaptureQueriesContext(connection) as queries:
             assert client.get(address.format(pk=mailing.pk)).status_code == 200
         asked.append(len(queries))
@@ -456,8 +464,8 @@ def test_no_page_asks_more_when_there_are_more_rows(
 
 @pytest.mark.parametrize("address", [*ADDRESSES, "/mailings/new/", "/mailings/{pk}/cancel/"])
 def test_no_page_holds_a_style_or_a_script_of_its_own(
-    as_: As, maria: User, account: Account, address: str
+    as_: As, manager: User, account: Account, address: str
 ) -> None:
-    mailing = mixed(maria)
-    html = as_(maria).get(address.format(pk=mailing.pk)).content.decode()
+    mailing = mixed(manager)
+    html = as_(manager).get(address.format(pk=mailing.pk)).content.decode()
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)

@@ -28,10 +28,10 @@ from mailings.restoration import decision
 from mailings.sending import epoch, prepare
 from mailings.text import fingerprints, markers
 from mailings.text.sealed import opened
-from tests import people
+from tests import factories
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import AuditEvent, User
 
 pytestmark = pytest.mark.django_db
@@ -87,11 +87,11 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
 
 
 @pytest.fixture
-def mailing(olga: User) -> Mailing:
+def mailing(owner: User) -> Mailing:
     """To ten students through SMSC: in two batches of five, waiting."""
-    people.students(10)
-    people.smsc(per_second=20)  # a quarter of a second's worth in each
-    return ground.prepared(olga)
+    factories.students(10)
+    factories.smsc(per_second=20)  # a quarter of a second's worth in each
+    return mailing_factories.prepared(owner)
 
 
 def held() -> Restoration:
@@ -131,7 +131,7 @@ def test_a_batch_that_waits_here_and_has_left_is_entered_as_sent(
         books.add(each.phone, as_sent(each), batch.reference)
     held()
     ask()
-    assert ground.statuses(mailing) == {"delivered": 4, "waiting": 6, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"delivered": 4, "waiting": 6, "skipped": 1}
     batch.refresh_from_db()
     assert batch.account is not None
     assert batch.state != Batch.State.WAITING
@@ -140,24 +140,24 @@ def test_a_batch_that_waits_here_and_has_left_is_entered_as_sent(
     assert messages[4].batch_id != batch.pk
     sweep = BooksSweep.objects.get()
     assert (sweep.rows, sweep.known, sweep.entered) == (4, 4, 4)
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_what_went_again_under_another_reference_is_found_by_phone_and_text(
     mailing: Mailing, books: Books
 ) -> None:
     """Unknown when the copy was made, then never had, then sent under another reference."""
-    batch = ground.sent(Outcome.UNKNOWN)
+    batch = mailing_factories.sent(Outcome.UNKNOWN)
     messages = list(Message.objects.filter(batch=batch.batch_id).order_by("id"))
     other = Batch.new_reference()
     for each in messages:
         books.add(each.phone, as_sent(each), other)
     held()
     ask()
-    assert ground.statuses(mailing) == {"delivered": 5, "waiting": 5, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"delivered": 5, "waiting": 5, "skipped": 1}
     delivered = mailing.messages.filter(status="delivered")
     assert set(delivered.values_list("batch__reference", flat=True)) == {other}
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_nobody_else_is_taken_for_it(mailing: Mailing, books: Books) -> None:
@@ -170,35 +170,35 @@ def test_nobody_else_is_taken_for_it(mailing: Mailing, books: Books) -> None:
     books.add(message.phone, text, Batch.new_reference(), status=DeliveryStatus.CANCELLED)
     held()
     ask()
-    assert ground.statuses(mailing) == {"waiting": 10, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"waiting": 10, "skipped": 1}
     assert UnclaimedSms.objects.count() == 1
 
 
-def test_one_message_in_the_books_stands_for_one_of_ours(olga: User, books: Books) -> None:
+def test_one_message_in_the_books_stands_for_one_of_ours(owner: User, books: Books) -> None:
     """The same text to the same phone in two mailings: one of them has gone."""
-    people.students(1)
-    people.smsc()
-    first, second = ground.prepared(olga), ground.prepared(olga)
+    factories.students(1)
+    factories.smsc()
+    first, second = mailing_factories.prepared(owner), mailing_factories.prepared(owner)
     message = first.messages.get(status="waiting")
     books.add(message.phone, as_sent(message), Batch.new_reference())
     held()
     ask()
-    both = [ground.statuses(first), ground.statuses(second)]
+    both = [mailing_factories.statuses(first), mailing_factories.statuses(second)]
     assert sum(each.get("waiting", 0) for each in both) == 1
     assert sum(each.get("delivered", 0) for each in both) == 1
 
 
-def test_books_read_twice_change_nothing_more(mailing: Mailing, books: Books, olga: User) -> None:
+def test_books_read_twice_change_nothing_more(mailing: Mailing, books: Books, owner: User) -> None:
     for each in mailing.messages.filter(status="waiting").order_by("id")[:7]:
         books.add(each.phone, as_sent(each), Batch.new_reference())
     books.add("+79980005555", "Of nobody here", Batch.new_reference())
     held()
-    decision.ask_again(ask(), olga)
+    decision.ask_again(ask(), owner)
     ask()
-    assert ground.statuses(mailing) == {"delivered": 7, "waiting": 3, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"delivered": 7, "waiting": 3, "skipped": 1}
     assert UnclaimedSms.objects.count() == 1
     assert Batch.objects.filter(size=0).count() == 0
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_it_goes_on_where_it_stopped(mailing: Mailing, books: Books, settings: Any) -> None:
@@ -216,7 +216,7 @@ def test_it_goes_on_where_it_stopped(mailing: Mailing, books: Books, settings: A
     books.trouble = None
     ask()
     assert books.asked == ["", "3", "3", "6", "9"]
-    assert ground.statuses(mailing) == {"delivered": 10, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"delivered": 10, "skipped": 1}
 
 
 def test_a_provider_that_stumbles_is_asked_again(mailing: Mailing, books: Books) -> None:
@@ -228,11 +228,13 @@ def test_a_provider_that_stumbles_is_asked_again(mailing: Mailing, books: Books)
 
 
 def test_twilio_shows_no_reference_and_is_matched_by_its_id_phone_and_text(
-    olga: User, books: Books
+    owner: User, books: Books
 ) -> None:
-    people.students(4)
-    people.twilio()
-    mailing = ground.prepared(olga, wrap_links=True, text="{first_name}: https://school.ru/a")
+    factories.students(4)
+    factories.twilio()
+    mailing = mailing_factories.prepared(
+        owner, wrap_links=True, text="{first_name}: https://school.ru/a"
+    )
     first, second, third, _fourth = mailing.messages.filter(status="waiting").order_by("id")
     Message.objects.filter(pk=first.pk).update(status="accepted", provider_id="SM1")
     mailing.counters.accepted, mailing.counters.waiting = 1, 3
@@ -243,20 +245,22 @@ def test_twilio_shows_no_reference_and_is_matched_by_its_id_phone_and_text(
     books.add(third.phone, "", provider_id="SM3")  # texts may be deleted from its books
     held()
     ask()
-    assert ground.statuses(mailing) == {"delivered": 3, "waiting": 1, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"delivered": 3, "waiting": 1, "skipped": 1}
     second.refresh_from_db()
     assert second.provider_id == "SM2"
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 # --- people who were not prepared yet ---------------------------------------------------------
 def test_who_is_prepared_later_and_has_got_it_is_entered_as_served(
-    olga: User, books: Books
+    owner: User, books: Books
 ) -> None:
     """The tokens of their links were of other messages; a link is compared as a link."""
-    students = people.students(6)
-    people.smsc()
-    mailing = ground.launched(olga, wrap_links=True, text="{first_name}: https://school.ru/a")
+    students = factories.students(6)
+    factories.smsc()
+    mailing = mailing_factories.launched(
+        owner, wrap_links=True, text="{first_name}: https://school.ru/a"
+    )
     reference = Batch.new_reference()
     for number, each in enumerate(students[:4]):
         token = f"{number:06}0abcde"
@@ -264,63 +268,63 @@ def test_who_is_prepared_later_and_has_got_it_is_entered_as_served(
     held()
     ask()
     assert UnclaimedSms.objects.count() == 4
-    decided(olga)
+    decided(owner)
     while prepare.prepare_due():
         pass
-    assert ground.statuses(mailing) == {"delivered": 4, "waiting": 2, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"delivered": 4, "waiting": 2, "skipped": 1}
     assert mailing.batches.get(reference=reference).state == Batch.State.ANSWERED
     assert UnclaimedSms.objects.filter(claimed_at=None).count() == 0
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_draft_that_was_launched_after_the_copy_reaches_nobody_twice(
-    olga: User, books: Books
+    owner: User, books: Books
 ) -> None:
-    students = people.students(3)
-    people.smsc()
-    draft = ground.draft()
+    students = factories.students(3)
+    factories.smsc()
+    draft = mailing_factories.draft()
     for each in students[:2]:
         books.add(each.phone, f"Webinar at six, {each.first_name}", Batch.new_reference())
     held()
     ask()
-    decided(olga)
+    decided(owner)
     from mailings.lifecycle import transitions
 
-    transitions.launch(draft, olga)
+    transitions.launch(draft, owner)
     while prepare.prepare_due():
         pass
-    assert ground.statuses(draft) == {"delivered": 2, "waiting": 1, "skipped": 1}
-    ground.assert_counters_equal_rows(draft)
+    assert mailing_factories.statuses(draft) == {"delivered": 2, "waiting": 1, "skipped": 1}
+    mailing_factories.assert_counters_equal_rows(draft)
 
 
-def test_what_is_written_afterwards_is_for_everybody(olga: User, books: Books) -> None:
+def test_what_is_written_afterwards_is_for_everybody(owner: User, books: Books) -> None:
     """The same text once more, a week later: nobody is passed over for what was sent before."""
-    [student] = people.students(1)
-    people.smsc()
+    [student] = factories.students(1)
+    factories.smsc()
     books.add(student.phone, "Webinar at six, Student0", Batch.new_reference())
     held()
     ask()
-    decided(olga)
-    later = ground.prepared(olga)
-    assert ground.statuses(later) == {"waiting": 1, "skipped": 1}
+    decided(owner)
+    later = mailing_factories.prepared(owner)
+    assert mailing_factories.statuses(later) == {"waiting": 1, "skipped": 1}
 
 
 # --- the owner's word -------------------------------------------------------------------------
 def test_it_is_decided_for_each_mailing_and_written_down(
-    mailing: Mailing, books: Books, olga: User
+    mailing: Mailing, books: Books, owner: User
 ) -> None:
-    other = ground.prepared(olga, name="Another", text="Another text, {first_name}")
-    third = ground.prepared(olga, name="Third", text="A third text, {first_name}")
+    other = mailing_factories.prepared(owner, name="Another", text="Another text, {first_name}")
+    third = mailing_factories.prepared(owner, name="Third", text="A third text, {first_name}")
     held()
     open_ = ask()
     assert sum(line.left for line in decision.under_way(open_)) == 30
     choices = {mailing.pk: "go", other.pk: "cancel", third.pk: "pause"}
-    decision.decide(open_, choices, olga)
+    decision.decide(open_, choices, owner)
     states = dict(Mailing.objects.values_list("name", "state"))
     assert states == {"Webinar": "sending", "Another": "cancelled", "Third": "paused"}
     assert not epoch.is_held()
-    assert ground.claimed().mailing_id == mailing.pk
-    words = AuditEvent.objects.filter(by=olga).values_list("what", "target")
+    assert mailing_factories.claimed().mailing_id == mailing.pk
+    words = AuditEvent.objects.filter(by=owner).values_list("what", "target")
     assert {
         ("restored_go", f"mailing {mailing.pk}"),
         ("restored_cancel", f"mailing {other.pk}"),
@@ -330,61 +334,61 @@ def test_it_is_decided_for_each_mailing_and_written_down(
 
 
 def test_a_notification_that_waits_is_stopped_without_being_switched_off(
-    olga: User, ivan: User, books: Books
+    owner: User, student: User, books: Books
 ) -> None:
-    people.smsc()
-    send.send_one(send.tests(), ivan, key="a", phone=ivan.phone, body="A")
+    factories.smsc()
+    send.send_one(send.tests(), student, key="a", phone=student.phone, body="A")
     held()
     ask()
-    decided(olga, "cancel")
+    decided(owner, "cancel")
     tests = send.tests()
     assert tests.state == Mailing.State.SENDING
-    assert ground.statuses(tests) == {"cancelled": 1}
-    ground.assert_counters_equal_rows(tests)
+    assert mailing_factories.statuses(tests) == {"cancelled": 1}
+    mailing_factories.assert_counters_equal_rows(tests)
 
 
 def test_nothing_can_be_decided_before_the_services_have_told(
-    mailing: Mailing, books: Books, olga: User
+    mailing: Mailing, books: Books, owner: User
 ) -> None:
     open_ = held()
     with pytest.raises(decision.NotNow):
-        decided(olga)
+        decided(owner)
     with pytest.raises(decision.Undecided):
-        decision.decide(open_, {}, olga)
+        decision.decide(open_, {}, owner)
     assert epoch.is_held()
 
 
-def test_it_is_decided_once(mailing: Mailing, books: Books, olga: User) -> None:
+def test_it_is_decided_once(mailing: Mailing, books: Books, owner: User) -> None:
     held()
     open_ = ask()
-    decided(olga)
+    decided(owner)
     tick = Epoch.objects.get().tick
     with pytest.raises(decision.NotNow):
-        decision.decide(open_, {mailing.pk: "go"}, olga)
+        decision.decide(open_, {mailing.pk: "go"}, owner)
     assert Epoch.objects.get().tick == tick
 
 
 def test_what_a_service_keeps_until_a_time_set_is_decided_after_it(
-    olga: User, books: Books
+    owner: User, books: Books
 ) -> None:
     """SMSC's history may show it only then; until then the rest may be stopped, but not sent."""
-    people.students(3)
-    people.smsc()
+    factories.students(3)
+    factories.smsc()
     later = timezone.now() + timedelta(hours=1)
-    mailing = ground.launched(olga, starts_at=later, hand_over=Mailing.HandOver.EARLY)
+    mailing = mailing_factories.launched(owner, starts_at=later, hand_over=Mailing.HandOver.EARLY)
     held()
     [line] = decision.under_way(ask())
     assert line.choices == ("cancel",)
     assert line.told_from is not None
     assert line.told_from >= later
     Mailing.objects.filter(pk=mailing.pk).update(starts_at=timezone.now() - timedelta(minutes=5))
-    decision.ask_again(Restoration.objects.get(), olga)
+    decision.ask_again(Restoration.objects.get(), owner)
     [line] = decision.under_way(ask())
     assert "go" in line.choices
 
 
 def test_receipts_that_named_nothing_are_read_again(
-    mailing: Mailing, books: Books, olga: User
+    mailing: Mailing, books: Books, owner: User
 ) -> None:
     account = Account.objects.get()
     message = mailing.messages.filter(status="waiting").order_by("id")[0]
@@ -398,7 +402,7 @@ def test_receipts_that_named_nothing_are_read_again(
     )
     held()
     ask()
-    decided(olga)
+    decided(owner)
     from mailings.sending import receipts
 
     receipts.process_due()
@@ -407,10 +411,10 @@ def test_receipts_that_named_nothing_are_read_again(
     assert (message.status, receipt.outcome) == ("delivered", "applied")
 
 
-def test_a_service_that_cannot_be_asked_is_named(olga: User, books: Books) -> None:
-    people.students(2)
-    people.seventech()
-    ground.prepared(olga)
+def test_a_service_that_cannot_be_asked_is_named(owner: User, books: Books) -> None:
+    factories.students(2)
+    factories.seventech()
+    mailing_factories.prepared(owner)
     held()
     open_ = ask()
     assert decision.cannot_tell(open_) == ["SevenTech"]
@@ -419,33 +423,33 @@ def test_a_service_that_cannot_be_asked_is_named(olga: User, books: Books) -> No
 
 # --- the pages --------------------------------------------------------------------------------
 def test_every_page_says_that_it_is_held(
-    as_: As, maria: User, olga: User, mailing: Mailing, books: Books
+    as_: As, manager: User, owner: User, mailing: Mailing, books: Books
 ) -> None:
     held()
     for path in ("/", "/mailings/", f"/mailings/{mailing.pk}/", "/people/", "/notifications/"):
-        page = as_(maria).get(path).content.decode()
+        page = as_(manager).get(path).content.decode()
         assert "nothing is sent" in page, path
         assert "/settings/restored/" not in page, path
-    assert "/settings/restored/" in as_(olga).get("/").content.decode()
-    live = as_(maria).get(f"/mailings/{mailing.pk}/live/").content.decode()
+    assert "/settings/restored/" in as_(owner).get("/").content.decode()
+    live = as_(manager).get(f"/mailings/{mailing.pk}/live/").content.decode()
     assert "until the owner has decided" in live
 
 
-def test_the_owner_looks_and_decides(as_: As, olga: User, mailing: Mailing, books: Books) -> None:
+def test_the_owner_looks_and_decides(as_: As, owner: User, mailing: Mailing, books: Books) -> None:
     for each in mailing.messages.filter(status="waiting").order_by("id")[:3]:
         books.add(each.phone, as_sent(each), reference_of(each))
     held()
-    owner = as_(olga)
-    page = owner.get("/settings/restored/").content.decode()
+    pages = as_(owner)
+    page = pages.get("/settings/restored/").content.decode()
     assert "as soon as the services have told" in page
     ask()
-    page = owner.get("/settings/restored/").content.decode()
+    page = pages.get("/settings/restored/").content.decode()
     assert "3 messages read in its books" in page
     assert "7 messages are not sent" in page
-    missing = owner.post("/settings/restored/", {"what": "decide"})
+    missing = pages.post("/settings/restored/", {"what": "decide"})
     assert missing.status_code == 200
     assert epoch.is_held()
-    done = owner.post("/settings/restored/", {"what": "decide", f"mailing_{mailing.pk}": "go"})
+    done = pages.post("/settings/restored/", {"what": "decide", f"mailing_{mailing.pk}": "go"})
     assert done.status_code == 302
     assert not epoch.is_held()
 
@@ -463,38 +467,38 @@ def test_the_owner_looks_and_decides(as_: As, olga: User, mailing: Mailing, book
     ids=str,
 )
 def test_nonsense_changes_nothing(
-    as_: As, olga: User, mailing: Mailing, books: Books, data: dict[str, str]
+    as_: As, owner: User, mailing: Mailing, books: Books, data: dict[str, str]
 ) -> None:
     held()
     ask()
-    assert as_(olga).post("/settings/restored/", data).status_code in {200, 302, 404}
+    assert as_(owner).post("/settings/restored/", data).status_code in {200, 302, 404}
     assert epoch.is_held()
 
 
 def test_the_owner_waits_no_longer_for_a_service(
-    as_: As, olga: User, mailing: Mailing, books: Books
+    as_: As, owner: User, mailing: Mailing, books: Books
 ) -> None:
     books.trouble = ProviderError(Reason.BAD_LOGIN)
     held()
     restoration.ask_due()
     sweep = BooksSweep.objects.get()
-    page = as_(olga).get("/settings/restored/").content.decode()
+    page = as_(owner).get("/settings/restored/").content.decode()
     assert "Do not wait for SMSC" in page
-    as_(olga).post("/settings/restored/", {"what": "waive", "sweep": str(sweep.pk)})
+    as_(owner).post("/settings/restored/", {"what": "waive", "sweep": str(sweep.pk)})
     ask()
-    page = as_(olga).get("/settings/restored/").content.decode()
+    page = as_(owner).get("/settings/restored/").content.decode()
     assert "SMSC cannot tell what it has sent" in page
 
 
-def test_the_owner_may_know_of_a_copy_that_nobody_has_found(as_: As, olga: User) -> None:
+def test_the_owner_may_know_of_a_copy_that_nobody_has_found(as_: As, owner: User) -> None:
     assert not epoch.is_held()
-    as_(olga).post("/settings/restored/", {"what": "say"})
+    as_(owner).post("/settings/restored/", {"what": "say"})
     assert epoch.is_held()
 
 
-def test_where_the_file_cannot_be_written_the_pages_say_so(as_: As, maria: User) -> None:
+def test_where_the_file_cannot_be_written_the_pages_say_so(as_: As, manager: User) -> None:
     epoch._no_place()
-    assert "STATE_DIR" in as_(maria).get("/").content.decode()
+    assert "STATE_DIR" in as_(manager).get("/").content.decode()
 
 
 # --- the services' own ways -------------------------------------------------------------------
@@ -506,7 +510,7 @@ def test_smsc_shows_all_that_went_page_by_page(
     from smsmail.uptime import clock
 
     monkeypatch.setattr(history, "PAGE", 4)
-    provider = routing.provider_of(people.smsc())
+    provider = routing.provider_of(factories.smsc())
     texts = [Sms(n, f"+7998000{n:04}", f"Text {n}") for n in range(10)]
     reference = Batch.new_reference()
     provider.send(reference, texts, clock() + 60)
@@ -532,7 +536,7 @@ def test_twilio_shows_all_that_went_page_by_page(
     from smsmail.uptime import clock
 
     monkeypatch.setattr(module, "PAGE", 4)
-    provider = routing.provider_of(people.twilio())
+    provider = routing.provider_of(factories.twilio())
     texts = [Sms(n, f"+7998000{n:02}10", f"Text {n}") for n in range(10)]
     results = provider.send("made-up", texts, clock() + 60)
     rows: list[Booked] = []

@@ -22,8 +22,8 @@ from mailings.lifecycle import transitions
 from mailings.models import Batch, Counters, Mailing, Message
 from mailings.sending import claim as claiming
 from mailings.sending import prepare, receipts, reconciliation, record, worker
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, OptOut, User
 
@@ -160,7 +160,7 @@ class World:
             change(self.mailing, self.by)
 
     def check(self) -> None:
-        ground.assert_counters_equal_rows(self.mailing)
+        mailing_factories.assert_counters_equal_rows(self.mailing)
         Account.objects.update(failures=0, cooldown_until=None)
         now = dict(Message.objects.filter(mailing=self.mailing).values_list("id", "status"))
         for message, before in self.last.items():
@@ -193,7 +193,7 @@ class World:
         self.step("settle")
         self.mailing.refresh_from_db()
         assert self.mailing.state in (Mailing.State.DONE, Mailing.State.CANCELLED)
-        assert set(ground.statuses(self.mailing)) <= Message.FINAL
+        assert set(mailing_factories.statuses(self.mailing)) <= Message.FINAL
         assert len(self.last) == PEOPLE + 1  # the owner has no phone and is left out
 
     def go_on(self) -> None:
@@ -231,7 +231,7 @@ def _world() -> World:
     for model in (Message, Batch, Counters, AuditEvent, Mailing, Account, ConsentEvent, OptOut):
         model.objects.all().delete()
     User.objects.all().delete()
-    people.simulator()
-    people.students(PEOPLE)
-    owner = people.olga()
-    return World(ground.launched(owner), owner)
+    factories.simulator()
+    factories.students(PEOPLE)
+    owner = factories.owner()
+    return World(mailing_factories.launched(owner), owner)

@@ -18,8 +18,8 @@ from mailings.models import Batch, Epoch, Mailing, Message, Restoration
 from mailings.notifications import send
 from mailings.sending import claim, epoch, id_sequences, prepare, reconciliation, worker
 from smsmail.jobs import epoch_file
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -126,13 +126,13 @@ def test_a_database_that_knows_less_than_the_file_is_held(by: int) -> None:
     assert Restoration.objects.count() == 1
 
 
-def test_it_is_known_for_a_copy_when_one_claim_is_missing(olga: User) -> None:
+def test_it_is_known_for_a_copy_when_one_claim_is_missing(owner: User) -> None:
     """A standby that lagged by a single hand-over: not even a second old."""
-    people.students(10)
-    people.simulator()
-    ground.prepared(olga)
+    factories.students(10)
+    factories.simulator()
+    mailing_factories.prepared(owner)
     before = moved_on()
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     Epoch.objects.update(tick=before)
     assert claim.claim() is None
     assert epoch.is_held()
@@ -154,10 +154,10 @@ def test_a_file_that_cannot_be_read_any_more_is_a_missing_one(state_dir: Path) -
     assert epoch.is_held()
 
 
-def test_a_copy_from_before_there_was_an_epoch_is_held(olga: User) -> None:
-    people.students(3)
-    people.simulator()
-    ground.prepared(olga)
+def test_a_copy_from_before_there_was_an_epoch_is_held(owner: User) -> None:
+    factories.students(3)
+    factories.simulator()
+    mailing_factories.prepared(owner)
     Epoch.objects.all().delete()
     epoch_file.create(700, timezone.now())
     epoch_file.note(700, timezone.now())
@@ -178,11 +178,11 @@ def test_a_copy_made_while_another_was_held_is_held_anew(state_dir: Path) -> Non
 
 
 def test_where_the_file_cannot_be_written_nothing_leaves(
-    olga: User, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+    owner: User, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people.students(3)
-    people.simulator()
-    ground.prepared(olga)
+    factories.students(3)
+    factories.simulator()
+    mailing_factories.prepared(owner)
     assert not epoch.is_held()
     monkeypatch.setattr(epoch_file, "is_open", lambda: False)
     assert claim.claim() is None
@@ -192,11 +192,11 @@ def test_where_the_file_cannot_be_written_nothing_leaves(
 
 
 def test_a_disk_that_breaks_burns_one_batch_and_no_more(
-    olga: User, monkeypatch: pytest.MonkeyPatch
+    owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people.students(5)
-    people.simulator(per_second=1)
-    ground.prepared(olga)
+    factories.students(5)
+    factories.simulator(per_second=1)
+    mailing_factories.prepared(owner)
 
     def broken(tick: int, at: object) -> None:
         raise OSError(5, "Input/output error")
@@ -222,20 +222,20 @@ JOBS: dict[str, Callable[[], bool]] = {
 
 
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
-def test_no_job_goes_on_in_a_copy(olga: User, job: Callable[[], bool]) -> None:
-    people.students(6, phone_confirmed_at=timezone.now())
-    people.simulator()
-    running = ground.prepared(olga)
-    ground.sent(Outcome.UNKNOWN)
-    ground.grown_older(hours=1)
-    ground.launched(olga, name="Another")
-    ground.draft(
+def test_no_job_goes_on_in_a_copy(owner: User, job: Callable[[], bool]) -> None:
+    factories.students(6, phone_confirmed_at=timezone.now())
+    factories.simulator()
+    running = mailing_factories.prepared(owner)
+    mailing_factories.sent(Outcome.UNKNOWN)
+    mailing_factories.grown_older(hours=1)
+    mailing_factories.launched(owner, name="Another")
+    mailing_factories.draft(
         name="Scheduled",
         state=Mailing.State.SCHEDULED,
         leaves_at=timezone.now() - timedelta(seconds=1),
         launched_at=timezone.now(),
     )
-    ground.watching(name="Watching", everyone=True)
+    mailing_factories.watching(name="Watching", everyone=True)
     Batch.objects.filter(mailing=running).update(recall_at=timezone.now())
     epoch.hold(Restoration.Why.SAID)
     before = everything()
@@ -253,22 +253,22 @@ def everything() -> list[Any]:
 
 # --- numbers of messages ----------------------------------------------------------------------
 def test_a_message_written_after_a_copy_never_gets_the_number_of_an_earlier_one(
-    olga: User, ivan: User
+    owner: User, student: User
 ) -> None:
     """Its short links would open another person's page. Not even one that is written before any job
     has looked.
     """
-    people.simulator()
+    factories.simulator()
     moved_on()
-    first = send.send_one(send.tests(), ivan, key="a", phone=ivan.phone, body="A")
-    lost = send.send_one(send.tests(), ivan, key="b", phone=ivan.phone, body="B")
+    first = send.send_one(send.tests(), student, key="a", phone=student.phone, body="A")
+    lost = send.send_one(send.tests(), student, key="b", phone=student.phone, body="B")
     Message.objects.filter(pk=lost.pk).delete()
     _forget_sequence(first.pk)
     epoch_file.note(500, timezone.now())
-    after = send.send_one(send.tests(), ivan, key="c", phone=ivan.phone, body="C")
+    after = send.send_one(send.tests(), student, key="c", phone=student.phone, body="C")
     assert after.pk > lost.pk + id_sequences.LEAP
-    person = people.person("nina")
-    assert person.pk > olga.pk + id_sequences.LEAP
+    person = factories.person("nina")
+    assert person.pk > owner.pk + id_sequences.LEAP
 
 
 def _forget_sequence(last: int) -> None:
@@ -284,7 +284,7 @@ def _forget_sequence(last: int) -> None:
             )
 
 
-def test_after_the_owners_word_all_machines_go_on(state_dir: Path, olga: User) -> None:
+def test_after_the_owners_word_all_machines_go_on(state_dir: Path, owner: User) -> None:
     """Also one whose file knows more than the machine that has noticed."""
     moved_on(2)
     shutil.copy(state_dir / epoch_file.NAME, state_dir / "elsewhere")

@@ -18,33 +18,33 @@ from mailings.models import Batch, Mailing
 from mailings.notifications import editing, registry
 from mailings.notifications.send import raise_event
 from mailings.sending import claim, prepare, record, worker
-from tests import people
+from tests import factories
 from tests.emulators.smsc import SmscEmulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def ivan() -> User:
-    return people.ivan()
+def student() -> User:
+    return factories.student()
 
 
 @pytest.fixture
 def mailing(monkeypatch: pytest.MonkeyPatch, smsc_emulator: SmscEmulator) -> Mailing:
     """Sixty students in six batches, at a service that takes four requests at once."""
     monkeypatch.setattr(prepare, "batch_size", lambda: 10)
-    people.smsc()
-    people.students(60, start=100)
-    return ground.prepared(people.olga())
+    factories.smsc()
+    factories.students(60, start=100)
+    return mailing_factories.prepared(factories.owner())
 
 
 @pytest.fixture
-def welcome(ivan: User) -> Mailing:
+def welcome(student: User) -> Mailing:
     found = registry.named(registry.WELCOME)
     assert found is not None
-    editing.switch(found, ivan, on=True)
+    editing.switch(found, student, on=True)
     return found
 
 
@@ -69,24 +69,26 @@ def running() -> Iterator[Callable[[Callable[[], object]], None]]:
         assert not thread.is_alive()
 
 
-def test_a_place_is_kept_free_of_mailings(mailing: Mailing, welcome: Mailing, ivan: User) -> None:
+def test_a_place_is_kept_free_of_mailings(
+    mailing: Mailing, welcome: Mailing, student: User
+) -> None:
     for _ in range(3):
-        assert ground.claimed().mailing_id == mailing.id
+        assert mailing_factories.claimed().mailing_id == mailing.id
     assert claim.claim() is None
-    raise_event("welcome", ivan, key="1")
-    assert ground.claimed().mailing_id == welcome.id
-    raise_event("welcome", ivan, key="2")
+    raise_event("welcome", student, key="1")
+    assert mailing_factories.claimed().mailing_id == welcome.id
+    raise_event("welcome", student, key="2")
     assert claim.claim() is None, "the account takes four"
 
 
 def test_where_there_is_one_place_mailings_use_it(mailing: Mailing) -> None:
     Account.objects.update(parallel=1)
-    assert ground.claimed().mailing_id == mailing.id
+    assert mailing_factories.claimed().mailing_id == mailing.id
 
 
-def test_the_lane_takes_no_mailing(mailing: Mailing, welcome: Mailing, ivan: User) -> None:
+def test_the_lane_takes_no_mailing(mailing: Mailing, welcome: Mailing, student: User) -> None:
     assert claim.claim(lane=True) is None
-    raise_event("welcome", ivan, key="1")
+    raise_event("welcome", student, key="1")
     batch = claim.claim(lane=True)
     assert batch is not None
     assert batch.mailing_id == welcome.id
@@ -95,7 +97,7 @@ def test_the_lane_takes_no_mailing(mailing: Mailing, welcome: Mailing, ivan: Use
 def test_a_notification_overtakes_a_mailing_whose_service_hangs(
     mailing: Mailing,
     welcome: Mailing,
-    ivan: User,
+    student: User,
     smsc_emulator: SmscEmulator,
     running: Callable[[Callable[[], object]], None],
     settings: Any,
@@ -107,32 +109,32 @@ def test_a_notification_overtakes_a_mailing_whose_service_hangs(
     while Batch.objects.filter(state="handing").count() < 3 or smsc_emulator.plan.next:
         assert time.monotonic() < until
         time.sleep(0.05)
-    raised = raise_event("welcome", ivan, key="1")
+    raised = raise_event("welcome", student, key="1")
     worker.notify_due()
     assert raised.message is not None
     raised.message.refresh_from_db()
     assert raised.message.status == "accepted"
-    assert [phone for _, phone, _ in smsc_emulator.accepted] == [ivan.phone.removeprefix("+")]
+    assert [phone for _, phone, _ in smsc_emulator.accepted] == [student.phone.removeprefix("+")]
     assert Batch.objects.filter(state="handing", mailing=mailing).count() == 3
 
 
 def test_one_that_hangs_does_not_hold_up_the_next(
     welcome: Mailing,
-    ivan: User,
+    student: User,
     smsc_emulator: SmscEmulator,
     running: Callable[[Callable[[], object]], None],
     settings: Any,
 ) -> None:
-    people.smsc()
+    factories.smsc()
     settings.READ_TIMEOUT = 6
     smsc_emulator.misbehave("hang")
-    raise_event("welcome", ivan, key="1")
+    raise_event("welcome", student, key="1")
     running(worker.notify_due)
     until = time.monotonic() + 20
     while smsc_emulator.plan.next:
         assert time.monotonic() < until
         time.sleep(0.05)
-    raise_event("welcome", ivan, key="2")
+    raise_event("welcome", student, key="2")
     while not smsc_emulator.accepted:
         assert Batch.objects.filter(state="handing").exists(), "the first one has ended"
         time.sleep(0.05)
@@ -140,23 +142,23 @@ def test_one_that_hangs_does_not_hold_up_the_next(
 
 # --- the pace -----------------------------------------------------------------------------------
 def test_by_the_pace_a_notification_goes_before_the_next_batch(
-    mailing: Mailing, welcome: Mailing, ivan: User
+    mailing: Mailing, welcome: Mailing, student: User
 ) -> None:
     Account.objects.update(per_second=10)
-    assert ground.claimed().mailing_id == mailing.id
-    raise_event("welcome", ivan, key="1")
+    assert mailing_factories.claimed().mailing_id == mailing.id
+    raise_event("welcome", student, key="1")
     assert claim.claim() is None
     assert claim.claim(lane=True) is None
     Account.objects.update(next_free_at=timezone.now())
-    assert ground.claimed().mailing_id == welcome.id
+    assert mailing_factories.claimed().mailing_id == welcome.id
 
 
 def test_it_does_not_wait_for_the_pace_of_a_batch_written_before_there_was_one(
-    mailing: Mailing, welcome: Mailing, ivan: User
+    mailing: Mailing, welcome: Mailing, student: User
 ) -> None:
     Account.objects.update(per_second=1)
-    assert ground.claimed().mailing_id == mailing.id  # ten messages: ten seconds
-    raise_event("welcome", ivan, key="1")
+    assert mailing_factories.claimed().mailing_id == mailing.id  # ten messages: ten seconds
+    raise_event("welcome", student, key="1")
     assert claim.claim() is None
     batch = claim.claim(lane=True)
     assert batch is not None
@@ -167,12 +169,12 @@ def test_it_does_not_wait_for_the_pace_of_a_batch_written_before_there_was_one(
 
 
 def test_what_the_lane_was_told_was_not_sent_goes_again(
-    welcome: Mailing, ivan: User, smsc_emulator: SmscEmulator
+    welcome: Mailing, student: User, smsc_emulator: SmscEmulator
 ) -> None:
-    people.smsc()
-    raise_event("welcome", ivan, key="1")
+    factories.smsc()
+    raise_event("welcome", student, key="1")
     batch = claim.claim(lane=True)
     assert batch is not None
-    record.record(batch, ground.results(batch, Outcome.UNSENT))
+    record.record(batch, mailing_factories.results(batch, Outcome.UNSENT))
     Account.objects.update(failures=0, cooldown_until=None)
     assert claim.claim(lane=True) is not None

@@ -9,18 +9,18 @@ from django.test.utils import CaptureQueriesContext
 from mailings.models import Mailing, Message
 from mailings.sending import ledger
 from mailings.sending.ledger import MOVES, Move
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 Status = Message.Status
 
 
 @pytest.fixture
-def mailing(olga: User) -> Mailing:
-    people.simulator()
-    people.students(5)
-    return ground.prepared(olga)
+def mailing(owner: User) -> Mailing:
+    factories.simulator()
+    factories.students(5)
+    return mailing_factories.prepared(owner)
 
 
 def one(mailing: Mailing, status: str = Status.WAITING) -> Message:
@@ -47,7 +47,7 @@ def test_a_message_goes_only_where_the_table_says(mailing: Mailing, source: str,
     allowed = to in MOVES.get(source, ())
     assert moved == ([message.id] if allowed else [])
     assert message.status == (to if allowed else source)
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_final_status_stays_but_for_the_late_receipt_after_none(mailing: Mailing) -> None:
@@ -78,7 +78,7 @@ def test_it_counts_price_and_parts_of_what_was_taken(mailing: Mailing) -> None:
     mailing.refresh_from_db()
     assert mailing.counters.price == Decimal("2.5")
     assert mailing.counters.parts == message.parts
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_the_answer_after_the_receipt_still_brings_the_price(mailing: Mailing) -> None:
@@ -89,7 +89,7 @@ def test_the_answer_after_the_receipt_still_brings_the_price(mailing: Mailing) -
     message.refresh_from_db()
     assert message.status == Status.DELIVERED
     assert message.price == Decimal("2.5")
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_answers_that_come_after_their_receipts_take_one_query_for_all(mailing: Mailing) -> None:
@@ -109,7 +109,7 @@ def test_answers_that_come_after_their_receipts_take_one_query_for_all(mailing: 
         ids[0]: (Decimal(7), "first"),
         **{each: (price, f"s{each}") for each in ids[1:]},
     }
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_prices_finer_than_the_columns_do_not_drift(mailing: Mailing) -> None:
@@ -120,7 +120,7 @@ def test_prices_finer_than_the_columns_do_not_drift(mailing: Mailing) -> None:
         ledger.move([Move(each, Status.ACCEPTED, price=Decimal("0.00126")) for each in ids])
     mailing.refresh_from_db()
     assert mailing.counters.price == len(ids) * Decimal("0.0013")
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_message_that_has_moved_to_another_batch_is_left_alone(mailing: Mailing) -> None:
@@ -129,7 +129,7 @@ def test_a_message_that_has_moved_to_another_batch_is_left_alone(mailing: Mailin
     with transaction.atomic():
         other = message.batch_id + 1
         assert ledger.move([Move(message.id, Status.ACCEPTED)], in_batch=other) == []
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_any_number_of_moves_takes_three_queries(mailing: Mailing) -> None:
@@ -154,4 +154,4 @@ def test_where_the_service_says_no_price_the_accounts_price_counts(mailing: Mail
     second.refresh_from_db()
     assert first.price == price * first.parts
     assert second.price is None
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)

@@ -14,8 +14,8 @@ from integrations.providers.simulator import Simulator
 from integrations.routing import rate_limit
 from mailings.models import Mailing
 from mailings.sending import claim, prepare, record, worker
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import consent
 from users.models import OptOut
 
@@ -30,9 +30,9 @@ def batches_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def mailing() -> Mailing:
     """115 students in twelve batches."""
-    people.simulator()
-    people.students(115)
-    return ground.prepared(people.olga())
+    factories.simulator()
+    factories.students(115)
+    return mailing_factories.prepared(factories.owner())
 
 
 def paced(per_second: int) -> Account:
@@ -70,27 +70,27 @@ def in_threads(count: int, work: "list[claim.ClaimedBatch | None] | None" = None
 def test_without_a_pace_batches_follow_one_another(mailing: Mailing) -> None:
     paced(0)
     for _ in range(12):
-        ground.claimed()
+        mailing_factories.claimed()
     assert Account.objects.get().next_free_at is None
 
 
 def test_a_batch_takes_the_time_that_its_messages_take(mailing: Mailing) -> None:
     paced(20)
     before = timezone.now()
-    ground.claimed()
+    mailing_factories.claimed()
     free = Account.objects.get().next_free_at
     assert free is not None
     takes = timedelta(seconds=0.5 * (1 + rate_limit.SPREAD))
     assert before + takes <= free <= timezone.now() + takes
     assert claim.claim() is None
     Account.objects.update(next_free_at=timezone.now())
-    ground.claimed()
+    mailing_factories.claimed()
 
 
 def test_time_that_was_not_used_is_not_saved_up(mailing: Mailing) -> None:
     paced(20)
     Account.objects.update(next_free_at=timezone.now() - timedelta(hours=1))
-    ground.claimed()
+    mailing_factories.claimed()
     assert claim.claim() is None
 
 
@@ -98,8 +98,8 @@ def test_a_batch_of_which_nobody_is_left_costs_no_time(mailing: Mailing) -> None
     paced(1)
     for number in range(10):
         consent.opt_out(f"+7998{number:07}", OptOut.Source.PERSON)
-    assert ground.claimed().messages == ()
-    assert len(ground.claimed().messages) == 10
+    assert mailing_factories.claimed().messages == ()
+    assert len(mailing_factories.claimed().messages) == 10
 
 
 def test_the_pace_is_that_of_all_workers_together(mailing: Mailing) -> None:
@@ -118,11 +118,11 @@ def test_two_workers_hand_over_as_fast_as_they_may_and_no_faster(mailing: Mailin
     went = SimulatedSms.objects.count()
     assert went == 113  # two end with 00, which the simulator refuses
     assert 1.1 <= max(ended) - began < 9
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_batches_are_no_bigger_than_a_quarter_of_a_second_of_the_pace() -> None:
-    people.simulator(per_second=30)
+    factories.simulator(per_second=30)
     assert prepare.batch_size() == 7
     Account.objects.update(per_second=3)
     assert prepare.batch_size() == 1
@@ -135,7 +135,7 @@ def test_batches_are_no_bigger_than_a_quarter_of_a_second_of_the_pace() -> None:
 def test_an_answer_does_not_change_the_pace(mailing: Mailing) -> None:
     """record() writes the account too, from what it has read before."""
     paced(5)
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     reserved = Account.objects.get().next_free_at
-    record.record(batch, ground.results(batch, Outcome.UNSENT))
+    record.record(batch, mailing_factories.results(batch, Outcome.UNSENT))
     assert Account.objects.get().next_free_at == reserved

@@ -15,8 +15,8 @@ from mailings.lifecycle import transitions
 from mailings.models import Batch, Mailing, Message
 from mailings.notifications import send
 from mailings.sending import claim, receipts, reconciliation, record
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import ConsentEvent, OptOut, User
 
 Status = Message.Status
@@ -42,13 +42,13 @@ class Plain(Simulator):
 @pytest.fixture
 def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr("integrations.providers.REGISTRY", (Plain,))
-    return people.simulator()
+    return factories.simulator()
 
 
 @pytest.fixture
-def mailing(olga: User, account: Account) -> Mailing:
-    people.students(2, start=1)
-    return ground.prepared(olga)
+def mailing(owner: User, account: Account) -> Mailing:
+    factories.students(2, start=1)
+    return mailing_factories.prepared(owner)
 
 
 def came(*told: dict[str, str], body: str = "") -> Receipt:
@@ -74,24 +74,24 @@ def status_of(batch: claim.ClaimedBatch, which: int = 0) -> str:
 
 
 def test_it_folds_what_the_provider_says(mailing: Mailing) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(
         news(batch, "delivered", price="2.5"),
         news(batch, "undelivered", 1, reason="handset", raw="3"),
     )
     assert not receipts.process_due()
     assert outcomes() == ["applied"]
-    assert ground.statuses(mailing) == {"skipped": 1, "delivered": 1, "undelivered": 1}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "delivered": 1, "undelivered": 1}
     lost = Message.objects.get(id=batch.messages[1].key)
     assert (lost.reason, lost.raw_code) == (Reason.HANDSET, "3")
     assert lost.final_at is not None
     assert Receipt.objects.get().processed_at is not None
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 @pytest.mark.parametrize("together", [True, False])
 def test_receipts_out_of_order_end_at_the_last_word(mailing: Mailing, together: bool) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     for status in ("accepted", "delivered", "accepted"):
         came(news(batch, status))
         if not together:
@@ -102,7 +102,7 @@ def test_receipts_out_of_order_end_at_the_last_word(mailing: Mailing, together: 
 
 
 def test_a_receipt_that_comes_twice_counts_once(mailing: Mailing) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "delivered"))
     came(news(batch, "delivered"))
     receipts.process_due()
@@ -110,24 +110,26 @@ def test_a_receipt_that_comes_twice_counts_once(mailing: Mailing) -> None:
     receipts.process_due()
     assert status_of(batch) == Status.DELIVERED
     assert outcomes() == ["applied", "stale", "stale"]
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 @pytest.mark.parametrize("status", ["accepted", "delivered", "undelivered", "expired"])
 def test_a_receipt_before_the_answer_is_believed(mailing: Mailing, status: str) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     came(news(batch, status))
     receipts.process_due()
     assert status_of(batch) == status
     assert status_of(batch, 1) == Status.WAITING
-    record.record(batch, ground.results(batch, Outcome.TAKEN, price=Decimal(2), provider_id="9"))
+    record.record(
+        batch, mailing_factories.results(batch, Outcome.TAKEN, price=Decimal(2), provider_id="9")
+    )
     early = Message.objects.get(id=batch.messages[0].key)
     assert (early.status, early.price, early.provider_id) == (status, Decimal(2), "9")
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_receipt_for_an_unknown_message_settles_it(mailing: Mailing) -> None:
-    batch = ground.sent(Outcome.UNKNOWN)
+    batch = mailing_factories.sent(Outcome.UNKNOWN)
     came(news(batch, "delivered"))
     receipts.process_due()
     assert status_of(batch) == Status.DELIVERED
@@ -138,7 +140,7 @@ def test_a_receipt_for_an_unknown_message_settles_it(mailing: Mailing) -> None:
 def test_a_receipt_that_names_nothing_of_ours_is_a_stranger(
     mailing: Mailing, wrong: dict[str, str]
 ) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "delivered") | wrong)
     receipts.process_due()
     assert outcomes() == ["stranger"]
@@ -146,7 +148,7 @@ def test_a_receipt_that_names_nothing_of_ours_is_a_stranger(
 
 
 def test_one_good_report_makes_a_receipt_with_strangers_applied(mailing: Mailing) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "delivered") | {"reference": "no-such"}, news(batch, "delivered"))
     receipts.process_due()
     assert outcomes() == ["applied"]
@@ -156,7 +158,7 @@ def test_one_good_report_makes_a_receipt_with_strangers_applied(mailing: Mailing
 def test_an_unreadable_receipt_is_put_aside_and_holds_up_nobody(
     mailing: Mailing, body: str
 ) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     Receipt.objects.create(account=Account.objects.get(), body=body)
     came(news(batch, "delivered"))
     receipts.process_due()
@@ -168,7 +170,7 @@ def test_an_unreadable_receipt_is_put_aside_and_holds_up_nobody(
 def test_a_name_that_no_database_could_look_for_holds_up_nobody(
     mailing: Mailing, field: str, odd: str
 ) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "delivered") | {field: odd})
     came(news(batch, "delivered"))
     receipts.process_due()
@@ -178,16 +180,16 @@ def test_a_name_that_no_database_could_look_for_holds_up_nobody(
 
 @pytest.mark.parametrize("price", ["NaN", "Infinity", "1e30", "-1e30", "1000000"])
 def test_a_price_that_cannot_be_is_forgotten(mailing: Mailing, price: str) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "delivered", price=price))
     receipts.process_due()
     assert status_of(batch) == Status.DELIVERED
     assert Message.objects.get(id=batch.messages[0].key).price is None
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_code_that_no_column_can_hold_loses_what_is_odd_about_it(mailing: Mailing) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "undelivered", raw="code\0 \ud8007" + "x" * 100))
     receipts.process_due()
     lost = Message.objects.get(id=batch.messages[0].key)
@@ -208,7 +210,7 @@ def test_a_service_that_is_not_there_any_more_leaves_its_receipts_unreadable(
 @pytest.fixture
 def moved(mailing: Mailing) -> claim.ClaimedBatch:
     """A batch of which we were told that it was not sent; its messages wait in another."""
-    batch = ground.sent(Outcome.UNSENT)
+    batch = mailing_factories.sent(Outcome.UNSENT)
     Account.objects.update(failures=0, cooldown_until=None)
     return batch
 
@@ -219,12 +221,12 @@ def test_a_receipt_for_the_first_batch_stops_the_second_sending(
     came(news(moved, "delivered"))
     receipts.process_due()
     assert status_of(moved) == Status.DELIVERED
-    assert [sms.phone for sms in ground.claimed().messages] == [moved.messages[1].phone]
-    ground.assert_counters_equal_rows(mailing)
+    assert [sms.phone for sms in mailing_factories.claimed().messages] == [moved.messages[1].phone]
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_the_message_returns_to_the_batch_that_it_went_with(
-    mailing: Mailing, moved: claim.ClaimedBatch, olga: User
+    mailing: Mailing, moved: claim.ClaimedBatch, owner: User
 ) -> None:
     """Else nobody would ever ask about it: the batch that it waited in is never handed over."""
     reconciliation._conclude(moved.batch_id, set(), answered=True)
@@ -234,34 +236,34 @@ def test_the_message_returns_to_the_batch_that_it_went_with(
     back = Message.objects.get(id=moved.messages[0].key)
     assert (back.status, back.batch_id) == (Status.ACCEPTED, moved.batch_id)
     assert Batch.objects.get(id=moved.batch_id).look_up_at is not None
-    transitions.cancel(mailing, olga)
-    ground.grown_older(days=3)
-    ground.settle()
+    transitions.cancel(mailing, owner)
+    mailing_factories.grown_older(days=3)
+    mailing_factories.settle()
     reconciliation.reconcile_due()
-    ground.settle()
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.finished_at is not None
-    assert ground.statuses(mailing) == {"skipped": 1, "cancelled": 1, "no_receipt": 1}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "cancelled": 1, "no_receipt": 1}
 
 
 def test_both_batches_reported_are_one_message(mailing: Mailing, moved: claim.ClaimedBatch) -> None:
     """The service lied and it went twice: the books still hold."""
-    second = ground.sent()
+    second = mailing_factories.sent()
     came(news(moved, "accepted"), news(second, "delivered"), news(moved, "undelivered"))
     receipts.process_due()
     assert status_of(moved) == Status.DELIVERED
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_of_several_test_messages_to_one_phone_none_is_guessed(
-    olga: User, account: Account
+    owner: User, account: Account
 ) -> None:
     """All test messages are of one mailing, so mailing and phone do not tell which it was."""
-    draft = ground.draft()
-    send.send_test(draft, olga, olga, phone="+79980000010")
-    first = ground.sent(Outcome.UNSENT)
+    draft = mailing_factories.draft()
+    send.send_test(draft, owner, owner, phone="+79980000010")
+    first = mailing_factories.sent(Outcome.UNSENT)
     Account.objects.update(failures=0, cooldown_until=None)
-    send.send_test(draft, olga, olga, phone="+79980000010")
+    send.send_test(draft, owner, owner, phone="+79980000010")
     came(news(first, "delivered"))
     receipts.process_due()
     assert outcomes() == ["stranger"]
@@ -270,7 +272,7 @@ def test_of_several_test_messages_to_one_phone_none_is_guessed(
 
 # --- opt-outs --------------------------------------------------------------------------------
 def test_a_phone_that_opted_out_at_the_service_is_believed(mailing: Mailing) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "undelivered", reason="opted_out"))
     receipts.process_due()
     told = OptOut.objects.get()
@@ -279,7 +281,7 @@ def test_a_phone_that_opted_out_at_the_service_is_believed(mailing: Mailing) -> 
 
 
 def test_another_refusal_is_no_opt_out(mailing: Mailing) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "undelivered", reason="operator_refused"))
     receipts.process_due()
     assert not OptOut.objects.exists()
@@ -287,12 +289,12 @@ def test_another_refusal_is_no_opt_out(mailing: Mailing) -> None:
 
 # --- many ------------------------------------------------------------------------------------
 def test_a_thousand_receipts_take_as_many_queries_as_ten(
-    olga: User, account: Account, monkeypatch: pytest.MonkeyPatch
+    owner: User, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Plain, "batch", 2000)
-    people.students(1200)
-    mailing = ground.prepared(olga)
-    batch = ground.sent()
+    factories.students(1200)
+    mailing = mailing_factories.prepared(owner)
+    batch = mailing_factories.sent()
 
     def process(which: range) -> int:
         Receipt.objects.bulk_create(
@@ -303,9 +305,9 @@ def test_a_thousand_receipts_take_as_many_queries_as_ten(
         return len(queries)
 
     assert process(range(10)) == process(range(10, 1010))
-    assert ground.statuses(mailing) == {"skipped": 1, "accepted": 190, "delivered": 1010}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "accepted": 190, "delivered": 1010}
     assert set(outcomes()) == {"applied"}
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_receipts_are_processed_oldest_first_and_the_rest_later(
@@ -321,7 +323,7 @@ def test_receipts_are_processed_oldest_first_and_the_rest_later(
 
 
 def test_a_processed_receipt_is_not_processed_again(mailing: Mailing) -> None:
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     came(news(batch, "accepted"))
     receipts.process_due()
     processed_at = Receipt.objects.get().processed_at

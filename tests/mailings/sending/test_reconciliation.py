@@ -23,8 +23,8 @@ from integrations.routing import accounts
 from mailings.lifecycle import transitions
 from mailings.models import Batch, Mailing, Message
 from mailings.sending import reconciliation, record, worker
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 Status = Message.Status
@@ -61,13 +61,13 @@ def account(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr("integrations.providers.REGISTRY", (Books,))
     Books.asked = []
     say(DeliveryStatus.NOT_FOUND)
-    return people.simulator()
+    return factories.simulator()
 
 
 @pytest.fixture
-def mailing(olga: User, account: Account) -> Mailing:
-    people.students(2, start=10)
-    return ground.prepared(olga)
+def mailing(owner: User, account: Account) -> Mailing:
+    factories.students(2, start=10)
+    return mailing_factories.prepared(owner)
 
 
 def look() -> None:
@@ -88,20 +88,24 @@ def seconds_to_look() -> int:
 
 def statuses(mailing: Mailing) -> dict[str, int]:
     """Without the owner, who has no phone."""
-    ground.assert_counters_equal_rows(mailing)
-    return {status: n for status, n in ground.statuses(mailing).items() if status != "skipped"}
+    mailing_factories.assert_counters_equal_rows(mailing)
+    return {
+        status: n
+        for status, n in mailing_factories.statuses(mailing).items()
+        if status != "skipped"
+    }
 
 
 @pytest.mark.parametrize("status", ["accepted", "delivered", "undelivered", "expired"])
 def test_an_unknown_message_becomes_what_the_books_say(mailing: Mailing, status: str) -> None:
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.sent(Outcome.UNKNOWN)
     say(DeliveryStatus(status))
     look()
     assert statuses(mailing) == {status: 2}
 
 
 def test_the_books_are_asked_by_our_reference_and_phones_since_the_claim(mailing: Mailing) -> None:
-    batch = ground.sent(Outcome.UNKNOWN)
+    batch = mailing_factories.sent(Outcome.UNKNOWN)
     look()
     (asked,) = Books.asked
     assert asked.reference == batch.reference
@@ -110,7 +114,7 @@ def test_the_books_are_asked_by_our_reference_and_phones_since_the_claim(mailing
 
 
 def test_the_books_are_asked_by_text_and_the_service_s_own_id_too(mailing: Mailing) -> None:
-    ground.sent(Outcome.TAKEN, provider_id="made-up-id")
+    mailing_factories.sent(Outcome.TAKEN, provider_id="made-up-id")
     look()
     (asked,) = Books.asked
     assert asked.asked == tuple(
@@ -124,20 +128,20 @@ def test_the_books_are_asked_by_text_and_the_service_s_own_id_too(mailing: Maili
 
 
 def test_only_open_messages_are_asked_about(mailing: Mailing) -> None:
-    batch = ground.sent(Outcome.TAKEN)
-    ground.reported(replace(batch, messages=batch.messages[:1]), "delivered")
+    batch = mailing_factories.sent(Outcome.TAKEN)
+    mailing_factories.reported(replace(batch, messages=batch.messages[:1]), "delivered")
     look()
     assert [each.phones for each in Books.asked] == [(batch.messages[1].phone,)]
 
 
 def test_what_the_books_never_had_goes_again_after_the_second_look_only(mailing: Mailing) -> None:
-    batch = ground.sent(Outcome.UNKNOWN)
+    batch = mailing_factories.sent(Outcome.UNKNOWN)
     look()
     assert statuses(mailing) == {"unknown": 2}
     look()
     assert statuses(mailing) == {"waiting": 2}
     Account.objects.update(failures=0, cooldown_until=None)
-    again = ground.sent()
+    again = mailing_factories.sent()
     assert again.reference != batch.reference
     assert {sms.key for sms in again.messages} == {sms.key for sms in batch.messages}
     assert statuses(mailing) == {"accepted": 2}
@@ -145,7 +149,7 @@ def test_what_the_books_never_had_goes_again_after_the_second_look_only(mailing:
 
 def test_a_look_that_learnt_nothing_about_a_message_does_not_count(mailing: Mailing) -> None:
     """The books were read in part: "not found" has been heard once, not twice, after the next."""
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.sent(Outcome.UNKNOWN)
     say(DeliveryStatus.NOT_FOUND, None)
     look()
     look()
@@ -158,10 +162,10 @@ def test_a_look_that_learnt_nothing_about_a_message_does_not_count(mailing: Mail
 
 
 def test_a_look_while_the_account_is_disconnected_does_not_count(
-    mailing: Mailing, account: Account, olga: User
+    mailing: Mailing, account: Account, owner: User
 ) -> None:
-    ground.sent(Outcome.UNKNOWN)
-    accounts.disconnect(account, olga)
+    mailing_factories.sent(Outcome.UNKNOWN)
+    accounts.disconnect(account, owner)
     look()
     Account.objects.update(credentials={"on": "yes"})
     look()
@@ -171,7 +175,7 @@ def test_a_look_while_the_account_is_disconnected_does_not_count(
 
 
 def test_found_at_the_second_look_it_does_not_go_again(mailing: Mailing) -> None:
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.sent(Outcome.UNKNOWN)
     look()
     say(DeliveryStatus.NOT_FOUND, DeliveryStatus.ACCEPTED)
     look()
@@ -179,7 +183,7 @@ def test_found_at_the_second_look_it_does_not_go_again(mailing: Mailing) -> None
 
 
 def test_only_what_was_not_found_goes_again(mailing: Mailing) -> None:
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.sent(Outcome.UNKNOWN)
     look()
     say(DeliveryStatus.NOT_FOUND, None)
     look()
@@ -189,19 +193,19 @@ def test_only_what_was_not_found_goes_again(mailing: Mailing) -> None:
 def test_an_accepted_message_never_goes_again_whatever_the_books_say(
     mailing: Mailing, settings: Any
 ) -> None:
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     for _ in range(3):
         look()
     assert statuses(mailing) == {"accepted": 2}
-    ground.grown_older(seconds=settings.RECEIPT_WAIT)
+    mailing_factories.grown_older(seconds=settings.RECEIPT_WAIT)
     look()
     assert statuses(mailing) == {"no_receipt": 2}
     assert next_look() is None
 
 
-def test_of_a_cancelled_mailing_it_is_cancelled(mailing: Mailing, olga: User) -> None:
-    ground.sent(Outcome.UNKNOWN)
-    transitions.cancel(mailing, olga)
+def test_of_a_cancelled_mailing_it_is_cancelled(mailing: Mailing, owner: User) -> None:
+    mailing_factories.sent(Outcome.UNKNOWN)
+    transitions.cancel(mailing, owner)
     look()
     look()
     assert statuses(mailing) == {"cancelled": 2}
@@ -218,7 +222,7 @@ class Mute(Books):
 def test_a_provider_that_cannot_be_asked_leaves_unknown(
     mailing: Mailing, account: Account, monkeypatch: pytest.MonkeyPatch, mute: str
 ) -> None:
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.sent(Outcome.UNKNOWN)
     if mute == "cannot be asked":
         monkeypatch.setattr("integrations.providers.REGISTRY", (Mute,))
     elif mute == "is disconnected":
@@ -227,7 +231,7 @@ def test_a_provider_that_cannot_be_asked_leaves_unknown(
         monkeypatch.setattr("integrations.providers.REGISTRY", ())
     for _ in range(4):
         look()
-    ground.grown_older(days=3)
+    mailing_factories.grown_older(days=3)
     look()
     assert statuses(mailing) == {"unknown": 2}
     assert Books.asked == []
@@ -245,7 +249,7 @@ class Troubled(Books):
 def test_trouble_puts_the_look_off_and_decides_nothing(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch, error: Exception, settings: Any
 ) -> None:
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.sent(Outcome.UNKNOWN)
     Troubled.error = error
     monkeypatch.setattr("integrations.providers.REGISTRY", (Troubled,))
     look()
@@ -255,19 +259,19 @@ def test_trouble_puts_the_look_off_and_decides_nothing(
 
 
 def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
-    olga: User, monkeypatch: pytest.MonkeyPatch
+    owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     troubled = Account.objects.create(provider="troubled")
     monkeypatch.setattr(Simulator, "batch", 1)
     monkeypatch.setattr(Troubled, "slug", "troubled")
     monkeypatch.setattr("integrations.providers.REGISTRY", (Troubled, Books))
     Troubled.error, Books.asked = ZeroDivisionError(), []
-    people.simulator()
-    people.students(2)
-    mailing = ground.prepared(olga)
-    first, second = ground.claimed(), ground.claimed()
+    factories.simulator()
+    factories.students(2)
+    mailing = mailing_factories.prepared(owner)
+    first, second = mailing_factories.claimed(), mailing_factories.claimed()
     for batch in (first, second):
-        record.record(batch, ground.results(batch, Outcome.UNKNOWN))
+        record.record(batch, mailing_factories.results(batch, Outcome.UNKNOWN))
     Batch.objects.filter(id=first.batch_id).update(account=troubled)
     Account.objects.update(credentials={"on": "yes"})
     say(DeliveryStatus.DELIVERED)
@@ -278,17 +282,17 @@ def test_one_accounts_trouble_does_not_keep_the_others_from_being_asked(
 def test_no_receipt_after_the_wait_and_a_late_one_still_wins(
     mailing: Mailing, settings: Any
 ) -> None:
-    batch = ground.sent(Outcome.TAKEN)
+    batch = mailing_factories.sent(Outcome.TAKEN)
     say(DeliveryStatus.ACCEPTED)
-    ground.grown_older(seconds=settings.RECEIPT_WAIT - 60)
+    mailing_factories.grown_older(seconds=settings.RECEIPT_WAIT - 60)
     look()
     assert statuses(mailing) == {"accepted": 2}
     assert 0 <= seconds_to_look() <= 60
-    ground.grown_older(seconds=61)
+    mailing_factories.grown_older(seconds=61)
     look()
     assert statuses(mailing) == {"no_receipt": 2}
     assert {m.reason for m in Message.objects.filter(status="no_receipt")} == {Reason.NO_RECEIPT}
-    ground.reported(batch, "delivered")
+    mailing_factories.reported(batch, "delivered")
     assert statuses(mailing) == {"delivered": 2}
     assert set(Message.objects.exclude(status="skipped").values_list("reason", flat=True)) == {""}
 
@@ -296,13 +300,13 @@ def test_no_receipt_after_the_wait_and_a_late_one_still_wins(
 def test_accepted_messages_are_looked_at_after_ten_minutes_one_hour_six_and_at_the_end(
     mailing: Mailing, settings: Any
 ) -> None:
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     say(DeliveryStatus.ACCEPTED)
     looks = [settings.LOOK_UP_AFTER, 3600, 6 * 3600, settings.RECEIPT_WAIT]
     age = 0
     for when in looks:
         assert abs(age + seconds_to_look() - when) <= 2
-        ground.grown_older(seconds=when - age)
+        mailing_factories.grown_older(seconds=when - age)
         age = when
         reconciliation.reconcile_due()
     assert next_look() is None
@@ -311,9 +315,9 @@ def test_accepted_messages_are_looked_at_after_ten_minutes_one_hour_six_and_at_t
 
 def test_no_look_comes_later_than_the_end_of_a_short_wait(mailing: Mailing, settings: Any) -> None:
     settings.RECEIPT_WAIT = 1800
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     say(DeliveryStatus.ACCEPTED)
-    ground.grown_older(seconds=600)
+    mailing_factories.grown_older(seconds=600)
     reconciliation.reconcile_due()
     assert abs(seconds_to_look() - 1200) <= 2
 
@@ -321,9 +325,9 @@ def test_no_look_comes_later_than_the_end_of_a_short_wait(mailing: Mailing, sett
 def test_a_look_that_learnt_nothing_does_not_put_the_end_off(
     mailing: Mailing, settings: Any
 ) -> None:
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     say(None)
-    ground.grown_older(seconds=settings.RECEIPT_WAIT - 60)
+    mailing_factories.grown_older(seconds=settings.RECEIPT_WAIT - 60)
     look()
     assert 0 <= seconds_to_look() <= 60
 
@@ -331,14 +335,14 @@ def test_a_look_that_learnt_nothing_does_not_put_the_end_off(
 def test_unknown_messages_are_looked_at_when_the_books_are_settled_then_ever_more_rarely(
     mailing: Mailing, settings: Any
 ) -> None:
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.sent(Outcome.UNKNOWN)
     assert abs(seconds_to_look() - Books.settle_seconds) <= 2
     reconciliation.reconcile_due()
     assert Books.asked == []  # not before
     say(None)
     look()
     assert abs(seconds_to_look() - settings.LOOK_UP_PAUSE) <= 2
-    ground.grown_older(hours=8)
+    mailing_factories.grown_older(hours=8)
     look()
     assert abs(seconds_to_look() - 2 * 3600) <= 60
 
@@ -347,8 +351,8 @@ def test_what_was_missing_once_is_looked_for_again_soon_however_old_it_is(
     mailing: Mailing, settings: Any
 ) -> None:
     """A service that was away for a day, or a worker whose clock was a day slow: not six hours more."""
-    ground.sent(Outcome.UNKNOWN)
-    ground.grown_older(days=1)
+    mailing_factories.sent(Outcome.UNKNOWN)
+    mailing_factories.grown_older(days=1)
     say(DeliveryStatus.NOT_FOUND)
     look()
     assert statuses(mailing) == {"unknown": 2}
@@ -358,7 +362,7 @@ def test_what_was_missing_once_is_looked_for_again_soon_however_old_it_is(
 
 
 def test_nobody_else_asks_meanwhile(mailing: Mailing, account: Account, settings: Any) -> None:
-    ground.sent(Outcome.UNKNOWN)
+    mailing_factories.sent(Outcome.UNKNOWN)
     Batch.objects.update(look_up_at=timezone.now() - timedelta(seconds=1))
     assert len(reconciliation._take(account)) == 1
     assert reconciliation._take(account) == []
@@ -366,23 +370,23 @@ def test_nobody_else_asks_meanwhile(mailing: Mailing, account: Account, settings
 
 
 def test_a_dead_workers_batch_ends_well_whether_it_went_or_not(
-    olga: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+    owner: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the simulator's own books: killed before, and after the request."""
     monkeypatch.setattr(Simulator, "batch", 2)
-    people.simulator()
-    people.students(4, start=10)
-    mailing = ground.prepared(olga)
-    dead, gone = ground.claimed(), ground.claimed()
+    factories.simulator()
+    factories.students(4, start=10)
+    mailing = mailing_factories.prepared(owner)
+    dead, gone = mailing_factories.claimed(), mailing_factories.claimed()
     worker.hand_over(gone)
-    ground.grown_older(seconds=settings.LEASE + 1)
+    mailing_factories.grown_older(seconds=settings.LEASE + 1)
     while worker.recover_due():
         pass
     assert statuses(mailing) == {"unknown": 4}
     look()
     look()
     assert statuses(mailing) == {"waiting": 2, "accepted": 2}
-    again = ground.claimed()
+    again = mailing_factories.claimed()
     assert {sms.key for sms in again.messages} == {sms.key for sms in dead.messages}
     record.record(again, worker.hand_over(again))
     assert statuses(mailing) == {"accepted": 4}

@@ -22,8 +22,8 @@ from mailings.lifecycle import transitions
 from mailings.models import Batch, Mailing, Message
 from mailings.notifications import send as notifications
 from mailings.sending import claim, record, worker
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.consent import consent
 from users.models import ConsentEvent, OptOut, User
 
@@ -33,7 +33,7 @@ State = Mailing.State
 
 @pytest.fixture
 def account(db: None) -> Account:
-    return people.simulator()
+    return factories.simulator()
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mailing(olga: User, account: Account, batches_of_two: None) -> Mailing:
+def mailing(owner: User, account: Account, batches_of_two: None) -> Mailing:
     """Six students in three batches; the owner has no phone."""
-    people.students(6)
-    return ground.prepared(olga, text="Webinar at six")
+    factories.students(6)
+    return mailing_factories.prepared(owner, text="Webinar at six")
 
 
 def awake() -> None:
@@ -60,7 +60,7 @@ def phones_of(batch: claim.ClaimedBatch) -> list[str]:
 
 # --- claiming --------------------------------------------------------------------------------
 def test_a_batch_is_claimed_once_with_all_it_needs(mailing: Mailing, account: Account) -> None:
-    batches = [ground.claimed() for _ in range(3)]
+    batches = [mailing_factories.claimed() for _ in range(3)]
     assert claim.claim() is None
     assert [phones_of(batch) for batch in batches] == [
         ["0000", "0001"],
@@ -77,18 +77,18 @@ def test_a_batch_is_claimed_once_with_all_it_needs(mailing: Mailing, account: Ac
     assert first.claimed_at is not None
 
 
-def test_a_test_message_goes_before_mailings(mailing: Mailing, olga: User) -> None:
-    notifications.send_test(mailing, olga, olga, phone="+79989999999")
-    assert phones_of(ground.claimed()) == ["9999"]
-    assert ground.claimed().mailing_id == mailing.id
+def test_a_test_message_goes_before_mailings(mailing: Mailing, owner: User) -> None:
+    notifications.send_test(mailing, owner, owner, phone="+79989999999")
+    assert phones_of(mailing_factories.claimed()) == ["9999"]
+    assert mailing_factories.claimed().mailing_id == mailing.id
 
 
-def test_mailings_take_turns_by_chance(account: Account, olga: User, monkeypatch: Any) -> None:
+def test_mailings_take_turns_by_chance(account: Account, owner: User, monkeypatch: Any) -> None:
     monkeypatch.setattr(Simulator, "batch", 1)
     Account.objects.update(parallel=100)
-    people.students(20)
-    first, second = ground.prepared(olga), ground.prepared(olga)
-    turns = Counter(ground.claimed().mailing_id for _ in range(20))
+    factories.students(20)
+    first, second = mailing_factories.prepared(owner), mailing_factories.prepared(owner)
+    turns = Counter(mailing_factories.claimed().mailing_id for _ in range(20))
     # Of one after the other, all twenty would be the first one's; by chance, about one in a million.
     assert turns.keys() == {first.id, second.id}
 
@@ -96,36 +96,36 @@ def test_mailings_take_turns_by_chance(account: Account, olga: User, monkeypatch
 def test_no_more_batches_are_in_hand_than_the_account_takes(mailing: Mailing) -> None:
     """And of several places, one is kept free of mailings."""
     Account.objects.update(parallel=3)
-    one = ground.claimed()
-    ground.claimed()
+    one = mailing_factories.claimed()
+    mailing_factories.claimed()
     assert claim.claim() is None
-    record.record(one, ground.results(one, Outcome.TAKEN))
-    ground.claimed()
+    record.record(one, mailing_factories.results(one, Outcome.TAKEN))
+    mailing_factories.claimed()
 
 
 def test_a_dead_batch_gives_its_place_back_before_the_lease(
     mailing: Mailing, settings: Any
 ) -> None:
     Account.objects.update(parallel=1)
-    ground.claimed()
-    ground.grown_older(seconds=settings.BATCH_DEADLINE + settings.READ_TIMEOUT - 5)
+    mailing_factories.claimed()
+    mailing_factories.grown_older(seconds=settings.BATCH_DEADLINE + settings.READ_TIMEOUT - 5)
     assert claim.claim() is None
-    ground.grown_older(seconds=10)
+    mailing_factories.grown_older(seconds=10)
     assert not worker.recover_due()
-    ground.claimed()
+    mailing_factories.claimed()
 
 
 def test_a_resting_account_claims_nothing_until_it_has_rested(mailing: Mailing) -> None:
     Account.objects.update(cooldown_until=timezone.now() + timedelta(seconds=30))
     assert claim.claim() is None
     Account.objects.update(cooldown_until=timezone.now() - timedelta(seconds=1))
-    ground.claimed()
+    mailing_factories.claimed()
 
 
-def test_nothing_connected_claims_nothing(mailing: Mailing, account: Account, olga: User) -> None:
-    accounts.disconnect(account, olga)
+def test_nothing_connected_claims_nothing(mailing: Mailing, account: Account, owner: User) -> None:
+    accounts.disconnect(account, owner)
     assert claim.claim() is None
-    assert ground.statuses(mailing)["waiting"] == 6
+    assert mailing_factories.statuses(mailing)["waiting"] == 6
 
 
 def test_an_account_disconnected_while_we_waited_for_its_lock_claims_nothing(
@@ -147,8 +147,8 @@ def test_an_account_put_to_rest_while_we_waited_for_its_lock_claims_nothing(
 
 
 @pytest.mark.parametrize("stop", [transitions.pause, transitions.cancel])
-def test_a_stopped_mailing_claims_nothing(mailing: Mailing, olga: User, stop: Any) -> None:
-    stop(mailing, olga)
+def test_a_stopped_mailing_claims_nothing(mailing: Mailing, owner: User, stop: Any) -> None:
+    stop(mailing, owner)
     assert claim.claim() is None
 
 
@@ -157,53 +157,53 @@ def test_a_batch_for_later_is_not_claimed_now(mailing: Mailing) -> None:
     assert claim.claim() is None
 
 
-def test_who_refused_after_the_preparation_is_left_out(mailing: Mailing, olga: User) -> None:
+def test_who_refused_after_the_preparation_is_left_out(mailing: Mailing, owner: User) -> None:
     consent.opt_out("+79980000000", OptOut.Source.PERSON)
-    consent.forbid(User.objects.get(phone="+79980000003"), olga)
-    taken = [phones_of(ground.claimed()) for _ in range(3)]
+    consent.forbid(User.objects.get(phone="+79980000003"), owner)
+    taken = [phones_of(mailing_factories.claimed()) for _ in range(3)]
     assert taken == [["0001"], ["0002"], ["0004", "0005"]]
     left_out = Message.objects.filter(mailing=mailing, status=Status.SKIPPED, parts__gt=0)
     assert {(each.phone[-4:], each.reason) for each in left_out} == {
         ("0000", Reason.OPTED_OUT),
         ("0003", Reason.FORBIDDEN),
     }
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_batch_of_nobody_is_over_at_once_and_holds_no_place(mailing: Mailing) -> None:
     Account.objects.update(parallel=1)
     consent.opt_out("+79980000000", OptOut.Source.PERSON)
     consent.opt_out("+79980000001", OptOut.Source.PERSON)
-    empty = ground.claimed()
+    empty = mailing_factories.claimed()
     assert empty.messages == ()
     assert Batch.objects.get(id=empty.batch_id).state == Batch.State.ANSWERED
-    assert phones_of(ground.claimed()) == ["0002", "0003"]
+    assert phones_of(mailing_factories.claimed()) == ["0002", "0003"]
     record.record(empty, worker.hand_over(empty))
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_claim_and_an_answer_take_the_same_queries_for_any_size(
-    account: Account, olga: User
+    account: Account, owner: User
 ) -> None:
     def queries_of(count: int, start: int) -> tuple[int, int]:
-        people.students(count, start=start)
-        mailing = ground.prepared(olga)
+        factories.students(count, start=start)
+        mailing = mailing_factories.prepared(owner)
         with CaptureQueriesContext(connection) as to_claim:
-            batch = ground.claimed()
+            batch = mailing_factories.claimed()
         assert len(batch.messages) == start + count
         with CaptureQueriesContext(connection) as to_record:
-            record.record(batch, ground.results(batch, Outcome.TAKEN))
-        ground.assert_counters_equal_rows(mailing)
+            record.record(batch, mailing_factories.results(batch, Outcome.TAKEN))
+        mailing_factories.assert_counters_equal_rows(mailing)
         return len(to_claim), len(to_record)
 
     assert queries_of(2, 0) == queries_of(100, 2)
 
 
 # --- each answer -----------------------------------------------------------------------------
-def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None:
-    people.students(4)
-    mailing = ground.prepared(olga)
-    batch = ground.claimed()
+def test_each_message_takes_its_own_answer(account: Account, owner: User) -> None:
+    factories.students(4)
+    mailing = mailing_factories.prepared(owner)
+    batch = mailing_factories.claimed()
     taken, refused, unsent, unknown = (sms.key for sms in batch.messages)
     answers = [
         SendResult(taken, Outcome.TAKEN, provider_id="77", price=Decimal("2.5")),
@@ -226,23 +226,23 @@ def test_each_message_takes_its_own_answer(account: Account, olga: User) -> None
     assert answered.look_up_at is not None  # the unknown one is asked about
     account.refresh_from_db()
     assert account.cooldown_until is None  # one was taken: it works
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_what_was_surely_not_sent_goes_again_under_another_reference(mailing: Mailing) -> None:
-    first = ground.sent(Outcome.UNSENT, reason=Reason.UNAVAILABLE)
+    first = mailing_factories.sent(Outcome.UNSENT, reason=Reason.UNAVAILABLE)
     awake()
-    later = [ground.claimed() for _ in range(3)]
+    later = [mailing_factories.claimed() for _ in range(3)]
     again = later[-1]
     assert phones_of(again) == phones_of(first)
     assert len({first.reference, *(batch.reference for batch in later)}) == 4
     assert Batch.objects.get(id=again.batch_id).size == 2
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
-def test_what_a_cancelled_mailing_did_not_send_is_cancelled(mailing: Mailing, olga: User) -> None:
-    batch = ground.claimed()
-    transitions.cancel(mailing, olga)
+def test_what_a_cancelled_mailing_did_not_send_is_cancelled(mailing: Mailing, owner: User) -> None:
+    batch = mailing_factories.claimed()
+    transitions.cancel(mailing, owner)
     one, other = batch.messages
     record.record(
         batch, [SendResult(one.key, Outcome.UNSENT), SendResult(other.key, Outcome.TAKEN)]
@@ -250,72 +250,74 @@ def test_what_a_cancelled_mailing_did_not_send_is_cancelled(mailing: Mailing, ol
     assert Message.objects.get(id=one.key).status == Status.CANCELLED
     assert Message.objects.get(id=one.key).reason == Reason.CANCELLED
     assert Message.objects.get(id=other.key).status == Status.ACCEPTED
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_what_was_reported_meanwhile_is_neither_cancelled_nor_sent_again(
-    mailing: Mailing, olga: User
+    mailing: Mailing, owner: User
 ) -> None:
     """The answer says "not sent", the receipt came nevertheless: the receipt is right."""
-    batch = ground.claimed()
-    ground.reported(batch, "accepted")
-    transitions.cancel(mailing, olga)
-    record.record(batch, ground.results(batch, Outcome.UNSENT))
-    assert ground.statuses(mailing) == {"skipped": 1, "accepted": 2, "waiting": 4}
+    batch = mailing_factories.claimed()
+    mailing_factories.reported(batch, "accepted")
+    transitions.cancel(mailing, owner)
+    record.record(batch, mailing_factories.results(batch, Outcome.UNSENT))
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "accepted": 2, "waiting": 4}
 
 
 def test_one_text_refused_as_a_whole_pauses_the_mailing_and_says_why(mailing: Mailing) -> None:
-    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble, mailing.trouble_raw) == (
         State.PAUSED,
         Reason.TEXT_FORBIDDEN,
         "made-up 6",
     )
-    assert ground.statuses(mailing)["waiting"] == 6  # a person decides
+    assert mailing_factories.statuses(mailing)["waiting"] == 6  # a person decides
     assert claim.claim() is None
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_after_a_resume_the_trouble_is_gone_and_they_go_together(
-    mailing: Mailing, olga: User
+    mailing: Mailing, owner: User
 ) -> None:
-    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
-    transitions.resume(mailing, olga)
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    transitions.resume(mailing, owner)
     assert (mailing.trouble, mailing.trouble_raw) == ("", "")
-    assert ground.halts(mailing) == [Reason.TEXT_FORBIDDEN]
-    assert sorted(len(ground.sent().messages) for _ in range(3)) == [2, 2, 2]
-    assert ground.statuses(mailing)["accepted"] == 6
+    assert mailing_factories.halts(mailing) == [Reason.TEXT_FORBIDDEN]
+    assert sorted(len(mailing_factories.sent().messages) for _ in range(3)) == [2, 2, 2]
+    assert mailing_factories.statuses(mailing)["accepted"] == 6
 
 
 def test_different_texts_refused_as_a_whole_go_alone(
-    account: Account, olga: User, batches_of_two: None
+    account: Account, owner: User, batches_of_two: None
 ) -> None:
-    people.students(2)
-    mailing = ground.prepared(olga, text="Hello, {first_name}")
-    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
+    factories.students(2)
+    mailing = mailing_factories.prepared(owner, text="Hello, {first_name}")
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble) == (State.SENDING, "")
-    alone = ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
-    other = ground.sent(Outcome.TAKEN)
+    alone = mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made-up 6")
+    other = mailing_factories.sent(Outcome.TAKEN)
     assert [len(alone.messages), len(other.messages)] == [1, 1]
-    assert ground.by_phone(mailing) == {"0000": "refused", "0001": "accepted"}
-    ground.assert_counters_equal_rows(mailing)
+    assert mailing_factories.by_phone(mailing) == {"0000": "refused", "0001": "accepted"}
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_batch_of_bad_numbers_only_is_refused_and_pauses_nothing(mailing: Mailing) -> None:
     """Each number is bad for itself; a pause would come back after every resume, for ever."""
-    ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7")
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE, raw="made-up 7")
     mailing.refresh_from_db()
     assert mailing.state == State.SENDING
     while (batch := claim.claim()) is not None:
-        record.record(batch, ground.results(batch, Outcome.REFUSED, reason=Reason.BAD_PHONE))
-    assert ground.statuses(mailing) == {"skipped": 1, "refused": 6}
-    ground.assert_counters_equal_rows(mailing)
+        record.record(
+            batch, mailing_factories.results(batch, Outcome.REFUSED, reason=Reason.BAD_PHONE)
+        )
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "refused": 6}
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_refused_for_different_reasons_each_is_refused(mailing: Mailing) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     one, other = batch.messages
     record.record(
         batch,
@@ -336,16 +338,16 @@ def test_what_a_service_refuses_one_by_one_is_not_refused_as_a_whole(
 ) -> None:
     """Each had a request of its own: there is nothing to try alone, and nobody to pause for."""
     monkeypatch.setattr(Simulator, "one_request_per_batch", False)
-    ground.sent(Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="made-up 21408")
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.NO_ROUTE, raw="made-up 21408")
     mailing.refresh_from_db()
     assert mailing.state == State.SENDING
-    assert ground.statuses(mailing) == {"skipped": 1, "refused": 2, "waiting": 4}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "refused": 2, "waiting": 4}
 
 
 def test_who_has_opted_out_at_the_service_gets_no_later_mailing(
     mailing: Mailing,
 ) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     one, other = batch.messages
     results = [
         SendResult(one.key, Outcome.REFUSED, reason=Reason.OPTED_OUT, raw="made-up 21610"),
@@ -360,14 +362,14 @@ def test_who_has_opted_out_at_the_service_gets_no_later_mailing(
 
 
 def test_a_long_code_of_the_service_is_cut_to_its_column(mailing: Mailing) -> None:
-    ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="x" * 200)
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="x" * 200)
     mailing.refresh_from_db()
     assert mailing.trouble_raw == "x" * 64
 
 
 def test_the_answer_of_a_batch_repeated_changes_nothing(mailing: Mailing) -> None:
     """As after a lost connection at the commit: recorded, but we were not told."""
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     one, other = batch.messages
     answers = [
         SendResult(one.key, Outcome.TAKEN, price=Decimal(3)),
@@ -377,7 +379,7 @@ def test_the_answer_of_a_batch_repeated_changes_nothing(mailing: Mailing) -> Non
     before = list(Message.objects.order_by("id").values("id", "status", "batch", "price"))
     record.record(batch, answers)
     assert list(Message.objects.order_by("id").values("id", "status", "batch", "price")) == before
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 # --- the account -----------------------------------------------------------------------------
@@ -387,7 +389,7 @@ def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
     rests = []
     for _ in range(5):
         before = timezone.now()
-        ground.sent(Outcome.UNSENT, reason=Reason.NO_MONEY, raw="made-up 3")
+        mailing_factories.sent(Outcome.UNSENT, reason=Reason.NO_MONEY, raw="made-up 3")
         account.refresh_from_db()
         assert account.cooldown_until is not None
         rests.append(round((account.cooldown_until - before).total_seconds()))
@@ -395,7 +397,7 @@ def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
         assert claim.claim() is None
         Account.objects.update(cooldown_until=timezone.now() - timedelta(seconds=1))
     assert rests == [30, 60, 120, 300, 300]
-    ground.sent(Outcome.TAKEN)
+    mailing_factories.sent(Outcome.TAKEN)
     account.refresh_from_db()
     assert (account.failures, account.cooldown_until) == (0, None)
 
@@ -403,16 +405,16 @@ def test_trouble_rests_the_account_longer_each_time_and_success_wakes_it(
 def test_batches_that_fail_at_the_same_moment_are_one_trouble(
     mailing: Mailing, account: Account
 ) -> None:
-    batches = [ground.claimed() for _ in range(3)]
+    batches = [mailing_factories.claimed() for _ in range(3)]
     for batch in batches:
-        record.record(batch, ground.results(batch, Outcome.UNSENT))
+        record.record(batch, mailing_factories.results(batch, Outcome.UNSENT))
     account.refresh_from_db()
     assert account.failures == 1
     assert account.cooldown_reason == Reason.UNAVAILABLE
 
 
 def test_answers_that_never_come_rest_the_account_too(mailing: Mailing, account: Account) -> None:
-    ground.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
+    mailing_factories.sent(Outcome.UNKNOWN, reason=Reason.NO_ANSWER)
     account.refresh_from_db()
     assert cooldown.is_on(account)
 
@@ -434,39 +436,39 @@ class Forgetful(Simulator):
     [(Raising, {"unknown": 2}), (Forgetful, {"accepted": 1, "unknown": 1})],
 )
 def test_what_a_provider_does_not_answer_is_unknown(
-    olga: User, account: Account, monkeypatch: Any, provider: type[Simulator], statuses: Any
+    owner: User, account: Account, monkeypatch: Any, provider: type[Simulator], statuses: Any
 ) -> None:
     monkeypatch.setattr("integrations.providers.REGISTRY", (provider,))
-    people.students(2)
-    mailing = ground.prepared(olga)
-    batch = ground.claimed()
+    factories.students(2)
+    mailing = mailing_factories.prepared(owner)
+    batch = mailing_factories.claimed()
     record.record(batch, worker.hand_over(batch))
-    assert ground.statuses(mailing) == {"skipped": 1, **statuses}
-    ground.assert_counters_equal_rows(mailing)
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, **statuses}
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 # --- recovering ------------------------------------------------------------------------------
 def test_a_batch_is_recovered_only_after_the_lease(mailing: Mailing, settings: Any) -> None:
-    batch = ground.claimed()
-    ground.grown_older(seconds=settings.LEASE - 5)
+    batch = mailing_factories.claimed()
+    mailing_factories.grown_older(seconds=settings.LEASE - 5)
     assert not worker.recover_due()
-    assert "unknown" not in ground.statuses(mailing)
-    ground.grown_older(seconds=10)
+    assert "unknown" not in mailing_factories.statuses(mailing)
+    mailing_factories.grown_older(seconds=10)
     assert worker.recover_due()
     assert not worker.recover_due()
-    assert ground.statuses(mailing) == {"skipped": 1, "unknown": 2, "waiting": 4}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "unknown": 2, "waiting": 4}
     silent = Batch.objects.get(id=batch.batch_id)
     assert silent.state == Batch.State.SILENT
     assert silent.look_up_at is not None
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_what_a_receipt_has_settled_is_not_made_unknown(mailing: Mailing, settings: Any) -> None:
-    batch = ground.claimed()
-    ground.reported(batch, "delivered")
-    ground.grown_older(seconds=settings.LEASE + 5)
+    batch = mailing_factories.claimed()
+    mailing_factories.reported(batch, "delivered")
+    mailing_factories.grown_older(seconds=settings.LEASE + 5)
     assert worker.recover_due()
-    assert ground.statuses(mailing) == {"skipped": 1, "delivered": 2, "waiting": 4}
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, "delivered": 2, "waiting": 4}
 
 
 @pytest.mark.parametrize(
@@ -480,64 +482,64 @@ def test_what_a_receipt_has_settled_is_not_made_unknown(mailing: Mailing, settin
 def test_an_answer_recorded_after_the_recovery_still_counts(
     mailing: Mailing, settings: Any, outcome: Outcome, becomes: dict[str, int]
 ) -> None:
-    batch = ground.claimed()
-    ground.grown_older(seconds=settings.LEASE + 5)
+    batch = mailing_factories.claimed()
+    mailing_factories.grown_older(seconds=settings.LEASE + 5)
     worker.recover_due()
-    record.record(batch, ground.results(batch, outcome))
-    assert ground.statuses(mailing) == {"skipped": 1, **becomes}
+    record.record(batch, mailing_factories.results(batch, outcome))
+    assert mailing_factories.statuses(mailing) == {"skipped": 1, **becomes}
     silent = Batch.objects.get(id=batch.batch_id)
     assert silent.state == Batch.State.SILENT  # nobody recorded an answer before the lease ended
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_an_answer_about_messages_that_go_again_already_leaves_them_alone(
     mailing: Mailing, settings: Any
 ) -> None:
-    batch = ground.claimed()
-    record.record(batch, ground.results(batch, Outcome.UNSENT))
-    record.record(batch, ground.results(batch, Outcome.REFUSED, raw="late"))
-    assert ground.statuses(mailing)["waiting"] == 6
+    batch = mailing_factories.claimed()
+    record.record(batch, mailing_factories.results(batch, Outcome.UNSENT))
+    record.record(batch, mailing_factories.results(batch, Outcome.REFUSED, raw="late"))
+    assert mailing_factories.statuses(mailing)["waiting"] == 6
 
 
 def test_own_texts_refused_one_after_the_other_pause_the_mailing_after_a_while(
-    account: Account, olga: User, monkeypatch: Any
+    account: Account, owner: User, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(record, "BRAKE", 3)
-    people.students(6)
+    factories.students(6)
     monkeypatch.setattr(Simulator, "batch", 1)
-    mailing = ground.prepared(olga, text="{first_name}, a word")
+    mailing = mailing_factories.prepared(owner, text="{first_name}, a word")
     for refused in (1, 2, 3):
         mailing.refresh_from_db()
         assert mailing.state == Mailing.State.SENDING, refused
-        ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made up 6")
+        mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN, raw="made up 6")
     mailing.refresh_from_db()
     assert (mailing.state, mailing.trouble) == (Mailing.State.PAUSED, Reason.TEXT_FORBIDDEN)
-    assert ground.statuses(mailing)["waiting"] == 3
+    assert mailing_factories.statuses(mailing)["waiting"] == 3
 
 
 def test_one_message_taken_holds_the_brake_off(
-    account: Account, olga: User, monkeypatch: Any
+    account: Account, owner: User, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(record, "BRAKE", 2)
-    people.students(8)
+    factories.students(8)
     monkeypatch.setattr(Simulator, "batch", 1)
-    mailing = ground.prepared(olga, text="{first_name}, a word")
-    ground.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE)
-    ground.sent(Outcome.TAKEN)
+    mailing = mailing_factories.prepared(owner, text="{first_name}, a word")
+    mailing_factories.sent(Outcome.REFUSED, reason=Reason.BAD_PHONE)
+    mailing_factories.sent(Outcome.TAKEN)
     for _ in range(3):
-        ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+        mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.SENDING
 
 
 def test_refused_tests_do_not_stop_later_tests(
-    account: Account, olga: User, monkeypatch: Any
+    account: Account, owner: User, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(record, "BRAKE", 1)
-    draft = ground.draft()
+    draft = mailing_factories.draft()
     for _ in range(2):
-        notifications.send_test(draft, olga, olga, "+79980000009")
-        ground.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+        notifications.send_test(draft, owner, owner, "+79980000009")
+        mailing_factories.sent(Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     assert notifications.tests().state == Mailing.State.SENDING
 
 
@@ -547,10 +549,10 @@ def test_refused_tests_do_not_stop_later_tests(
 def test_a_service_that_took_some_and_wants_no_more_rests(
     mailing: Mailing, account: Account, reason: Reason, rests: bool
 ) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     one, other = batch.messages
     unsent = SendResult(other.key, Outcome.UNSENT, reason=reason)
     record.record(batch, [SendResult(one.key, Outcome.TAKEN), unsent])
     account.refresh_from_db()
     assert cooldown.is_on(account) is rests
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)

@@ -11,8 +11,8 @@ from integrations.models import Account, Receipt
 from integrations.providers.seventech.codes import REPLY_PHONE, REPLY_TEXT
 from mailings.models import Mailing, Message
 from mailings.sending import receipts
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import OptOut, Reply, User
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def outcomes() -> list[str]:
 
 @pytest.mark.parametrize("provider", TOLD)
 def test_a_reply_is_kept_and_a_stop_word_obeyed(provider: str) -> None:
-    anna = people.person("anna", phone=PHONE)
+    anna = factories.person("anna", phone=PHONE)
     came(provider, TOLD[provider])
     assert outcomes() == ["applied"]
     reply = Reply.objects.get()
@@ -85,18 +85,18 @@ def test_the_service_may_say_itself_that_it_means_no_more() -> None:
     assert not OptOut.objects.exists()
 
 
-def test_replies_and_receipts_in_one_batch_do_not_disturb_each_other(olga: User) -> None:
-    people.smsc()
-    people.students(1, start=2)
-    mailing: Mailing = ground.prepared(olga)
-    batch = ground.sent()
+def test_replies_and_receipts_in_one_batch_do_not_disturb_each_other(owner: User) -> None:
+    factories.smsc()
+    factories.students(1, start=2)
+    mailing: Mailing = mailing_factories.prepared(owner)
+    batch = mailing_factories.sent()
     came("smsc", SMSC | {"mes": "ack_response"})
     came("smsc", {"id": batch.reference, "phone": PHONE[1:], "status": "1", "err": "0"})
     came("smsc", {"nonsense": "1"})
     assert outcomes() == ["applied", "applied", "unreadable"]
     assert Message.objects.get(id=batch.messages[0].key).status == "delivered"
     assert Reply.objects.get().text == "ack_response"
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_nothing_of_it_is_in_the_logs(caplog: pytest.LogCaptureFixture) -> None:

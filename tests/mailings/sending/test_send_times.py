@@ -17,11 +17,11 @@ from mailings.lifecycle import start, transitions
 from mailings.models import Batch, Mailing, Message, Policy
 from mailings.notifications import send
 from mailings.sending import claim, prepare, reconciliation, record, worker
-from tests import people
+from tests import factories
 from tests.emulators.seventech import SevenTechEmulator
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import User
 
 State = Mailing.State
@@ -55,66 +55,66 @@ def handed_over() -> None:
 
 
 # --- handed over early, or held --------------------------------------------------------------
-def test_early_hand_over_gives_the_service_the_time(clock: Any, olga: User) -> None:
-    people.simulator()
-    people.students(3)
-    mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR)
-    batch = ground.claimed()
+def test_early_hand_over_gives_the_service_the_time(clock: Any, owner: User) -> None:
+    factories.simulator()
+    factories.students(3)
+    mailing = mailing_factories.prepared(owner, starts_at=NOON + 2 * HOUR)
+    batch = mailing_factories.claimed()
     assert {sms.at for sms in batch.messages} == {NOON + 2 * HOUR}
     assert mailing.batches.get().not_before == NOON
 
 
-def test_held_here_it_leaves_at_the_minute(clock: Any, olga: User) -> None:
-    people.simulator()
-    people.students(3)
-    ground.prepared(olga, starts_at=NOON + 2 * HOUR, hand_over="hold")
+def test_held_here_it_leaves_at_the_minute(clock: Any, owner: User) -> None:
+    factories.simulator()
+    factories.students(3)
+    mailing_factories.prepared(owner, starts_at=NOON + 2 * HOUR, hand_over="hold")
     clock.move_to(NOON + 2 * HOUR - SECOND)
     assert claim.claim() is None
     clock.move_to(NOON + 2 * HOUR)
-    assert [sms.at for sms in ground.claimed().messages] == [None] * 3
+    assert [sms.at for sms in mailing_factories.claimed().messages] == [None] * 3
 
 
-def test_a_service_that_takes_no_time_gets_it_at_the_minute(clock: Any, olga: User) -> None:
-    people.seventech()
-    people.students(3)
-    mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR)
+def test_a_service_that_takes_no_time_gets_it_at_the_minute(clock: Any, owner: User) -> None:
+    factories.seventech()
+    factories.students(3)
+    mailing = mailing_factories.prepared(owner, starts_at=NOON + 2 * HOUR)
     assert claim.claim() is None
     assert mailing.batches.get().not_before == NOON + 2 * HOUR
     clock.move_to(NOON + 2 * HOUR)
-    assert [sms.at for sms in ground.claimed().messages] == [None] * 3
+    assert [sms.at for sms in mailing_factories.claimed().messages] == [None] * 3
 
 
 def test_too_near_for_the_service_it_is_held_and_never_comes_too_early(
-    clock: Any, olga: User
+    clock: Any, owner: User
 ) -> None:
-    people.smsc()
-    people.students(3)
-    mailing = ground.prepared(olga, starts_at=NOON + 30 * SECOND)
+    factories.smsc()
+    factories.students(3)
+    mailing = mailing_factories.prepared(owner, starts_at=NOON + 30 * SECOND)
     assert claim.claim() is None
     assert mailing.batches.get().not_before == NOON + 30 * SECOND
     clock.move_to(NOON + 30 * SECOND)
-    assert [sms.at for sms in ground.claimed().messages] == [None] * 3
+    assert [sms.at for sms in mailing_factories.claimed().messages] == [None] * 3
 
 
-def test_a_time_that_passed_meanwhile_is_given_to_nobody(clock: Any, olga: User) -> None:
-    people.simulator()
-    people.students(3)
-    mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR)
+def test_a_time_that_passed_meanwhile_is_given_to_nobody(clock: Any, owner: User) -> None:
+    factories.simulator()
+    factories.students(3)
+    mailing = mailing_factories.prepared(owner, starts_at=NOON + 2 * HOUR)
     clock.move_to(NOON + 2 * HOUR + MINUTE)
-    assert [sms.at for sms in ground.claimed().messages] == [None] * 3
+    assert [sms.at for sms in mailing_factories.claimed().messages] == [None] * 3
     assert mailing.batches.get().send_at is None
 
 
 def test_surely_unsent_messages_keep_their_time_zone_lifetime_and_wave(
-    clock: Any, olga: User, night: None
+    clock: Any, owner: User, night: None
 ) -> None:
-    people.simulator()
-    people.students(3)
+    factories.simulator()
+    factories.students(3)
     at = NOON + 2 * HOUR
-    mailing = ground.prepared(olga, starts_at=at, valid_minutes=90)
+    mailing = mailing_factories.prepared(owner, starts_at=at, valid_minutes=90)
     Batch.objects.update(wave=1)
     Mailing.objects.update(wave_passed_at=NOON)
-    batch = ground.sent(Outcome.UNSENT)
+    batch = mailing_factories.sent(Outcome.UNSENT)
     fresh = mailing.batches.exclude(id=batch.batch_id).get()
     assert (fresh.send_at, fresh.expires_at) == (at, at + 90 * MINUTE)
     assert (fresh.zone, fresh.wave, fresh.not_before) == ("Europe/Moscow", 1, NOON)
@@ -127,37 +127,39 @@ class TestTheJournals:
     def test_smsc_is_given_the_time_and_the_lifetime(
         self, clock: Any, smsc_emulator: SmscEmulator
     ) -> None:
-        people.smsc()
-        people.students(3, start=10)
+        factories.smsc()
+        factories.students(3, start=10)
         at = NOON + 2 * HOUR
-        mailing = ground.prepared(people.olga(), starts_at=at, valid_minutes=90)
+        mailing = mailing_factories.prepared(factories.owner(), starts_at=at, valid_minutes=90)
         handed_over()
         (entry,) = smsc_emulator.journal.entries
         assert entry["time"] == int(at.timestamp())
         assert entry["valid"] == "01:30"
-        assert ground.statuses(mailing) == {"accepted": 3, "skipped": 1}
+        assert mailing_factories.statuses(mailing) == {"accepted": 3, "skipped": 1}
 
     def test_twilio_is_given_the_time_and_the_lifetime(
         self, clock: Any, twilio_emulator: TwilioEmulator
     ) -> None:
         service = {"messaging_service_sid": "MG" + "00112233445566778899aabbccddeeff"}
-        account = people.twilio()
+        account = factories.twilio()
         account.credentials = account.credentials | service
         account.save()
-        people.students(3, start=10)
-        mailing = ground.prepared(people.olga(), starts_at=NOON + 2 * HOUR, valid_minutes=90)
+        factories.students(3, start=10)
+        mailing = mailing_factories.prepared(
+            factories.owner(), starts_at=NOON + 2 * HOUR, valid_minutes=90
+        )
         handed_over()
         entries = twilio_emulator.journal.entries
         assert [entry["send_at"] for entry in entries] == ["2026-11-20T14:00:00Z"] * 3
         assert [entry["validity"] for entry in entries] == ["5400"] * 3
-        assert ground.statuses(mailing) == {"accepted": 3, "skipped": 1}
+        assert mailing_factories.statuses(mailing) == {"accepted": 3, "skipped": 1}
 
     def test_seventech_is_given_nothing_and_nothing_before_the_minute(
         self, clock: Any, seventech_emulator: SevenTechEmulator
     ) -> None:
-        people.seventech()
-        people.students(3, start=10)
-        ground.prepared(people.olga(), starts_at=NOON + 2 * HOUR, valid_minutes=90)
+        factories.seventech()
+        factories.students(3, start=10)
+        mailing_factories.prepared(factories.owner(), starts_at=NOON + 2 * HOUR, valid_minutes=90)
         handed_over()
         assert seventech_emulator.journal.entries == []
         clock.move_to(NOON + 2 * HOUR)
@@ -168,9 +170,9 @@ class TestTheJournals:
     def test_no_time_is_given_for_what_leaves_now(
         self, clock: Any, smsc_emulator: SmscEmulator
     ) -> None:
-        people.smsc()
-        people.students(3, start=10)
-        ground.prepared(people.olga())
+        factories.smsc()
+        factories.students(3, start=10)
+        mailing_factories.prepared(factories.owner())
         handed_over()
         (entry,) = smsc_emulator.journal.entries
         assert (entry["time"], entry["valid"]) == (0, "")
@@ -178,13 +180,13 @@ class TestTheJournals:
     def test_cancelled_a_second_before_the_hand_over_nothing_goes(
         self, clock: Any, smsc_emulator: SmscEmulator
     ) -> None:
-        people.smsc()
-        people.students(3, start=10)
-        olga = people.olga()
-        mailing = ground.launched(olga, starts_at=NOON + 5 * HOUR)
+        factories.smsc()
+        factories.students(3, start=10)
+        owner = factories.owner()
+        mailing = mailing_factories.launched(owner, starts_at=NOON + 5 * HOUR)
         clock.move_to(NOON + 2 * HOUR - SECOND)
         start.start_due()
-        split = transitions.cancel(mailing, olga)
+        split = transitions.cancel(mailing, owner)
         assert (split.stopped, split.gone) == (3, 0)
         clock.move_to(NOON + 6 * HOUR)
         prepared_from_now_on(mailing)
@@ -194,35 +196,35 @@ class TestTheJournals:
     def test_cancelled_a_second_after_it_it_says_honestly_what_has_gone(
         self, clock: Any, smsc_emulator: SmscEmulator
     ) -> None:
-        people.smsc()
-        people.students(3, start=10)
-        olga = people.olga()
-        mailing = ground.launched(olga, starts_at=NOON + 5 * HOUR)
+        factories.smsc()
+        factories.students(3, start=10)
+        owner = factories.owner()
+        mailing = mailing_factories.launched(owner, starts_at=NOON + 5 * HOUR)
         clock.move_to(NOON + 2 * HOUR)
         prepared_from_now_on(mailing)
         handed_over()
         clock.move_to(NOON + 2 * HOUR + SECOND)
-        split = transitions.cancel(mailing, olga)
+        split = transitions.cancel(mailing, owner)
         assert (split.stopped, split.gone, split.kept) == (0, 0, 3)
         assert len(smsc_emulator.accepted) == 3
 
 
 # --- receipts are waited for from the time set -----------------------------------------------
-def test_receipts_are_waited_for_from_the_time_set(clock: Any, olga: User) -> None:
-    people.simulator()
-    people.students(2, digits="06")  # never a receipt
+def test_receipts_are_waited_for_from_the_time_set(clock: Any, owner: User) -> None:
+    factories.simulator()
+    factories.students(2, digits="06")  # never a receipt
     at = NOON + 3 * HOUR
-    mailing = ground.prepared(olga, starts_at=at)
-    ground.sent(Outcome.TAKEN)
+    mailing = mailing_factories.prepared(owner, starts_at=at)
+    mailing_factories.sent(Outcome.TAKEN)
     batch = mailing.batches.get()
     assert batch.look_up_at == at + timedelta(seconds=django_settings.LOOK_UP_AFTER)
     wait = timedelta(seconds=django_settings.RECEIPT_WAIT)
     clock.move_to(NOON + wait + MINUTE)  # long after the hand-over, not so long after the time
     reconciliation.reconcile_due()
-    assert ground.statuses(mailing)["accepted"] == 2
+    assert mailing_factories.statuses(mailing)["accepted"] == 2
     clock.move_to(at + wait + MINUTE)
     reconciliation.reconcile_due()
-    assert ground.statuses(mailing) == {"no_receipt": 2, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"no_receipt": 2, "skipped": 1}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -232,19 +234,19 @@ def test_before_its_time_the_books_prove_nothing_and_nobody_gets_it_twice(
 ) -> None:
     """The answer to a hand-over for later is lost, and the history does not show what is kept."""
     settings.READ_TIMEOUT = 1
-    ground.taken_before(people.smsc())
-    people.students(3, start=10)
+    mailing_factories.taken_before(factories.smsc())
+    factories.students(3, start=10)
     at = NOON + 2 * HOUR
-    mailing = ground.prepared(people.olga(), starts_at=at)
+    mailing = mailing_factories.prepared(factories.owner(), starts_at=at)
     smsc_emulator.hides_kept = True
     smsc_emulator.plan.next.append(lost)
     handed_over()
-    assert ground.statuses(mailing) == {"unknown": 3, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"unknown": 3, "skipped": 1}
     for minutes in range(5, 120, 5):
         clock.move_to(NOON + minutes * MINUTE)
         reconciliation.reconcile_due()
         handed_over()
-    assert ground.statuses(mailing) == {"unknown": 3, "skipped": 1}
+    assert mailing_factories.statuses(mailing) == {"unknown": 3, "skipped": 1}
     for minutes in range(0, 60, 5):
         clock.move_to(at + minutes * MINUTE)
         reconciliation.reconcile_due()
@@ -252,9 +254,9 @@ def test_before_its_time_the_books_prove_nothing_and_nobody_gets_it_twice(
     phones = [phone for _, phone, _ in smsc_emulator.accepted]
     assert sorted(phones) == sorted(set(phones))
     assert len(phones) == 3 + 1  # and the one before
-    assert "unknown" not in ground.statuses(mailing)
+    assert "unknown" not in mailing_factories.statuses(mailing)
     assert (mailing.batches.count() == 2) is again
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -262,34 +264,34 @@ def test_books_that_show_what_is_kept_are_believed_before_its_time(
     clock: Any, twilio_emulator: TwilioEmulator, settings: Any
 ) -> None:
     settings.READ_TIMEOUT = 1
-    account = people.twilio()
+    account = factories.twilio()
     service = {"messaging_service_sid": "MG" + "00112233445566778899aabbccddeeff"}
     account.credentials = account.credentials | service
     account.save()
-    ground.taken_before(account)
-    people.students(1, start=10)
-    mailing = ground.prepared(people.olga(), starts_at=NOON + 2 * HOUR)
+    mailing_factories.taken_before(account)
+    factories.students(1, start=10)
+    mailing = mailing_factories.prepared(factories.owner(), starts_at=NOON + 2 * HOUR)
     twilio_emulator.plan.next.append("unread")
     handed_over()
-    assert ground.statuses(mailing)["unknown"] == 1
+    assert mailing_factories.statuses(mailing)["unknown"] == 1
     for minutes in range(5, 60, 5):
         clock.move_to(NOON + minutes * MINUTE)
         reconciliation.reconcile_due()
         handed_over()
-    assert ground.statuses(mailing)["accepted"] == 1
+    assert mailing_factories.statuses(mailing)["accepted"] == 1
     assert len(twilio_emulator.accepted) == 1 + 1  # and the one before
 
 
 # --- quiet hours -----------------------------------------------------------------------------
 @pytest.fixture
-def abroad(olga: User) -> dict[str, User]:
+def abroad(owner: User) -> dict[str, User]:
     """One person each in London, Yekaterinburg (by the phone), Moscow (by the account)."""
-    people.simulator()
+    factories.simulator()
     return {
-        "london": people.person("liz", phone="+79980000011", time_zone="Europe/London"),
-        "ural": people.person("ula", phone=LAND_LINE),
-        "here": people.person("ira", phone="+79980000012"),
-        "nonsense": people.person("nia", phone="+79980000013", time_zone="Mars/Olympus"),
+        "london": factories.person("liz", phone="+79980000011", time_zone="Europe/London"),
+        "ural": factories.person("ula", phone=LAND_LINE),
+        "here": factories.person("ira", phone="+79980000012"),
+        "nonsense": factories.person("nia", phone="+79980000013", time_zone="Mars/Olympus"),
     }
 
 
@@ -300,10 +302,10 @@ def leaving(mailing: Mailing) -> dict[str, datetime]:
 
 
 def test_each_sleeps_in_their_own_zone(
-    clock: Any, olga: User, night: None, abroad: dict[str, User]
+    clock: Any, owner: User, night: None, abroad: dict[str, User]
 ) -> None:
     clock.move_to(EVENING)
-    mailing = ground.prepared(olga)
+    mailing = mailing_factories.prepared(owner)
     morning = datetime(2026, 11, 21, tzinfo=UTC)
     assert leaving(mailing) == {
         "+79980000011": EVENING,  # 20:00 there
@@ -313,17 +315,17 @@ def test_each_sleeps_in_their_own_zone(
     }
     zones = set(mailing.batches.values_list("zone", flat=True))
     assert zones == {"Europe/London", "Asia/Yekaterinburg", "Europe/Moscow"}
-    assert len(ground.claimed().messages) == 1
+    assert len(mailing_factories.claimed().messages) == 1
     assert claim.claim() is None
 
 
 def test_a_time_set_in_the_night_is_shifted_for_those_who_sleep_then(
-    clock: Any, olga: User, night: None, abroad: dict[str, User]
+    clock: Any, owner: User, night: None, abroad: dict[str, User]
 ) -> None:
-    mailing = ground.launched(olga, starts_at=EVENING)
+    mailing = mailing_factories.launched(owner, starts_at=EVENING)
     clock.move_to(EVENING - 2 * HOUR)
     prepared_from_now_on(mailing)
-    given = {sms.phone: sms.at for _ in range(3) for sms in ground.sent().messages}
+    given = {sms.phone: sms.at for _ in range(3) for sms in mailing_factories.sent().messages}
     assert given["+79980000011"] == EVENING
     assert given[LAND_LINE] == datetime(2026, 11, 21, 4, tzinfo=UTC)
     assert given["+79980000012"] == datetime(2026, 11, 21, 6, tzinfo=UTC)
@@ -331,47 +333,47 @@ def test_a_time_set_in_the_night_is_shifted_for_those_who_sleep_then(
 
 @pytest.mark.parametrize("how", ["urgent", "test", "none"])
 def test_what_is_not_subject_to_quiet_hours_goes_at_once(
-    clock: Any, olga: User, night: None, abroad: dict[str, User], how: str
+    clock: Any, owner: User, night: None, abroad: dict[str, User], how: str
 ) -> None:
     clock.move_to(EVENING)
     if how == "test":
-        send.send_test(ground.draft(), abroad["ural"], olga)
+        send.send_test(mailing_factories.draft(), abroad["ural"], owner)
     elif how == "urgent":
-        ground.prepared(olga, urgent=True)
+        mailing_factories.prepared(owner, urgent=True)
     else:
         Policy.objects.update(quiet_from=None, quiet_until=None)
-        ground.prepared(olga)
-    assert len(ground.claimed().messages) == (1 if how == "test" else 4)
+        mailing_factories.prepared(owner)
+    assert len(mailing_factories.claimed().messages) == (1 if how == "test" else 4)
     assert set(Batch.objects.values_list("zone", flat=True)) == {""}
 
 
 def test_people_who_fell_asleep_meanwhile_are_left_in_peace(
-    clock: Any, olga: User, night: None, abroad: dict[str, User]
+    clock: Any, owner: User, night: None, abroad: dict[str, User]
 ) -> None:
     """After a pause, an outage or a retry: the claim looks once more."""
-    mailing = ground.prepared(olga)
-    transitions.pause(mailing, olga)
+    mailing = mailing_factories.prepared(owner)
+    transitions.pause(mailing, owner)
     clock.move_to(EVENING)
-    transitions.resume(mailing, olga)
-    assert [sms.phone for sms in ground.claimed().messages] == ["+79980000011"]
+    transitions.resume(mailing, owner)
+    assert [sms.phone for sms in mailing_factories.claimed().messages] == ["+79980000011"]
     assert claim.claim() is None
     assert leaving(mailing)[LAND_LINE] == datetime(2026, 11, 21, 4, tzinfo=UTC)
     clock.move_to(datetime(2026, 11, 21, 6, tzinfo=UTC))
-    woken = {sms.phone for _ in range(2) for sms in ground.sent().messages}
+    woken = {sms.phone for _ in range(2) for sms in mailing_factories.sent().messages}
     assert woken == {LAND_LINE, "+79980000012", "+79980000013"}
 
 
 def test_all_batches_of_a_sleeping_zone_are_held_in_one_go(
     clock: Any,
-    olga: User,
+    owner: User,
     night: None,
     monkeypatch: pytest.MonkeyPatch,
     django_assert_max_num_queries: Callable[..., Any],
 ) -> None:
     monkeypatch.setattr(Simulator, "batch", 1)
-    people.simulator()
-    people.students(40)
-    mailing = ground.prepared(olga)
+    factories.simulator()
+    factories.students(40)
+    mailing = mailing_factories.prepared(owner)
     clock.move_to(EVENING)
     Mailing.objects.update(starts_at=None)
     with django_assert_max_num_queries(20):
@@ -382,46 +384,46 @@ def test_all_batches_of_a_sleeping_zone_are_held_in_one_go(
 
 # --- lifetimes -------------------------------------------------------------------------------
 def test_whose_lifetime_ends_before_they_wake_are_left_out_with_the_reason(
-    clock: Any, olga: User, night: None, abroad: dict[str, User]
+    clock: Any, owner: User, night: None, abroad: dict[str, User]
 ) -> None:
     clock.move_to(EVENING)
-    mailing = ground.prepared(olga, valid_minutes=9 * 60)  # until 05:00 UTC
-    assert ground.by_phone(mailing) == {
+    mailing = mailing_factories.prepared(owner, valid_minutes=9 * 60)  # until 05:00 UTC
+    assert mailing_factories.by_phone(mailing) == {
         "0011": "waiting",
         "3456": "waiting",  # wakes at 04:00 UTC
         "0012": "skipped",
         "0013": "skipped",
     }
-    late = Message.objects.filter(mailing=mailing, status="skipped").exclude(user=olga)
+    late = Message.objects.filter(mailing=mailing, status="skipped").exclude(user=owner)
     assert set(late.values_list("reason", flat=True)) == {Reason.TOO_LATE}
 
 
 def test_who_waited_longer_than_the_lifetime_gets_nothing_and_it_is_said(
-    clock: Any, olga: User
+    clock: Any, owner: User
 ) -> None:
-    people.simulator()
-    people.students(3)
-    mailing = ground.prepared(olga, valid_minutes=30)
+    factories.simulator()
+    factories.students(3)
+    mailing = mailing_factories.prepared(owner, valid_minutes=30)
     clock.move_to(NOON + 30 * MINUTE - SECOND)
-    transitions.pause(mailing, olga)
+    transitions.pause(mailing, owner)
     clock.move_to(NOON + 30 * MINUTE)
-    transitions.resume(mailing, olga)
-    batch = ground.claimed()
+    transitions.resume(mailing, owner)
+    batch = mailing_factories.claimed()
     assert batch.messages == ()
     record.record(batch, worker.hand_over(batch))
     rows = Message.objects.filter(mailing=mailing, reason=Reason.TOO_LATE)
     assert rows.count() == 3
-    assert ground.statuses(mailing) == {"skipped": 4}
-    ground.assert_counters_equal_rows(mailing)
-    ground.settle()
+    assert mailing_factories.statuses(mailing) == {"skipped": 4}
+    mailing_factories.assert_counters_equal_rows(mailing)
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.state == State.DONE
 
 
-def test_the_lifetime_counts_from_the_time_set(clock: Any, olga: User) -> None:
-    people.simulator()
-    people.students(3)
-    mailing = ground.prepared(olga, starts_at=NOON + 2 * HOUR, valid_minutes=30)
+def test_the_lifetime_counts_from_the_time_set(clock: Any, owner: User) -> None:
+    factories.simulator()
+    factories.students(3)
+    mailing = mailing_factories.prepared(owner, starts_at=NOON + 2 * HOUR, valid_minutes=30)
     assert mailing.batches.get().expires_at == NOON + 2 * HOUR + 30 * MINUTE
-    (until,) = {sms.valid_until for sms in ground.claimed().messages}
+    (until,) = {sms.valid_until for sms in mailing_factories.claimed().messages}
     assert until == NOON + 2 * HOUR + 30 * MINUTE

@@ -10,9 +10,9 @@ import pytest
 from integrations.models import Account, Receipt
 from mailings.models import Mailing, Message
 from mailings.sending import receipts, reconciliation, worker
-from tests import people
+from tests import factories
 from tests.emulators.twilio import TwilioEmulator
-from tests.mailings import ground
+from tests.mailings import mailing_factories
 from users.models import OptOut
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,10 +23,10 @@ def mailing(twilio_emulator: TwilioEmulator, live_server: Any, settings: Any) ->
     """Phones end with 00 to 99: each fate of the emulator once in a hundred."""
     settings.PUBLIC_URL = live_server.url
     settings.READ_TIMEOUT = 1
-    people.twilio()
-    people.students(100)
-    return ground.prepared(
-        people.olga(),
+    factories.twilio()
+    factories.students(100)
+    return mailing_factories.prepared(
+        factories.owner(),
         text="Webinar at six, {first_name|friend}: https://school.ru/webinar",
         wrap_links=True,  # the books tell by the text as it was sent, tokens and all
     )
@@ -43,7 +43,7 @@ def carry_on(twilio: TwilioEmulator) -> None:
             pass
         if not Message.objects.filter(status__in=["waiting", "unknown"]).exists():
             return
-        ground.grown_older(minutes=30)
+        mailing_factories.grown_older(minutes=30)
         reconciliation.reconcile_due()
     raise AssertionError("it does not come to an end")
 
@@ -51,7 +51,7 @@ def carry_on(twilio: TwilioEmulator) -> None:
 def test_it_travels_to_its_end(mailing: Mailing, twilio_emulator: TwilioEmulator) -> None:
     twilio_emulator.manner.twice, twilio_emulator.manner.steps = 0.3, True
     carry_on(twilio_emulator)
-    assert ground.statuses(mailing) == {
+    assert mailing_factories.statuses(mailing) == {
         "skipped": 1,
         "refused": 3,  # the phones that end with 00, 07 and 08
         "undelivered": 4,
@@ -64,7 +64,7 @@ def test_it_travels_to_its_end(mailing: Mailing, twilio_emulator: TwilioEmulator
     sids = {entry["sid"] for entry in twilio_emulator.journal.entries}
     taken = Message.objects.filter(mailing=mailing).exclude(status__in=["refused", "skipped"])
     assert set(taken.values_list("provider_id", flat=True)) == sids
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_nobody_gets_it_twice_and_nobody_is_left_out_whatever_goes_wrong(
@@ -81,6 +81,6 @@ def test_nobody_gets_it_twice_and_nobody_is_left_out_whatever_goes_wrong(
     went = Counter(phone for _, phone, _ in twilio_emulator.accepted)
     assert set(went.values()) == {1}
     assert len(went) == 100 - 3
-    assert "unknown" not in ground.statuses(mailing)
-    assert ground.statuses(mailing)["refused"] == 3
-    ground.assert_counters_equal_rows(mailing)
+    assert "unknown" not in mailing_factories.statuses(mailing)
+    assert mailing_factories.statuses(mailing)["refused"] == 3
+    mailing_factories.assert_counters_equal_rows(mailing)

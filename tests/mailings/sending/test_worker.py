@@ -22,8 +22,8 @@ from mailings.models import Batch, Mailing, Message
 from mailings.sending import claim as claiming
 from mailings.sending import ledger, receipts, reconciliation, worker
 from mailings.sending import record as recording
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,9 +38,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def mailing() -> Mailing:
-    people.simulator()
-    people.students(115)
-    return ground.prepared(people.olga())
+    factories.simulator()
+    factories.students(115)
+    return mailing_factories.prepared(factories.owner())
 
 
 def assert_everybody_got_it_once(mailing: Mailing) -> None:
@@ -79,10 +79,10 @@ def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
         pass
     Batch.objects.update(look_up_at="2026-01-01T00:00Z", claimed_at="2026-01-01T00:00Z")
     reconciliation.reconcile_due()
-    ground.settle()
+    mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.DONE
-    assert ground.statuses(mailing) == {
+    assert mailing_factories.statuses(mailing) == {
         "skipped": 1,
         "refused": 2,  # the phones that end with 00, and so on: simulator.FATES
         "undelivered": 8,
@@ -91,7 +91,7 @@ def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
         "delivered": 101,
     }
     assert_everybody_got_it_once(mailing)
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
     assert not Batch.objects.exclude(state=Batch.State.ANSWERED).exists()
     assert not worker.hand_over_due()
 
@@ -132,7 +132,7 @@ def test_several_workers_share_the_work_and_the_places(
     in_threads(work, work, work)
     assert Watched.most == 3
     assert_everybody_got_it_once(mailing)
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def hand_over_the_rest() -> None:
@@ -182,8 +182,8 @@ def test_receipts_pauses_and_sweeps_at_the_same_time_neither_lock_nor_drift(
     hand_over_the_rest()
     mailing.refresh_from_db()
     assert_everybody_got_it_once(mailing)
-    assert "waiting" not in ground.statuses(mailing)
-    ground.assert_counters_equal_rows(mailing)
+    assert "waiting" not in mailing_factories.statuses(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 # --- the order of locks: messages before counters, in one go -----------------------------------
@@ -197,7 +197,7 @@ def process_slowly(message: int, locked: threading.Event) -> None:
 
 
 def test_an_answer_of_two_kinds_and_a_receipt_do_not_wait_for_each_other(mailing: Mailing) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     *taken, unsent = batch.messages
     results = [SendResult(sms.key, Outcome.TAKEN) for sms in taken]
     results.append(SendResult(unsent.key, Outcome.UNSENT))
@@ -209,18 +209,18 @@ def test_an_answer_of_two_kinds_and_a_receipt_do_not_wait_for_each_other(mailing
 
     in_threads(lambda: process_slowly(unsent.key, locked), record)
     assert Message.objects.get(id=unsent.key).status == Message.Status.DELIVERED
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
     mailing: Mailing, settings: Any
 ) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     *taken, unknown = batch.messages
     results = [SendResult(sms.key, Outcome.TAKEN) for sms in taken]
     results.append(SendResult(unknown.key, Outcome.UNKNOWN))
     recording.record(batch, results)
-    ground.grown_older(seconds=settings.RECEIPT_WAIT)
+    mailing_factories.grown_older(seconds=settings.RECEIPT_WAIT)
     Batch.objects.update(look_ups=1)
     locked = threading.Event()
 
@@ -230,7 +230,7 @@ def test_a_last_look_and_a_receipt_do_not_wait_for_each_other(
 
     in_threads(lambda: process_slowly(taken[0].key, locked), conclude)
     assert Message.objects.get(id=taken[0].key).status == Message.Status.DELIVERED
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_a_batch_that_somebody_else_has_in_work_is_not_claimed(mailing: Mailing) -> None:
@@ -300,23 +300,23 @@ def _end_connection() -> None:
 def test_an_answer_is_written_down_although_the_database_was_away(
     mailing: Mailing, cut_off: Callable[[], None]
 ) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     answers = worker.hand_over(batch)
     cut_off()
     worker.record_surely(batch, answers)
     waiting = Message.objects.filter(batch=batch.batch_id, status="waiting")
     assert not waiting.exists()
-    ground.assert_counters_equal_rows(mailing)
+    mailing_factories.assert_counters_equal_rows(mailing)
 
 
 def test_it_gives_up_in_time_for_the_lease(
     mailing: Mailing, cut_off: Callable[[], None], settings: Any
 ) -> None:
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     settings.LEASE = 5  # as if it had passed since the claim
     cut_off()
     with pytest.raises(DatabaseError):
-        worker.record_surely(batch, ground.results(batch, Outcome.TAKEN))
+        worker.record_surely(batch, mailing_factories.results(batch, Outcome.TAKEN))
 
 
 def test_an_error_about_one_batch_does_not_lose_the_answers_of_the_others(
@@ -346,5 +346,5 @@ def test_batches_left_over_are_told_to_the_clock(
     Watched.now, Watched.most, Watched.wanted = 0, 0, 1
     Account.objects.update(parallel=1)
     assert worker.hand_over_due()
-    assert ground.statuses(mailing)["waiting"] > 0
+    assert mailing_factories.statuses(mailing)["waiting"] > 0
     assert not Batch.objects.filter(state=Batch.State.HANDING).exists()

@@ -18,8 +18,8 @@ from mailings.sending import bulk
 from mailings.text import tokens
 from mailings.text.tokens import Purpose
 from mailings.tracking import link_cache, redirect, sign_in
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from tests.mailings.tracking.test_classify import PEOPLE, PREVIEWS
 from tests.processes import free_port
 from users.models import User
@@ -49,8 +49,8 @@ def mailing(db: None) -> Mailing:
 
 
 @pytest.fixture
-def message(mailing: Mailing, ivan: User) -> Message:
-    return to(ivan, mailing)
+def message(mailing: Mailing, student: User) -> Message:
+    return to(student, mailing)
 
 
 def to(person: User, mailing: Mailing, key: str = "") -> Message:
@@ -85,9 +85,9 @@ def test_a_click_leads_on_and_is_written_down(client: Client, message: Message) 
 
 
 def test_it_takes_no_cookie_and_no_session_and_says_little(
-    client: Client, message: Message, ivan: User, django_assert_num_queries: Any
+    client: Client, message: Message, student: User, django_assert_num_queries: Any
 ) -> None:
-    client.force_login(ivan, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(student, backend="django.contrib.auth.backends.ModelBackend")
     client.get(link(message), **PHONE)
     # The second of a process asks nothing: one statement, beside SQLite's own limits.
     with django_assert_num_queries(1 if connection.vendor == "postgresql" else 3):
@@ -131,25 +131,25 @@ def test_only_looking_is_allowed(
 
 
 def test_variables_are_those_of_the_person_as_they_are_now(
-    client: Client, message: Message, ivan: User
+    client: Client, message: Message, student: User
 ) -> None:
-    User.objects.filter(pk=ivan.pk).update(email="new&x=1@example.com")
+    User.objects.filter(pk=student.pk).update(email="new&x=1@example.com")
     answer = client.get(link(message, 1), **PHONE)
     assert answer["Location"] == "https://school.ru/?u=new%26x%3D1%40example.com"
-    ivan.delete()
+    student.delete()
     assert client.get(link(message, 1), **PHONE)["Location"] == "https://school.ru/?u=nobody"
 
 
 def test_the_messages_of_two_mailings_are_told_apart_one_by_one(
-    client: Client, mailing: Mailing, ivan: User
+    client: Client, mailing: Mailing, student: User
 ) -> None:
     other = Mailing.objects.create(name="Other", state=Mailing.State.DONE)
     Link.objects.create(mailing=other, position=0, url="https://other.ru")
-    mixed = [to(ivan, (mailing, other)[n % 2], f"key {n}") for n in range(6)]
+    mixed = [to(student, (mailing, other)[n % 2], f"key {n}") for n in range(6)]
     for n, each in enumerate(mixed):
         leads = client.get(link(each), **PHONE)["Location"]
         assert leads == ("https://school.ru/a?b=c#d", "https://other.ru")[n % 2]
-    later = to(ivan, other, "later")  # into a block that is remembered already
+    later = to(student, other, "later")  # into a block that is remembered already
     assert client.get(link(later), **PHONE)["Location"] == "https://other.ru"
 
 
@@ -166,10 +166,10 @@ def test_what_is_remembered_has_an_end(
     assert client.get(link(message)).status_code == 302
 
 
-def test_links_of_a_test_message_lead_where_the_draft_says_now(client: Client, olga: User) -> None:
-    people.simulator()
-    draft = ground.draft(text="https://school.ru/old", wrap_links=True)
-    message = send.send_test(draft, olga, olga, "+79980000009")
+def test_links_of_a_test_message_lead_where_the_draft_says_now(client: Client, owner: User) -> None:
+    factories.simulator()
+    draft = mailing_factories.draft(text="https://school.ru/old", wrap_links=True)
+    message = send.send_test(draft, owner, owner, "+79980000009")
     assert client.get(link(message))["Location"] == "https://school.ru/old"
     Mailing.objects.filter(pk=draft.pk).update(text="https://school.ru/new {email}")
     assert client.get(link(message))["Location"] == "https://school.ru/new"
@@ -270,7 +270,7 @@ def test_a_link_leads_on_without_the_database(
     client: Client, message: Message, mailing: Mailing, trouble: Callable[[], Any]
 ) -> None:
     assert client.get(link(message), **PHONE).status_code == 302
-    neighbour = to(people.person("petr", phone="+79980000077"), mailing)
+    neighbour = to(factories.person("petr", phone="+79980000077"), mailing)
     client.get(link(neighbour), **PHONE)
     # A session would be looked up in the database before any page.
     client.force_login(neighbour.user or User(), "django.contrib.auth.backends.ModelBackend")

@@ -25,8 +25,8 @@ from mailings.sending import prepare, reconciliation, record, worker
 from mailings.text import template, tokens
 from mailings.text.tokens import Purpose, Token
 from mailings.tracking import link_rows
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 As = Callable[[User], Client]
@@ -43,10 +43,10 @@ def here(settings: Any) -> None:
 
 
 @pytest.fixture
-def school(olga: User) -> User:
-    people.simulator(price="2")
-    people.students(3, start=10)
-    return olga
+def school(owner: User) -> User:
+    factories.simulator(price="2")
+    factories.students(3, start=10)
+    return owner
 
 
 def found_in(body: str) -> list[Token | None]:
@@ -55,18 +55,18 @@ def found_in(body: str) -> list[Token | None]:
 
 # --- the launch -------------------------------------------------------------------------------
 def test_the_launch_writes_a_row_for_each_address(school: User) -> None:
-    mailing = ground.launched(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    mailing = mailing_factories.launched(school, text=TEXT, wrap_links=True, links_sign_in=True)
     rows = Link.objects.filter(mailing=mailing).values_list("position", "url")
     assert dict(rows) == {0: "https://school.ru/a?u={email}", 1: f"{OURS}/me/"}
 
 
 def test_links_to_others_get_no_row_when_only_ours_shall_sign_in(school: User) -> None:
-    mailing = ground.launched(school, text=TEXT, links_sign_in=True)
+    mailing = mailing_factories.launched(school, text=TEXT, links_sign_in=True)
     assert list(mailing.links.values_list("position", "url")) == [(1, f"{OURS}/me/")]
 
 
 def test_links_left_alone_get_no_rows_and_stay_in_the_text(school: User) -> None:
-    mailing = ground.prepared(school, text=TEXT)
+    mailing = mailing_factories.prepared(school, text=TEXT)
     assert not mailing.links.exists()
     message = mailing.messages.filter(status="waiting").first()
     assert message
@@ -74,7 +74,7 @@ def test_links_left_alone_get_no_rows_and_stay_in_the_text(school: User) -> None
 
 
 def test_a_link_that_cannot_be_short_stops_the_launch(school: User) -> None:
-    draft = ground.draft(text="https://{city}.school.ru/", wrap_links=True)
+    draft = mailing_factories.draft(text="https://{city}.school.ru/", wrap_links=True)
     with pytest.raises(errors.CannotLaunch, match="name of the site"):
         transitions.launch(draft, school)
     assert not Link.objects.exists()
@@ -82,11 +82,11 @@ def test_a_link_that_cannot_be_short_stops_the_launch(school: User) -> None:
 
 # --- preparation and hand-over ----------------------------------------------------------------
 def test_what_is_stored_has_marks_and_what_is_handed_over_has_tokens(school: User) -> None:
-    mailing = ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    mailing = mailing_factories.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
     stored = Message.objects.filter(mailing=mailing, status="waiting").first()
     assert stored
     assert stored.text == "Student10, \x1a0 or \x1b1. \x1a0"
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     assert len(batch.messages) == 3
     for sms in batch.messages:
         click = Token(sms.key, 0, Purpose.CLICK)
@@ -97,12 +97,12 @@ def test_what_is_stored_has_marks_and_what_is_handed_over_has_tokens(school: Use
 @pytest.mark.parametrize("length", range(0, 160, 7))
 def test_parts_are_counted_with_the_link_as_long_as_it_will_be(school: User, length: int) -> None:
     written = f"https://school.ru/{'long' * 30} {'a' * length} {OURS}/me/"
-    draft = ground.draft(text=written, wrap_links=True, links_sign_in=True)
+    draft = mailing_factories.draft(text=written, wrap_links=True, links_sign_in=True)
     seen = preview_of(draft.text, draft, school)
     transitions.launch(draft, school)
     mailing = draft
     prepare.prepare_some(mailing.id)
-    batch = ground.sent()
+    batch = mailing_factories.sent()
     (parts,) = {template.measure(sms.text).parts for sms in batch.messages}
     assert set(mailing.messages.filter(status="accepted").values_list("parts", flat=True)) == {
         parts
@@ -113,7 +113,7 @@ def test_parts_are_counted_with_the_link_as_long_as_it_will_be(school: User, len
 
 
 def test_the_longest_and_the_shortest_have_short_links_too(school: User) -> None:
-    draft = ground.draft(text=TEXT, wrap_links=True)
+    draft = mailing_factories.draft(text=TEXT, wrap_links=True)
     seen = preview_of(draft.text, draft, school)
     assert seen.extremes
     for end in (seen.extremes.longest, seen.extremes.shortest):
@@ -123,7 +123,7 @@ def test_the_longest_and_the_shortest_have_short_links_too(school: User) -> None
 
 def test_filling_tokens_in_asks_the_database_nothing(school: User) -> None:
     def claim(**fields: bool) -> int:
-        ground.prepared(school, text=TEXT, **fields)
+        mailing_factories.prepared(school, text=TEXT, **fields)
         with CaptureQueriesContext(connection) as queries:
             assert claiming.claim()
         return len(queries)
@@ -132,9 +132,9 @@ def test_filling_tokens_in_asks_the_database_nothing(school: User) -> None:
 
 
 def test_a_service_is_asked_about_the_very_text_that_it_got(school: User) -> None:
-    ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
-    batch = ground.claimed()
-    ground.grown_older(hours=1)
+    mailing_factories.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    batch = mailing_factories.claimed()
+    mailing_factories.grown_older(hours=1)
     worker.recover_due()
     row = Message.objects.filter(status="unknown").first()
     assert row
@@ -144,18 +144,18 @@ def test_a_service_is_asked_about_the_very_text_that_it_got(school: User) -> Non
 
 
 def test_one_text_refused_for_all_is_one_text_also_with_links_of_their_own(school: User) -> None:
-    ground.prepared(school, text="https://school.ru", wrap_links=True)
-    batch = ground.claimed()
+    mailing_factories.prepared(school, text="https://school.ru", wrap_links=True)
+    batch = mailing_factories.claimed()
     assert len({sms.text for sms in batch.messages}) == 3
-    refused = ground.results(batch, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
+    refused = mailing_factories.results(batch, Outcome.REFUSED, reason=Reason.TEXT_FORBIDDEN)
     assert record._no_way_out(batch, refused[0])
 
 
 # --- test messages ----------------------------------------------------------------------------
 def test_a_test_message_has_links_that_lead_where_those_of_the_draft_do(school: User) -> None:
-    draft = ground.draft(text=TEXT, wrap_links=True, links_sign_in=True)
+    draft = mailing_factories.draft(text=TEXT, wrap_links=True, links_sign_in=True)
     message = send.send_test(draft, school, school, "+79980000009")
-    batch = ground.claimed()
+    batch = mailing_factories.claimed()
     (sms,) = batch.messages
     click, sign_in, again = found_in(sms.text)
     assert click == again == Token(message.id, 0, Purpose.CLICK)
@@ -166,10 +166,10 @@ def test_a_test_message_has_links_that_lead_where_those_of_the_draft_do(school: 
 
 
 # --- pages ------------------------------------------------------------------------------------
-def test_no_page_shows_a_link_that_works(as_: As, school: User, ivan: User) -> None:
-    mailing = ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
-    ground.sent()
-    message = Message.objects.get(mailing=mailing, user=ivan)
+def test_no_page_shows_a_link_that_works(as_: As, school: User, student: User) -> None:
+    mailing = mailing_factories.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    mailing_factories.sent()
+    message = Message.objects.get(mailing=mailing, user=student)
     client = as_(school)
     for address in (
         reverse("message", args=[message.pk]),
@@ -180,24 +180,24 @@ def test_no_page_shows_a_link_that_works(as_: As, school: User, ivan: User) -> N
         assert found_in(page) in ([], [None] * 3)
         assert "\x1a" not in page
         assert "\x1b" not in page
-    client.force_login(ivan)
+    client.force_login(student)
     page = client.get(reverse("my-messages")).content.decode()
     assert "https://s.example.com/r/***************" in page
     assert found_in(page) == []
 
 
 def test_the_phone_on_the_screen_opens_links_only_while_nothing_real_sends(
-    as_: As, school: User, ivan: User
+    as_: As, school: User, student: User
 ) -> None:
-    ground.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
-    batch = ground.claimed()
+    mailing_factories.prepared(school, text=TEXT, wrap_links=True, links_sign_in=True)
+    batch = mailing_factories.claimed()
     record.record(batch, worker.hand_over(batch))
-    assert SimulatedSms.objects.filter(phone=ivan.phone).exists()
+    assert SimulatedSms.objects.filter(phone=student.phone).exists()
     client, address = as_(school), reverse("simulator") + "?phone=%2B79980000001"
     page = client.get(address).content.decode()
     links = re.findall(r'<a href="(https://s\.example\.com/r/\w+)"', page)
     assert len(links) == 3
-    people.smsc()
+    factories.smsc()
     page = client.get(address).content.decode()
     assert found_in(page) == []
     assert page.count("https://s.example.com/r/***") == 3

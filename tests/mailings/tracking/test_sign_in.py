@@ -14,7 +14,7 @@ from django.utils import timezone
 from mailings.models import Batch, Click, Mailing, Message
 from mailings.tracking import revocation, sign_in
 from smsmail.web.network import network_of
-from tests import people
+from tests import factories
 from users.access import link_sign_in
 from users.models import LinkSignIn, User
 from users.rights import Role
@@ -42,8 +42,8 @@ def mailing(db: None) -> Mailing:
 
 
 @pytest.fixture
-def message(mailing: Mailing, ivan: User) -> Message:
-    return to(ivan, mailing)
+def message(mailing: Mailing, student: User) -> Message:
+    return to(student, mailing)
 
 
 def to(person: User | None, mailing: Mailing, **fields: Any) -> Message:
@@ -148,13 +148,13 @@ def test_it_takes_no_ticket_of_others(client: Client, message: Message, ticket: 
         assert "sessionid" not in answer.cookies
 
 
-def test_without_a_ticket_it_says_what_the_page_is(client: Client, as_: As, maria: User) -> None:
+def test_without_a_ticket_it_says_what_the_page_is(client: Client, as_: As, manager: User) -> None:
     """For programs, and for browsers that keep no cookies."""
     page = client.get("/in/")
     assert page.status_code == 200
     assert "A personal link" in page.content.decode()
     assert client.post("/in/").status_code == 410
-    assert as_(maria).get("/in/")["Location"] == "/me/"  # the way back after a sign-in
+    assert as_(manager).get("/in/")["Location"] == "/me/"  # the way back after a sign-in
 
 
 @pytest.mark.parametrize(
@@ -189,9 +189,9 @@ def test_staff_is_asked_for_the_password(client: Client, message: Message, role:
 
 
 def test_a_revoked_link_says_so_and_leads_to_the_password(
-    client: Client, message: Message, mailing: Mailing, olga: User
+    client: Client, message: Message, mailing: Mailing, owner: User
 ) -> None:
-    revocation.revoke_mailing(mailing, olga)
+    revocation.revoke_mailing(mailing, owner)
     answer = posted(client, clicked(client, message))
     assert answer.status_code == 403
     assert "This link no longer signs in" in answer.content.decode()
@@ -200,60 +200,60 @@ def test_a_revoked_link_says_so_and_leads_to_the_password(
 
 
 def test_a_message_of_unknown_fate_is_as_old_as_its_batch(
-    client: Client, mailing: Mailing, ivan: User, olga: User
+    client: Client, mailing: Mailing, student: User, owner: User
 ) -> None:
     batch = Batch.objects.create(
         mailing=mailing, size=1, reference="ref", claimed_at=timezone.now()
     )
-    unsure = to(ivan, mailing, handed_at=None, status="unknown", batch=batch)
-    revocation.revoke_all(olga)
+    unsure = to(student, mailing, handed_at=None, status="unknown", batch=batch)
+    revocation.revoke_all(owner)
     assert posted(client, clicked(client, unsure)).status_code == 403
     Batch.objects.update(claimed_at=timezone.now())
     assert posted(client, clicked(client, unsure)).status_code == 302
 
 
 def test_it_opens_nothing_for_people_who_may_not_sign_in_or_are_gone(
-    client: Client, message: Message, mailing: Mailing, ivan: User
+    client: Client, message: Message, mailing: Mailing, student: User
 ) -> None:
     User.objects.update(is_active=False)
     assert "does not open an account" in posted(client, clicked(client, message)).content.decode()
-    ivan.delete()
+    student.delete()
     assert posted(client, clicked(client, message)).status_code == 403
     assert posted(client, clicked(client, to(None, mailing))).status_code == 403
     assert client.get("/me/").status_code == 302
 
 
 def test_whoever_is_signed_in_already_goes_straight_on(
-    as_: As, message: Message, ivan: User
+    as_: As, message: Message, student: User
 ) -> None:
-    client = as_(ivan)
+    client = as_(student)
     answer = client.get(clicked(client, message))
     assert answer["Location"] == "/me/"
     assert not LinkSignIn.objects.exists()
 
 
 def test_another_account_opens_only_by_a_tap_that_knows_it(
-    as_: As, message: Message, maria: User
+    as_: As, message: Message, manager: User
 ) -> None:
-    client = as_(maria)
+    client = as_(manager)
     page = clicked(client, message)
     for answer in (client.get(page), posted(client, page)):  # one that posts itself knows nothing
         words = answer.content.decode()
         assert "You are signed in here as Maria." in words
         assert "This link opens the account of Ivan." in words
         assert "data-posts-itself" not in words
-    assert client.get("/me/").context["user"] == maria
+    assert client.get("/me/").context["user"] == manager
     assert posted(client, page, switch="yes").status_code == 302
     assert client.get("/me/").context["user"] == message.user
 
 
 def test_a_link_of_staff_does_not_leave_another_account_open(
-    as_: As, ivan: User, mailing: Mailing
+    as_: As, student: User, mailing: Mailing
 ) -> None:
     """The password page would take whoever is signed in for the one who is asked."""
-    anton = people.anton(phone="+79980000002")
-    client = as_(ivan)
-    answer = posted(client, clicked(client, to(anton, mailing)), switch="yes")
+    administrator = factories.administrator(phone="+79980000002")
+    client = as_(student)
+    answer = posted(client, clicked(client, to(administrator, mailing)), switch="yes")
     assert answer["Location"] == "/sign-in/?next=%2Fme%2F"
     assert client.get("/sign-in/").status_code == 200
 

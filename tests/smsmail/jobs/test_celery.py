@@ -13,7 +13,7 @@ from django.db.models import Count
 from integrations.models import SimulatedSms
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message
-from tests import people
+from tests import factories
 from tests.crash.servers import Redis
 from tests.processes import AGAIN, running, wait_until
 from users.models import User
@@ -39,9 +39,9 @@ def environment(redis_url: str, folder: Path) -> dict[str, str]:
 
 def launched(by: User) -> Mailing:
     """A mailing to PEOPLE students whom the simulator treats in every way that comes to an end."""
-    students = people.students(PEOPLE)
+    students = factories.students(PEOPLE)
     User.objects.filter(phone__endswith="06").update(phone="")  # no receipt, which takes 26 hours
-    people.simulator()
+    factories.simulator()
     mailing = Mailing.objects.create(name="Made up", text="Webinar at 19:00", everyone=True)
     assert len(students) == PEOPLE
     transitions.launch(mailing, by)
@@ -71,7 +71,7 @@ def assert_every_person_got_it_once(mailing: Mailing) -> None:
 
 
 def test_a_mailing_ends_well_with_two_beats_and_a_redis_flushed_and_killed(
-    olga: User, tmp_path: Path
+    owner: User, tmp_path: Path
 ) -> None:
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(Redis())
@@ -79,7 +79,7 @@ def test_a_mailing_ends_well_with_two_beats_and_a_redis_flushed_and_killed(
         worker = stack.enter_context(running(WORKER, way, tmp_path / "worker.log"))
         for name in ("beat", "another"):
             stack.enter_context(running(BEAT, way, tmp_path / f"{name}.log"))
-        mailing = launched(olga)
+        mailing = launched(owner)
 
         wait_until(lambda: handed(mailing) > 0, 60, worker.output)
         redis.flush()

@@ -19,8 +19,8 @@ from mailings.sending import prepare
 from smsmail.jobs import heartbeat, watchdog
 from smsmail.jobs.periodic import BY_NAME, PERIODIC_JOBS, Job
 from smsmail.models import Heartbeat
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,9 +32,9 @@ NOT_DONE = "Part of the work is not being done"
 
 
 @pytest.fixture
-def english(olga: User, maria: User, egor: User, ivan: User) -> None:
+def english(owner: User, manager: User, employee: User, student: User) -> None:
     User.objects.update(language="en")
-    people.working()
+    factories.working()
 
 
 @pytest.fixture(autouse=True)
@@ -135,29 +135,29 @@ def test_while_everybody_works_there_is_no_banner_and_all_is_ready(english: None
             "reasons": [],
         },
     )
-    assert page(as_(people.person("vera", role="owner", language="en"))) == ""
+    assert page(as_(factories.person("vera", role="owner", language="en"))) == ""
 
 
 def test_nobody_works_the_owner_sees_the_command_and_managers_whom_to_tell(
-    english: None, as_: As, olga: User, maria: User, egor: User, ivan: User, settings: Any
+    english: None, as_: As, owner: User, manager: User, employee: User, student: User, settings: Any
 ) -> None:
     seen(timedelta(days=1))
     settings.EMBEDDED = True
     for address in ("/", "/people/", "/mailings/", "/settings/integrations/", "/me/", "/nothing/"):
-        told = page(as_(olga), address)
+        told = page(as_(owner), address)
         assert NOTHING_SENT in told, address
         assert "no worker has run since" in told
         assert "make run" in told
     settings.EMBEDDED = False
-    assert "docker compose up -d" in page(as_(olga))
-    told = page(as_(maria))
+    assert "docker compose up -d" in page(as_(owner))
+    told = page(as_(manager))
     assert NOTHING_SENT in told
     assert "Tell the owner of the account" in told
     assert "docker compose" not in told
-    assert NOTHING_SENT in page(as_(egor), "/me/")
-    assert page(as_(ivan), "/me/") == ""
+    assert NOTHING_SENT in page(as_(employee), "/me/")
+    assert page(as_(student), "/me/") == ""
     User.objects.update(language="ru")
-    assert "Ничего не отправляется" in page(as_(olga))
+    assert "Ничего не отправляется" in page(as_(owner))
     status, told_all = ready()
     assert status == 503
     assert set(told_all["jobs"].values()) == {"silent"}
@@ -165,7 +165,7 @@ def test_nobody_works_the_owner_sees_the_command_and_managers_whom_to_tell(
 
 
 def test_a_banner_needs_no_more_than_one_question(
-    english: None, as_: As, olga: User, django_assert_num_queries: Any
+    english: None, as_: As, owner: User, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
         watchdog.state_of_work()
@@ -187,32 +187,34 @@ def test_what_is_often_done_may_be_silent_for_little_more_than_a_minute() -> Non
     assert max(each.silent_after for each in often) <= 70
 
 
-def test_only_the_senders_are_away(english: None, as_: As, maria: User) -> None:
+def test_only_the_senders_are_away(english: None, as_: As, manager: User) -> None:
     seen(5 * MINUTE, "hand_over", "reconcile", "recall", "refresh_balances")
-    told = page(as_(maria))
+    told = page(as_(manager))
     assert NOTHING_SENT in told
     assert "handing messages over to the SMS service" in told
     assert "counting clicks" not in told
 
 
-def test_only_receipts_are_not_taken_in(english: None, as_: As, maria: User) -> None:
+def test_only_receipts_are_not_taken_in(english: None, as_: As, manager: User) -> None:
     seen(5 * MINUTE, "process_receipts")
-    told = page(as_(maria))
+    told = page(as_(manager))
     assert NOTHING_SENT not in told
     assert NOT_DONE in told
     assert "taking in delivery receipts" in told
 
 
-def test_a_job_that_fails_time_after_time(english: None, as_: As, olga: User, maria: User) -> None:
+def test_a_job_that_fails_time_after_time(
+    english: None, as_: As, owner: User, manager: User
+) -> None:
     rows = Heartbeat.objects.filter(job="prepare")
     rows.update(failures=2, error="OperationalError", failing_since=timezone.now())
     assert ready()[0] == 200  # a moment without the database is over by itself
     rows.update(failures=3)
-    told = page(as_(olga))
+    told = page(as_(owner))
     assert NOTHING_SENT in told
     assert "drawing up lists of recipients" in told
     assert "OperationalError" in told
-    assert "Tell the owner" in page(as_(maria))
+    assert "Tell the owner" in page(as_(manager))
     status, told_all = ready()
     assert (status, told_all["jobs"]["prepare"]) == (503, "failing")
 
@@ -238,12 +240,12 @@ def test_before_a_first_heartbeat_a_new_process_waits_a_minute(
 
 
 def test_what_has_been_due_for_a_minute_and_was_never_seen_to_be_done(
-    english: None, as_: As, olga: User
+    english: None, as_: As, owner: User
 ) -> None:
     """No worker was ever started, and the page was started a moment ago."""
-    people.students(3)
-    people.simulator()
-    mailing = ground.launched(olga)
+    factories.students(3)
+    factories.simulator()
+    mailing = mailing_factories.launched(owner)
     while prepare.prepare_some(mailing.pk):
         pass
     mailing.batches.update(not_before=timezone.now() - 2 * MINUTE)
@@ -253,18 +255,18 @@ def test_what_has_been_due_for_a_minute_and_was_never_seen_to_be_done(
     assert status == 503
     assert told["oldest_due_seconds"]["hand_over"] >= 119
     assert "no worker does hand_over" in told["reasons"]
-    assert NOTHING_SENT in page(as_(olga), f"/mailings/{mailing.pk}/")
+    assert NOTHING_SENT in page(as_(owner), f"/mailings/{mailing.pk}/")
 
 
-def test_a_mailing_that_should_have_begun_although_the_job_runs(english: None, olga: User) -> None:
-    mailing = ground.draft(state=Mailing.State.SCHEDULED)
+def test_a_mailing_that_should_have_begun_although_the_job_runs(english: None, owner: User) -> None:
+    mailing = mailing_factories.draft(state=Mailing.State.SCHEDULED)
     Mailing.objects.filter(pk=mailing.pk).update(leaves_at=timezone.now() - 2 * MINUTE)
     status, told = ready()
     assert (status, told["jobs"]["start"]) == (503, "waiting")
 
 
 def test_receipts_may_come_faster_than_they_are_processed_but_not_for_long(english: None) -> None:
-    people.simulator()
+    factories.simulator()
     receipt = Receipt.objects.create(account=Account.objects.get())
     Receipt.objects.update(received_at=timezone.now() - 2 * MINUTE)
     status, told = ready()
@@ -276,15 +278,15 @@ def test_receipts_may_come_faster_than_they_are_processed_but_not_for_long(engli
 
 
 def test_no_sentence_says_that_it_goes_by_itself_while_nobody_works(
-    english: None, as_: As, olga: User
+    english: None, as_: As, owner: User
 ) -> None:
-    people.students(3)
-    people.simulator()
+    factories.students(3)
+    factories.simulator()
     seen(timedelta(days=1))
-    draft = ground.draft()
-    told = as_(olga).post(f"/mailings/{draft.pk}/launch/", follow=True).content.decode()
+    draft = mailing_factories.draft()
+    told = as_(owner).post(f"/mailings/{draft.pk}/launch/", follow=True).content.decode()
     assert "Launched. But nothing is being sent now" in told
     assert "it goes on by itself" not in told
     assert "sending begins at once" not in told
-    live = page(as_(olga), f"/mailings/{draft.pk}/live/?state=preparing")
+    live = page(as_(owner), f"/mailings/{draft.pk}/live/?state=preparing")
     assert NOTHING_SENT in live

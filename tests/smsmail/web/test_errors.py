@@ -41,9 +41,9 @@ def test_the_health_check_says_when_the_database_is_away() -> None:
 
 
 def test_errors_look_like_the_product(
-    as_: Callable[[User], Client], egor: User, settings: object
+    as_: Callable[[User], Client], employee: User, settings: object
 ) -> None:
-    missing, forbidden = as_(egor).get("/nothing/"), as_(egor).get("/mailings/")
+    missing, forbidden = as_(employee).get("/nothing/"), as_(employee).get("/mailings/")
     assert (missing.status_code, forbidden.status_code) == (404, 403)
     for page in (missing, forbidden):
         assert b'class="brand"' in page.content

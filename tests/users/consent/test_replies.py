@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tests import people
+from tests import factories
 from users.consent import consent, replies
 from users.consent.replies import Written
 from users.models import ConsentEvent, OptOut, Reply, User
@@ -56,8 +56,8 @@ def test_a_refusal_is_the_whole_answer(text: str, stop: bool) -> None:
 
 
 def test_a_reply_is_the_first_persons_who_has_the_phone() -> None:
-    first = people.person("anna", phone=PHONE)
-    people.person("boris", phone=PHONE)
+    first = factories.person("anna", phone=PHONE)
+    factories.person("boris", phone=PHONE)
     replies.keep([wrote("yes"), wrote("who are you", phone="+79980000008")])
     assert list(Reply.objects.order_by("phone").values_list("user", "text", "at", "provider")) == [
         (first.id, "yes", AT, "smsc"),
@@ -74,7 +74,7 @@ def test_a_reply_that_is_told_again_changes_nothing() -> None:
 
 
 def test_the_book_of_consent_says_who_opted_out_how() -> None:
-    anna = people.person("anna", phone=PHONE)
+    anna = factories.person("anna", phone=PHONE)
     replies.keep([wrote("stop")])
     event = ConsentEvent.objects.get()
     assert (event.user, event.phone, event.kind, event.source) == (
@@ -122,15 +122,15 @@ def test_any_text_can_be_kept() -> None:
 
 
 def test_they_stand_on_the_pages_of_all_who_have_the_phone_the_newest_first(
-    as_: Callable[[User], Client], maria: User, settings: Any
+    as_: Callable[[User], Client], manager: User, settings: Any
 ) -> None:
     settings.LANGUAGE_CODE = "en"
-    anna, boris = (people.person(name, phone=PHONE) for name in ("anna", "boris"))
-    stranger = people.person("petr", phone="+79980000008")
+    anna, boris = (factories.person(name, phone=PHONE) for name in ("anna", "boris"))
+    stranger = factories.person("petr", phone="+79980000008")
     later = [AT + timedelta(hours=n) for n in range(25)]
     replies.keep([wrote(f"<b>reply {n}</b>", at=at) for n, at in enumerate(later)])
     User.objects.filter(pk=anna.pk).update(phone="+79980000009")  # what she wrote stays hers
-    client = as_(maria)
+    client = as_(manager)
     for person in (anna, boris):
         page = client.get(f"/people/{person.pk}/").content.decode()
         shown = re.findall(r"&lt;b&gt;reply (\d+)", page)
@@ -138,9 +138,9 @@ def test_they_stand_on_the_pages_of_all_who_have_the_phone_the_newest_first(
     assert "Replies by SMS" not in client.get(f"/people/{stranger.pk}/").content.decode()
 
 
-def test_a_person_without_a_phone_has_no_replies_of_others(maria: User) -> None:
+def test_a_person_without_a_phone_has_no_replies_of_others(manager: User) -> None:
     replies.keep([wrote("yes")])
-    assert replies.replies_of(maria) == []
+    assert replies.replies_of(manager) == []
 
 
 def test_a_hundred_replies_take_as_many_queries_as_one() -> None:

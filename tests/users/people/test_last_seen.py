@@ -8,20 +8,20 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tests import people
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def test_a_page_is_enough_and_not_each_page_writes() -> None:
-    ivan = people.ivan()
+    student = factories.student()
     client = Client()
     with time_machine.travel(NOON, tick=False) as clock:
-        client.force_login(ivan, backend="django.contrib.auth.backends.ModelBackend")
+        client.force_login(student, backend="django.contrib.auth.backends.ModelBackend")
         client.get("/me/")
-        ivan.refresh_from_db()
-        assert ivan.last_seen_at == NOON
+        student.refresh_from_db()
+        assert student.last_seen_at == NOON
 
         clock.shift(timedelta(minutes=9))
         with CaptureQueriesContext(
@@ -32,13 +32,13 @@ def test_a_page_is_enough_and_not_each_page_writes() -> None:
 
         clock.shift(timedelta(minutes=2))
         client.get("/me/")
-        ivan.refresh_from_db()
-        assert ivan.last_seen_at == NOON + timedelta(minutes=11)
+        student.refresh_from_db()
+        assert student.last_seen_at == NOON + timedelta(minutes=11)
 
 
 def test_strangers_and_the_webhook_write_nothing() -> None:
-    ivan = people.ivan()
+    student = factories.student()
     Client().get("/sign-in/")
     Client().get("/health/")
-    ivan.refresh_from_db()
-    assert ivan.last_seen_at is None
+    student.refresh_from_db()
+    assert student.last_seen_at is None

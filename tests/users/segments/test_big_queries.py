@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from tests import people
+from tests import factories
 from users.models import User
 from users.segments import rules, segments
 from users.segments.big_queries import TakesLong, over_everybody
@@ -36,7 +36,7 @@ def test_what_is_quick_is_answered() -> None:
 
 @pytest.mark.django_db
 def test_what_takes_longer_than_the_time_given_is_given_up_where_the_database_can() -> None:
-    people.students(1)
+    factories.students(1)
     given_up = False
     try:
         with over_everybody(0.05):
@@ -59,9 +59,9 @@ def test_the_settings_are_as_before_afterwards() -> None:
 
 def test_a_count_is_remembered_for_a_moment_by_its_rule(db: None) -> None:
     rule = rules.read(WITH_PHONE)
-    people.students(2)
+    factories.students(2)
     assert segments.recent_count(rule) == 2
-    people.students(1, start=2)
+    factories.students(1, start=2)
     assert segments.recent_count(rule) == 2
     assert segments.count(rule) == 3
     other = rules.read({"version": 1, "not": WITH_PHONE["all"][0]})  # type: ignore[index]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailings.audience import conditions
 from mailings.models import Batch, Mailing, Message
-from tests import people
+from tests import factories
 from users.models import Group, Membership, OptOut, OwnField, Segment, User
 from users.segments import rules, segments
 from users.segments.big_queries import over_everybody
@@ -46,16 +46,16 @@ def school() -> dict[str, User]:
     """Four people, every one different."""
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     return {
-        "anna": people.person(
+        "anna": factories.person(
             "anna", city="Казань", phone="+79980000011", date_joined=at, phone_confirmed_at=at,
             fields={"course": "Python", "age": 30, "vip": True, "born": "1990-05-01"},
         ),
-        "boris": people.person(
+        "boris": factories.person(
             "boris", city="казань", date_joined=at + timedelta(days=40), language="ru",
             fields={"age": 9, "vip": False},
         ),
-        "vera": people.person("vera", city="Omsk", phone="+79980000013", sms_forbidden=True),
-        "gone": people.person("gone", city="Казань", is_active=False),
+        "vera": factories.person("vera", city="Omsk", phone="+79980000013", sms_forbidden=True),
+        "gone": factories.person("gone", city="Казань", is_active=False),
     }  # fmt: skip
 
 

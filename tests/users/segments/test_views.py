@@ -10,8 +10,8 @@ from mailings import errors
 from mailings.lifecycle import transitions
 from mailings.models import Mailing, Message
 from mailings.sending import prepare
-from tests import people
-from tests.mailings import ground
+from tests import factories
+from tests.mailings import mailing_factories
 from users.models import AuditEvent, Group, Segment, User
 from users.segments import rule_editor
 
@@ -21,9 +21,9 @@ KAZAN = {"version": 1, "all": [{"field": "city", "op": "is", "value": "Kazan"}]}
 
 
 @pytest.fixture
-def client(maria: User) -> Client:
+def client(manager: User) -> Client:
     client = Client(headers={"accept-language": "en"})
-    client.force_login(maria, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(manager, backend="django.contrib.auth.backends.ModelBackend")
     return client
 
 
@@ -33,8 +33,8 @@ def row(path: str, field: str, op: str = "", value: str = "", value2: str = "") 
 
 
 def test_a_nested_rule_is_made_saved_and_shown(client: Client) -> None:
-    people.person("anna", city="Kazan", phone="+79980000011")
-    people.person("boris", city="Kazan")
+    factories.person("anna", city="Kazan", phone="+79980000011")
+    factories.person("boris", city="Kazan")
     group = Group.objects.create(name="Evening")
     data = {
         "name": "Kazan evenings", "n-match": "all", "n-size": "2",
@@ -58,7 +58,7 @@ def test_a_nested_rule_is_made_saved_and_shown(client: Client) -> None:
 
 
 def test_the_count_adds_no_row_whatever_button_was_pressed_last(client: Client) -> None:
-    people.person("anna", city="Kazan")
+    factories.person("anna", city="Kazan")
     data = {"n-match": "all", "n-size": "1", **row("n-0", "city", "is", "Kazan")}
     counted = client.post("/segments/count/", data | {"do": "add-row n"})
     assert '<p class="rule-number">1</p>' in counted.content.decode()
@@ -108,7 +108,7 @@ def test_what_is_in_use_stays(client: Client) -> None:
     outer = Segment.objects.create(
         name="Outer", rule={"version": 1, "all": [{"segment": inner.pk}]}
     )
-    ground.draft(everyone=False, segment=outer)
+    mailing_factories.draft(everyone=False, segment=outer)
     for each in (inner, outer):
         client.post(f"/segments/{each.pk}/delete/")
     assert Segment.objects.count() == 2
@@ -130,10 +130,10 @@ def test_a_segment_cannot_be_put_inside_itself(client: Client) -> None:
     assert "cannot stand inside itself" in page.content.decode()
 
 
-def test_a_mailing_goes_to_a_segment_as_it_was_at_launch(client: Client, maria: User) -> None:
-    people.simulator()
-    anna = people.person("anna", city="Kazan", phone="+79980000011")
-    people.person("boris", city="Omsk", phone="+79980000012")
+def test_a_mailing_goes_to_a_segment_as_it_was_at_launch(client: Client, manager: User) -> None:
+    factories.simulator()
+    anna = factories.person("anna", city="Kazan", phone="+79980000011")
+    factories.person("boris", city="Omsk", phone="+79980000012")
     segment = Segment.objects.create(name="Kazan", rule=KAZAN)
     page = client.get(f"/mailings/new/?segment={segment.pk}").content.decode()
     assert f'<option value="{segment.pk}" selected>Kazan</option>' in page
@@ -141,7 +141,7 @@ def test_a_mailing_goes_to_a_segment_as_it_was_at_launch(client: Client, maria: 
     client.post("/mailings/new/", said)
     mailing = Mailing.objects.get(name="To Kazan")
     assert "Segment “Kazan”" in client.get(f"/mailings/{mailing.pk}/").content.decode()
-    transitions.launch(mailing, maria)
+    transitions.launch(mailing, manager)
     segment.rule = {"version": 1, "all": [{"field": "city", "op": "is", "value": "Omsk"}]}
     segment.save()
     while prepare.prepare_some(mailing.pk):
@@ -149,34 +149,36 @@ def test_a_mailing_goes_to_a_segment_as_it_was_at_launch(client: Client, maria: 
     assert list(Message.objects.values_list("user_id", flat=True)) == [anna.pk]
 
 
-def test_a_group_deleted_while_the_list_is_drawn_up(maria: User) -> None:
+def test_a_group_deleted_while_the_list_is_drawn_up(manager: User) -> None:
     """The mailing pauses and says why; cancelled, it ends. No worker stumbles over it."""
-    people.simulator()
-    people.ivan()
+    factories.simulator()
+    factories.student()
     group = Group.objects.create(name="Evening")
     part = {"not": {"field": "group", "op": "in", "value": str(group.pk)}}
     segment = Segment.objects.create(name="Others", rule={"version": 1, "all": [part]})
-    mailing, other = (ground.launched(maria, everyone=False, segment=segment) for _ in "ab")
+    mailing, other = (
+        mailing_factories.launched(manager, everyone=False, segment=segment) for _ in "ab"
+    )
     group.delete()
-    transitions.cancel(other, maria)
+    transitions.cancel(other, manager)
     assert prepare.prepare_due() is False
     mailing.refresh_from_db()
     other.refresh_from_db()
     assert (mailing.state, mailing.trouble) == ("paused", "bad_rule")
-    assert ground.halts(mailing) == [Reason.BAD_RULE]
+    assert mailing_factories.halts(mailing) == [Reason.BAD_RULE]
     assert other.prepared_at is not None
 
 
-def test_a_mailing_to_a_segment_that_cannot_be_read(client: Client, maria: User) -> None:
-    people.simulator()
-    people.ivan()
+def test_a_mailing_to_a_segment_that_cannot_be_read(client: Client, manager: User) -> None:
+    factories.simulator()
+    factories.student()
     segment = Segment.objects.create(name="Old", rule={"version": 9})
     said = {"name": "x", "text": "Hello", "recipients": "segment", "segment": segment.pk}
     page = client.post("/mailings/new/", said).content.decode()
     assert "was not written by this version" in page
-    mailing = ground.draft(everyone=False, segment=segment)
+    mailing = mailing_factories.draft(everyone=False, segment=segment)
     with pytest.raises(errors.CannotLaunch, match="not written by this version"):
-        transitions.launch(mailing, maria)
+        transitions.launch(mailing, manager)
     assert client.get(f"/mailings/{mailing.pk}/").status_code == 200
 
 

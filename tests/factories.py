@@ -11,15 +11,15 @@ from users.rights import Right, Role
 PASSWORD = "a long made-up password"
 
 
-def olga(**fields: Any) -> User:
+def owner(**fields: Any) -> User:
     return person("olga", role=Role.OWNER, **fields)
 
 
-def anton(**fields: Any) -> User:
+def administrator(**fields: Any) -> User:
     return person("anton", role=Role.ADMINISTRATOR, **fields)
 
 
-def maria(**fields: Any) -> User:
+def manager(**fields: Any) -> User:
     rights = [
         Right.SEE_PEOPLE,
         Right.EDIT_PEOPLE,
@@ -31,11 +31,11 @@ def maria(**fields: Any) -> User:
     return person("maria", role=Role.EMPLOYEE, rights=[str(right) for right in rights], **fields)
 
 
-def egor(**fields: Any) -> User:
+def employee(**fields: Any) -> User:
     return person("egor", role=Role.EMPLOYEE, **fields)
 
 
-def ivan(**fields: Any) -> User:
+def student(**fields: Any) -> User:
     return person("ivan", role=Role.STUDENT, phone="+79980000001", **fields)
 
 
