@@ -113,7 +113,7 @@ def test_programs_targets_and_services_exist(shown: Shown) -> None:
             asked = [word for word in rest if "=" not in word]
             assert set(asked) <= set(targets())
         case ["docker", "compose", "up" | "stop", *rest]:
-            assert set(rest) <= {"-d", *SERVICES}
+            assert set(rest) <= {"-d", "--build", *SERVICES}
         case ["docker", "compose", "run" | "exec" | "logs" | "restart", *rest]:
             # Of a volume, only the folder beside it is a word of its own.
             service = next(word for word in rest if not word.startswith(("-", "./")))

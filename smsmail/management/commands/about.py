@@ -1,6 +1,6 @@
 """`manage.py about`: the versions that a report of a fault should name.
 
-Not `manage.py version`: Django answers that one itself, with its own version.
+It is not called `version`, because Django answers to that word itself, with its own version.
 """
 
 import platform
