@@ -21,11 +21,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_its_links_and_paths_exist(page: Path) -> None:
-    text = page.read_text()
+@pytest.mark.parametrize("markdown", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_its_links_and_paths_exist(markdown: Path) -> None:
+    text = markdown.read_text()
     for target, anchor in LINK.findall(text):
-        file = (page.parent / target).resolve() if target else page
+        file = (markdown.parent / target).resolve() if target else markdown
         assert file.exists(), target
         assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
     for path in NAMED.findall(text):
