@@ -1,5 +1,5 @@
-"""Every command line that we show to people can be copied and run (issue 12, D; pages.md: raise_event as
-README wrote it was refused by argparse).
+"""Every command line that we show to people can be copied and run. One was refused by argparse as it stood
+in README.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 
 def order_paid() -> Mailing:
-    """The notification of README's example, and its person."""
+    """The notification of the example in docs/production.md, and its person."""
     people.simulator()
     people.ivan()
     notification = Mailing.objects.create(
