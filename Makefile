@@ -1,5 +1,5 @@
 # What people type. The whole check is .ci/run.
-.PHONY: run test lint demo bench messages clean
+.PHONY: run test lint tree demo bench messages clean
 SHELL := /bin/sh
 # The first Python on this machine that is new enough.
 PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -22,6 +22,11 @@ lint: .venv/.dev
 	@.venv/bin/djade --check $$(git ls-files 'templates/*.html')
 	@.venv/bin/mypy .
 	@.venv/bin/lint-imports
+	@.venv/bin/python docs/tree.py --check
+
+# The map of the packages; ARGS=--write puts it into docs/architecture.md.
+tree:
+	@$(PYTHON) docs/tree.py $(ARGS)
 
 # In a folder of its own: its people must not be taken for a school that is there already.
 demo: .venv/.run

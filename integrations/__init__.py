@@ -1,0 +1,1 @@
+"""Everything that knows the name of an SMS service."""

@@ -1,0 +1,1 @@
+"""The product: mailings and notifications, from the text to the statistics."""

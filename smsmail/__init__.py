@@ -1,4 +1,4 @@
-"""The project: settings, addresses, clock. No business lives here."""
+"""The Django project: settings, periodic jobs, the web layer and backups. It knows no mailing."""
 
 from .celery import app as celery_app
 

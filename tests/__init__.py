@@ -1,0 +1,1 @@
+"""The same folders as the code; emulators, browser, crash and field beside them."""

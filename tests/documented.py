@@ -1,4 +1,4 @@
-"""Finds every command line that we show to people: in README.md, docs/, .env.example, the Makefile, the
+"""Finds every command line that we show to people: in Markdown files, .env.example, the Makefile, the
 image, compose, our own docstrings and help, and templates.
 """
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("smsmail", "integrations", "users", "mailings", "benchmarks")
 PROGRAMS = r"(?:[A-Z_]+=\S* )*(?:make|docker compose|manage\.py|python3?|\.venv/bin/python)"
 SPAN = re.compile(rf"`({PROGRAMS}(?: [^`]*)?)`", re.DOTALL)
-INDENTED = re.compile(rf"^(?: {{4}}|\t)({PROGRAMS}(?: .*)?)$", re.MULTILINE)
+INDENTED = re.compile(rf"^(?: {{4,}}|\t)({PROGRAMS}(?: .*)?)$", re.MULTILINE)
 CODE = re.compile(rf"<code>({PROGRAMS}(?: .*?)?)</code>", re.DOTALL)
 INLINE_PYTHON = re.compile(r'python -c "[^"]+"')
 MANAGE = re.compile(r"manage\.py (\w[^\n]*)")
@@ -82,7 +82,11 @@ def targets() -> dict[str, list[str]]:
 
 
 def _texts() -> Iterator[Shown]:
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / ".env.example"]:
+    for path in [
+        *sorted(ROOT.glob("*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        ROOT / ".env.example",
+    ]:
         text = path.read_text()
         name = str(path.relative_to(ROOT))
         for line in [*SPAN.findall(text), *INDENTED.findall(text), *INLINE_PYTHON.findall(text)]:

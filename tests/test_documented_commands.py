@@ -1,5 +1,5 @@
-"""Every command line that we show to people can be copied and run (issue 12, D; pages.md: raise_event as
-README wrote it was refused by argparse).
+"""Every command line that we show to people can be copied and run. One was refused by argparse as it stood
+in README.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 
 def order_paid() -> Mailing:
-    """The notification of README's example, and its person."""
+    """The notification of the example in docs/production.md, and its person."""
     factories.simulator()
     factories.student()
     notification = Mailing.objects.create(
@@ -113,7 +113,7 @@ def test_programs_targets_and_services_exist(shown: Shown) -> None:
             asked = [word for word in rest if "=" not in word]
             assert set(asked) <= set(targets())
         case ["docker", "compose", "up" | "stop", *rest]:
-            assert set(rest) <= {"-d", *SERVICES}
+            assert set(rest) <= {"-d", "--build", *SERVICES}
         case ["docker", "compose", "run" | "exec" | "logs" | "restart", *rest]:
             # Of a volume, only the folder beside it is a word of its own.
             service = next(word for word in rest if not word.startswith(("-", "./")))

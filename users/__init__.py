@@ -1,0 +1,1 @@
+"""People, and what may be sent to them."""

@@ -1,4 +1,4 @@
-"""The registry: every provider we can speak to, in order of priority. A new one is one line here."""
+"""A package for each SMS service, their contract, and the registry: one line for each, by priority."""
 
 from .base import Provider
 from .seventech.service import SevenTech

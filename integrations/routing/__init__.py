@@ -1,0 +1,1 @@
+"""Which account sends now: connecting, cooldown, rate limit, balances and status."""

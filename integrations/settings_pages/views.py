@@ -17,6 +17,7 @@ from integrations.reasons import Reason
 from integrations.routing import accounts, routing, trial_messages
 from integrations.routing.status import Service, services
 from integrations.templatetags.money import money
+from smsmail.version import VERSION
 from users.access import public_password
 from users.access.authenticated import AuthenticatedRequest
 from users.models import User
@@ -39,6 +40,7 @@ def integrations(request: AuthenticatedRequest) -> HttpResponse:
         "services": shown,
         "connected": any(each.account for each in shown),
         "falls_back": routing.falls_back(),
+        "version": VERSION,
     }
     return render(request, "integrations/settings_pages/integrations.html", context)
 

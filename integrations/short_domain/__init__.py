@@ -1,0 +1,1 @@
+"""The short domain for links in messages, and the page that checks it."""

@@ -1,0 +1,1 @@
+"""Where services report deliveries and replies: stored as they come, read later."""

@@ -1,0 +1,1 @@
+"""Who gets a mailing, who does not, and why."""

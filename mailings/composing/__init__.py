@@ -1,0 +1,1 @@
+"""Writing a draft: the form, the preview, the forecast and saved texts."""

@@ -1,0 +1,1 @@
+"""The made-up school of the first start."""

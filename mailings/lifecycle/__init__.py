@@ -1,0 +1,1 @@
+"""From the launch to done: approve, start, stage, pause, recall, cancel, settle."""

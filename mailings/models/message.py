@@ -38,7 +38,7 @@ class Message(models.Model):
 
     A receipt lifts any open status, waiting included: it may overtake the answer.
     No index on status, nor on anything that the good path changes: updates stay HOT
-    (measured: an index on status costs four times, see README).
+    (measured: an index on status costs four times, docs/decisions/0005-updates-stay-hot.md).
     """
 
     class Status(models.TextChoices):

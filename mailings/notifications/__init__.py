@@ -1,0 +1,1 @@
+"""One person, one event, one message: notifications and test messages."""

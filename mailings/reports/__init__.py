@@ -1,0 +1,1 @@
+"""What the pages of mailings show: figures, lists, progress and the calendar."""

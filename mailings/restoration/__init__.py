@@ -1,0 +1,1 @@
+"""What the owner decides after a copy of the database has been put back."""

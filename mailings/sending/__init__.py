@@ -1,0 +1,1 @@
+"""From a launched mailing to recorded answers: prepare, claim, submit, record, look up."""

@@ -1,0 +1,1 @@
+"""What templates show of mailings and of a restored copy."""

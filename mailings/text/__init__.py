@@ -1,0 +1,1 @@
+"""Texts, links and tokens. Pure: no database and no clock."""

@@ -1,0 +1,1 @@
+"""Short links: redirects, clicks and signing in by link."""

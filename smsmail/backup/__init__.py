@@ -1,4 +1,4 @@
-"""One file with everything an installation is: database and keys, encrypted under a passphrase."""
+"""Backups: one encrypted file with the database and the keys, made and put back."""
 
 
 class BackupError(Exception):

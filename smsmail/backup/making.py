@@ -12,6 +12,8 @@ from typing import Any
 import django
 from django.db import connection
 
+from smsmail.version import VERSION
+
 from . import BackupError, container, keys, postgresql, sqlite
 
 FORMAT = 1
@@ -55,10 +57,8 @@ def _copied(copy: Path) -> dict[str, Any]:
 
 
 def version() -> str:
-    """Of the product, as pyproject.toml says, and of Django."""
-    lines = (Path(__file__).parent.parent.parent / "pyproject.toml").read_text().splitlines()
-    ours = next(line.split('"')[1] for line in lines if line.startswith("version = "))
-    return f"{ours} (Django {django.get_version()})"
+    """Of the product and of Django."""
+    return f"{VERSION} (Django {django.get_version()})"
 
 
 def sha256_of(path: Path) -> str:

@@ -10,19 +10,20 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from smsmail.jobs import watchdog
+from smsmail.version import VERSION
 
 logger = logging.getLogger(__name__)
 
 
 @login_not_required
 def health(request: HttpRequest) -> JsonResponse:
-    """200 when the database answers, 503 when it does not."""
+    """200 and the version of smsmail when the database answers, 503 when it does not."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as error:
         return _away(error)
-    return JsonResponse({"database": "ok"})
+    return JsonResponse({"database": "ok", "version": VERSION})
 
 
 @never_cache

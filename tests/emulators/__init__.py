@@ -1,0 +1,1 @@
+"""Real HTTP servers that answer as the SMS services do."""

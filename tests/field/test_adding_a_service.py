@@ -1,4 +1,4 @@
-"""README's way to add a service leads to the end. Source: the field's report on the providers, finding T4: an
+"""The way of docs/adding-a-service.md leads to the end. Source: the field's report on the providers, finding T4: an
 adapter made by it ran two contract tests of nineteen until a setting was found that nobody had named.
 """
 

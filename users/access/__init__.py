@@ -1,0 +1,1 @@
+"""Signing in, sessions, passwords, and who may change whom."""

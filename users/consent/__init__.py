@@ -1,0 +1,1 @@
+"""Consent: opt-outs, replies, confirmed phones, and whose a phone is."""

@@ -1,0 +1,1 @@
+"""Reading what people type: phones, names and refusals. Pure: no database."""

@@ -1,0 +1,1 @@
+"""The pages of people, and the school's own fields."""

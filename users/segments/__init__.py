@@ -1,0 +1,1 @@
+"""Segments and groups: rules over people, and how many they find."""

@@ -1,0 +1,1 @@
+"""SevenTech: requests, answers and codes."""

@@ -1,0 +1,1 @@
+"""SMSC: requests, answers, codes and its history."""

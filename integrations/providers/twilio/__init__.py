@@ -1,0 +1,1 @@
+"""Twilio: requests, answers, codes and its list of messages."""

@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from django.template.loader import render_to_string
 from django.test import Client
 
+from smsmail.version import VERSION
 from users.models import User
 
 ASK = """
@@ -23,7 +24,10 @@ print(response.status_code, response.json()["database"])
 @pytest.mark.django_db
 def test_the_health_check_is_open_to_all(client: Client) -> None:
     response = client.get("/health/")
-    assert (response.status_code, response.json()) == (200, {"database": "ok"})
+    assert (response.status_code, response.json()) == (
+        200,
+        {"database": "ok", "version": VERSION},
+    )
 
 
 def test_the_health_check_says_when_the_database_is_away() -> None:
