@@ -15,7 +15,7 @@ from django.test import Client
 
 from smsmail import version
 from smsmail.backup import making
-from tests import people
+from tests import factories
 from users.models import User
 
 TOP = re.search(
@@ -67,7 +67,7 @@ def test_the_health_check_tells_it(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_the_page_of_services_shows_it(as_: Callable[[User], Client]) -> None:
-    page = as_(people.olga()).get("/settings/integrations/").content.decode()
+    page = as_(factories.owner()).get("/settings/integrations/").content.decode()
     assert f"smsmail {version.VERSION}" in page
 
 
