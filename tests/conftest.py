@@ -13,12 +13,12 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone, translation
 
-from mailings.models import Policy
 from mailings.sending import epoch
 from mailings.tracking import link_cache
 from smsmail.jobs import epoch_file, watchdog
 from smsmail.web import outages
 from tests import factories
+from tests.mailings import mailing_factories
 from users.models import User
 
 pytest_plugins = ["tests.emulators.fixtures"]
@@ -116,9 +116,12 @@ def no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_countdown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A launch begins at once, where a test does not save a Policy that says otherwise."""
-    monkeypatch.setattr(Policy._meta.get_field("countdown"), "_get_default", lambda: 0)
+def no_countdown(request: pytest.FixtureRequest) -> None:
+    """A launch begins at once in tests that open the database; mailing_factories.policy() says otherwise."""
+    asked = {"db", "transactional_db", "live_server"} & set(request.fixturenames)
+    if asked or request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("db")
+        mailing_factories.policy()
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from integrations.models import SimulatedSms
-from mailings.models import Click, Link, Mailing, Message, Policy
+from mailings.models import Click, Link, Mailing, Message
 from mailings.text import tokens
 from tests import factories
 from tests.browser.test_story import sign_in
+from tests.mailings import mailing_factories
 from tests.mailings.tracking.test_classify import PEOPLE, PREVIEWS
 from users.models import LinkSignIn, User
 
@@ -206,7 +207,7 @@ def test_not_while_nobody_looks(link: str, open_page: Callable[..., Page]) -> No
 
 
 def test_not_where_the_owner_wants_a_tap(link: str, open_page: Callable[..., Page]) -> None:
-    Policy.objects.create(id=1, one_tap=True)
+    mailing_factories.policy(one_tap=True)
     phone = open_page("/sign-in/", **PHONE)
     phone.add_init_script(BY_HAND)
     phone.goto(link)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from mailings.models import Mailing, Message, Policy, SavedText
+from mailings.models import Mailing, Message, SavedText
 from tests import factories
+from tests.mailings import mailing_factories
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -34,7 +35,7 @@ def as_(open_page: Callable[..., Page]) -> Callable[[str, str], Page]:
 
 
 def test_two_people_launch_what_began_with_a_saved_text(as_: Callable[[str, str], Page]) -> None:
-    Policy.objects.create(id=1, two_people_above=3)
+    mailing_factories.policy(two_people_above=3)
     SavedText.objects.create(name="Reminder", text="At six, {first_name}")
     page = as_("maria", "/mailings/new/")
     page.locator("#id_name").fill("Lesson")

@@ -11,8 +11,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from mailings.models import Mailing, Policy
+from mailings.models import Mailing
 from tests import factories
+from tests.mailings import mailing_factories
 
 pytestmark = pytest.mark.browser
 
@@ -60,7 +61,7 @@ def left(page: Page) -> int:
 
 
 def test_the_countdown_runs_and_one_button_takes_everything_back(page: Page) -> None:
-    Policy.objects.create(id=1, countdown=90)
+    mailing_factories.policy(countdown=90)
     write(page)
     launch(page)
     expect(page.get_by_role("heading", name="Can be taken back until")).to_be_visible()
@@ -78,7 +79,7 @@ def test_the_countdown_runs_and_one_button_takes_everything_back(page: Page) -> 
 
 
 def test_when_it_has_run_out_the_page_goes_on_by_itself(page: Page) -> None:
-    Policy.objects.create(id=1, countdown=4)
+    mailing_factories.policy(countdown=4)
     write(page)
     launch(page)
     expect(page.locator(".countdown")).to_be_visible()
@@ -87,7 +88,7 @@ def test_when_it_has_run_out_the_page_goes_on_by_itself(page: Page) -> None:
 
 
 def test_a_time_set_shows_what_is_kept_and_is_taken_back_from_the_service(page: Page) -> None:
-    Policy.objects.create(id=1, countdown=0)
+    mailing_factories.policy(countdown=0)
     write(page)
     at = (timezone.now() + timedelta(hours=2)).astimezone(ZoneInfo("Europe/Berlin"))
     expect(page.get_by_label("Date")).to_be_hidden()
@@ -116,7 +117,7 @@ def test_without_javascript_the_clock_is_read_by_loading_again(
     factories.simulator()
     factories.students(5, digits="77")
     factories.manager(language="en")
-    Policy.objects.create(id=1, countdown=60)
+    mailing_factories.policy(countdown=60)
     page = open_page("/sign-in/", java_script_enabled=False)
     page.get_by_label("E-mail").fill("maria@example.com")
     page.get_by_label("Password").fill(factories.PASSWORD)

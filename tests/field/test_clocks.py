@@ -20,7 +20,7 @@ from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import balances, cooldown, rate_limit, routing
 from mailings.lifecycle import on_entry, recall, start, transitions
-from mailings.models import Batch, ClockReading, Mailing, Message, Policy
+from mailings.models import Batch, ClockReading, Mailing, Message
 from mailings.sending import claim, clock_repair, prepare, receipts, reconciliation, record, worker
 from smsmail.jobs import moments, steady_clock
 from smsmail.jobs.periodic import BY_NAME
@@ -300,7 +300,7 @@ def test_a_list_that_was_formed_tomorrow_leaves_now(jump: timedelta) -> None:
 @pytest.mark.parametrize("by", [2 * HOUR, DAY, timedelta(days=3)])
 def test_a_night_that_is_tomorrows_is_not_waited_for(by: timedelta) -> None:
     """Held for quiet hours by a clock that showed the evening; it is noon."""
-    Policy(id=1, quiet_from="21:00", quiet_until="09:00").save()
+    mailing_factories.policy(quiet_from="21:00", quiet_until="09:00")
     factories.simulator()
     factories.students(6, start=10, time_zone="Etc/GMT-3")
     with time_machine.travel("2026-10-06T09:00:00Z"):  # noon for them
@@ -317,7 +317,7 @@ def test_a_night_that_is_tomorrows_is_not_waited_for(by: timedelta) -> None:
 
 
 def test_a_night_that_is_tonights_is_waited_for() -> None:
-    Policy(id=1, quiet_from="21:00", quiet_until="09:00").save()
+    mailing_factories.policy(quiet_from="21:00", quiet_until="09:00")
     factories.simulator()
     factories.students(6, start=10, time_zone="Etc/GMT-3")
     with time_machine.travel("2026-10-06T19:00:00Z"):  # 22 o'clock for them

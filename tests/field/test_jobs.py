@@ -218,9 +218,8 @@ def test_with_a_cap_the_first_in_the_row_holds_up_nobody(
     school: User, poisoned: Callable[..., None]
 ) -> None:
     """With a cap mailings are prepared in turn: one that cannot be prepared must lose its turn."""
-    from mailings.models import Policy
 
-    Policy.objects.create(id=1, cap_messages=5, countdown=0)
+    mailing_factories.policy(cap_messages=5, countdown=0)
     first, second = mailing_factories.launched(school), mailing_factories.launched(school)
     poisoned("INSERT", "mailings_message", f"NEW.mailing_id = {first.pk}")
     for _ in range(4):

@@ -18,7 +18,7 @@ from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome,
 from integrations.reasons import Reason
 from integrations.routing import trial_messages
 from mailings.lifecycle import start
-from mailings.models import Batch, Mailing, Policy
+from mailings.models import Batch, Mailing
 from mailings.sending import prepare, receipts, record
 from tests import factories
 from tests.emulators.seventech import SevenTechEmulator
@@ -217,7 +217,7 @@ def test_the_launch_names_the_moment_after_which_nothing_can_be_stopped(
 def test_the_minute_of_the_countdown_is_not_called_scheduled(as_: As, manager: User) -> None:
     factories.simulator()
     factories.students(3)
-    Policy.objects.create(countdown=60)
+    mailing_factories.policy(countdown=60)
     mailing = mailing_factories.launched(manager)
     assert "About to start" in page(as_(manager), f"/mailings/{mailing.pk}/")
     timed = mailing_factories.launched(manager, starts_at=timezone.now() + timedelta(days=1))

@@ -90,7 +90,7 @@ def test_all_together_have_a_limit_too(
 def test_what_needs_a_second_person_does_not_go_as_tests(
     as_: As, manager: User, draft: Mailing, above: int | None, sent: int
 ) -> None:
-    Policy.objects.create(id=1, two_people_above=above)
+    mailing_factories.policy(two_people_above=above)
     client = as_(manager)
     said = [sends_test(client, draft, number) for number in range(5)]
     assert Message.objects.count() == sent
@@ -136,7 +136,7 @@ def asked_before(count: int, person: User, **fields: Any) -> None:
 
 
 def test_codes_come_to_an_end_for_everybody_together(student: User) -> None:
-    Policy.objects.create(id=1, codes_a_day=3)
+    mailing_factories.policy(codes_a_day=3)
     others = factories.students(3, digits="02")
     for each in others:
         asked_before(1, each)

@@ -11,12 +11,19 @@ from integrations.models import Account
 from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult, Sms
 from integrations.routing import logins, routing
 from mailings.lifecycle import transitions
-from mailings.models import Batch, Counters, Mailing, Message
+from mailings.models import Batch, Counters, Mailing, Message, Policy
 from mailings.sending import claim, epoch, prepare, receipts, record
 from smsmail.uptime import clock
 from users.models import AuditEvent, Group, Membership, User
 
 WITNESS = "+79990000077"
+
+
+def policy(**fields: Any) -> Policy:
+    """The owner's rules, with no countdown where a test does not ask for one."""
+    values = {"countdown": 0, **fields}
+    made, _new = Policy.objects.update_or_create(id=1, defaults=values)
+    return made
 
 
 def draft(**fields: Any) -> Mailing:

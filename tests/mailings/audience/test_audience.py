@@ -252,7 +252,7 @@ def test_the_same_people_are_remembered_under_the_same_key(db: None) -> None:
         AudienceSpec(True, both[0], False, needs=frozenset({"city"})).key("x"),
         AudienceSpec(True, both[0], False, mailing=mailing_factories.draft()).key("x"),
     }
-    Policy.objects.create(id=1, cap_messages=1)
+    mailing_factories.policy(cap_messages=1)
     keys.add(AudienceSpec(True, both[0], False).key("x"))
     assert two.id
     assert len(keys) == 9
@@ -394,7 +394,7 @@ def _world(everybody: list[Anyone], out: str, plan: Plan) -> Mailing:
         for n in each.groups
     )
     if plan.cap:
-        Policy.objects.create(id=1, cap_messages=plan.cap)
+        mailing_factories.policy(cap_messages=plan.cap)
     _books(plan.had)
     segment, _ = Segment.objects.get_or_create(name="Kazan", defaults={"rule": KAZAN})
     mailing = mailing_factories.draft(

@@ -10,7 +10,7 @@ from mailings.audience import audience, funnel
 from mailings.audience.audience import AudienceSpec
 from mailings.audience.eligibility import REASONS, Eligibility, eligibility
 from mailings.lifecycle import on_entry
-from mailings.models import Mailing, Policy
+from mailings.models import Mailing
 from tests import factories
 from tests.mailings import mailing_factories
 from users.consent.consent import opt_out_all
@@ -103,7 +103,7 @@ def test_the_first_reason_of_the_funnel(reason: Reason, owner: User) -> None:
     if reason is Reason.OPTED_OUT:
         opt_out_all([person.phone], OptOut.Source.PERSON)
     if reason is Reason.HAD_LATELY:
-        Policy.objects.create(id=1, cap_messages=1)
+        mailing_factories.policy(cap_messages=1)
         mailing_factories.prepared(owner)
         mailing_factories.sent()
     draft = mailing_factories.draft(only_confirmed=True, text="{first_name}")
@@ -114,7 +114,7 @@ def test_the_first_reason_of_the_funnel(reason: Reason, owner: User) -> None:
 def test_no_reason_of_the_funnel_is_forgotten() -> None:
     """Those that the funnel knows: whatever else there is, is not about a person before the launch."""
     spec = AudienceSpec.of(mailing_factories.draft(text="{first_name}", only_confirmed=True))
-    Policy.objects.create(id=1, cap_messages=1)
+    mailing_factories.policy(cap_messages=1)
     known = {each.reason for each in audience._reasons(spec)} | {Reason.SAME_PHONE}
     assert known == set(REASONS)
 

@@ -11,7 +11,7 @@ from integrations.reasons import Reason
 from mailings.audience import audience, funnel
 from mailings.audience.funnel import Funnel
 from mailings.lifecycle import transitions
-from mailings.models import Batch, Mailing, Message, Policy
+from mailings.models import Batch, Mailing, Message
 from mailings.notifications import send
 from mailings.sending import prepare
 from tests import factories
@@ -29,7 +29,7 @@ def clock(db: None) -> Any:
 
 
 def cap(messages: int, days: int = 1) -> None:
-    Policy.objects.update_or_create(id=1, defaults={"cap_messages": messages, "cap_days": days})
+    mailing_factories.policy(cap_messages=messages, cap_days=days)
 
 
 def sent(by: User, outcome: Outcome = Outcome.TAKEN, **fields: Any) -> Mailing:

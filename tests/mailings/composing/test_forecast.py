@@ -44,7 +44,7 @@ def clock() -> Iterator[Any]:
 def manager(clock: Any, db: None) -> User:
     factories.simulator()
     factories.students(3)
-    Policy.objects.create(id=1, countdown=60)
+    mailing_factories.policy(countdown=60)
     return factories.manager(language="en")
 
 

@@ -43,7 +43,7 @@ def account(db: None) -> Account:
 @pytest.fixture
 def five(account: Account) -> list[User]:
     """Students; a launch to more than three needs a second person."""
-    Policy.objects.create(id=1, two_people_above=3)
+    mailing_factories.policy(two_people_above=3)
     return factories.students(5)
 
 
@@ -272,7 +272,7 @@ def at_once(*calls: Callable[[], None]) -> list[str]:
 
 def big_draft() -> Mailing:
     factories.simulator()
-    Policy.objects.create(id=1, two_people_above=3)
+    mailing_factories.policy(two_people_above=3)
     factories.students(5)
     return mailing_factories.draft()
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Account
-from mailings.models import Mailing, Policy
+from mailings.models import Mailing
 from tests import factories
 from tests.mailings import mailing_factories
 from users.models import Group, Segment, User
@@ -139,7 +139,7 @@ def test_a_second_person_confirms_what_was_asked_for_whatever_the_segment_says_n
     as_: As, manager: User, owner: User
 ) -> None:
     factories.student(city="Omsk")
-    Policy.objects.create(id=1, two_people_above=0)
+    mailing_factories.policy(two_people_above=0)
     segment = Segment.objects.create(name="Omsk", rule=omsk())
     draft = mailing_factories.draft(everyone=False, segment=segment)
     address = reverse("mailing-launch", args=[draft.pk])

@@ -14,7 +14,7 @@ from integrations.reasons import Reason
 from mailings.audience import audience
 from mailings.errors import WrongState
 from mailings.lifecycle import on_entry, transitions
-from mailings.models import Arrival, Batch, Counters, Mailing, Message, Policy
+from mailings.models import Arrival, Batch, Counters, Mailing, Message
 from mailings.reports import history
 from mailings.sending import claim, prepare, record
 from smsmail.models import SetAside
@@ -160,7 +160,7 @@ def test_everyone_means_who_registers_later_too(account: Account, clock: Any) ->
 
 
 def test_the_cap_looks_at_the_moment_of_each(group: Group, clock: Any) -> None:
-    Policy.objects.create(id=1, cap_messages=1, cap_days=1)
+    mailing_factories.policy(cap_messages=1, cap_days=1)
     vera, pavel = factories.students(2)
     owner = factories.owner()
     other = mailing_factories.prepared(owner, everyone=True)

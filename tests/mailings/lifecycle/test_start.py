@@ -45,7 +45,7 @@ def school(clock: Any, owner: User) -> User:
     """Six students, the simulator, and a countdown of a minute."""
     factories.simulator()
     factories.students(6)
-    Policy.objects.create(id=1, countdown=60)
+    mailing_factories.policy(countdown=60)
     return owner
 
 

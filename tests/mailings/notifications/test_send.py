@@ -19,7 +19,7 @@ from mailings.audience import personalization
 from mailings.composing import variable_uses
 from mailings.errors import WrongState
 from mailings.lifecycle import transitions
-from mailings.models import Batch, Counters, Mailing, Message, Policy
+from mailings.models import Batch, Counters, Mailing, Message
 from mailings.notifications import editing, registry, send
 from mailings.notifications.send import Became, raise_event
 from mailings.reports import recount
@@ -399,7 +399,7 @@ def test_a_code_that_waited_longer_than_it_holds_is_not_sent(
 def test_a_notification_leaves_in_quiet_hours_and_through_the_cap(
     paid: Mailing, student: User
 ) -> None:
-    Policy.objects.create(
+    mailing_factories.policy(
         id=1, quiet_from=time(0), quiet_until=time(23, 59), cap_messages=1, countdown=60
     )
     with time_machine.travel(NOON, tick=False):

@@ -39,7 +39,7 @@ def clock() -> Iterator[Any]:
 
 @pytest.fixture
 def night(db: None) -> None:
-    Policy.objects.create(id=1, quiet_from=time(22), quiet_until=time(9))
+    mailing_factories.policy(quiet_from=time(22), quiet_until=time(9))
 
 
 def prepared_from_now_on(mailing: Mailing) -> None:
