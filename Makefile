@@ -20,6 +20,8 @@ lint: .venv/.dev
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/djade --check $$(git ls-files 'templates/*.html')
+	@for one in $$(git ls-files '*.js'); do node --check --input-type=module - < $$one || exit 1; done
+	@.venv/bin/oxlint --deny-warnings
 	@.venv/bin/mypy .
 	@.venv/bin/lint-imports
 	@.venv/bin/python docs/tree.py --check

@@ -45,4 +45,4 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     lint = (ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
     programs = re.findall(r"@(\.venv/bin/[\w-]+)", lint)
-    assert [hook["entry"].split()[0] for hook in hooks] == programs
+    assert [hook["entry"].split()[0] for hook in hooks if hook["id"] != "node"] == programs

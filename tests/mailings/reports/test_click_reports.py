@@ -51,7 +51,8 @@ def test_the_page_shows_people_clicks_and_robots_apart(
     figures = {
         label: number
         for number, label in re.findall(
-            r'figure-number">(\d+).*?figure-label">(.*?)</span>', page.split('id="clicks"')[1]
+            r'(?s)figure-number">\s*(\d+).*?figure-label">\s*(.*?)\s*</span>',
+            page.split('id="clicks"')[1],
         )
     }
     assert figures == {

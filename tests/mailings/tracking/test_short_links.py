@@ -243,7 +243,9 @@ def test_the_form_says_which_link_does_what(
     as_: As, school: User, fields: dict[str, str], others: str, ours: str
 ) -> None:
     page = as_(school).post("/mailings/meter/", typed(**fields)).content.decode()
-    said = dict(re.findall(r'<li><code>(.*?)</code> <span class="soft">(.*?)</span>', page))
+    said = dict(
+        re.findall(r'(?s)<li>\s*<code>(.*?)</code>\s*<span class="soft">(.*?)</span>', page)
+    )
     assert others in said["https://school.ru/a?u={email}"]
     assert ours in said[f"{OURS}/me/"]
 
