@@ -189,7 +189,9 @@ def take_in(sweep: BooksSweep, page: BooksPage) -> None:
     """A page of the books, then how far they have been read: read twice, it changes nothing the second
     time. Two transactions, as each locks messages and then counters.
     """
-    ours = [row for row in page.rows if _is_ours(row)]
+    # When each was sent: a link that signs in for three days has lasted since then.
+    rows = [replace(row, report=replace(row.report, at=row.at)) for row in page.rows]
+    ours = [row for row in rows if _is_ours(row)]
     batches = _batches(row.report.reference for row in ours)
     by_reference = [row for row in ours if row.report.reference in batches]
     others = [row for row in ours if row.report.reference not in batches]
@@ -337,6 +339,7 @@ def _move_of(message: _Candidate, report: DeliveryReport, batch: Batch) -> Move:
         raw_code=report.raw,
         provider_id=report.provider_id,
         price=report.price,
+        handed_at=report.at,
         batch=batch.id if batch.mailing_id == message.mailing_id else None,
     )
 

@@ -143,4 +143,5 @@ def _report(row: UnclaimedSms, reference: str) -> DeliveryReport:
         row.raw_code,
         row.provider_id,
         row.price,
+        at=row.at,
     )

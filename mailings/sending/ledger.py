@@ -6,6 +6,7 @@ Order of locks, everybody's: account, batch, mailing, messages by id, counters b
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import connection
@@ -42,6 +43,9 @@ class Move:
     provider_id: str = ""
     price: Decimal | None = None
     part_price: Decimal | None = None  # for services that do not say what a message cost
+    handed_at: datetime | None = (
+        None  # when the service took it, where its records say so; else now
+    )
     batch: int | None = None  # the new batch of a message that goes again
 
 
@@ -97,7 +101,7 @@ def move(
                 provider_id=each.provider_id[:64],
                 price=price,
                 batch_id=each.batch,
-                handed_at=now if each.to in Message.TAKEN or each.to == Status.UNKNOWN else None,
+                handed_at=_handed_at(each, now),
                 final_at=now if each.to in Message.FINAL else None,
             )
         )
@@ -135,6 +139,13 @@ def count_clicks_anew(mailing_id: int) -> None:
     clicked = Message.objects.filter(mailing_id=mailing_id, first_click_at__isnull=False)
     counters.clicked = clicked.count()
     counters.save(update_fields=["clicks", "clicked", "robots"])
+
+
+def _handed_at(each: Move, now: datetime) -> datetime | None:
+    """Kept by the message that has one already."""
+    if each.to not in Message.TAKEN and each.to != Status.UNKNOWN:
+        return None
+    return min(each.handed_at or now, now)
 
 
 def _price(held: bulk.LockedMessage, each: Move) -> Decimal | None:

@@ -250,6 +250,7 @@ def _move(message: int, report: DeliveryReport, batch: int | None) -> Move:
         provider_id=report.provider_id,
         # What is taken back costs nothing, whatever its hand-over was to cost.
         price=Decimal(0) if to == Status.CANCELLED else report.price,
+        handed_at=report.at,
         batch=batch,
     )
 

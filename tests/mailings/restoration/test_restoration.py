@@ -1,7 +1,7 @@
 """What the services' books tell after a copy was put back, and what the owner decides then."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,13 +25,15 @@ from mailings.models import Batch, BooksSweep, Epoch, Mailing, Message, Restorat
 from mailings.notifications import send
 from mailings.restoration import books as restoration
 from mailings.restoration import decision
-from mailings.sending import epoch, prepare
+from mailings.sending import claim, epoch, prepare, record
 from mailings.text import fingerprints, markers
 from mailings.text.sealed import opened
+from smsmail.models import SetAside
 from tests import factories
 from tests.emulators.smsc import SmscEmulator
 from tests.emulators.twilio import TwilioEmulator
 from tests.mailings import mailing_factories
+from users.consent import consent
 from users.models import AuditEvent, User
 
 pytestmark = pytest.mark.django_db
@@ -65,9 +67,10 @@ class Books:
         reference: str = "",
         provider_id: str = "",
         status: DeliveryStatus = DeliveryStatus.DELIVERED,
+        at: datetime | None = None,
     ) -> None:
         report = DeliveryReport(reference, phone, status, provider_id=provider_id)
-        self.rows.insert(0, Booked(report, text, timezone.now()))
+        self.rows.insert(0, Booked(report, text, at or timezone.now()))
 
     def page(self, since: object, cursor: str = "") -> BooksPage:
         self.asked.append(cursor)
@@ -112,6 +115,16 @@ def decided(by: User, spec: str = "go") -> None:
     decision.decide(open_, choices, by)
 
 
+def all_taken() -> set[str]:
+    """Whatever waits is submitted and taken, as fast as the test likes. The phones."""
+    phones: set[str] = set()
+    while (batch := claim.claim()) is not None:
+        phones |= {each.phone for each in batch.messages}
+        record.record(batch, mailing_factories.results(batch, Outcome.TAKEN))
+        Account.objects.update(next_free_at=None)
+    return phones
+
+
 def as_sent(message: Message) -> str:
     return markers.filled(opened(message.text), message.pk)
 
@@ -141,6 +154,75 @@ def test_a_batch_that_waits_here_and_has_left_is_entered_as_sent(
     sweep = BooksSweep.objects.get()
     assert (sweep.rows, sweep.known, sweep.entered) == (4, 4, 4)
     mailing_factories.assert_counters_equal_rows(mailing)
+
+
+@pytest.mark.parametrize("known", ["by reference", "by phone and text", "only afterwards"])
+def test_a_link_that_signs_in_lasts_from_when_it_was_sent(
+    owner: User, books: Books, known: str
+) -> None:
+    """Not from when the copy was told of it: a link of three days would have lived for six."""
+    factories.students(1)
+    factories.smsc()
+    text = "See https://school.example/lesson"
+    fields = {"text": text, "links_sign_in": True, "wrap_links": True, "sign_in_days": 3}
+    sent = timezone.now() - timedelta(days=4)
+    if known == "only afterwards":
+        mailing = mailing_factories.launched(owner, **fields)
+        books.add("+79980000000", "", "", "1", at=sent)
+    else:
+        mailing = mailing_factories.prepared(owner, **fields)
+        message = mailing.messages.get(status="waiting")
+        reference = reference_of(message) if known == "by reference" else ""
+        books.add(message.phone, as_sent(message), reference, "1", at=sent)
+    held()
+    ask()
+    decided(owner)
+    if known == "only afterwards":
+        while prepare.prepare_due():
+            pass
+    message = mailing.messages.get(phone="+79980000000")
+    assert (message.status, message.handed_at) == ("delivered", sent)
+
+
+def test_a_refusal_in_the_copy_holds_after_the_decision(
+    owner: User, mailing: Mailing, books: Books
+) -> None:
+    """And so does one of the time between the copy's start and the owner's word."""
+    held()
+    ask()
+    who = User.objects.get(phone="+79980000003")
+    consent.forbid(who, owner)
+    decided(owner)
+    assert who.phone not in all_taken()
+    assert mailing.messages.get(phone=who.phone).status == "skipped"
+    assert mailing_factories.statuses(mailing) == {"accepted": 9, "skipped": 2}
+
+
+def test_what_was_set_aside_in_the_copy_is_tried_again_and_keeps_nothing_from_the_decision(
+    owner: User, mailing: Mailing, books: Books
+) -> None:
+    """The copy is a day old, and so are the moments that it names."""
+    yesterday = timezone.now() - timedelta(days=1)
+    first = mailing.batches.order_by("id")[0]
+    for job, kind, item in [("recover", "batch", first.pk), ("prepare", "mailing", mailing.pk)]:
+        SetAside.objects.create(
+            job=job,
+            kind=kind,
+            item_id=item,
+            about=f"mailing {mailing.pk}",
+            error="ValueError",
+            first_at=yesterday,
+            next_try_at=yesterday,
+        )
+    assert not SetAside.objects.current().exists()
+    for each in mailing.messages.filter(status="waiting").order_by("id")[:5]:
+        books.add(each.phone, as_sent(each), reference_of(each))
+    held()
+    ask()
+    decided(owner)
+    all_taken()
+    counted = mailing_factories.statuses(mailing)
+    assert counted == {"delivered": 5, "accepted": 5, "skipped": 1}
 
 
 def test_what_went_again_under_another_reference_is_found_by_phone_and_text(
