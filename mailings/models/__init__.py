@@ -1,4 +1,4 @@
-"""The rows of this room: mailings and batches, messages and counters, links and clicks, the policy,
+"""The models of the app: mailings and batches, messages and counters, links and clicks, the policy,
 and what is known of a restored copy.
 """
 
