@@ -191,7 +191,7 @@ def matching(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
 def to_come(mailing: Mailing) -> int:
     """Count the phones between cursor and ceiling that would still get a message of their own.
     While the list is not formed, all people are counted. It is 0 for an on-entry mailing, since
-    nobody knows who will come.
+    nobody knows who will come, and for a rule that cannot be read.
     """
     if mailing.when == Mailing.When.ON_ENTRY:
         return 0
@@ -287,7 +287,9 @@ def _chosen(spec: AudienceSpec) -> "QuerySet[User]":
 
 
 def _without_reason(spec: AudienceSpec) -> "QuerySet[User]":
-    """Return the people whom nothing can exclude any more, except who holds their phone."""
+    """Return the people to whom no reason applies, except perhaps that somebody else holds their
+    phone.
+    """
     return _chosen(spec).filter(*[each.others for each in _reasons(spec)])
 
 
@@ -321,8 +323,8 @@ def _before(spec: AudienceSpec) -> "QuerySet[User]":
 
 
 def _better_to_come(mailing: Mailing, spec: AudienceSpec) -> "QuerySet[User]":
-    """Return those of them with a higher id: their turn comes after these messages are written. For
-    lower ids, the messages themselves show it.
+    """Return the rivals of _before() that have a higher id: their turn comes after this person's.
+    Those with a lower id have their messages already, which shows in the rows.
     """
     rows = _before(spec).filter(phone_confirmed_at__isnull=False, id__gt=OuterRef("id"))
     if mailing.when == Mailing.When.ON_ENTRY:

@@ -115,7 +115,7 @@ def _counted(spec: AudienceSpec) -> Funnel:
 
 
 def _phones_of_others(spec: AudienceSpec, people: "QuerySet[User]") -> int:
-    """Count the phones whose owners are other people: of `people`, nobody else has a right to them."""
+    """Count the phones that these people only claim and that no rival gets a message on."""
     claims = people.filter(phone_owners.claim())
     if spec.needs:
         claims = claims.exclude(nothing_to_say(spec))

@@ -1,5 +1,5 @@
-"""Replacements for the characters that make an SMS dearer. A character that carries a meaning has
-one; nothing is invented for what only a picture can say.
+"""Replacements for the characters that make an SMS dearer. Each keeps the meaning of its character;
+nothing is invented for what only a picture can say.
 """
 
 # Characters that have an equal in GSM-7 with the same meaning.
