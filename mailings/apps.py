@@ -1,4 +1,4 @@
-"""The room of the product: mailings, their messages, and their way to a person."""
+"""The main app: mailings, their messages, and how these reach people."""
 
 from django.apps import AppConfig
 

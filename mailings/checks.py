@@ -1,4 +1,4 @@
-"""The order of the deadlines that the protocol stands on, checked whenever Django starts."""
+"""Checks the order of the deadlines on which the sending protocol depends, whenever Django starts."""
 
 from itertools import pairwise
 from typing import Any
@@ -13,12 +13,12 @@ ORDER = ("LEASE", "TASK_LIMIT", "BATCH_DEADLINE", "READ_TIMEOUT")
 
 @register()
 def lease_outlives_every_request(**_kwargs: Any) -> list[CheckMessage]:
-    """A lease shorter than a slow request doubled 80 of 400 messages in a trial."""
+    """In a trial, a lease shorter than a slow request sent 80 of 400 messages twice."""
     problems: list[CheckMessage] = []
     for longer, shorter in pairwise(ORDER):
         if getattr(settings, longer) <= getattr(settings, shorter):
             problems.append(Error(f"{longer} must be longer than {shorter}", id="mailings.E001"))
-    # A task claims for SLICE seconds, and the last batch has all of its own time after that.
+    # A task claims batches for SLICE seconds, and its last batch then has all of its own time.
     needed = SLICE + settings.BATCH_DEADLINE + settings.READ_TIMEOUT
     if needed >= settings.TASK_LIMIT:
         problems.append(

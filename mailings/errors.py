@@ -1,9 +1,9 @@
-"""What a page may answer when a person asks for what is not possible now."""
+"""Exceptions that a page shows when a person asks for what is not possible now."""
 
 
 class CannotLaunch(Exception):
-    """Why the mailing may not go, in words for the manager."""
+    """The mailing cannot be launched. str() tells the manager why."""
 
 
 class WrongState(Exception):
-    """The mailing is no longer where the button thought it was, in words for the manager."""
+    """The mailing is no longer in the state that the button assumed. str() says so to the manager."""

@@ -1,4 +1,6 @@
-"""Celery tasks, one for each of clock.JOBS: each wakes the function up, and again while work is left."""
+"""Celery tasks, one for each of PERIODIC_JOBS (smsmail.jobs.periodic). Each runs the job, and again
+while work is left.
+"""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +16,7 @@ def _task_for(job: Job) -> Callable[[], None]:
     def run() -> None:
         try:
             more = job.run_watched()
-        # Celery would log the error's message, which may quote a person's data.
+        # Celery would log the exception's message, which may quote a person's data.
         except Exception:
             logger.exception("%s failed", job.name)
             return

@@ -1,4 +1,4 @@
-"""URLs of mailings, room by room."""
+"""URLs of mailings, one include per package."""
 
 from django.urls import include, path
 

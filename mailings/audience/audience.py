@@ -1,5 +1,6 @@
-"""Who gets a mailing, who does not and why. The same conditions serve the count before the launch
-(funnel.py), the lists under its lines and the preparation, so they cannot disagree. Reads only.
+"""Decides who gets a mailing, who does not, and why. The same conditions serve the count before the
+launch (funnel.py), the lists behind its lines, and the preparation, so they cannot disagree.
+Read-only.
 """
 
 import json
@@ -41,7 +42,9 @@ OPTED_OUT = Q(consent.opted_out("phone"))
 
 
 class Candidate(NamedTuple):
-    """One person under the rule of a mailing; why_not is '' or the Reason to be left out."""
+    """One person under the rule of a mailing. why_not is '' or the Reason for which they are
+    excluded.
+    """
 
     id: int
     first_name: str
@@ -56,17 +59,19 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AudienceSpec:
-    """Whom a form names before it is saved: as much of a Mailing as the funnel needs."""
+    """The recipients that a form names before it is saved: as much of a Mailing as the funnel
+    needs.
+    """
 
     everyone: bool
     groups: QuerySet[Group]
     only_confirmed: bool
-    rule: Any = None  # of a segment, as stored; counts unless everyone is chosen
+    rule: Any = None  # a segment's rule as stored; ignored if everyone is chosen
     needs: frozenset[str] = frozenset()  # needs_of() the text
-    mailing: Mailing | None = None  # where it is saved already
-    typed: bool = False  # in a form just now: asked again with the next key
-    patience: float | None = None  # seconds that one question about them may take
-    policy: Policy | None = field(default=None, compare=False)  # where it is at hand
+    mailing: Mailing | None = None  # if it is saved already
+    typed: bool = False  # from a form in use: asked again with every key typed
+    patience: float | None = None  # seconds that one query about them may take
+    policy: Policy | None = field(default=None, compare=False)  # if it was read already
 
     @classmethod
     def of(cls, mailing: Mailing) -> "AudienceSpec":
@@ -85,7 +90,7 @@ class AudienceSpec:
         )
 
     def key(self, what: str) -> str:
-        """Under which `what` about these people is remembered."""
+        """Return the cache key for `what` about these people."""
         policy = Policy.current()
         cap = cap_of(self.mailing, policy)
         whom: Any = "everyone"
@@ -105,8 +110,8 @@ class AudienceSpec:
 
 
 class Exclusion(NamedTuple):
-    """A reason, the condition for it, and what others meet. holds finds many phones at once, others
-    goes with few: databases join with IN, never with NOT IN.
+    """A reason, and the condition for it. `holds` selects the excluded people (an IN subquery is
+    fine), `others` the rest (NOT EXISTS, because planners do not anti-join NOT IN).
     """
 
     reason: Reason
@@ -116,24 +121,24 @@ class Exclusion(NamedTuple):
 
 # --- people -----------------------------------------------------------------------------------
 def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
-    """The next people after the mailing's cursor, up to its ceiling, by id. Raises BadRule.
+    """Return the next people after the mailing's cursor, up to its ceiling, by id. Raises BadRule.
 
-    Who has no text or shares a phone shows when the messages are written (prepare.py).
+    Empty texts and shared phones show only when the messages are written (prepare.py).
     """
     rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling).order_by("id")
     return _read(mailing, rows[:limit])
 
 
 def newcomers(mailing: Mailing, limit: int) -> list[int]:
-    """Who has come under the rule of a watching mailing: the next ids after its cursor of those whom
-    it has not considered yet. Raises BadRule.
+    """Return the ids of the next people, after the cursor, who have come under the rule of an
+    on-entry mailing and were not considered yet. Raises BadRule.
     """
     rows = matching(mailing).filter(_not_considered(mailing), id__gt=mailing.cursor).order_by("id")
     return list(rows.values_list("id", flat=True)[:limit])
 
 
 def still_new(mailing: Mailing, ids: list[int]) -> list[Candidate]:
-    """Of whom newcomers() has found, those for whom it still holds, by id. Raises BadRule."""
+    """Return those of the newcomers() for whom this is still so, by id. Raises BadRule."""
     rows = people(mailing).filter(_not_considered(mailing), id__in=ids)
     return _read(mailing, rows.order_by("id"))
 
@@ -158,15 +163,17 @@ def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
     ]
 
 
-# In the funnel the cap comes before the shared phone.
+# The funnel checks the cap before the shared phone.
 _AFTER_CAP = {"", Reason.SAME_PHONE.value}
 
 
 def people(mailing: Mailing) -> "QuerySet[Any]":
-    """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
+    """Return everybody under the rule, with why_not: the first reason that excludes them at any
+    time. Raises BadRule.
+    """
     spec = AudienceSpec.of(mailing)
     opted_out = Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
-    # First one look into the index: few have a number that somebody else has confirmed.
+    # The index look-up comes first: few people have a number that somebody else has confirmed.
     anothers = phone_owners.held_by_another() & (
         phone_owners.alone() | Q(Exists(_better_to_come(mailing, spec)))
     )
@@ -177,14 +184,14 @@ def people(mailing: Mailing) -> "QuerySet[Any]":
 
 
 def matching(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
-    """Everybody under the rule, whether they can get an SMS or not. Raises BadRule."""
+    """Return everybody under the rule, whether they can get an SMS or not. Raises BadRule."""
     return _chosen(spec_of(mailing))
 
 
 def to_come(mailing: Mailing) -> int:
-    """How many phones between cursor and ceiling would still get a message of their own; while its
-    list is not formed, everybody there is. Who will come under the rule of a watching mailing, nobody
-    knows: none.
+    """Count the phones between cursor and ceiling that would still get a message of their own.
+    While the list is not formed, all people are counted. It is 0 for an on-entry mailing, since
+    nobody knows who will come, and for a rule that cannot be read.
     """
     if mailing.when == Mailing.When.ON_ENTRY:
         return 0
@@ -198,15 +205,17 @@ def to_come(mailing: Mailing) -> int:
 
 
 def receivers(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
-    """Who gets it: of those with one phone whoever has confirmed it last, else who was written down
-    first. Raises BadRule.
+    """Return who gets it. Of the people with one phone, it is the one who confirmed it last, or
+    else the one with the lowest id. Raises BadRule.
     """
     spec = spec_of(mailing)
     return eligible(spec).filter(~Exists(_before(spec)))
 
 
 def excluded(mailing: Mailing | AudienceSpec, reason: Reason) -> "QuerySet[User]":
-    """The people behind a line of the funnel: whose first reason this is. Raises BadRule."""
+    """Return the people behind a line of the funnel: those whose first reason this is. Raises
+    BadRule.
+    """
     spec = spec_of(mailing)
     if reason is Reason.SAME_PHONE:
         return _without_reason(spec).filter(phone_owners.claim() | Q(Exists(_before(spec))))
@@ -219,13 +228,13 @@ def excluded(mailing: Mailing | AudienceSpec, reason: Reason) -> "QuerySet[User]
 
 
 def eligible(mailing: Mailing | AudienceSpec) -> "QuerySet[User]":
-    """Nothing is wrong with them; several may share a phone. Raises BadRule."""
+    """Return the people to whom no reason applies; several may share a phone. Raises BadRule."""
     return _without_reason(spec_of(mailing)).filter(phone_owners.no_claim())
 
 
 def sample(mailing: Mailing | AudienceSpec, q: str = "") -> User | None:
-    """A real person who would get it: the first, or the first whose name, e-mail or phone is q.
-    None: there is nobody, or the rule cannot be read.
+    """Return a real person who would get it: the first, or the first whose name, e-mail or phone
+    matches q. None if there is nobody, or if the rule cannot be read.
     """
     spec = spec_of(mailing)
     q = q.replace("\0", "").strip()[:100]
@@ -239,8 +248,8 @@ def sample(mailing: Mailing | AudienceSpec, q: str = "") -> User | None:
 
 
 def going_by(group: Group) -> list[str]:
-    """Mailings that were launched, or wait for a second person, and still have to look who is in the
-    group; in words.
+    """Return, in words, the mailings that still have to read the members of the group: those that
+    were launched or wait for a second person.
     """
     over = [Mailing.State.DRAFT, Mailing.State.DONE, Mailing.State.CANCELLED]
     unwritten = Mailing.objects.filter(prepared_at=None, kind=Mailing.Kind.MAILING)
@@ -253,7 +262,9 @@ def going_by(group: Group) -> list[str]:
 
 
 def newest() -> int:
-    """The ceiling of a mailing whose list is formed from now on: who registers later is not in it."""
+    """Return the ceiling for a mailing whose list is formed from now on: later registrations are
+    not in it.
+    """
     return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 
@@ -262,27 +273,29 @@ def spec_of(mailing: Mailing | AudienceSpec) -> AudienceSpec:
 
 
 def _chosen(spec: AudienceSpec) -> "QuerySet[User]":
-    """Everybody under the rule."""
+    """Return everybody under the rule. Raises BadRule."""
     people = User.objects.filter(is_active=True)
     if spec.everyone:
         return people
     if spec.rule is not None:
         return people.filter(segments.condition(rules.read(spec.rule)))
-    # A semi-join, so that a person in two of the groups comes once. By their ids: a database knows
-    # how large these groups are, and not how large some groups are.
+    # A semi-join, so that a person in two of the groups appears once. The ids are passed as values:
+    # the planner knows the sizes of given groups, but not of groups from a subquery.
     ids = list(spec.groups.values_list("id", flat=True))
     members = Membership.objects.filter(group_id__in=ids, user_id=OuterRef("id"))
     return people.filter(Exists(members))
 
 
 def _without_reason(spec: AudienceSpec) -> "QuerySet[User]":
-    """All that is left is whose the phone is."""
+    """Return the people to whom no reason applies, except perhaps that somebody else holds their
+    phone.
+    """
     return _chosen(spec).filter(*[each.others for each in _reasons(spec)])
 
 
 def rivals(spec: AudienceSpec) -> "QuerySet[User]":
-    """People who may get it where several have one phone; what holds for a phone holds for all of
-    them.
+    """Return the candidates for a phone that several people have. What holds for a phone holds for
+    all of them.
     """
     return _but_for_the_phone(spec).filter(phone_owners.no_claim())
 
@@ -293,12 +306,13 @@ def _but_for_the_phone(spec: AudienceSpec) -> "QuerySet[User]":
 
 
 def _before(spec: AudienceSpec) -> "QuerySet[User]":
-    """Of rivals, whoever gets it instead of a person who does not claim the phone: confirmed later; or as
-    late, or by neither, and a lower id.
+    """Return the rivals who get it instead of a person who does not claim the phone: those who
+    confirmed it later; or, confirmed at the same time or by neither, those with a lower id.
 
-    Whether they claim it is told without a look at the holder: unless the person shares the phone, nobody
-    holds it, or the person has confirmed it, and so has whoever comes before. One question inside another
-    took PostgreSQL minutes for 1,500 people when it had no statistics of the table.
+    Whether a rival only claims the phone is decided without a look-up of its holder. Unless the
+    person shares the phone, either nobody holds it, or the person has confirmed it and so has every
+    rival who comes first. With one subquery inside another, PostgreSQL took minutes for 1,500
+    people when it had no statistics of the table.
     """
     proof, theirs = _proof(F("phone_confirmed_at")), _proof(OuterRef("phone_confirmed_at"))
     sooner = Q(proof__gt=theirs) | Q(proof=theirs, id__lt=OuterRef("id"))
@@ -309,8 +323,8 @@ def _before(spec: AudienceSpec) -> "QuerySet[User]":
 
 
 def _better_to_come(mailing: Mailing, spec: AudienceSpec) -> "QuerySet[User]":
-    """Of those, whoever has a higher id: their turn comes when the others' messages are written. Of
-    lower ones the messages themselves tell.
+    """Return the rivals of _before() that have a higher id: their turn comes after this person's.
+    Those with a lower id have their messages already, which shows in the rows.
     """
     rows = _before(spec).filter(phone_confirmed_at__isnull=False, id__gt=OuterRef("id"))
     if mailing.when == Mailing.When.ON_ENTRY:
@@ -324,12 +338,14 @@ def _proof(moment: Any) -> Coalesce:
 
 # --- reasons ----------------------------------------------------------------------------------
 def _reasons(spec: AudienceSpec) -> list[Exclusion]:
-    """In the order of the funnel; all but the shared phone, which takes two people."""
+    """Return the exclusions in the order of the funnel, except the shared phone, which takes two
+    people.
+    """
     return [*about_person(spec), *about_phone(spec), _about_text(spec)]
 
 
 def about_person(spec: AudienceSpec) -> list[Exclusion]:
-    """What the row of a person says by itself."""
+    """Return the exclusions that the row of a person decides by itself."""
     conditions = {
         Reason.NO_PHONE: Q(phone=""),
         Reason.BAD_PHONE: ~Q(phone__startswith="+"),
@@ -342,7 +358,7 @@ def about_person(spec: AudienceSpec) -> list[Exclusion]:
 
 
 def about_phone(spec: AudienceSpec) -> list[Exclusion]:
-    """What holds for a phone, whoever has it."""
+    """Return the exclusions that hold for a phone, whoever has it."""
     found = [Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
     cap = cap_of(spec.mailing, spec.policy)
     if cap is not None:

@@ -1,7 +1,8 @@
-"""Before a mailing on entry is launched: whom it would have reached in the last 30 days. Reads only.
+"""Estimates, before an on-entry mailing is launched, whom it would have reached in the last 30
+days. Read-only.
 
-When somebody came under a rule nobody wrote down. It is reckoned from the dates that there are, for
-those who are under it now: when they registered, were put into the group, clicked (segments.since).
+Nobody records when a person comes under a rule. The estimate uses the dates that exist for the
+people who are under it now: when they registered, joined the group, or clicked (segments.since).
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ STEP = 10  # from one day to the next
 
 @dataclass(frozen=True, slots=True)
 class DayCount:
-    """How many came on it; and its bar in the chart, in the chart's units."""
+    """How many people came on a day, and its bar in the units of the chart."""
 
     day: date
     count: int
@@ -44,7 +45,7 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """now = came in these days + came earlier + nobody knows when: people who would get an SMS."""
+    """now = came in these days + came earlier + unknown date; all are people who would get an SMS."""
 
     now: int
     unknown: int
@@ -61,12 +62,14 @@ class Estimate:
 
     @property
     def chart(self) -> str:
-        """viewBox"""
+        """Return the viewBox of the chart."""
         return f"0 0 {DAYS * STEP} {HEIGHT}"
 
 
 def estimate(spec: AudienceSpec) -> Estimate:
-    """Maybe a minute old."""
+    """Return the estimate; it may be a minute old. An unreadable rule gives an empty one with its
+    `trouble`.
+    """
     today = timezone.localdate(timezone=timezone.get_default_timezone())
     key = spec.key(f"foresight-{today}")
     found: Estimate | None = cache.get(key)
@@ -82,7 +85,7 @@ def estimate(spec: AudienceSpec) -> Estimate:
 def _reckoned(spec: AudienceSpec, today: date) -> Estimate:
     zone = timezone.get_default_timezone()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    # By phone: one SMS for each, when the first of its people came.
+    # Each phone counts once, on the day when the first of its people came.
     came = Min(_moment(spec, days[0]))
     phones = audience.eligible(spec).order_by().values("phone")
     by_day = _count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
@@ -99,8 +102,9 @@ def _day(day: date, count: int, place: int, most: int) -> DayCount:
 
 
 def _moment(spec: AudienceSpec, first: date) -> Any:
-    """When a person came under the rule. Where no condition says: nobody comes before they register,
-    so that those who did in these days came in these days; of the others it is not known.
+    """When a person came under the rule. If no condition tells, a person who registered in these
+    days also came in these days, since nobody comes before they register. For others the date is
+    unknown.
     """
     known, joined = _known(spec), F("date_joined")
     recent = Greatest(Coalesce(known, joined), joined) if known is not None else joined
@@ -112,7 +116,7 @@ def _moment(spec: AudienceSpec, first: date) -> Any:
 
 
 def _known(spec: AudienceSpec) -> Any | None:
-    """As segments.since(), for groups and everyone too."""
+    """Return segments.since(), and the same for groups and everyone."""
     if spec.everyone:
         return F("date_joined")
     if spec.rule is not None:
@@ -123,8 +127,8 @@ def _known(spec: AudienceSpec) -> Any | None:
 
 
 def _count_by_day(days: "QuerySet[Any, Any]") -> dict[date | None, int]:
-    """How many rows of a query whose one column is `day`, a date or NULL. For queries that group by something
-    else already, which Django cannot count once more.
+    """Count the rows of a query per day; its only column is `day`, a date or NULL. For queries that
+    already group by something else, which Django cannot aggregate again.
     """
     query, values = days.query.sql_with_params()
     with connection.cursor() as cursor:

@@ -1,4 +1,6 @@
-"""What a rule may ask about the mailings that a person got: given to users.segments.conditions at start."""
+"""The conditions of rules that concern the mailings a person got. They are registered with
+users.segments.conditions at start.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,8 +21,9 @@ from users.segments.conditions import (
 )
 
 HEADING = _("Mailings")
-OFFERED = 300  # the newest mailings, to choose from
-# A batch waits in hand for seconds, not for days: who looks for younger messages finds them all.
+OFFERED = 300  # the newest mailings, offered as choices
+# A claimed batch is submitted within seconds, not days, so with this margin a search by claimed_at
+# finds all messages submitted in the period.
 SLACK = timedelta(days=1)
 
 
@@ -35,7 +38,9 @@ def mailings() -> list[tuple[str, Words]]:
 
 
 def name_of(mailing: str) -> Words | None:
-    """Of any launched one: a rule goes on when the list no longer offers it."""
+    """Return the name of any launched mailing: a rule still works when the list no longer offers
+    it.
+    """
     if not mailing.isascii() or not mailing.isdecimal() or len(mailing) > 18:
         return None
     return _launched().filter(pk=int(mailing)).values_list("name", flat=True).first()
@@ -62,13 +67,15 @@ def clicked(mailing: str) -> Q:
 
 
 def not_clicked(mailing: str) -> Q:
-    """It was sent to them, and they clicked nothing."""
+    """The mailing was sent to them, and they clicked nothing."""
     rows = _messages(mailing).filter(status__in=Message.TAKEN, first_click_at__isnull=True)
     return Q(Among(rows))
 
 
 def had_sms(days: int) -> Q:
-    """By batches, which are few and know when they left: messages have no index on that moment."""
+    """Search by batches, which are few and have a time: messages have no index on the time of
+    submission.
+    """
     since = days_ago(days)
     batches = Batch.objects.filter(
         claimed_at__gte=since - SLACK, mailing__kind=Mailing.Kind.MAILING
@@ -81,12 +88,14 @@ def had_sms(days: int) -> Q:
 
 # --- since when it holds ------------------------------------------------------------------------
 def _moment(column: str) -> Callable[[str], Subquery]:
-    """Of their message in the mailing."""
+    """Return this column of the person's message in the mailing."""
     return lambda mailing: Subquery(_messages(mailing).order_by("id").values(column)[:1])
 
 
 def _last_sms() -> Subquery:
-    """By the phone, which has an index; a message of whoever had the phone before is not theirs."""
+    """Search by the phone, which has an index. Messages to an earlier owner of the phone do not
+    count.
+    """
     rows = Message.objects.filter(
         phone=OuterRef("phone"),
         user_id=OuterRef("id"),

@@ -1,5 +1,6 @@
-"""To which countries and kinds of numbers SMS and codes go at all (Policy). Satellite, premium rate and
-the like never get any: users.parsing.phones tells them, and keeps it beside each phone.
+"""The countries and kinds of numbers that get SMS and codes (Policy). Satellite, premium rate and
+similar numbers never get any: users.parsing.phone_classes recognises them, and the class is stored
+with each phone.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from django.db.models import Q
 from mailings.models import Policy
 from users.parsing import phone_classes
 
-# People do not tell these apart, and neither do the tables of numbers.
+# People do not tell these territories apart, and neither do the tables of numbers.
 TOGETHER = {
     "GB": ("GG", "JE", "IM"),
     "IT": ("VA",),
@@ -23,8 +24,8 @@ TOGETHER = {
 
 
 def not_served(policy: Policy | None = None) -> Q:
-    """A condition over people: no SMS goes to numbers like theirs. Those whose kind has not been worked
-    out are left to the SMS service.
+    """Return a condition for people whose numbers get no SMS. Numbers whose class has not been
+    computed are left to the provider.
     """
     policy = policy or Policy.current()
     if policy.sms_countries:
@@ -36,7 +37,7 @@ def not_served(policy: Policy | None = None) -> Q:
 
 
 def serves(phone: str) -> bool:
-    """The same of one E.164 phone, worked out anew."""
+    """Return whether SMS go to this E.164 phone; its class is computed anew."""
     found, policy = phone_classes.class_of(phone), Policy.current()
     if not found or found.startswith(phone_classes.BARRED):
         return not found

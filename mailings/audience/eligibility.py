@@ -1,5 +1,5 @@
-"""Would this person get the mailing? Yes, or the reason: the first of the funnel's, or what of the rule
-does not hold for them. Reads only, and asks about one person at a time.
+"""Tells whether one person would get the mailing, and if not, why: the first reason of the funnel,
+or the part of the rule that they do not meet. Read-only; it asks about one person at a time.
 """
 
 from dataclasses import dataclass, field
@@ -31,18 +31,20 @@ REASONS = (
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """yes; or why not: a reason, or sentences. message: what they have of it already."""
+    """`yes`, or why not: a reason, or sentences. `message` is what they have of the mailing
+    already.
+    """
 
     person: User
     yes: bool = False
     reason: Reason | None = None
-    missing: list[str] = field(default_factory=list)  # of the rule
+    missing: list[str] = field(default_factory=list)  # parts of the rule that they do not meet
     words: str = ""
     message: Message | None = None
 
 
 def eligibility(mailing: Mailing, person: User) -> Eligibility:
-    """Raises BadRule."""
+    """Return whether this person would get the mailing. Raises BadRule."""
     arrival = Arrival.objects.filter(mailing=mailing, user_id=person.pk).first()
     if arrival is not None and arrival.before:
         words = _("Was under the rule when the watching began: it is for those who come later.")

@@ -1,10 +1,11 @@
-"""The frequency cap: how many SMS of mailings one phone may get in so many days (Policy). Reads only.
+"""The frequency cap: how many SMS of mailings one phone may get in so many days (Policy).
+Read-only.
 
-What counts is what reached a phone or may still: handed over in the days before the mailing's
-moment, or waiting in another mailing's batch that leaves within as many days. Tests and notifications
-count never, nor does the mailing itself: it would cut its own audience while it is prepared. Two
-mailings prepared at once see each other's messages (prepare.py takes turns), so that no phone gets
-more than the cap whichever comes first.
+It counts what reached a phone or may still reach it: messages submitted in the days before the
+mailing's moment, and messages in waiting batches of other mailings that leave within as many days.
+Tests and notifications never count. Nor does the mailing itself, which would reduce its own
+audience while it is prepared. Two mailings prepared at once see each other's messages (prepare.py
+takes turns), so no phone gets more than the cap, whichever comes first.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """No more than `messages` in `days`, seen from the moment of one mailing."""
+    """At most `messages` in `days`, seen from the moment of one mailing."""
 
     messages: int
     days: int
@@ -36,13 +37,13 @@ class Cap:
     mailing: int | None  # whose own messages do not count
 
     def full(self, phone: str) -> Exists:
-        """A condition for queries over whatever has a phone in the column `phone`: no room left.
-        For few rows at a time; over all people `phones()` is quicker.
+        """Return a condition for queries over rows with a phone in the column `phone`: the cap is
+        reached. It suits few rows; over all people `phones()` is quicker.
         """
         return Exists(self.phones().filter(phone=OuterRef(phone)))
 
     def phones(self) -> "QuerySet[Message, str]":
-        """The phones without room."""
+        """Return the phones that have reached the cap."""
         counting = self._counting()
         if self.messages == 1:
             return counting.values_list("phone", flat=True)
@@ -65,7 +66,7 @@ class Cap:
 
 
 def cap_of(mailing: Mailing | None, policy: Policy | None = None) -> Cap | None:
-    """What holds for this mailing, or for one that is not saved yet; None: no cap is set."""
+    """Return the cap for this mailing, or for one that is not saved yet; None if no cap is set."""
     policy = policy or Policy.current()
     if not policy.cap_messages:
         return None
@@ -74,24 +75,25 @@ def cap_of(mailing: Mailing | None, policy: Policy | None = None) -> Cap | None:
 
 
 def its_turn(mailing: Mailing) -> bool:
-    """May the next chunk be prepared now, in this transaction? With a cap, one chunk at a time,
-    and the mailing that was launched first before the others: what a funnel said at the launch
-    stays true. A paused one holds up nobody.
+    """Return whether the next chunk may be prepared now, in this transaction. With a cap, mailings
+    prepare one chunk at a time in the order of their launches, so the counts shown at the launch
+    stay valid. Paused mailings are skipped.
     """
-    # Locked until the commit: two chunks that do not see each other would both find room.
+    # Locked until the commit: two chunks that do not see each other would both stay under the cap.
     policy = Policy.objects.select_for_update(no_key=True).first()
     if policy is None or not policy.cap_messages or mailing.state != Mailing.State.PREPARING:
         return True
     unprepared = Mailing.objects.filter(state=Mailing.State.PREPARING, prepared_at__isnull=True)
-    # One that cannot be prepared now holds up nobody either.
+    # A mailing that cannot be prepared now is skipped too.
     unprepared = unprepared.exclude(launched_at=None).exclude(id__in=held("prepare"))
     first = unprepared.order_by("launched_at", "id").first()
     return first is None or first.id == mailing.id
 
 
 def _moment(mailing: Mailing) -> datetime:
-    """Fixed from the launch on, so that a long preparation looks at the same days throughout: when
-    it was launched, or the later time it is set for. Who comes under a rule is looked at as they come.
+    """Return the moment of the cap. It is fixed at the launch, so that a long preparation counts
+    the same days throughout: the launch, or the later scheduled time. For an on-entry mailing it is
+    now.
     """
     now = timezone.now()
     if mailing.when == Mailing.When.ON_ENTRY:

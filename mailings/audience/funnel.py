@@ -1,5 +1,5 @@
-"""The funnel: how many get a mailing, how many do not and why; counted over everybody at once. Whom
-its lines mean is in audience.py.
+"""The funnel: how many people get a mailing, and how many do not for which reason, counted over
+everybody at once. audience.py selects the people behind each line.
 """
 
 from collections import Counter
@@ -29,19 +29,19 @@ from .audience import (
     with_reasons,
 )
 
-RECENT = 30  # seconds for which recent() remembers
-SLOW = 0.1  # seconds: what is counted quicker is counted anew on every page
+RECENT = 30  # seconds for which recent() caches
+SLOW = 0.1  # seconds: a quicker count is repeated on every page
 
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """total = everybody under the rule = excluded, each for one reason, + will_receive."""
+    """total = everybody under the rule = the excluded, each for one reason, + will_receive."""
 
     total: int
     excluded: dict[Reason, int]
     will_receive: int
     trouble: str = ""  # why the rule cannot be read, in words; nobody is under it then
-    at: datetime | None = field(default=None, compare=False)  # when, where it was not just now
+    at: datetime | None = field(default=None, compare=False)  # when it was counted, if not just now
 
     @property
     def left_out(self) -> int:
@@ -49,8 +49,8 @@ class Funnel:
 
 
 def count(mailing: Mailing | AudienceSpec) -> Funnel:
-    """Counted now: a few queries, whatever the number of people. Raises TakesLong when one of them
-    takes longer than the choice has patience.
+    """Count now, in a few queries, whatever the number of people. Raises TakesLong if one of them
+    takes longer than spec.patience.
     """
     spec = spec_of(mailing)
     try:
@@ -61,8 +61,8 @@ def count(mailing: Mailing | AudienceSpec) -> Funnel:
 
 
 def recent(mailing: Mailing | AudienceSpec) -> Funnel:
-    """As count(), but maybe half a minute old where it is asked with every key typed, or took long
-    to count.
+    """Return count(), but maybe half a minute old if a form asks with every key typed, or if
+    counting took long.
     """
     key = (spec := spec_of(mailing)).key("funnel")
     found: tuple[Funnel, float] | None = cache.get(key)
@@ -77,13 +77,13 @@ def recent(mailing: Mailing | AudienceSpec) -> Funnel:
 
 
 def _counted(spec: AudienceSpec) -> Funnel:
-    """One pass over the people; who has opted out or has no room under the cap is then taken off
-    as sets of phones: asking for each person would cost several times as much.
+    """Count in one pass over the people, then subtract opt-outs and phones at the cap as sets of
+    phones: asking for each person would cost several times as much.
     """
     spec = replace(spec, policy=Policy.current())
     excluded: Counter[Reason] = Counter()
     reasons = about_person(spec)
-    # Not grouped by why_not: a database expects as many groups as phones, and sorts for them.
+    # Not grouped by why_not: the planner would expect as many groups as phones, and sort for them.
     found = with_reasons(spec, reasons).aggregate(
         fit=Count("id", filter=Q(why_not="")),
         alone=Count("id", filter=Q(why_not="") & phone_owners.alone() & phone_owners.any_held()),
@@ -91,10 +91,11 @@ def _counted(spec: AudienceSpec) -> Funnel:
     )
     fit, alone = found.pop("fit"), found.pop("alone")
     excluded.update({Reason(reason): n for reason, n in found.items()})
-    # Not by why_not="": a database cannot tell how many that leaves, and plans for a handful.
+    # Filter by the conditions, not by why_not="": there are no statistics for the CASE, and the
+    # planner would expect a handful of rows.
     left = matching(spec).filter(*[each.others for each in reasons]).order_by()
     speaking, phones = _people_and_phones(spec, left)
-    # Somebody may be written down between two questions.
+    # A person may be added between two queries.
     mute = max(fit - speaking, 0) if spec.needs else 0
     for each in about_phone(spec):
         of_them = left.filter(each.holds)
@@ -114,7 +115,7 @@ def _counted(spec: AudienceSpec) -> Funnel:
 
 
 def _phones_of_others(spec: AudienceSpec, people: "QuerySet[User]") -> int:
-    """Phones that these people have only written down, and nobody among them more."""
+    """Count the phones that these people only claim and that no rival gets a message on."""
     claims = people.filter(phone_owners.claim())
     if spec.needs:
         claims = claims.exclude(nothing_to_say(spec))
@@ -126,7 +127,7 @@ def _phones_of_others(spec: AudienceSpec, people: "QuerySet[User]") -> int:
 
 
 def _people_and_phones(spec: AudienceSpec, people: "QuerySet[User]") -> tuple[int, int]:
-    """Of those to whom the text says something."""
+    """Count the people for whom the text is not empty, and their phones."""
     if spec.needs:
         people = people.exclude(nothing_to_say(spec))
     by_phone = people.values("phone").annotate(n=Count("id"))

@@ -1,5 +1,5 @@
-"""What the variables of a text stand for: for one person, and as columns for questions about all.
-The words themselves are template.py's.
+"""The values of a text's variables: for one person, and as columns for queries over all people. The
+variables themselves are in text/template.py.
 """
 
 import re
@@ -25,7 +25,7 @@ from mailings.text.wrapping import Wrapping
 from users.models import OwnField
 from users.parsing import names
 
-# What a variable is made of, where it is not an own field.
+# The columns that make up a variable, unless it is an own field.
 COLUMNS = {
     "first_name": ["first_name"],
     "last_name": ["last_name"],
@@ -40,7 +40,7 @@ CUT_SHORT = {"first_name", "last_name", "name", "city"}
 
 
 class Person(Protocol):
-    """A User, or as much of one as preparation reads."""
+    """A User, or as much of one as the preparation reads."""
 
     @property
     def first_name(self) -> str: ...
@@ -57,8 +57,8 @@ class Person(Protocol):
 
 
 def values_of(person: Person) -> dict[str, str]:
-    """What the variables stand for, for this person. What people write about themselves is no more
-    than a name (users.parsing.names), whenever it was stored.
+    """Return the values of the variables for this person. Text that people wrote about themselves
+    is shown as no more than a name (users.parsing.names), whenever it was stored.
     """
     first, last = names.shown(person.first_name), names.shown(person.last_name)
     values = {
@@ -76,7 +76,7 @@ def values_of(person: Person) -> dict[str, str]:
 
 
 def variables() -> dict[str, str | Promise]:
-    """All that a text may name now, with what each is called."""
+    """Return all variables that a text may name now, with their labels."""
     return text.VARIABLES | dict(OwnField.objects.values_list("slug", "label"))
 
 
@@ -86,8 +86,8 @@ _AS_WRITTEN = Wrapping()
 def parsed(
     written: str, wrapping: Wrapping = _AS_WRITTEN, brought: Collection[str] = ()
 ) -> text.Template:
-    """text.parse() with this school's own fields, and what an event brings; links that become short
-    stand in it as long as they will be, and lead nowhere. Raises BadText.
+    """Parse a text with this school's own fields and the values `brought` by an event. Links that
+    become short have their final length in it, and lead nowhere. Raises BadText.
     """
     own = [*OwnField.objects.values_list("slug", flat=True), *brought]
     template = text.parse(written, own)
@@ -97,8 +97,8 @@ def parsed(
 
 
 def as_launched(written: str, wrapping: Wrapping = _AS_WRITTEN) -> text.Template:
-    """The same for a text that the launch has checked: a field deleted since does not stop it. With
-    the marks of short links, as messages are stored.
+    """Parse a text that the launch has checked: a field deleted since then does not stop it. It
+    contains the marks of short links, as messages are stored.
     """
     names = text.names_in(written)
     if not wrapping:
@@ -107,7 +107,9 @@ def as_launched(written: str, wrapping: Wrapping = _AS_WRITTEN) -> text.Template
 
 
 def needs_of(written: str) -> frozenset[str]:
-    """The variables of a text that says nothing without them: {first_name} and no more."""
+    """Return the variables of a text that is empty without them, like {first_name} alone; else an
+    empty set.
+    """
     try:
         template = as_launched(written)
     except text.BadText:
@@ -117,18 +119,18 @@ def needs_of(written: str) -> frozenset[str]:
 
 
 def no_value(names: Iterable[str]) -> Q:
-    """The person has nothing under any of these variables."""
+    """Return a condition: the person has no value for any of these variables."""
     columns = [column for name in names for column in columns_of(name)]
     return reduce(and_, (Q(Exact(Trim(column), Value(""))) for column in columns))
 
 
 def limit_of(name: str) -> int:
-    """Characters of its value that may stand in a text."""
+    """Return how many characters of its value may stand in a text."""
     return names.LONGEST if name in CUT_SHORT else text.VALUE_LIMIT
 
 
 def columns_of(name: str) -> list[Any]:
-    """What a variable is made of, as texts."""
+    """Return the columns that make up a variable, as text expressions."""
     if name in COLUMNS:
         return [F(column) for column in COLUMNS[name]]
     return [Coalesce(KeyTextTransform(name, "fields"), Value(""), output_field=TextField())]
@@ -138,8 +140,8 @@ _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 
 
 def _shown(value: Any) -> str:
-    """An own field's value as a recipient reads it: the same in the preview as in the SMS, whoever
-    looks at it. Days are kept as 2026-11-24.
+    """Return an own field's value as the recipient reads it: the same in the preview as in the SMS,
+    whoever looks. Days are stored like 2026-11-24.
     """
     if isinstance(value, str):
         return _DAY.sub(r"\3.\2.\1", value) if _DAY.fullmatch(value) else value

@@ -1,4 +1,6 @@
-"""The same text to the same people lately: what a manager is warned of before a launch. Reads only."""
+"""Finds mailings that sent the same text to the same people lately, to warn of them before a
+launch. Read-only.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -9,12 +11,12 @@ from mailings.models import Mailing
 
 DAYS = 7
 SHOWN = 5
-LOOKED_AT = 500  # launches of a week; more are not a school's
+LOOKED_AT = 500  # launches in a week; no school has more
 
 
 def sent_lately(mailing: Mailing) -> list[Mailing]:
-    """Mailings launched in the last days with this text to the same choice of people, the newest
-    first. A cancelled one counts too: part of it may have gone.
+    """Return the mailings of the last DAYS days with this text and the same choice of people, the
+    newest first. Cancelled ones count too, since a part of them may have left.
     """
     people: dict[str, Any] = {"everyone": mailing.everyone}
     if not mailing.everyone:
@@ -39,7 +41,9 @@ def sent_lately(mailing: Mailing) -> list[Mailing]:
 
 
 def _groups(mailing: Mailing) -> set[int]:
-    """None where everyone or a segment is chosen: groups ticked before do not count then."""
+    """Return an empty set if everyone or a segment is chosen: groups ticked before do not count
+    then.
+    """
     if mailing.everyone or mailing.segment_id or mailing.pk is None:
         return set()
     return {group.id for group in mailing.groups.all()}

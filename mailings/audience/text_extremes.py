@@ -1,8 +1,8 @@
-"""How different a text comes out for the people who get it: the longest and the shortest as real
-people get them, and about how many parts all of them take. Reads only.
+"""Shows how a text differs between recipients: the longest and the shortest text that real people
+get, and about how many parts all messages take. Read-only.
 
-The database finds those whose values are long or short; their texts are then written out and
-measured exactly. What is remembered between two questions are ids of people, nothing about them.
+The database finds the people whose values are long or short; their texts are then rendered and
+measured exactly. The cache holds only ids of people, nothing else about them.
 """
 
 from collections import Counter
@@ -26,11 +26,11 @@ from . import audience
 from .audience import AudienceSpec
 from .personalization import columns_of, limit_of, no_value, values_of
 
-ENDS = 10  # lengths at each end whose people are looked at
-SAMPLE = 1000  # people by whom the parts of all are reckoned; up to so many, all of them
+ENDS = 10  # how many lengths at each end are examined
+SAMPLE = 1000  # the size of the sample for counting parts; up to so many, all people
 REMEMBERED = 60  # seconds
-# What GSM-7 does not have, as a pattern for both databases: one such letter in a name more than
-# halves what an SMS holds.
+# Characters outside GSM-7, as a pattern for both databases: one such letter in a name more than
+# halves the capacity of an SMS.
 _GSM = [char for char in map(chr, range(0x20, 0x20AD)) if not text.measure(char).culprits]
 FOREIGN = f"[^{''.join(f'{chr(92)}{char}' if char in '^[]-' + chr(92) else char for char in _GSM)}]"
 
@@ -52,17 +52,17 @@ class Extremes:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """SMS parts of all messages together."""
+    """The SMS parts of all messages together."""
 
     total: int
-    exact: bool  # else reckoned from a sample: say "about"
+    exact: bool  # False: estimated from a sample, so pages say "about"
 
 
 def extremes(spec: AudienceSpec, template: text.Template) -> Extremes | None:
-    """Whose text takes most and whose takes least, of those who get it. None: nobody does."""
+    """Return the longest and the shortest text of those who get it; None if nobody does."""
     try:
         ids = _remembered(spec, _shape(template), lambda: _far_out(spec, template))
-        # Who shares a phone with somebody earlier, or has gone meanwhile, is not among them.
+        # People who are no longer there, or whose phone belongs to a rival, are not among them.
         people = list(audience.receivers(spec).filter(id__in=ids))
     except BadRule:
         return None
@@ -82,8 +82,9 @@ def parts(
     cut: int = 0,
     some: list[User] | None = None,
 ) -> Parts:
-    """Of all messages; people is how many get one, as the funnel says. cut: were each text so many
-    characters shorter. some: the sample(), where it is at hand.
+    """Return the parts of all messages. `people` is how many get one (from the funnel). `cut`
+    counts them as if each text were so many characters shorter. `some` is the sample(), if it was
+    read already.
     """
     if not people:
         return Parts(0, exact=True)
@@ -102,7 +103,7 @@ def parts(
 
 
 def sample(spec: AudienceSpec, people: int) -> list[User]:
-    """By whom parts() reckons. Raises BadRule."""
+    """Return the people from whom parts() estimates. Raises BadRule."""
     ids = _remembered(spec, f"sample-{people}", lambda: _some(spec, people))
     return list(User.objects.filter(id__in=ids))
 
@@ -121,8 +122,8 @@ def _taken(each: Rendering) -> tuple[int, int]:
 
 
 def _far_out(spec: AudienceSpec, template: text.Template) -> list[int]:
-    """People at both ends of the lengths that values make, in one pass over all: apart those who
-    make a text Unicode that is not so by itself.
+    """Return the ids of people with the shortest and longest values, in one pass over all people.
+    Those whose values make an otherwise plain text Unicode are examined apart.
     """
     foreign: Case | Value = Case(When(_brings_unicode(template), then=1), default=0)
     if text.measure(_literals(template)).culprits:
@@ -147,7 +148,9 @@ def _far_out(spec: AudienceSpec, template: text.Template) -> list[int]:
 
 
 def _some(spec: AudienceSpec, people: int) -> list[int]:
-    """All of few; of many about SAMPLE, the same ones each time and strewn over all ids."""
+    """Return all ids if there are few people; of many, about SAMPLE, always the same ones, spread
+    over all ids.
+    """
     rows = audience.receivers(spec).order_by()
     if people > SAMPLE:
         strewn = Mod(F("id") * 7919 % 104729, people // SAMPLE)
@@ -157,7 +160,7 @@ def _some(spec: AudienceSpec, people: int) -> list[int]:
 
 # --- conditions on values -----------------------------------------------------------------------
 def _size(template: text.Template) -> Any:
-    """How many characters a person's values have in this text, nearly."""
+    """Return about how many characters a person's values take in this text."""
     slots = Counter((slot.name, len(slot.fallback)) for slot in template.slots)
     sizes = [_size_of(name, fallback) * times for (name, fallback), times in slots.items()]
     return reduce(add, sizes, Value(0))
@@ -180,7 +183,7 @@ def _literals(template: text.Template) -> str:
 
 
 def _shape(template: text.Template) -> str:
-    """What _far_out() looks at in a text: most keys typed leave it as it is."""
+    """Return what _far_out() uses of a text: most key strokes leave it unchanged."""
     slots = sorted((slot.name, len(slot.fallback)) for slot in template.slots)
     return f"extremes-{bool(text.measure(_literals(template)).culprits)}-{slots}"
 

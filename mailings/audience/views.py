@@ -1,5 +1,5 @@
-"""Pages about who gets a mailing: the people behind each line of a funnel before the launch, what a mailing
-on entry would have done in the last days, and whether this or that person would get it.
+"""Pages about who gets a mailing: the people behind each line of a funnel before the launch, what
+an on-entry mailing would have done in the last days, and whether a given person would get it.
 """
 
 from urllib.parse import urlencode
@@ -22,14 +22,14 @@ from .audience import AudienceSpec
 from .backtest import estimate as foreseen
 
 State = Mailing.State
-FOUND = 5  # people about whom one search is answered
+FOUND = 5  # people for whom one search answers
 NOT_FORMED = frozenset({State.DRAFT, State.AWAITING, State.SCHEDULED})  # there are no messages yet
 
 
 @require_right(Right.SEE_MAILINGS)
 @require_right(Right.SEE_PEOPLE)
 def audience_list(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """?reason= those left out for it; without it, those who will get the mailing."""
+    """List the people excluded for ?reason=, or without it those who will get the mailing."""
     mailing = get_object_or_404(Mailing.objects.listed(), pk=pk)
     asked = request.GET.get("reason", "")
     reason = Reason(asked) if asked in set(Reason) else None
@@ -65,7 +65,7 @@ def _afterwards(mailing: Mailing, reason: str) -> str:
 
 @require_right(Right.SEE_MAILINGS)
 def foresight(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """What it would have done in the last days; alone, or as the piece of the draft's page."""
+    """Show what it would have done in the last days, as a page or as a part of the draft's page."""
     row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
     context = {"mailing": row, "foresight": foreseen(AudienceSpec.of(row))}
     return render(request, "mailings/audience/foresight.html", context)
@@ -74,7 +74,7 @@ def foresight(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.SEE_MAILINGS)
 @require_right(Right.SEE_PEOPLE)
 def would_get(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """?q= a name, an e-mail or a phone."""
+    """Look for the person ?q= (a name, an e-mail or a phone) and show whether they would get it."""
     row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
     q = request.GET.get("q", "").replace("\0", "").strip()[:100]
     context = {"mailing": row, "q": q, "eligibilities": [], "trouble": "", "more": False}

@@ -1,5 +1,5 @@
-"""Saving a draft: by hand, and by itself while one types; and that of two people who write at the
-same one neither loses what they wrote. The pages are composing/views.py's.
+"""Saving a draft, by hand and automatically while the user types. If two people edit the same
+draft, neither loses what they wrote. The pages are in composing/views.py.
 """
 
 import json
@@ -25,19 +25,19 @@ OF_A_DRAFT = (
     *(name for name in DraftForm.Meta.fields if name not in {"recipients", "groups"}),
     *("starts_at", "first_wave", "first_percent"),
 )
-SAME_WORK = timedelta(minutes=10)  # changes of one person within are one line of the history
+SAME_WORK = timedelta(minutes=10)  # a person's changes within this time are one line of the history
 
 
 class NoDraft(Exception):
-    """It was launched while the form was open, in words."""
+    """The mailing was launched while the form was open. str() says so in words."""
 
 
 class Deleted(NoDraft):
-    """It was deleted while the form was open, in words."""
+    """The draft was deleted while the form was open. str() says so in words."""
 
 
 class DraftChanged(Exception):
-    """Somebody else has saved it since the form was opened, in words."""
+    """Somebody else saved the draft after the form was opened. str() says who."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ class Saved:
 
 
 def version_of(draft: Mailing) -> str:
-    """Of what is stored of the form's fields; '' for a draft that is not. The form carries it along."""
+    """Return a hash of the stored values of the form's fields, '' for an unsaved draft. The form
+    sends it back.
+    """
     if draft.pk is None:
         return ""
     stored = Mailing.objects.get(pk=draft.pk)
@@ -57,8 +59,8 @@ def version_of(draft: Mailing) -> str:
 
 
 def seen_of(draft: Mailing) -> str:
-    """Of all that somebody has looked over who launches it: the question carries it along. With the
-    rule it goes by, and the segments inside it.
+    """Return a hash of all that the person who launches it has reviewed, including its rule and
+    nested segments. The confirmation page sends it back.
     """
     rule = AudienceSpec.of(draft).rule
     with suppress(BadRule):
@@ -68,7 +70,7 @@ def seen_of(draft: Mailing) -> str:
 
 
 def save(form: DraftForm, by: User, version: str | None) -> Saved:
-    """A valid form. Raises NoDraft, ChangedMeanwhile."""
+    """Save a valid form. Raises NoDraft or DraftChanged."""
     with transaction.atomic():
         new = _ready(form, by, version)
         form.save()
@@ -77,7 +79,9 @@ def save(form: DraftForm, by: User, version: str | None) -> Saved:
 
 
 def save_what_fits(form: DraftForm, by: User, version: str | None) -> Saved:
-    """A form half filled in: what is right is stored, and the text as it stands. Raises as save()."""
+    """Save an incomplete form: the valid fields, and the text as it is. Raises NoDraft or
+    DraftChanged.
+    """
     with transaction.atomic():
         form.is_valid()
         new = _ready(form, by, version)
@@ -87,7 +91,9 @@ def save_what_fits(form: DraftForm, by: User, version: str | None) -> Saved:
 
 
 def _ready(form: DraftForm, by: User, version: str | None) -> bool:
-    """The draft locked and still what the form was opened for; True for a new one."""
+    """Lock the draft and check that it is still what the form was opened for. Return True for a new
+    draft.
+    """
     draft = form.instance
     if draft.pk is None:
         draft.created_by = by
@@ -126,7 +132,7 @@ def _by_whom(draft: Mailing, reader: User) -> str:
 
 
 def _note(draft: Mailing, by: User, *, new: bool) -> None:
-    """One line for a stretch of work: a draft saves itself every few seconds."""
+    """Write one audit line per stretch of work: a draft saves itself every few seconds."""
     target = f"mailing {draft.pk}"
     lately = AuditEvent.objects.filter(target=target, at__gt=timezone.now() - SAME_WORK).last()
     if new or lately is None or lately.by_id != by.pk or lately.what not in {"written", "changed"}:

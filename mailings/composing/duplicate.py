@@ -1,5 +1,5 @@
-"""A new draft made of a mailing, whatever has become of that: its text, people and options, nothing
-of its state, time or figures.
+"""Makes a new draft from a mailing in any state. It copies the text, the recipients and the
+options, but not the state, times or figures.
 """
 
 from django.contrib import messages
@@ -46,7 +46,7 @@ def copy_of(original: Mailing, by: User) -> Mailing:
 
 
 def _name_of(original: Mailing) -> str:
-    """Cut where the field ends, so that the word at the end still says what it is."""
+    """Cut the name to the length of the field, so that the word at its end remains."""
     longest = Mailing._meta.get_field("name").max_length or 0
     end = _(" (copy)")
     begin = original.name.removesuffix(end)

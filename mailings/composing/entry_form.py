@@ -1,5 +1,6 @@
-"""On the form of a draft: whether a mailing on entry is also for those who are under the rule when it
-begins. A part of the section "When to send" (templates/mailings/composing/_compose_entry.html).
+"""The field of the draft form that says whether an on-entry mailing also goes to those who are
+under the rule when it begins. It is part of the section "When to send"
+(templates/mailings/composing/_compose_entry.html).
 """
 
 from django import forms
@@ -7,7 +8,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 def present_too_field() -> forms.TypedChoiceField:
-    """For a form of Mailing with "present_too" among its fields; left out of a request: yes."""
+    """Return the field for a form of Mailing that has "present_too". If a request omits it, the
+    answer is yes.
+    """
     return forms.TypedChoiceField(
         label=_("Who is under the rule when it begins"),
         choices=[

@@ -1,5 +1,5 @@
-"""When a mailing leaves, for its pages: before the launch what would go when, afterwards until when it
-can be stopped and what is kept where. Reads only.
+"""Forecasts for the pages of a draft when a mailing would leave: the scheduled time, quiet hours by
+time zone, and whether the provider would hold it. Read-only.
 """
 
 from collections import Counter
@@ -25,16 +25,16 @@ from users.segments.rules import BadRule
 
 from .preview import Preview
 
-RECENT = 30  # seconds for which the zones of people are remembered
+RECENT = 30  # seconds for which the zones of people are cached
 SOON = timedelta(minutes=2)
-DEEPER = (SHORTEST, SHORTEST + 1, SHORTEST + 3, LONGEST)  # characters of a phone
+DEEPER = (SHORTEST, SHORTEST + 1, SHORTEST + 3, LONGEST)  # lengths of phone prefixes
 
 State = Mailing.State
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """People who sleep at the time set, and when they get it."""
+    """People for whom it is night at the scheduled time, and when they get it."""
 
     at: datetime
     people: int
@@ -42,18 +42,18 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """What quiet hours do to a mailing."""
+    """The effect of quiet hours on a mailing."""
 
     hours: QuietHours
     now: int  # people who get it at its time
     later: list[Later] = field(default_factory=list)
-    too_late: int = 0  # it would be of no use to them when they wake up
-    guessed: int = 0  # neither profile nor phone tells their zone: the account's counts
+    too_late: int = 0  # its lifetime ends before their quiet hours do
+    guessed: int = 0  # neither profile nor phone tells their zone: the account's applies
     guessed_zone: str = ""
 
 
 class Schedule:
-    """What a launch now would come to, for templates."""
+    """What would happen if the mailing were launched now, for templates."""
 
     def __init__(self, mailing: Mailing, spec: audience.AudienceSpec, will_receive: int) -> None:
         self.mailing = mailing
@@ -69,9 +69,9 @@ class Schedule:
         self.keeps = keeps(mailing, provider, self.now)
         self.validity = provider.validity if provider else None
         self.quiet = self._quiet(spec, will_receive)
-        # Whoever shares a phone with people in other zones may still get it: about.
+        # Approximate: a person who shares a phone with people in other zones may still get it.
         self.receivers = max(will_receive - (self.quiet.too_late if self.quiet else 0), 0)
-        self.price = Decimal(0)  # for them; schedule_of() knows it
+        self.price = Decimal(0)  # for the receivers; schedule_of() sets it
 
     @property
     def watches(self) -> bool:
@@ -87,7 +87,7 @@ class Schedule:
 
     @property
     def late(self) -> bool:
-        """Less time is left than a big mailing may take."""
+        """Return whether less time is left than a big mailing may take."""
         if self.starts_at is None or self.passed:
             return False
         return self.starts_at - self.now < timedelta(hours=self.early_hours)
@@ -98,7 +98,9 @@ class Schedule:
 
     @property
     def too_short(self) -> int:
-        """Minutes, where the service takes no lifetime as short as the one wanted; 0."""
+        """Return the provider's shortest lifetime in minutes, if it is longer than the one wanted;
+        else 0.
+        """
         minutes = self.mailing.valid_minutes
         return self.validity[0] if self.validity and minutes and minutes < self.validity[0] else 0
 
@@ -139,17 +141,17 @@ class Schedule:
 
 
 def schedule_of(mailing: Mailing, preview: Preview) -> Schedule:
-    """Of the people whom the preview is about."""
+    """Return the schedule for the people of the preview."""
     schedule = Schedule(mailing, preview.spec, preview.people)
     schedule.price = preview.price
-    if schedule.receivers < preview.people:  # whom it would reach too late costs nothing
+    if schedule.receivers < preview.people:  # messages that would be too late cost nothing
         schedule.price *= Decimal(schedule.receivers) / preview.people
     return schedule
 
 
 def people_by_zone(spec: audience.AudienceSpec) -> dict[str, int]:
-    """Zone -> people who get the mailing; '' where nothing tells it. A few queries, whatever the
-    number of people: by the zone of the profile, then by the beginnings of phones.
+    """Return zone -> number of people who get the mailing; '' if nothing tells the zone. It takes a
+    few queries, whatever the number of people: by the zone of the profile, then by phone prefixes.
     """
     key = spec.key("zones")
     found: dict[str, int] | None = cache.get(key)
@@ -193,7 +195,7 @@ def _counted(spec: audience.AudienceSpec) -> Counter[str]:
 
 
 def keeps(mailing: Mailing, provider: Provider | None, now: datetime) -> bool:
-    """Will the service keep it until the time set?"""
+    """Return whether the provider will hold it until the scheduled time."""
     if mailing.starts_at is None or provider is None:
         return False
     early = mailing.hand_over == Mailing.HandOver.EARLY

@@ -19,7 +19,7 @@ from .when_form import WhenForm
 
 
 class DraftForm(WhenForm):
-    """A mailing before its launch. Without a connected service there is no text to write."""
+    """The form for a mailing before its launch. Without a connected service it has no text field."""
 
     recipients = forms.ChoiceField(
         label=_("Who gets it"),
@@ -78,7 +78,7 @@ class DraftForm(WhenForm):
                 del self.fields[name]
 
     def clean_text(self) -> str:
-        """Refuse what cannot be rendered, and say where it is."""
+        """Refuse a text that cannot be rendered, and say where the error is."""
         written: str = self.cleaned_data["text"]
         try:
             parsed(written)
@@ -125,8 +125,8 @@ class DraftForm(WhenForm):
         return draft
 
     def save_what_fits(self) -> None:
-        """After is_valid() said no, or yes: the right fields, and the text as it stands, so that a
-        draft that saves itself loses no word. The launch checks it all again.
+        """Save the valid fields and the text as it is, after is_valid() in either case, so that an
+        automatic save loses no word. The launch checks everything again.
         """
         said, draft = self.cleaned_data, self.instance
         draft.name = draft.name or str(_("Untitled"))
@@ -145,7 +145,7 @@ class DraftForm(WhenForm):
 
     @property
     def spec(self) -> audience.AudienceSpec:
-        """Who would get it, as far as the form is filled in."""
+        """Return who would get it, as far as the form is filled in."""
         if not self.is_bound:
             return self._as_stored()
         self.is_valid()
@@ -164,7 +164,7 @@ class DraftForm(WhenForm):
 
     @property
     def wrapping(self) -> Wrapping:
-        """What becomes of links, as far as the form is filled in."""
+        """Return which links become short, as far as the form is filled in."""
         if not self.is_bound:
             draft: Mailing = self.instance
             return draft.wrapping
@@ -174,7 +174,7 @@ class DraftForm(WhenForm):
         )
 
     def _as_stored(self) -> audience.AudienceSpec:
-        """Of a draft as it is, or of what the address preselects."""
+        """Return the audience of the stored draft, or of the segment that the URL preselects."""
         draft = self.instance
         if draft.pk:
             return audience.AudienceSpec.of(draft)
@@ -184,7 +184,7 @@ class DraftForm(WhenForm):
 
     @property
     def written(self) -> str:
-        """The text as it stands in the field, right or wrong."""
+        """Return the text as it is in the field, valid or not."""
         return str(self["text"].value() or "") if "text" in self.fields else ""
 
 
@@ -195,7 +195,7 @@ def _whom(draft: Mailing) -> str:
 
 
 def place_of(written: str, error: template.BadText) -> str:
-    """The complaint, with the line and the words where it begins."""
+    """Return the error message, with the line and the words where the error begins."""
     written = written.replace("\r\n", "\n")
     line = written.count("\n", 0, error.position) + 1
     words = written[error.position : error.position + 20].split("\n")[0]

@@ -1,4 +1,4 @@
-"""The choices of a draft about its links, in the words of the form."""
+"""The options of a draft about its links, with their labels and help texts."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _

@@ -1,5 +1,5 @@
-"""What a text would come to: as a real person gets it, as the longest and the shortest, in parts,
-people and money; what would make it cheaper; and which service would carry it. Reads only.
+"""Previews a text: as a real person gets it, the longest and the shortest, its parts, recipients
+and price; what would make it cheaper; and which service would send it. Read-only.
 """
 
 import re
@@ -27,14 +27,14 @@ from users.segments.big_queries import AT_ONCE, TakesLong, over_everybody
 from .forms import place_of
 
 LOOKS = ("person", "longest", "shortest")
-_OPEN = re.compile(r"\{[^{}\n]*$")  # a variable that is being typed just now
-NOT_WORTH = 40  # characters: nobody cuts more out of a text to save a part
+_OPEN = re.compile(r"\{[^{}\n]*$")  # a variable that is still being typed
+NOT_WORTH = 40  # characters: nobody removes more from a text to save a part
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """As whom the text is shown: an ordinary person (q: whose name, e-mail or phone it is), or
-    whoever gets the longest or the shortest.
+    """Whose message the preview shows: an ordinary person's (q is a name, e-mail or phone), or the
+    longest or the shortest one.
     """
 
     kind: str = "person"
@@ -48,17 +48,17 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Cheaper:
-    """What a change of the text would bring."""
+    """The effect of a change of the text."""
 
-    parts: int  # of the message shown
-    saved: Decimal  # for everybody; 0 when no price is known
-    characters: int = 0  # to be cut, where that is the change
+    parts: int  # parts of the message shown
+    saved: Decimal  # money saved for all messages; 0 if no price is known
+    characters: int = 0  # how many to cut, if that is the change
 
 
 class Preview:
-    """A text and a choice of people, for templates. body is what the person would get; where the text
-    cannot be understood, as it was typed. Where counting takes longer than the choice has patience,
-    the funnel is None, the reader stands in for the person, and nothing is said about all.
+    """A text and an audience, for templates. `body` is what the person would get, or the text as
+    typed if it cannot be parsed. If counting takes longer than spec.patience, the funnel is None,
+    the reader stands in for the person, and there are no totals.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Preview:
             self.template = None
             if _OPEN.search(written) is None:
                 self.complaint = place_of(written, error)
-        self.found = True  # whoever was looked for
+        self.found = True  # False: the search found nobody
         self.funnel: funnel.Funnel | None = None
         self.person = reader
         try:
@@ -96,7 +96,9 @@ class Preview:
         self.measure = text.measure(self.body)
 
     def _count(self, reader: User) -> None:
-        """What is asked of all people: here, within the choice's patience, and not by a template."""
+        """Run the queries over all people here, within spec.patience, so that no template runs
+        them.
+        """
         self.funnel = funnel.recent(self.spec)
         if self.people:
             self.person = self._person(reader)
@@ -110,7 +112,7 @@ class Preview:
 
     @property
     def in_a_moment(self) -> bool:
-        """Not counted yet, and the page may ask once more, with more patience."""
+        """Return whether it is not counted yet and the page may ask again with more patience."""
         return self.funnel is None and self.spec.patience == AT_ONCE
 
     @property
@@ -129,7 +131,7 @@ class Preview:
 
     @property
     def written_pieces(self) -> list[substitutions.CostlyRun]:
-        """The same marks for the text as it is typed, with the line breaks of its field."""
+        """Return the same runs for the text as it is typed, with the line breaks of its field."""
         return substitutions.written_pieces(self.written.replace("\r\n", "\n"))
 
     @property
@@ -144,21 +146,21 @@ class Preview:
 
     @property
     def longest(self) -> Rendering | None:
-        """Whose message takes more parts than the one shown."""
+        """Return the longest message, if it takes more parts than the one shown."""
         if self.extremes and self.extremes.longest.measure.parts > self.measure.parts:
             return self.extremes.longest
         return None
 
     @cached_property
     def parts(self) -> Parts:
-        """Of all messages together."""
+        """Return the parts of all messages together."""
         if self.template is None:
             return Parts(text.parts_of(self.written) * self.people, exact=False)
         return self._parts(self.template)
 
     @property
     def price(self) -> Decimal:
-        """For everybody; 0 when no price is known."""
+        """Return the price of all messages; 0 if no price is known."""
         return self.part_price * self.parts.total
 
     # --- what would make it cheaper ---------------------------------------------------------------
@@ -168,19 +170,21 @@ class Preview:
 
     @cached_property
     def plain(self) -> Cheaper | None:
-        """Signs replaced by their equals."""
+        """Return the effect of replacing costly characters; None if it does not help."""
         return self._changed(substitutions.plain(self.written))
 
     @cached_property
     def latin(self) -> Cheaper | None:
-        """Transliterated."""
+        """Return the effect of transliteration; None if it does not help."""
         if not substitutions.in_another_script(self.body):
             return None
         return self._changed(substitutions.latin(self.written))
 
     @cached_property
     def shorter(self) -> Cheaper | None:
-        """One part less for the message shown."""
+        """Return the effect of cutting the shown message by one part; None if that takes too many
+        characters.
+        """
         parts = self.measure.parts
         if self.template is None or parts < 2:
             return None
@@ -192,7 +196,7 @@ class Preview:
 
     @cached_property
     def links(self) -> tuple[LinkPlace, ...]:
-        """What becomes of each link; none when all stay as they are."""
+        """Return what becomes of each link; empty if all links stay as they are."""
         try:
             return links.wrap(self.written, self.wrapping).places if self.wrapping else ()
         except text.BadText:
@@ -200,14 +204,16 @@ class Preview:
 
     @property
     def signs_nobody_in(self) -> str:
-        """Links shall sign in, and none leads here: how one begins that would; '' when all is well."""
+        """If links are to sign in but none leads to this site, return how such a link would begin;
+        else ''.
+        """
         purposes = {place.purpose for place in self.links}
         wanted = self.wrapping.sign_in and Purpose.SIGN_IN not in purposes
         return f"{settings.PUBLIC_URL}/" if wanted else ""
 
     @cached_property
     def link_lines(self) -> list[tuple[link_check.Line, LinkPlace | None]]:
-        """Where each link leads, or why it cannot, and what becomes of it."""
+        """Return where each link leads, or why it cannot work, and what becomes of it."""
         places = {place.url: place for place in self.links}
         lines = link_check.lines(self.written, self.wrapping)
         return [(line, places.get(line.url)) for line in lines]
@@ -218,11 +224,11 @@ class Preview:
 
     @property
     def bare_links(self) -> list[str]:
-        """Those that are not said to be mistyped."""
+        """Return the links without a scheme, except those that are reported as mistyped."""
         said = {line.written for line in self.dead_links}
         return [each for each in bare_links.bare_links(self.written) if each not in said]
 
-    # --- what a notification does otherwise (notifications/preview.py) --------------------------------------
+    # --- overridden for notifications (notifications/preview.py) ------------------------------------
     def _parsed(self, written: str) -> text.Template:
         return parsed(written, self.wrapping)
 
@@ -230,7 +236,7 @@ class Preview:
         return text_extremes.rendering(template, person)
 
     def _changed(self, changed: str) -> Cheaper | None:
-        """None when the change does not help."""
+        """Return None if the change does not help."""
         if changed == self.written:
             return None
         try:
@@ -255,7 +261,7 @@ class Preview:
         return max(self.parts.total - others.total, 0) * self.part_price
 
     def _person(self, reader: User) -> User:
-        """The reader stands in while there is nobody."""
+        """Return the person to show; the reader stands in if there is nobody."""
         kind = self.look.kind
         if kind != "person" and self.extremes is not None:
             end = self.extremes.longest if kind == "longest" else self.extremes.shortest
@@ -277,7 +283,9 @@ def preview_of(
     *,
     patience: float | None = None,
 ) -> Preview:
-    """patience: seconds that one question about all people may take; None: as long as it takes."""
+    """Return the preview. `patience` is how many seconds one query about all people may take; None:
+    no limit.
+    """
     if isinstance(spec, Mailing):
         wrapping = spec.wrapping
         spec = audience.AudienceSpec.of(spec)
@@ -286,7 +294,9 @@ def preview_of(
 
 
 def service() -> dict[str, Any]:
-    """For templates: the account with priority, what keeps it from sending, and who stands in."""
+    """Return for templates: the account with priority, why it does not send, and which account
+    stands in.
+    """
     accounts = routing.connected()
     if not accounts:
         return {"account": None, "rest": None}

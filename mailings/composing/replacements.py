@@ -1,4 +1,6 @@
-"""Changes of a text at one click: plainer signs, Latin letters, repaired links, a saved text added."""
+"""Changes a text at one click: plain characters, Latin letters, repaired links, or a saved text
+added.
+"""
 
 from mailings.text import bare_links, link_check, substitutions
 
@@ -6,8 +8,8 @@ from . import saved_texts
 
 
 def fixed(written: str, how: str) -> str:
-    """ "signs", "sign:«", "latin", "links", "mend:htp://a.ru" or "saved:5"; anything else leaves the
-    text as it is.
+    """Return the text changed as `how` says: "signs", "sign:«", "latin", "links", "mend:htp://a.ru"
+    or "saved:5". Anything else leaves it unchanged.
     """
     what, _colon, which = how.partition(":")
     match what:

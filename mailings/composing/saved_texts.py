@@ -1,4 +1,4 @@
-"""Texts kept to begin a mailing with: their pages, and one of them for the composer."""
+"""Saved texts to begin a mailing with: their pages, and inserting one in the composer."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ class SavedTextForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         self.fields["name"].error_messages["unique"] = _("There is a text of this name.")
 
     def clean_text(self) -> str:
-        """As the composer takes it: what cannot be rendered is refused with its place."""
+        """Refuse a text that cannot be rendered, and say where the error is, as the composer does."""
         written: str = self.cleaned_data["text"]
         try:
             parsed(written)
@@ -54,7 +54,7 @@ def saved_texts(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_right(Right.EDIT_MAILINGS)
 def saved_text_new(request: AuthenticatedRequest) -> HttpResponse:
-    """?mailing=: begins with the text and the name of that one."""
+    """Create a saved text. ?mailing= fills in the text and the name of that mailing."""
     return _edit(request, SavedText(), _of_mailing(request.GET.get("mailing", "")))
 
 
@@ -65,7 +65,7 @@ def saved_text(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_MAILINGS)
 def saved_text_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Asks first. Mailings that began with it keep their own."""
+    """Ask first, then delete. Mailings that began with the text keep their own copy."""
     row = get_object_or_404(SavedText, pk=pk)
     back = reverse("saved-texts")
     if request.method != "POST":
@@ -80,12 +80,12 @@ def saved_text_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 def asked_for(number: str) -> SavedText | None:
-    """The one that an address or a button names; nonsense is none."""
+    """Return the saved text with this number; None for anything else."""
     return SavedText.objects.filter(pk=int(number)).first() if _is_number(number) else None
 
 
 def added_to(written: str, number: str) -> str:
-    """The text being typed with a saved one under it: nothing typed is lost by choosing."""
+    """Append a saved text to the text being typed, so that nothing typed is lost."""
     saved = asked_for(number)
     if saved is None:
         return written
@@ -99,14 +99,14 @@ def _edit(request: AuthenticatedRequest, row: SavedText, initial: dict[str, str]
         return redirect("saved-texts")
     context = {
         "form": form,
-        "row": SavedText.objects.filter(pk=row.pk).first(),  # not as it was typed
+        "row": SavedText.objects.filter(pk=row.pk).first(),  # the stored row, not the typed values
         "variables": variables(),
     }
     return render(request, "mailings/composing/saved_text.html", context)
 
 
 def _stored(request: AuthenticatedRequest, form: SavedTextForm) -> bool:
-    """False when somebody else has taken the name between the check and now."""
+    """Return False if somebody else took the name between the check and the save."""
     new = form.instance.pk is None
     if new:
         form.instance.created_by = request.user

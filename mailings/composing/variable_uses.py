@@ -1,4 +1,4 @@
-"""Where a variable is used: texts and rules that are not written out yet."""
+"""Finds where a variable is used: texts and rules of mailings whose messages are not written yet."""
 
 import json
 import re
@@ -10,8 +10,8 @@ from mailings.models import Mailing, SavedText
 
 
 def drafts_with(name: str) -> list[str]:
-    """Names of mailings not yet written out that have this variable in their text, or ask about it
-    in the rule they were launched with; of notifications, and of saved texts.
+    """Return, in words, where the variable is used: mailings that are not prepared yet, if it is in
+    their text or in the rule of their launch; notifications; and saved texts.
     """
     asked = json.dumps(f"own:{name}")
     over = Q(state__in=[Mailing.State.DONE, Mailing.State.CANCELLED])

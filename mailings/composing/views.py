@@ -1,4 +1,6 @@
-"""Writing a draft: the form, what answers while one types, and changes of the text at one click."""
+"""Pages for writing a draft: the form, the requests it makes while the user types, and changes of
+the text at one click.
+"""
 
 from typing import Any
 
@@ -27,8 +29,8 @@ from .preview import Look, preview_of, service
 
 @require_right(Right.EDIT_MAILINGS)
 def compose(request: AuthenticatedRequest, pk: int | None = None) -> HttpResponse:
-    """A new draft, or one that is not launched yet. A post that names a `fix` comes back with the
-    text changed and nothing saved.
+    """Edit a new draft, or one that is not launched yet. A POST with `fix` returns the form with
+    the text changed and saves nothing.
     """
     draft = Mailing.objects.listed().filter(pk=pk).first() if pk else Mailing()
     if draft is None:
@@ -57,7 +59,8 @@ def _save(request: AuthenticatedRequest, form: DraftForm) -> HttpResponse:
 
 def _page(request: AuthenticatedRequest, form: DraftForm, **context: Any) -> HttpResponse:
     pk = form.instance.pk
-    stored = Mailing.objects.listed().get(pk=pk) if pk else form.instance  # not as it was typed
+    # the stored row, not the typed values
+    stored = Mailing.objects.listed().get(pk=pk) if pk else form.instance
     page = {
         "form": form,
         "draft": stored,
@@ -69,7 +72,9 @@ def _page(request: AuthenticatedRequest, form: DraftForm, **context: Any) -> Htt
 
 
 def _deleted(request: AuthenticatedRequest, pk: int | None = None) -> HttpResponse:
-    """Nothing that was written is lost with a draft: it stands in the form of a new one."""
+    """Show what was written in the form of a new draft, so that nothing is lost with the deleted
+    one.
+    """
     other = pk is not None and Mailing.objects.filter(pk=pk).exists()  # a notification, say
     if other or request.method != "POST":
         raise Http404
@@ -81,8 +86,8 @@ def _deleted(request: AuthenticatedRequest, pk: int | None = None) -> HttpRespon
 @require_right(Right.EDIT_MAILINGS)
 @require_POST
 def meter(request: AuthenticatedRequest) -> HttpResponse:
-    """What the form would come to as it stands, complete or not."""
-    form = _form(request, Mailing(), fixing=False)  # htmx goes on to send the button pressed last
+    """Show the preview of the form as it is, complete or not."""
+    form = _form(request, Mailing(), fixing=False)  # htmx keeps sending the last button pressed
     return render(
         request, "mailings/composing/_meter.html", _metered(request, form, patience=WAITED_FOR)
     )
@@ -91,7 +96,9 @@ def meter(request: AuthenticatedRequest) -> HttpResponse:
 @require_right(Right.EDIT_MAILINGS)
 @require_POST
 def fix(request: AuthenticatedRequest) -> HttpResponse:
-    """The text alone, changed as `fix` says: for a browser that puts it into its field itself."""
+    """Return only the text, changed as `fix` says, for a browser that puts it into the field
+    itself.
+    """
     changed = replacements.fixed(request.POST.get("text", ""), request.POST.get("fix", ""))
     return HttpResponse(changed, content_type="text/plain; charset=utf-8")
 
@@ -99,7 +106,9 @@ def fix(request: AuthenticatedRequest) -> HttpResponse:
 @require_right(Right.EDIT_MAILINGS)
 @require_POST
 def autosave(request: AuthenticatedRequest, pk: int | None = None) -> JsonResponse:
-    """{"saved": true, "words", "version", "address", "autosave"}, or {"saved": false, "words"}."""
+    """Save as much as possible. Answers {"saved": true, "words", "version", "address", "autosave"},
+    or {"saved": false, "words"}.
+    """
     draft = Mailing.objects.listed().filter(pk=pk).first() if pk else Mailing()
     if draft is None:
         return JsonResponse({"saved": False, "words": drafts.deleted_words()})
@@ -132,7 +141,7 @@ def _form(request: AuthenticatedRequest, draft: Mailing, *, fixing: bool = True)
     saved = saved_texts.asked_for(request.GET.get("saved", "")) if not draft.pk else None
     if saved is not None:
         initial["text"] = saved.text
-    # Disconnected while somebody was writing: what is there already is kept.
+    # If the service is disconnected while somebody writes, what they wrote is kept.
     with_text = routing.current() is not None or "text" in request.POST
     return DraftForm(data, instance=draft, initial=initial, with_text=with_text)
 

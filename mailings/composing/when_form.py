@@ -1,5 +1,6 @@
-"""When a mailing is sent, on the form of a draft: right after the launch or on entry, a time set, how
-it is handed over, lifetime, first wave, urgency. The rest of the form is in forms.py.
+"""The part of the draft form that says when a mailing is sent: right after the launch or on entry,
+a scheduled time, how it is submitted, lifetime, first wave, urgency. The rest of the form is in
+forms.py.
 """
 
 from datetime import datetime
@@ -19,7 +20,7 @@ FIRST_MANY, FIRST_PERCENT = 50, 1
 
 
 class WhenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Fields that are left out of a request stand for what a mailing is without them."""
+    """Fields that are missing in a request take the model's defaults."""
 
     when = forms.ChoiceField(
         label=_("When to send"),
@@ -137,7 +138,9 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
 
     @property
     def zone(self) -> str:
-        """In which the time is read: that of all times on this person's pages."""
+        """Return the time zone in which the time is read: the one of all times on this person's
+        pages.
+        """
         at: datetime = self.instance.starts_at or timezone.now()
         return zone_words(at, timezone.get_current_timezone())
 
@@ -147,7 +150,7 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
 
     @property
     def shows_more(self) -> bool:
-        """Is something set, or wrong, that is folded away else?"""
+        """Return whether a field in the folded part is set, or has an error."""
         folded = ("valid_minutes", "first", "error_limit", "urgent")
         draft = self.instance
         is_set = draft.valid_minutes or draft.first_wave or draft.first_percent or draft.urgent

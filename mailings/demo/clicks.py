@@ -1,4 +1,6 @@
-"""Made-up clicks on the links of the demo school's mailings. The rows only: recount adds them up."""
+"""Made-up clicks on the links of the demo school's mailings. This writes only the rows; recount
+adds them up.
+"""
 
 import random
 from collections.abc import Sequence
@@ -27,7 +29,9 @@ class Made(NamedTuple):
 
 
 def clicks(mailing: Mailing, messages: Sequence[Message], dice: random.Random) -> list[Made]:
-    """A quarter of those who got it click, most within the hour; some click again."""
+    """Make up clicks: a quarter of the recipients click, most within the hour, and some click
+    again.
+    """
     if not mailing.wrapping:
         return []
     made = []

@@ -1,4 +1,6 @@
-"""What becomes of the messages of the demo school, as if the simulator had had them. Writes nothing."""
+"""Decides what becomes of the demo school's messages, as if the simulator had sent them. Writes
+nothing.
+"""
 
 import random
 from datetime import datetime, timedelta
@@ -18,7 +20,7 @@ BAD_DAYS = (Reason.UNREACHABLE, Reason.NUMBER_BLOCKED, Reason.SIM_REPLACED)
 
 
 def meet(message: Message, dice: random.Random) -> None:
-    """What the simulator does to this phone; the other phones have a bad day now and then."""
+    """Set what the simulator does to this phone. Messages to the other phones fail now and then."""
     fate = simulator.fate(message.phone)
     handed = message.handed_at or timezone.now()
     soon = handed + timedelta(seconds=dice.lognormvariate(2.2, 1.1))

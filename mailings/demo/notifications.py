@@ -1,5 +1,5 @@
-"""The notifications of the demo school, and the events of its last weeks. Beside the ledger, as
-school.py writes its mailings; the counters are then counted by recount.
+"""The notifications of the demo school, and the events of its last weeks. Like school.py, it writes
+rows without the ledger; recount then counts them.
 """
 
 import random
@@ -29,7 +29,7 @@ DAYS = 40
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An event that came so many times."""
+    """An event, and how many times it happened."""
 
     event: str
     times: int
@@ -44,7 +44,9 @@ PAST = (
 
 
 def tell(people: Sequence[User], manager: User, account: Account, dice: random.Random) -> None:
-    """Not to the student who signs in: one's own list goes by the order in which rows were written."""
+    """Write the past events. `people` must not include the student who signs in, because a person's
+    own list is ordered by when rows were written.
+    """
     words = demo_words.PAID
     own = Mailing(
         event=words.event, name=words.name, text=words.text, event_values=list(words.values)
@@ -56,7 +58,7 @@ def tell(people: Sequence[User], manager: User, account: Account, dice: random.R
         if notification is None:
             continue
         editing.switch(notification, manager, on=True)
-        # Nobody without a phone asks for a code.
+        # A person without a phone does not ask for a code.
         chosen = [each for each in people if each.phone or past.event != registry.PHONE_CODE]
         ago = sorted((DAYS * dice.random() for _ in range(past.times)), reverse=True)
         for number, days in enumerate(ago):
@@ -84,7 +86,7 @@ def _message(
 
 
 def _happen(message: Message, at: datetime, account: Account, dice: random.Random) -> None:
-    """The message as it was handed over then, and what became of it."""
+    """Save the message as it was submitted then, with its result."""
     if message.reason:
         fates.end(message, Status.SKIPPED, at, message.reason)
     else:

@@ -1,7 +1,7 @@
 """A made-up school for the first start: people, groups, and months of finished mailings.
 
-History that never happened: this is the one place beside the ledger that writes statuses, rows
-and batches straight into the database; the counters are then counted by recount.
+This history never happened: only the demo writes messages and their statuses straight into the
+database instead of through the ledger. recount then counts them.
 """
 
 import random
@@ -48,7 +48,7 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class School:
-    """What the stories happen in."""
+    """What every story needs."""
 
     manager: User
     groups: dict[str, Group]
@@ -58,8 +58,8 @@ class School:
 
 @transaction.atomic
 def build() -> str:
-    """Make the school; the password of those who sign in. '', and nothing is touched, when there are
-    people already.
+    """Make the school and return the password of those who sign in. If there are people already,
+    return '' and change nothing.
     """
     if User.objects.exists():
         return ""
@@ -126,7 +126,7 @@ def _people(dice: random.Random, now: datetime) -> list[User]:
         same = seen[person.email] = seen.get(person.email, 0) + 1
         person.email = f"{person.email}{same if same > 1 else ''}@example.com"
     for parent, child in zip(people[::80], people[40::80], strict=False):
-        child.phone = parent.phone  # families share one
+        child.phone = parent.phone  # families share a phone
     for person in people:
         person.prepare_for_saving()
     return User.objects.bulk_create(people)
@@ -147,9 +147,9 @@ def _person(dice: random.Random, now: datetime, phone: str) -> User:
     has_phone = dice.random() < 0.94
     confirmed = has_phone and dice.random() < 0.8
     return User(
-        # Completed by _people().
+        # _people() completes it.
         email=".".join(_latin(word) for word in (first, last)),
-        # Some people never told their name: what a fallback is for.
+        # Some people never gave their name: a fallback is for them.
         first_name=first if dice.random() < 0.97 else "",
         last_name=last,
         password="!",  # noqa: S106 - nobody can sign in with it
@@ -178,7 +178,7 @@ def _groups(dice: random.Random, people: Sequence[User]) -> dict[str, Group]:
 
 
 def _refusals(dice: random.Random, people: Sequence[User], manager: User, now: datetime) -> None:
-    """A few people whom SMS are forbidden, and a few phones that have opted out."""
+    """Forbid SMS for a few people, and opt out a few phones."""
     refusing = dice.sample([person for person in people[1:] if person.phone], 20)
     events = []
     for person in refusing[:8]:
@@ -232,7 +232,7 @@ def _mailing(school: School, story: Story, at: datetime) -> Mailing:
 
 
 def _tell(school: School, story: Story, *, stopped: bool = False) -> None:
-    """One mailing as if it had been launched then, and its messages as they ended."""
+    """Write one mailing as if it had been launched then, and its messages with their results."""
     dice = school.dice
     day = timezone.localtime() - timedelta(days=story.days_ago)
     launched = day.replace(hour=dice.randrange(10, 19), minute=dice.randrange(60))
@@ -267,7 +267,7 @@ def _tell(school: School, story: Story, *, stopped: bool = False) -> None:
 def _messages(
     mailing: Mailing, chosen: Sequence[audience.Candidate], launched: datetime
 ) -> list[Message]:
-    """A row for everybody, as prepare.py writes them."""
+    """Return a row for everybody, as prepare.py writes them."""
     template = as_launched(mailing.text, mailing.wrapping)
     phones: set[str] = set()
     messages = []

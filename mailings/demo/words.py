@@ -1,4 +1,6 @@
-"""The words of the demo school: names, cities, groups, texts. All made up; no code here."""
+"""The words of the demo school: names, cities, groups, texts. All are made up; there is no code
+here.
+"""
 
 # ruff: noqa: SIM905 - lists of words are read, and changed, as sentences
 
@@ -12,7 +14,7 @@ MEN = (
     "Александр Дмитрий Максим Сергей Андрей Алексей Артём Илья Кирилл Михаил Никита Матвей Роман "
     "Егор Павел Денис Тимур Олег Владимир Антон Глеб Фёдор Юрий Степан"
 ).split()
-# The surname of a man; a woman's ends with -а.
+# Surnames of men; a woman's surname adds -а.
 SURNAMES = (
     "Соколов Морозов Волков Лебедев Козлов Новиков Орлов Макаров Зайцев Соловьёв Борисов Королёв "
     "Григорьев Лазарев Медведев Ершов Никитин Соболев Рябов Поляков Цветков Данилов Журавлёв "
@@ -53,7 +55,7 @@ ENGLISH_CITIES = {
     "Toronto": "America/Toronto",
 }
 
-# Name of a group -> share of the people in it.
+# Name of a group -> share of all people who are in it.
 WRITING = "Курс «Сильный текст»"
 PHOTO = "Курс «Фотография на телефон»"
 ENGLISH = "Английский вечером"
@@ -64,14 +66,14 @@ GROUPS = {WRITING: 0.4, PHOTO: 0.3, ENGLISH: 0.25, MARATHON: 0.5, WEBINAR: 0.6, 
 
 
 class Story(NamedTuple):
-    """A mailing of the past. group '' is everyone; HOME in the text is this site."""
+    """A past mailing. If group is '', it went to everyone. HOME in the text stands for this site."""
 
     days_ago: int
     name: str
     group: str
     text: str
     only_confirmed: bool = False
-    wrapped: bool = False  # its links count clicks; HOME signs in
+    wrapped: bool = False  # its links count clicks, and HOME links sign in
 
 
 STORIES = (

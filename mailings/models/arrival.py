@@ -1,4 +1,6 @@
-"""Who has come under the rule of a watching mailing: each once, whatever happens to them later."""
+"""Records who has come under the rule of an on-entry mailing: each person once, whatever happens
+later.
+"""
 
 from typing import ClassVar
 
@@ -9,14 +11,14 @@ from .mailing import Mailing
 
 
 class Arrival(models.Model):
-    """One person whom a watching mailing has considered. Their message, or the reason why there is
-    none, is a Message like any other; both are written in one transaction.
+    """One person whom an on-entry mailing has considered. Their message, or the reason why there is
+    none, is a Message like any other; both rows are written in one transaction.
     """
 
-    # The key is what the look for new people joins with: 1,000,000 of them are 21 MB.
+    # The search for new people joins with this key: 1,000,000 of them are 21 MB.
     pk = models.CompositePrimaryKey("mailing_id", "user_id")
-    # No checks in the database: five thousand in a chunk cost more than the chunk. A person may be
-    # deleted, the row remains.
+    # No foreign key checks in the database: for five thousand rows they cost more than the chunk
+    # itself. A person may be deleted; the row remains.
     mailing = models.ForeignKey(
         Mailing,
         on_delete=models.CASCADE,
@@ -32,7 +34,8 @@ class Arrival(models.Model):
         db_constraint=False,
     )
     at = models.DateTimeField()
-    # Under the rule when the watching began, of a mailing that is for those who come later only.
+    # True: the person was under the rule when the watching began, and the mailing is only for those
+    # who come later.
     before = models.BooleanField(default=False)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Links of a mailing and what was clicked. Tokens are not stored: wrapping.py derives them."""
+"""The links of a mailing and their clicks. Tokens are not stored: text/tokens.py derives them."""
 
 from typing import ClassVar
 
@@ -11,12 +11,12 @@ from .mailing import Mailing
 
 
 class Link(models.Model):
-    """One address in the text of a launched mailing, by its place in it (0, 1, ...)."""
+    """One URL in the text of a launched mailing, with its position in the text (0, 1, ...)."""
 
     mailing = models.ForeignKey(Mailing, on_delete=models.CASCADE, related_name="links")
     position = models.PositiveSmallIntegerField()
     url = models.TextField()  # as written, variables included
-    # Kept by redirect.py together with the clicks they count.
+    # tracking/aggregate.py updates these together with the clicks that they count.
     clicks = models.BigIntegerField(default=0)  # by people
     clicked = models.BigIntegerField(default=0)  # messages in which a person clicked it
     robots = models.BigIntegerField(default=0)
@@ -31,8 +31,8 @@ class Link(models.Model):
 
 
 class Click(models.Model):
-    """One hit on a short link, written by the redirect and counted later (processed_at). Its class can
-    be worked out again from what is stored.
+    """One hit on a short link. The redirect writes it; it is counted later (processed_at). Its kind
+    can be computed again from the other columns.
     """
 
     class Kind(models.TextChoices):
@@ -40,7 +40,7 @@ class Click(models.Model):
         PREVIEW = "preview", _("preview of a messenger")
         ROBOT = "robot", _("robot")
 
-    # No checks in the database: the redirect must not wait for another table.
+    # No foreign key checks in the database: the redirect must not wait for another table.
     message = models.ForeignKey(
         "mailings.Message",
         on_delete=models.DO_NOTHING,
@@ -56,7 +56,7 @@ class Click(models.Model):
     kind = models.CharField(max_length=8, choices=Kind)
     method = models.CharField(max_length=8)
     user_agent = models.CharField(max_length=300, blank=True)
-    # What else the class was worked out from: "prefetch", "no-language".
+    # What else the kind was derived from: "prefetch", "no-language".
     signs = models.CharField(max_length=64, blank=True)
     network = models.CharField(max_length=48, blank=True)  # /24 or /48, never the whole address
     processed_at = models.DateTimeField(null=True, blank=True)
@@ -75,7 +75,7 @@ class Click(models.Model):
 
 
 class ClickHour(models.Model):
-    """Clicks of a mailing in one hour, so that its page need not count them."""
+    """The clicks of a mailing in one hour, so that its page need not count the rows."""
 
     mailing = models.ForeignKey(Mailing, on_delete=models.CASCADE, related_name="click_hours")
     hour = models.DateTimeField()  # its beginning, UTC

@@ -1,4 +1,4 @@
-"""Mailings and their hand-overs. What is sent to one person is in message.py."""
+"""Mailings and the batches in which they are submitted. The message to one person is in message.py."""
 
 import secrets
 from functools import reduce
@@ -20,52 +20,52 @@ from users.models import Group, Segment
 
 
 class MailingQuerySet(models.QuerySet["Mailing"]):
-    """Kinds and stages by name."""
+    """Named filters by kind and state."""
 
     def campaigns(self) -> Self:
-        """Mailings in the narrow sense: one text to many people."""
+        """Return mailings in the narrow sense: one text to many people."""
         return self.filter(kind=Mailing.Kind.MAILING)
 
     def notifications(self) -> Self:
         return self.filter(kind=Mailing.Kind.NOTIFICATION)
 
     def without_tests(self) -> Self:
-        """Campaigns and notifications."""
+        """Return campaigns and notifications."""
         return self.exclude(kind=Mailing.Kind.TEST)
 
     def launched(self) -> Self:
-        """They have counters, and their messages are written or being written."""
+        """Return those that have counters and whose messages are written or being written."""
         return self.exclude(state__in=Mailing.BEFORE_LAUNCH)
 
     def running(self) -> Self:
-        """Something of them may leave now."""
+        """Return those of which something may leave now."""
         return self.filter(state__in=Mailing.RUNNING)
 
     def listed(self) -> Self:
-        """Campaigns, with what a line of a list shows of each."""
+        """Return campaigns, with what one row of a list shows."""
         return self.campaigns().select_related("counters", "asked_by")
 
     def with_statistics(self) -> Self:
-        """Launched campaigns, and notifications: they share the pages behind figures."""
+        """Return launched campaigns and notifications, which share the statistics pages."""
         return self.without_tests().launched().select_related("counters")
 
     def named(self, typed: str) -> Self:
-        """Whose name contains it. SQLite folds the case of ASCII only; these are the cases in which names
-        are written.
+        """Return those whose name contains `typed`. SQLite ignores case for ASCII only, so the
+        usual cases of a name are tried one by one.
         """
         cases = {typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()}
         return self.filter(reduce(or_, (Q(name__icontains=each) for each in cases)))
 
 
 class Mailing(models.Model):
-    """One text to many people (or, for tests and notifications, to one at a time).
+    """One text to many people (or, for tests and notifications, to one person at a time).
 
-    draft -> (awaiting ->) (scheduled ->) preparing -> sending <-> paused -> settling -> done;
-    cancelled from any that still sends. awaiting: a second person must launch it. scheduled: the
-    list is not formed yet. One that waits for people to come under its rule is `watching` until it
-    is stopped. Sending begins while preparing still goes on; prepared_at tells the two apart after
-    a pause. A notification is `sending` while it is on and `cancelled` while it is off: what waits
-    when it is switched off is stopped, as with a mailing.
+    draft -> (awaiting ->) (scheduled ->) preparing -> sending <-> paused -> settling -> done. Every
+    state in STOPPABLE may become cancelled. `awaiting`: a second person must launch it.
+    `scheduled`: the list of recipients is not formed yet. An on-entry mailing is `watching` until
+    it is stopped. Sending begins while preparing continues; after a pause, prepared_at tells the
+    two apart. A notification is `sending` while it is on and `cancelled` while it is off: switching
+    it off stops its waiting messages, as cancelling does with a mailing.
     """
 
     class Kind(models.TextChoices):
@@ -101,7 +101,8 @@ class Mailing(models.Model):
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.MAILING)
     name = models.CharField(_("name"), max_length=120)
     text = models.TextField(_("text"), blank=True)
-    # A notification's: the name by which it is raised, and the variables that the event brings.
+    # For a notification: the name under which the event is raised, and the variables that it
+    # brings.
     event = models.SlugField(_("event"), max_length=40, null=True, blank=True, unique=True)
     event_values = models.JSONField(default=list, blank=True)
     everyone = models.BooleanField(_("everyone"), default=False)
@@ -114,32 +115,33 @@ class Mailing(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
     )
-    # The segment's rule at launch, segments inside it written out: later changes do not reach a
-    # mailing that is being prepared. null before the launch, and for everyone and groups. One that
-    # watches goes by the segment as it is; here stands the rule of its last look.
+    # The segment's rule at the launch, with nested segments expanded, so that later changes do not
+    # reach a mailing that is being prepared. null before the launch, and for everyone and groups.
+    # An on-entry mailing follows the current segment; this is then the rule of its last check.
     rule = models.JSONField(null=True, blank=True)
     only_confirmed = models.BooleanField(_("only confirmed numbers"), default=False)
 
-    # Links: short and personal, so that clicks are counted; or a sign-in for students as well.
+    # Links become short and personal, so that clicks are counted, or so that students are signed in
+    # as well.
     wrap_links = models.BooleanField(_("wrap links to count clicks"), default=False)
     links_sign_in = models.BooleanField(_("wrap links to sign in"), default=False)
-    # So many days after its message was handed over a link signs in; null: for ever.
+    # A sign-in link works for so many days after its message was submitted; null: for ever.
     sign_in_days = models.PositiveSmallIntegerField(
         _("sign-in links work for"), null=True, blank=True
     )
-    # Sign-in links handed over before this moment no longer sign in.
+    # Sign-in links that were submitted before this moment no longer sign in.
     sign_in_revoked_at = models.DateTimeField(null=True, blank=True)
 
     # When
     when = models.CharField(_("when to send"), max_length=16, choices=When, default=When.AT_LAUNCH)
     starts_at = models.DateTimeField(_("scheduled time"), null=True, blank=True)
-    # On entry: do those get it who are under the rule when the watching begins?
+    # On entry: whether those who are already under the rule when the watching begins get it too.
     present_too = models.BooleanField(default=True)
     hand_over = models.CharField(max_length=8, choices=HandOver, default=HandOver.EARLY)
     valid_minutes = models.PositiveIntegerField(_("lifetime, minutes"), null=True, blank=True)
     urgent = models.BooleanField(_("urgent: also in quiet hours"), default=False)
     first_wave = models.PositiveIntegerField(_("first wave"), default=0)  # messages; 0: no waves
-    # Or so many percent: the launch makes messages of them.
+    # Or a percentage, which the launch turns into a number of messages.
     first_percent = models.PositiveSmallIntegerField(default=0)
     error_limit = models.PositiveSmallIntegerField(_("errors allowed, %"), default=5)
     state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
@@ -152,26 +154,28 @@ class Mailing(models.Model):
     launched_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    # A launch too big for one person: who asked, and when (state awaiting).
+    # A launch too big for one person: who asked for approval, and when (state awaiting).
     asked_at = models.DateTimeField(null=True, blank=True)
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    # When the list is formed: the countdown after the launch, or the hours before the time set. Until
-    # then everything can be taken back. A resumption long after that moment makes it anew.
+    # When the list is formed: after the countdown that follows the launch, or some hours before the
+    # scheduled time. Until then everything can be taken back. A resumption long after that moment
+    # sets it anew.
     leaves_at = models.DateTimeField(null=True, blank=True)
     wave_passed_at = models.DateTimeField(null=True, blank=True)
-    # Preparation walks people by id: cursor is the last one done, ceiling the newest when the
-    # list began to be formed (0: not yet). Looks for new people walk them too: 0 between two looks.
+    # Preparation goes through people by id: cursor is the last one done, ceiling the newest when
+    # forming the list began (0: not yet). Checks for new people use both too; ceiling is 0 between
+    # two checks.
     cursor = models.BigIntegerField(default=0)
     ceiling = models.BigIntegerField(default=0)
-    # Nobody comes into it any more: the list is complete, or the watching was stopped.
+    # Set when nobody is added any more: the list is complete, or the watching was stopped.
     prepared_at = models.DateTimeField(null=True, blank=True)
-    # A watching one: when its first look and its last look began.
+    # For an on-entry mailing: when its first check and its last check began.
     watching_since = models.DateTimeField(null=True, blank=True)
     watched_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    # Why the system itself has paused it (a Reason), and the service's own code; '' otherwise.
+    # Why the system itself has paused it (a Reason), and the provider's own code; '' otherwise.
     trouble = models.CharField(max_length=32, blank=True)
     trouble_raw = models.CharField(max_length=64, blank=True)
 
@@ -200,20 +204,20 @@ class Mailing(models.Model):
 
     @property
     def trouble_about(self) -> About | None:
-        """Why the system has paused it, in words."""
+        """Return in words why the system has paused it."""
         return Reason(self.trouble).about if self.trouble in set(Reason) else None
 
     @property
     def watches(self) -> bool:
-        """Whoever comes under the rule is taken in, now or after a pause."""
+        """Return whether people who come under the rule are added, now or after a pause."""
         on_entry = self.when == self.When.ON_ENTRY and self.prepared_at is None
         return on_entry and self.state in (self.State.WATCHING, self.State.PAUSED)
 
 
 class Batch(models.Model):
-    """One batch of messages that one request, or one burst of requests, hands to one account.
+    """A batch of messages that one request, or a burst of requests, submits to one account.
 
-    It is one attempt: messages that surely were not sent move to a new waiting Batch, so a
+    A batch is one attempt: messages that surely were not sent move to a new waiting Batch, so a
     reference never means two things. waiting -> handing -> answered | silent (nobody recorded an
     answer before the lease ended).
     """
@@ -225,44 +229,51 @@ class Batch(models.Model):
         SILENT = "silent"
 
     class Doubt(models.TextChoices):
-        """Why the last look did not settle what is unknown. The words are in unresolved.py."""
+        """Why the last look-up did not settle the unknown messages. lifecycle/unknown_reasons.py
+        has the words.
+        """
 
-        READING = "reading"  # the books are longer than one look
-        AWAY = "away"  # no answer to our question
-        CLOCK = "clock"  # ours differs from the service's
-        PUT_OFF = "put_off"  # it may be kept until the morning
-        LOGIN = "login"  # handed over with a login that is not kept any more
-        NO_PROOF = "no_proof"  # read, and nothing shows that the books would tell
+        READING = "reading"  # the history is longer than one look-up reads
+        AWAY = "away"  # the provider did not answer the look-up
+        CLOCK = "clock"  # our clock differs from the provider's
+        PUT_OFF = "put_off"  # the provider may hold it until the morning or a set time
+        LOGIN = "login"  # submitted with a login that is no longer stored
+        NO_PROOF = "no_proof"  # read, but nothing proves that the history is complete
 
     mailing = models.ForeignKey(Mailing, on_delete=models.PROTECT, related_name="batches")
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     size = models.PositiveIntegerField()
-    # Not handed over earlier: a countdown, a time set, quiet hours.
+    # Not submitted before this time: a countdown, a scheduled time, or quiet hours.
     not_before = models.DateTimeField(db_default=Now())
-    # Not handed over later; and the time given to a service that keeps messages until then.
+    # Not submitted after expires_at; send_at is the time given to a provider that holds messages
+    # until then.
     expires_at = models.DateTimeField(null=True, blank=True)
     send_at = models.DateTimeField(null=True, blank=True)
-    wave = models.PositiveSmallIntegerField(default=0)  # 0 may go at once; 1 waits for the verdict
-    zone = models.CharField(max_length=64, blank=True)  # whose quiet hours matter; '': none do
+    # 0 may leave at once; 1 waits until the first wave has passed
+    wave = models.PositiveSmallIntegerField(default=0)
+    zone = models.CharField(max_length=64, blank=True)  # the zone whose quiet hours apply; '': none
     account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
-    # Ours, random, and known before anything leaves: receipts and look-ups are matched by it.
+    # Our own random reference, stored before anything leaves. Receipts and look-ups are matched by
+    # it.
     reference = models.CharField(max_length=40, unique=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
-    # From when the service may know of it, where claimed_at was written by a wrong clock (clock_repair.py).
+    # Since when the provider may know of it, if a wrong clock wrote claimed_at
+    # (sending/clock_repair.py).
     books_since = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
-    # Which login of the account it was handed over with (integrations.routing.logins), and the reference of a
-    # batch that this login had surely taken before: its books must show that one, or they prove nothing.
+    # The login of the account with which it was submitted (integrations.routing.logins), and the
+    # reference of a batch that this login had surely submitted before (the witness): a history that
+    # does not show the witness proves nothing.
     login = models.CharField(max_length=32, blank=True)
     witness = models.CharField(max_length=40, blank=True)
     # When to ask the provider about messages that are still open; null: nothing to ask.
     look_up_at = models.DateTimeField(null=True, blank=True)
     look_ups = models.PositiveSmallIntegerField(default=0)
-    read_to = models.CharField(max_length=64, blank=True)  # how far back its books have been read
+    read_to = models.CharField(max_length=64, blank=True)  # how far back the history has been read
     doubt = models.CharField(max_length=16, choices=Doubt, blank=True)
-    # When to ask the provider to give its messages back; null: nobody wants them back.
+    # When to ask the provider to recall its messages; null: no recall is wanted.
     recall_at = models.DateTimeField(null=True, blank=True)
-    # When a person wanted them back: once is enough.
+    # When a person recalled them: once is enough.
     recalled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -297,10 +308,14 @@ class Batch(models.Model):
 
     @property
     def is_kept(self) -> bool:
-        """The service keeps it until a time to come: what it has taken has not left yet."""
+        """Return whether the provider holds it until a future time, so that what it accepted has
+        not left yet.
+        """
         return self.send_at is not None and self.send_at > timezone.now()
 
     @staticmethod
     def new_reference() -> str:
-        """24 characters of a-z and 0-9: fits every provider's field (SMSC 40, SevenTech 100)."""
+        """Return 24 characters of a-z and 0-9, which fit every provider's field (SMSC 40, SevenTech
+        100).
+        """
         return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(24))

@@ -1,5 +1,5 @@
 """Messages, one row per recipient, and the counters of a mailing. Nothing here changes a status:
-only ledger.py does.
+only sending/ledger.py does.
 """
 
 from decimal import Decimal
@@ -17,12 +17,12 @@ from mailings.text.sealed import hidden
 
 from .mailing import Batch, Mailing
 
-# Taken by the service, which keeps it until a time set: it has not left yet.
+# The provider accepted it and holds it until the scheduled time: it has not left yet.
 AT_THE_SERVICE = pgettext_lazy("message", "At the service, waits for its time")
 
 
 class Message(models.Model):
-    """One recipient of one mailing: exactly one row. Its status is changed by ledger.move() only.
+    """One recipient of one mailing: exactly one row. Only ledger.move() changes its status.
 
        (surely not sent: a new Batch takes it)
          +------------------------------------------------------+
@@ -31,13 +31,13 @@ class Message(models.Model):
         |  |         |  \\--> undelivered | expired | cancelled  |
         |  |         \\----> no_receipt (a late receipt wins)    |
         |  +--> unknown --> accepted | delivered | ... | (provider never had it)
-        |  |       \\------> no_receipt (a person lets it be)
-        |  +--> refused (reason: nobody takes it)
+        |  |       \\------> no_receipt (a person accepts it as unknown)
+        |  +--> refused (with a reason: no provider takes it)
         +--> cancelled
         +--> skipped: written at preparation, or at the claim (an opt-out came in between)
 
-    A receipt lifts any open status, waiting included: it may overtake the answer.
-    No index on status, nor on anything that the good path changes: updates stay HOT
+    A receipt changes any open status, waiting included: it may arrive before the provider's answer.
+    There is no index on status, nor on any column that the normal path changes, so updates stay HOT
     (measured: an index on status costs four times, docs/decisions/0005-updates-stay-hot.md).
     """
 
@@ -53,19 +53,19 @@ class Message(models.Model):
         CANCELLED = "cancelled", pgettext_lazy("message", "Cancelled")
         SKIPPED = "skipped", pgettext_lazy("message", "Left out")
 
-    # Statuses in which the provider has taken the message: they are paid for.
+    # Statuses in which the provider has accepted the message: it is paid for.
     TAKEN = frozenset(
         {Status.ACCEPTED, Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED, Status.NO_RECEIPT}
     )
     OPEN = frozenset({Status.WAITING, Status.ACCEPTED, Status.UNKNOWN})
     FINAL = frozenset(set(Status) - OPEN)
-    # A service has answered for them, or may have taken them.
+    # The provider has answered for them, or may have accepted them.
     HANDED_OVER = TAKEN | {Status.REFUSED, Status.UNKNOWN}
-    # What the statistics call "Error": it should have arrived and did not.
+    # What the statistics call "Error": the message should have arrived and did not.
     FAILED = frozenset({Status.UNDELIVERED, Status.EXPIRED, Status.REFUSED})
 
-    # No foreign key checks in the database on the three below: a million rows are written by
-    # prepare.py in one go, which holds the mailing; a person may be deleted, the row remains.
+    # No foreign key checks in the database on the three below: prepare.py writes a million rows at
+    # a time while it holds the mailing. A person may be deleted; the row remains.
     mailing = models.ForeignKey(
         Mailing,
         on_delete=models.PROTECT,
@@ -73,8 +73,8 @@ class Message(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    # Unique with the mailing. The phone for a mailing, the event's key for a notification,
-    # "user:<id>" for a person left out.
+    # Unique together with the mailing. The phone for a mailing, the event's key for a notification,
+    # "user:<id>" for an excluded person.
     key = models.CharField(max_length=80)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -112,13 +112,13 @@ class Message(models.Model):
             models.Index(fields=["mailing", "id"], name="message_mailing"),
             models.Index(fields=["batch", "phone"], name="message_batch_phone"),
             models.Index(fields=["phone", "id"], name="message_phone"),
-            # What a rule asks of one person: without it, "received A or in group B" over a million
-            # people read all messages of A for each of them, and never ended.
+            # For rules that ask about one person. Without it, "received A or in group B" over a
+            # million people read all messages of A for each of them, and never ended.
             models.Index(fields=["user", "mailing"], name="message_user"),
             models.Index(
                 fields=["mailing", "reason", "id"], name="message_reason", condition=~Q(reason="")
             ),
-            # The good path never changes first_click_at, so its updates stay HOT.
+            # The normal path never changes first_click_at, so its updates stay HOT.
             models.Index(
                 fields=["mailing", "id"],
                 include=["user"],
@@ -132,12 +132,12 @@ class Message(models.Model):
 
     @property
     def about(self) -> About | None:
-        """The reason in words; None when there is none."""
+        """Return the reason in words; None if there is none."""
         return Reason(self.reason).about if self.reason in set(Reason) else None
 
     @property
     def shown(self) -> str:
-        """The text for whoever looks: its short links work nowhere, and a code is hidden."""
+        """Return the text for display: its short links do not work, and a code is hidden."""
         return markers.masked(hidden(self.text))
 
     @property
@@ -152,8 +152,8 @@ def _count() -> "models.BigIntegerField[int, int]":
 
 
 class Counters(models.Model):
-    """How many messages of a mailing stand in each status: always equal to the rows, because
-    ledger.py changes both in one transaction. One column per status, named like it.
+    """How many messages of a mailing are in each status. The numbers always equal the rows, because
+    ledger.py changes both in one transaction. There is one column per status, with its name.
     """
 
     mailing = models.OneToOneField(
@@ -169,10 +169,10 @@ class Counters(models.Model):
     refused = _count()
     cancelled = _count()
     skipped = _count()
-    parts = _count()  # of messages that a provider has taken
+    parts = _count()  # of messages that a provider has accepted
     price = models.DecimalField(max_digits=16, decimal_places=4, default=Decimal(0))
     clicks = _count()  # by people
-    clicked = _count()  # messages of which some link was clicked by a person
+    clicked = _count()  # messages in which a person clicked a link
     robots = _count()  # hits by robots and previews
 
     class Meta:
@@ -214,7 +214,7 @@ class Counters(models.Model):
 
     @property
     def gone(self) -> int:
-        """Handed over: taken by a provider, or refused by it, or unknown."""
+        """Return how many were submitted: accepted by a provider, refused by it, or unknown."""
         return self.of(*Message.HANDED_OVER)
 
     @property

@@ -1,4 +1,4 @@
-"""What the owner sets for all mailings, and texts kept for use again."""
+"""What the owner sets for all mailings, the texts saved for reuse, and the latest clock reading."""
 
 from typing import ClassVar
 
@@ -12,30 +12,32 @@ CODES_A_DAY = 500
 
 
 class Policy(models.Model):
-    """One row: the account's rules of sending. Read it with Policy.current()."""
+    """The account's rules of sending, in one row. Read it with Policy.current()."""
 
-    # A launch to more people than this needs a second person; null: never.
+    # A launch to more people than this needs a second person; null: no launch does.
     two_people_above = models.PositiveIntegerField(null=True, blank=True)
-    # Frequency cap: no more than so many SMS of mailings to one phone in so many days; null: none.
+    # Frequency cap: at most so many SMS of mailings to one phone in so many days; null: no cap.
     cap_messages = models.PositiveSmallIntegerField(null=True, blank=True)
     cap_days = models.PositiveSmallIntegerField(default=1)
     countdown = models.PositiveSmallIntegerField(default=60)  # seconds after a launch
-    early_hours = models.PositiveSmallIntegerField(default=3)  # hand over so long beforehand
-    # In the recipient's own time; both or none.
+    # submit so long before the scheduled time
+    early_hours = models.PositiveSmallIntegerField(default=3)
+    # Quiet hours in the recipient's own time zone; both are set, or neither.
     quiet_from = models.TimeField(null=True, blank=True)
     quiet_until = models.TimeField(null=True, blank=True)
-    # So late a set time is still sent at; later the mailing is held and asks.
+    # How late a scheduled mailing may still start; after that it is held and asks.
     grace_minutes = models.PositiveSmallIntegerField(default=60)
-    # Where SMS and codes go: two letters each; empty: every country (destinations.py).
+    # Countries that get SMS and codes, two letters each; empty: every country
+    # (audience/destinations.py).
     sms_countries = models.JSONField(
         default=list, blank=True, db_default=Value([], models.JSONField())
     )
     mobile_only = models.BooleanField(default=False, db_default=False)
-    # Codes that confirm a phone: no more than so many in 24 hours.
+    # At most so many codes that confirm a phone in 24 hours.
     codes_a_day = models.PositiveIntegerField(default=CODES_A_DAY, db_default=CODES_A_DAY)
-    # Sign-in links handed over before this moment no longer sign in, whatever the mailing.
+    # Sign-in links submitted before this moment no longer sign in, in any mailing.
     sign_in_revoked_at = models.DateTimeField(null=True, blank=True)
-    # The page behind a sign-in link never posts itself, not even on a phone in a hand.
+    # The page behind a sign-in link never submits itself, not even on a phone.
     one_tap = models.BooleanField(default=False)
 
     class Meta:
@@ -48,13 +50,13 @@ class Policy(models.Model):
 
     @classmethod
     def current(cls) -> "Policy":
-        """The row; its defaults while nobody has saved one."""
+        """Return the row, or one with the defaults while nobody has saved it."""
         return cls.objects.filter(id=1).first() or cls(id=1)
 
 
 class ClockReading(models.Model):
-    """The latest moment that any worker's clock has shown: one row. A clock that shows less has been set
-    back, or that one was wrong (clock_repair.py).
+    """One row: the latest time that any worker's clock has shown. If a clock shows less, it was set
+    back, or the stored reading was wrong (sending/clock_repair.py).
     """
 
     ONLY = 1

@@ -1,5 +1,5 @@
-"""How far this database has come (the epoch), what is known of a copy that was put back, and the SMS
-that the services' books show and this database does not know.
+"""The epoch (how far this database has come), what is known of a restored copy, and the SMS that
+are in the providers' records but not in this database.
 """
 
 from typing import ClassVar
@@ -17,16 +17,16 @@ from .mailing import Mailing
 
 
 class Epoch(models.Model):
-    """One row: a number that grows with every hand-over and every few seconds. The same number stands
-    in a file outside the database (smsmail.jobs.epoch_file), which never knows more, unless the database
-    was turned back. While `held`, nothing is handed over.
+    """One row: a number that grows with every submission and every few seconds. A file outside the
+    database has the same number (smsmail.jobs.epoch_file), and never a greater one unless the
+    database was turned back. While `held`, nothing is submitted.
     """
 
     ONLY = 1
     tick = models.BigIntegerField(default=0)
     at = models.DateTimeField(db_default=Now())  # when it last grew
     held = models.BooleanField(default=False)
-    # The owner has just decided: a machine without the file may believe this database.
+    # Set when the owner has just decided: a machine without the file may trust this database.
     believed = models.BooleanField(default=False)
     # When a worker last found that the file cannot be written.
     no_place_at = models.DateTimeField(null=True, blank=True)
@@ -39,8 +39,8 @@ class Epoch(models.Model):
 
 
 class Restoration(models.Model):
-    """A copy that was put back: found, its services asked, and decided about by the owner. At most one
-    is open; whoever opens or decides one holds the row of the epoch.
+    """A copy that was put back. It is found, its providers are asked, and the owner decides about
+    it. At most one is open; whoever opens or decides one locks the row of the epoch.
     """
 
     class Why(models.TextChoices):
@@ -52,10 +52,11 @@ class Restoration(models.Model):
     found_at = models.DateTimeField(db_default=Now())
     why = models.CharField(max_length=16, choices=Why)
     copy_at = models.DateTimeField()  # the last sign of life in the copy
-    last_at = models.DateTimeField(null=True, blank=True)  # and the last one before it was put back
-    seen_tick = models.BigIntegerField(default=0)  # the greatest in any file
-    since = models.DateTimeField()  # from when the services' books are read
-    asked_at = models.DateTimeField(null=True, blank=True)  # all of them have told
+    # and the last one known before it was put back
+    last_at = models.DateTimeField(null=True, blank=True)
+    seen_tick = models.BigIntegerField(default=0)  # the greatest number in any file
+    since = models.DateTimeField()  # the start of the providers' records that are read
+    asked_at = models.DateTimeField(null=True, blank=True)  # when all providers had answered
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -66,22 +67,26 @@ class Restoration(models.Model):
 
 
 class BooksSweep(models.Model):
-    """How far the books of one service have been read after a restoration, from the newest backwards."""
+    """How far the records of one account have been read after a restoration, from the newest
+    backwards.
+    """
 
     restoration = models.ForeignKey(Restoration, on_delete=models.CASCADE, related_name="sweeps")
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
     began_at = models.DateTimeField(null=True, blank=True)
-    cursor = models.TextField(blank=True)  # where the next page begins, in the service's words
+    # where the next page begins, as the provider expresses it
+    cursor = models.TextField(blank=True)
     rows = models.PositiveIntegerField(default=0)  # messages read
-    known = models.PositiveIntegerField(default=0)  # that this database knew of
+    known = models.PositiveIntegerField(default=0)  # messages read that this database knew
     entered = models.PositiveIntegerField(
         default=0
-    )  # that it did not know to be sent, and now does
-    # Not looked at before: a worker has it in hand, or the service was in trouble.
+    )  # messages read that it did not know to be sent, and knows now
+    # Not read before this time: a worker is reading it, or the provider had an error.
     again_at = models.DateTimeField(null=True, blank=True)
     trouble = models.CharField(max_length=32, blank=True)  # a Reason
     done_at = models.DateTimeField(null=True, blank=True)
-    waived_at = models.DateTimeField(null=True, blank=True)  # the owner waits for it no longer
+    # when the owner decided not to wait for it
+    waived_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -97,13 +102,13 @@ class BooksSweep(models.Model):
 
 
 class UnclaimedSms(models.Model):
-    """An SMS that a service has sent for us and of which a restored database knows nothing. Whoever is
-    prepared later for the same text to the same phone is entered as served by it, once. It holds no
-    text.
+    """An SMS that a provider has sent for us and that is unknown to a restored database. If the
+    same text to the same phone is prepared later, that person counts as served by it, once. The row
+    holds no text.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
-    reference = models.CharField(max_length=40, blank=True)  # '' where the books do not show it
+    reference = models.CharField(max_length=40, blank=True)  # '' where the records do not show it
     provider_id = models.CharField(max_length=64, blank=True)
     phone = models.CharField(max_length=16)
     fingerprint = models.CharField(max_length=32, blank=True)  # '': any text
@@ -112,7 +117,7 @@ class UnclaimedSms(models.Model):
     reason = models.CharField(max_length=32, blank=True)
     raw_code = models.CharField(max_length=64, blank=True)
     price = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
-    # Only mailings that the copy knows of can have sent it.
+    # Only a mailing that the restored copy knows can have sent it.
     restoration = models.ForeignKey(Restoration, on_delete=models.CASCADE, related_name="+")
     claimed_at = models.DateTimeField(null=True, blank=True)
     mailing = models.ForeignKey(Mailing, null=True, on_delete=models.SET_NULL, related_name="+")

@@ -1,4 +1,4 @@
-"""Notifications written, switched on and off, and deleted."""
+"""Writing notifications, switching them on and off, and deleting them."""
 
 import hashlib
 
@@ -22,12 +22,12 @@ FIELDS = (
     "wrap_links",
     "links_sign_in",
     "sign_in_days",
-)  # that a form changes
+)  # the fields that a form changes
 Kind, State = Mailing.Kind, Mailing.State
 
 
 def add(notification: Mailing, by: User) -> None:
-    """A new one, filled in by its form; off."""
+    """Store a new notification, filled in by its form. It is off."""
     with transaction.atomic():
         notification.kind, notification.state = Kind.NOTIFICATION, State.CANCELLED
         notification.created_by = by
@@ -37,11 +37,11 @@ def add(notification: Mailing, by: User) -> None:
 
 
 class NotificationChanged(Exception):
-    """Somebody else has saved it since the form was opened, in words."""
+    """Somebody else saved it after the form was opened. str() says so in words."""
 
 
 def version_of(notification: Mailing) -> str:
-    """Of what is stored; '' for a new one. The form carries it along."""
+    """Return a hash of what is stored; '' for a new one. The form sends it back."""
     if notification.pk is None:
         return ""
     values = [str(getattr(notification, name)) for name in FIELDS]
@@ -49,7 +49,9 @@ def version_of(notification: Mailing) -> str:
 
 
 def save(form: NotificationForm, by: User, version: str) -> Mailing:
-    """A valid form. What is written already keeps its text. Raises ChangedMeanwhile."""
+    """Save a valid form. Messages that are written already keep their text. Raises
+    NotificationChanged.
+    """
     row: Mailing = form.instance
     with transaction.atomic():
         if row.pk is None:
@@ -71,7 +73,9 @@ def save(form: NotificationForm, by: User, version: str) -> Mailing:
 
 
 def switch(notification: Mailing, by: User, *, on: bool) -> None:
-    """Off: also what has been written and not handed over yet is stopped, within moments."""
+    """Switch it on or off. Switching off also stops, within moments, messages that are written but
+    not submitted yet.
+    """
     with transaction.atomic():
         state = State.SENDING if on else State.CANCELLED
         rows = Mailing.objects.filter(pk=notification.pk, kind=Kind.NOTIFICATION)
@@ -84,7 +88,9 @@ def switch(notification: Mailing, by: User, *, on: bool) -> None:
 
 
 def delete(notification: Mailing, by: User) -> None:
-    """Raises WrongState: a built-in one, one that is on, or one with messages to show stays."""
+    """Raises WrongState for a built-in notification, for one that is on, and for one that has
+    messages.
+    """
     with transaction.atomic():
         row = Mailing.objects.select_for_update().get(pk=notification.pk)
         if row.event in BUILT_IN:

@@ -1,4 +1,4 @@
-"""The form of a notification, and of whom a try goes to."""
+"""The form of a notification, and the form that says to whom a trial message goes."""
 
 import re
 from typing import Any, ClassVar
@@ -20,11 +20,11 @@ from users.rights import Right
 from . import registry
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-MOST = 10  # values that an event brings
+MOST = 10  # at most so many values that an event brings
 
 
 class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """The name by which it is raised is given once; what a built-in event brings, never."""
+    """The event's name is set once. The values of a built-in event cannot be changed."""
 
     brought = forms.CharField(
         label=gettext_lazy("What the event brings"),
@@ -117,7 +117,9 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
                 self.add_error("text", words % {"name": name})
 
     def _check_links(self, wrapped: links.Wrapped) -> None:
-        """Where a short link leads is worked out when it is clicked, from what is known of the person."""
+        """Refuse variables of the event in short links: the target is computed at the click, from
+        the person's values.
+        """
         for place in wrapped.places:
             lost = set(text.names_in(place.url)) & set(self.names)
             if place.purpose is not None and lost:
@@ -135,7 +137,7 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
     @property
     def names(self) -> list[str]:
-        """Of the values that the event brings, as far as the form is filled in."""
+        """Return the names of the values that the event brings, as far as the form is filled in."""
         if not self.is_bound or "brought" not in self.fields:
             return list(self.instance.event_values)
         if not hasattr(self, "cleaned_data"):
@@ -144,12 +146,12 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
     @property
     def written(self) -> str:
-        """The text as it stands in the field, right or wrong."""
+        """Return the text as it is in the field, valid or not."""
         return str(self["text"].value() or "")
 
     @property
     def wrapping(self) -> Wrapping:
-        """What becomes of links, as far as the form is filled in."""
+        """Return which links become short, as far as the form is filled in."""
         stored: Wrapping = self.instance.wrapping
         if not self.is_bound:
             return stored
@@ -161,7 +163,7 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
 
 class NotificationTryForm(forms.Form):
-    """Whom a try goes to, and what the event would have brought."""
+    """To whom a trial message goes, and which values the event would bring."""
 
     email = forms.CharField(
         label=gettext_lazy("E-mail of the person"),
@@ -183,7 +185,7 @@ class NotificationTryForm(forms.Form):
     def clean_email(self) -> User:
         email = self.cleaned_data["email"].strip().lower()
         if email != self.reader.email and not self.reader.may(Right.SEE_PEOPLE):
-            # Whoever there is or not: the answer is the same.
+            # The answer is the same whether or not such a person exists.
             raise forms.ValidationError(_("You may not see people: send it to yourself."))
         person = User.objects.filter(email=email).first()
         if person is None:

@@ -1,4 +1,4 @@
-"""What one message of a notification would come to, for its editor. Reads only."""
+"""Previews one message of a notification, for its editor. Read-only."""
 
 from collections.abc import Collection
 from decimal import Decimal
@@ -22,13 +22,13 @@ SAMPLE_CODE = "123456"
 
 
 def samples(notification: Mailing, brought: Collection[str]) -> dict[str, str]:
-    """Made-up values of the event, to look at: the code's as a code, others by their names."""
+    """Return made-up values of the event: a code for {code}, and for others their names."""
     code = notification.event == registry.PHONE_CODE
     return {name: SAMPLE_CODE if code and name == "code" else name for name in brought}
 
 
 def variables_of(brought: Collection[str]) -> dict[str, str | Promise]:
-    """What the text may name, with what each is called: the event's own first."""
+    """Return the variables that the text may name, with their labels, the event's own first."""
     of_event: dict[str, str | Promise] = {name: _("of the event: %s") % name for name in brought}
     return of_event | variables()
 
@@ -51,7 +51,7 @@ class EventPreview(Preview):
         super().__init__(written, anybody, reader, Look("person", look.q), wrapping)
 
     @property
-    def extremes(self) -> None:  # whom it comes to is not known before
+    def extremes(self) -> None:  # the recipients are not known in advance
         return None
 
     @property
@@ -74,7 +74,7 @@ class EventPreview(Preview):
 
 
 def preview_of(notification: Mailing, reader: User, *, look: Look | None = None) -> EventPreview:
-    """As it is stored."""
+    """Return the preview of the stored notification."""
     return EventPreview(
         notification.text,
         notification,

@@ -1,5 +1,5 @@
-"""The notifications there are: the built-in ones and those a school has added; written, switched on
-and off, deleted. What happens when an event is raised is in notifications/send.py.
+"""The existing notifications: the built-in ones and those that a school has added. editing.py
+changes them, and send.py sends their messages when an event is raised.
 """
 
 from collections.abc import Collection
@@ -20,12 +20,12 @@ Kind, State = Mailing.Kind, Mailing.State
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
-    """What a notification that every installation has begins with; in the account's language."""
+    """The initial values of a notification that every installation has, in the account's language."""
 
     name: str
     text: str
     on: bool
-    values: tuple[str, ...] = ()  # that the event brings, beside those of the person
+    values: tuple[str, ...] = ()  # from the event, besides the values of the person
     valid_minutes: int | None = None
 
 
@@ -49,14 +49,14 @@ BUILT_IN = {
 
 
 def every() -> QuerySet[Mailing]:
-    """With their counters, the built-in ones among them."""
+    """Return all notifications with their counters, and create missing built-in ones."""
     for event in BUILT_IN:
         named(event)
     return Mailing.objects.filter(kind=Kind.NOTIFICATION).select_related("counters")
 
 
 def named(event: str) -> Mailing | None:
-    """By the name it is raised by; a built-in one is made when it is first asked for."""
+    """Return the notification of this event, or None. A built-in one is created at its first use."""
     if event in BUILT_IN:
         return _made(event, BUILT_IN[event])
     return Mailing.objects.filter(kind=Kind.NOTIFICATION, event=event).first()
@@ -67,7 +67,7 @@ def is_on(notification: Mailing) -> bool:
 
 
 def required_in(notification: Mailing) -> Collection[str]:
-    """Variables without which its text would be of no use to anybody."""
+    """Return the variables without which its text would be useless."""
     return BUILT_IN[PHONE_CODE].values if notification.event == PHONE_CODE else ()
 
 
@@ -75,7 +75,8 @@ def _made(event: str, built_in: BuiltIn) -> Mailing:
     found = Mailing.objects.filter(event=event).first()
     if found is not None:
         return found
-    with transaction.atomic():  # both or none, as with tests(): it cannot do without counters
+    # both rows or none, as in send.tests(): a mailing needs its counters
+    with transaction.atomic():
         with translation.override(settings.LANGUAGE_CODE):
             name, text = _(built_in.name), _(built_in.text)
         mailing, created = Mailing.objects.get_or_create(

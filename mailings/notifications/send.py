@@ -1,7 +1,8 @@
-"""One person, one event, one message: notifications when their event is raised, and test sends. The
-message travels the same way as any other, in a lane of its own before mailings.
+"""One person, one event, one message: notifications when their event is raised, and test sends.
+Their messages are sent like any other, but through a priority queue (lane) of their own, before
+mailings.
 
-What holds for mailings alone: the countdown, waves, quiet hours and the frequency cap.
+The countdown, waves, quiet hours and the frequency cap do not apply to them.
 """
 
 import hashlib
@@ -33,11 +34,11 @@ from users.models import OptOut, User, audit
 from . import registry, test_limits
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-KEY = 80  # characters that the column holds
+KEY = 80  # characters that fit the column
 
 
 class Became(TextChoices):
-    """What became of a raised event, in words for a log or a person."""
+    """The outcome of a raised event, in words for a log or a person."""
 
     SENT = "sent", gettext_lazy("The message is written and leaves at once.")
     REPEATED = "repeated", gettext_lazy("This was raised before: nothing is sent a second time.")
@@ -49,11 +50,11 @@ class Became(TextChoices):
 @dataclass(frozen=True, slots=True)
 class Raised:
     became: Became
-    message: Message | None = None  # of a repetition, the first one
+    message: Message | None = None  # for a repetition, the first message
 
     @property
     def reason(self) -> Reason | None:
-        """Why the person was left out."""
+        """Return why the person was excluded; None otherwise."""
         if self.became != Became.LEFT_OUT or self.message is None:
             return None
         return Reason(self.message.reason)
@@ -67,12 +68,12 @@ class Raised:
 def raise_event(
     event: str, person: User, *, key: str, values: Mapping[str, str] = NOTHING
 ) -> Raised:
-    """It has happened to this person: write the message, if its notification is on. Raises nothing
-    for what may be so; whoever gets none has a row that says why.
+    """Write the message for an event that has happened to this person, if its notification is on.
+    Expected outcomes raise no exception. A person who gets no message has a row that says why.
 
-    Once for each key: raised again with the same one, it sends nothing. In the transaction of the
-    caller, if there is one: what has happened and its message come together or not at all. Such a
-    transaction had better be short, as the counters are locked from here to its end.
+    Each key counts once: the same event raised again with the same key sends nothing. It runs in
+    the caller's transaction, if there is one, so the event and its message are stored together or
+    not at all. Such a transaction should be short, since the counters are locked until it ends.
     """
     with transaction.atomic():
         notification = registry.named(event)
@@ -95,7 +96,7 @@ def raise_event(
             earlier = notification.messages.filter(key=key).first()
             if earlier is None:
                 raise
-            return Raised(Became.REPEATED, earlier)  # somebody else's, of this same moment
+            return Raised(Became.REPEATED, earlier)  # a concurrent call wrote it
     return Raised(Became.LEFT_OUT if why_not else Became.SENT, message)
 
 
@@ -110,7 +111,7 @@ def codes_a_day() -> int:
 
 
 def send_code(person: User, nonce: str) -> str:
-    """The code of this nonce to the person's phone; why not, in words, or ''."""
+    """Send the code of this nonce to the person's phone. Return why not, in words, or ''."""
     raised = raise_event(
         registry.PHONE_CODE, person, key=f"code:{nonce}", values={"code": sealed.sealed(nonce)}
     )
@@ -129,17 +130,17 @@ def welcome(person: User) -> None:
 
 # --- tests --------------------------------------------------------------------------------------
 class NotSent(Exception):
-    """Why nothing goes to this person, in words."""
+    """Nothing is sent to this person. str() says why."""
 
 
 def send_test(
     mailing: Mailing, to: User, by: User, phone: str = "", whose: User | None = None
 ) -> Message:
-    """The mailing's text as this person would get it, now; to another phone (E.164) if given; with
-    the values of somebody else if given, whose own ban does not matter then.
+    """Send the mailing's text as this person would get it, now. `phone` (E.164) sends it to another
+    phone. `whose` fills in the values of another person, whose own ban does not matter then.
 
-    Raises NotSent. Counts in none of the mailing's figures; its short links lead where the mailing's
-    do, by the mailing's number in the key.
+    Raises NotSent. The message counts in none of the mailing's figures. Its short links lead where
+    the mailing's links do, because its key contains the mailing's number.
     """
     return _test(mailing, to, by, phone or to.phone, whose or to)
 
@@ -147,7 +148,7 @@ def send_test(
 def try_event(
     notification: Mailing, to: User, by: User, values: Mapping[str, str] = NOTHING
 ) -> Message:
-    """The same for a notification, on or off, with made-up values of its event."""
+    """Do the same for a notification, on or off, with made-up values of its event."""
     return _test(notification, to, by, to.phone, to, values)
 
 
@@ -164,7 +165,7 @@ def _test(
     except text.BadText as error:
         raise NotSent(str(error)) from error
     with transaction.atomic():
-        # Two at once are counted one after the other.
+        # Concurrent tests of one person are counted one after the other.
         User.objects.select_for_update(no_key=True).filter(pk=by.pk).first()
         return _counted_test(mailing, to, by, phone, whose, values)
 
@@ -193,10 +194,11 @@ def _counted_test(
 
 
 def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> Message:
-    """Write the message and its batch of one. The key makes a repetition harmless: IntegrityError.
+    """Write the message and its batch of one. A repeated key raises IntegrityError, so a repetition
+    does no harm.
 
-    Raises NotSent for an empty text, no service, no phone, a number that gets no SMS, or a person who
-    must get nothing.
+    Raises NotSent if the text is empty, no service is connected, there is no phone, the number gets
+    no SMS, or the person must get nothing.
     """
     if routing.current() is None:
         raise NotSent(_("No SMS service is connected. Ask the owner to connect one."))
@@ -215,8 +217,8 @@ def send_one(mailing: Mailing, to: User, *, key: str, phone: str, body: str) -> 
 
 
 def tests() -> Mailing:
-    """The one mailing that holds all test messages; it is always sending."""
-    with transaction.atomic():  # both or none: without counters nothing can ever be sent with it
+    """Return the one mailing that holds all test messages; it is always sending."""
+    with transaction.atomic():  # both rows or none: a mailing without counters can never send
         mailing, created = Mailing.objects.get_or_create(
             kind=Mailing.Kind.TEST,
             defaults={"name": "Test messages", "state": Mailing.State.SENDING},
@@ -229,8 +231,8 @@ def tests() -> Mailing:
 def _write(
     mailing: Mailing, to: User, key: str, phone: str, body: str, why_not: str = ""
 ) -> Message:
-    """The message and its batch of one; or the row of somebody who gets none."""
-    epoch.is_held()  # in a restored copy, the numbers of messages leap ahead before a new one is written
+    """Write the message and its batch of one, or the row of a person who gets none."""
+    epoch.is_held()  # in a restored copy, this moves message ids ahead before a new one is written
     status = Message.Status.SKIPPED if why_not else Message.Status.WAITING
     entry = bulk.Entry(
         mailing_id=mailing.id,
@@ -258,8 +260,8 @@ def _batch(mailing: Mailing) -> Batch:
 
 
 def _why_not(person: User, body: str, *, proves: bool = False) -> str:
-    """The first reason for which this person gets nothing, or ''. proves: it is the code by which a
-    number becomes theirs.
+    """Return the first reason for which this person gets nothing, or ''. `proves`: the message is
+    the code by which a number becomes theirs.
     """
     if not person.phone:
         return Reason.NO_PHONE.value
@@ -277,7 +279,9 @@ def _why_not(person: User, body: str, *, proves: bool = False) -> str:
 
 
 def _storable(key: str) -> str:
-    """A key of any length and any signs: what the column does not hold stands in it as its hash."""
+    """Return a key that fits the column; a key that is too long or unprintable is replaced by its
+    hash.
+    """
     if len(key) <= KEY and key.isprintable():
         return key
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()

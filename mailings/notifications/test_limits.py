@@ -1,7 +1,7 @@
-"""How many tests go to numbers that are not one's own: they are real SMS, and a list of numbers typed
-one by one would be a mailing that nobody else has looked at. Reads only.
+"""Limits the tests to other people's numbers. They are real SMS, and a list of numbers typed one by
+one would be a mailing that nobody has reviewed. Read-only.
 
-One's own is the number that one has confirmed; as many tests as one likes go there.
+A user's own number is the one that they have confirmed; tests to it are not limited.
 """
 
 from datetime import timedelta
@@ -17,11 +17,11 @@ DAY = timedelta(days=1)
 
 
 class TooMany(Exception):
-    """Why no test goes to this number now, in words."""
+    """No test goes to this number now. str() says why."""
 
 
 def check(by: User, phone: str) -> None:
-    """May this person have a test sent there? Raises TooMany."""
+    """Raises TooMany if this person may not send a test to this phone."""
     if _is_own(by, phone):
         return
     sent = _sent_lately()
@@ -46,14 +46,16 @@ def check(by: User, phone: str) -> None:
 
 
 def left_for(by: User) -> int:
-    """How many more tests to other numbers this person may send now, as far as numbers alone say."""
+    """Return how many more tests to other numbers this person may send now, by the limits on
+    numbers alone.
+    """
     sent = _sent_lately()
     mine = sum(sender == by.pk for sender, _number in sent)
     return max(min(PER_PERSON - mine, PER_ACCOUNT - len(sent)), 0)
 
 
 def _check_second_person(numbers: set[str]) -> None:
-    """What needs a second person as a mailing needs one as tests."""
+    """Apply the rule of a second person to tests as well as to mailings."""
     above = Policy.current().two_people_above
     if above is None or len(numbers) <= above:
         return
@@ -79,12 +81,14 @@ def _is_own(by: User, phone: str) -> bool:
 
 
 def _sent_lately() -> list[tuple[int, str]]:
-    """(who, to which number) of each test to a number that is not the sender's own."""
+    """Return (sender's id, phone) of each test of the last day to a number that is not the sender's
+    own.
+    """
     lately = Batch.objects.filter(
         mailing__kind=Mailing.Kind.TEST, not_before__gt=timezone.now() - DAY
     )
     rows = Message.objects.filter(batch__in=lately).values_list("key", "phone")
-    # The end of the key says who sent it; one that has none is older than this count.
+    # The key ends with the sender's id; keys without it are older than this count.
     sent = [(int(key.rpartition(":")[2]), phone) for key, phone in rows if key.count(":") == 3]
     senders = User.objects.filter(pk__in={sender for sender, _phone in sent})
     own = set(senders.exclude(phone_confirmed_at=None).values_list("pk", "phone"))

@@ -1,5 +1,5 @@
-"""A test of a mailing: whose values stand in the text, and whose phone it goes to. Sending it is
-notifications/send.py's.
+"""The page that sends a test of a mailing: whose values fill the text, and which phone it goes to.
+send.py sends it.
 """
 
 from typing import Any
@@ -22,13 +22,14 @@ from users.rights import Right, require_right
 
 from . import send, test_limits
 
-FOUND = 5  # people offered; more letters narrow them down
+FOUND = 5  # people offered; typing more narrows them down
 TO_NUMBER, TO_THEM = "number", "them"
 
 
 class TestForm(forms.Form):
-    """Oneself, or a person who was looked for; a number, or that person's own phone. `q` and `find`
-    look for people; only who may see people is offered that.
+    """Whose values fill the text: the reader's or a found person's. Where it goes: to a number, or
+    to that person's phone. `q` and `find` search for people; only users who may see people get
+    them.
     """
 
     q = forms.CharField(
@@ -63,7 +64,7 @@ class TestForm(forms.Form):
     )
 
     def __init__(self, data: Any, reader: User, typed: Any = None) -> None:
-        """typed: what was typed while one only looks for people; nothing of it is wrong yet."""
+        """`typed`: the values typed when only `find` was pressed; none of them is validated yet."""
         initial = {"phone": reader.phone, "to": TO_NUMBER}
         if typed is not None:
             initial |= {name: typed[name] for name in self.base_fields if name in typed}
@@ -97,7 +98,7 @@ class TestForm(forms.Form):
 
     @property
     def whose(self) -> User:
-        """Of a valid form: whose values stand in the text."""
+        """Return whose values fill the text. The form must be valid."""
         chosen = self.cleaned_data.get("person", "")
         return next((each for each in self.found if str(each.pk) == chosen), self.reader)
 
@@ -108,7 +109,7 @@ class TestForm(forms.Form):
 
 @require_right(Right.SEND_MAILINGS)
 def test(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Asks first. With `find` it only looks for people, and keeps what was typed."""
+    """Ask first, then send. With `find` it only searches for people, and keeps what was typed."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     finds = "find" in request.POST
     if finds:
@@ -130,7 +131,7 @@ def test(request: AuthenticatedRequest, pk: int) -> HttpResponse:
             message = send.send_test(row, whose, request.user, whose.phone)
         else:
             phone = form.cleaned_data["phone"]
-            # Typed by hand or not: a phone of theirs is theirs, and so is their ban.
+            # Even if it was typed by hand, it is that person's phone, and their ban applies.
             to = whose if phone == whose.phone else request.user
             message = send.send_test(row, to, request.user, phone, whose)
     except send.NotSent as refusal:

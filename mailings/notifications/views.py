@@ -1,5 +1,6 @@
-"""The pages of notifications: the list, one with its figures, its text, on and off, a try. Recipients,
-reasons and single messages are shown by the pages of mailings (views.py).
+"""The pages of notifications: the list, one with its figures, its text, the switch, and a trial
+message. Recipients, reasons and single messages are shown by the pages of mailings
+(reports/views.py).
 """
 
 from typing import Any
@@ -56,7 +57,9 @@ def notification_new(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_right(Right.EDIT_MAILINGS)
 def notification_edit(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """What is changed while it is on goes out at once: that takes the right to send as well."""
+    """Edit a notification. While it is on, a change is sent at once, so it also requires the right
+    to send.
+    """
     row = _found(pk)
     if registry.is_on(row) and not request.user.may(Right.SEND_MAILINGS):
         raise PermissionDenied
@@ -66,7 +69,7 @@ def notification_edit(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.EDIT_MAILINGS)
 @require_POST
 def notification_meter(request: AuthenticatedRequest, pk: int | None = None) -> HttpResponse:
-    """What the form would come to as it stands."""
+    """Show the preview of the form as it is."""
     row = _found(pk) if pk else Mailing(kind=Mailing.Kind.NOTIFICATION)
     form = _form(request, row)
     context = {"notification": row, **_metered(request, form)}
@@ -76,7 +79,7 @@ def notification_meter(request: AuthenticatedRequest, pk: int | None = None) -> 
 @require_right(Right.SEND_MAILINGS)
 @require_POST
 def notification_switch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """on=yes or no."""
+    """Switch it: POST on=yes, or anything else for off."""
     row, on = _found(pk), request.POST.get("on") == "yes"
     editing.switch(row, request.user, on=on)
     words = (
@@ -121,7 +124,8 @@ def notification_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 def _edit(request: AuthenticatedRequest, row: Mailing) -> HttpResponse:
-    stored = Mailing.objects.get(pk=row.pk) if row.pk else row  # not as it is typed
+    # the stored row, not the typed values
+    stored = Mailing.objects.get(pk=row.pk) if row.pk else row
     version = request.POST.get("version", editing.version_of(stored))
     form = _form(request, row)
     if request.method == "POST" and "fix" not in request.POST and form.is_valid():

@@ -1,4 +1,4 @@
-"""How a mailing's states and a message's statuses look on a page."""
+"""The look of a mailing's states and a message's statuses on a page."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -68,19 +68,19 @@ def _badge(look: tuple[str, str], label: str | Promise) -> dict[str, Any]:
 
 @register.inclusion_tag("mailings/reports/_spread.html")
 def spread_bar(counters: Counters, thin: bool = False) -> dict[str, Any]:
-    """How the statuses divide, as one bar. The numbers stand beside it in words."""
+    """Show the shares of the statuses as one bar. The numbers are beside it in words."""
     return {"slices": spread(counters), "thin": thin}
 
 
 @register.simple_tag
 def kept_at(account: Account) -> send_times.Waiting:
-    """What this service keeps until a time to come."""
+    """Return what this provider holds until a future time."""
     return send_times.kept_at(account)
 
 
 @register.simple_tag
 def mailings_of(sign_ins: Iterable[LinkSignIn]) -> list[tuple[LinkSignIn, Mailing | None]]:
-    """Each sign-in by a link with the mailing whose link it was: one query for all of them."""
+    """Pair each sign-in by a link with the mailing of that link, in one query for all."""
     listed = list(sign_ins)
     numbers = {each.number for each in listed if each.number.isdecimal()}
     found = Mailing.objects.in_bulk([int(number) for number in numbers])
@@ -91,7 +91,7 @@ def mailings_of(sign_ins: Iterable[LinkSignIn]) -> list[tuple[LinkSignIn, Mailin
 
 @register.filter
 def visible(sign: str) -> str:
-    """A sign as one can see it: spaces and what takes no room by their names."""
+    """Return a character in visible form: a space as "space", an invisible one as "nothing"."""
     if not sign or unseen.places(sign):
         return _("nothing")
     return _("space") if sign.isspace() else sign
@@ -99,6 +99,6 @@ def visible(sign: str) -> str:
 
 @register.filter
 def with_unseen(link: str) -> str:
-    """A link in which a sign that nobody sees is shown by its number."""
+    """Return a link in which each invisible character is shown by its number."""
     hidden = set(unseen.places(link))
     return "".join(f"⟨U+{ord(c):04X}⟩" if at in hidden else c for at, c in enumerate(link))

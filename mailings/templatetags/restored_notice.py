@@ -1,4 +1,4 @@
-"""The banner at the top of every page while everything is held because a copy was put back."""
+"""The banner at the top of every page while sending is held because a copy was put back."""
 
 from typing import Any
 
@@ -13,7 +13,9 @@ register = template.Library()
 
 @register.inclusion_tag("mailings/restoration/_restored_notice.html", takes_context=True)
 def restored_notice(context: dict[str, Any]) -> dict[str, Any]:
-    """One query, for those who see mailings; none on pages of errors, which may have no database."""
+    """Run one query for those who see mailings, and none on error pages, which may have no
+    database.
+    """
     user = context.get("user")
     if not isinstance(user, User) or not user.may(Right.SEE_MAILINGS):
         return {}

@@ -1,5 +1,5 @@
-"""Links written without http or https, or with one that is mistyped: phones may not open them, and nothing
-counts their clicks. Pure.
+"""Finds links written without http or https, or with a mistyped scheme. Phones may not open such
+links, and nothing counts their clicks. Pure functions.
 """
 
 import re
@@ -13,21 +13,21 @@ from linkify_it.tlds import TLDS
 from . import unseen
 
 SCHEME = "https://"
-PLAIN = "http://"  # a number or this machine has no certificate
-# Without a path, only names that end like this are taken for links: "file.py" is none.
+PLAIN = "http://"  # IP addresses and localhost have no certificate
+# Without a path, only names with these endings are links: "file.py" is not one.
 _ENDINGS_WORDS = """ru рф su by kz ua uz kg am ge md az tj de pl lt lv ee fr es uk eu il com org net info biz pro io
 me tv cc ai dev tech space moscow tatar online site website school shop store club academy
 education courses app link page events art blog live life world team studio center group cloud
 digital design expert guru news xyz host training coach institute university college camp games
 kids family dance yoga fitness clinic cafe онлайн сайт дети рус москва бел қаз укр"""
 ENDINGS = frozenset(_ENDINGS_WORDS.split())
-# Endings that are words of a text too, and the short words that stand before a full stop.
+# Endings that are also ordinary words, and the abbreviations that stand before a full stop.
 _WORDS_OF_A_TEXT = "онлайн сайт дети рус москва бел қаз укр"
 _WORDS = frozenset(_WORDS_OF_A_TEXT.split())
 _SHORTENED = re.compile(
     r"\w|см|им|ул|пр|пл|ст|тел|стр|обл|респ|англ|нем|фр|рус|исп|кит|г|гор|пос|дер|руб|коп|тыс|млн|мин|сек|час"
 )
-# "Call.me", "10.am": a sentence without its space, and hours.
+# "Call.me" is a sentence without its space, and "10.am" is an hour.
 _SAID_WORDS = """call tell help text write ask join follow trust give let love show send buy contact email find
 meet see for to with by from and or but not pay teach wake remind message inform let's i we you
 he she it"""
@@ -37,8 +37,9 @@ security authors"""
 _FILES = frozenset(_FILES_WORDS.split())
 _FILE_ENDINGS = frozenset(["md", "ai", "cc", "app", "pro", "info"])
 
-# http(s) as hurried people write it: "https//", "http:/", "htps://", "https ://", "https:\\", "https.//";
-# the р, с and т may be Cyrillic, and signs as wide as a Chinese one. Doubled ones are one.
+# http(s) as hurried people write it: "https//", "http:/", "htps://", "https ://", "https:\\",
+# "https.//". The letters р, с and т may be Cyrillic, and signs may be full-width. A doubled scheme
+# counts as one.
 _COLON = "[:;.,：；﹕]"
 _SLASH = r"[/\\／⁄∕]"
 _HTTP = r"(?:h{1,2}[tpsтрс]{2,5}|t{1,2}ps?(?=[:;]))"
@@ -53,7 +54,7 @@ _SLIP = re.compile(
     re.I,
 )
 _RIGHT = re.compile("https?://", re.I)
-# A number of four parts needs a port or a path, so that versions and dates are none.
+# An IPv4 address needs a port or a path, so that versions and dates do not match.
 _MACHINE = re.compile(
     r"(?<![\w.@/:\\-])(?:localhost|(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d))"
     rf"(?::\d{{2,5}}(?:/{_INSIDE})?|/(?=[^\W\d]|\s|$){_INSIDE})(?![\w.])",
@@ -68,7 +69,9 @@ _NOT_A_LINK = re.compile(
 
 
 class BareLink(NamedTuple):
-    """A link: what stands in the text, how much of its beginning is wrong, and what belongs there."""
+    """One link that was found: `raw` as it stands in the text, its index `at`, how many of its
+    first characters are wrong, and the scheme that belongs there.
+    """
 
     raw: str
     at: int
@@ -77,13 +80,13 @@ class BareLink(NamedTuple):
 
 
 def bare_links(written: str) -> list[str]:
-    """As they stand in the text, each once."""
+    """Return the links as they stand in the text, each one once."""
     stand = (written[found.at : found.at + len(found.raw)] for found in found_in(written))
     return list(dict.fromkeys(stand))
 
 
 def repaired(written: str) -> str:
-    """With https:// before each."""
+    """Return the text with each of these links beginning with a correct scheme."""
     done, kept = 0, []
     for found in found_in(written):
         kept += [written[done : found.at], found.scheme]
@@ -92,8 +95,10 @@ def repaired(written: str) -> str:
 
 
 def found_in(written: str) -> list[BareLink]:
-    """By place. Spaces stand instead of what is no link or found already, so that places stay."""
-    # A colon may be a part of a mistyped scheme.
+    """Return the links in the order of the text. What is not a link or was found already is
+    replaced by spaces, so that positions stay the same.
+    """
+    # A colon may be part of a mistyped scheme, so colons are not blanked here.
     slips = [slip for each in _SLIP.finditer(_seen(written, _PICTURES)) if (slip := _slip(each))]
     rest = _blank(
         _seen(written, _NOT_A_LINK), [(each.at, each.at + len(each.raw)) for each in slips]
@@ -109,12 +114,14 @@ def found_in(written: str) -> list[BareLink]:
 
 
 def is_known(ending: str) -> bool:
-    """Does any site end like this?"""
+    """Return whether this is a real top-level domain."""
     return _punycode(ending.lower()) in _every_ending()
 
 
 def _seen(written: str, without: re.Pattern[str]) -> str:
-    """A sign that nobody sees inside of a Latin name is as a letter of it."""
+    """Blank what matches `without`. An invisible character inside a Latin name counts as a letter
+    of it.
+    """
     written = _HIDDEN.sub("x", written)
     return without.sub(lambda each: " " * len(each[0]), written)
 
@@ -126,7 +133,7 @@ def _blank(written: str, places: list[tuple[int, int]]) -> str:
 
 
 def _slip(found: re.Match[str]) -> BareLink | None:
-    """None for a scheme that is right, and for what names no site."""
+    """Return None for a correct scheme, and for text that names no site."""
     wrong = found["wrong"]
     host = found["host"].partition(":")[0]
     ending = host.rpartition(".")[2]
@@ -139,10 +146,11 @@ def _slip(found: re.Match[str]) -> BareLink | None:
 
 
 def _bare(found: Match, written: str) -> BareLink | None:
-    """None for what only looks like a link."""
+    """Return None for what only looks like a link."""
     slashes = len(found.schema)
     host, slash, _path = found.raw[slashes:].partition("/")
-    # "{site|school.ru}": what stands before the bar names a variable, and no host has a bar.
+    # In "{site|school.ru}" the part before the bar is the name of a variable; no host contains a
+    # bar.
     before = host.rfind("|") + 1 if not slashes else 0
     host = re.split("[:?#]", host[before:], maxsplit=1)[0]
     at = found.index + before
@@ -157,7 +165,7 @@ def _bare(found: Match, written: str) -> BareLink | None:
 
 
 def _is_prose(name: str, ending: str, written: str, at: int, length: int) -> bool:
-    """A full stop without its space, a product, a file, an hour."""
+    """Return whether it is a missing space after a full stop, a product, a file or an hour."""
     label = name.rpartition(".")[2]
     small = label.lower()
     return (
@@ -176,7 +184,9 @@ def _is_prose(name: str, ending: str, written: str, at: int, length: int) -> boo
 
 
 def _looks_joined(label: str, ending: str) -> bool:
-    """ "школа.Онлайн", "Paint.NET", "ASP.NET", "руб.com": sites are not written so."""
+    """Return whether it looks like "школа.Онлайн", "Paint.NET", "ASP.NET" or "руб.com"; sites are
+    not written so.
+    """
     if ending == "NET" or (ending.isascii() and not label.isascii()):
         return True
     usual = ending in {"Ru", "Com", "Org", "РФ"}  # "School.Ru"
@@ -197,6 +207,8 @@ def _every_ending() -> frozenset[str]:
 
 @cache
 def _linkify() -> LinkifyIt:
-    """Links without a scheme too; e-mail addresses are no links here."""
+    """Match links without a scheme too. E-mail addresses are matched so that they are not taken for
+    links.
+    """
     options = {"fuzzy_link": True, "fuzzy_email": True, "fuzzy_ip": False}
     return LinkifyIt(options=options).tlds([*TLDS, *ENDINGS])

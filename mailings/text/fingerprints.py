@@ -1,5 +1,6 @@
-"""Whether a text in a service's books is the one that we wrote, without keeping it: services swap quotes,
-dashes and spaces, and the token of a short link is another one for every message. Pure.
+"""Fingerprints that tell whether a text in a provider's records is the one that we wrote, without
+storing the text. They ignore quotes, dashes and spaces, which providers replace, and the token of a
+short link, which differs in every message. Pure functions.
 """
 
 import hashlib
@@ -13,12 +14,14 @@ from .sealed import opened
 
 
 def of_stored(body: str) -> str:
-    """Of a message's text as it is stored, with marks in place of its links."""
+    """Return the fingerprint of a message's text as it is stored, with marks in place of its links."""
     return _of(markers.masked(opened(body)))
 
 
 def of_sent(text: str) -> str:
-    """Of the text as a service shows it; '' when it shows none (texts may be deleted from its books)."""
+    """Return the fingerprint of a text as the provider shows it; '' if it shows none (its records
+    may have lost the text).
+    """
     return _of(short_links.hidden(text)) if text.strip() else ""
 
 

@@ -1,5 +1,5 @@
-"""Where the links of a text lead, what keeps one from working, and the repair where only one is meant.
-Pure: whether a site answers is not asked.
+"""Checks the links of a text: where each leads, what keeps it from working, and the repair if there
+is only one. Pure functions: they do not ask whether a site answers.
 """
 
 import re
@@ -16,16 +16,17 @@ from .plain_signs import ALIKE
 from .wrapping import Wrapping
 
 _NO_WRAPPING = Wrapping()
-# What was meant as a link and became none. A word follows where only the beginning is one.
+# Text that was meant as a link and became none. A second word belongs to it where the first is only
+# the beginning of a link.
 _MEANT = re.compile(
     r"(?<![^\W_])(?:https?(?=\s?[:;：/\\])|www(?=\s?[.,]\s?\w))(?:[^\s\w]*\s+(?=[\w-]*[.,]\w))?[^\s<>\"«»“”]*",
     re.I,
 )
-# Behind a link that has no path: the rest of its name, which a slip has cut off.
+# What follows a link that has no path: the rest of its host name, cut off by a typing error.
 _CUT_OFF = re.compile(
     r"(?:,|\.\.+|\s?\.\s?)(?P<ending>[^\W\d_]{2,})(?![^\W_])[^\s,;]*|\.(?=[/?#])[^\s,;]*"
 )
-# How sites end that nobody means as a word.
+# Endings of sites that are never ordinary words.
 _SURE = frozenset(["ru", "рф", "com", "org", "net", "su", "kz", "by", "ua", "uz", "kg"])
 _GLUED = re.compile(r"(?P<right>[a-z]{2,})(?P<dash>-?)(?P<word>[^\W\d_a-zA-Z][\w-]*)$")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -36,14 +37,15 @@ HIGHEST_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A link as it stands in the text. to: its site as phones ask for it, decoded: as people read it,
-    where that differs. faults: why it cannot work, in words. right: what to write instead.
+    """A link as it stands in the text. `to` is its host as phones request it, `decoded` the same
+    host as people read it, where that differs. `faults` says in words why the link cannot work, and
+    `right` what to write.
     """
 
     start: int
     end: int
     written: str
-    url: str = ""  # as wrapping.py finds it; none: it became no link
+    url: str = ""  # as wrapping.py finds it; '' if it became no link
     to: str = ""
     decoded: str = ""
     faults: tuple[str, ...] = ()
@@ -51,7 +53,7 @@ class Line:
 
 
 def lines(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[Line]:
-    """Each link once, by place, and whatever was meant as one."""
+    """Return each link once, in the order of the text, and all text that was meant as a link."""
     found: dict[str, Line] = {}
     for line in _every(template.clean(written), wrapping):
         found.setdefault(line.written, line)
@@ -59,12 +61,12 @@ def lines(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[Line]:
 
 
 def faulty(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[Line]:
-    """Those that cannot work."""
+    """Return the links that cannot work."""
     return [line for line in lines(written, wrapping) if line.faults]
 
 
 def mended(written: str, wrong: str) -> str:
-    """With that link repaired wherever it stands."""
+    """Return the text with the link `wrong` repaired wherever it stands."""
     written = template.clean(written)
     done, kept = 0, []
     for line in _every(written, _NO_WRAPPING):
@@ -85,7 +87,7 @@ def _every(written: str, wrapping: Wrapping) -> list[Line]:
 
 
 def _in_order(written: str, wrapping: Wrapping) -> Iterator[Line]:
-    """Mistyped beginnings before the links inside them."""
+    """Yield links with mistyped schemes before the links inside them."""
     bare = bare_links.found_in(written)
     for slip in (each for each in bare if each.wrong > len("//")):
         stands = written[slip.at : slip.at + len(slip.raw)]
@@ -94,7 +96,7 @@ def _in_order(written: str, wrapping: Wrapping) -> Iterator[Line]:
         )
     for found in links.find(written):
         yield _of_link(written, found, wrapping)
-    without = {at for each in bare for at in range(each.at, each.at + len(each.raw))}  # no fault
+    without = {at for each in bare for at in range(each.at, each.at + len(each.raw))}  # not faults
     for meant in _MEANT.finditer(written):
         if meant.start() in without:
             continue
@@ -111,7 +113,7 @@ def _line(start: int, stands: str, faults: list[str], right: str) -> Line:
 
 
 def faulty_alone(link: str) -> bool:
-    """Is it anything but one healthy link?"""
+    """Return whether the text is anything but one healthy link."""
     found = links.find(link)
     whole = len(found) == 1 and (found[0].start, found[0].end) == (0, len(link))
     return not whole or bool(_faults(found[0].url, _NO_WRAPPING))
@@ -135,14 +137,16 @@ def _of_link(written: str, found: links.FoundLink, wrapping: Wrapping) -> Line:
 
 
 def _faults_left(right: str, wrapping: Wrapping) -> int:
-    """A word that was glued to a link stands behind it now."""
+    """Count the faults after the repair. A word that was glued to the link may follow it now."""
     found = links.find(right)
     whole = len(found) == 1 and (right + " ").startswith(found[0].url + " ")
     return len(_faults(found[0].url, wrapping)) if whole else len(right)
 
 
 def _cut_off(written: str, found: links.FoundLink) -> str:
-    """ "https://my.school" of "https://my.school,ru/a": both may end like a site."""
+    """Return ",ru/a" for the link "https://my.school" in "https://my.school,ru/a": .school and .ru
+    both exist.
+    """
     name = found.url.partition("://")[2]
     cut = None if re.search("[/?#]", name) else _CUT_OFF.match(written, found.end)
     if cut is None or cut["ending"] is None:
@@ -160,7 +164,7 @@ def _faults(url: str, wrapping: Wrapping) -> list[str]:
 def _faults_of_the_site(url: str) -> list[str]:
     name, port = _name_and_port(url)
     if "{" in name:
-        return []  # one of many, by person
+        return []  # the host differs from person to person
     faults = []
     if port and (len(port) > len(str(HIGHEST_PORT)) or not 0 < int(port) <= HIGHEST_PORT):
         faults.append(_("There is no port %(port)s.") % {"port": port})
@@ -201,7 +205,7 @@ def _faults_of_the_rest(url: str) -> list[str]:
 
 
 def _why_none(stands: str) -> str:
-    """Of what became no link, or not the one that was meant."""
+    """Explain why it became no link, or not the link that was meant."""
     site = re.sub(r"(?i)^(https?|www)[^\w\s]*", "", stands)
     site = re.split("[/?#]", site, maxsplit=1)[0]
     if re.search(r"\s", stands):
@@ -218,7 +222,7 @@ def _why_none(stands: str) -> str:
 
 
 def _certain(stands: str) -> str:
-    """Repaired, where there is one repair."""
+    """Return the repaired link; unchanged where there is more than one possible repair."""
     right = unseen.without(stands).replace("&amp;", "&")
     scheme, colon, rest = right.partition("://")
     site, tail = re.match(r"([^/?#]*)(.*)", rest, re.S).groups("")  # type: ignore[union-attr]
@@ -232,7 +236,7 @@ def _certain(stands: str) -> str:
 
 
 def _latin(label: str) -> str:
-    """With Latin letters for those that only look so, where it becomes a name of nothing else."""
+    """Replace letters that only look Latin, if the whole label becomes Latin by that."""
     changed = "".join(ALIKE.get(char, char) for char in label)
     return changed if changed.isascii() else label
 
@@ -258,7 +262,7 @@ def _name_and_port(url: str) -> tuple[str, str]:
 
 
 def _site(url: str) -> tuple[str, str]:
-    """As phones ask for it, and as people read it where that differs."""
+    """Return the host as phones request it, and as people read it where that differs (else '')."""
     name, port = _name_and_port(url)
     behind = f":{port}" if port else ""
     try:

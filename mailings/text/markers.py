@@ -1,6 +1,6 @@
-"""Short links inside a stored text: a mark of two characters each. A stored text never holds a token;
-one is put in when the message is handed over, and the same number of asterisks for whoever looks.
-Pure.
+"""Marks for short links inside a stored text, two characters each. A stored text never contains a
+token. The token is filled in when the message is submitted, and every reader sees as many asterisks
+instead. Pure functions.
 """
 
 import re
@@ -10,7 +10,7 @@ from integrations.short_domain import short_links
 from . import tokens
 from .tokens import Purpose
 
-# Control characters: template.py lets them through neither in a text nor in a person's value.
+# Control characters: template.py removes them from texts and from people's values.
 MARKS = {Purpose.CLICK: "\x1a", Purpose.SIGN_IN: "\x1b"}
 _PURPOSES = {mark: purpose for purpose, mark in MARKS.items()}
 _MARKED = re.compile("([\x1a\x1b])([0-9A-Za-z])")
@@ -22,12 +22,16 @@ def mark(position: int, purpose: Purpose) -> str:
 
 
 def masked(body: str) -> str:
-    """As long as it will be, with links that work nowhere: for counting, and for every page."""
+    """Return the text at its final length, with links that do not work: for counting, and for every
+    page.
+    """
     return _MARKED.sub(lambda found: short_links.address(_HIDDEN[_PURPOSES[found[1]]]), body)
 
 
 def filled(body: str, message: int) -> str:
-    """As the person gets it. Only for handing over, and to find it again in a service's books."""
+    """Return the text as the person gets it. Used only to submit it, and to find it again in a
+    provider's records.
+    """
     return _MARKED.sub(
         lambda found: short_links.address(
             tokens.make(message, tokens.VALUES[found[2]], _PURPOSES[found[1]])

@@ -1,8 +1,8 @@
-"""What stands for signs that make an SMS dearer, sign by sign. Whatever carries a meaning keeps one: a part
-that only a picture would say is not invented.
+"""Replacements for the characters that make an SMS dearer. Each keeps the meaning of its character;
+nothing is invented for what only a picture can say.
 """
 
-# What has an equal in GSM-7 that says the same.
+# Characters that have an equal in GSM-7 with the same meaning.
 EQUALS = {
     **dict.fromkeys("«»„“”‟″〝〞＂ʺˮ❝❞❠‶", '"'),
     **dict.fromkeys("‘’‚‛′‹›`´ʼʻʽˈʹˊˋ❛❜❟＇‵ꞌʾʿ՚", "'"),
@@ -10,7 +10,8 @@ EQUALS = {
     **dict.fromkeys("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006", " "),
     **dict.fromkeys("\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " "),
     **dict.fromkeys("\u2028\u2029\u0085\u000b", "\n"),
-    # Seen by nobody, paid for by everybody. The joiners of emoji are not among them.
+    # Invisible characters, which are paid for all the same. The joiners of emoji are not among
+    # them.
     **dict.fromkeys("\u00ad\u200b\u200e\u200f\u2060\ufeff\u180e", ""),
     **dict.fromkeys("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""),
     **dict.fromkeys("•●▪‣◦■◆▶►▸➢➤⁌⁍∙", "-"),
@@ -68,7 +69,7 @@ EQUALS = {
     "⁈": "?!",
     "⁉": "!?",
     "‽": "?!",
-    # Letters that are not one with an accent.
+    # Letters that are not a base letter with an accent.
     **dict(zip("ŁłĐđĦħıĸŦŧƒƏəȷĿŀƗɨŊŋ", "LlDdHhikTtfEejLlIiNn", strict=True)),
     "Œ": "OE",
     "œ": "oe",
@@ -80,14 +81,14 @@ EQUALS = {
     "ŉ": "'n",
     # Small capitals.
     **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "ABCDEFGHIJKLMNOPRSTUVWYZ", strict=True)),
-    # Greek capitals that GSM-7 has as Latin ones.
+    # Greek capitals that look like Latin ones in GSM-7.
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)),
 }
-# Two units each in GSM-7, one for their equals. The euro has none that is shorter.
+# Each takes two units in GSM-7, and its replacement takes one. The euro has no shorter replacement.
 SHORTER = {"[": "(", "]": ")", "{{": "(", "}}": ")", "~": "-", "\\": "/", "|": "/"}
-# Letters of Cyrillic that a slip of the keyboard leaves in a Latin word, where nobody sees them.
+# Cyrillic letters that get into a Latin word by mistake, where nobody sees the difference.
 ALIKE = dict(zip("аеорсухкіѕјАВЕКМНОРСТУХІЅЈ", "aeopcyxkisjABEKMHOPCTYXISJ", strict=True))
-# Letters that iuliia's Russian scheme does not know: Ukrainian, Belarusian, Kazakh.
+# Letters that the Russian scheme of iuliia does not know: Ukrainian, Belarusian, Kazakh.
 _LETTERS = {
     "і": "i",
     "ї": "yi",

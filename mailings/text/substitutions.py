@@ -1,5 +1,5 @@
-"""Signs that make an SMS dearer, and what stands for them: typographic marks, Latin for Cyrillic. Pure.
-What an encoding holds and how parts are counted is template.py's.
+"""Finds characters that make an SMS dearer and replaces them: typographic signs by plain ones,
+Cyrillic by Latin letters. Pure functions. Encodings and the counting of parts are in template.py.
 """
 
 import re
@@ -15,12 +15,12 @@ from . import plain_signs, template, unseen, wrapping
 from .plain_signs import ALIKE, OTHER_LETTERS, SHORTER
 from .unseen import PAINT, PICTURE
 
-SLIP = 0.3  # more of the letters than this outside GSM-7: a text in another script, not a slip
+SLIP = 0.3  # above this share of letters outside GSM-7, the text is in another script
 
 EQUALS = plain_signs.EQUALS
 
-# What a text is made of, as text.parse() reads it. Left as they are: names of variables (not their
-# fallbacks), and links.
+# The parts of a text as template.parse() reads them. Names of variables (not their fallbacks) and
+# links stay unchanged.
 _PARTS = re.compile(
     r"\{\{|\}\}"
     r"|(?P<name>\{\s*\w+\s*\|?)(?P<fallback>(?<=\|)[^{}\n]*)?\}"
@@ -33,12 +33,14 @@ _JOINS = re.compile(PAINT[:-1] + "|\u200d")
 _SIGN = re.compile(
     rf"\{{\{{|\}}\}}|(?P<picture>{PICTURE})|[^\W_][\u0300-\u036f]+|[^\s]|\s", re.DOTALL
 )
-_STRUCK = "\u0338"  # no accent: it says the contrary
+_STRUCK = "\u0338"  # a stroke is not an accent: it negates the sign
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 class CostlyRun(NamedTuple):
-    """A run of characters; why: "" plain, "unicode" forces it, "double" takes two units."""
+    """A run of characters. `why` is "" (plain), "unicode" (they force Unicode) or "double" (two
+    units each).
+    """
 
     text: str
     why: str
@@ -46,35 +48,35 @@ class CostlyRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A sign of a text that has an equal which takes less."""
+    """A character of a text that has a cheaper replacement."""
 
     sign: str
     equal: str
-    name: str  # of Unicode, for signs one cannot see
+    name: str  # its Unicode name, for characters that cannot be seen
     times: int
 
     @property
     def alike(self) -> bool:
-        """One cannot see the difference."""
+        """Return whether the replacement looks the same."""
         return ALIKE.get(self.sign) == self.equal
 
 
 class _Swap(NamedTuple):
     at: int
-    cut: str  # what goes out: the sign, perhaps with a space beside it
+    cut: str  # what is removed: the sign, perhaps with a space beside it
     sign: str
     equal: str
 
 
 def pieces(body: str) -> list[CostlyRun]:
-    """A message cut up by what its characters cost. In a text of another script nothing forces
-    Unicode but the script: only what takes two units is marked.
+    """Cut a message into runs by what their characters cost. In a text of another script the script
+    itself forces Unicode, so only characters that take two units are marked.
     """
     return _pieces([(body, True)])
 
 
 def written_pieces(written: str) -> list[CostlyRun]:
-    """The same of a text as it is typed: the names of its variables are nothing that is sent."""
+    """Do the same for a text as it is typed. Names of variables are not sent, so they cost nothing."""
     cut: list[tuple[str, bool]] = []
     done = 0
     for part in _PARTS.finditer(written):
@@ -86,7 +88,7 @@ def written_pieces(written: str) -> list[CostlyRun]:
 
 
 def _pieces(cut: list[tuple[str, bool]]) -> list[CostlyRun]:
-    """Of runs that are sent and runs that are not."""
+    """Cut up runs that are sent (True) and runs that are not (False)."""
     body = "".join(run for run, sent in cut if sent)
     culprits = template.measure(body).culprits
     forces = set() if in_another_script(body) else set(culprits)
@@ -95,7 +97,7 @@ def _pieces(cut: list[tuple[str, bool]]) -> list[CostlyRun]:
     for char, sent in ((char, sent) for run, sent in cut for char in run):
         why = "unicode" if char in forces else "double" if template.is_double(char, dear) else ""
         if found and found[-1].why and _JOINS.fullmatch(char):
-            why = found[-1].why  # a picture falls apart where it is cut
+            why = found[-1].why  # keep the characters of one picture together
         why = why if sent else ""
         if found and found[-1].why == why:
             found[-1] = CostlyRun(found[-1].text + char, why)
@@ -105,7 +107,9 @@ def _pieces(cut: list[tuple[str, bool]]) -> list[CostlyRun]:
 
 
 def in_another_script(body: str) -> bool:
-    """Its letters are outside GSM-7, apart from a few: Cyrillic, say. Links and accents do not count."""
+    """Return whether more than a few letters are outside GSM-7, as in Cyrillic. Links and accents
+    do not count.
+    """
     outside = {
         char for char in template.measure(body).culprits if template.measure(_bare(char)).culprits
     }
@@ -114,7 +118,7 @@ def in_another_script(body: str) -> bool:
 
 
 def signs(written: str) -> list[Sign]:
-    """What plain() would replace, each sign once, in order."""
+    """Return what plain() would replace, each character once, in the order of the text."""
     swaps = _swaps(written)
     times = Counter(swap.sign for swap in swaps)
     equals = {swap.sign: swap.equal for swap in swaps}
@@ -122,7 +126,7 @@ def signs(written: str) -> list[Sign]:
 
 
 def plain(written: str, only: str = "") -> str:
-    """Signs replaced by their equals: all, or this one."""
+    """Replace all costly characters, or only this one, by their equals."""
     done, kept = 0, []
     for swap in _swaps(written):
         if not only or swap.sign == only:
@@ -132,7 +136,9 @@ def plain(written: str, only: str = "") -> str:
 
 
 def latin(written: str) -> str:
-    """Transliterated, and then plain: it fits GSM-7 as far as that can be. Other scripts stay."""
+    """Transliterate Cyrillic and apply plain(), so that the text fits GSM-7 as far as possible.
+    Other scripts stay.
+    """
     done, kept = 0, []
     for at, run in _runs(written):
         kept += [written[done:at], _latin(run)]
@@ -150,9 +156,9 @@ def _word(word: str) -> str:
 
 
 def _swaps(written: str) -> list[_Swap]:
-    """What can be replaced and takes less then, by place."""
+    """Return the replacements that make the text shorter or cheaper, in the order of the text."""
     runs = _runs(written)
-    hidden = dict.fromkeys(unseen.places(written))  # inside of links too: nobody has meant them
+    hidden = dict.fromkeys(unseen.places(written))  # also inside links: nobody meant them
     body = "".join([*(run for _at, run in runs), *(written[at] for at in hidden)])
     culprits = template.measure(body).culprits
     equal_of: Callable[[str], str | None] = SHORTER.get
@@ -174,7 +180,7 @@ def _swaps(written: str) -> list[_Swap]:
 
 
 def _apart(before: str, sign: str, equal: str) -> str:
-    """2½ is not 21/2, and 10² is not 102."""
+    """Keep "2½" from becoming "21/2", and "10²" from becoming "102"."""
     if before[-1:].isdigit() and len(sign) == 1:
         spelt = unicodedata.decomposition(sign)
         if spelt.startswith("<fraction>"):
@@ -185,7 +191,7 @@ def _apart(before: str, sign: str, equal: str) -> str:
 
 
 def _for_gsm(sign: str) -> str | None:
-    """In a text that a few signs make Unicode."""
+    """Return the replacement for a text that only a few characters make Unicode."""
     if sign in EQUALS:
         return EQUALS[sign]
     if _is_picture(sign):
@@ -195,7 +201,7 @@ def _for_gsm(sign: str) -> str | None:
 
 
 def _for_unicode(sign: str) -> str | None:
-    """In a text that is Unicode anyway: what takes fewer units there."""
+    """Return the replacement for a text that is Unicode anyway, if it takes fewer units."""
     if _is_picture(sign):
         equal = _instead(sign)
     else:
@@ -208,8 +214,8 @@ def _is_picture(sign: str) -> bool:
 
 
 def _instead(picture: str) -> str:
-    """A digit or letter in a box or a circle is what it is; most pictures have nothing to say that
-    stands for them.
+    """Return the digit or letter that stands in a box or a circle. Most other pictures have no
+    words that could replace them.
     """
     if picture[0].isascii():
         return picture[0]
@@ -226,7 +232,7 @@ def _units(sign: str) -> int:
 
 
 def _bare(sign: str) -> str:
-    """A letter without its accent, where only the accent is outside GSM-7."""
+    """Return the letter without its accent, if only the accent is outside GSM-7."""
     whole = unicodedata.normalize("NFC", sign)
     if not template.measure(whole).culprits:
         return whole
@@ -237,7 +243,7 @@ def _bare(sign: str) -> str:
 
 
 def _places_alike(run: str) -> set[int]:
-    """Of letters that belong into the Latin word they stand in, to the eye."""
+    """Return the indexes of Cyrillic letters that look like part of the Latin word around them."""
     places: set[int] = set()
     for word in _WORD.finditer(run):
         odd = [place for place, char in enumerate(word[0]) if not char.isascii()]
@@ -247,7 +253,7 @@ def _places_alike(run: str) -> set[int]:
 
 
 def _cut(written: str, at: int, sign: str, equal: str) -> _Swap:
-    """A picture goes together with one of the spaces around it."""
+    """Remove one of the spaces around a picture together with it."""
     if equal == "" and (pictures := _PICTURES.match(written, at)):
         after = written[pictures.end() : pictures.end() + 1]
         if at and written[at - 1] == " " and after in ("", " ", "\n", ".", ",", "!", "?"):
@@ -259,7 +265,7 @@ def _cut(written: str, at: int, sign: str, equal: str) -> _Swap:
 
 
 def _runs(written: str) -> list[tuple[int, str]]:
-    """Where a text may be changed."""
+    """Return the stretches of a text that may be changed, each with its index."""
     runs, done = [], 0
     for start, end, fallback in _kept(written):
         runs.append((done, written[done:start]))
@@ -270,12 +276,12 @@ def _runs(written: str) -> list[tuple[int, str]]:
 
 
 def _kept(written: str) -> list[tuple[int, int, tuple[int, str] | None]]:
-    """Links and variables: from where, to where, and the fallback inside, which may be changed."""
+    """Return links and variables: start, end, and the fallback inside, which may be changed."""
     kept: list[tuple[int, int, tuple[int, str] | None]] = []
     kept += [(each.start, each.end, None) for each in wrapping.find(written)]
     parts = [
         part for part in _PARTS.finditer(written) if part["name"]
-    ]  # else a brace like any sign
+    ]  # other braces are ordinary characters
     taken = bytearray(len(written) + 1)
     for start, end, _fallback in kept:
         taken[start:end] = b"1" * (end - start)

@@ -1,7 +1,8 @@
-"""The text of a message: variables, and how many SMS parts it takes. Pure: no database, no clock.
+"""The text of a message: its variables, and how many SMS parts it takes. Pure functions: no
+database, no clock.
 
-parse() reads a text once, render() fills it in per person; measure() and parts_of() count alike, so
-the composer, the price and the stored message show the same number.
+parse() reads a text once and render() fills it in for each person. measure() and parts_of() count
+the same way, so the composer, the price and the stored message show the same number.
 """
 
 import re
@@ -24,11 +25,13 @@ VARIABLES: dict[str, Promise] = {
     "city": gettext_lazy("city"),
 }
 LONGEST = 1000  # characters: SMSC takes no more
-VALUE_LIMIT = 100  # characters: a name of a whole page must not become twenty SMS
+VALUE_LIMIT = 100  # characters, so that a page-long name does not become twenty SMS
 
 
 class BadText(Exception):
-    """The text cannot be understood: what is wrong, in words, and at which character."""
+    """The text cannot be understood: the error in words, and the index of the character where it
+    is.
+    """
 
     def __init__(self, message: str, position: int) -> None:
         super().__init__(message)
@@ -38,7 +41,7 @@ class BadText(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A variable with the literal text before it; the fallback stands in for an empty value."""
+    """A variable with the literal text before it. The fallback replaces an empty value."""
 
     before: str
     name: str
@@ -47,7 +50,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text cut into literals and slots, once for all people."""
+    """A text cut into literals and slots, once for all recipients."""
 
     slots: tuple[Slot, ...]
     tail: str  # the literal after the last slot
@@ -61,15 +64,16 @@ class Template:
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<inside>[^{}\n]*)\}|[{}]")
 _DOUBLED = re.compile(r"\{\{\s*(\w+)\s*(?:\|[^{}\n]*)?\}\}")
 _NEVER_SENT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_EMPTY = "\0"  # stands in a rendered text where a value was empty; parse() lets none through
-# An empty value goes together with one of the two spaces around it, and with the space that it
-# would leave at the start of a line or before a punctuation mark.
+_EMPTY = "\0"  # stands for an empty value in a rendered text; parse() removes it
+# An empty value is removed together with one of the two spaces around it, and with the space that
+# it would leave at the start of a line or before a punctuation mark.
 _GAP = re.compile(r"(?m)^(?:\0+ )+| ?\0+(?=[ ,.!?:;)]|$)|\0+")
 
 
 def parse(text: str, own: Collection[str] = ()) -> Template:
-    """Cut a text as people write it: `{first_name}`, `{first_name|friend}`, `{{` for a brace.
-    own: variables that this school has added (personalization.py knows them).
+    """Parse a text as people write it: `{first_name}`, `{first_name|friend}`, `{{` for a brace.
+    `own` are the names of the variables that this school has added (see
+    audience/personalization.py).
 
     Raises BadText; its position counts a line break as one character, as a text area does.
     """
@@ -81,15 +85,15 @@ def parse(text: str, own: Collection[str] = ()) -> Template:
 
 
 def clean(text: str) -> str:
-    """Without what no phone can show, and each letter in one piece. Marks of links (markers.py) are such
-    signs: nobody can write one.
+    """Remove the characters that no phone can show and compose each letter into one code point
+    (NFC). Marks of links (markers.py) are among the removed characters, so nobody can type one.
     """
     shown = _NEVER_SENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return unicodedata.normalize("NFC", shown)
 
 
 def cut(text: str, own: Collection[str] = ()) -> Template:
-    """parse() of a clean() text, into which wrapping.py has put its marks since."""
+    """Parse a clean() text in which wrapping.py may have put its marks. Raises BadText."""
     known = [*VARIABLES, *own]
     _refuse_doubled(text, known)
     slots: list[Slot] = []
@@ -110,14 +114,16 @@ def cut(text: str, own: Collection[str] = ()) -> Template:
 
 
 def names_in(text: str) -> list[str]:
-    """What stands as a variable in a text, known or not; literal braces are none."""
+    """Return the names in braces in a text, known or not. Doubled braces are literal and contain no
+    name.
+    """
     inside = (token["inside"] for token in _TOKEN.finditer(text))
     return [each.partition("|")[0].strip() for each in inside if each is not None]
 
 
 def render(template: Template, values: Mapping[str, str]) -> str:
-    """The text for one person; a value that is missing is empty. Values are never read as text with
-    variables.
+    """Return the text for one person. A missing value counts as empty. Variables inside a value are
+    not expanded.
     """
     pieces: list[str] = []
     for slot in template.slots:
@@ -129,7 +135,9 @@ def render(template: Template, values: Mapping[str, str]) -> str:
 
 
 def _refuse_doubled(text: str, known: Collection[str]) -> None:
-    """Other services write `{{first_name}}`; taken for literal braces it would go out as it is."""
+    """Refuse `{{first_name}}`, which other services use; as literal braces it would be sent
+    unchanged.
+    """
     for found in _DOUBLED.finditer(text):
         if found[1] in known:
             raise BadText(
@@ -159,8 +167,9 @@ def _lone_brace(brace: str) -> str:
 
 
 def _clean(value: str) -> str:
-    """A value on one line, without control characters (bidi overrides too), not too long; its letters
-    in one piece: some systems spell й in two, which costs a unit more.
+    """Put a value on one line, without control characters (nor bidi overrides), and cut it to
+    VALUE_LIMIT. NFC composes letters: some systems write й as two characters, which costs one unit
+    more.
     """
     value = unicodedata.normalize("NFC", value)
     if value.isalpha() and len(value) <= VALUE_LIMIT:
@@ -171,7 +180,7 @@ def _clean(value: str) -> str:
 
 
 def _may_stand(char: str) -> bool:
-    """Joiners are kept: emoji and some scripts are spelt with them."""
+    """Return whether the character stays. Joiners do: emoji and some scripts need them."""
     return (
         char.isspace()
         or char in "\u200c\u200d"
@@ -186,7 +195,8 @@ class Encoding(StrEnum):
 
 
 SINGLE = {Encoding.GSM: 160, Encoding.UCS2: 70}
-JOINED = {Encoding.GSM: 153, Encoding.UCS2: 67}  # the rest of each part says how to join them
+# the rest of each part is the header that joins them
+JOINED = {Encoding.GSM: 153, Encoding.UCS2: 67}
 
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -219,7 +229,7 @@ def measure(text: str) -> Measure:
 
 
 def parts_of(text: str) -> int:
-    """measure(text).parts, for many texts."""
+    """Return measure(text).parts; faster, for many texts."""
     encoding = Encoding.UCS2 if _FOREIGN.search(text) else Encoding.GSM
     if len(text) * 2 <= SINGLE[encoding]:
         return 1 if text else 0
@@ -227,12 +237,14 @@ def parts_of(text: str) -> int:
 
 
 def is_double(char: str, encoding: Encoding) -> bool:
-    """Takes two units."""
+    """Return whether the character takes two units."""
     return _DOUBLE[encoding].fullmatch(char) is not None
 
 
 def _fill(text: str, encoding: Encoding) -> tuple[int, int]:
-    """Parts taken, and units left in the last: filled one after the other, no pair cut in two."""
+    """Return how many parts the text takes, and the units left in the last one. Parts are filled
+    one after the other, and no pair of units is split.
+    """
     halves = _halves(text, encoding)
     single, joined = SINGLE[encoding], JOINED[encoding]
     if len(halves) <= single:
@@ -248,9 +260,11 @@ def _fill(text: str, encoding: Encoding) -> tuple[int, int]:
 
 
 def _halves(text: str, encoding: Encoding) -> str:
-    """The text with one character per unit: a mark goes before whoever takes two."""
+    """Return the text with one character per unit: a marker precedes each character that takes two
+    units.
+    """
     if encoding is Encoding.UCS2 and len(text.encode("utf-16-le", "surrogatepass")) == 2 * len(
         text
     ):
-        return text  # no pairs: spares the search below for nearly every text
+        return text  # no pairs: nearly every text skips the search below
     return _DOUBLE[encoding].sub(_FIRST_HALF + r"\g<0>", text)

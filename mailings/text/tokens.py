@@ -1,5 +1,6 @@
-"""The tokens of short links: which message, which of its links, and a signature. Derived, never stored;
-of a fixed width, so that an SMS is counted before it has one. Pure, but for the keys of the settings.
+"""The tokens of short links: the message, the position of the link in it, and a signature. Tokens
+are derived and never stored. Their width is fixed, so an SMS can be counted before it has one. Pure
+functions, except that they read the keys in the settings.
 
     message (6) + position (1) + signature (5 to count a click, 8 to sign in), base62
 """
@@ -15,15 +16,15 @@ from django.conf import settings
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 VALUES = {char: value for value, char in enumerate(ALPHABET)}
 BASE = len(ALPHABET)
-MESSAGE = 6  # characters: room for 56 billion messages
+MESSAGE = 6  # characters: enough for 56 billion messages
 PAYLOAD = MESSAGE + 1
 POSITIONS = BASE
 NEWEST = BASE**MESSAGE - 1
 
 
 class Purpose(StrEnum):
-    """What a link is good for. Each signs with a key of its own and with another length: one is never
-    taken for the other.
+    """What a link is for. Each purpose has its own key and its own length, so a token for one is
+    never valid for the other.
     """
 
     CLICK = "click"
@@ -37,7 +38,7 @@ _BY_WIDTH = {width: purpose for purpose, width in WIDTH.items()}
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a token says, once its signature is believed."""
+    """The content of a token whose signature was verified."""
 
     message: int
     position: int
@@ -45,6 +46,7 @@ class Token:
 
 
 def make(message: int, position: int, purpose: Purpose) -> str:
+    """Return the token. Raises ValueError for a message id or a position that does not fit."""
     if not (0 <= message <= NEWEST and 0 <= position < POSITIONS):
         raise ValueError("a message or a position that no token has room for")
     payload = spelt(message, MESSAGE) + ALPHABET[position]
@@ -52,9 +54,11 @@ def make(message: int, position: int, purpose: Purpose) -> str:
 
 
 def read(token: str) -> Token | None:
-    """None for whatever make() did not make with one of our keys. Each way takes the same work."""
+    """Return None unless make() made the token with one of our keys. Every outcome takes the same
+    work.
+    """
     purpose = _BY_WIDTH.get(len(token)) if token.isascii() and token.isalnum() else None
-    # One that cannot be right is weighed all the same, as a sign-in that never fits.
+    # A malformed token is checked all the same, as a sign-in token whose signature never matches.
     whole = token if purpose else "0" * PAYLOAD + "-" * SIGNATURE[Purpose.SIGN_IN]
     payload, signature = whole[:PAYLOAD], whole[PAYLOAD:]
     believed = False
@@ -67,7 +71,7 @@ def read(token: str) -> Token | None:
 
 
 def spelt(value: int, width: int) -> str:
-    """A number in base62, the last characters of it."""
+    """Return the last `width` digits of a number in base62."""
     chars = []
     for _ in range(width):
         value, rest = divmod(value, BASE)
@@ -83,7 +87,7 @@ def number(chars: str) -> int:
 
 
 def _keys() -> Iterable[str]:
-    """The first signs, all are believed."""
+    """The first key signs; all of them verify."""
     return (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
 
 

@@ -1,5 +1,6 @@
-"""Links in a text as it is written, variables inside them included; which of them become short, and
-where a short one leads for one person. Pure. Their tokens: tokens.py; their rows and clicks: redirect.py.
+"""Finds links in a text as it is written, including variables inside them, decides which of them
+become short, and computes where a short link leads for one person. Pure functions. Tokens are in
+tokens.py; redirects and clicks are in tracking/redirect.py.
 """
 
 import re
@@ -17,7 +18,7 @@ from . import markers, unseen
 from . import template as text
 from .tokens import POSITIONS, Purpose
 
-# Read from left to right, so that braces mean here what they mean in text.parse().
+# The text is read from left to right, so braces mean the same as in template.parse().
 _TOKEN = re.compile(
     r"(?P<brace>\{\{|\}\})|\{(?P<inside>[^{}\n]*)\}|(?<![0-9A-Za-z+])(?P<link>https?://)", re.I
 )
@@ -27,19 +28,19 @@ _AUTHORITY = re.compile(
     rf"(?:[\w.~!$&'*+;=%:-]*@)?(?P<host>\[[0-9a-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?P<port>:\d+)?",
     re.I,
 )
-# A path, query and fragment. A comma or semicolon before the next link ends this one, and so does a
-# picture or a bar, unless the path goes on behind it.
+# A path, query and fragment. A comma or semicolon before the next link ends this one. So does a
+# picture or a bar, unless the path continues after it.
 _ENDS = f"{unseen.SYMBOLS}\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 _REST = re.compile(
     rf"""(?!{unseen.PICTURE})[/?#](?:\{{\{{|\}}\}}|{_VARIABLE}|(?:{unseen.PICTURE})+(?=[/?#&=_%-])
     |(?!{unseen.PICTURE}|[,;]https?://|\]\(https?://)[^\s{{}}<>"«»“”„‹›`|\\\x00-\x1f\x7f{_ENDS}])*""",
     re.I | re.X,
 )
-_FINAL = ".,:;!?…'’—–*"  # punctuation of the sentence, not of the link; a star of a footnote
+_FINAL = ".,:;!?…'’—–*"  # the sentence's punctuation, not the link's; * may mark a footnote
 _CLOSING = {")": "(", "]": "[", "}}": "{{"}
-_NEAR = 300  # characters before a link, in which what it stands in may begin
-_EMPHASIS = "*_~"  # as in *bold*: it ends where it began, behind the link
-# "https://school.ru.Ждём": a full stop without its space; names of hosts are not written like this.
+_NEAR = 300  # how many characters before a link are searched for an opening mark
+_EMPHASIS = "*_~"  # as in *bold*: the closing mark stands behind the link
+# "https://school.ru.Ждём" lacks the space after a full stop; host names are not written like this.
 _NEXT_SENTENCE = re.compile(r"\.[^\W\d_][^\W\d_]+$")
 _LOCAL = {"localhost"}
 
@@ -55,30 +56,30 @@ class FoundLink:
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """What becomes of links: short ones that count clicks, short ones that sign in where they lead to
-    ourselves.
+    """Which links become short: all of them, to count clicks; and those to our own hosts, to sign
+    the reader in.
     """
 
     clicks: bool = False
     sign_in: bool = False
-    ours: frozenset[str] = frozenset()  # hosts, with the port where it is not the usual one
-    # Addresses that have their position already, and keep it: a notification's text changes while
-    # messages with its earlier links are on people's phones.
+    ours: frozenset[str] = frozenset()  # our hosts, with the port unless it is the default one
+    # URLs that already have a position keep it: the text of a notification changes while messages
+    # with its earlier links are on people's phones.
     known: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
     def chosen(
         cls, *, clicks: bool, sign_in: bool, known: Mapping[str, int] = MappingProxyType({})
     ) -> "Wrapping":
-        """With our own hosts, as the settings name them: exact ones, no patterns."""
+        """Return a Wrapping with our own hosts from the settings: exact names only, no patterns."""
         named = {host_of(settings.PUBLIC_URL), host_of(settings.SHORT_URL)}
         allowed = {str(name).lower() for name in settings.ALLOWED_HOSTS if name}
         exact = {name for name in allowed if not name.startswith((".", "*"))}
-        here = {"localhost", "127.0.0.1", "[::1]"}  # always allowed, and in nobody's SMS
+        here = {"localhost", "127.0.0.1", "[::1]"}  # always allowed, but never sent in an SMS
         return cls(clicks, sign_in, frozenset(named | (exact - here)), known)
 
     def purpose_of(self, url: str) -> Purpose | None:
-        """None: it stays as it is."""
+        """Return None if the link stays as it is."""
         if self.sign_in and host_of(url) in self.ours:
             return Purpose.SIGN_IN
         return Purpose.CLICK if self.clicks else None
@@ -89,7 +90,7 @@ class Wrapping:
 
 @dataclass(frozen=True, slots=True)
 class LinkPlace:
-    """One address of a text, however often it stands there. purpose None: it stays as written."""
+    """One URL of a text, however often it occurs. If the purpose is None, it stays as written."""
 
     position: int
     url: str
@@ -98,14 +99,14 @@ class LinkPlace:
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """A text with marks (markers.py) where its links stood."""
+    """A text with marks (markers.py) in place of its links."""
 
     text: str
     places: tuple[LinkPlace, ...]
 
 
 def wrap(written: str, how: Wrapping) -> Wrapped:
-    """Raises text.BadText for a link that cannot become short."""
+    """Replace links by marks. Raises template.BadText for a link that cannot become short."""
     written = text.clean(written)
     _refuse_in_fallbacks(written)
     places: dict[str, LinkPlace] = {}
@@ -134,8 +135,8 @@ def wrap(written: str, how: Wrapping) -> Wrapped:
 
 
 def find(written: str) -> list[FoundLink]:
-    """Every http(s) link. Those inside braces, in place of a missing value, are none. Signs that
-    nobody sees are no part of an address: inside a link they are taken out of it.
+    """Return every http(s) link. Links inside braces (in a fallback) do not count. Invisible
+    characters do not belong to a URL and are removed from it.
     """
     hidden = unseen.places(written)
     if not hidden:
@@ -157,8 +158,8 @@ def _find(written: str) -> list[FoundLink]:
 
 
 def _without(written: str, hidden: list[int]) -> tuple[str, list[int]]:
-    """A text without these signs, and where each character of it stood. Where one of them parts
-    Latin letters from others, it parts an address from a word.
+    """Return the text without these characters, and the original index of each character that is
+    left. Where an invisible character stands between Latin and other letters, it ends the URL.
     """
     gone = set(hidden)
     kept: list[str] = []
@@ -174,8 +175,8 @@ def _without(written: str, hidden: list[int]) -> tuple[str, list[int]]:
 
 
 def host_of(url: str) -> str:
-    """As one host is told from another: in small letters, with its port unless it is the usual one.
-    Whoever writes a name before an @ means no host of ours.
+    """Return the host for comparison: in lower case, with its port unless it is the default one. A
+    URL with a user name before an @ never equals one of our hosts.
     """
     scheme, _colon, _rest = url.partition("://")
     host = _authority(url).lower()
@@ -183,13 +184,13 @@ def host_of(url: str) -> str:
 
 
 def target(url: str, values: Mapping[str, str]) -> str:
-    """Where it leads for this person: values stay inside the part of the address they stand in."""
+    """Return the URL for this person. A value cannot leave the part of the URL in which it stands."""
     url = unseen.without(url)
     template = text.parse(url, text.names_in(url))
     pieces = []
     for slot in template.slots:
         value = " ".join((values.get(slot.name, "") or slot.fallback).split())
-        # "." and ".." would be steps in a path, also when they are written in percents.
+        # "." and ".." would be path segments, even percent-encoded.
         pieces += [_ascii(slot.before), "" if value in {".", ".."} else quote(value, safe="")]
     whole = "".join([*pieces, _ascii(template.tail)])
     scheme, _colon, rest = whole.partition("://")
@@ -198,7 +199,9 @@ def target(url: str, values: Mapping[str, str]) -> str:
 
 
 def _end(written: str, begin: int, start: int) -> int | None:
-    """Where the link ends that begins here, and whose host starts there; None when it is none."""
+    """Return where the link ends that begins at `begin` with its host at `start`; None if it is not
+    a link.
+    """
     authority = _AUTHORITY.match(written, start)
     if authority is None:
         return None
@@ -217,7 +220,7 @@ def _end(written: str, begin: int, start: int) -> int | None:
 
 
 def _opened(written: str, begin: int) -> str:
-    """The emphasis that is open where a link begins: *like this: https://...*"""
+    """Return the emphasis marks that are open where a link begins: *like this: https://...*"""
     line = written[max(begin - _NEAR, 0) : begin].rpartition("\n")[2]
     runs = re.findall(r"\*+|~+|(?<![^\W_])_+|_+(?![^\W_])", line)
     return "".join(mark for mark in _EMPHASIS if sum(mark in run for run in runs) % 2)
@@ -231,7 +234,7 @@ def _without_next_sentence(written: str, authority: re.Match[str]) -> int:
 
 
 def _trimmed(link: str, emphasis: str) -> str:
-    """Without the punctuation after it, and without what was opened before it."""
+    """Remove punctuation after the link, and closing marks of what was opened before it."""
     while link:
         last = "}}" if link.endswith("}}") else link[-1]
         opened = _CLOSING.get(last)
@@ -243,7 +246,9 @@ def _trimmed(link: str, emphasis: str) -> str:
 
 
 def _is_no_letter(sign: str) -> bool:
-    """A symbol or a mark of another script: in an address it would stand in percents."""
+    """Return whether it is a symbol, punctuation or space outside ASCII, which a URL would
+    percent-encode.
+    """
     return not sign.isascii() and unicodedata.category(sign[0])[0] in "SPZ"
 
 
@@ -259,12 +264,12 @@ def _authority(url: str) -> str:
 
 
 def _ascii(piece: str) -> str:
-    """A written piece of an address, what is percent-encoded already left so."""
+    """Quote a literal part of a URL, leaving what is percent-encoded already."""
     return quote(piece, safe="%/:?#[]@!$&'()*+,;=-._~")
 
 
 def _ascii_host(url: str, quoted: str) -> str:
-    """An international domain in the letters that browsers send."""
+    """Return an international domain in the ASCII form that browsers send (IDNA)."""
     host = _authority(url)
     if host.isascii():
         return quoted

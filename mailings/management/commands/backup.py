@@ -1,4 +1,6 @@
-"""`manage.py backup FILE`: everything in one encrypted file, also while workers are sending."""
+"""`manage.py backup FILE`: writes everything into one encrypted file, even while workers are
+sending.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,7 @@ class Command(BaseCommand):
 
 
 def move_on() -> None:
-    """The epoch: from now on this copy is known for an older one, however young it is."""
+    """Advance the epoch, so that this copy is recognised as an older one, however recent it is."""
     if epoch.is_held():
         return
     with transaction.atomic():

@@ -1,5 +1,6 @@
-"""`manage.py demo`: without a browser, one mailing to made-up people through the simulator, from
-the launch to the last receipt. A worker running on the same database may help; it does no harm.
+"""`manage.py demo`: sends one mailing to made-up people through the simulator, from the launch to
+the last receipt, without a browser. A worker running on the same database may help and does no
+harm.
 """
 
 import json
@@ -21,7 +22,8 @@ from users.models import Group, Membership, User
 from users.rights import Role
 
 CHUNK = 5000
-# The simulator decides by the last two digits. "06" gets no receipt, which shows after 26 hours only.
+# The simulator decides by the last two digits. "06" gets no receipt, which shows only after 26
+# hours.
 ENDINGS = [f"{n:02}" for n in range(100) if n != 6]
 TEXT = "{first_name|Здравствуйте}! Вебинар начнётся в 19:00, ссылка придёт на {email}."
 WORK = tuple(job for job in PERIODIC_JOBS if job.every < 60)  # the others are housekeeping
@@ -71,7 +73,9 @@ class Command(BaseCommand):
 
 
 def use_simulator() -> None:
-    """Connect it. Nobody must ever get an SMS by this command, so a real service forbids it."""
+    """Connect the simulator. A real service is an error: this command must never send an SMS to
+    anybody.
+    """
     account = routing.current()
     if account is None:
         account = accounts.connect(
@@ -82,7 +86,7 @@ def use_simulator() -> None:
 
 
 def new_mailing(people: int) -> Mailing:
-    """A draft to a fresh group of made-up people."""
+    """Create a draft to a new group of made-up people."""
     name = f"Demo {secrets.token_hex(4)}"
     group = Group.objects.create(name=name)
     made = (person(name.replace(" ", "-").lower(), number) for number in range(people))
@@ -110,7 +114,7 @@ def person(prefix: str, number: int) -> User:
 
 
 def sender() -> User:
-    """Who launches it: nobody who could sign in."""
+    """Return the user who launches it, who cannot sign in."""
     return User.objects.get_or_create(
         email="demo@example.com",
         defaults={"role": Role.EMPLOYEE, "is_active": False, "password": "!"},
@@ -138,7 +142,7 @@ def by_rows(mailing: Mailing) -> dict[str, int]:
 
 
 def complain(people: int, counters: dict[str, int], rows: dict[str, int]) -> None:
-    """Ends the command with 1 unless everything adds up."""
+    """Raise CommandError (exit code 1) unless everything adds up."""
     if counters != rows:
         raise CommandError("the counters do not equal the rows")
     if sum(rows.values()) != people:

@@ -1,4 +1,4 @@
-"""`manage.py demo_school`: a made-up school in an empty database, and who may sign in there."""
+"""`manage.py demo_school`: makes up a school in an empty database and tells who may sign in."""
 
 from typing import Any
 

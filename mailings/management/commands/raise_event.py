@@ -1,5 +1,5 @@
-"""`manage.py raise_event order_paid ivan@example.com --key order:15 number=15`: for the school's other
-programs. Prints what became of it: a word for them, then a sentence.
+"""`manage.py raise_event order_paid ivan@example.com --key order:15 number=15`: raises an event for
+the school's other programs. It prints the outcome: a word for programs, then a sentence.
 """
 
 import secrets
@@ -18,7 +18,8 @@ class Command(BaseCommand):
         parser.add_argument("event", help="the name by which it is raised")
         parser.add_argument("email", help="the person's e-mail")
         parser.add_argument("values", nargs="*", metavar="name=value", help="what the event brings")
-        # "--key order:15 number=15" is refused where options stand between what belongs together.
+        # Without this, argparse refuses "--key order:15 number=15": an option between positional
+        # arguments.
         parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
         parser.add_argument("--key", help="raised again with the same key, nothing is sent twice")
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         self, event: str, email: str, values: list[str], key: str | None, **_options: Any
     ) -> None:
         if event == registry.PHONE_CODE:
-            raise CommandError("codes are sent by the system alone")
+            raise CommandError("only the system itself sends codes")
         person = User.objects.filter(email=email.strip().lower()).first()
         if person is None:
             raise CommandError("there is nobody with this e-mail")

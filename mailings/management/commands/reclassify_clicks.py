@@ -1,4 +1,6 @@
-"""`manage.py reclassify_clicks`: who clicked, judged anew by today's rules, and every figure with it."""
+"""`manage.py reclassify_clicks`: classifies all clicks again by the current rules, and corrects
+every figure.
+"""
 
 from typing import Any
 

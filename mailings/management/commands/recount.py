@@ -1,4 +1,6 @@
-"""`manage.py recount`: do the counters of every mailing equal its rows? Ends with 1 if not."""
+"""`manage.py recount`: compares the counters of every mailing with its rows. Exits with 1 if they
+differ.
+"""
 
 from typing import Any
 

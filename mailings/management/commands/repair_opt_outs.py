@@ -1,4 +1,6 @@
-"""`manage.py repair_opt_outs`: opt-outs that SMSC's code 250 made and nobody asked for."""
+"""`manage.py repair_opt_outs`: finds opt-outs that SMSC's code 250 made and nobody asked for; --fix
+takes them back.
+"""
 
 from typing import Any
 

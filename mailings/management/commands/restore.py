@@ -1,4 +1,6 @@
-"""`manage.py restore FILE`: put a backup back. Nothing is sent afterwards until the owner has decided."""
+"""`manage.py restore FILE`: puts a backup back. Nothing is sent afterwards until the owner has
+decided.
+"""
 
 import sys
 import time
@@ -18,7 +20,7 @@ from smsmail.backup import BackupError, keys, passphrase, postgresql, restoring
 from smsmail.jobs import epoch_file, running
 
 WORD = "restore"
-# Workers move the epoch on more often than that.
+# Workers advance the epoch more often than this.
 ALIVE = timedelta(seconds=30)
 WATCHED = 7.0  # seconds
 STOP = "Stop it first: Ctrl-C where `make run` runs, or `docker compose stop web worker sender notifier beat`."
@@ -63,7 +65,7 @@ class Command(BaseCommand):
         )
 
     def finish(self, manifest: dict[str, Any], noted: Any, by_hand: list[str]) -> None:
-        """Brought to this code's schema, held, and its counters proved."""
+        """Migrate to this code's schema, hold all sending, and verify the counters."""
         call_command("migrate", interactive=False, verbosity=0)
         epoch.hold(Restoration.Why.COMMAND, by_last=noted, copy_at=_made_at(manifest))
         differences = recount.compare()
@@ -97,13 +99,13 @@ def refuse_while_working() -> None:
                 raise BackupError(f"A worker is running somewhere. {STOP}")
             time.sleep(0.5)
     except DatabaseError:
-        return  # there is none yet, or none that can be read: nobody works with it
+        return  # there is no database yet, or none that can be read: nobody works with it
     finally:
         connection.close()
 
 
 def confirm(yes: bool) -> None:
-    """Raises BackupError unless a person says so."""
+    """Raises BackupError unless a person confirms."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""`manage.py restored`: the word of whoever has put a copy back by hand, if smsmail has not found it."""
+"""`manage.py restored`: tells smsmail that a copy was put back by hand, if it has not noticed."""
 
 from typing import Any
 
