@@ -3,7 +3,8 @@
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -31,10 +32,10 @@ from users.models import Group, Membership, User
 from users.people import search
 from users.segments import groups, rules, segments
 from users.segments.big_queries import a_few_of_many
-from users.segments.rules import BadRule
+from users.segments.rules import BadRule, Rule
 
 from .destinations import not_served
-from .frequency_cap import cap_of
+from .frequency_cap import Cap, cap_of
 from .personalization import needs_of, no_value
 
 OPTED_OUT = Q(consent.opted_out("phone"))
@@ -54,9 +55,13 @@ class Candidate(NamedTuple):
     why_not: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AudienceSpec:
-    """Whom a form names before it is saved: as much of a Mailing as the funnel needs."""
+    """Whom a mailing, or a form before it is saved, names: as much of a Mailing as the funnel needs.
+
+    It stands for one question, such as a funnel or a preview: the rule, the groups and the policy are
+    read when they are first needed, and once. The next question makes a new one and reads them again.
+    """
 
     everyone: bool
     groups: QuerySet[Group]
@@ -66,7 +71,6 @@ class AudienceSpec:
     mailing: Mailing | None = None  # where it is saved already
     typed: bool = False  # in a form just now: asked again with the next key
     patience: float | None = None  # seconds that one question about them may take
-    policy: Policy | None = field(default=None, compare=False)  # where it is at hand
 
     @classmethod
     def of(cls, mailing: Mailing) -> "AudienceSpec":
@@ -84,13 +88,29 @@ class AudienceSpec:
             mailing,
         )
 
+    @cached_property
+    def parsed_rule(self) -> Rule:
+        """Of a spec that has a rule. Raises BadRule."""
+        return rules.read(self.rule)
+
+    @cached_property
+    def group_ids(self) -> list[int]:
+        return sorted(self.groups.values_list("id", flat=True))
+
+    @cached_property
+    def policy(self) -> Policy:
+        return Policy.current()
+
+    @property
+    def cap(self) -> Cap | None:
+        return cap_of(self.mailing, self.policy)
+
     def key(self, what: str) -> str:
         """Under which `what` about these people is remembered."""
-        policy = Policy.current()
-        cap = cap_of(self.mailing, policy)
+        policy, cap = self.policy, self.cap
         whom: Any = "everyone"
         if not self.everyone:
-            whom = self.rule or sorted(self.groups.values_list("id", flat=True))
+            whom = self.rule or self.group_ids
         asked = [
             what,
             whom,
@@ -120,8 +140,9 @@ def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
 
     Who has no text or shares a phone shows when the messages are written (prepare.py).
     """
-    rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling).order_by("id")
-    return _read(mailing, rows[:limit])
+    spec = AudienceSpec.of(mailing)
+    rows = _people(mailing, spec).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling)
+    return _read(spec, rows.order_by("id")[:limit])
 
 
 def newcomers(mailing: Mailing, limit: int) -> list[int]:
@@ -134,18 +155,19 @@ def newcomers(mailing: Mailing, limit: int) -> list[int]:
 
 def still_new(mailing: Mailing, ids: list[int]) -> list[Candidate]:
     """Of whom newcomers() has found, those for whom it still holds, by id. Raises BadRule."""
-    rows = people(mailing).filter(_not_considered(mailing), id__in=ids)
-    return _read(mailing, rows.order_by("id"))
+    spec = AudienceSpec.of(mailing)
+    rows = _people(mailing, spec).filter(_not_considered(mailing), id__in=ids)
+    return _read(spec, rows.order_by("id"))
 
 
 def _not_considered(mailing: Mailing) -> Q:
     return Q(~Exists(Arrival.objects.filter(mailing=mailing.id, user_id=OuterRef("id"))))
 
 
-def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
+def _read(spec: AudienceSpec, rows: "QuerySet[Any]") -> list[Candidate]:
     with a_few_of_many():
         found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)]
-    cap = cap_of(mailing)
+    cap = spec.cap
     if cap is None:
         return found
     phones = [each.phone for each in found if each.why_not in _AFTER_CAP]
@@ -164,7 +186,10 @@ _AFTER_CAP = {"", Reason.SAME_PHONE.value}
 
 def people(mailing: Mailing) -> "QuerySet[Any]":
     """Everybody under the rule, with why_not: the first reason that holds for them at any time."""
-    spec = AudienceSpec.of(mailing)
+    return _people(mailing, AudienceSpec.of(mailing))
+
+
+def _people(mailing: Mailing, spec: AudienceSpec) -> "QuerySet[Any]":
     opted_out = Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
     # First one look into the index: few have a number that somebody else has confirmed.
     anothers = phone_owners.held_by_another() & (
@@ -267,11 +292,10 @@ def _chosen(spec: AudienceSpec) -> "QuerySet[User]":
     if spec.everyone:
         return people
     if spec.rule is not None:
-        return people.filter(segments.condition(rules.read(spec.rule)))
+        return people.filter(segments.condition(spec.parsed_rule))
     # A semi-join, so that a person in two of the groups comes once. By their ids: a database knows
     # how large these groups are, and not how large some groups are.
-    ids = list(spec.groups.values_list("id", flat=True))
-    members = Membership.objects.filter(group_id__in=ids, user_id=OuterRef("id"))
+    members = Membership.objects.filter(group_id__in=spec.group_ids, user_id=OuterRef("id"))
     return people.filter(Exists(members))
 
 
@@ -344,7 +368,7 @@ def about_person(spec: AudienceSpec) -> list[Exclusion]:
 def about_phone(spec: AudienceSpec) -> list[Exclusion]:
     """What holds for a phone, whoever has it."""
     found = [Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
-    cap = cap_of(spec.mailing, spec.policy)
+    cap = spec.cap
     if cap is not None:
         no_room = Q(phone__in=cap.phones())
         found.append(Exclusion(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))

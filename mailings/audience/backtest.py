@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, Greatest, TruncDate
 from django.utils import timezone
 
 from users.models import Membership
-from users.segments import rules, segments
+from users.segments import segments
 from users.segments.conditions import midnight
 from users.segments.rules import BadRule
 
@@ -116,8 +116,8 @@ def _known(spec: AudienceSpec) -> Any | None:
     if spec.everyone:
         return F("date_joined")
     if spec.rule is not None:
-        return segments.since(rules.read(spec.rule))
-    added = Membership.objects.filter(user_id=OuterRef("id"), group_id__in=spec.groups.values("id"))
+        return segments.since(spec.parsed_rule)
+    added = Membership.objects.filter(user_id=OuterRef("id"), group_id__in=spec.group_ids)
     first = added.order_by().values("user_id").annotate(first=Min("added_at"))
     return Subquery(first.values("first"))
 

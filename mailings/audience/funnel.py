@@ -12,7 +12,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from integrations.reasons import Reason
-from mailings.models import Mailing, Policy
+from mailings.models import Mailing
 from users.consent import phone_owners
 from users.models import User
 from users.segments.big_queries import over_everybody
@@ -80,7 +80,6 @@ def _counted(spec: AudienceSpec) -> Funnel:
     """One pass over the people; who has opted out or has no room under the cap is then taken off
     as sets of phones: asking for each person would cost several times as much.
     """
-    spec = replace(spec, policy=Policy.current())
     excluded: Counter[Reason] = Counter()
     reasons = about_person(spec)
     # Not grouped by why_not: a database expects as many groups as phones, and sorts for them.

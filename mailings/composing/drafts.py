@@ -60,9 +60,10 @@ def seen_of(draft: Mailing) -> str:
     """Of all that somebody has looked over who launches it: the question carries it along. With the
     rule it goes by, and the segments inside it.
     """
-    rule = AudienceSpec.of(draft).rule
+    spec = AudienceSpec.of(draft)
+    rule = spec.rule
     with suppress(BadRule):
-        rule = rule and rules.written_out(rules.read(rule))
+        rule = rule and rules.written_out(spec.parsed_rule)
     written = json.dumps([version_of(draft), rule], sort_keys=True)
     return sha256(written.encode()).hexdigest()[:16]
 
