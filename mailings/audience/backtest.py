@@ -69,23 +69,28 @@ def estimate(spec: AudienceSpec) -> Estimate:
     """Maybe a minute old."""
     today = timezone.localdate(timezone=timezone.get_default_timezone())
     key = spec.key(f"foresight-{today}")
-    found: Estimate | None = cache.get(key)
+    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    found: list[tuple[str, int]] | None = cache.get(key)  # '' for those of whom no date is known
     if found is None:
         try:
-            found = _reckoned(spec, today)
+            counted = _reckoned(spec, days[0])
         except BadRule as bad:
             return Estimate(0, 0, [], trouble=bad.message)
+        found = [(day.isoformat() if day else "", n) for day, n in counted.items()]
         cache.set(key, found, REMEMBERED)
-    return found
+    return _estimate({date.fromisoformat(day) if day else None: n for day, n in found}, days)
 
 
-def _reckoned(spec: AudienceSpec, today: date) -> Estimate:
+def _reckoned(spec: AudienceSpec, first: date) -> dict[date | None, int]:
+    """How many came on which day; None: of whom no date is known."""
     zone = timezone.get_default_timezone()
-    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
     # By phone: one SMS for each, when the first of its people came.
-    came = Min(_moment(spec, days[0]))
+    came = Min(_moment(spec, first))
     phones = audience.eligible(spec).order_by().values("phone")
-    by_day = _count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
+    return _count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
+
+
+def _estimate(by_day: dict[date | None, int], days: list[date]) -> Estimate:
     most = max(by_day.get(day, 0) for day in days)
     return Estimate(
         now=sum(by_day.values()),

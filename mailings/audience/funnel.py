@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
+from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Count, Q, QuerySet, Sum
@@ -47,6 +48,20 @@ class Funnel:
     def left_out(self) -> int:
         return self.total - self.will_receive
 
+    def as_json(self) -> list[Any]:
+        """What the cache keeps of it."""
+        excluded = {str(reason): n for reason, n in self.excluded.items()}
+        at = self.at.isoformat() if self.at else ""
+        return [self.total, excluded, self.will_receive, self.trouble, at]
+
+    @classmethod
+    def from_json(cls, kept: list[Any]) -> "Funnel":
+        total, excluded, will_receive, trouble, at = kept
+        reasons = {Reason(reason): n for reason, n in excluded.items()}
+        return cls(
+            total, reasons, will_receive, trouble, datetime.fromisoformat(at) if at else None
+        )
+
 
 def count(mailing: Mailing | AudienceSpec) -> Funnel:
     """Counted now: a few queries, whatever the number of people. Raises TakesLong when one of them
@@ -65,14 +80,16 @@ def recent(mailing: Mailing | AudienceSpec) -> Funnel:
     to count.
     """
     key = (spec := spec_of(mailing)).key("funnel")
-    found: tuple[Funnel, float] | None = cache.get(key)
-    if found is not None and (spec.typed or found[1] > SLOW):
-        return found[0]
+    found: list[Any] | None = cache.get(key)
+    if found is not None:
+        kept, took = found
+        if spec.typed or took > SLOW:
+            return Funnel.from_json(kept)
     began = perf_counter()
     counted = count(spec)
     took = perf_counter() - began
     older = replace(counted, at=timezone.now()) if took > SLOW else counted
-    cache.set(key, (older, took), RECENT)
+    cache.set(key, [older.as_json(), took], RECENT)
     return counted
 
 
