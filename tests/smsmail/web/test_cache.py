@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,8 +163,8 @@ def test_figures_are_remembered_in_files(manager: User, student: User) -> None:
     is_remembered(mailing_factories.draft())
 
 
-@pytest.mark.broker
-def test_figures_are_remembered_in_redis(settings: Any, manager: User, student: User) -> None:
+@pytest.fixture
+def in_redis(settings: Any) -> Iterator[None]:
     with Redis() as server:
         settings.CACHES = {
             "default": {
@@ -173,7 +173,23 @@ def test_figures_are_remembered_in_redis(settings: Any, manager: User, student: 
                 "OPTIONS": {"serializer": "smsmail.web.cache.Plain"},
             }
         }
-        is_remembered(mailing_factories.draft())
+        yield
+
+
+@pytest.mark.broker
+def test_figures_are_remembered_in_redis(in_redis: None, manager: User, student: User) -> None:
+    is_remembered(mailing_factories.draft())
+
+
+@pytest.mark.broker
+def test_pages_with_figures_open_with_redis(
+    in_redis: None, as_: Callable[[User], Client], manager: User, student: User
+) -> None:
+    draft = mailing_factories.draft(when=Mailing.When.ON_ENTRY)
+    browser = as_(manager)
+    for page in ("", "edit/", "audience/", "foresight/"):
+        for _again in range(2):
+            assert browser.get(f"/mailings/{draft.pk}/{page}").status_code == 200
 
 
 def test_a_funnel_is_read_back_with_its_moment_and_its_trouble(db: None) -> None:
