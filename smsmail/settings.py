@@ -203,10 +203,15 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Counts and figures that anybody can do without. Without Redis, what all processes must know together
-# is counted in a table instead (rate_limit.py).
+# Counts and figures that anybody can do without. Without Redis they are in files, which all processes of
+# this machine share; not in the database, where a write waits for whoever has locked it. What must be
+# counted exactly is in a table then (rate_limit.py).
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    "default": {
+        "BACKEND": "smsmail.web.cache.Files",
+        "LOCATION": str(DATA_DIR / "cache"),
+        "OPTIONS": {"MAX_ENTRIES": 1000},  # then it begins anew
+    }
 }
 if REDIS_URL:
     CACHES["default"] = {

@@ -71,11 +71,20 @@ def quick_passwords(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    """The cache is the process's, and outlives the rows of a test; so is what short links know, and the
-    language of the last page.
+def nothing_remembered(settings: Any, cache_folder: Path) -> None:
+    """The cache outlives the rows of a test, and so does what short links know, and the language of the
+    last page. It is the product's own, in a folder of this test process: nothing can be kept here that
+    Redis could not keep.
     """
+    settings.CACHES = {
+        "default": {"BACKEND": "smsmail.web.cache.Files", "LOCATION": str(cache_folder)}
+    }
     translation.deactivate()
     cache.clear()
     link_cache.forget()

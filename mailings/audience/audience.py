@@ -4,7 +4,8 @@ Read-only.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -32,10 +33,10 @@ from users.models import Group, Membership, User
 from users.people import search
 from users.segments import groups, rules, segments
 from users.segments.big_queries import a_few_of_many
-from users.segments.rules import BadRule
+from users.segments.rules import BadRule, Rule
 
 from .destinations import not_served
-from .frequency_cap import cap_of
+from .frequency_cap import Cap, cap_of
 from .personalization import needs_of, no_value
 
 OPTED_OUT = Q(consent.opted_out("phone"))
@@ -57,21 +58,23 @@ class Candidate(NamedTuple):
     why_not: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AudienceSpec:
-    """The recipients that a form names before it is saved: as much of a Mailing as the funnel
-    needs.
+    """The recipients that a mailing, or a form before it is saved, names: as much of a Mailing as the
+    funnel needs.
+
+    It stands for one question, such as a funnel or a preview: the rule, the groups and the policy are
+    read once, when they are first needed. The next question makes a new spec and reads them again.
     """
 
     everyone: bool
     groups: QuerySet[Group]
     only_confirmed: bool
-    rule: Any = None  # a segment's rule as stored; ignored if everyone is chosen
+    rule: Any = None  # of a segment, as stored; counts unless everyone is chosen
     needs: frozenset[str] = frozenset()  # needs_of() the text
-    mailing: Mailing | None = None  # if it is saved already
-    typed: bool = False  # from a form in use: asked again with every key typed
-    patience: float | None = None  # seconds that one query about them may take
-    policy: Policy | None = field(default=None, compare=False)  # if it was read already
+    mailing: Mailing | None = None  # where it is saved already
+    typed: bool = False  # in a form just now: asked again with the next key
+    patience: float | None = None  # seconds that one question about them may take
 
     @classmethod
     def of(cls, mailing: Mailing) -> "AudienceSpec":
@@ -89,13 +92,29 @@ class AudienceSpec:
             mailing,
         )
 
+    @cached_property
+    def parsed_rule(self) -> Rule:
+        """Of a spec that has a rule. Raises BadRule."""
+        return rules.read(self.rule)
+
+    @cached_property
+    def group_ids(self) -> list[int]:
+        return sorted(self.groups.values_list("id", flat=True))
+
+    @cached_property
+    def policy(self) -> Policy:
+        return Policy.current()
+
+    @property
+    def cap(self) -> Cap | None:
+        return cap_of(self.mailing, self.policy)
+
     def key(self, what: str) -> str:
         """Return the cache key for `what` about these people."""
-        policy = Policy.current()
-        cap = cap_of(self.mailing, policy)
+        policy, cap = self.policy, self.cap
         whom: Any = "everyone"
         if not self.everyone:
-            whom = self.rule or sorted(self.groups.values_list("id", flat=True))
+            whom = self.rule or self.group_ids
         asked = [
             what,
             whom,
@@ -125,8 +144,9 @@ def candidates(mailing: Mailing, limit: int) -> list[Candidate]:
 
     Empty texts and shared phones show only when the messages are written (prepare.py).
     """
-    rows = people(mailing).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling).order_by("id")
-    return _read(mailing, rows[:limit])
+    spec = AudienceSpec.of(mailing)
+    rows = _people(mailing, spec).filter(id__gt=mailing.cursor, id__lte=mailing.ceiling)
+    return _read(spec, rows.order_by("id")[:limit])
 
 
 def newcomers(mailing: Mailing, limit: int) -> list[int]:
@@ -139,18 +159,19 @@ def newcomers(mailing: Mailing, limit: int) -> list[int]:
 
 def still_new(mailing: Mailing, ids: list[int]) -> list[Candidate]:
     """Return those of the newcomers() for whom this is still so, by id. Raises BadRule."""
-    rows = people(mailing).filter(_not_considered(mailing), id__in=ids)
-    return _read(mailing, rows.order_by("id"))
+    spec = AudienceSpec.of(mailing)
+    rows = _people(mailing, spec).filter(_not_considered(mailing), id__in=ids)
+    return _read(spec, rows.order_by("id"))
 
 
 def _not_considered(mailing: Mailing) -> Q:
     return Q(~Exists(Arrival.objects.filter(mailing=mailing.id, user_id=OuterRef("id"))))
 
 
-def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
+def _read(spec: AudienceSpec, rows: "QuerySet[Any]") -> list[Candidate]:
     with a_few_of_many():
         found = [Candidate(*row) for row in rows.values_list(*Candidate._fields)]
-    cap = cap_of(mailing)
+    cap = spec.cap
     if cap is None:
         return found
     phones = [each.phone for each in found if each.why_not in _AFTER_CAP]
@@ -163,7 +184,7 @@ def _read(mailing: Mailing, rows: "QuerySet[Any]") -> list[Candidate]:
     ]
 
 
-# The funnel checks the cap before the shared phone.
+# In the funnel the cap comes before the shared phone.
 _AFTER_CAP = {"", Reason.SAME_PHONE.value}
 
 
@@ -171,9 +192,12 @@ def people(mailing: Mailing) -> "QuerySet[Any]":
     """Return everybody under the rule, with why_not: the first reason that excludes them at any
     time. Raises BadRule.
     """
-    spec = AudienceSpec.of(mailing)
+    return _people(mailing, AudienceSpec.of(mailing))
+
+
+def _people(mailing: Mailing, spec: AudienceSpec) -> "QuerySet[Any]":
     opted_out = Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)
-    # The index look-up comes first: few people have a number that somebody else has confirmed.
+    # First one look into the index: few have a number that somebody else has confirmed.
     anothers = phone_owners.held_by_another() & (
         phone_owners.alone() | Q(Exists(_better_to_come(mailing, spec)))
     )
@@ -278,11 +302,10 @@ def _chosen(spec: AudienceSpec) -> "QuerySet[User]":
     if spec.everyone:
         return people
     if spec.rule is not None:
-        return people.filter(segments.condition(rules.read(spec.rule)))
-    # A semi-join, so that a person in two of the groups appears once. The ids are passed as values:
-    # the planner knows the sizes of given groups, but not of groups from a subquery.
-    ids = list(spec.groups.values_list("id", flat=True))
-    members = Membership.objects.filter(group_id__in=ids, user_id=OuterRef("id"))
+        return people.filter(segments.condition(spec.parsed_rule))
+    # A semi-join, so that a person in two of the groups comes once. By their ids: a database knows
+    # how large these groups are, and not how large some groups are.
+    members = Membership.objects.filter(group_id__in=spec.group_ids, user_id=OuterRef("id"))
     return people.filter(Exists(members))
 
 
@@ -360,7 +383,7 @@ def about_person(spec: AudienceSpec) -> list[Exclusion]:
 def about_phone(spec: AudienceSpec) -> list[Exclusion]:
     """Return the exclusions that hold for a phone, whoever has it."""
     found = [Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
-    cap = cap_of(spec.mailing, spec.policy)
+    cap = spec.cap
     if cap is not None:
         no_room = Q(phone__in=cap.phones())
         found.append(Exclusion(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))

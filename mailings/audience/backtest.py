@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Greatest, TruncDate
 from django.utils import timezone
 
 from users.models import Membership
-from users.segments import rules, segments
+from users.segments import segments
 from users.segments.conditions import midnight
 from users.segments.rules import BadRule
 
@@ -72,23 +72,28 @@ def estimate(spec: AudienceSpec) -> Estimate:
     """
     today = timezone.localdate(timezone=timezone.get_default_timezone())
     key = spec.key(f"foresight-{today}")
-    found: Estimate | None = cache.get(key)
+    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    found: list[tuple[str, int]] | None = cache.get(key)  # '' for those of whom no date is known
     if found is None:
         try:
-            found = _reckoned(spec, today)
+            counted = _reckoned(spec, days[0])
         except BadRule as bad:
             return Estimate(0, 0, [], trouble=bad.message)
+        found = [(day.isoformat() if day else "", n) for day, n in counted.items()]
         cache.set(key, found, REMEMBERED)
-    return found
+    return _estimate({date.fromisoformat(day) if day else None: n for day, n in found}, days)
 
 
-def _reckoned(spec: AudienceSpec, today: date) -> Estimate:
+def _reckoned(spec: AudienceSpec, first: date) -> dict[date | None, int]:
+    """How many came on which day; None: of whom no date is known."""
     zone = timezone.get_default_timezone()
-    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
     # Each phone counts once, on the day when the first of its people came.
-    came = Min(_moment(spec, days[0]))
+    came = Min(_moment(spec, first))
     phones = audience.eligible(spec).order_by().values("phone")
-    by_day = _count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
+    return _count_by_day(phones.annotate(day=TruncDate(came, tzinfo=zone)).values("day"))
+
+
+def _estimate(by_day: dict[date | None, int], days: list[date]) -> Estimate:
     most = max(by_day.get(day, 0) for day in days)
     return Estimate(
         now=sum(by_day.values()),
@@ -120,8 +125,8 @@ def _known(spec: AudienceSpec) -> Any | None:
     if spec.everyone:
         return F("date_joined")
     if spec.rule is not None:
-        return segments.since(rules.read(spec.rule))
-    added = Membership.objects.filter(user_id=OuterRef("id"), group_id__in=spec.groups.values("id"))
+        return segments.since(spec.parsed_rule)
+    added = Membership.objects.filter(user_id=OuterRef("id"), group_id__in=spec.group_ids)
     first = added.order_by().values("user_id").annotate(first=Min("added_at"))
     return Subquery(first.values("first"))
 

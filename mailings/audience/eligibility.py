@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from integrations.reasons import Reason
 from mailings.models import Arrival, Mailing, Message
 from users.models import User
-from users.segments import rules, segments
+from users.segments import segments
 from users.segments.rules import BadRule
 
 from . import audience
@@ -55,10 +55,11 @@ def eligibility(mailing: Mailing, person: User) -> Eligibility:
         return Eligibility(person, words=words, message=message)
     if not person.is_active:
         return Eligibility(person, words=_("May not sign in: such people are in no mailing."))
-    if not audience.matching(mailing).filter(pk=person.pk).exists():
-        return Eligibility(person, missing=_missing(AudienceSpec.of(mailing), person))
+    spec = AudienceSpec.of(mailing)
+    if not audience.matching(spec).filter(pk=person.pk).exists():
+        return Eligibility(person, missing=_missing(spec, person))
     for reason in REASONS:
-        if audience.excluded(mailing, reason).filter(pk=person.pk).exists():
+        if audience.excluded(spec, reason).filter(pk=person.pk).exists():
             return Eligibility(person, reason=reason)
     if not mailing.present_too and mailing.watching_since is None:
         words = _("Is under the rule already: it is for those who come after the launch.")
@@ -68,7 +69,7 @@ def eligibility(mailing: Mailing, person: User) -> Eligibility:
 
 def _missing(spec: AudienceSpec, person: User) -> list[str]:
     if spec.rule is not None:
-        return segments.missing(rules.read(spec.rule), person)
+        return segments.missing(spec.parsed_rule, person)
     names = ", ".join(spec.groups.values_list("name", flat=True))
     if not names:
         raise BadRule(_("Nobody is chosen yet."))

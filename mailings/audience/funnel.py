@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
+from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from integrations.reasons import Reason
-from mailings.models import Mailing, Policy
+from mailings.models import Mailing
 from users.consent import phone_owners
 from users.models import User
 from users.segments.big_queries import over_everybody
@@ -47,6 +48,20 @@ class Funnel:
     def left_out(self) -> int:
         return self.total - self.will_receive
 
+    def as_json(self) -> list[Any]:
+        """What the cache keeps of it."""
+        excluded = {str(reason): n for reason, n in self.excluded.items()}
+        at = self.at.isoformat() if self.at else ""
+        return [self.total, excluded, self.will_receive, self.trouble, at]
+
+    @classmethod
+    def from_json(cls, kept: list[Any]) -> "Funnel":
+        total, excluded, will_receive, trouble, at = kept
+        reasons = {Reason(reason): n for reason, n in excluded.items()}
+        return cls(
+            total, reasons, will_receive, trouble, datetime.fromisoformat(at) if at else None
+        )
+
 
 def count(mailing: Mailing | AudienceSpec) -> Funnel:
     """Count now, in a few queries, whatever the number of people. Raises TakesLong if one of them
@@ -65,14 +80,16 @@ def recent(mailing: Mailing | AudienceSpec) -> Funnel:
     counting took long.
     """
     key = (spec := spec_of(mailing)).key("funnel")
-    found: tuple[Funnel, float] | None = cache.get(key)
-    if found is not None and (spec.typed or found[1] > SLOW):
-        return found[0]
+    found: list[Any] | None = cache.get(key)
+    if found is not None:
+        kept, took = found
+        if spec.typed or took > SLOW:
+            return Funnel.from_json(kept)
     began = perf_counter()
     counted = count(spec)
     took = perf_counter() - began
     older = replace(counted, at=timezone.now()) if took > SLOW else counted
-    cache.set(key, (older, took), RECENT)
+    cache.set(key, [older.as_json(), took], RECENT)
     return counted
 
 
@@ -80,7 +97,6 @@ def _counted(spec: AudienceSpec) -> Funnel:
     """Count in one pass over the people, then subtract opt-outs and phones at the cap as sets of
     phones: asking for each person would cost several times as much.
     """
-    spec = replace(spec, policy=Policy.current())
     excluded: Counter[Reason] = Counter()
     reasons = about_person(spec)
     # Not grouped by why_not: the planner would expect as many groups as phones, and sort for them.

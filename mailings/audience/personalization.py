@@ -80,20 +80,33 @@ def variables() -> dict[str, str | Promise]:
     return text.VARIABLES | dict(OwnField.objects.values_list("slug", "label"))
 
 
+def own_names() -> list[str]:
+    """Of this school's own fields."""
+    return list(OwnField.objects.values_list("slug", flat=True))
+
+
 _AS_WRITTEN = Wrapping()
 
 
 def parsed(
     written: str, wrapping: Wrapping = _AS_WRITTEN, brought: Collection[str] = ()
 ) -> text.Template:
-    """Parse a text with this school's own fields and the values `brought` by an event. Links that
-    become short have their final length in it, and lead nowhere. Raises BadText.
+    """Parse a text with this school's own fields and the values `brought` by an event. Raises BadText."""
+    return parsed_with([*own_names(), *brought], written, wrapping)
+
+
+def parsed_with(
+    names: Collection[str], written: str, wrapping: Wrapping = _AS_WRITTEN
+) -> text.Template:
+    """Parse a text that may name these variables too. Links that become short have their final length
+    in it, and lead nowhere. Raises BadText.
     """
-    own = [*OwnField.objects.values_list("slug", flat=True), *brought]
-    template = text.parse(written, own)
-    if not wrapping:
+    template = text.parse(written, names)
+    wrapped = links.wrap(written, wrapping) if wrapping else None
+    if wrapped is None or not wrapped.shortens:
         return template
-    return text.cut(markers.masked(links.wrap(written, wrapping).text), own)
+    # Cut once more: the variables of a short link were checked above, and are no longer in the text.
+    return text.cut(markers.masked(wrapped.text), names)
 
 
 def as_launched(written: str, wrapping: Wrapping = _AS_WRITTEN) -> text.Template:

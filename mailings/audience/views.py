@@ -36,22 +36,23 @@ def audience_list(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     unknown = bool(asked) and reason is None
     if mailing.state not in NOT_FORMED:
         return redirect(_afterwards(mailing, asked))
+    spec = AudienceSpec.of(mailing)
     context = {
         "mailing": mailing,
-        "funnel": funnel.recent(mailing),
+        "funnel": funnel.recent(spec),
         "reason": reason,
         "unknown": unknown,
         "page": paging.Page([], None)
         if unknown
-        else _page(mailing, reason, request.GET.get("before", "")),
+        else _page(spec, reason, request.GET.get("before", "")),
         "at_start": "before" not in request.GET,
     }
     return render(request, "mailings/audience/audience.html", context)
 
 
-def _page(mailing: Mailing, reason: Reason | None, before: str) -> paging.Page:
+def _page(spec: AudienceSpec, reason: Reason | None, before: str) -> paging.Page:
     try:
-        rows = audience.excluded(mailing, reason) if reason else audience.receivers(mailing)
+        rows = audience.excluded(spec, reason) if reason else audience.receivers(spec)
     except BadRule:
         return paging.Page([], None)
     with over_everybody():

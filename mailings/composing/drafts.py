@@ -62,9 +62,10 @@ def seen_of(draft: Mailing) -> str:
     """Return a hash of all that the person who launches it has reviewed, including its rule and
     nested segments. The confirmation page sends it back.
     """
-    rule = AudienceSpec.of(draft).rule
+    spec = AudienceSpec.of(draft)
+    rule = spec.rule
     with suppress(BadRule):
-        rule = rule and rules.written_out(rules.read(rule))
+        rule = rule and rules.written_out(spec.parsed_rule)
     written = json.dumps([version_of(draft), rule], sort_keys=True)
     return sha256(written.encode()).hexdigest()[:16]
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from integrations.routing import cooldown, routing
 from integrations.routing.status import title_of
 from mailings.audience import audience, funnel, text_extremes
-from mailings.audience.personalization import parsed
+from mailings.audience.personalization import own_names, parsed_with
 from mailings.audience.text_extremes import Parts, Rendering
 from mailings.models import Mailing
 from mailings.text import bare_links, link_check, substitutions
@@ -228,9 +228,14 @@ class Preview:
         said = {line.written for line in self.dead_links}
         return [each for each in bare_links.bare_links(self.written) if each not in said]
 
-    # --- overridden for notifications (notifications/preview.py) ------------------------------------
     def _parsed(self, written: str) -> text.Template:
-        return parsed(written, self.wrapping)
+        return parsed_with(self.names, written, self.wrapping)
+
+    # --- what a notification does otherwise (notifications/preview.py) --------------------------------------
+    @cached_property
+    def names(self) -> list[str]:
+        """What the text may name beside the variables that there are always."""
+        return own_names()
 
     def _rendering(self, template: text.Template, person: User) -> Rendering:
         return text_extremes.rendering(template, person)

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from decimal import Decimal
+from functools import cached_property
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from mailings.audience.audience import AudienceSpec
 from mailings.audience.funnel import Funnel
-from mailings.audience.personalization import parsed, values_of, variables
+from mailings.audience.personalization import own_names, values_of, variables
 from mailings.audience.text_extremes import Parts, Rendering
 from mailings.composing.preview import Look, Preview
 from mailings.models import Mailing
@@ -62,8 +63,9 @@ class EventPreview(Preview):
         self.funnel = Funnel(0, {}, 0)
         self.person = self._person(reader)
 
-    def _parsed(self, written: str) -> text.Template:
-        return parsed(written, self.wrapping, self.brought)
+    @cached_property
+    def names(self) -> list[str]:
+        return [*own_names(), *self.brought]
 
     def _rendering(self, template: text.Template, person: User) -> Rendering:
         body = text.render(template, values_of(person) | self.samples).strip()

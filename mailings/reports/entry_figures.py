@@ -30,14 +30,17 @@ class Watching:
 
 def watching(mailing: Mailing) -> Watching:
     key = f"arrivals-{mailing.pk}"
-    came: tuple[int, int] | None = cache.get(key)
+    came: list[int] | None = cache.get(key)
     if came is None:
         came = _came(mailing)
         cache.set(key, came, REMEMBERED)
-    return Watching(mailing.watching_since, mailing.watched_at, *came, trouble=_trouble(mailing))
+    today, week = came
+    return Watching(
+        mailing.watching_since, mailing.watched_at, today, week, trouble=_trouble(mailing)
+    )
 
 
-def _came(mailing: Mailing) -> tuple[int, int]:
+def _came(mailing: Mailing) -> list[int]:
     """Today, by the account's clock, and in seven days."""
     now = timezone.now()
     midnight = timezone.localtime(now, timezone.get_default_timezone()).replace(
@@ -47,7 +50,7 @@ def _came(mailing: Mailing) -> tuple[int, int]:
     sums = lately.aggregate(
         today=Count("user_id", filter=Q(at__gte=midnight)), week=Count("user_id")
     )
-    return sums["today"], sums["week"]
+    return [sums["today"], sums["week"]]
 
 
 def _trouble(mailing: Mailing) -> str:

@@ -104,6 +104,11 @@ class Wrapped:
     text: str
     places: tuple[LinkPlace, ...]
 
+    @property
+    def shortens(self) -> bool:
+        """Does any link become short? Else the text is as it was written."""
+        return any(place.purpose for place in self.places)
+
 
 def wrap(written: str, how: Wrapping) -> Wrapped:
     """Replace links by marks. Raises template.BadText for a link that cannot become short."""

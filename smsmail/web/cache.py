@@ -1,13 +1,23 @@
-"""Redis as Django's cache, for counts and figures that anybody can do without: while it is away nothing
-is found and nothing kept, and nobody waits for it or gets an error.
+"""Django's cache, for counts and figures that anybody can do without: Redis, or where there is none a folder
+that the processes of one machine share. While it is away nothing is found and nothing kept, and nobody
+waits for it or gets an error.
+
+Both keep JSON, not Django's pickles, with which whoever writes into the cache would run code here. So
+what is kept is made of numbers, texts, lists and dicts with texts as keys; a tuple comes back as a list.
 """
 
 import json
 import logging
+import os
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar
 
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
 
@@ -17,7 +27,7 @@ AWAY = 5.0  # seconds for which a Redis that did not answer is left alone
 
 
 class Plain:
-    """Numbers and texts; not Django's pickles, with which whoever writes to Redis would run code here."""
+    """How Redis keeps a value."""
 
     def dumps(self, value: Any) -> str:
         return json.dumps(value)
@@ -62,3 +72,81 @@ class Redis(RedisCache):
             Redis._away_until = time.monotonic() + AWAY
             logger.warning("Redis does not answer: %s", type(error).__name__)
             return otherwise
+
+
+class Files(BaseCache):
+    """A folder with one file for each entry, which only this user can read. Django's own file cache keeps
+    pickles, and a page that meets a broken file in it ends in an error.
+    """
+
+    def __init__(self, folder: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._folder = Path(folder)
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        try:
+            until, value = json.loads(self._file(key, version).read_bytes())
+            return value if until is None or time.time() < until else default
+        except (OSError, ValueError, TypeError):  # not there, or not written by set()
+            return default
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> None:
+        written = json.dumps([self.get_backend_timeout(timeout), value])
+        try:
+            self._folder.parent.mkdir(mode=0o700, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            if len(os.listdir(self._folder)) >= self._max_entries:
+                self.clear()
+            self._write(self._file(key, version), written)
+        except OSError as error:
+            logger.warning("The cache cannot be written: %s", error.strerror)
+
+    def add(
+        self,
+        key: Any,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> bool:
+        """Two processes that add a key at once may both hear True: nothing is counted by it
+        (rate_limit.py has a table where there is no Redis).
+        """
+        if self.has_key(key, version):
+            return False
+        self.set(key, value, timeout, version)
+        return True
+
+    def delete(self, key: Any, version: int | None = None) -> bool:
+        try:
+            self._file(key, version).unlink()
+        except OSError:
+            return False
+        return True
+
+    def clear(self) -> None:
+        with suppress(OSError):
+            for name in os.listdir(self._folder):
+                with suppress(OSError):  # another process was quicker
+                    (self._folder / name).unlink()
+
+    def _write(self, file: Path, written: str) -> None:
+        """Aside, and then put in place: whoever reads meanwhile finds the old entry or the new one."""
+        handle, draft = tempfile.mkstemp(dir=self._folder)  # 0600
+        try:
+            with os.fdopen(handle, "w") as opened:
+                opened.write(written)
+            os.replace(draft, file)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(draft)
+            raise
+
+    def _file(self, key: Any, version: int | None) -> Path:
+        whole = self.make_and_validate_key(key, version=version)
+        return self._folder / sha256(whole.encode()).hexdigest()

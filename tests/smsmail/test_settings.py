@@ -111,6 +111,18 @@ def test_secrets_may_begin_with_a_dollar(monkeypatch: pytest.MonkeyPatch) -> Non
     assert made["DATABASES"]["default"]["PASSWORD"] == "$ecret"
 
 
+def test_the_cache_is_redis_or_a_folder_that_processes_share(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alone = settings_with(monkeypatch)["CACHES"]["default"]
+    assert alone["BACKEND"] == "smsmail.web.cache.Files"
+    assert alone["LOCATION"] == str(tmp_path / "data" / "cache")
+
+    shared = settings_with(monkeypatch, REDIS_URL="redis://127.0.0.1:6379/0")["CACHES"]["default"]
+    assert shared["BACKEND"] == "smsmail.web.cache.Redis"
+    assert shared["LOCATION"] == "redis://127.0.0.1:6379/0"
+
+
 def test_a_secret_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
 

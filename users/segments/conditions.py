@@ -77,7 +77,8 @@ class Field:
     heading: Words  # under which a list of fields shows it
     operators: Mapping[str, Operator]
     choices: Choices | None = None
-    # The name of one value, None if there is none such; where not all there are can be offered.
+    # The name of one value, None if there is none such; where the choices are rows of the database,
+    # which are many, or not all offered.
     name_of: Callable[[str], Words | None] | None = None
 
     def called(self, value: str) -> Words | None:

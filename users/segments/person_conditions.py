@@ -161,6 +161,13 @@ def _groups() -> list[tuple[str, Words]]:
     return [(str(each.pk), each.name) for each in Group.objects.all()]
 
 
+def _group_name(key: str) -> Words | None:
+    """Of one group, by the key as _groups() writes it: without a look at all the others."""
+    if not key.isascii() or not key.isdecimal() or len(key) > 18 or key != str(int(key)):
+        return None
+    return Group.objects.filter(pk=int(key)).values_list("name", flat=True).first()
+
+
 def _languages() -> list[tuple[str, Words]]:
     return list(settings.LANGUAGES)
 
@@ -169,7 +176,7 @@ PERSON = gettext_lazy("Person")
 PHONE = gettext_lazy("Phone and SMS")
 OWN = gettext_lazy("Own fields")
 _STANDARD = (
-    Field("group", gettext_lazy("Group"), PERSON, _GROUP, _groups),
+    Field("group", gettext_lazy("Group"), PERSON, _GROUP, _groups, _group_name),
     Field("city", gettext_lazy("City"), PERSON, _texts("city")),
     Field("first_name", gettext_lazy("First name"), PERSON, _texts("first_name")),
     Field("last_name", gettext_lazy("Last name"), PERSON, _texts("last_name")),

@@ -48,10 +48,10 @@ class Row:
         if self.known is None or self.known.choices is None:
             return []
         offered = self.known.choices()
-        chosen = self.known.called(self.value) if self.value else None
-        if chosen is not None and self.value not in dict(offered):
-            offered = [*offered, (self.value, chosen)]
-        return offered
+        if not self.value or self.value in dict(offered):
+            return offered
+        chosen = self.known.called(self.value)
+        return offered if chosen is None else [*offered, (self.value, chosen)]
 
     def as_json(self) -> dict[str, Any]:
         if self.field == INSIDE:
