@@ -159,6 +159,7 @@ def _begun(mailing: Mailing) -> bool:
 
 
 def _take_in(mailing: Mailing, ids: list[int]) -> bool:
+    """Take in those of these people (ids) who are still new. Returns True when there may be more."""
     with transaction.atomic(durable=True):
         held = _held(mailing)
         if held is None or not frequency_cap.its_turn(held):

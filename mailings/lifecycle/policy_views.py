@@ -188,9 +188,11 @@ class RulesForm(forms.Form):
 
     @property
     def sections(self) -> list[tuple[PolicySection, list[forms.BoundField]]]:
+        """The sections of the form with their fields."""
         return [(part, [self[name] for name in part.names]) for part in self.parts]
 
     def clean_sms_countries(self) -> list[str]:
+        """Return the country codes, sorted."""
         written = re.findall(r"[^\W_]+", str(self.cleaned_data["sms_countries"]).upper())
         unknown = [each for each in written if each not in phone_classes.COUNTRIES]
         if unknown:
@@ -199,10 +201,12 @@ class RulesForm(forms.Form):
         return sorted(set(written))
 
     def clean_codes_a_day(self) -> int:
+        """Return the limit; CODES_A_DAY for an empty field."""
         said: int | None = self.cleaned_data["codes_a_day"]
         return CODES_A_DAY if said is None else said
 
     def clean(self) -> dict[str, Any]:
+        """Check fields that belong together: the cap and its days, and both ends of the quiet hours."""
         said = super().clean() or {}
         if said.get("cap_messages") and not said.get("cap_days") and "cap_days" not in self.errors:
             self.add_error("cap_days", _("In how many days? 1 is the last 24 hours."))

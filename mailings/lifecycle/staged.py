@@ -30,6 +30,7 @@ def judge_due() -> bool:
 
 
 def _judge(mailing: Mailing) -> None:
+    """Release the rest of the mailing, pause the mailing, or leave it for the next run."""
     now = timezone.now()
     if not _is_drawn_up(mailing):
         return
@@ -69,6 +70,7 @@ def _may_go_on(
 
 
 def _is_drawn_up(mailing: Mailing) -> bool:
+    """Are all messages of the first wave prepared?"""
     if mailing.prepared_at is not None:
         return True
     return mailing.batches.filter(wave__gt=0).exists()

@@ -60,6 +60,7 @@ class Upcoming:
 
     @property
     def empty(self) -> bool:
+        """Is nothing going to be sent?"""
         return not (self.days or self.watching or self.awaiting or self.paused)
 
 

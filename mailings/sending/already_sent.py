@@ -20,6 +20,8 @@ from . import bulk, ledger, receipts
 
 
 class HasPhone(Protocol):
+    """The fields of a person that this module needs."""
+
     @property
     def id(self) -> int: ...
     @property
@@ -27,7 +29,7 @@ class HasPhone(Protocol):
 
 
 class Prepared(Protocol):
-    """A person, and the text that they would get; links and codes are still markers."""
+    """A person, and the text that they would get; its short links are still marks (text/markers.py)."""
 
     @property
     def person(self) -> HasPhone: ...

@@ -50,7 +50,7 @@ class FoundMessage(NamedTuple):
 
 class MessageChange(NamedTuple):
     """The new values of a message. An empty provider_id keeps the stored one, and so does None for
-    price and batch_id. handed_at is written only once; every other field is always written.
+    price and batch_id. The time of submission is written only once; every other field is always written.
     """
 
     id: int

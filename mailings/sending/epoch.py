@@ -209,6 +209,9 @@ def _still_held(noted: Noted | None) -> bool:
 
 
 def _turned_back(noted: Noted, row: _Row) -> bool:
+    """Check again that the file is ahead of the database, and hold everything if it is. Returns whether
+    sending is held.
+    """
     again = _row()
     if noted.tick <= again.tick:
         return again.held

@@ -79,6 +79,7 @@ def process_due() -> bool:
 
 
 def _process_these(ids: Sequence[int]) -> None:
+    """Process these receipts in one transaction, and record the outcome of each."""
     with transaction.atomic(durable=True):
         batch = _batch(ids)
         unreadable: set[int] = set()

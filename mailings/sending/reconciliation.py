@@ -154,6 +154,7 @@ def _open_messages(batch: Batch, statuses: Collection[str] = OPEN) -> tuple[Look
 
 
 def _look(account: Account, provider: Provider, heard: Heard, batches: Sequence[Batch]) -> None:
+    """Ask the provider about the batches, and take the answers into `heard` and into the messages."""
     unknown = _with_unknown(batches)
     if not provider.books_are_sure:
         for batch in batches:
@@ -304,6 +305,7 @@ def _since(batch: Batch) -> datetime:
 
 
 def _next_look(batch: Batch, not_before: datetime | None, *, answered: bool) -> datetime | None:
+    """Return the time of the next look-up; None if no message of the batch is open any more."""
     open_ = set(batch.messages.filter(status__in=OPEN).values_list("status", flat=True).distinct())
     if not open_:
         return None

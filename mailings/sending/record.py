@@ -223,9 +223,10 @@ def _refused_as_a_whole(results: Sequence[SendResult]) -> bool:
 
 
 def _without_blame(batch: ClaimedBatch, results: Sequence[SendResult]) -> Sequence[SendResult]:
-    """Turn refusals that are nobody's fault into unsent. If everybody in the batch was refused with one
-    unclear reason, the account or the sender is at fault, and nobody may be lost while it is corrected.
-    A refusal of a single message may be about that message, if the account works.
+    """Turn refusals for which no message is to blame into unsent. If everybody in the batch was
+    refused with one unclear reason, the account or the sender is at fault, and nobody may be lost
+    while it is corrected. A refusal of a single message may be about that message, if the account
+    works.
 
     Batches sent in one request are left as they are: record() tries their messages one by one first, or
     pauses the mailing.

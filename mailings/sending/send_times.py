@@ -223,8 +223,8 @@ def awake(at: datetime, zone: str, quiet: QuietHours | None) -> datetime:
 
 
 def own_zone(person: HasZone) -> str:
-    """Return the zone of the profile, or else the only zone of the phone's region; '' if neither is
-    known.
+    """Return the zone of the profile, or else the zone of the phone if its number belongs to exactly one;
+    '' if there is neither.
     """
     return person.time_zone if zone_named(person.time_zone) else zone_of(person.phone)
 

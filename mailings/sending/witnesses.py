@@ -37,9 +37,10 @@ def reference_for(account: Account, login: str) -> str:
 
 
 def of(batch: Batch, provider: Provider) -> Witness | None:
-    """Return a witness to look up together with the batch; None if there is none. It comes from the batch
-    that the claim named. For the first batches of a login it comes from another batch claimed from a day
-    before on (AROUND), or from the answered part of the batch itself.
+    """Return a witness to look up together with the batch; None if there is none. It comes from the
+    batch that the claim named. The first batches of a login have none: for them it comes from the
+    earliest other batch claimed since a day before (AROUND), or from the answered part of the batch
+    itself.
     """
     before = (
         Batch.objects.filter(reference=batch.witness) if batch.witness else Batch.objects.none()

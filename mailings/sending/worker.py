@@ -248,6 +248,7 @@ def recover_due() -> bool:
 
 
 def _recover(key: int) -> bool:
+    """Recover one batch. Returns False if it was answered meanwhile, or is locked."""
     with transaction.atomic(durable=True):
         batch = (
             Batch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)

@@ -108,6 +108,7 @@ def count_anew(mailing_id: int) -> None:
 
 
 def _process(batch: Sequence[RawClick]) -> None:
+    """Set the first clicks of the messages, and add the clicks to the sums of their mailings."""
     earliest: dict[int, datetime] = {}
     for each in batch:
         if each.by_person:
@@ -162,6 +163,7 @@ def _add(sums: _Sums, each: RawClick, *, new: bool) -> None:
 
 
 def _write(mailing_id: int, sums: _Sums) -> None:
+    """Add the sums to the counters, links and hours of the mailing."""
     # The counters come first, since their lock covers the links and hours. None: the mailing is gone.
     added_up = {"clicks": sums.clicks, "clicked": sums.clicked, "robots": sums.robots}
     if not ledger.count_clicks(mailing_id, **added_up):
