@@ -1,6 +1,7 @@
-"""A launch too big for one person: it is asked for, and somebody else confirms it or sends it back.
-Whether it is too big is decided once, at the launch, by how many would get it then; from then on
-only another person can let it go, whatever becomes of the limit. The launch itself is transitions.py's.
+"""Requires a second person for large launches: one person asks for the launch, and another one confirms
+it or sends it back. Whether a mailing is too large is decided once, at the launch, by the number of
+people who would get it then. After that only another person can launch it, even if the limit changes.
+transitions.py contains the launch itself.
 """
 
 import secrets
@@ -21,21 +22,23 @@ from users.rights import STAFF, Right
 from users.segments import rules
 from users.segments.rules import BadRule
 
-SHOWN = 3  # messages that whoever confirms reads
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # nobody asked for a launch then
+SHOWN = 3  # messages shown to the person who confirms
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # a time at which nobody asked for a launch
 
 State = Mailing.State
 
 
 class NotAwaiting(Exception):
-    """It no longer waits for a second person, in words."""
+    """The mailing no longer waits for a second person; the message says so to the user."""
 
 
 # --- the launch ---------------------------------------------------------------------------------
 def open_to(by: User, confirms: datetime | None) -> Q:
-    """Mailings that this person may launch: drafts; or, where they confirm a launch that was asked
-    for at that moment, that very one and only another's. What was taken back and asked for again is
-    not what they have read.
+    """Return the condition for mailings that this person may launch. Without `confirms` these are drafts.
+
+    confirms: the asked_at of the launch that the person confirms. It must match, and somebody else must
+    have asked: a mailing that was taken back and asked for again has a new asked_at, because it may no
+    longer be what the person has read.
     """
     if confirms is None:
         return Q(state=State.DRAFT)
@@ -43,7 +46,7 @@ def open_to(by: User, confirms: datetime | None) -> Q:
 
 
 def why_closed(mailing: Mailing, by: User) -> str:
-    """Why open_to() has let it through to nobody, in words."""
+    """Explain to the user why open_to() does not match this mailing."""
     stored = Mailing.objects.select_related("asked_by").get(id=mailing.id)
     if stored.state == State.DRAFT:
         return _("It has been taken back to the drafts meanwhile.")
@@ -55,17 +58,21 @@ def why_closed(mailing: Mailing, by: User) -> str:
 
 
 def must_confirm(people: int, confirms: datetime | None) -> bool:
-    """Does a launch to so many wait for somebody else? One that is being confirmed does not."""
+    """Must somebody else confirm a launch to this many people? A launch that is being confirmed now
+    needs no further person.
+    """
     above = Policy.current().two_people_above
     return confirms is None and above is not None and people > above
 
 
 def ask(mailing: Mailing, by: User) -> None:
-    """In the transaction of a launch that holds the mailing: it waits, and nothing is prepared."""
+    """Make the mailing wait for a second person; nothing is prepared. Call it in the transaction of the
+    launch, which holds the lock of the mailing.
+    """
     stored = Mailing.objects.select_related("segment").get(id=mailing.id)
     rule = None
     if stored.segment is not None:
-        # As it is now: what is confirmed later is what was asked for.
+        # The rule is stored as it is now, so that the second person confirms what was asked for.
         rule = rules.written_out(rules.read(stored.segment.rule))
     Mailing.objects.filter(id=mailing.id).update(
         state=State.AWAITING,
@@ -83,7 +90,9 @@ def ask(mailing: Mailing, by: User) -> None:
 
 
 def send_back(mailing: Mailing, by: User) -> None:
-    """A draft again: by whoever asked, or by whoever would not confirm. Raises NotAwaiting."""
+    """Turn the mailing into a draft again, for the person who asked or for one who does not confirm.
+    Raises NotAwaiting.
+    """
     with transaction.atomic():
         waiting = Mailing.objects.select_for_update(of=("self",), no_key=True)
         row = waiting.filter(id=mailing.id, state=State.AWAITING).first()
@@ -99,18 +108,21 @@ def send_back(mailing: Mailing, by: User) -> None:
 
 # --- for pages ----------------------------------------------------------------------------------
 def may_confirm(mailing: Mailing, by: User) -> bool:
+    """May this person confirm the launch? They must not be the one who asked for it."""
     others = mailing.asked_by_id != by.pk
     return mailing.state == State.AWAITING and others and by.may(Right.SEND_MAILINGS)
 
 
 def launchers() -> list[User]:
-    """Who may launch and confirm. Staff alone has rights, and is not many."""
+    """Return the people who may launch and confirm. Only staff has rights, and there are few of them."""
     staff = User.objects.filter(role__in=STAFF, is_active=True).order_by("first_name", "id")
     return [person for person in staff if person.may(Right.SEND_MAILINGS)]
 
 
 def which(mailing: Mailing, said: str) -> datetime | None:
-    """The asked launch that a form confirms, as its page wrote it down; None: it is a first launch."""
+    """Return the asked_at of the launch that a form confirms. said: the value from the page. None means
+    a first launch; NEVER, which matches nothing, means that the page is out of date.
+    """
     if not said:
         return None
     asked = mailing.asked_at
@@ -118,9 +130,9 @@ def which(mailing: Mailing, said: str) -> datetime | None:
 
 
 def samples(mailing: Mailing) -> list[Rendering]:
-    """Messages as people picked at random will get them; fewer where there are fewer people.
+    """Render up to SHOWN messages, as people picked at random will get them.
 
-    Each is the first after a random id: sorting a million at random would take seconds.
+    Each person is the first one after a random id: sorting a million at random would take seconds.
     """
     found: list[User] = []
     try:
@@ -129,7 +141,7 @@ def samples(mailing: Mailing) -> list[Rendering]:
         first, last = everybody.first(), everybody.last()
         while first and last and len(found) < SHOWN:
             people = everybody.exclude(id__in=[person.id for person in found])
-            # Between theirs: ids may begin far from 1.
+            # Between the first and the last id: ids may begin far from 1.
             start = first.id + secrets.randbelow(last.id - first.id + 1)
             person = people.filter(id__gte=start).first() or people.first()
             if person is None:

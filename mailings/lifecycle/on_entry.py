@@ -1,10 +1,9 @@
-"""Mailings that watch their rule: once a minute everybody who has come under it since is taken in, and
-gets the message once. A chunk's arrivals, messages, batches and counters are one transaction: killed
-anywhere, they come again with the next look, and nobody twice.
+"""Runs mailings that watch their rule: once a minute, everybody who matches the rule since then is taken
+in and gets the message once. The arrivals, messages, batches and counters of a chunk are one transaction:
+after a crash at any point the next look takes the same people in, and nobody twice.
 
-Who is new is one question to the database (audience.newcomers), asked outside of any transaction.
-Who was considered once is not considered again: neither one who left and came back, nor one who was
-left out for a reason.
+One query outside of any transaction finds the new people (audience.newcomers). A person is considered
+only once, even if they leave the rule and come back, or were left out for a reason.
 """
 
 from datetime import timedelta
@@ -32,17 +31,19 @@ State = Mailing.State
 
 
 def watch_due() -> bool:
-    """Clock job: one chunk of every mailing whose minute is over; True while one of them has more."""
+    """Periodic job: take in one chunk for every mailing whose minute is over. Returns True while one of
+    them has more.
+    """
     if epoch.is_held():
         return False
-    # Who has waited longest first: one that fails time after time holds up none behind it.
+    # The longest wait comes first, so that a mailing that fails every time does not delay the others.
     due = _due().order_by(F("watched_at").asc(nulls_first=True), "id")
     return one_by_one(Work("watch"), map(Thing, due.values_list("id", flat=True)), watch_some)
 
 
 def watch_some(mailing_id: int) -> bool:
-    """The next chunk of new people of one mailing; True when there may be more."""
-    # Whoever hits the row has this look; a second worker comes a minute too early.
+    """Take in the next chunk of new people of one mailing. Returns True when there may be more."""
+    # The worker whose update hits the row makes this look; for a second worker the minute is not over.
     if not _due().filter(id=mailing_id).update(watched_at=timezone.now()):
         return False
     mailing = Mailing.objects.select_related("segment").get(id=mailing_id)
@@ -57,9 +58,10 @@ def watch_some(mailing_id: int) -> bool:
 
 
 def rule_now(mailing: Mailing) -> dict[str, object] | None:
-    """The rule that it goes by, segments inside it written out; None for everyone and groups.
+    """Return the rule of the mailing, with the segments inside it written out; None for a mailing to
+    everyone or to groups.
 
-    Raises BadRule, also when all its groups are gone.
+    Raises BadRule for a rule that cannot be read, and when all groups of the mailing are gone.
     """
     if mailing.everyone:
         return None
@@ -71,7 +73,7 @@ def rule_now(mailing: Mailing) -> dict[str, object] | None:
 
 
 def names_of_watchers(segment_ids: set[int]) -> list[str]:
-    """Of mailings that go by these segments as they are, now or when their time has come."""
+    """Return the names of mailings that use these segments (ids) live: now, or once they have begun."""
     waiting = [State.AWAITING, State.SCHEDULED, State.WATCHING, State.PAUSED]
     rows = Mailing.objects.filter(
         when=Mailing.When.ON_ENTRY,
@@ -84,7 +86,7 @@ def names_of_watchers(segment_ids: set[int]) -> list[str]:
 
 def _due() -> QuerySet[Mailing]:
     now = timezone.now()
-    # A look at a time to come was one by a wrong clock.
+    # If the last look lies in the future, a wrong clock has written it.
     minute_over = (
         Q(watched_at=None)
         | Q(watched_at__lte=now - EVERY)
@@ -95,7 +97,9 @@ def _due() -> QuerySet[Mailing]:
 
 
 def _held(mailing: Mailing) -> Mailing | None:
-    """It, locked, where it still watches and no other worker has been here since it was read."""
+    """Return the mailing, locked; None if it no longer watches, another worker has it locked, or has
+    moved its cursor since it was read.
+    """
     return (
         Mailing.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .filter(id=mailing.id, state=State.WATCHING, cursor=mailing.cursor)
@@ -104,15 +108,15 @@ def _held(mailing: Mailing) -> Mailing | None:
 
 
 def _follow_rule(mailing: Mailing) -> None:
-    """A segment that was changed counts from this look on, and the history says whose change it was.
-    Raises BadRule.
+    """Store the current rule if the segment was changed: the change counts from this look on, and the
+    history says who made it. Raises BadRule.
     """
     now = rule_now(mailing)
     if now == mailing.rule:
         return
     with transaction.atomic(durable=True):
         held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
-        if held.rule not in (None, now):  # else another worker has written it down
+        if held.rule not in (None, now):  # otherwise this is the first rule, or already stored
             event = AuditEvent(what="rule_changed", target=f"mailing {mailing.id}")
             event.details = {"was": held.rule, "now": now}
             change = _last_change(mailing)
@@ -125,7 +129,7 @@ def _follow_rule(mailing: Mailing) -> None:
 
 
 def _last_change(mailing: Mailing) -> AuditEvent | None:
-    """Of its segment, or of one inside it."""
+    """Return the last change of the mailing's segment, or of a segment inside it."""
     if mailing.segment is None:
         return None
     targets = [f"segment {each}" for each in segments.inside(mailing.segment)]
@@ -134,14 +138,15 @@ def _last_change(mailing: Mailing) -> AuditEvent | None:
 
 
 def _begun(mailing: Mailing) -> bool:
-    """The first look. Where it is for those who come from now on, who is there already is written
-    down in one statement: whoever comes a moment later is new.
+    """Make the first look, unless it was made; return False if it could not be made now. In a mailing
+    for newcomers only, one statement records the people who match already: everybody who matches after
+    it is new.
     """
     if mailing.watching_since is not None:
         return True
     with transaction.atomic(durable=True):
         held = _held(mailing)
-        if held is None:  # nobody may be taken in before that
+        if held is None:  # nobody may be taken in before the first look
             return False
         if held.watching_since is not None:
             return True
@@ -154,6 +159,7 @@ def _begun(mailing: Mailing) -> bool:
 
 
 def _take_in(mailing: Mailing, ids: list[int]) -> bool:
+    """Take in those of these people (ids) who are still new. Returns True when there may be more."""
     with transaction.atomic(durable=True):
         held = _held(mailing)
         if held is None or not frequency_cap.its_turn(held):
@@ -161,7 +167,7 @@ def _take_in(mailing: Mailing, ids: list[int]) -> bool:
         more = len(ids) == CHUNK
         held.cursor = ids[-1] if more else 0
         held.save(update_fields=["cursor"])
-        # Read again under the lock: who has left the rule in between may come another time.
+        # Checked again under the lock: people who left the rule in between may be taken in later.
         chosen = audience.still_new(held, ids) if ids else []
         if chosen:
             now = timezone.now()
@@ -174,7 +180,7 @@ def _take_in(mailing: Mailing, ids: list[int]) -> bool:
 
 
 def _give_up(mailing: Mailing) -> bool:
-    """What its rule names was deleted: a person decides. The mailings after this one go on."""
+    """Pause a mailing whose rule names something deleted: a person decides. Other mailings go on."""
     watching = Mailing.objects.filter(state=State.WATCHING)
     halt(watching, mailing.id, Reason.BAD_RULE, cursor=0)
     return False

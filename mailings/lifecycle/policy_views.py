@@ -1,5 +1,6 @@
-"""The page "Sending": what the owner sets for all mailings (Policy). What the rules do is written
-where they hold: frequency_cap.py, approval.py, transitions.py, prepare.py.
+"""The page "Sending": the owner's settings for all mailings (Policy). Their effect is described
+where they are applied, for example in approval.py, start.py, audience/frequency_cap.py and
+sending/send_times.py.
 """
 
 import re
@@ -31,7 +32,7 @@ LAST_CHANGES = 10
 
 
 class PolicySection(NamedTuple):
-    """Of the form: a heading, its fields, and what is to be said about both."""
+    """A section of the form: its slug, its heading, the names of its fields, and a help text."""
 
     slug: str
     title: str | Promise
@@ -48,7 +49,7 @@ def _time() -> forms.TimeInput:
 
 
 class RulesForm(forms.Form):
-    """The rules, in the order of the page; what a manager would call them."""
+    """The settings of the page, in its order and in the words of a manager."""
 
     two_people_above = forms.IntegerField(
         label=gettext_lazy("Second person needed above, people"),
@@ -148,7 +149,7 @@ class RulesForm(forms.Form):
         widget=_number(),
     )
 
-    # Two fields of one matter stand beside each other, under a help for both.
+    # Two fields of one section stand side by side, under one help text for both.
     parts: ClassVar = [
         PolicySection(
             "launch", pgettext_lazy("settings", "Launch"), ["two_people_above", "countdown"]
@@ -187,9 +188,11 @@ class RulesForm(forms.Form):
 
     @property
     def sections(self) -> list[tuple[PolicySection, list[forms.BoundField]]]:
+        """The sections of the form with their fields."""
         return [(part, [self[name] for name in part.names]) for part in self.parts]
 
     def clean_sms_countries(self) -> list[str]:
+        """Return the country codes, sorted."""
         written = re.findall(r"[^\W_]+", str(self.cleaned_data["sms_countries"]).upper())
         unknown = [each for each in written if each not in phone_classes.COUNTRIES]
         if unknown:
@@ -198,10 +201,12 @@ class RulesForm(forms.Form):
         return sorted(set(written))
 
     def clean_codes_a_day(self) -> int:
+        """Return the limit; CODES_A_DAY for an empty field."""
         said: int | None = self.cleaned_data["codes_a_day"]
         return CODES_A_DAY if said is None else said
 
     def clean(self) -> dict[str, Any]:
+        """Check fields that belong together: the cap and its days, and both ends of the quiet hours."""
         said = super().clean() or {}
         if said.get("cap_messages") and not said.get("cap_days") and "cap_days" not in self.errors:
             self.add_error("cap_days", _("In how many days? 1 is the last 24 hours."))
@@ -228,7 +233,9 @@ NAMES = tuple(RulesForm.base_fields)
 
 
 class PolicyChange(NamedTuple):
-    """One line of the history: what was changed, never to what (the form shows what holds)."""
+    """One line of the history: the settings that were changed. It does not show the values; the form
+    shows the current ones.
+    """
 
     at: datetime
     by: User | None
@@ -237,6 +244,7 @@ class PolicyChange(NamedTuple):
 
 @require_right(Right.ACCOUNT)
 def sending_settings(request: AuthenticatedRequest) -> HttpResponse:
+    """Show the settings with their history, and save them on POST."""
     if request.method == "POST":
         form = RulesForm(request.POST)
         if form.is_valid():
@@ -259,8 +267,8 @@ def sending_settings(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def save(said: dict[str, Any], by: User) -> None:
-    """The rules of a valid form, and a line about what is another now; nothing else of the row: all
-    links may be revoked at the same moment.
+    """Save the settings of a valid form that have changed, and log the change. Other columns of the row
+    stay untouched, because somebody may revoke all links at the same time.
     """
     with transaction.atomic():
         Policy.objects.get_or_create(id=1)
@@ -277,7 +285,7 @@ def save(said: dict[str, Any], by: User) -> None:
 
 
 def _written(value: Any) -> Any:
-    """As JSON has it: 21:00 for a time."""
+    """Convert a value for JSON: a time becomes "21:00"."""
     return value.strftime("%H:%M") if isinstance(value, time) else value
 
 

@@ -1,5 +1,5 @@
-"""Taking back what a service keeps until a time set: it is asked batch by batch, and what it gives back is
-cancelled. What it has sent meanwhile stays sent.
+"""Recalls messages that a provider keeps until a set time. The provider is asked batch by batch, and the
+messages that it gives back are cancelled. What it has sent meanwhile stays sent.
 """
 
 import logging
@@ -31,42 +31,44 @@ logger = logging.getLogger(__name__)
 State = Mailing.State
 Status = Message.Status
 BATCHES = Work("take_back", "batch")  # a part of the job "recall"
-AGAIN = timedelta(seconds=60)  # when it could not be asked
+AGAIN = timedelta(seconds=60)  # until the next try, when the provider could not be asked
 
 
 @dataclass(frozen=True, slots=True)
 class RecallProgress:
-    """How far taking back has come, in messages."""
+    """The progress of a recall, in messages."""
 
     wanted: int = 0
-    to_ask: int = 0  # about which the service is still to be asked
+    to_ask: int = 0  # messages about which the provider is still to be asked
     taken_back: int = 0
-    out_of_reach: int = 0  # of those to ask about: the service has been disconnected since
+    out_of_reach: int = 0  # the part of to_ask whose provider has been disconnected since
 
     @property
     def being_asked(self) -> int:
+        """Messages about which a connected provider is still to be asked."""
         return self.to_ask - self.out_of_reach
 
     @property
     def kept(self) -> int:
-        """Asked for in vain: sent meanwhile, or the service does not give them back."""
+        """Messages asked for in vain: sent meanwhile, or not given back by the provider."""
         return max(self.wanted - self.to_ask - self.taken_back, 0)
 
 
 def can_recall(mailing: Mailing) -> bool:
-    """Does a service that can be asked and gives back keep some of it, and was not asked yet?"""
+    """Does a connected provider that can give messages back keep some of the mailing, and was it not
+    asked for them yet?
+    """
     return _can_be_asked(mailing).exists()
 
 
 def askable(mailing: Mailing) -> int:
-    """About how many messages a service would be asked."""
+    """Count the messages that providers would be asked to give back."""
     return _open(_can_be_asked(mailing)).count()
 
 
 def recall(mailing: Mailing, by: User) -> int:
-    """Cancel what has not gone, and have the services asked for what they keep. How many messages.
-
-    Raises WrongState when there is nothing to ask for.
+    """Cancel what has not left, and have the providers asked for what they keep. Returns the number of
+    messages asked for. Raises WrongState when there is nothing to ask for.
     """
     with transaction.atomic():
         kept = list(
@@ -95,6 +97,7 @@ def recall(mailing: Mailing, by: User) -> int:
 
 
 def progress(mailing: Mailing) -> RecallProgress:
+    """Return how far the recall of a mailing has come; all zero when none was asked for."""
     asked = AuditEvent.objects.filter(target=f"mailing {mailing.pk}", what="recalled")
     wanted = sum(each.get("messages", 0) for each in asked.values_list("details", flat=True))
     if not wanted:
@@ -110,8 +113,8 @@ def progress(mailing: Mailing) -> RecallProgress:
 
 
 def _can_be_asked(mailing: Mailing) -> QuerySet[Batch]:
-    """Batches that a service keeps which can be asked, and was not asked about them yet. What it did not
-    give back once, it does not give back a second time.
+    """Select batches that a provider keeps which can be asked and was not asked about them yet. What it
+    did not give back the first time, it does not give back the second time.
     """
     kept = mailing.batches.filter(
         send_at__gt=timezone.now(),
@@ -133,7 +136,7 @@ def _open(batches: QuerySet[Batch]) -> QuerySet[Message]:
 
 
 def why_not(mailing: Mailing) -> str:
-    """Why nobody can be asked, in words."""
+    """Explain to the user why no provider can be asked."""
     kept = mailing.batches.filter(send_at__gt=timezone.now())
     kept = kept.exclude(state=Batch.State.WAITING)
     if not kept.exists():
@@ -146,7 +149,7 @@ def why_not(mailing: Mailing) -> str:
 
 
 def recall_due() -> bool:
-    """Clock job: ask each service about one batch; True when more may be asked at once."""
+    """Periodic job: ask each provider about one batch. Returns True when more may be asked at once."""
     marked = Batch.objects.filter(recall_at__isnull=False)
     if not marked.exists() or epoch.is_held():
         return False
@@ -156,9 +159,13 @@ def recall_due() -> bool:
 
 
 def _ask_next(account: Account) -> bool:
-    """One batch of the account; a batch that fails is set aside alone."""
+    """Ask about one batch of the account; only a batch that fails is set aside. Returns True when the
+    next one may be asked about at once.
+    """
     if not account.connected:
-        return False  # it stays marked: whoever connects the service again has it asked
+        return (
+            False  # the batch stays marked, and is asked about when the account is connected again
+        )
     provider = routing.provider_of(account)
     batch = _take(account, timedelta(seconds=provider.cancel_pause))
     if batch is None:
@@ -169,7 +176,9 @@ def _ask_next(account: Account) -> bool:
 
 
 def _ask(account: Account, provider: Provider, batch: Batch) -> bool:
-    """False when the service cannot be asked now: nor then about the next one."""
+    """Ask the provider to give a batch back. Returns False when the provider cannot be asked now; then
+    it is not asked about the next batch either.
+    """
     open_ = batch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
     rows = open_.values_list("phone", "provider_id")
     asked = tuple(LookupItem(phone, provider_id=provider_id) for phone, provider_id in rows)
@@ -178,7 +187,7 @@ def _ask(account: Account, provider: Provider, batch: Batch) -> bool:
         if asked and provider.can_cancel:
             reports = provider.cancel(batch.reference, asked)
     except ProviderError as trouble:
-        logger.warning("%s could not be asked to give back: %s", account.provider, trouble)
+        logger.warning("%s could not be asked to give messages back: %s", account.provider, trouble)
         _put_off(batch)
         return False
     with transaction.atomic(durable=True):
@@ -193,8 +202,8 @@ _turns = Turns("recall", _ask_next)
 
 
 def _take(account: Account, pause: timedelta) -> Batch | None:
-    """The batch that is to be sent first, put off by a lease so that nobody else asks meanwhile; the
-    others by the pause that the service wants.
+    """Return the batch that is to be sent first, and postpone it by a lease so that no other worker asks
+    meanwhile. The other batches are postponed by the pause that the provider wants.
     """
     now = timezone.now()
     answered = [Batch.State.ANSWERED, Batch.State.SILENT]
@@ -204,7 +213,7 @@ def _take(account: Account, pause: timedelta) -> Batch | None:
     if not due.exists():
         return None
     with transaction.atomic(durable=True):
-        # The pause is that of all workers.
+        # The lock makes the pause hold for all workers.
         Account.objects.select_for_update(no_key=True).get(id=account.id)
         batch = due.select_for_update(no_key=True, of=("self",)).order_by("send_at", "id").first()
         if batch is None:

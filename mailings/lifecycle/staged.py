@@ -1,5 +1,5 @@
-"""The first wave of a mailing: the rest goes when few enough of it have failed, else the mailing is
-paused and asks.
+"""Judges the first wave of a mailing: the rest is sent if few enough messages of it have failed;
+otherwise the mailing is paused, and a person decides.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from smsmail.jobs.periodic import nudge
 from smsmail.jobs.set_aside import Thing, Work, one_by_one
 
 Status = Message.Status
-ENOUGH = 95  # percent of the first wave with a final status, which tell of all
-PATIENCE = timedelta(minutes=5)  # after the last hand-over; then those that have one tell
+ENOUGH = 95  # percent of the first wave: once so many have a final status, the wave can be judged
+PATIENCE = timedelta(minutes=5)  # after the last submission; then those with a final status decide
 
 
 def judge_due() -> bool:
-    """Clock job: pass or hold each mailing whose first wave has been handed over."""
+    """Periodic job: pass or pause each mailing whose first wave has been submitted."""
     waiting = Mailing.objects.filter(
         state__in=Mailing.RUNNING, first_wave__gt=0, wave_passed_at__isnull=True
     )
@@ -30,6 +30,7 @@ def judge_due() -> bool:
 
 
 def _judge(mailing: Mailing) -> None:
+    """Release the rest of the mailing, pause the mailing, or leave it for the next run."""
     now = timezone.now()
     if not _is_drawn_up(mailing):
         return
@@ -41,7 +42,7 @@ def _judge(mailing: Mailing) -> None:
     go_on = _may_go_on(dict(found.annotate(Count("id"))), mailing.error_limit, _last(batches), now)
     if go_on is None:
         return
-    # Whoever pauses or cancels it meanwhile wins.
+    # A pause or cancellation by somebody else in the meantime wins.
     undecided = Mailing.objects.filter(state__in=Mailing.RUNNING, wave_passed_at__isnull=True)
     if go_on or not _has_rest(mailing):
         if undecided.filter(id=mailing.id).update(wave_passed_at=now):
@@ -53,7 +54,9 @@ def _judge(mailing: Mailing) -> None:
 def _may_go_on(
     statuses: Mapping[str, int], limit: int, last: datetime | None, now: datetime
 ) -> bool | None:
-    """May the rest go? None: it cannot be told yet."""
+    """May the rest be sent? statuses: how many messages of the wave have each status; limit: percent
+    that may fail; last: when the last of the wave left. None: it cannot be judged yet.
+    """
 
     def count(*of: str) -> int:
         return sum(statuses.get(each, 0) for each in of)
@@ -61,12 +64,13 @@ def _may_go_on(
     open_ = count(Status.ACCEPTED, Status.UNKNOWN)
     handed = count(*Message.TAKEN, Status.REFUSED, Status.UNKNOWN)
     if 100 * count(*Message.FAILED) > limit * handed:
-        return False  # whatever becomes of the others
+        return False  # the open messages cannot change this
     patient = last is not None and now - last < PATIENCE
     return None if patient and 100 * open_ > (100 - ENOUGH) * handed else True
 
 
 def _is_drawn_up(mailing: Mailing) -> bool:
+    """Are all messages of the first wave prepared?"""
     if mailing.prepared_at is not None:
         return True
     return mailing.batches.filter(wave__gt=0).exists()
@@ -78,6 +82,8 @@ def _has_rest(mailing: Mailing) -> bool:
 
 
 def _last(batches: QuerySet[Batch]) -> datetime | None:
-    """When the last of it went: was handed over, or sent by a service that kept it."""
+    """Return the time at which the last of the batches left: was claimed, or was sent by the provider
+    that kept it.
+    """
     handed = batches.aggregate(at=Max("claimed_at"), kept=Max("send_at"))
     return max((at for at in handed.values() if at is not None), default=None)

@@ -1,5 +1,5 @@
-"""From the launch to the moment at which a mailing's list is formed: the countdown, the time set, and
-what happens when that time was missed. Until then nothing of it is prepared.
+"""Starts mailings: from the launch to the moment at which the list is formed. It handles the countdown,
+the set time, and a set time that was missed. Until the start nothing of the mailing is prepared.
 """
 
 from datetime import datetime, timedelta
@@ -18,11 +18,13 @@ from smsmail.jobs.periodic import nudge
 from smsmail.jobs.set_aside import Thing, Work, one_by_one
 
 State = Mailing.State
-LONGEST_COUNTDOWN = 600  # seconds, as the settings page has it
+LONGEST_COUNTDOWN = 600  # seconds, the maximum on the settings page
 
 
 def schedule(mailing: Mailing, countdown: int | None = None) -> None:
-    """Set when its list is formed; at once, if that is now. In the transaction of the launch."""
+    """Set the time at which the list is formed, and start the mailing at once if that is now. Call it in
+    the transaction of the launch. countdown: seconds; None: as the policy says.
+    """
     policy = Policy.current()
     now = timezone.now()
     seconds = policy.countdown if countdown is None else countdown
@@ -36,7 +38,9 @@ def schedule(mailing: Mailing, countdown: int | None = None) -> None:
 
 
 def first_wave(mailing: Mailing) -> int:
-    """In messages: one in a hundred of those who get it, and one at least."""
+    """Return the size of the first wave in messages: first_percent of the people who get the mailing, and
+    at least one; without a percentage, the stored size.
+    """
     if not mailing.first_percent:
         return mailing.first_wave
     people = funnel.recent(mailing).will_receive
@@ -44,7 +48,7 @@ def first_wave(mailing: Mailing) -> int:
 
 
 def start_due() -> bool:
-    """Clock job: begin with mailings whose moment has come."""
+    """Periodic job: start scheduled mailings that are due."""
     if epoch.is_held():
         return False
     now = timezone.now()
@@ -64,7 +68,9 @@ def start_due() -> bool:
 
 
 def _mend(now: datetime) -> None:
-    """Launched by a wrong clock: its countdown counts from now on. What was set for later stays so."""
+    """Repair mailings that were launched by a wrong clock: their countdown begins now. A set time
+    stays.
+    """
     later = Mailing.objects.filter(state=State.SCHEDULED, leaves_at__gt=now + SKEW)
     for mailing in later:
         longest = timedelta(seconds=LONGEST_COUNTDOWN)
@@ -79,8 +85,8 @@ def _mend(now: datetime) -> None:
 
 
 def go_on(stopped: Mailing) -> None:
-    """A person has resumed it: go now, missed or not, and with the rest of the waves if it was their
-    errors that stopped it.
+    """Continue a mailing after a manual resume. It starts even if its set time was missed, and the later
+    waves are released if the error limit had paused it.
     """
     now = timezone.now()
     changed = []
@@ -99,7 +105,9 @@ def go_on(stopped: Mailing) -> None:
 
 
 def _start(mailing: Mailing, policy: Policy, now: datetime) -> None:
-    """One conditional update: whoever takes it back a moment earlier or later wins or loses whole."""
+    """Start a due mailing, or pause it if its set time was missed. This is one conditional UPDATE, so a
+    concurrent take_back() takes effect before it or not at all.
+    """
     due = Mailing.objects.filter(id=mailing.id, state=State.SCHEDULED, leaves_at__lte=now)
     if lateness.missed(mailing, mailing.leaves_at or now, now):
         halt(due, mailing.id, Reason.MISSED_TIME)

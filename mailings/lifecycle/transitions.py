@@ -1,5 +1,5 @@
-"""The life of a mailing: launch, take back, pause, resume, stop watching, cancel, settle. Every change
-of state is one conditional update that must hit its row: a second click hits none.
+"""Changes the state of mailings: launch, take back, pause, resume, stop watching, cancel, settle. Every
+change is one conditional UPDATE that must hit its row, so a second click changes nothing.
 """
 
 from collections.abc import Sequence
@@ -36,16 +36,17 @@ SWEEP = 10  # batches cancelled in one transaction: about 5,000 messages, 100 ms
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What a cancellation stops, and what had already gone or was leaving."""
+    """What a cancellation stops, and what had already left or was leaving, in messages."""
 
     stopped: int
     gone: int
-    kept: int = 0  # neither: the service has them, and keeps them until their time
-    # Of those gone: in hand at this moment. Those of them that have not left yet are stopped too.
+    kept: int = 0  # neither stopped nor gone: the provider keeps them until their set time
+    # The part of `gone` that is in flight now. Those that have not left yet are stopped too.
     leaving: int = field(default=0, compare=False)
 
     @property
     def left(self) -> int:
+        """Messages that have surely left."""
         return self.gone - self.leaving
 
 
@@ -57,10 +58,12 @@ def launch(
     countdown: int | None = None,
     seen: str | None = None,
 ) -> None:
-    """From draft to scheduled, once; start.py goes on from there. A big one first waits for a
-    second person, who says which asked launch they confirm. countdown: seconds until its list is
-    formed; None: as the policy says. seen: drafts.seen_of() what they have looked over. Raises
-    CannotLaunch.
+    """Launch a draft, once: it becomes scheduled, and start.py continues from there. A large mailing
+    first waits for a second person.
+
+    confirms: the asked_at of the launch that the second person confirms. countdown: seconds until the
+    list is formed; None: as the policy says. seen: drafts.seen_of() of the version that the person has
+    looked over; None: not checked. Raises CannotLaunch, with a message for the user.
     """
     with transaction.atomic():
         open_ = Mailing.objects.filter(approval.open_to(by, confirms), id=mailing.id)
@@ -69,9 +72,9 @@ def launch(
         )
         if not launched:
             raise CannotLaunch(approval.why_closed(mailing, by))
-        # As it is written now, which nobody can change any more; not as the caller read it.
+        # Read the mailing again: from now on nobody can change it, but the caller's copy may be old.
         written = Mailing.objects.select_related("segment").get(id=mailing.id)
-        # Until this is written down, none of its groups is deleted.
+        # The lock prevents the deletion of its groups until this transaction is committed.
         list(written.groups.select_for_update(no_key=True, of=("self",)))
         if seen not in {None, drafts.seen_of(written)}:
             raise CannotLaunch(_("It was changed after you had looked it over. Look once more."))
@@ -81,7 +84,8 @@ def launch(
         if approval.must_confirm(people, confirms):
             approval.ask(mailing, by)
             return
-        if written.segment is not None and written.rule is None:  # else as it was asked for
+        # The rule of a confirmed launch was stored when it was asked for.
+        if written.segment is not None and written.rule is None:
             rule = rules.written_out(rules.read(written.segment.rule))
             Mailing.objects.filter(id=mailing.id).update(rule=rule)
         link_rows.write_down(written)
@@ -94,7 +98,9 @@ def launch(
 
 
 def take_back(mailing: Mailing, by: User) -> None:
-    """To a draft again, while its list is not formed: as if it had not been launched."""
+    """Turn a scheduled mailing into a draft again, as if it had not been launched. Raises WrongState once
+    its list is being formed.
+    """
     with transaction.atomic():
         _change(mailing, {State.SCHEDULED}, State.DRAFT, by, "taken_back")
         Counters.objects.filter(mailing=mailing).delete()
@@ -107,13 +113,15 @@ def take_back(mailing: Mailing, by: User) -> None:
 
 
 def pause(mailing: Mailing, by: User) -> None:
-    """Nothing more is handed over until resume(). What has gone has gone."""
+    """Submit nothing more until resume(); what has left stays sent. Raises WrongState."""
     _change(mailing, Mailing.PAUSABLE, State.PAUSED, by, "paused")
     last_look.hold_mailing(mailing.id)
 
 
 def resume(mailing: Mailing, by: User) -> None:
-    """On from where it stopped, whatever it stopped for: a time missed, errors of the first wave."""
+    """Continue a paused mailing where it stopped, for whatever reason it was paused: also after a missed
+    time or errors of the first wave. Raises WrongState.
+    """
     with transaction.atomic():
         stopped = Mailing.objects.select_for_update(no_key=True).get(id=mailing.id)
         _change(mailing, {State.PAUSED}, _where_it_was(stopped), by, "resumed")
@@ -125,7 +133,9 @@ def resume(mailing: Mailing, by: User) -> None:
 
 
 def stop_watching(mailing: Mailing, by: User) -> None:
-    """Nobody new is taken; what is in it goes on to its end. A paused one stays paused."""
+    """Take in nobody new; the messages that exist are sent to the end. A paused mailing stays paused.
+    Raises WrongState.
+    """
     with transaction.atomic():
         held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
         if not held.watches:
@@ -137,7 +147,9 @@ def stop_watching(mailing: Mailing, by: User) -> None:
 
 
 def cancel(mailing: Mailing, by: User) -> Split:
-    """Stop for good everything not yet handed over. The rows follow within moments (settle_due)."""
+    """Stop for good everything that was not submitted yet, and return what is stopped and what is not.
+    settle_due() updates the message rows within moments. Raises WrongState.
+    """
     with transaction.atomic():
         _change(mailing, Mailing.STOPPABLE, State.CANCELLED, by, "cancelled")
         last_look.hold_mailing(mailing.id)
@@ -148,8 +160,9 @@ def cancel(mailing: Mailing, by: User) -> Split:
 
 
 def complete(mailing: Mailing) -> None:
-    """In the transaction of every way to an end. One that watched has everybody whom it will ever have:
-    there is no list to finish. Of another, whom it would have reached is written down.
+    """Fix the list of a mailing that ends early. Call it in the transaction that ends it. A watching
+    mailing already has everybody whom it will ever have, so its list is complete. For another one,
+    `ceiling` marks the people whom it would have reached; preparation then enters them as cancelled.
     """
     changed = []
     if mailing.when == Mailing.When.ON_ENTRY and mailing.prepared_at is None:
@@ -163,7 +176,9 @@ def complete(mailing: Mailing) -> None:
 
 
 def split(mailing: Mailing) -> Split:
-    """What a cancellation now would stop: people not prepared yet too, batches in hand no more."""
+    """Return what a cancellation now would stop. People who are not prepared yet are included; batches in
+    flight are not.
+    """
     counters = Counters.objects.get(mailing=mailing)
     leaving = last_look.leaving(mailing)
     to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
@@ -177,6 +192,7 @@ def split(mailing: Mailing) -> Split:
 
 
 def delete_draft(mailing: Mailing, by: User) -> None:
+    """Delete a draft. Raises WrongState for any other mailing."""
     with transaction.atomic():
         draft = Mailing.objects.select_for_update().filter(id=mailing.id, state=State.DRAFT).first()
         if draft is None:
@@ -186,7 +202,9 @@ def delete_draft(mailing: Mailing, by: User) -> None:
 
 
 def settle_due() -> bool:
-    """Clock job: move mailings on when their messages allow it; sweep cancelled ones."""
+    """Periodic job: advance the states of mailings as their messages allow, and cancel the waiting
+    messages of cancelled ones. Returns True when there are more to cancel.
+    """
     open_ = Mailing.objects.filter(
         Q(state__in=[State.SENDING, State.PAUSED, State.SETTLING])
         | Q(state=State.CANCELLED, finished_at__isnull=True),
@@ -195,17 +213,19 @@ def settle_due() -> bool:
     ids = list(open_.order_by("id").values_list("id", flat=True))
     if ids:
         in_halves(Work("settle"), ids, _settle)
-    # An open mailing whose receipts are all in but one late "no receipt": nothing to do here.
     return _sweep_cancelled()
 
 
 def _settle(ids: Sequence[int]) -> None:
-    """Each change a statement of its own, which may be repeated."""
+    """Advance the states of these mailings. Each change is a statement of its own, which can be repeated
+    without harm.
+    """
     now = timezone.now()
     mailings = Mailing.objects.filter(id__in=ids)
-    # An unknown message that the provider never had waits again.
+    # An unknown message may wait again, if the provider never had it.
     mailings.filter(_counts(waiting__gt=0), state=State.SETTLING).update(state=State.SENDING)
-    # A paused one stays paused while something may have to wait again: that is for resume() to send.
+    # A paused mailing stays paused while one of its messages may have to wait again: only resume() may
+    # send that.
     mailings.filter(
         (Q(state=State.SENDING) & _counts(waiting=0))
         | (Q(state=State.PAUSED) & _counts(waiting=0, unknown=0)),
@@ -219,7 +239,7 @@ def _settle(ids: Sequence[int]) -> None:
 
 
 def _check_ready(mailing: Mailing) -> int:
-    """How many would get it now."""
+    """Return how many people would get the mailing now. Raises CannotLaunch if it is not ready."""
     if routing.current() is None:
         raise CannotLaunch(_("No SMS service is connected. Ask the owner to connect one."))
     if not mailing.text.strip():
@@ -231,19 +251,19 @@ def _check_ready(mailing: Mailing) -> int:
     counted = funnel.count(mailing)
     if counted.trouble:
         raise CannotLaunch(counted.trouble)
-    # One that watches may well begin with nobody.
+    # A mailing that watches its rule may begin with nobody.
     if counted.will_receive == 0 and mailing.when != Mailing.When.ON_ENTRY:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
     return counted.will_receive
 
 
 def _where_it_was(stopped: Mailing) -> Mailing.State:
-    """What a paused mailing goes on with."""
+    """Return the state in which a paused mailing continues."""
     if stopped.prepared_at:
         return State.SENDING
     if stopped.watching_since:
         return State.WATCHING
-    # Due or not, start.py begins with it.
+    # start.py starts a scheduled mailing as soon as it is due.
     return State.PREPARING if stopped.ceiling else State.SCHEDULED
 
 
@@ -268,12 +288,14 @@ def _change(
 
 
 def _counts(**conditions: int) -> Q:
-    """Mailings whose counters are so; asked in the same statement that changes the state."""
+    """Return the condition that the counters of a mailing match. The statement that changes the state
+    evaluates it.
+    """
     return Q(Exists(Counters.objects.filter(mailing=OuterRef("pk"), **conditions)))
 
 
 def _sweep_cancelled() -> bool:
-    """The waiting batches of cancelled mailings, some at a time; True when there are more."""
+    """Cancel waiting batches of cancelled mailings, SWEEP at a time. Returns True when there are more."""
     waiting = Batch.objects.filter(
         state=Batch.State.WAITING, mailing__state=State.CANCELLED
     ).exclude(id__in=held(SWEEPING.name))

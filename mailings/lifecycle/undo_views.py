@@ -1,5 +1,5 @@
-"""Pages that stop a mailing: back to a draft, asking a service for what it keeps until a time set, and
-the end of watching. What they do stands in transitions.py and recall.py.
+"""Pages that stop a mailing: turn it into a draft again, ask a provider to give back what it keeps until
+a set time, and stop watching. transitions.py and recall.py do the work.
 """
 
 from django.contrib import messages
@@ -22,6 +22,7 @@ from . import recall, transitions
 @require_right(Right.SEND_MAILINGS)
 @require_POST
 def take_back(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Turn a scheduled mailing into a draft again."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         transitions.take_back(row, request.user)
@@ -34,6 +35,7 @@ def take_back(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEND_MAILINGS)
 def recall_page(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then recall what providers keep of the mailing."""
     row = get_object_or_404(
         Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
     )
@@ -63,7 +65,7 @@ def recall_page(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEND_MAILINGS)
 def stop_watching(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Asks first: it cannot be taken up again."""
+    """Stop watching. The page asks for confirmation first, because watching cannot be resumed."""
     row = get_object_or_404(Mailing.objects.listed().exclude(state=Mailing.State.DRAFT), pk=pk)
     if request.method != "POST":
         context = {"mailing": row, "back": reverse("mailing", args=[pk])}

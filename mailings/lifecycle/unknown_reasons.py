@@ -1,5 +1,5 @@
-"""What is known of messages of unknown fate, in words for the mailing's page: who was asked, and what
-nobody can say. Nothing is claimed that nobody did.
+"""Explains messages of unknown fate on the mailing's page: which provider was asked, and what cannot be
+known. The texts claim nothing that was not done.
 """
 
 from collections import Counter
@@ -71,15 +71,17 @@ LONG: Promise = gettext_lazy(
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """So many messages of which one thing is to be said."""
+    """A number of unknown messages to which one explanation applies."""
 
     count: int
     words: str
-    decide: bool  # a person's word is wanted
+    decide: bool  # a person has to decide
 
 
 def fates(mailing: Mailing) -> list[Fate]:
-    """Two queries, however many messages there are; those to be decided first."""
+    """Return the explanations for the unknown messages of a mailing, those to be decided first. It takes
+    the same few queries for any number of messages.
+    """
     groups = (
         unresolved.unknown(mailing)
         .annotate(decide=Case(When(unresolved.decidable(), then=Value(True)), default=Value(False)))
@@ -123,11 +125,11 @@ def _words(account: Account | None, doubt: str, read_to: str, *, decide: bool, l
     return str(words) % {"service": provider.title, "at": at}
 
 
-_ASKING = [WORDS[doubt] for doubt in ("", Doubt.AWAY)]  # of what has gone on for too long
+_ASKING = [WORDS[doubt] for doubt in ("", Doubt.AWAY)]  # replaced by LONG after RECEIPT_WAIT
 
 
 def _of_service(account: Account, provider: type[Provider]) -> Promise | None:
-    """What holds whatever was asked."""
+    """Return the explanation that applies whatever was asked: the provider cannot be asked at all."""
     if not provider.can_look_up:
         return MUTE
     return None if account.connected else OFF

@@ -1,6 +1,6 @@
-"""Messages of which nobody will say whether they went: their service cannot be asked, or was asked and
-cannot tell, or has not told for as long as receipts are waited for. A person decides, and it is written down who did;
-nothing here happens by itself.
+"""Lets a person decide about messages of which nobody can say whether they were sent: the provider cannot
+be asked, was asked and cannot tell, or has not told within RECEIPT_WAIT. The log records who decided.
+Nothing in this module happens automatically.
 """
 
 from datetime import timedelta
@@ -23,17 +23,19 @@ from users.models import User, audit
 CHUNK = 5000  # messages in one transaction
 
 Status = Message.Status
-# The service was asked as far as it can be, and nothing came of it.
+# The provider was asked as far as it can be, without a result.
 IN_VAIN = (Batch.Doubt.LOGIN, Batch.Doubt.NO_PROOF)
 
 
 def open_questions(mailing: Mailing) -> int:
-    """How many messages wait for a person's word."""
+    """Count the messages that wait for a person's decision."""
     return _questions(mailing).count()
 
 
 def let_be(mailing: Mailing, by: User) -> int:
-    """Wait no longer: they end as "no receipt", where a late receipt still wins. How many."""
+    """Stop waiting for these messages: they become "no receipt", and a late receipt still counts.
+    Returns how many.
+    """
     if not _write_down(mailing, by, "let_be"):
         return 0
     done = 0
@@ -43,7 +45,7 @@ def let_be(mailing: Mailing, by: User) -> int:
             some = list(
                 _questions(mailing).order_by("id").values_list("id", "reason", "raw_code")[:CHUNK]
             )
-            # The reason stays: whether it was sent is not known any better than before.
+            # The reason stays, because it is still unknown whether the message was sent.
             moves = [Move(key, Status.NO_RECEIPT, reason, raw) for key, reason, raw in some]
             done += len(ledger.move(moves, only_from={Status.UNKNOWN}))
         more = len(some) == CHUNK
@@ -52,9 +54,8 @@ def let_be(mailing: Mailing, by: User) -> int:
 
 
 def send_again(mailing: Mailing, by: User) -> int:
-    """Back to waiting, in new batches; whom the first try did reach gets it twice. How many.
-
-    Raises WrongState for a cancelled mailing: nothing of it goes any more.
+    """Send these messages again, in new batches. People whom the first try did reach get the message
+    twice. Returns how many. Raises WrongState for a cancelled mailing: nothing of it is sent any more.
     """
     if mailing.state == Mailing.State.CANCELLED:
         raise WrongState(_("The mailing is cancelled: nothing of it is sent any more."))
@@ -76,9 +77,9 @@ def _send_batch_again(mailing: Mailing, batch_id: int) -> int:
             .select_related("mailing")
             .get(id=batch_id)
         )
-        if batch.mailing.state == Mailing.State.CANCELLED:  # meanwhile
+        if batch.mailing.state == Mailing.State.CANCELLED:  # it was cancelled meanwhile
             return 0
-        # Read under the lock: a second click finds none.
+        # Read under the lock, so that a second click finds none.
         asked = _questions(mailing).filter(batch=batch, provider_id="")
         again = list(_questions(mailing).filter(batch=batch).values_list("id", flat=True))
         if again:
@@ -88,7 +89,9 @@ def _send_batch_again(mailing: Mailing, batch_id: int) -> int:
 
 
 def _leave_a_trace(batch: Batch, phones: list[str]) -> None:
-    """The first try may stand in the service's books all the same, and is no proof of another one."""
+    """Record a Stray for each phone: the first try may appear in the provider's records all the same, and
+    must not be taken for the second.
+    """
     since = batch.claimed_at or timezone.now()
     if batch.account_id is not None:
         traces = [Stray(account_id=batch.account_id, phone=phone, at=since) for phone in phones]
@@ -96,7 +99,9 @@ def _leave_a_trace(batch: Batch, phones: list[str]) -> None:
 
 
 def _write_down(mailing: Mailing, by: User, what: str) -> int:
-    """Before it is done: killed half way, the book still says who decided, and about how many."""
+    """Log the decision before it is carried out and return the number of messages. So the log says who
+    decided, and about how many, even if the process is killed half way.
+    """
     count = open_questions(mailing)
     if count:
         audit(by, what, f"mailing {mailing.id}", messages=count)
@@ -108,14 +113,17 @@ def _questions(mailing: Mailing) -> QuerySet[Message]:
 
 
 def unknown(mailing: Mailing) -> QuerySet[Message]:
+    """Select the messages of unknown fate."""
     return Message.objects.filter(mailing=mailing, status=Status.UNKNOWN).exclude(
-        reason=""  # the partial index: an unknown message always says why
+        reason=""  # for the partial index: an unknown message always has a reason
     )
 
 
 def decidable() -> Q:
-    """Nobody is left to ask, or the service was asked and cannot tell. Of one that never can be asked at
-    once; else not before a receipt has had its time, since then there may be no question.
+    """Return the condition for messages about which a person may decide: no provider is left to
+    ask, it was asked and cannot tell, or it has not told within RECEIPT_WAIT. A provider that can
+    never be asked leaves the decision at once; otherwise it comes after LOOK_UP_AFTER at the
+    earliest, since a receipt may still answer the question.
     """
     now = timezone.now()
     waited = now - timedelta(seconds=settings.LOOK_UP_AFTER)
@@ -127,6 +135,6 @@ def decidable() -> Q:
     mute = Q(batch__account__in=[key for key, tells in can_tell.items() if not tells])
     asked_long = Q(batch__claimed_at__lt=now - timedelta(seconds=settings.RECEIPT_WAIT))
     in_vain = Q(batch__doubt__in=IN_VAIN) | ~Q(batch__account__in=asked)
-    # What the service keeps until a time set may still be told of.
+    # The provider may still report on what it keeps until a set time.
     kept = Q(batch__send_at__gt=waited)
     return ~kept & (asked_long | mute | (Q(batch__claimed_at__lt=waited) & in_vain))

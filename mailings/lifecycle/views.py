@@ -1,6 +1,7 @@
-"""What a manager does to a mailing: launch, send back, pause, resume, cancel, delete, decide about
-messages that may or may not have gone. Each is a POST; those that cannot be undone ask first, in
-figures, on a page that the dialog shows too. Sending a test is in test_send.py.
+"""Views for what a manager does to a mailing: launch, send back, pause, resume, cancel, delete, and
+decide about messages of unknown fate. Each action is a POST. Actions that cannot be undone first
+ask for confirmation, with figures, on a page that the dialog shows too. Tests are sent in
+notifications/test_send.py.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from . import approval, transitions, unresolved
 
 @require_right(Right.SEND_MAILINGS)
 def launch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Show the confirmation page; on POST launch the mailing, ask for its launch, or confirm it."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     if request.method != "POST":
         return _ask_launch(request, row)
@@ -62,7 +64,7 @@ def launch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 def _ask_launch(request: AuthenticatedRequest, row: Mailing) -> HttpResponse:
-    """In figures; whoever confirms another's launch reads real messages too."""
+    """Show the confirmation page with figures, and real messages to a person who confirms a launch."""
     confirms = row.state == Mailing.State.AWAITING
     if confirms and not approval.may_confirm(row, request.user):
         messages.error(request, approval.why_closed(row, request.user))
@@ -85,7 +87,7 @@ def _ask_launch(request: AuthenticatedRequest, row: Mailing) -> HttpResponse:
 @require_right(Right.SEND_MAILINGS)
 @require_POST
 def send_back(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """A launch that waits for a second person becomes a draft again."""
+    """Turn a launch that waits for a second person into a draft again."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         approval.send_back(row, request.user)
@@ -99,6 +101,7 @@ def send_back(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.SEND_MAILINGS)
 @require_POST
 def pause(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Pause the mailing, and say how many messages were being submitted."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     try:
         transitions.pause(row, request.user)
@@ -118,11 +121,13 @@ def pause(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.SEND_MAILINGS)
 @require_POST
 def resume(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Resume a paused mailing."""
     return _change(request, pk, transitions.resume)
 
 
 @require_right(Right.SEND_MAILINGS)
 def cancel(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then cancel the mailing."""
     row = get_object_or_404(
         Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
     )
@@ -139,6 +144,7 @@ def cancel(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEND_MAILINGS)
 def let_be(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then stop waiting for messages of unknown fate."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
@@ -154,6 +160,7 @@ def let_be(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEND_MAILINGS)
 def send_again(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then send messages of unknown fate again."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "send_again", questions=unresolved.open_questions(row))
@@ -173,6 +180,7 @@ def send_again(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_MAILINGS)
 def delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then delete the draft."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "delete")
@@ -188,7 +196,7 @@ def delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 def _said(split: transitions.Split) -> str:
     if (
         not split.gone and not split.kept
-    ):  # while the list is drawn up, how many would have followed is not known
+    ):  # while the list is being formed, the number of people to come is not known
         return _("Cancelled: nothing had gone yet.")
     words = ngettext(
         "Cancelled: %(stopped)s message stopped, %(gone)s had already gone.",
@@ -205,7 +213,9 @@ def _said(split: transitions.Split) -> str:
 
 
 def _said_of_leaving(count: int) -> str:
-    """No request has begun since; how many had begun is known when their answers are recorded."""
+    """Describe the messages in flight. No request has begun since the cancellation; how many had begun
+    is known only when their answers are recorded.
+    """
     words = ngettext(
         "%(n)s message was being handed over: if it had not left yet, it is stopped too.",
         "%(n)s messages were being handed over: those that had not left yet are stopped too.",

@@ -1,4 +1,4 @@
-"""The page of what is going to be sent."""
+"""The calendar page: what is going to be sent."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -12,6 +12,7 @@ from .upcoming import upcoming
 
 @require_right(Right.SEE_MAILINGS)
 def calendar(request: AuthenticatedRequest) -> HttpResponse:
+    """Show the calendar of upcoming mailings."""
     today = timezone.localdate(timezone=timezone.get_default_timezone())
     zone = timezone.get_default_timezone_name()
     offset = timezone.localtime(timezone=timezone.get_default_timezone()).strftime("%z")

@@ -1,5 +1,5 @@
-"""What the page of a mailing shows of its links: people who clicked, each link, and clicks over time.
-Reads only, and only sums that aggregate.py keeps.
+"""The click statistics on the page of a mailing: people who clicked, each link, and clicks over time.
+Reads only, and only the sums that tracking/aggregate.py keeps.
 """
 
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ from users.rights import Right, require_right
 from . import figures
 
 Begin = datetime | date  # of an hour, a day or a month
-HEIGHT, LEAST = 96, 2  # of the chart, and of a bar, px
-LIVELY = timedelta(days=7)  # after the launch: the page goes on asking for clicks
-# Up to so many bars of a kind; then the next kind.
+HEIGHT, LEAST = 96, 2  # height of the chart, and least height of a bar, px
+LIVELY = timedelta(days=7)  # for so long after the launch, the page polls for clicks
+# The chart shows up to this many hours, then up to this many days, then months.
 HOURS, DAYS = 48, 62
-FEWEST = 12  # places in the chart: a single bar need not fill it
+FEWEST = 12  # least number of places in the chart, so that a single bar does not fill it
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What came in one hour, day or month, and where it stands in the chart (as SVG takes it)."""
+    """The clicks of one hour, day or month, and the place of their bar in the chart (in SVG units)."""
 
     label: str
     clicks: int
@@ -41,18 +41,20 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Clicks:
+    """The click statistics of one mailing."""
+
     clicks: int
     clicked: int
     robots: int
-    share: int  # percent of the messages handed over
+    share: int  # percent of the submitted messages that were clicked
     links: list[Link]
     bars: list[Bar]
-    most: int  # of one bar
-    lively: bool
+    most: int  # the most clicks in one bar
+    lively: bool  # the page goes on polling
 
 
 def of(mailing: Mailing) -> Clicks | None:
-    """None for a mailing whose links are left as they are."""
+    """Return the click statistics of a mailing; None if none of its links is shortened."""
     links = list(mailing.links.order_by("position"))
     if not links:
         return None
@@ -73,13 +75,13 @@ def of(mailing: Mailing) -> Clicks | None:
 
 @require_right(Right.SEE_MAILINGS)
 def clicks(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """The section alone, for the page that asks for it again and again."""
+    """Render only the section, which the page polls."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     return render(request, "mailings/reports/_clicks.html", {"mailing": row, "clicks": of(row)})
 
 
 def _bars(mailing: Mailing) -> list[Bar]:
-    """By the hour, day or month of the reader, those without a click too."""
+    """Return the bars by hour, day or month in the reader's time zone, including those without clicks."""
     rows = ClickHour.objects.filter(mailing=mailing).order_by("hour")
     found = rows.values_list("hour", "clicks", "robots")
     hours = [(timezone.localtime(at), people, robots) for at, people, robots in found]
@@ -98,7 +100,7 @@ def _bars(mailing: Mailing) -> list[Bar]:
     step = 100 / max(len(sums), FEWEST)
     bars = []
     for place, (begin, (people, robots)) in enumerate(sums.items()):
-        # A single click is seen too.
+        # A bar is at least LEAST high, so that a single click is visible.
         scale = (HEIGHT - 2 * LEAST) / most
         height, above = (max(LEAST, round(scale * n)) if n else 0 for n in (people, robots))
         bars.append(

@@ -1,5 +1,5 @@
-"""What the page of a watching mailing shows beside its figures: since when, how many came lately, and
-what keeps it from looking. Reads only.
+"""What the page of a watching mailing shows besides its figures: since when it watches, how many people
+came lately, and why it cannot look. Reads only.
 """
 
 from dataclasses import dataclass
@@ -14,21 +14,22 @@ from mailings.models import Arrival, Mailing
 from users.segments.rules import BadRule
 
 WEEK = timedelta(days=7)
-REMEMBERED = 20  # seconds: a page asks every ten, and a million may have come this week
+REMEMBERED = 20  # seconds: a page polls every ten, and a million people may have come this week
 
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """since, looked_at: None before the first look."""
+    """The state of a watching mailing. since and looked_at are None before the first look."""
 
     since: datetime | None
     looked_at: datetime | None
     today: int
     week: int
-    trouble: str  # why the rule cannot be read, in words; '' when it can
+    trouble: str  # why the rule cannot be read, for the user; '' when it can
 
 
 def watching(mailing: Mailing) -> Watching:
+    """Return the state of a watching mailing; the numbers are cached for REMEMBERED seconds."""
     key = f"arrivals-{mailing.pk}"
     came: list[int] | None = cache.get(key)
     if came is None:
@@ -41,7 +42,7 @@ def watching(mailing: Mailing) -> Watching:
 
 
 def _came(mailing: Mailing) -> list[int]:
-    """Today, by the account's clock, and in seven days."""
+    """Count the people who came today, in the default time zone, and in the last seven days."""
     now = timezone.now()
     midnight = timezone.localtime(now, timezone.get_default_timezone()).replace(
         hour=0, minute=0, second=0, microsecond=0

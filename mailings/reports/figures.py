@@ -1,6 +1,6 @@
-"""What the pages of mailings show: figures from the counters, lists from the messages. Reads only.
+"""What the pages of mailings show: figures from the counters, and lists from the messages. Reads only.
 
-Numbers of statuses come from Counters alone, never from counting messages.
+The numbers of each status come only from Counters, never from counting messages.
 """
 
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ Status = Message.Status
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Statuses that the statistics show as one figure. slug is the end of a CSS class."""
+    """Statuses that the statistics show as one figure. `slug` is the end of a CSS class."""
 
     slug: str
     label: str | Promise
     statuses: tuple[Status, ...]
-    asked: str  # the query of the list it opens
+    asked: str  # the query string of the list that the figure links to
 
 
 def _alone(status: Status, slug: str = "") -> Part:
@@ -42,7 +42,7 @@ ERROR = Part(
     (Status.UNDELIVERED, Status.EXPIRED, Status.REFUSED),
     "category=error",
 )
-# In the order of the page, and of the colours in a bar.
+# In the order of the page and of the colours in a bar.
 PARTS = (
     _alone(Status.DELIVERED),
     _alone(Status.ACCEPTED, "sent"),
@@ -59,14 +59,16 @@ ALWAYS_SHOWN = {"delivered", "sent", "error", "waiting"}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
+    """One figure of the statistics, in messages."""
+
     part: Part
     count: int
-    share: int  # percent of what was to be sent; 0 for those left out
+    share: int  # percent of the messages that were to be sent; 0 for skipped ones
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One piece of a bar: where it begins and how wide it is, as SVG takes them."""
+    """One piece of a bar, with its position and width as SVG takes them ("12.500%")."""
 
     part: Part
     x: str
@@ -75,6 +77,8 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
+    """A reason, its explanation if it is known, and the number of its messages."""
+
     reason: str
     about: About | None
     count: int
@@ -82,7 +86,7 @@ class ReasonCount:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """What the last thirty days came to: handed over = delivered + failed + open."""
+    """The sums of the last thirty days: handed_over = delivered + failed + open."""
 
     mailings: int
     handed_over: int
@@ -92,18 +96,19 @@ class Month:
 
     @property
     def open(self) -> int:
-        """On the way, without a report, or of unknown fate."""
+        """Messages on their way, without a receipt, or of unknown fate."""
         return self.handed_over - self.delivered - self.failed
 
     @property
     def share(self) -> int:
+        """Percent of the submitted messages that were delivered."""
         return percent(self.delivered, self.handed_over)
 
 
 # --- figures ----------------------------------------------------------------------------------
 def figures(counters: Counters, kept: int = 0) -> list[Figure]:
-    """The four that are always shown, and those that are not zero. kept: messages that the service keeps
-    until a time to come. When it has sent none of them yet, they are not on the way.
+    """Return the four figures that are always shown, and those that are not zero. kept: messages that the
+    provider keeps until a time in the future. If these are all accepted ones, the label says so.
     """
     shown = []
     for part in PARTS:
@@ -117,7 +122,7 @@ def figures(counters: Counters, kept: int = 0) -> list[Figure]:
 
 
 def spread(counters: Counters) -> list[Slice]:
-    """How what was to be sent divides, left to right."""
+    """Return the pieces of the bar, from left to right: the shares of the messages to be sent."""
     slices, done = [], 0
     for part in PARTS:
         count = 0 if part.slug == "skipped" else counters.of(*part.statuses)
@@ -129,21 +134,21 @@ def spread(counters: Counters) -> list[Slice]:
 
 
 def percent(count: int, of: int) -> int:
-    """Whole percent that never claims all or nothing when it is not so."""
+    """Return whole percent: 0 and 100 only if they are exact, else between 1 and 99."""
     if not of or not count:
         return 0
     return max(1, min(99, round(100 * count / of))) if count < of else 100
 
 
 def is_over(mailing: Mailing) -> bool:
-    """Nothing about it will change any more: the page need not ask again."""
+    """Are the figures of the mailing final? Then its page stops polling."""
     if mailing.state == Mailing.State.CANCELLED:
         return mailing.counters.of(*Message.OPEN) == 0
     return mailing.state == Mailing.State.DONE
 
 
 def month() -> Month:
-    """One query over the counters of what was launched in the last thirty days."""
+    """Sum up the mailings launched in the last thirty days, in one query over their counters."""
     since = timezone.now() - timedelta(days=30)
     counters = Counters.objects.filter(
         mailing__kind=Mailing.Kind.MAILING, mailing__launched_at__gte=since
@@ -163,8 +168,8 @@ def month() -> Month:
 # --- lists ------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which recipients the address asks for: ?status= or ?category=error, ?reason=, ?q=phone, ?clicked=1
-    and ?link=position (who clicked this one).
+    """The recipients that a query string selects: ?status= or ?category=error, ?reason=, ?q=phone,
+    ?clicked=1 and ?link=position (people who clicked this link).
     """
 
     part: Part | None
@@ -172,10 +177,11 @@ class Selection:
     q: str
     clicked: bool = False
     link: int | None = None
-    unknown: bool = False  # it asks for something that the list does not know
+    unknown: bool = False  # the query string contains a value that the list does not know
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> "Selection":
+        """Read a selection from the parameters of a query string."""
         status, reason = query.get("status", ""), query.get("reason", "")
         part = None
         if query.get("category") == "error":
@@ -202,7 +208,8 @@ class Selection:
         )
 
     def of(self, mailing: Mailing) -> QuerySet[Message]:
-        # A person may have been deleted since: the message stays, its user is then None.
+        """Select the messages of the mailing; none if the selection is unknown."""
+        # The user of a message is None if the person was deleted since.
         rows = Message.objects.filter(mailing=mailing).select_related("user", "batch")
         if self.unknown:
             return rows.none()
@@ -222,7 +229,9 @@ class Selection:
 
 
 def _phone_like(typed: str) -> Q:
-    """A whole phone is found by its index, in whatever way it is written; a piece by looking."""
+    """Return the condition for a phone as typed. A whole phone, in whatever way it is written, uses the
+    index; a part of one needs a scan.
+    """
     try:
         return Q(phone=phones.normalize(typed, settings.DEFAULT_COUNTRY))
     except phones.BadPhone:
@@ -231,8 +240,8 @@ def _phone_like(typed: str) -> Q:
 
 
 def reasons(mailing: Mailing, part: Part) -> list[ReasonCount]:
-    """The reasons of messages in this part, the commonest first: one GROUP BY over the partial
-    index of rows that have one.
+    """Count the reasons of the messages in this part, the most common first: one GROUP BY over the
+    partial index of messages that have a reason.
     """
     rows = (
         Message.objects.filter(mailing=mailing, status__in=part.statuses)

@@ -1,4 +1,6 @@
-"""What people did to a mailing and what stopped it, in words: its audit lines. Reads only."""
+"""The history of a mailing in words, from the audit log: what people did to it and what stopped it. Reads
+only.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,13 +43,15 @@ HISTORY: dict[str, Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
+    """One line of the history; `by` is None for what happened automatically."""
+
     at: datetime
     words: str | Promise
     by: User | None
 
 
 def history(mailing: Mailing) -> list[HistoryLine]:
-    """What people did to it, and what stopped it, newest first."""
+    """Return the latest 20 lines of the history, the newest first."""
     rows = AuditEvent.objects.filter(target=f"mailing {mailing.pk}").select_related("by")
     return [HistoryLine(row.at, _words(row), row.by) for row in rows.order_by("-id")[:20]]
 
@@ -59,7 +63,7 @@ def _words(row: AuditEvent) -> str | Promise:
         return HISTORY.get(row.what, row.what)
     try:
         rule = rules.sentence(rules.read(row.details.get("now")))
-    except rules.BadRule:  # what it named is gone since
+    except rules.BadRule:  # something that the rule names was deleted since
         return gettext("The rule was changed")
     return gettext("The rule was changed, and counts from then on: %(rule)s") % {"rule": rule}
 

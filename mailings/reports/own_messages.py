@@ -1,4 +1,4 @@
-"""A person's own page of what was sent to them. What staff sees of messages is in views.py."""
+"""A person's own page of the messages sent to them. views.py has the pages that staff sees."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from users.models import User
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One message as its person may see it."""
+    """One message as its recipient may see it."""
 
     shown: str
     handed_at: datetime | None
@@ -23,6 +23,7 @@ class Sent:
 
 
 def my_messages(request: AuthenticatedRequest) -> HttpResponse:
+    """Show the messages sent to the signed-in person."""
     found = _of(request.user, request.GET.get("before", ""))
     rows = [Sent(each.shown, each.handed_at, each.status_label) for each in found.rows]
     context = {
@@ -33,8 +34,9 @@ def my_messages(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _of(person: User, before: str) -> paging.Page:
-    """By the phone, which has an index, and the person: families share one. A code is hidden here as
-    everywhere: whoever writes another's number into their profile must not read it on a page.
+    """Return a page of a person's messages. They are selected by phone, which has an index, and by
+    person, since families share a phone. Codes are hidden here as everywhere: a person who enters
+    somebody else's number in their profile must not read a code on a page.
     """
     if not person.phone:
         return paging.Page([], None)

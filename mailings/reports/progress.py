@@ -1,5 +1,5 @@
-"""Where a launched mailing stands, for its page: until when it can be stopped, what waits where, what came of
-it. Reads only.
+"""The progress of a launched mailing, for its page: until when it can be stopped, what waits where, and
+what its messages have become. Reads only.
 """
 
 from dataclasses import dataclass
@@ -29,34 +29,36 @@ State = Mailing.State
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Until when it can be stopped, and what waits where. (Templates would call the class itself.)"""
+    """Until when a mailing can be stopped, and which messages wait where."""
 
     zone: str
     until: datetime | None  # everything can be taken back until then
     left: timedelta | None
-    starts_at: datetime | None  # while it is to come
-    holds: bool  # its messages wait here until that time
+    starts_at: datetime | None  # the set time, while it lies in the future
+    holds: bool  # the messages wait here until that time, and not at the provider
     here: Waiting
     there: Waiting
     service: str
     recall: recall.RecallProgress
     can_recall: bool
-    wave: bool  # the rest waits for what becomes of the first
-    funnel: Funnel | None  # while there are no messages
+    wave: bool  # the later waves wait for the result of the first
+    funnel: Funnel | None  # as long as there are no messages
 
     @property
     def seconds_left(self) -> int | None:
+        """The seconds until the mailing starts, if that is within SOON."""
         return int(self.left.total_seconds()) + 1 if self.left and self.left <= SOON else None
 
     @property
     def minutes_left(self) -> int | None:
+        """The minutes until it starts, if that is later than SOON but within 12 hours."""
         if self.left is None or self.left <= SOON or self.left > timedelta(hours=12):
             return None
         return int(self.left.total_seconds()) // 60
 
     @property
     def soon(self) -> bool:
-        """So near that the page counts seconds."""
+        """Is the start so near that the page must count seconds, or soon will?"""
         return self.left is not None and self.left <= SOON + timedelta(seconds=30)
 
 
@@ -64,11 +66,12 @@ NOTHING = Waiting(0, None, None)
 
 
 def clock_of(mailing: Mailing) -> Clock:
+    """Return the Clock of a launched mailing."""
     now = timezone.now()
     scheduled = mailing.state == State.SCHEDULED
     until = mailing.leaves_at if scheduled else None
     to_come = mailing.starts_at if mailing.starts_at and mailing.starts_at > now else None
-    # A service keeps only what has a time set.
+    # A provider keeps messages only of mailings with a set time.
     kept = mailing.starts_at is not None and mailing.state != State.SCHEDULED
     there = _bounded(send_times.kept_there(mailing), mailing) if kept else NOTHING
     here = send_times.held_here(mailing) if mailing.state in Mailing.RUNNING else NOTHING
@@ -96,14 +99,16 @@ def _waits_for_wave(mailing: Mailing) -> bool:
 
 
 def _bounded(kept: Waiting, mailing: Mailing) -> Waiting:
-    """Of a batch some may have been refused, or given back."""
+    """Limit the number to the messages that are still open: others of the batches were refused, or given
+    back.
+    """
     counters = mailing.counters
     messages = min(kept.messages, counters.accepted + counters.unknown)
     return Waiting(messages, kept.first, kept.last)
 
 
 def progress(row: Mailing) -> dict[str, Any]:
-    """What the moving part of the page shows."""
+    """Return the template context of the live part of the page."""
     counters, clock = row.counters, clock_of(row)
     told = fates(row) if counters.unknown else []
     return {
@@ -124,6 +129,7 @@ def progress(row: Mailing) -> dict[str, Any]:
 
 
 def why(row: Mailing) -> dict[str, Any]:
+    """Return the reasons of failed and skipped messages, as template context."""
     counters = row.counters
     return {
         "errors": figures.reasons(row, figures.ERROR) if counters.failed else [],

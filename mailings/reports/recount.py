@@ -1,7 +1,7 @@
-"""Do the counters equal the rows? compare() proves it, repair() makes it so.
+"""Compares the counters with the message rows: compare() finds differences, and repair() removes them.
 
-The ledger keeps them equal; this is for proof, for history written beside the ledger, and for rows
-that somebody changed by hand.
+The ledger keeps them equal. This module is for proof, for history that was written without the ledger,
+and for rows that somebody changed by hand.
 """
 
 from collections.abc import Iterator
@@ -28,10 +28,12 @@ CLICKS = ("clicks", "clicked", "robots")
 COLUMNS = (*Message.Status.values, "parts", "price", *CLICKS)
 PEOPLE = Q(kind=Click.Kind.PERSON)
 ROBOTS = ~PEOPLE
-CENT = Decimal("0.0001")  # SQLite adds up prices as floats
+CENT = Decimal("0.0001")  # prices are rounded to this, because SQLite adds them up as floats
 
 
 class Difference(NamedTuple):
+    """A column whose counted value differs from the sum of the rows."""
+
     mailing: int
     column: str
     counted: Decimal | int
@@ -39,8 +41,8 @@ class Difference(NamedTuple):
 
 
 def compare(mailings: QuerySet[Mailing] | None = None) -> list[Difference]:
-    """Every difference there is. Whatever is compared is read in one statement, hence at one moment,
-    also while messages move and clicks are counted.
+    """Return every difference, in these mailings or in all. The two sides of a comparison are read in one
+    statement, and so at one moment, even while messages move and clicks are counted.
     """
     counted = (Mailing.objects.all() if mailings is None else mailings).order_by("id")
     found = counted.values("id", *(f"counters__{name}" for name in COLUMNS)).annotate(**_rows())
@@ -52,8 +54,8 @@ def compare(mailings: QuerySet[Mailing] | None = None) -> list[Difference]:
 def repair(mailing_id: int) -> None:
     """Count the rows of one mailing anew.
 
-    Its counters are locked first. The ledger changes them last, so whatever it has moved and not
-    yet counted is not to be seen here, and is added when this is done.
+    Its counters are locked first. The ledger changes them last, so moves that it has not counted yet are
+    not visible here, and are added when this is done.
     """
     Counters.objects.get_or_create(mailing_id=mailing_id)
     with transaction.atomic():
@@ -95,7 +97,7 @@ def _of_links(mailings: QuerySet[Mailing]) -> Iterator[Difference]:
 
 
 def _of_hours(mailings: QuerySet[Mailing]) -> Iterator[Difference]:
-    """Each hour there is, and their sum: no click is in none."""
+    """Compare each hour, and the sum of all hours, since every click belongs to an hour."""
     hour: dict[str, Any] = {
         "mailing": OuterRef("mailing"),
         "at__gte": OuterRef("hour"),

@@ -1,5 +1,6 @@
-"""What is going to be sent: what has a time, by day; what watches its rule; what waits for a person.
-Reads only, in a few queries whatever the number of messages: it counts batches.
+"""Collects what is going to be sent: mailings with a time, by day, mailings that watch their rule, and
+mailings that wait for a person. Reads only. It sums up batches, so a few queries are enough for any
+number of messages.
 """
 
 from collections.abc import Iterable
@@ -17,13 +18,13 @@ from mailings.models import Batch, Mailing
 
 State = Mailing.State
 OPEN = [*Mailing.STOPPABLE, State.SETTLING, State.CANCELLED]
-LIMIT = 300  # lines of a kind; more is no calendar
+LIMIT = 300  # lines of each kind; a longer calendar is of no use
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something of a mailing that leaves at a moment. count: messages that are written out already;
-    None where the list is not drawn up yet. at_service: handed over, the service keeps them till then.
+    """Messages of a mailing that leave at one time. count: how many of them exist; None if the list
+    is not formed yet. at_service: they were submitted, and the provider keeps them until then.
     """
 
     at: datetime
@@ -34,13 +35,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class SendDay:
+    """A day of the calendar."""
+
     day: date
     lines: list[Line]
 
 
 @dataclass(frozen=True, slots=True)
 class PausedMailing:
-    """A paused mailing, and why when it paused by itself."""
+    """A paused mailing, with the reason if it was paused automatically."""
 
     mailing: Mailing
     about: About | None
@@ -48,6 +51,8 @@ class PausedMailing:
 
 @dataclass(frozen=True, slots=True)
 class Upcoming:
+    """Everything that is going to be sent."""
+
     days: list[SendDay]
     watching: list[Mailing]
     awaiting: list[Mailing]
@@ -55,10 +60,12 @@ class Upcoming:
 
     @property
     def empty(self) -> bool:
+        """Is nothing going to be sent?"""
         return not (self.days or self.watching or self.awaiting or self.paused)
 
 
 def upcoming() -> Upcoming:
+    """Collect what is going to be sent, at most LIMIT lines of each kind."""
     rows = Mailing.objects.listed().order_by("id")
     return Upcoming(
         days=_by_day([*_to_begin(rows), *_batches()]),
@@ -69,12 +76,14 @@ def upcoming() -> Upcoming:
 
 
 def _with_people(rows: QuerySet[Mailing]) -> QuerySet[Mailing]:
-    """With what to_whom.html asks them."""
+    """Prefetch what the template to_whom.html uses."""
     return rows.select_related("segment").prefetch_related("groups")
 
 
 def _to_begin(rows: QuerySet[Mailing]) -> Iterable[Line]:
-    """Mailings whose list is not drawn up yet: a time set for them, or the countdown of a launch."""
+    """Yield a line for each mailing whose list is not formed yet: at its set time, or at the end of the
+    countdown.
+    """
     waiting = rows.filter(state=State.SCHEDULED).exclude(starts_at=None, leaves_at=None)
     for mailing in waiting[:LIMIT]:
         at = mailing.starts_at or mailing.leaves_at
@@ -83,7 +92,9 @@ def _to_begin(rows: QuerySet[Mailing]) -> Iterable[Line]:
 
 
 def _batches() -> Iterable[Line]:
-    """Batches that leave later, by mailing and moment: held here, or kept by the service."""
+    """Yield lines for batches that leave later, by mailing and time: held here, or kept by the
+    provider.
+    """
     now = timezone.now()
     batches = Batch.objects.filter(mailing__kind=Mailing.Kind.MAILING)
     held = batches.filter(
@@ -91,7 +102,8 @@ def _batches() -> Iterable[Line]:
     ).exclude(mailing__state__in=[State.PAUSED, State.CANCELLED])
     moment = Greatest("not_before", Coalesce("send_at", "not_before"))
     yield from _lines(held.annotate(moment=moment), at_service=False)
-    # One that is over keeps nothing there; asked first, for batches have no index on this moment.
+    # The provider keeps nothing of a finished mailing. This condition narrows the search, since batches
+    # have no index on send_at.
     gone = batches.filter(
         send_at__gt=now, mailing__state__in=OPEN, mailing__finished_at__isnull=True
     ).exclude(state=Batch.State.WAITING)
@@ -107,7 +119,7 @@ def _lines(batches: "QuerySet[Any]", *, at_service: bool) -> Iterable[Line]:
 
 
 def _by_day(lines: list[Line]) -> list[SendDay]:
-    """By the account's clock."""
+    """Group the lines by day, in the default time zone."""
     lines.sort(key=lambda line: (line.at, line.mailing.pk))
     return [SendDay(day, list(some)) for day, some in groupby(lines, key=_day)]
 

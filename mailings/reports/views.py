@@ -1,5 +1,5 @@
-"""Pages that show: the dashboard, mailings, their recipients and reasons, one message.
-Writing a draft is in composing/views.py, launching and stopping in lifecycle/views.py.
+"""Pages that only show: the dashboard, mailings, their recipients and reasons, and one message.
+composing/views.py writes drafts, and lifecycle/views.py launches and stops mailings.
 """
 
 from django.http import HttpResponse
@@ -24,7 +24,7 @@ from .history import history
 from .progress import progress, why
 
 State = Mailing.State
-# Filters of the list: what the address says -> states.
+# Filters of the list: the value of ?state= and the states that it selects.
 STATUS_FILTERS = {
     "draft": frozenset({State.DRAFT}),
     "awaiting": frozenset({State.AWAITING}),
@@ -34,7 +34,7 @@ STATUS_FILTERS = {
 
 
 def dashboard(request: AuthenticatedRequest) -> HttpResponse:
-    """What happens now and what went wrong; people without the right have their own page."""
+    """Show what happens now and what went wrong. People without the right are sent to their own page."""
     if not request.user.may(Right.SEE_MAILINGS):
         return redirect("me")
     rows = Mailing.objects.listed()
@@ -51,6 +51,7 @@ def dashboard(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def mailings(request: AuthenticatedRequest) -> HttpResponse:
+    """List mailings: ?state= filters by STATUS_FILTERS, ?q= by name."""
     status_filter, q = (
         request.GET.get("state", ""),
         request.GET.get("q", "").replace("\0", "").strip(),
@@ -71,9 +72,11 @@ def mailings(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def mailing(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """A draft before its launch, its second person included, or the story of what came of it."""
+    """Show a mailing: before its launch the draft, also while it waits for a second person; after that
+    its progress.
+    """
     if Mailing.objects.filter(pk=pk, kind=Mailing.Kind.NOTIFICATION).exists():
-        return redirect("notification", pk=pk)  # the pages behind its figures lead back here
+        return redirect("notification", pk=pk)  # the pages linked from its figures link back here
     row = get_object_or_404(Mailing.objects.listed().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": history(row)}
     if row.state in Mailing.BEFORE_LAUNCH:
@@ -92,8 +95,8 @@ def mailing(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def live(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """The moving part of a mailing's page. Another state than the page was drawn for (?state=)
-    means other buttons: the browser then loads the page anew.
+    """Render the live part of a mailing's page, which the page polls. If the state is no longer the one
+    that the page was rendered for (?state=), the buttons differ, and the browser reloads the page.
     """
     rows = Mailing.objects.exclude(kind=Mailing.Kind.TEST).select_related("counters")
     row = get_object_or_404(rows, pk=pk)
@@ -110,6 +113,7 @@ def live(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def recipients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """List the messages of a mailing that the query string selects."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     chosen = figures.Selection.read(request.GET.dict())
     context = {
@@ -128,7 +132,7 @@ def recipients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def reasons(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Why messages did not arrive and people were left out, with what to do about it."""
+    """Show why messages did not arrive or were skipped, and what to do about it."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     context = {"mailing": row, **why(row)}
     return render(request, "mailings/reports/reasons.html", context)
@@ -136,6 +140,7 @@ def reasons(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def message(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Show one message."""
     rows = Message.objects.select_related("mailing", "user", "batch__account")
     row = get_object_or_404(rows, pk=pk)
     account = row.batch.account if row.batch else None

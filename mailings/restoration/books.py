@@ -1,9 +1,11 @@
-"""After a copy was put back: the books of the services are read from the copy's time on, page by page,
-and what they tell is taken in. Nothing is sent meanwhile (epoch.py), and nothing here decides.
+"""Reads the providers' records after a copy of the database was restored, page by page, from the time of
+the copy on, and enters what they show. Nothing is sent meanwhile (sending/epoch.py), and this module
+decides nothing.
 
-A message with a reference that the copy knows is found by it. Else it is one that went under another
-reference since, found by phone and text among those that wait or are of unknown fate. Of the rest
-the copy knows nothing: it is kept (UnclaimedSms) for whoever is prepared later (already_sent.py).
+A message with a reference that the copy knows is found by it. Otherwise it may have been sent under
+another reference since: it is found by phone and text among the messages that wait or are of unknown
+fate. The copy knows nothing of the rest, which is kept (UnclaimedSms) for people who are prepared later
+(sending/already_sent.py).
 """
 
 import logging
@@ -39,14 +41,16 @@ from smsmail.uptime import clock
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
-SLICE = 20.0  # seconds for which one call of the clock job goes on reading
+SLICE = 20.0  # seconds for which one run of the periodic job goes on reading
 NOT_SENT = (Status.WAITING, Status.UNKNOWN)  # as far as this database knows
-# Of a batch: messages that other programs send through the same account have other ones, or none.
+# The form of our references. Messages of other programs in the same account have another, or none.
 OURS = re.compile(r"[a-z0-9]{24}")
 
 
 def ask_due() -> bool:
-    """Clock job: read on in the books of each service; True while there is more."""
+    """Periodic job: continue reading the records of each provider. Returns True while there is more to
+    read at once.
+    """
     restoration = open_restoration()
     if restoration is None or restoration.asked_at is not None:
         _forget()
@@ -67,17 +71,18 @@ def ask_due() -> bool:
 
 
 def _forget() -> None:
-    """What nobody was served by is kept as long as receipts are."""
+    """Delete old rows of UnclaimedSms. Like receipts, they are kept for KEEP_RECEIPTS."""
     before = timezone.now() - retention.KEEP_RECEIPTS
     UnclaimedSms.objects.filter(at__lt=before).delete()
 
 
 def open_restoration() -> Restoration | None:
+    """Return the restoration that is not decided yet; None if there is none."""
     return Restoration.objects.filter(decided_at__isnull=True).order_by("-id").first()
 
 
 def sweeps_of(restoration: Restoration) -> list[BooksSweep]:
-    """One for each connected service that shows what it has sent."""
+    """Return the sweeps, and create one for each connected provider that lists what it has sent."""
     for account in routing.connected():
         if routing.provider_class(account.provider).lists_sent:
             BooksSweep.objects.get_or_create(restoration=restoration, account=account)
@@ -85,28 +90,28 @@ def sweeps_of(restoration: Restoration) -> list[BooksSweep]:
 
 
 def _read_page(sweep: BooksSweep) -> bool:
-    """The next page; True when there is another one to read now."""
+    """Read the next page. Returns True when there is another one to read now."""
     held = _take(sweep.pk)
     if held is None:
         return False
     try:
         page = routing.provider_of(held.account).sent_since(held.restoration.since, held.cursor)
     except ProviderError as trouble:
-        logger.warning("%s does not show its books now: %s", held.account.provider, trouble)
+        logger.warning("%s does not show its records now: %s", held.account.provider, trouble)
         return _put_off(held, trouble.reason)
     except Exception as error:  # noqa: BLE001 - one provider's mistake must not keep the others from being asked
         logger.error(
-            "%s: its books cannot be read: %s", held.account.provider, type(error).__name__
+            "the records of %s cannot be read: %s", held.account.provider, type(error).__name__
         )
         return _put_off(held, Reason.OTHER)
-    if page.cursor and page.cursor == held.cursor:  # pages without an end
+    if page.cursor and page.cursor == held.cursor:  # otherwise the pages would never end
         return _put_off(held, Reason.OTHER)
     take_in(held, page)
     return bool(page.cursor)
 
 
 def _take(sweep_id: int) -> BooksSweep | None:
-    """It, for this worker alone: with its next time put off by a lease."""
+    """Take the sweep for this worker alone, by postponing it by a lease; None if it is not due."""
     now = timezone.now()
     due = BooksSweep.objects.filter(
         Q(again_at=None) | Q(again_at__lte=now),
@@ -126,7 +131,9 @@ def _take(sweep_id: int) -> BooksSweep | None:
 
 
 def _begins(sweep: BooksSweep) -> datetime:
-    """Books may lag behind, and a worker of before may have had a request under way."""
+    """Return the time from which the records are read. They may lag, and a worker may still have had a
+    request running when the copy was found.
+    """
     settles = routing.provider_class(sweep.account.provider).settle_seconds
     wait = min(settles, settings.LEASE)
     return sweep.restoration.found_at + timedelta(seconds=wait)
@@ -139,8 +146,8 @@ def _put_off(sweep: BooksSweep, reason: Reason) -> bool:
 
 
 def _finish(restoration: Restoration) -> None:
-    """What the books do not show of a batch that has left goes on in a batch of its own: a reference
-    never means two things.
+    """Finish the reading. Messages that the records do not show, of a batch that has left, go into a new
+    batch, since a reference never means two things.
     """
     left = Batch.objects.filter(state=Batch.State.SILENT, messages__status=Status.WAITING)
     for batch_id in sorted(set(left.values_list("id", flat=True))):
@@ -157,9 +164,9 @@ def _finish(restoration: Restoration) -> None:
     )
 
 
-# --- taking a page in -------------------------------------------------------------------------
+# --- taking in a page -------------------------------------------------------------------------
 class _Candidate(NamedTuple):
-    """A message of ours to one of the phones of a page."""
+    """A message of ours to one of the phones on a page."""
 
     id: int
     phone: str
@@ -173,7 +180,7 @@ class _Candidate(NamedTuple):
 
 @dataclass
 class _Taken:
-    """What a page comes to."""
+    """The outcome of a page."""
 
     known: int = 0
     entered: int = 0
@@ -181,13 +188,13 @@ class _Taken:
     moves: list[tuple[_Candidate, DeliveryReport]] = field(default_factory=list)
     departed: set[int] = field(
         default_factory=set
-    )  # batches that have left, as far as is known now
+    )  # ids of batches that have left, as the page shows
     unclaimed: list[Booked] = field(default_factory=list)
 
 
 def take_in(sweep: BooksSweep, page: BooksPage) -> None:
-    """A page of the books, then how far they have been read: read twice, it changes nothing the second
-    time. Two transactions, as each locks messages and then counters.
+    """Enter a page of the records, and then how far they have been read. The same page a second time
+    changes nothing. It takes two transactions, because each locks messages and then counters.
     """
     # When each was sent: a link that signs in for three days has lasted since then.
     rows = [replace(row, report=replace(row.report, at=row.at)) for row in page.rows]
@@ -226,7 +233,7 @@ def _go_on(sweep: BooksSweep, page: BooksPage, taken: _Taken) -> None:
 
 
 def _is_ours(row: Booked) -> bool:
-    """As far as can be told. What was taken back was never sent."""
+    """Is the message ours, as far as can be told? A message that was taken back was never sent."""
     if row.report.status == DeliveryStatus.CANCELLED:
         return False
     reference = row.report.reference
@@ -239,7 +246,9 @@ def _batches(references: Iterable[str]) -> dict[str, Batch]:
 
 
 def _leave(sweep: BooksSweep, batches: set[int]) -> None:
-    """Batches that wait here and have left, as the books show. Locked before any message."""
+    """Mark batches that wait here as submitted, since the records show that they have left. They are
+    locked before any message.
+    """
     waiting = Batch.objects.filter(id__in=batches, state=Batch.State.WAITING)
     waiting.update(
         state=Batch.State.SILENT,
@@ -258,7 +267,9 @@ def _not_known_as_sent(rows: Sequence[Booked]) -> int:
 
 
 def _match(rows: Sequence[Booked], taken: _Taken) -> None:
-    """By the service's id, else by phone and text; each message of ours stands for one of theirs."""
+    """Match rows with our messages by the provider's id, or else by phone and text. Each of our messages
+    matches one row at most.
+    """
     by_id: dict[str, _Candidate] = {}
     waiting: dict[str, list[_Candidate]] = defaultdict(list)
     for each in _candidates(rows):
@@ -285,7 +296,9 @@ def _match(rows: Sequence[Booked], taken: _Taken) -> None:
 
 
 def _by_own_batch(message: _Candidate, report: DeliveryReport, taken: _Taken) -> None:
-    """The books show no reference: it went with the batch that it is in."""
+    """Add a report on a message for which the records show no reference: it was sent in the batch that
+    it is in.
+    """
     if message.batch_id is not None and message.reference:
         taken.departed.add(message.batch_id)
         taken.reports.append(replace(report, reference=message.reference))
@@ -315,7 +328,9 @@ def _move(
     moves: Sequence[tuple[_Candidate, DeliveryReport]],
     batches: Mapping[str, Batch],
 ) -> None:
-    """Into batches with the references under which they went: receipts and look-ups name those."""
+    """Move messages into batches with the references under which they were sent, because receipts and
+    look-ups use those.
+    """
     if not moves:
         return
     mailings = {report.reference: message.mailing_id for message, report in reversed(moves)}
@@ -345,7 +360,7 @@ def _move_of(message: _Candidate, report: DeliveryReport, batch: Batch) -> Move:
 
 
 def batch_that_left(sweep: BooksSweep, mailing_id: int, reference: str, size: int) -> Batch:
-    """A hand-over of the time that the copy does not know."""
+    """Return a new batch for a submission that was made after the copy."""
     return Batch(
         mailing_id=mailing_id,
         account=sweep.account,

@@ -1,5 +1,6 @@
-"""What the owner decides after a copy was put back: for every mailing under way whether the rest of it
-goes, with numbers. Until then everything is held (epoch.py).
+"""Carries out what the owner decides after a copy of the database was restored: for every unfinished
+mailing, with its numbers, whether the rest of it is sent. Until then everything is held
+(sending/epoch.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,30 +40,33 @@ WORDS: dict[str, Promise] = {
 
 
 class NotNow(Exception):
-    """The services have not told yet, or somebody has decided meanwhile."""
+    """The providers have not reported yet, or somebody has decided meanwhile."""
 
 
 class Undecided(Exception):
-    """About some mailings nothing was said, or what is not offered."""
+    """For some mailing no choice was made, or one that is not offered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A mailing under way, and how much of it has not gone, as far as this database knows."""
+    """An unfinished mailing, and how much of it was not sent, as far as this database knows."""
 
     mailing: Mailing
     waiting: int
     to_come: int
     unknown: int
-    # What a service keeps until a time set may not stand in its books before: not decided until then.
+    # The records may not show before this time what a provider keeps until a set time: until then the
+    # rest can only be cancelled. None: there is no such time.
     told_from: datetime | None
 
     @property
     def left(self) -> int:
+        """The number of messages that are not sent yet, including those not prepared."""
         return self.waiting + self.to_come
 
     @property
     def choices(self) -> tuple[str, ...]:
+        """The choices that the owner has for this mailing."""
         if self.told_from is not None:
             return (CANCEL,)
         if self.mailing.state == State.PAUSED:
@@ -74,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """For the top of every page."""
+    """The notice at the top of every page."""
 
     held: bool
     no_place: bool  # the file of the epoch cannot be written
@@ -82,7 +86,7 @@ class Notice:
 
 
 def notice() -> Notice:
-    """One query while nothing is wrong."""
+    """Return the notice. It takes one query while nothing is wrong."""
     lately = timezone.now() - timedelta(minutes=1)
     row = Epoch.objects.filter(id=Epoch.ONLY).values_list("held", "no_place_at").first()
     held, no_place_at = row or (False, None)
@@ -94,6 +98,7 @@ def notice() -> Notice:
 
 
 def under_way(restoration: Restoration) -> list[Line]:
+    """Return the unfinished mailings, and tests and notifications with waiting messages."""
     unfinished = Q(kind=Mailing.Kind.MAILING, state__in=Mailing.STOPPABLE)
     waits = Q(counters__waiting__gt=0)
     rows = Mailing.objects.filter(unfinished | waits).select_related("counters")
@@ -112,7 +117,9 @@ def under_way(restoration: Restoration) -> list[Line]:
 
 
 def cannot_tell(restoration: Restoration) -> list[str]:
-    """Services that may have sent since the copy was made, and whose books nobody reads: by title."""
+    """Return the titles of providers that may have sent since the copy was made, and whose records are
+    not read.
+    """
     waived = set(
         restoration.sweeps.filter(waived_at__isnull=False).values_list("account_id", flat=True)
     )
@@ -125,13 +132,15 @@ def cannot_tell(restoration: Restoration) -> list[str]:
 
 
 def unclaimed(restoration: Restoration) -> int:
-    """SMS of which this database knows nothing."""
+    """Count the SMS of which this database knows nothing."""
     rows = UnclaimedSms.objects.filter(at__gte=restoration.since, claimed_at__isnull=True)
     return rows.count()
 
 
 def decide(restoration: Restoration, choices: Mapping[int, str], by: User) -> None:
-    """Do what was chosen for each mailing, and let everything go on. Raises NotNow, Undecided."""
+    """Do what was chosen for each mailing (choices: by mailing id), and let everything go on. Raises
+    NotNow, Undecided and WrongState.
+    """
     lines = under_way(restoration)
     if any(choices.get(line.mailing.pk) not in line.choices for line in lines):
         raise Undecided
@@ -144,7 +153,7 @@ def decide(restoration: Restoration, choices: Mapping[int, str], by: User) -> No
         held.decided_at, held.decided_by = timezone.now(), by
         held.save(update_fields=["decided_at", "decided_by"])
         audit(by, "restored_copy_decided", "account", mailings=len(lines))
-        # Receipts that named no message of ours: by now some of them do.
+        # Receipts that matched no message of ours: by now some of them do, so process them again.
         Receipt.objects.filter(
             outcome=Receipt.Outcome.STRANGER, received_at__gte=held.since
         ).update(processed_at=None, outcome="")
@@ -154,7 +163,7 @@ def decide(restoration: Restoration, choices: Mapping[int, str], by: User) -> No
 
 
 def ask_again(restoration: Restoration, by: User) -> None:
-    """Read the books once more, from the newest on."""
+    """Read the records again, from the newest on."""
     with transaction.atomic():
         restoration.sweeps.update(
             cursor="", began_at=None, done_at=None, again_at=None, waived_at=None, rows=0, known=0
@@ -165,7 +174,7 @@ def ask_again(restoration: Restoration, by: User) -> None:
 
 
 def waive(sweep: BooksSweep, by: User) -> None:
-    """Wait no longer for this service: nobody will know what it has sent."""
+    """Stop waiting for this provider: what it has sent remains unknown."""
     with transaction.atomic():
         BooksSweep.objects.filter(id=sweep.pk, done_at__isnull=True).update(
             waived_at=timezone.now()
@@ -175,7 +184,9 @@ def waive(sweep: BooksSweep, by: User) -> None:
 
 
 def say_restored(by: User | None) -> None:
-    """Somebody knows better than the file: a copy was put back."""
+    """Hold everything because somebody says that a copy was restored, though the file does not show
+    it.
+    """
     epoch.hold(Restoration.Why.SAID)
     audit(by, "restored_copy_said", "account")
     nudge("ask_books")
@@ -197,7 +208,7 @@ def _carry_out(line: Line, spec: str, by: User) -> None:
 
 
 def _stop_waiting(mailing: Mailing) -> None:
-    """What waits of a notification: it itself stays switched on."""
+    """Cancel the waiting messages of a notification or test; a notification stays switched on."""
     batches = list(
         mailing.batches.select_for_update(of=("self",), no_key=True)
         .filter(state=Batch.State.WAITING)
@@ -221,8 +232,8 @@ def _may_have_sent() -> Sequence[Account]:
 
 
 def _keep_what_their_books_hide(restoration: Restoration) -> list[tuple[timedelta, datetime]]:
-    """Services that keep messages until a time set and may not show them before: how long their books
-    lag, and when these were last begun to be read.
+    """Return, for each provider that may not show what it keeps until a set time, how long its
+    records lag and when their last reading began.
     """
     found = []
     for sweep in restoration.sweeps.select_related("account"):
@@ -234,7 +245,9 @@ def _keep_what_their_books_hide(restoration: Restoration) -> list[tuple[timedelt
 
 
 def _told_from(mailing: Mailing, slow: Sequence[tuple[timedelta, datetime]]) -> datetime | None:
-    """Handed over beforehand, perhaps, and sent later: told of only when books are read after that."""
+    """Return the time from which the records can show all of this mailing; None: they can already.
+    A mailing that may have been submitted early is shown only by records read after its set time.
+    """
     early = mailing.hand_over == Mailing.HandOver.EARLY and mailing.starts_at is not None
     formed = mailing.leaves_at is None or mailing.leaves_at <= timezone.now()
     if not slow or not early or not formed or mailing.starts_at is None:
@@ -246,5 +259,5 @@ def _told_from(mailing: Mailing, slow: Sequence[tuple[timedelta, datetime]]) -> 
 
 
 def services(restoration: Restoration) -> list[BooksSweep]:
-    """How far each has been asked."""
+    """Return the sweeps, which show how far the records of each provider have been read."""
     return sweeps_of(restoration)

@@ -1,5 +1,5 @@
-"""The owner's page about a copy that was put back: what is known of it, what the services' books say, and
-what becomes of every mailing under way.
+"""The owner's page about a restored copy of the database: what is known of it, what the providers'
+records show, and the decision about every unfinished mailing.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from .decision import WORDS, Line
 
 
 class DecisionForm(forms.Form):
-    """One question for each mailing under way; nothing is chosen beforehand."""
+    """One question for each unfinished mailing; no answer is preselected."""
 
     def __init__(self, lines: list[Line], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,13 +40,16 @@ class DecisionForm(forms.Form):
 
     @property
     def chosen(self) -> dict[int, str]:
+        """The choices by mailing id."""
         return {
             int(name.removeprefix("mailing_")): spec for name, spec in self.cleaned_data.items()
         }
 
 
 def restored(request: AuthenticatedRequest) -> HttpResponse:
-    """Of the owner alone: who else is responsible for the account may not answer for this."""
+    """Show the page, and carry out its actions on POST. Only the owner may use it, not everybody with
+    Right.ACCOUNT.
+    """
     if request.user.role != Role.OWNER:
         raise PermissionDenied
     restoration = open_restoration()

@@ -1,5 +1,6 @@
-"""People who are prepared after a copy was put back, and who got the very text before: the service's
-books showed it (books.py). They are entered as served, and nothing goes to them once more.
+"""Skips people who already got the same text, when a mailing is prepared after a database copy was
+restored. The provider's records showed those messages (restoration/books.py, UnclaimedSms). The
+people are entered as served, and nothing is sent to them again.
 """
 
 from collections import Counter, defaultdict
@@ -19,6 +20,8 @@ from . import bulk, ledger, receipts
 
 
 class HasPhone(Protocol):
+    """The fields of a person that this module needs."""
+
     @property
     def id(self) -> int: ...
     @property
@@ -26,7 +29,7 @@ class HasPhone(Protocol):
 
 
 class Prepared(Protocol):
-    """A person, and the text as they would get it, with marks."""
+    """A person, and the text that they would get; its short links are still marks (text/markers.py)."""
 
     @property
     def person(self) -> HasPhone: ...
@@ -39,9 +42,12 @@ Served = tuple[P, UnclaimedSms]
 
 
 def split(mailing: Mailing, chosen: list[P]) -> tuple[list[P], list[Served[P]]]:
-    """Who is to get it, and who has got it. In the transaction that writes them down."""
+    """Split the people into those who are to get the mailing and those who already got it.
+
+    Call it in the transaction that writes the messages: it locks the rows that it matches.
+    """
     unclaimed = UnclaimedSms.objects.filter(claimed_at__isnull=True)
-    # What was written after the copy was put back cannot have been sent before.
+    # A mailing created after the copy was restored cannot have been sent before.
     of_it = unclaimed.filter(restoration__found_at__gte=mailing.created_at)
     if not chosen or not of_it.exists():  # nearly always
         return chosen, []
@@ -61,7 +67,9 @@ def split(mailing: Mailing, chosen: list[P]) -> tuple[list[P], list[Served[P]]]:
 
 
 def enter(mailing: Mailing, served: Sequence[Served[P]]) -> None:
-    """Their messages as the books tell of them, in batches with the references that they went with."""
+    """Enter the served people's messages as the provider's records show them, in batches with the
+    references under which the messages were sent.
+    """
     if not served:
         return
     batches = _batches(mailing, [row for _each, row in served])
@@ -73,7 +81,7 @@ def enter(mailing: Mailing, served: Sequence[Served[P]]) -> None:
 
 
 def _same(rows: list[UnclaimedSms], body: str) -> UnclaimedSms | None:
-    """Taken out of the rows: each stands for one message."""
+    """Find the row with this text and remove it from the list: each row stands for one message."""
     ours = fingerprints.of_stored(body) if rows else ""
     for row in rows:
         if row.fingerprint in ("", ours):
@@ -83,8 +91,8 @@ def _same(rows: list[UnclaimedSms], body: str) -> UnclaimedSms | None:
 
 
 def _batches(mailing: Mailing, rows: Sequence[UnclaimedSms]) -> dict[int, Batch]:
-    """The batch of each row. Where its reference is another mailing's, or not known, a batch of its own
-    kind stands for it.
+    """Return the batch of each row, by row id. A row whose reference is empty or belongs to another
+    mailing goes into a new batch with a new reference.
     """
     named = {row.reference for row in rows if row.reference}
     there = {batch.reference: batch for batch in Batch.objects.filter(reference__in=named)}

@@ -1,5 +1,5 @@
-"""Many rows in one statement, in the two dialects: COPY and unnest on PostgreSQL, executemany and
-json_each on SQLite. Nowhere else does code ask which database it runs on. No rules live here.
+"""Writes and reads many message rows in one statement, in both dialects: COPY and unnest on
+PostgreSQL, executemany and json_each on SQLite. This module contains no rules of sending.
 """
 
 import json
@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 
 class Entry(NamedTuple):
-    """A new message; the fields are columns of mailings_message in this order."""
+    """A new message; the fields are columns of mailings_message, in the order of the INSERT."""
 
     mailing_id: int
     key: str
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 class LockedMessage(NamedTuple):
-    """A message locked for a change."""
+    """A message row that is locked for a change."""
 
     id: int
     mailing_id: int
@@ -41,7 +41,7 @@ class LockedMessage(NamedTuple):
 
 
 class FoundMessage(NamedTuple):
-    """A message that a reference and a phone name."""
+    """A message found by its batch and its phone."""
 
     id: int
     batch_id: int
@@ -49,7 +49,9 @@ class FoundMessage(NamedTuple):
 
 
 class MessageChange(NamedTuple):
-    """What a message becomes. '' and None of the last five keep what is there."""
+    """The new values of a message. An empty provider_id keeps the stored one, and so does None for
+    price and batch_id. The time of submission is written only once; every other field is always written.
+    """
 
     id: int
     status: str
@@ -63,7 +65,9 @@ class MessageChange(NamedTuple):
 
 
 class PersonClick(NamedTuple):
-    """A click as it comes; the fields are columns of mailings_click in this order."""
+    """A click as it is received; the fields are columns of mailings_click, in the order of the
+    INSERT.
+    """
 
     message_id: int
     mailing_id: int
@@ -77,14 +81,14 @@ class PersonClick(NamedTuple):
 
 
 class FirstClick(NamedTuple):
-    """When a person first clicked a link of a message."""
+    """The time at which a person first clicked a link of a message."""
 
     id: int
     at: datetime
 
 
 class Judged(NamedTuple):
-    """Clicks that say this of themselves and have this kind, and the kind that they get."""
+    """The new kind (`becomes`) of the clicks that have this method, user agent, signs and kind."""
 
     method: str
     user_agent: str
@@ -94,7 +98,7 @@ class Judged(NamedTuple):
 
 
 class Learnt(NamedTuple):
-    """What a message learns beside its status."""
+    """A provider id and a price that arrive after the status of a message is settled."""
 
     id: int
     provider_id: str
@@ -102,11 +106,11 @@ class Learnt(NamedTuple):
 
 
 def insert_messages(entries: Iterable[Entry]) -> None:
-    """COPY writes 150,000 rows a second where bulk_create writes 15,000."""
+    """Insert the messages. COPY writes 150,000 rows a second where bulk_create writes 15,000."""
     columns = ", ".join(Entry._fields)
     with connection.cursor() as cursor:
         if _postgres():
-            # Django does not see into a COPY: without the wrapper its errors would be psycopg's own.
+            # Django does not wrap COPY: without the wrapper, its errors would be psycopg's own.
             with (
                 connection.wrap_database_errors,
                 cursor.copy(f"COPY mailings_message ({columns}) FROM STDIN") as copy,
@@ -122,29 +126,30 @@ def insert_messages(entries: Iterable[Entry]) -> None:
 
 
 def insert_arrivals(mailing_id: int, ids: "QuerySet[Any, int]", at: datetime) -> None:
-    """Everybody whom this query of ids finds, as having been there before: one statement, so of one
-    moment.
+    """Record everybody whom this query of user ids finds as present before (`before` is true). It
+    is one statement, so all of them are read at one moment.
     """
     query, values = ids.query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO mailings_arrival (mailing_id, user_id, at, before) "  # noqa: S608 - Django's own SQL
             f"SELECT %s, found.id, %s, %s FROM ({query}) AS found "
-            "WHERE true ON CONFLICT DO NOTHING",  # without WHERE, SQLite reads ON as of a join
+            "WHERE true ON CONFLICT DO NOTHING",  # without WHERE, SQLite takes ON for a join
             [mailing_id, _moment(at), True, *values],
         )
 
 
 def insert_click(hit: PersonClick, patience: int) -> None:
-    """One statement that waits no longer than so many milliseconds, whoever holds the database.
-    Raises DatabaseError.
+    """Insert one click, in one statement that waits at most `patience` milliseconds for locks and
+    for the server. Raises DatabaseError.
     """
     columns, marks = ", ".join(PersonClick._fields), ", ".join(["%s"] * len(PersonClick._fields))
     insert = f"INSERT INTO mailings_click ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
     with connection.cursor() as cursor:
         if _postgres():
-            # Both in one message to the server and one transaction of their own; inside another one
-            # (there is none when a click comes) the limit would go on to hold for the rest of it.
+            # Both statements are one message to the server and one transaction of their own. Inside
+            # an outer transaction (a click has none) the limit would apply to the rest of it as
+            # well.
             alone = not connection.in_atomic_block
             limit = f"SET LOCAL statement_timeout = {int(patience)}; " if alone else ""
             cursor.execute(limit + insert, hit)
@@ -158,7 +163,7 @@ def insert_click(hit: PersonClick, patience: int) -> None:
 
 
 def lock_messages(ids: Sequence[int]) -> list[LockedMessage]:
-    """The rows in the order of their ids, which is everybody's order of locks."""
+    """Lock the messages in the order of their ids, as all code does, and return their rows."""
     chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     lock = "FOR NO KEY UPDATE" if _postgres() else ""
     with connection.cursor() as cursor:
@@ -176,7 +181,7 @@ def lock_messages(ids: Sequence[int]) -> list[LockedMessage]:
 
 
 def change_messages(changes: Sequence[MessageChange]) -> None:
-    """One UPDATE: 94,000 rows a second where bulk_update does 2,700."""
+    """Apply the changes in one UPDATE: 94,000 rows a second where bulk_update writes 2,700."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -196,7 +201,7 @@ def change_messages(changes: Sequence[MessageChange]) -> None:
 
 
 def learn(rows: Sequence[Learnt]) -> None:
-    """One UPDATE; what a message knows already stays."""
+    """Fill in missing provider ids and prices in one UPDATE; values that are stored already stay."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -210,6 +215,7 @@ def learn(rows: Sequence[Learnt]) -> None:
 
 
 def set_first_clicks(rows: Sequence[FirstClick]) -> None:
+    """Write the first click of each message in one UPDATE."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE mailings_message AS m SET first_click_at = d.at "  # noqa: S608 - our own names
@@ -219,7 +225,7 @@ def set_first_clicks(rows: Sequence[FirstClick]) -> None:
 
 
 def first_clicks_anew(messages: Sequence[int]) -> None:
-    """When a person first clicked each of these, from the clicks that are processed."""
+    """Recompute the first click of each of these messages from the processed clicks of people."""
     chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     differs = "IS DISTINCT FROM" if _postgres() else "IS NOT"
     first = (
@@ -235,7 +241,7 @@ def first_clicks_anew(messages: Sequence[int]) -> None:
 
 
 def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
-    """Another kind for the processed clicks on these messages; how many."""
+    """Change the kind of the processed clicks on these messages; return how many were changed."""
     chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -253,13 +259,14 @@ def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
 
 
 def find_messages(pairs: Sequence[tuple[int, str]]) -> list[FoundMessage]:
-    """Messages by (batch id, phone)."""
+    """Find messages by pairs of (batch id, phone)."""
     return _find(pairs, "m.batch_id = d.holder AND m.phone = d.phone")
 
 
 def find_moved_messages(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, int, str]]:
-    """Messages by (mailing id, phone), for a reference whose message has moved to another batch:
-    (message id, mailing id, phone). None where several fit: test messages to one phone.
+    """Find messages by pairs of (mailing id, phone), for references whose message has moved to
+    another batch. Returns rows of (message id, mailing id, phone). A pair that fits several
+    messages is left out: that happens with test messages to one phone.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -272,7 +279,7 @@ def find_moved_messages(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, int
 
 
 def keys_taken(mailing_id: int, keys: Sequence[str]) -> set[str]:
-    """Which of the keys the mailing has already."""
+    """Return those of the keys that the mailing already has."""
     chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -310,7 +317,7 @@ def _find(pairs: Sequence[tuple[int, str]], on: str) -> list[FoundMessage]:
 
 
 def _table(types: dict[str, str]) -> str:
-    """A table "d" made of parameters; _columns() makes the parameters."""
+    """Return SQL for a table "d" made of parameters; _columns() makes the parameters."""
     if _postgres():
         arrays = ", ".join(f"%s::{kind}[]" for kind in types.values())
         return f"unnest({arrays}) AS d ({', '.join(types)})"
@@ -325,14 +332,14 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """For JSON; column affinity makes a number of the price again."""
+    """Make a value fit for JSON. SQLite's column affinity turns the price into a number again."""
     if isinstance(value, Decimal):
         return str(value)
     return _moment(value) if isinstance(value, datetime) else value
 
 
 def _moment(value: datetime | None) -> Any:
-    """As this database keeps times (SQLite: text in UTC)."""
+    """Convert a time to the form in which this database stores it (SQLite: text in UTC)."""
     return connection.ops.adapt_datetimefield_value(value)
 
 

@@ -1,5 +1,6 @@
-"""Claim a batch: the last moment at which anything is left out or held, and a transaction of its own. What
-is claimed holds all that the hand-over (worker.py) needs, without the database.
+"""Claims a batch for sending, in a transaction of its own. This is the last place that skips
+messages or delays a batch. A ClaimedBatch holds everything that worker.py needs to submit it
+without the database.
 """
 
 import random
@@ -33,16 +34,17 @@ from .send_times import Departure, Leave, may_leave
 
 Status = Message.Status
 HANDING_OVER = Work("hand_over", "batch")
-# A pause of the pace that is waited out; for a longer one the clock comes again soon enough.
+# Seconds. A worker waits out a pause of the rate limit up to this long; after a longer one, the
+# next run of the periodic job continues soon enough.
 LONGEST_PAUSE = 1.2
-# A batch handed over this long ago can have no request under way: it holds no place any more,
-# though only the lease decides what became of it.
+# After this long no request of a batch can be running, so the batch no longer counts against
+# `parallel`. Its result is still decided at the end of the lease.
 BUSY = timedelta(seconds=settings.BATCH_DEADLINE + settings.READ_TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedBatch:
-    """A claimed Batch: all that the hand-over needs, without the database."""
+    """A claimed batch, with everything that is needed to submit it without the database."""
 
     batch_id: int
     mailing_id: int
@@ -50,17 +52,18 @@ class ClaimedBatch:
     reference: str
     provider: Provider
     messages: tuple[Sms, ...]
-    part_price: Decimal | None  # of the account, for services that do not say
-    claimed: float  # http.clock()
-    tick: int = 0  # of the epoch
+    part_price: Decimal | None  # the account's price per segment, for providers that report none
+    claimed: float  # the time of the claim, in seconds of smsmail.uptime.clock()
+    tick: int = 0  # the number of the epoch at the claim
 
     @property
     def deadline(self) -> float:
+        """Return the time after which no request may start, in smsmail.uptime.clock() seconds."""
         return self.claimed + settings.BATCH_DEADLINE
 
 
 class CannotClaim(Exception):
-    """Something is wrong with this batch: the others are to go on. Its cause is the error."""
+    """A batch failed to be claimed, and the other batches go on. The cause is the original error."""
 
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch.id)
@@ -69,6 +72,7 @@ class CannotClaim(Exception):
 
 @contextmanager
 def blaming(batch: Batch) -> Iterator[None]:
+    """Turn an error in the block into CannotClaim for this batch; a database outage passes through."""
     try:
         yield
     except Exception as error:
@@ -78,18 +82,19 @@ def blaming(batch: Batch) -> Iterator[None]:
 
 
 def claim(*, lane: bool = False) -> ClaimedBatch | None:
-    """Take one waiting batch for the account that sends now; None when there is nothing to do now.
-    lane: of notifications and tests alone.
+    """Claim one waiting batch for the account that sends now; None when there is nothing to do now.
 
-    Late refusals, and whose message has outlived its time, are left out here, the last moment before
-    the hand-over.
+    lane: claim only batches of notifications and tests. People who have opted out since, and
+    messages whose lifetime is over, are skipped here, at the last moment before submission. Raises
+    CannotClaim for a batch that fails, and epoch.NoPlace when STATE_DIR cannot be written.
     """
     if epoch.is_held():
         return None
     batch = _claim(lane=lane)
-    # On disk outside the database before anything leaves: so a copy from before it is known for one.
+    # The number is on disk, outside the database, before anything leaves. So a copy of the database
+    # that was made before this claim is recognised as one.
     if batch is not None and not epoch.note(batch.tick):
-        raise epoch.NoPlace  # the lease will find the batch, and the service is asked
+        raise epoch.NoPlace  # when the lease is over, recover_due() has the provider asked
     return batch
 
 
@@ -99,7 +104,7 @@ def _claim(*, lane: bool) -> ClaimedBatch | None:
         if account is None:
             return None
         provider = routing.provider_of(account)
-        # Of several places, the last is kept free for a notification.
+        # Where an account has several places, the last one is kept free for a notification.
         waiting = _waiting_batch(provider, lane=lane or places == 1 < account.parallel)
         if waiting is None:
             return None
@@ -111,7 +116,9 @@ def _claim(*, lane: bool) -> ClaimedBatch | None:
 def _claimed(
     batch: Batch, account: Account, provider: Provider, *, too_late: bool
 ) -> ClaimedBatch | None:
-    """None: a copy of the database has been put back, and the claim is rolled back."""
+    """Write the claim down. None when the epoch is held (the database is or may be a restored
+    copy): the claim is then rolled back.
+    """
     messages = _fit_messages(batch, too_late=too_late)
     rate_limit.reserve(account, len(messages))
     batch.state = Batch.State.HANDING if messages else Batch.State.ANSWERED
@@ -138,18 +145,21 @@ def _claimed(
 
 
 def _free_account(*, lane: bool) -> tuple[Account | None, int]:
-    """The account that sends now, locked, if its hands are not full and its pace allows a batch; and
-    how many places it has left.
+    """Return the account that sends now, locked, and how many places it has left. The account is
+    None if all its places are taken, or if its cooldown or its rate limit does not allow a batch
+    now.
 
-    The lock makes both hold over all workers; a claim keeps it for a few milliseconds.
+    The lock makes both limits hold across all workers; a claim keeps it for a few milliseconds.
     """
     sender = routing.sender()
     if sender is None:
         return None, 0
-    # Looked at again: while we waited for the lock it may have gone to rest, or been disconnected.
+    # Read again: while we waited for the lock, a cooldown may have begun, or somebody disconnected
+    # it.
     account = Account.objects.select_for_update(no_key=True).get(id=sender.id)
     pause = rate_limit.wait_of(account)
-    # A longer one is of a batch that was written before the pace was set: the lane does not wait for it.
+    # The lane ignores longer pauses: they come from batches built before the rate limit was
+    # lowered.
     paused = 0 < pause <= LONGEST_PAUSE if lane else pause > 0
     if cooldown.is_on(account) or not account.connected or paused:
         return None, 0
@@ -165,19 +175,20 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
 
 
 def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | None:
-    """A batch that leaves now, or whose messages have outlived their time (True).
+    """Return a locked batch, and whether the lifetime of its messages is over; None if there is
+    none.
 
-    Of a notification or test before mailings (lane: of those alone); among mailings by chance, so that
-    a million messages of one do not hold up a hundred of another.
+    Notifications and tests come before mailings (lane: only those come). Mailings take turns at
+    random, so that a million messages of one do not delay a hundred messages of another.
     """
     now = timezone.now()
     waiting = Batch.objects.filter(state=Batch.State.WAITING, not_before__lte=now)
-    if not steady_clock.holds():  # what no hour is set for goes on
+    if not steady_clock.holds():  # batches that depend on no time of day go on
         waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
     waiting = waiting.exclude(id__in=held(HANDING_OVER.name))
     of_it = waiting.filter(mailing=OuterRef("pk"))
     mailings = Mailing.objects.filter(
-        # The second wave when the first has passed.
+        # Later waves leave only after the first one has passed.
         Exists(of_it.filter(wave=0))
         | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False),
         state__in=Mailing.RUNNING,
@@ -204,12 +215,13 @@ def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | No
 
 
 def _fit_messages(batch: Batch, *, too_late: bool) -> tuple[Sms, ...]:
-    """The messages still waiting in the batch, less those who refused in between; none of a batch whose
-    lifetime is over.
+    """Return the messages of the batch that still wait, and skip those of people who have opted out
+    meanwhile. With too_late, all of them are skipped.
     """
     rows = list(
         batch.messages.filter(status=Status.WAITING)
-        # In the same query: asked with lists of 500 ids and phones, this was half of a claim's time.
+        # Checked in the same query: a query with lists of 500 ids and phones took half of a claim's
+        # time.
         .annotate(why_not=why_refused(Reason.TOO_LATE.value if too_late else ""))
         .order_by("id")
         .values_list("id", "phone", "text", "why_not")
@@ -225,7 +237,9 @@ def _fit_messages(batch: Batch, *, too_late: bool) -> tuple[Sms, ...]:
 
 
 def why_refused(otherwise: str = "") -> Case:
-    """For queries over messages: why nothing may be sent to this person or phone now."""
+    """Return an expression for queries over messages: the Reason why nothing may be sent to this
+    person or phone now; `otherwise` where there is none.
+    """
     return Case(
         When(consent.forbidden("user_id"), then=Value(Reason.FORBIDDEN)),
         When(consent.opted_out("phone"), then=Value(Reason.OPTED_OUT)),

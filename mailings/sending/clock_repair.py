@@ -1,8 +1,9 @@
-"""Put right what a wrong clock has written: moments that lie further ahead than anybody waits.
+"""Repairs times that a wrong clock has written: times further ahead than anything ever waits.
 
-Everybody who waits for such a moment does not believe it (smsmail.jobs.moments), or comes here first. What
-cannot be told from its column alone - when to look up, when the night is over - is planned anew as soon as
-a clock shows less than another, or the same one, has shown before: one of the two was wrong.
+Code that waits for such a time ignores it (smsmail.jobs.moments) or calls this module first. For
+some times (the next look-up, the end of quiet hours) the column alone does not show that they are
+wrong. Those are planned again as soon as a clock shows an earlier time than some clock has shown
+before: one of the two was wrong.
 """
 
 import logging
@@ -23,8 +24,9 @@ from . import send_times
 
 logger = logging.getLogger(__name__)
 
-# So much earlier than it looks may a batch have been handed over that a wrong clock has claimed: books are
-# read from then on, for reading too far back costs time, and not far enough costs a second SMS.
+# A batch that was claimed under a wrong clock may have been submitted this much earlier. The
+# provider's records are read from that time on: reading too far back costs time, not far enough a
+# second SMS.
 UNSURE = timedelta(days=2)
 NONE = timedelta()
 FURTHEST = 50  # batches
@@ -34,25 +36,25 @@ DEPARTURES = Work("mend_departures")
 
 
 def mend_due() -> bool:
-    """Clock job: a few small questions, and nothing is written while all is well."""
+    """Periodic job: a few small queries. As long as no time is wrong, it repairs nothing."""
     now = timezone.now()
     _mend_accounts(now)
     _mend_claims(now)
     _mend_recalls(now)
     set_back = _set_back(now) or _answered_to_come(now)
     if set_back:
-        logger.warning(
-            "a clock was set back, or another was fast: moments to wait for are set anew"
-        )
+        logger.warning("a clock was set back, or another was fast: times to wait for are set again")
         _look_up_anew(now)
     _mend_departures(now, all_of_them=set_back)
     return False
 
 
 def mend_claims(batches: QuerySet[Batch], now: datetime) -> int:
-    """Batches in hand since a time to come: the lease, and the place that they hold, count from now on."""
+    """Repair batches in flight that were claimed in the future; return how many. Their lease, and
+    the place that they take up in the account, count from `now` on.
+    """
     ahead = batches.filter(state=Batch.State.HANDING, claimed_at__gt=now + SKEW)
-    if not ahead.exists():  # without the look, SQLite would lock for writing
+    if not ahead.exists():  # without this check, SQLite would take a write lock
         return 0
     return ahead.update(claimed_at=now, books_since=now - UNSURE)
 
@@ -72,7 +74,8 @@ def _mend_accounts(now: datetime) -> None:
 
 def _mend_account(account: Account, now: datetime) -> None:
     pause = rate_limit.longest_wait(account)
-    waits = {  # the longest that anybody waits, and how long from now on where it is longer
+    # The longest wait that is possible, and the wait from now on that replaces a longer one.
+    waits = {
         "cooldown_until": (cooldown.longest(), cooldown.present_length(account)),
         "next_free_at": (pause, pause),
         "balance_at": (NONE, NONE),
@@ -80,7 +83,8 @@ def _mend_account(account: Account, now: datetime) -> None:
     for name, (longest, instead) in waits.items():
         written = getattr(account, name)
         if beyond(written, longest, now):
-            # Only what we have read: somebody else may have written a good one since.
+            # Change only the value that we have read: somebody else may have written a good one
+            # since.
             same = Account.objects.filter(id=account.id, **{name: written})
             same.update(**{name: now + instead})
 
@@ -91,7 +95,7 @@ def _mend_recalls(now: datetime) -> None:
 
 
 def _each(batches: QuerySet[Batch], mend: Callable[[QuerySet[Batch]], object]) -> None:
-    """All of them in one statement; those that cannot be mended are set aside."""
+    """Repair all the batches in one statement; batches that cannot be repaired are set aside."""
     found = batches.exclude(id__in=held(BATCHES.name)).order_by().values_list("id", "mailing_id")
     mailings = dict(found)
 
@@ -103,7 +107,7 @@ def _each(batches: QuerySet[Batch], mend: Callable[[QuerySet[Batch]], object]) -
 
 
 def _set_back(now: datetime) -> bool:
-    """Does this clock show less than the latest that was ever written down? One worker hears yes."""
+    """Does this clock show less than the latest reading on record? Only one worker gets True."""
     row, _made = ClockReading.objects.get_or_create(id=ClockReading.ONLY, defaults={"latest": now})
     if row.latest > now + SKEW:
         mine = ClockReading.objects.filter(id=row.pk, latest__gt=now + SKEW)
@@ -113,8 +117,8 @@ def _set_back(now: datetime) -> bool:
 
 
 def _answered_to_come(now: datetime) -> bool:
-    """Is there a batch that was handed over, or answered, at a time to come? Only those are read whose look-up
-    is furthest ahead: a clock that was wrong for less than a moment may have left nothing else behind.
+    """Was any batch claimed or answered in the future? Only the FURTHEST batches are read, those
+    with the latest look-up time: a clock that was wrong for a moment may have left no other trace.
     """
     furthest = Batch.objects.filter(look_up_at__gt=now).order_by("-look_up_at")
     latest = [
@@ -125,20 +129,22 @@ def _answered_to_come(now: datetime) -> bool:
 
 
 def _look_up_anew(now: datetime) -> None:
-    """Whatever was heard of the books meanwhile does not count: the wrong clock may have asked too early.
-    The next look comes after a lease, which no provider's books lag behind.
+    """Plan all look-ups again. Look-ups made so far no longer count, since the wrong clock may have
+    made them too early. The next one comes after a lease, and no provider's records lag longer.
     """
     open_ = Batch.objects.filter(look_up_at__isnull=False)
     open_.filter(look_ups__gt=0).update(look_ups=0)
     soon = now + timedelta(seconds=settings.LEASE)
     open_.filter(Q(send_at=None) | Q(send_at__lte=now), look_up_at__gt=soon).update(look_up_at=soon)
-    # In hand or not: waiting for receipts counts from then on, too.
+    # Waiting for receipts counts from now on, too, whether a batch is in flight or not.
     open_.filter(claimed_at__gt=now + SKEW).update(claimed_at=now, books_since=now - UNSURE)
     open_.filter(answered_at__gt=now + SKEW).update(answered_at=now)
 
 
 def _mend_departures(now: datetime, *, all_of_them: bool) -> None:
-    """Waiting batches that are held for longer than the time set, or the night there, can make them wait."""
+    """Plan waiting batches again if their departure is later than the set time and the quiet hours
+    of their zone allow. all_of_them: plan every batch that waits for a time in the future.
+    """
     running = Mailing.objects.filter(state__in=[*Mailing.RUNNING, Mailing.State.PAUSED]).in_bulk()
 
     def mend(key: int) -> None:

@@ -1,10 +1,10 @@
-"""The gate that everything passes before it hands messages over: was this database turned back?
+"""Detects that the database is an older copy, and holds all sending until that is resolved.
 
-A backup put back, a file copied by hand, a standby that lagged: such a database would send once more
-what has gone since. So a number grows with every hand-over, in the database first and then in a file
-outside it (smsmail.jobs.epoch_file), before anything leaves. The file never knows more than the database,
-whatever is killed in between, unless the database is an older one. Then everything is held until
-the services have been asked (books.py) and the owner has decided (decision.py).
+A restored backup, a file copied by hand or a lagging standby would send again what has been sent since.
+So a number, the epoch's tick, grows with every claim: first in the database, then in a file outside it
+(smsmail.jobs.epoch_file), before anything leaves. Whatever is killed in between, the file is never
+ahead of the database, unless the database is an older copy. In that case everything is held until the
+providers have been asked (restoration/books.py) and the owner has decided (restoration/decision.py).
 """
 
 import logging
@@ -29,23 +29,23 @@ from . import id_sequences
 logger = logging.getLogger(__name__)
 
 Why = Restoration.Why
-# A machine without the file waits so long for others, which have one, to move the number on: it has
-# joined them. If nobody does, the database is a copy on a new machine.
+# Seconds for which a machine without the file waits until a machine with one advances the number. If
+# that happens, this machine has joined the others; if not, the database is a copy on a new machine.
 JOIN = 20.0
-# Services' clocks and ours may differ, and requests take their time.
+# The providers' clocks and ours may differ, and requests take their time.
 MARGIN = timedelta(minutes=10)
-# A released number is greater than any that a machine switched off meanwhile may have noted.
+# release() adds this, so that the number exceeds any that a machine now switched off may have noted.
 LEAP = 1_000_000_000
 
 
 @dataclass
 class _Process:
-    """What this process remembers from one look to the next."""
+    """What this process remembers from one check to the next."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     broken: bool = False  # the file could not be written the last time
-    first_tick: int = -1  # without a file: what the database said at the first look,
-    first_look: float = 0.0  # and when that was (monotonic seconds)
+    first_tick: int = -1  # without a file: the number in the database at the first check
+    first_look: float = 0.0  # and the time of that check (monotonic seconds)
 
 
 _process = _Process()
@@ -61,15 +61,15 @@ class _Row:
 
 
 class NoPlace(Exception):
-    """The file of the epoch cannot be written (STATE_DIR): nothing leaves without it."""
+    """The file of the epoch, in STATE_DIR, cannot be written: nothing is sent without it."""
 
 
 def is_held() -> bool:
-    """May nothing be handed over now? One small query and one small read. Whoever finds that the
-    database was turned back writes that down here.
+    """Is all sending held now? This takes one small query and one small read. If the check finds
+    that the database is an older copy, it records that with hold().
     """
     try:
-        noted = epoch_file.read()  # before the database is asked: it may only know more
+        noted = epoch_file.read()  # before the query: the database may be ahead of it, not behind
         closed = noted is not None and not epoch_file.is_open()
         if closed or (_process.broken and not epoch_file.can_be_written()):
             return _no_place()
@@ -87,8 +87,8 @@ def is_held() -> bool:
 
 
 def advance() -> int | None:
-    """Move on by one, in the transaction of the caller and at its end: everybody who claims waits here.
-    None: everything is held, or is about to be; roll back.
+    """Advance the number by one and return it. Call it at the end of the caller's transaction, since
+    all claims wait for this row. None means that sending is held, or is about to be: roll back.
     """
     try:
         noted = epoch_file.read()
@@ -102,7 +102,9 @@ def advance() -> int | None:
 
 
 def note(tick: int) -> bool:
-    """Keep in the file what was committed. After it, and not before, messages may leave."""
+    """Write the committed number into the file. Messages may leave after that, not before. Returns
+    False when the file cannot be written.
+    """
     try:
         epoch_file.note(tick, timezone.now())
     except OSError as error:
@@ -113,7 +115,9 @@ def note(tick: int) -> bool:
 
 
 def advance_due() -> bool:
-    """Clock job: also while nothing is handed over, so that no copy is too young to be told from."""
+    """Periodic job: advance the number even while nothing is sent, so that every copy can be told
+    from the database that went on.
+    """
     if is_held():
         return False
     with transaction.atomic(durable=True):
@@ -125,13 +129,13 @@ def advance_due() -> bool:
 
 
 def forget() -> None:
-    """What this process remembers: for tests, whose databases and files change under it."""
+    """Clear what this process remembers. For tests, which exchange the database and the file."""
     global _process
     _process = _Process()
 
 
 def hold(why: str, *, by_last: Noted | None = None, copy_at: datetime | None = None) -> None:
-    """From now on everything is held, until the owner has decided."""
+    """Hold everything from now on until the owner has decided, and create the Restoration."""
     with transaction.atomic():
         epoch = Epoch.objects.select_for_update().get_or_create(id=Epoch.ONLY)[0]
         tick = by_last.tick if by_last else epoch.tick
@@ -139,7 +143,7 @@ def hold(why: str, *, by_last: Noted | None = None, copy_at: datetime | None = N
         told = why != Why.COMMAND and (why != Why.OLDER or (open_ and open_.seen_tick >= tick))
         if open_ is not None and epoch.held and told:
             return
-        # One that was open in the copy is a thing of the past: this one takes its place.
+        # A restoration that was still open in the copy belongs to the past: this one replaces it.
         Restoration.objects.filter(decided_at__isnull=True).update(decided_at=timezone.now())
         copy_at = copy_at or (epoch.at if epoch.tick else _last_trace())
         Restoration.objects.create(
@@ -159,7 +163,7 @@ def hold(why: str, *, by_last: Noted | None = None, copy_at: datetime | None = N
 
 
 def release(restoration: Restoration) -> None:
-    """The owner has decided. In their transaction."""
+    """Let everything go on. Call it in the transaction that records the owner's decision."""
     epoch = Epoch.objects.select_for_update().get(id=Epoch.ONLY)
     epoch.tick = max(epoch.tick, restoration.seen_tick) + LEAP
     epoch.at = timezone.now()
@@ -169,14 +173,16 @@ def release(restoration: Restoration) -> None:
 
 
 def _last_trace() -> datetime:
-    """Of a copy from before there was an epoch: when something was last handed over or came in."""
+    """Return the time of the latest claim or receipt, for a copy from before there was an epoch."""
     handed = Batch.objects.aggregate(at=Max("claimed_at"))["at"]
     came = Receipt.objects.aggregate(at=Max("received_at"))["at"]
     return max((at for at in (handed, came) if at), default=timezone.now())
 
 
 def _since(copy_at: datetime, open_: Restoration | None) -> datetime:
-    """What was in hand when the copy was made is asked about as well."""
+    """Return the time from which the providers are asked. It includes the batches that were in flight
+    when the copy was made.
+    """
     in_hand = Batch.objects.filter(state=Batch.State.HANDING, claimed_at__isnull=False)
     claimed = in_hand.order_by("claimed_at").values_list("claimed_at", flat=True).first()
     moments = [copy_at, claimed or copy_at, open_.since + MARGIN if open_ else copy_at]
@@ -193,7 +199,9 @@ def _row() -> _Row:
 
 
 def _still_held(noted: Noted | None) -> bool:
-    """It may also be a copy that was made while an earlier one was held: that one was decided since."""
+    """Return True. If the copy was made while an earlier one was held, and that one has been decided
+    since, record a new restoration.
+    """
     open_ = Restoration.objects.filter(decided_at__isnull=True)
     if noted is not None and open_.filter(seen_tick__lt=noted.tick).exists():
         hold(Why.OLDER, by_last=noted)
@@ -201,11 +209,14 @@ def _still_held(noted: Noted | None) -> bool:
 
 
 def _turned_back(noted: Noted, row: _Row) -> bool:
+    """Check again that the file is ahead of the database, and hold everything if it is. Returns whether
+    sending is held.
+    """
     again = _row()
     if noted.tick <= again.tick:
         return again.held
     if row.tick == 0 and not Message.objects.exists():
-        # A new, empty database beside an old file: nothing of it can go twice.
+        # A new, empty database beside an old file: it cannot send anything twice.
         Epoch.objects.filter(id=Epoch.ONLY, tick=0).update(tick=noted.tick, at=Now())
         return False
     hold(Why.OLDER, by_last=noted)
@@ -213,7 +224,9 @@ def _turned_back(noted: Noted, row: _Row) -> bool:
 
 
 def _without_file(row: _Row) -> bool:
-    """A first start, a machine that joins others, or a copy on a new machine. OSError."""
+    """Decide whether sending is held on a machine without the file. It is a first start, a machine
+    that joins others, or a copy on a new machine. Raises OSError.
+    """
     if row.tick == 0 or row.believed or _others_move(row):
         epoch_file.create(row.tick, timezone.now())
         return False
@@ -224,7 +237,7 @@ def _without_file(row: _Row) -> bool:
 
 
 def _others_move(row: _Row) -> bool:
-    """Has the number grown since this process first saw it? Only those do that who have the file."""
+    """Has the number grown since this process first saw it? Only machines with the file advance it."""
     with _process.lock:
         if _process.first_tick < 0:
             _process.first_tick, _process.first_look = row.tick, time.monotonic()
@@ -232,7 +245,7 @@ def _others_move(row: _Row) -> bool:
 
 
 def _no_place() -> bool:
-    """The pages say so. Not written more often than it must be."""
+    """Return True, and record the time so that the pages can say so; at most once in ten seconds."""
     now = timezone.now()
     lately = Epoch.objects.filter(id=Epoch.ONLY, no_place_at__gt=now - timedelta(seconds=10))
     if not lately.exists():

@@ -1,6 +1,6 @@
-"""What one look at a service's books told, and what that is worth. That they do not show a message proves
-nothing by itself: they may be another login's, of other days, cut short or empty. It counts when the
-same look shows a witness, and the service's clock and ours agree. Pure.
+"""Judges what one look-up in a provider's records has shown. A missing message proves nothing by
+itself: the records may belong to another login or to other days, or be cut short or empty. It counts
+when the same look-up shows a witness and the provider's clock agrees with ours. No database here.
 """
 
 from collections import defaultdict
@@ -13,13 +13,13 @@ from integrations.routing import service_clock
 from mailings.models import Batch
 
 Doubt = Batch.Doubt
-# Seconds from the claim after which a service was slow to take a message; later still, it was kept
-# until a time, or our clock was wrong.
+# Seconds from the claim. After LATE, the provider was slow to take a message; after TOO_LATE, it kept
+# the message until a set time, or our clock was wrong.
 LATE, TOO_LATE = 120, 3600
 
 
 class Heard:
-    """By our references."""
+    """The questions and answers of one look-up, by our references."""
 
     def __init__(self, lookups: Iterable[LookupRequest]) -> None:
         self.lookups = {lookup.reference: lookup for lookup in lookups}
@@ -27,20 +27,24 @@ class Heard:
         self.missing: dict[str, set[str]] = defaultdict(set)
         self.doubts: dict[str, str] = {}
         self.read_to: dict[str, str] = {}
-        # Hand-overs with which something is wrong here: they are set aside, and nothing is concluded.
+        # Batches that fail on our side: they are set aside, and nothing is concluded about them.
         self.broken: set[str] = set()
 
     # --- the question ------------------------------------------------------------------------
     def change(self, reference: str, **fields: Any) -> None:
+        """Replace fields of one look-up request."""
         self.lookups[reference] = replace(self.lookups[reference], **fields)
 
     def change_all(self, **fields: Any) -> None:
+        """Replace fields of every look-up request."""
         for reference in self.lookups:
             self.change(reference, **fields)
 
     @property
     def without_id(self) -> set[tuple[str, str]]:
-        """Reference and phone of messages that the service has to guess, if it knows no reference."""
+        """Return (reference, phone) of the messages without a provider id. A provider that does not
+        store our references can only guess which of its records belong to them.
+        """
         return {
             (lookup.reference, each.phone)
             for lookup in self.lookups.values()
@@ -50,11 +54,11 @@ class Heard:
 
     # --- the answer --------------------------------------------------------------------------
     def doubt(self, doubt: Doubt) -> None:
-        """About all of it."""
+        """Doubt the answers about all batches."""
         self.doubts = dict.fromkeys(self.lookups, doubt)
 
     def take(self, reports: Collection[DeliveryReport], provider: Provider) -> None:
-        """What was found is found in any case; what is missing may be doubted."""
+        """Take in the reports. A message that was found is certain; a missing one may be doubted."""
         for report in reports:
             self.told[report.reference].add(report.phone)
             if report.status == DeliveryStatus.NOT_FOUND:
@@ -69,18 +73,20 @@ class Heard:
             if doubt:
                 self.missing.pop(reference, None)
             elif not provider.books_are_sure and not self._told_all(self.lookups[reference]):
-                doubts[reference] = Doubt.NO_PROOF  # of some of them
+                doubts[reference] = Doubt.NO_PROOF  # about some of the messages
         self.doubts = {reference: doubt for reference, doubt in doubts.items() if doubt}
 
     def answered(self, reference: str) -> bool:
-        """Was something said of every message, and is it to be believed?"""
+        """Was there a report on every message of the batch, and can all of them be believed?"""
         lookup = self.lookups.get(reference)
-        if lookup is None:  # nothing was left to ask
+        if lookup is None:  # the batch had no open message to ask about
             return True
         return reference not in self.doubts and self._told_all(lookup)
 
     def lateness(self, reports: Iterable[DeliveryReport], references: Collection[str]) -> float:
-        """By how many seconds at most the service took something later than it was handed over."""
+        """Return the greatest delay, in seconds, with which the provider took a message of these
+        batches; 0 when none was between LATE and TOO_LATE.
+        """
         late = [
             (report.at - self.lookups[report.reference].since).total_seconds()
             for report in reports
@@ -107,7 +113,9 @@ class Heard:
         return Doubt.CLOCK if off is not None and abs(off) > service_clock.CLOCK_TOLERANCE else ""
 
     def _doubt_of_books(self, lookup: LookupRequest, provider: Provider) -> str:
-        """Would they show a message? A service that does not tell its time may not show today."""
+        """Doubt whether the records would show a message. Without a witness there is no proof, nor from
+        a provider that does not tell its time: its records may not include today.
+        """
         witness = lookup.witness
         if witness is None or provider.clock_off is None:
             return Doubt.NO_PROOF

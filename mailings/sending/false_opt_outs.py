@@ -1,5 +1,5 @@
-"""Take back opt-outs that nobody asked for. SMSC's err 250 was read as "on the stop list"; it is a limit
-that the client has set in the account. What it wrote is found by its raw code.
+"""Takes back opt-outs that nobody asked for. SMSC's err 250 was read as "on the stop list", but it is a
+limit that the client has set in the account. The messages that caused them are found by their raw code.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,16 @@ APART = timedelta(minutes=5)
 
 @dataclass
 class Repair:
-    opt_outs: int = 0  # taken back: or, on a trial, to be taken back
-    by_reply: int = 0  # kept, because the person wrote "stop" as well
-    messages: int = 0  # that say now what it was
-    left_out: int = 0  # of later mailings, because of these opt-outs
+    """What a repair has done, or would do (look())."""
+
+    opt_outs: int = 0  # opt-outs taken back; from look(): to be taken back
+    by_reply: int = 0  # opt-outs kept, because the person wrote "stop" as well
+    messages: int = 0  # messages whose reason is now the right one
+    left_out: int = 0  # messages of later mailings skipped because of these opt-outs
 
 
 def look() -> Repair:
-    """What there is to repair. Changes nothing."""
+    """Count what there is to repair, and change nothing."""
     found = Repair(messages=_messages().count())
     for phones in _slices():
         wrote = _wrote_stop(phones)
@@ -39,7 +41,7 @@ def look() -> Repair:
 
 
 def repair() -> Repair:
-    """A slice in each transaction: ended in between, it is simply started again."""
+    """Repair everything, one slice in each transaction. A repair that was ended can be started again."""
     done = Repair()
     while phones := _slice(after=""):
         with transaction.atomic():
@@ -67,7 +69,7 @@ def _slices() -> list[list[str]]:
 
 
 def _slice(after: str) -> list[str]:
-    """Phones that have opted out by err 250 and by nothing else that a service said."""
+    """Return phones whose opt-out comes from err 250 and from nothing else that a provider said."""
     theirs = Message.objects.filter(phone=OuterRef("phone"))
     said_so = theirs.filter(Q(final_at=None) | Q(final_at__lte=OuterRef("until")), raw_code=RAW)
     truly = theirs.filter(reason=Reason.OPTED_OUT).exclude(raw_code__in=["", RAW])
@@ -81,7 +83,9 @@ def _slice(after: str) -> list[str]:
 
 
 def _wrote_stop(phones: list[str]) -> set[str]:
-    """A second refusal leaves no event of its own, but the reply is kept."""
+    """Return the phones that wrote "stop" as well. A second opt-out of a phone creates no event of its
+    own, but the reply is kept.
+    """
     rows = Reply.objects.filter(phone__in=phones).values_list("phone", "text")
     return {phone for phone, text in rows if replies.is_stop(text)}
 

@@ -1,6 +1,4 @@
-"""The system pauses a mailing by itself. Why stands on its page while it is paused, and for good in its
-history.
-"""
+"""Pauses a mailing automatically. Its page shows the reason while it is paused, its history for good."""
 
 from typing import Any
 
@@ -13,8 +11,9 @@ from users.models import audit
 
 
 def halt(which: QuerySet[Mailing], pk: int, reason: Reason, raw: str = "", **changes: Any) -> bool:
-    """Pause the mailing `pk` if it is still among `which`: whoever has paused or cancelled it meanwhile
-    wins. raw: the service's own code. changes: what else is written with it. True if it was paused.
+    """Pause the mailing `pk` if it is still among `which`, so that a pause or cancellation by somebody
+    else in the meantime wins. raw: the provider's own code. changes: more columns to write with it.
+    Returns True if the mailing was paused.
     """
     with transaction.atomic():
         done = which.filter(pk=pk).update(

@@ -1,5 +1,5 @@
-"""Numbers of rows that were given out after a copy was made must not be given out again once it is put
-back: the short link in an SMS of that time would open another person's page.
+"""Moves id sequences ahead after a copy of the database was restored. Ids that were given out after the
+copy was made must not be used again: a short link sent in that time would open another person's page.
 """
 
 from datetime import timedelta
@@ -9,15 +9,17 @@ from django.db import connection, models
 from mailings.models import Mailing, Message
 from users.models import User
 
-# More than was written since: a hundred mailings of a million, and ten more a day. The tokens of
-# links have room for 56 billion messages.
+# More than can have been written since: a hundred mailings of a million, and ten more a day. The
+# tokens of links can hold 56 billion message ids.
 LEAP = 100_000_000
 A_DAY = 10_000_000
 NUMBERED: tuple[type[models.Model], ...] = (Message, Mailing, User)
 
 
 def leap(since: timedelta) -> None:
-    """The next rows get numbers far ahead of those that there are. In a transaction."""
+    """Give the next rows ids far ahead of the existing ones; since: the age of the copy. Call it in a
+    transaction.
+    """
     days = max(0, since.days) + 1
     for model in NUMBERED:
         newest = model._default_manager.order_by("-pk").values_list("pk", flat=True).first() or 0

@@ -1,9 +1,9 @@
-"""The last look before each request: has the person refused, was the mailing paused or cancelled, since
-the batch was claimed? And how long a page waits until what it confirms is so.
+"""Checks once more before each request: since the batch was claimed, has the person opted out, or was
+the mailing paused or cancelled? It also makes a page wait until the stop that it confirms is in effect.
 
-A request leaves only on the strength of a look that began less than FRESH seconds before. Whoever has
-committed a refusal therefore waits longer than that, and no request begins afterwards: in no process, on
-no machine, whatever its clock shows, dead or alive.
+A request leaves only if a check began less than FRESH seconds before. Code that has committed an opt-out
+therefore waits longer than that; no request to the person begins afterwards, in no process and on no
+machine, whatever its clock shows.
 """
 
 import logging
@@ -26,26 +26,29 @@ from .claim import ClaimedBatch
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
-FRESH = 0.1  # seconds for which a look is believed
-# How long a page waits for requests that leave on the strength of an earlier look; the rest is for a busy
-# machine to get from the look to the first byte.
+FRESH = 0.1  # seconds for which a check is valid
+# Seconds for which a page waits for requests that rely on an earlier check. What exceeds FRESH is the
+# time in which a busy machine gets from the check to the first byte.
 SETTLED = 0.3
-PATIENCE = 5.0  # seconds for which a request waits for a look; then it goes another time
+PATIENCE = 5.0  # seconds for which a request waits for a check; after that it is withheld
 
 
 class BatchGate(Gate):
-    """Of one batch in the air. passes() is called in its threads, tell() in the one with the database."""
+    """The gate of one batch in flight. The request threads call passes(); the thread that uses the
+    database calls tell().
+    """
 
     def __init__(self, batch: ClaimedBatch, bell: threading.Event) -> None:
         self.asks = False
         self._deadline = batch.deadline
         self._bell = bell
         self._told = threading.Condition()
-        self._looked = float("-inf")  # clock() when the last look began
+        self._looked = float("-inf")  # clock() when the last check began
         self._stopped: frozenset[int] = frozenset()
         self._shut = False
 
     def passes(self, messages: Sequence[Sms]) -> bool:
+        """Wait for a fresh check, and return whether all these messages may leave."""
         until = min(clock() + PATIENCE, self._deadline)
         with self._told:
             while not self._shut and clock() - self._looked > FRESH:
@@ -57,7 +60,9 @@ class BatchGate(Gate):
             return not self._shut and self._stopped.isdisjoint(sms.key for sms in messages)
 
     def tell(self, began: float, stopped: Collection[int], *, shut: bool) -> None:
-        """What a look has seen. Who was stopped once stays stopped: the rest is for record() to say."""
+        """Take in what a check has seen. A message once stopped stays stopped; record() decides what
+        becomes of it.
+        """
         with self._told:
             self.asks = False
             self._looked = began
@@ -67,8 +72,8 @@ class BatchGate(Gate):
 
 
 class Gatekeeper:
-    """Looks for all the batches that one thread has in the air: two small queries at most every FRESH
-    seconds, and none while nothing is about to leave.
+    """Makes the checks for all the batches that one thread has in flight: two small queries while
+    requests wait for a check, and none while nothing is about to leave.
     """
 
     def __init__(self) -> None:
@@ -76,15 +81,19 @@ class Gatekeeper:
         self._gates: dict[int, BatchGate] = {}
 
     def attend(self, batch: ClaimedBatch) -> None:
+        """Give the batch a gate, before it is submitted."""
         gate = BatchGate(batch, self.bell)
         self._gates[batch.batch_id] = gate
         batch.provider.gate = gate
 
     def dismiss(self, batch: ClaimedBatch) -> None:
+        """Forget the gate of a batch whose results are in."""
         self._gates.pop(batch.batch_id, None)
 
     def look(self) -> None:
-        """Answer those who ask. While the database is away they wait, and then go another time."""
+        """Answer the gates that ask. While the database is unavailable their requests wait, and after
+        PATIENCE seconds they are withheld.
+        """
         asking = {batch: gate for batch, gate in self._gates.items() if gate.asks}
         if not asking:
             return
@@ -92,7 +101,7 @@ class Gatekeeper:
         try:
             open_, stopped = _look(asking)
         except Error as error:
-            logger.warning("no last look: %s", type(error).__name__)
+            logger.warning("the last check before sending failed: %s", type(error).__name__)
             if not connection.in_atomic_block:
                 connection.close()
             time.sleep(FRESH)
@@ -103,9 +112,10 @@ class Gatekeeper:
 
 
 def _look(batches: Iterable[int]) -> tuple[set[int], dict[int, set[int]]]:
-    """Of these batches, those that may still send at all; and messages of people who refuse.
+    """Return the ids of those batches that may still send, and by batch the ids of messages to people
+    who have opted out or may not be sent to.
 
-    A batch that was taken for a dead worker's (batch.recover_due) may not: it is being asked about.
+    A batch that worker.recover_due() took for a dead worker's may not send: its provider is asked.
     """
     ids = list(batches)
     in_hand = Batch.objects.filter(id__in=ids, state=Batch.State.HANDING)
@@ -119,29 +129,29 @@ def _look(batches: Iterable[int]) -> tuple[set[int], dict[int, set[int]]]:
     return set(open_), stopped
 
 
-# --- for whoever stops something -------------------------------------------------------------
+# --- for code that stops something -----------------------------------------------------------
 def hold(phones: Collection[str], people: Collection[int]) -> None:
-    """Called in the transaction that writes down who refuses. Once it is committed, whoever did it goes on
-    only when no request to them begins any more.
+    """Make the caller wait, once its transaction is committed, until no request to these phones or
+    people (user ids) begins any more. Call it in the transaction that records their opt-out.
     """
     theirs = Q(phone__in=list(phones)) | Q(user__in=list(people))
     transaction.on_commit(lambda: _settle(_in_hand().filter(theirs)), robust=True)
 
 
 def hold_mailing(mailing_id: int) -> None:
-    """The same for a mailing that is paused or cancelled."""
+    """Do the same for a mailing that is paused or cancelled."""
     of_it = Q(mailing=mailing_id)
     transaction.on_commit(lambda: _settle(_in_hand().filter(of_it)), robust=True)
 
 
 def leaving(mailing: Mailing) -> int:
-    """Its messages in hand: some are on their way, the others can still be stopped."""
+    """Count the messages of the mailing that are in flight: some have left, others can be stopped."""
     return _in_hand().filter(mailing=mailing).count()
 
 
 def in_the_air(person: User) -> int:
-    """Messages to a person, or to their phone, that a refusal may not have stopped: being handed over, of
-    unknown fate, or taken by the service, which has not told yet what became of them.
+    """Count the messages to a person, or to their phone, that an opt-out may not have stopped: those
+    being submitted, those of unknown fate, and those accepted by the provider without a receipt yet.
     """
     batches = Batch.objects.filter(state=Batch.State.HANDING)
     out = Q(status=Status.WAITING, batch__in=batches) | Q(
@@ -157,7 +167,7 @@ def _in_hand() -> QuerySet[Message]:
 
 
 def _settle(in_hand: QuerySet[Message]) -> None:
-    """No longer than SETTLED, and no longer than anything of it is in hand."""
+    """Wait until none of these messages is in flight, and at most SETTLED seconds."""
     until = clock() + SETTLED
     while clock() < until and in_hand.exists():
         time.sleep(SETTLED / 6)

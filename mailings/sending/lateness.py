@@ -1,4 +1,4 @@
-"""A time set was missed: how late a mailing may still begin, and what becomes of one that is later."""
+"""Decides whether a mailing has missed its set time, and pauses one that is too late to begin."""
 
 from datetime import datetime, timedelta
 
@@ -9,8 +9,9 @@ from .halt import halt
 
 
 def missed(mailing: Mailing, planned: datetime, now: datetime) -> bool:
-    """Is a time set longer ago than mailings may be late? planned: when this of it was to leave, at
-    the soonest."""
+    """Is the set time longer ago than Policy.grace_minutes allows? planned: the earliest time at which
+    this batch, or the whole mailing, was to leave.
+    """
     if mailing.starts_at is None:
         return False
     planned = max(planned, mailing.starts_at, mailing.leaves_at or planned)
@@ -21,7 +22,9 @@ def missed(mailing: Mailing, planned: datetime, now: datetime) -> bool:
 
 
 def hold_missed(mailing_id: int) -> bool:
-    """Pause it, if nothing of it has been handed over; what has begun is brought to its end."""
+    """Pause the mailing if none of its batches was ever claimed; one that has begun goes on to its end.
+    Returns True if it was paused.
+    """
     if Batch.objects.filter(mailing=mailing_id, claimed_at__isnull=False).exists():
         return False
     running = Mailing.objects.filter(state__in=Mailing.RUNNING)

@@ -1,6 +1,6 @@
 """The ledger: the only writer of Message.status and of Counters, both in one transaction.
 
-Order of locks, everybody's: account, batch, mailing, messages by id, counters by mailing.
+All code locks in this order: account, batch, mailing, messages by id, counters by mailing.
 """
 
 from collections import Counter, defaultdict
@@ -18,10 +18,10 @@ from mailings.models import Click, Counters, Message
 from . import bulk
 
 Status = Message.Status
-CENT = Decimal("0.0001")  # as the columns keep it: unrounded, rows and counters would drift apart
-TOO_MUCH = Decimal(1_000_000)  # what no SMS costs and the column does not hold
+CENT = Decimal("0.0001")  # the columns' precision: unrounded, rows and counters would drift apart
+TOO_MUCH = Decimal(1_000_000)  # no SMS costs this much, and the column cannot hold it
 
-# From each status, where a message may go. Whatever is not here does not happen.
+# From each status, the statuses to which a message may move. No other move is made.
 MOVES: dict[str, frozenset[str]] = {
     Status.WAITING: frozenset(set(Status) - {Status.NO_RECEIPT}),  # to itself: into another batch
     Status.UNKNOWN: frozenset(set(Status) - {Status.UNKNOWN, Status.SKIPPED}),
@@ -34,7 +34,7 @@ MOVES: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a message shall become. '' and None keep provider_id, price and batch as they are."""
+    """The change wanted for one message. '' and None keep provider_id, price and batch as they are."""
 
     message: int
     to: str
@@ -42,11 +42,10 @@ class Move:
     raw_code: str = ""
     provider_id: str = ""
     price: Decimal | None = None
-    part_price: Decimal | None = None  # for services that do not say what a message cost
-    handed_at: datetime | None = (
-        None  # when the service took it, where its records say so; else now
-    )
-    batch: int | None = None  # the new batch of a message that goes again
+    part_price: Decimal | None = None  # per segment, for providers that report no price
+    # When the provider took it, if its records say so; otherwise now.
+    handed_at: datetime | None = None
+    batch: int | None = None  # the new batch of a message that is sent again
 
 
 @dataclass
@@ -57,7 +56,7 @@ class _Difference:
 
 
 def enter(mailing_id: int, entries: Sequence[bulk.Entry]) -> None:
-    """New messages, all of one mailing: write and count them."""
+    """Write and count new messages, all of one mailing. Call it inside a transaction."""
     _in_transaction()
     bulk.insert_messages(entries)
     _count(mailing_id, _Difference(statuses=Counter(entry.status for entry in entries)))
@@ -71,8 +70,9 @@ def move(
 ) -> list[int]:
     """Make the moves that are allowed, count them, and return the ids of the messages moved.
 
-    At most one move per message. A message that has gone further meanwhile keeps its status, but
-    learns the price and the provider's id. in_batch: leave messages of other batches alone.
+    Give at most one move per message. A message that has already moved further keeps its status, but
+    stores the price and the provider's id. only_from: the statuses that may change. in_batch: leave
+    messages of other batches alone. Call it inside a transaction.
     """
     _in_transaction()
     if not moves:
@@ -116,8 +116,8 @@ def move(
 
 
 def count_clicks(mailing_id: int, *, clicks: int, clicked: int, robots: int) -> bool:
-    """Clicks of a batch, as aggregate.py has added them up. Whoever has counted holds the counters
-    until the end of the transaction. False: there are no counters.
+    """Add the sums of tracking/aggregate.py to the counters of a mailing. The caller then holds their
+    lock until the end of its transaction. Returns False when there are no counters.
     """
     _in_transaction()
     changed = Counters.objects.filter(mailing_id=mailing_id).update(
@@ -127,7 +127,9 @@ def count_clicks(mailing_id: int, *, clicks: int, clicked: int, robots: int) -> 
 
 
 def count_clicks_anew(mailing_id: int) -> None:
-    """From the rows. The counters are locked first, so that what others add comes on top."""
+    """Count the clicks again from their rows. The counters are locked first, so that what others count
+    meanwhile is added afterwards.
+    """
     _in_transaction()
     counters = Counters.objects.select_for_update().filter(mailing_id=mailing_id).first()
     if counters is None:
@@ -142,14 +144,14 @@ def count_clicks_anew(mailing_id: int) -> None:
 
 
 def _handed_at(each: Move, now: datetime) -> datetime | None:
-    """Kept by the message that has one already."""
+    """A message that has one already keeps it."""
     if each.to not in Message.TAKEN and each.to != Status.UNKNOWN:
         return None
     return min(each.handed_at or now, now)
 
 
 def _price(held: bulk.LockedMessage, each: Move) -> Decimal | None:
-    """What the service says, else parts times the account's price; None: as it is."""
+    """Return the provider's price, or else the segments times the account's price. None: no change."""
     if each.price is not None or held.price is not None or each.part_price is None:
         return each.price
     taken = each.to in Message.TAKEN or held.status in Message.TAKEN
@@ -165,7 +167,7 @@ def _add(difference: _Difference, held: bulk.LockedMessage, to: str, price: Deci
 
 
 def _learn(held: bulk.LockedMessage, each: Move, difference: _Difference) -> list[bulk.Learnt]:
-    """A receipt came before the answer: the answer's price and id still count."""
+    """Keep the price and id of an answer that comes later than the receipt."""
     price = _price(held, each) if held.price is None else None
     if price is None and not each.provider_id:
         return []
@@ -174,8 +176,8 @@ def _learn(held: bulk.LockedMessage, each: Move, difference: _Difference) -> lis
 
 
 def _storable(each: Move) -> Move:
-    """Codes, ids and prices are a provider's words: what no column can hold must not keep the
-    status from being written, and with it those of a thousand others.
+    """Remove what no column can hold from a provider's code, id and price. It must not prevent this
+    status from being written, nor those of a thousand others with it.
     """
     price = each.price
     if price is None and each.raw_code.isprintable() and each.provider_id.isprintable():

@@ -1,5 +1,5 @@
-"""Services that put messages off at night by themselves: what they keep until the morning may be missing
-in their books until then, and is no message that never left. Reads only.
+"""Covers providers that delay messages at night on their own. Such a message may be missing from the
+provider's records until the morning, and that does not mean that it never left. Reads only.
 """
 
 from collections.abc import Collection
@@ -23,8 +23,9 @@ class _Person(NamedTuple):
 def until(
     batch: Batch, since: datetime, provider: type[Provider], phones: Collection[str]
 ) -> datetime | None:
-    """From when the absence of these messages counts, when it was night for one of them as they were
-    handed over; None: it was not. A request may have come in a little later than it left.
+    """Return the time from which the absence of these messages from the records counts; None if it was
+    night for none of them when they were submitted. A request may have arrived later than it left: up
+    to the batch deadline plus the read timeout.
     """
     if provider.puts_off is None or not phones:
         return None

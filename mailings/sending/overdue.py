@@ -1,5 +1,5 @@
-"""Since when the oldest thing has been due for the jobs of this room: what smsmail.jobs.watchdog asks about.
-Each is one row found by an index. What is set aside has its own line on its page.
+"""Tells smsmail.jobs.watchdog how long the oldest item of each job of this package has been due. Each
+query reads one row by an index. Items that are set aside are excluded: the page shows them separately.
 """
 
 from datetime import datetime
@@ -19,6 +19,7 @@ Oldest = QuerySet[Any, datetime]
 
 
 def register() -> None:
+    """Register the queries of this module with the watchdog."""
     ask_about_due("start", to_start)
     ask_about_due("prepare", to_prepare)
     ask_about_due("hand_over", to_hand_over)
@@ -28,17 +29,20 @@ def register() -> None:
 
 
 def to_start() -> Oldest:
+    """Find the scheduled mailing that has been due for longest."""
     due = Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=timezone.now())
     return _oldest("start", due.order_by("leaves_at"), "leaves_at")
 
 
 def to_prepare() -> Oldest:
+    """Find the mailing that has waited longest for the end of its preparation."""
     due = Mailing.objects.filter(state=State.PREPARING, prepared_at__isnull=True)
     since = due.annotate(due_at=Coalesce("leaves_at", "launched_at"))
     return _oldest("prepare", since.order_by("due_at"), "due_at")
 
 
 def to_hand_over() -> Oldest:
+    """Find the waiting batch that could have left first."""
     due = Batch.objects.filter(
         state=Batch.State.WAITING,
         not_before__lte=timezone.now(),
@@ -48,17 +52,20 @@ def to_hand_over() -> Oldest:
 
 
 def receipts() -> Oldest:
+    """Find the oldest receipt that is not processed."""
     due = Receipt.objects.filter(processed_at__isnull=True)
     return _oldest("process_receipts", due.order_by("id"), "received_at")
 
 
 def clicks() -> Oldest:
+    """Find the oldest click that is not processed."""
     return _oldest(
         "process_clicks", Click.objects.filter(processed_at__isnull=True).order_by("id"), "at"
     )
 
 
 def to_look_up() -> Oldest:
+    """Find the batch whose look-up has been due for longest."""
     due = Batch.objects.filter(look_up_at__lte=timezone.now(), account__isnull=False)
     return _oldest("reconcile", due.order_by("look_up_at"), "look_up_at")
 

@@ -1,5 +1,6 @@
-"""Audience -> Message rows and their batches, chunk by chunk. A chunk's rows, its batches, the counters and
-the cursor are one transaction: killed anywhere, the same chunk comes again, and nothing twice.
+"""Writes Message rows and batches for the audience of a mailing, chunk by chunk. The rows of a chunk, its
+batches, the counters and the cursor are one transaction: after a crash at any point the same chunk is
+prepared again, and nothing is written twice.
 """
 
 from collections.abc import Iterator
@@ -25,13 +26,15 @@ from .halt import halt
 from .send_times import Departure, Plan
 
 CHUNK = 5000  # people in one transaction: about 50 ms, 10 batches
-BATCH = 500  # when no account says otherwise
+BATCH = 500  # messages in a batch when no account is connected
 
 Status = Message.Status
 
 
 def prepare_due() -> bool:
-    """Clock job: one chunk of every mailing that is not prepared yet."""
+    """Periodic job: prepare one chunk of every mailing that is not prepared yet. Returns True when one
+    of them has more.
+    """
     if epoch.is_held():
         return False
     due = Mailing.objects.filter(
@@ -39,16 +42,16 @@ def prepare_due() -> bool:
         kind=Mailing.Kind.MAILING,
         launched_at__isnull=False,
         prepared_at__isnull=True,
-    ).exclude(when=Mailing.When.ON_ENTRY)  # their rows come from on_entry.py alone
+    ).exclude(when=Mailing.When.ON_ENTRY)  # only lifecycle/on_entry.py writes their rows
     ids = due.order_by("launched_at", "id").values_list("id", flat=True)
     return one_by_one(Work("prepare"), map(Thing, ids), prepare_some)
 
 
 def prepare_some(mailing_id: int) -> bool:
-    """The next chunk of one mailing; True when there is more to do.
+    """Prepare the next chunk of one mailing. Returns True when there is more to do.
 
-    A mailing cancelled meanwhile is prepared to its end too, as cancelled: so everybody whom it
-    would have reached can be seen in it.
+    A mailing that was cancelled meanwhile is prepared to its end as well, with cancelled messages, so
+    that it shows everybody whom it would have reached.
     """
     with transaction.atomic(durable=True):
         mailing = (
@@ -80,8 +83,8 @@ def prepare_some(mailing_id: int) -> bool:
 
 
 def _give_up(mailing: Mailing) -> bool:
-    """The rule names what has been deleted since the launch: a person decides. No error each second,
-    and the mailings after this one go on.
+    """Pause a mailing whose rule names something deleted since the launch: a person decides. Otherwise
+    it would fail again every second. The mailings after it go on.
     """
     mailing.prepared_at = timezone.now()
     mailing.save(update_fields=["prepared_at"])
@@ -91,7 +94,7 @@ def _give_up(mailing: Mailing) -> bool:
 
 
 class _Fit(NamedTuple):
-    """A person who gets it, and the text as they get it."""
+    """A person who gets the mailing, with their text and departure."""
 
     person: audience.Candidate
     text: str
@@ -99,7 +102,7 @@ class _Fit(NamedTuple):
 
 
 def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
-    """Messages of these people, in this transaction, under the lock of the mailing."""
+    """Write the messages of these people. Call it in a transaction that holds the lock of the mailing."""
     now = timezone.now()
     template = as_launched(mailing.text, mailing.wrapping)
     taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])
@@ -108,7 +111,8 @@ def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
     fit: list[_Fit] = []
     for each in chosen:
         body = _rendered(template, each)
-        # A service would refuse it, and the whole batch with it: "{first_name}" for the nameless.
+        # A provider would refuse an empty text, and the whole batch with it. A text of "{first_name}"
+        # is empty for a person without a name.
         why_not = each.why_not or ("" if body else Reason.EMPTY_TEXT)
         why_not = why_not or (Reason.SAME_PHONE if each.phone in taken else "")
         departure = None if why_not else plan.of(each)
@@ -169,7 +173,7 @@ def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk
 
 
 def _groups(fit: list[_Fit]) -> list[list[_Fit]]:
-    """Who leaves together: at one time, and in one wave."""
+    """Group the people who leave at the same time and in the same wave, in groups of batch size."""
     groups: dict[Departure, list[_Fit]] = {}
     for each in fit:
         groups.setdefault(each.departure, []).append(each)
@@ -184,7 +188,9 @@ def _groups(fit: list[_Fit]) -> list[list[_Fit]]:
 def new_batches(
     mailing_id: int, sizes: list[int], departures: list[Departure] | None = None
 ) -> list[Batch]:
-    """Waiting batches with references of their own, in one statement; None: they may leave now."""
+    """Create waiting batches of these sizes, each with a new reference, in one statement. departures:
+    one for each batch; None: they may leave now.
+    """
     at_once = Departure(timezone.now())
     return Batch.objects.bulk_create(
         Batch(
@@ -202,8 +208,9 @@ def new_batches(
 
 
 def batch_size() -> int:
-    """As the service takes them that sends now. With a pace, no more than it lets go in a quarter of a
-    second, and no more than leave at once: a batch leaves at once, and the pause comes after it.
+    """Return the number of messages in a batch, as the provider that sends now takes them. With a rate
+    limit, a batch is no larger than a quarter of a second allows, and no larger than the number of
+    requests made at once: a batch leaves all at once, and the pause follows it.
     """
     account = routing.sender() or routing.current()
     if account is None:

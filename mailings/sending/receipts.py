@@ -1,5 +1,5 @@
-"""Process what providers report into the ledger, a thousand raw receipts at a time; what people wrote
-back is among it (users.consent.replies).
+"""Processes raw receipts, a thousand at a time: delivery reports go to the ledger, and the replies of
+people among them go to users.consent.replies.
 """
 
 import hashlib
@@ -38,12 +38,13 @@ logger = logging.getLogger(__name__)
 Status = Message.Status
 PROCESSING = Work("process_receipts", "receipt")
 AT_ONCE = 1000
-# Of several reports on one message in one batch, the later rank wins: receipts come out of order.
+# Receipts come out of order: of several reports on one message that are processed together, one with
+# any other status wins over one with these.
 RANK = (DeliveryStatus.NOT_FOUND, DeliveryStatus.ACCEPTED)
 
 
 class RawReceipt(NamedTuple):
-    """A receipt as it came, and whose it is."""
+    """A receipt as it was received, and the provider that it came from."""
 
     id: int
     provider: str
@@ -54,7 +55,7 @@ class RawReceipt(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a receipt says."""
+    """What a receipt contains: reports and replies."""
 
     reports: list[DeliveryReport]
     written: list[Written]
@@ -62,14 +63,14 @@ class Told(NamedTuple):
 
 @dataclass
 class Processed:
-    """What became of a batch of reports, by their place in it."""
+    """What became of a sequence of reports, as indexes into it."""
 
     applied: set[int] = field(default_factory=set)
     strangers: set[int] = field(default_factory=set)
 
 
 def process_due() -> bool:
-    """Clock job: one batch of raw receipts; True when there may be more."""
+    """Periodic job: process up to AT_ONCE raw receipts. Returns True when there may be more."""
     due = Receipt.objects.filter(processed_at__isnull=True).exclude(id__in=held(PROCESSING.name))
     found = dict(due.order_by("id").values_list("id", "account__provider")[:AT_ONCE])
     if found:
@@ -78,13 +79,14 @@ def process_due() -> bool:
 
 
 def _process_these(ids: Sequence[int]) -> None:
+    """Process these receipts in one transaction, and record the outcome of each."""
     with transaction.atomic(durable=True):
         batch = _batch(ids)
         unreadable: set[int] = set()
         reports: list[DeliveryReport] = []
-        sources: list[int] = []  # whose receipt each report is
+        sources: list[int] = []  # for each report, the id of its receipt
         written: list[Written] = []
-        letters: dict[str, int] = {}  # and each reply, by its key
+        letters: dict[str, int] = {}  # for each reply, by its key, the id of its receipt
         for receipt in batch:
             told = _read(receipt)
             if told is None:
@@ -114,8 +116,8 @@ def _process_these(ids: Sequence[int]) -> None:
 
 
 def _batch(ids: Sequence[int]) -> list[RawReceipt]:
-    """Tuples, not models: making those, and decrypting the credentials of each one's account, took
-    a third of the time of processing.
+    """Lock the receipts and return them as tuples. Making model instances, and decrypting the
+    credentials of each one's account, took a third of the processing time.
     """
     rows = (
         Receipt.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
@@ -127,19 +129,27 @@ def _batch(ids: Sequence[int]) -> list[RawReceipt]:
 
 
 def apply(reports: Sequence[DeliveryReport]) -> Processed:
-    """Move the messages that the reports name. Inside the caller's transaction.
+    """Apply delivery reports to their messages. Call it inside a transaction.
 
-    A message is found by our reference and its phone; when it has moved to another batch since,
-    the report still counts: it says that the first hand-over did arrive. The message returns to
-    the batch it went with, whose account is asked about it from then on.
+    1. Find the batches that the references of the reports name.
+    2. Find each message by its batch and phone. A message that has moved to another batch since is
+       found by its mailing and phone: the report says that the first submission did arrive.
+    3. Choose one move for each message. A report without a message is a stranger, a NOT_FOUND report
+       moves nothing, and of several reports on one message RANK decides. A message that has moved
+       returns to the batch of its report, whose account is asked about it from then on.
+    4. Schedule a look-up for the batches that get a message back, before any message is locked.
+    5. Move the messages in the ledger; a report counts as applied if its message was moved.
+    6. Record opt-outs for the applied reports that say so; they hold for every later mailing.
     """
     processed = Processed()
+    # 1.
     batches = {
         reference: (batch_id, mailing_id)
         for reference, batch_id, mailing_id in Batch.objects.filter(
             reference__in={report.reference for report in reports}
         ).values_list("reference", "id", "mailing_id")
     }
+    # 2.
     known = {
         place: (*batches[report.reference], report.phone)
         for place, report in enumerate(reports)
@@ -148,6 +158,7 @@ def apply(reports: Sequence[DeliveryReport]) -> Processed:
     here = _locate(set(known.values()))
     moved_on = _locate_moved(set(known.values()) - here.keys())
     messages = here | moved_on
+    # 3.
     moves: dict[int, tuple[int, Move]] = {}
     for place, report in enumerate(reports):
         message = messages.get(known[place]) if place in known else None
@@ -157,17 +168,19 @@ def apply(reports: Sequence[DeliveryReport]) -> Processed:
             move = _move(message, report, known[place][0] if known[place] in moved_on else None)
             if message not in moves or _outranks(report, reports[moves[message][0]]):
                 moves[message] = (place, move)
+    # 4.
     _ask_again_about([key[0] for key in moved_on])
+    # 5.
     moved = set(ledger.move([move for _, move in moves.values()]))
     processed.applied = {place for message, (place, _) in moves.items() if message in moved}
-    # A service that says "this number has opted out" is believed, for every later mailing.
+    # 6. A provider that says "this number has opted out" is believed.
     opted_out = {reports[p].phone for p in processed.applied if _opted_out(reports[p])}
     consent.opt_out_all(opted_out, OptOut.Source.PROVIDER)
     return processed
 
 
 def _read(receipt: RawReceipt) -> Told | None:
-    """What a raw receipt says; None when it cannot be understood."""
+    """Return what a raw receipt contains; None when it cannot be understood."""
     note = WebhookPayload(headers=receipt.headers, query=receipt.query, body=receipt.body)
     try:
         provider = routing.provider_class(receipt.provider)(Credentials(values={}))
@@ -178,15 +191,16 @@ def _read(receipt: RawReceipt) -> Told | None:
     except Exception as error:  # noqa: BLE001 - one odd receipt must not hold up the rest
         logger.error("receipt %s cannot be read: %s", receipt.id, type(error).__name__)
         return None
-    # No reference and no phone of ours; some databases could not even be asked for them.
+    # Our references and phones are plain ASCII. Some databases could not even be queried for others.
     odd = any(not _plain(report.reference + report.phone) for report in reports)
     written = [_written(receipt, place, reply) for place, reply in enumerate(found)]
     return None if odd else Told(reports, written)
 
 
 def _written(receipt: RawReceipt, place: int, reply: InboundSms) -> Written:
-    """Its key is what tells it from another one. When the service does not say when it came, that is
-    all that the service did say, within one day: "yes" may be written twice in a year.
+    """Return the reply with a key that tells it from every other reply. When the provider does not say
+    when the reply was written, the key is made of the whole receipt and its day: a person may write
+    "yes" twice in a year.
     """
     tell_apart = (
         (reply.phone, reply.text, reply.at.isoformat())
@@ -209,7 +223,7 @@ def _plain(word: str) -> bool:
 
 
 def _locate(wanted: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
-    """(batch, mailing, phone) -> message id."""
+    """Map (batch, mailing, phone) to the message id."""
     found = {
         (each.batch_id, each.phone): each.id
         for each in bulk.find_messages([(batch, phone) for batch, _, phone in wanted])
@@ -218,7 +232,9 @@ def _locate(wanted: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int
 
 
 def _locate_moved(missing: set[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
-    """The same for messages that are in another batch by now. Rare: a query only when needed."""
+    """Do the same for messages that have moved to another batch. This is rare, and without such
+    messages there is no query.
+    """
     if not missing:
         return {}
     found = {
@@ -231,8 +247,8 @@ def _locate_moved(missing: set[tuple[int, int, str]]) -> dict[tuple[int, int, st
 
 
 def _ask_again_about(batches: Sequence[int]) -> None:
-    """Batches that get a message back, perhaps after the last look at them. Before any message is
-    locked.
+    """Schedule a look-up for batches that get a message back, perhaps after their last look-up. Call it
+    before any message is locked.
     """
     if batches:
         first_look = timezone.now() + timedelta(seconds=settings.LOOK_UP_AFTER)
@@ -248,7 +264,7 @@ def _move(message: int, report: DeliveryReport, batch: int | None) -> Move:
         reason=_reason(to, report),
         raw_code=report.raw,
         provider_id=report.provider_id,
-        # What is taken back costs nothing, whatever its hand-over was to cost.
+        # A message that the provider gave back costs nothing, whatever its submission was to cost.
         price=Decimal(0) if to == Status.CANCELLED else report.price,
         handed_at=report.at,
         batch=batch,

@@ -1,6 +1,6 @@
-"""Ask the provider what became of messages that are still open: the unknown ones first of all,
-and accepted ones whose receipt does not come. Decides nothing without the provider's word; what the
-word is worth, when it says that it never had a message, is evidence.py's.
+"""Asks the provider what became of open messages: unknown ones above all, and accepted ones whose receipt
+does not come. Nothing is decided without the provider's answer. evidence.py judges what an answer is
+worth that says that the provider never had a message.
 """
 
 import logging
@@ -40,15 +40,15 @@ Status = Message.Status
 OPEN = (Status.ACCEPTED, Status.UNKNOWN)
 # Parts of the job "reconcile".
 BATCHES, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
-AT_ONCE = 100  # batches in one look-up: the provider's books are swept once for all of them
-# When to ask again about accepted messages, counted from the hand-over; the last look is
-# settings.RECEIPT_WAIT.
+AT_ONCE = 100  # batches in one look-up: the provider's records are read once for all of them
+# Times after the submission at which to ask again about accepted messages; the last look-up comes
+# after settings.RECEIPT_WAIT.
 LATER = (timedelta(hours=1), timedelta(hours=6))
 
 
 def reconcile_due() -> bool:
-    """Clock job: one look-up per account about the batches whose time has come."""
-    if epoch.is_held():  # a restored copy would conclude from what it does not know
+    """Periodic job: make one look-up per account, about the batches that are due."""
+    if epoch.is_held():  # a restored copy lacks what happened since, and would conclude wrongly
         return False
     logins.forget_unneeded()
     due = Batch.objects.filter(account=OuterRef("pk"), look_up_at__lte=timezone.now())
@@ -56,7 +56,7 @@ def reconcile_due() -> bool:
 
 
 def _reconcile(account: Account) -> bool:
-    """True when there may be more to ask at once."""
+    """Make one look-up for the account. Returns True when more batches are due already."""
     batches = _take(account)
     if not batches:
         return False
@@ -88,8 +88,8 @@ def _thing(batch: Batch) -> Thing:
 
 
 def _take(account: Account) -> list[Batch]:
-    """The batches due, put off by a lease so that nobody else asks meanwhile: all handed over with one
-    login, and whose books have been read back to the same place.
+    """Return batches that are due, and postpone them by a lease so that no other worker asks meanwhile.
+    All of them were submitted with one login, and the records were read back to the same place.
     """
     with transaction.atomic(durable=True):
         due = (
@@ -112,8 +112,8 @@ def _take(account: Account) -> list[Batch]:
 def ask_about(
     account: Account, batches: Sequence[Batch], statuses: Collection[str] = OPEN
 ) -> Heard:
-    """One look at the books about batches of one login of an account. What it finds is written down; what
-    is missing is told, and nothing is done about it. No transaction is open.
+    """Look up batches of one login of an account in the provider's records. What is found is applied to
+    the messages; what is missing is only returned. Call it without an open transaction.
     """
     read = {
         batch.reference: attempt(BATCHES, _thing(batch), partial(_lookup, batch, statuses))
@@ -154,6 +154,7 @@ def _open_messages(batch: Batch, statuses: Collection[str] = OPEN) -> tuple[Look
 
 
 def _look(account: Account, provider: Provider, heard: Heard, batches: Sequence[Batch]) -> None:
+    """Ask the provider about the batches, and take the answers into `heard` and into the messages."""
     unknown = _with_unknown(batches)
     if not provider.books_are_sure:
         for batch in batches:
@@ -185,7 +186,9 @@ def _look(account: Account, provider: Provider, heard: Heard, batches: Sequence[
 
 
 def _not_taken_in(batches: Sequence[Batch], reports: Sequence[DeliveryReport]) -> set[str]:
-    """References of batches whose reports could not be written down: nothing is concluded about them."""
+    """Apply the reports. Returns the references of batches whose reports could not be applied: nothing
+    is concluded about those.
+    """
     of = {batch.id: batch for batch in batches}
     left = {batch.reference for batch in batches}
 
@@ -200,7 +203,9 @@ def _not_taken_in(batches: Sequence[Batch], reports: Sequence[DeliveryReport]) -
 
 
 def _with_unknown(batches: Sequence[Batch]) -> set[int | None]:
-    """Only what is unknown can be sent again: about others no proof is needed."""
+    """Return the ids of the batches with unknown messages. Only those can be sent again; about others no
+    proof is needed.
+    """
     unknown = Message.objects.filter(
         batch__in=[batch.id for batch in batches], status=Status.UNKNOWN
     )
@@ -210,7 +215,7 @@ def _with_unknown(batches: Sequence[Batch]) -> set[int | None]:
 def _ask(
     account: Account, provider: Provider, lookups: Sequence[LookupRequest]
 ) -> list[DeliveryReport] | None:
-    """What the provider says; None when it cannot be asked now. No transaction is open."""
+    """Return the provider's reports; None when it cannot be asked now. No transaction is open."""
     try:
         return provider.look_up(lookups)
     except ProviderError as trouble:
@@ -226,7 +231,9 @@ def _of_nobody_else(
     after: witnesses.Others,
     guessed: Collection[tuple[str, str]],
 ) -> list[DeliveryReport]:
-    """Without what another message of ours has got, or may have, while the books were read."""
+    """Return the reports without those that belong, or may belong, to another message of ours by the
+    time the records were read.
+    """
     doubtful = after.came_since(before)
     return [
         report
@@ -237,15 +244,15 @@ def _of_nobody_else(
     ]
 
 
-# --- what follows ----------------------------------------------------------------------------
+# --- conclusions -----------------------------------------------------------------------------
 def _conclude(
     batch_id: int, missing: set[str], *, answered: bool, doubt: str = "", read_to: str = ""
 ) -> bool:
-    """Act on what the books do not know, and set the time of the next look.
+    """Act on what the records do not show, and set the time of the next look-up.
 
-    NOT_FOUND must be heard twice with a pause between: books may lag, and sending again what did
-    arrive is the one thing that must not happen. So only looks count that told of every message, and
-    none before the time from which an absence says anything.
+    NOT_FOUND must be reported twice with a pause in between: records may lag, and sending a message
+    again that did arrive is the one thing that must not happen. So a look-up counts only if it reported
+    on every message, and only after the time from which an absence says anything.
     """
     with transaction.atomic(durable=True):
         batch = (
@@ -259,7 +266,8 @@ def _conclude(
         unknown = batch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
         twice = books_tell and batch.look_ups
         never_had = list(unknown.values_list("id", flat=True)) if twice else []
-        # One move in one transaction (the order of locks): the rest at the next look, which is near.
+        # One move in one transaction, because of the order of locks. The rest follows at the next
+        # look-up, which is near.
         if never_had:
             send_again(batch, never_had)
         elif waited.total_seconds() >= settings.RECEIPT_WAIT:
@@ -275,7 +283,9 @@ def _conclude(
 
 
 def _counts_from(batch: Batch, missing: Collection[str]) -> datetime | None:
-    """From when its books would surely know of these messages; None: as soon as they are settled."""
+    """Return the time from which the records would surely show these messages; None: as soon as they
+    are settled.
+    """
     if batch.account is None or not (batch.send_at or missing):
         return None
     provider = routing.provider_class(batch.account.provider)
@@ -287,28 +297,32 @@ def _counts_from(batch: Batch, missing: Collection[str]) -> datetime | None:
 
 
 def _since(batch: Batch) -> datetime:
-    """From when a receipt may be waited for: the hand-over, or the time the service keeps it until."""
+    """Return the time from which a receipt can be expected: the submission, or the set time until which
+    the provider keeps the batch.
+    """
     handed = batch.claimed_at or timezone.now()
     return max(handed, batch.send_at or handed)
 
 
 def _next_look(batch: Batch, not_before: datetime | None, *, answered: bool) -> datetime | None:
+    """Return the time of the next look-up; None if no message of the batch is open any more."""
     open_ = set(batch.messages.filter(status__in=OPEN).values_list("status", flat=True).distinct())
     if not open_:
         return None
     now = timezone.now()
     since = _since(batch)
     if batch.read_to:
-        return now  # the rest of the books
+        return now  # to read the rest of the records
     if not_before is not None:
         return not_before
     ends = timedelta(seconds=settings.RECEIPT_WAIT)
     if Status.UNKNOWN in open_ or not answered:
         pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(batch.look_ups, 6))
-        # Whoever was slow to answer may be slow to write into the books, too.
+        # A provider that was slow to answer may be slow to write its records, too.
         pause += timedelta(seconds=service_clock.slowness(batch.account) if batch.account else 0)
-        # The older, the rarer, answered or not. But what was missing once is looked for again soon, however
-        # long ago it is said to have been handed over: a day of silence, or a clock a day slow.
+        # The older a batch, the rarer its look-ups, answered or not. But a message that was missing once
+        # is looked up again soon, however old it seems: the age may come from a day of silence, or from a
+        # clock that was a day slow.
         age = timedelta() if answered and batch.look_ups == 1 else (now - since) / 4
         again = now + max(pause, age)
         return min(again, since + ends) if now < since + ends else again

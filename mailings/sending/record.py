@@ -1,5 +1,6 @@
-"""Record what became of a batch: every result by the ledger, in one transaction; what surely was not sent
-goes into a new batch. And what a service's answers mean for its account and for the whole mailing.
+"""Records what became of a batch: the ledger writes every result, in one transaction, and messages that
+were surely not sent go into a new batch. It also decides what the answers mean for the account and for
+the whole mailing.
 """
 
 from collections.abc import Collection, Sequence
@@ -28,72 +29,103 @@ from .send_times import Departure, keep_here
 
 Status = Message.Status
 _UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
-BRAKE = 50  # refusals of a mailing of which nothing was taken; doubled with every resumption
-MANY = 20  # messages of one batch that are no chance any more
-# What a service says that it does not understand, or we do not: of everybody in a batch it is not about
-# a person.
+BRAKE = (
+    50  # refusals that pause a mailing of which nothing was taken; doubled with every resumption
+)
+MANY = 20  # so many refused messages of one batch are no coincidence
+# Reasons that the provider or we cannot explain: where everybody in a batch gets one, it is not about a
+# person.
 UNCLEAR = frozenset({None, Reason.OTHER, Reason.BAD_REQUEST})
 LATELY = timedelta(hours=1)
-LATEST = 5  # batches of an account that show whether it works
+LATEST = 5  # the latest batches of an account, which show whether it works
 
 
 def record(batch: ClaimedBatch, results: Sequence[SendResult]) -> None:
-    """Write the results down: taken, refused and unknown by the ledger, unsent into a new batch."""
+    """Write down the results of a batch.
+
+    1. Separate the messages that our own gate withheld: they say nothing about the provider. Refusals
+       that are the account's fault become unsent (_without_blame).
+    2. Open a transaction and lock the batch.
+    3. Check whether the batch was refused as a whole, whether single requests would be refused too
+       (hopeless), and whether nobody gets the mailing (spared). Pause the mailing in the last two cases.
+    4. Split the results: all of a batch refused as a whole are sent again, and so are unsent ones, and
+       refused ones if spared. The others are settled: taken, refused or unknown.
+    5. Skip withheld messages whose people have opted out meanwhile; the other withheld ones are sent
+       again.
+    6. Put all that is sent again into a new batch, or into one batch each if the batch was refused as a
+       whole and is not hopeless. In a cancelled mailing they are cancelled instead.
+    7. Make all moves in the ledger, check whether the mailing has met too many refusals, and record the
+       opt-outs that the provider reported.
+    8. Close the batch and set the time of its look-up.
+    9. After the transaction: note the provider's clock and slowness, and keep the mailing's set times
+       here if the provider did not take them.
+    10. Start or end the account's cooldown, and pause the mailing if it only meets refusals.
+    """
+    # 1.
     withheld = [result.key for result in results if result.withheld]
-    # What we held back ourselves tells nothing of the service.
     results = _without_blame(batch, [v for v in results if not v.withheld])
     untimed = any(result.untimed for result in results)
+    # 2.
     with transaction.atomic(durable=True):
         row = (
             Batch.objects.select_for_update(no_key=True, of=("self",))
             .select_related("mailing")
             .get(id=batch.batch_id)
         )
+        # 3.
         whole = batch.provider.one_request_per_batch and _refused_as_a_whole(results)
         hopeless = whole and _no_way_out(batch, results[0])
         spared = not whole and _nobody_gets_it(row, results)
         if hopeless or spared:
             _halt(row.mailing_id, _refusals(results)[0])
+        # 4.
         back = {Outcome.UNSENT, Outcome.REFUSED} if spared else {Outcome.UNSENT}
         again = results if whole else [v for v in results if v.outcome in back]
         settled = [] if whole else [v for v in results if v.outcome not in back]
         moves = [_move(result, batch.part_price) for result in settled]
+        # 5.
         stopped = _refused_meanwhile(row, withheld)
         moves += [Move(key, Status.SKIPPED, reason) for key, reason in stopped.items()]
         keys = [result.key for result in again]
         keys += [key for key in withheld if key not in stopped]
+        # 6.
         moves += _back(row, keys, one_by_one=whole and not hopeless, untimed=untimed)
-        # One move for all: a second one would lock messages after the counters.
+        # 7. One call for all moves: a second one would lock messages after the counters.
         moved = ledger.move(moves, only_from=_UNDECIDED, in_batch=row.id)
         refused = {move.message for move in moves if move.to == Status.REFUSED} & set(moved)
         enough = _is_enough(batch.mailing_id, len(refused))
         consent.opt_out_all(_opted_out(batch, results), OptOut.Source.PROVIDER)
+        # 8.
         if row.state == Batch.State.HANDING:
             row.state = Batch.State.ANSWERED
         row.answered_at = timezone.now()
         unknown = any(result.outcome == Outcome.UNKNOWN for result in results)
-        # recover() relies on it too: nobody's books lag longer than the lease.
+        # worker.recover_due() relies on this too: no provider's records lag longer than the lease.
         wait_for = (
             min(batch.provider.settle_seconds, settings.LEASE)
             if unknown
             else settings.LOOK_UP_AFTER
         )
-        # About what the service keeps until a time set there is nothing to ask before that time.
+        # While the provider keeps a batch until its set time, there is nothing to ask about it.
         kept_until = None if unknown else row.send_at
         since = max(timezone.now(), kept_until or timezone.now())
         row.look_up_at = since + timedelta(seconds=wait_for)
         row.save(update_fields=["state", "answered_at", "look_up_at"])
+    # 9.
     service_clock.note_clock(batch.account_id, batch.provider)
     if unknown:
         service_clock.note_slow(batch.account_id)
     if untimed:
         keep_here(batch.mailing_id)
+    # 10.
     _judge_account(batch.account_id, results)
     _judge_mailing(batch.mailing_id, results, enough=enough)
 
 
 def send_again(batch: Batch, messages: Sequence[int]) -> None:
-    """The provider never had them: back to waiting."""
+    """Send messages (ids) of the batch again, in a new batch: the provider never had them. Those of a
+    cancelled mailing are cancelled. Call it in a transaction that holds the lock of the batch.
+    """
     ledger.move(_back(batch, messages), only_from=_UNDECIDED, in_batch=batch.id)
 
 
@@ -104,10 +136,9 @@ def _back(
     one_by_one: bool = False,
     untimed: bool = False,
 ) -> list[Move]:
-    """Surely not sent: waiting, in a new batch (a reference never means two things). untimed: not with
-    the service but here, until its time.
-
-    For a cancelled mailing the way back ends here.
+    """Return the moves of messages that were surely not sent: to waiting, in new batches, so that a
+    reference never means two things. If the mailing was cancelled meanwhile, they are cancelled.
+    untimed: the batch waits here for its set time, and not at the provider.
     """
     if not messages:
         return []
@@ -125,8 +156,8 @@ def _back(
 
 
 def _refused_meanwhile(batch: Batch, withheld: Sequence[int]) -> dict[int, str]:
-    """Of the messages held back at the last moment, those whose people refuse, and why. The others were
-    held back with them, or because of their mailing: they go another time, if it does.
+    """Return the withheld messages (ids) whose people may not be sent to, with the reason. The others
+    were withheld together with them or because of their mailing, and are sent later if the mailing is.
     """
     if not withheld:
         return {}
@@ -154,7 +185,7 @@ def _move(result: SendResult, part_price: Decimal | None) -> Move:
 
 
 def _opted_out(batch: ClaimedBatch, results: Sequence[SendResult]) -> list[str]:
-    """Phones of which the service says that they have opted out: believed for every mailing."""
+    """Return the phones that have opted out according to the provider: this holds for every mailing."""
     keys = {
         result.key
         for result in results
@@ -164,8 +195,8 @@ def _opted_out(batch: ClaimedBatch, results: Sequence[SendResult]) -> list[str]:
 
 
 def _no_way_out(batch: ClaimedBatch, result: SendResult) -> bool:
-    """The very same text for everybody was refused, and not for what is wrong with a number: a
-    hundred thousand more requests would be refused too, and the service would block us.
+    """Was the same text for everybody refused, for a reason that is not about a number or a person? Then
+    a hundred thousand more requests would be refused too, and the provider would block us.
     """
     fault = (result.reason or Reason.OTHER).about.fault
     texts = {short_links.hidden(sms.text) for sms in batch.messages}
@@ -173,27 +204,32 @@ def _no_way_out(batch: ClaimedBatch, result: SendResult) -> bool:
 
 
 def _halt(mailing_id: int, result: SendResult) -> None:
-    """Pause; a person decides. Before any message is locked: preparation locks the mailing first.
+    """Pause the mailing, so that a person decides. Call it before any message is locked, because
+    preparation locks the mailing first.
 
-    Tests and notifications go on: the next one has another text.
+    Tests and notifications are not paused: the next one has another text.
     """
     running = Mailing.objects.filter(kind=Mailing.Kind.MAILING, state__in=Mailing.RUNNING)
     halt(running, mailing_id, result.reason or Reason.OTHER, result.raw)
 
 
 def _refused_as_a_whole(results: Sequence[SendResult]) -> bool:
-    """One bad message makes a service refuse the whole request: then each goes alone."""
+    """Were all messages refused with one code? One bad message can make a provider refuse the whole
+    request; each message is then sent alone.
+    """
     return len(results) > 1 and (
         {(v.outcome, v.raw) for v in results} == {(Outcome.REFUSED, results[0].raw)}
     )
 
 
 def _without_blame(batch: ClaimedBatch, results: Sequence[SendResult]) -> Sequence[SendResult]:
-    """A refusal that nobody understands and that everybody in the batch met is wrong for everybody: of
-    the account or the sender. Unsent, so that nobody is lost while it is mended. Of one message
-    alone it may be about that one, if the account works.
+    """Turn refusals for which no message is to blame into unsent. If everybody in the batch was
+    refused with one unclear reason, the account or the sender is at fault, and nobody may be lost
+    while it is corrected. A refusal of a single message may be about that message, if the account
+    works.
 
-    What a service took in one request is tried one by one first, or halts the mailing.
+    Batches sent in one request are left as they are: record() tries their messages one by one first, or
+    pauses the mailing.
     """
     refused = _refusals(results)
     alike = len(refused) == len(results) and len({result.raw for result in refused}) == 1
@@ -207,7 +243,9 @@ def _without_blame(batch: ClaimedBatch, results: Sequence[SendResult]) -> Sequen
 
 
 def _with_their_time(results: Sequence[SendResult]) -> Sequence[SendResult]:
-    """What was not even tried, since another met it, is not sent for the same reason."""
+    """Mark all unsent results with the code of an untimed one as untimed: the provider did not even try
+    them, for the same reason.
+    """
     codes = {result.raw for result in results if result.untimed}
     if not codes:
         return results
@@ -218,7 +256,7 @@ def _with_their_time(results: Sequence[SendResult]) -> Sequence[SendResult]:
 
 
 def _works(batch: ClaimedBatch) -> bool:
-    """Was any message of the account's latest batches taken?"""
+    """Was any message taken of the account's LATEST batches answered within LATELY?"""
     latest = (
         Batch.objects.filter(
             account=batch.account_id, answered_at__gt=timezone.now() - LATELY, state="answered"
@@ -235,10 +273,10 @@ def _refusals(results: Sequence[SendResult]) -> list[SendResult]:
 
 
 def _nobody_gets_it(batch: Batch, results: Sequence[SendResult]) -> bool:
-    """MANY messages of this batch were refused, for whatever reasons, and none was taken, of the batch
-    or of the mailing: nobody is given up, the mailing pauses.
+    """Were at least MANY messages of this batch refused, for whatever reasons, and none taken, of the
+    batch or of the mailing? Then nobody is given up, and the mailing pauses.
 
-    So at most BRAKE - 1 people, and MANY - 1 of each batch in hand, are refused before it pauses.
+    So at most BRAKE - 1 people, and MANY - 1 of each batch in flight, are refused before it pauses.
     """
     return (
         batch.mailing.kind == Mailing.Kind.MAILING
@@ -249,10 +287,10 @@ def _nobody_gets_it(batch: Batch, results: Sequence[SendResult]) -> bool:
 
 
 def _is_enough(mailing_id: int, refused: int) -> bool:
-    """BRAKE messages of the mailing were refused, and none was taken. After a resumption twice as
-    many, and so on: each number may be bad for itself.
+    """Have the refusals of the mailing just reached BRAKE, or 2, 4, 8 ... times as many after
+    resumptions, while none of its messages was taken? Each number may be bad by itself.
 
-    Whoever has counted in this transaction holds the counters: no two batches see the same step.
+    The caller has counted in this transaction and so holds the counters: no two batches see one step.
     """
     if not refused:
         return False
@@ -262,10 +300,10 @@ def _is_enough(mailing_id: int, refused: int) -> bool:
 
 
 def _judge_mailing(mailing_id: int, results: Sequence[SendResult], *, enough: bool) -> None:
-    """Pause a mailing that only meets refusals; or of which a whole batch was refused with the same
-    code, and not for what is wrong with its numbers, whatever was taken before.
+    """Pause a mailing that only meets refusals. Pause it also, whatever was taken before, when a whole
+    batch was refused with one code, and not for what is wrong with its numbers or people.
 
-    A transaction of its own: mailings are locked before counters, never after.
+    This is a transaction of its own: mailings are locked before counters, never after.
     """
     refused = _refusals(results)
     if refused and (enough or _at_once(refused, results)):
@@ -280,11 +318,11 @@ def _at_once(refused: Collection[SendResult], results: Sequence[SendResult]) -> 
 
 
 def _judge_account(account_id: int, results: Sequence[SendResult]) -> None:
-    """Trouble with the service rests the account, as long as it asks for; one message taken proves
-    that it works, unless it said of another that it wants no more now (no money, too many requests).
-    A time that it does not take is no trouble: the message goes without.
+    """Start a cooldown of the account when the provider has a problem, for as long as the provider asks.
+    End the cooldown when the provider took a message, unless it said of another that it wants no more
+    now (no money, too many requests). An unsupported set time is no problem: we keep the message here.
 
-    A transaction of its own: claims lock the account before batches and messages, never after.
+    This is a transaction of its own: claims lock the account before batches and messages, never after.
     """
     unsent = [v for v in results if v.outcome == Outcome.UNSENT and not v.untimed]
     told = [each for each in unsent if each.reason not in (None, Reason.UNAVAILABLE)]

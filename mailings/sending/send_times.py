@@ -1,5 +1,6 @@
-"""When a batch may leave: the time set, quiet hours in its people's zone, its lifetime, its wave. Planned
-when messages are prepared, and looked at once more at the claim: a batch may have waited long since.
+"""Decides when a batch may leave: its set time, quiet hours in the zone of its people, its lifetime and
+its wave. Departures are planned when messages are prepared and checked again at the claim, since a batch
+may have waited long in between.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ LONGEST_NIGHT = timedelta(
 
 
 class HasZone(Protocol):
-    """As much of a person as their zone takes."""
+    """The fields of a person from which their zone follows."""
 
     @property
     def phone(self) -> str: ...
@@ -38,7 +39,7 @@ class HasZone(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """The columns of a Batch that say when it leaves."""
+    """The columns of a Batch that determine when it leaves."""
 
     not_before: datetime
     send_at: datetime | None = None
@@ -48,25 +49,27 @@ class Departure:
 
     @classmethod
     def of(cls, batch: Batch) -> "Departure":
-        """For the messages of a batch that go once more."""
+        """Return the departure of a batch, for its messages that are sent again."""
         return cls(batch.not_before, batch.send_at, batch.expires_at, batch.zone, batch.wave)
 
     @classmethod
     def kept_here(cls, batch: Batch) -> "Departure":
-        """The same at the same time, without telling the service the time."""
+        """Return a departure that arrives at the same time, but waits here and not at the provider."""
         return cls(cls.of(batch).arrives, None, batch.expires_at, batch.zone, batch.wave)
 
     @property
     def arrives(self) -> datetime:
+        """Return the earliest time at which the messages reach the phones."""
         return max(self.not_before, self.send_at or self.not_before)
 
     @property
     def too_late(self) -> bool:
+        """Is the lifetime over before the messages arrive?"""
         return self.expires_at is not None and self.expires_at <= self.arrives
 
 
 class Plan:
-    """Departures of a mailing's people, as they are prepared. Reads only."""
+    """Plans the departures of a mailing's people while it is prepared. Reads only."""
 
     def __init__(self, mailing: Mailing, now: datetime) -> None:
         self.mailing = mailing
@@ -80,7 +83,9 @@ class Plan:
         self._known: dict[tuple[str, int], Departure] = {}
 
     def of(self, person: HasZone) -> Departure:
-        """Of the next person. Whoever would get it too late takes no place in the first wave."""
+        """Return the departure of the next person. A person who would get the message too late does not
+        use up a place in the first wave.
+        """
         zone = zone_for(person) if self.quiet else ""
         wave = 1 if self.mailing.first_wave and not self.first_left else 0
         departure = self._departure(zone, wave)
@@ -91,7 +96,8 @@ class Plan:
     def _departure(self, zone: str, wave: int) -> Departure:
         if (zone, wave) not in self._known:
             at = awake(self.begins, zone, self.quiet)
-            # A time set may be the service's to keep; who sleeps now is always kept here.
+            # The provider may keep messages until the set time. Messages that wait only for the end of
+            # quiet hours always wait here.
             early = (
                 self.mailing.starts_at is not None
                 and self.mailing.hand_over == Mailing.HandOver.EARLY
@@ -104,8 +110,8 @@ class Plan:
 
     @property
     def _born(self) -> datetime:
-        """From when its lifetime counts: the same moment for all of a mailing. Who comes under a rule
-        later has a lifetime of their own.
+        """Return the time from which the lifetime counts. It is the same for all people of a mailing,
+        except one that watches its rule: there it is the time at which each person is taken in.
         """
         if self.mailing.when == Mailing.When.ON_ENTRY:
             return self.begins
@@ -120,15 +126,17 @@ class Plan:
 
 
 class Leave(Enum):
-    """What the claim does with a batch."""
+    """What a claim does with a batch."""
 
     GO = "go"
-    HELD = "held"  # it and all that are like it: not before a later moment
+    HELD = "held"  # the batch, and all those like it, may not leave before a later time
     TOO_LATE = "too late"
 
 
 def may_leave(batch: Batch, provider: Provider, now: datetime) -> Leave:
-    """The batch is locked. With GO, its send_at is what the service shall keep it until; None: nothing."""
+    """Decide whether a locked batch may leave now, and delay it if not. With GO, batch.send_at is set to
+    the time until which the provider is to keep the messages, or to None.
+    """
     quiet = _quiet(Policy.current()) if batch.zone else None
     at = awake(max(now, batch.send_at or now), batch.zone, quiet)
     if batch.expires_at is not None and batch.expires_at <= at:
@@ -144,7 +152,9 @@ def may_leave(batch: Batch, provider: Provider, now: datetime) -> Leave:
 
 
 def _hold(batch: Batch, now: datetime, until: datetime) -> None:
-    """Whatever else is held for the same reason too: not one by one, claim after claim."""
+    """Delay the batch, and up to HELD_AT_ONCE others that are held for the same reason. Otherwise claim
+    after claim would delay them one by one.
+    """
     like_it = Batch.objects.filter(
         state=Batch.State.WAITING,
         mailing=batch.mailing_id,
@@ -152,15 +162,16 @@ def _hold(batch: Batch, now: datetime, until: datetime) -> None:
         send_at=batch.send_at,
         not_before__lte=now,
     )
-    # Those that somebody else has in hand are left to the next claim.
+    # Batches that another worker has locked are left to the next claim.
     locked = like_it.select_for_update(skip_locked=True, of=("self",), no_key=True).order_by("id")
     ids = {batch.id, *locked.values_list("id", flat=True)[:HELD_AT_ONCE]}
     Batch.objects.filter(id__in=ids).update(not_before=until)
 
 
 def keep_here(mailing_id: int) -> None:
-    """The service does not take their time: what still waits of the mailing is held here until then.
-    Not one by one, batch after batch; those that somebody else has in hand will meet it themselves.
+    """Hold waiting batches of the mailing here until their set time, because the provider does not take
+    it: up to HELD_AT_ONCE of them, and not one by one. Batches that another worker has locked get the
+    same answer from the provider.
     """
     timed = Batch.objects.filter(
         mailing=mailing_id, state=Batch.State.WAITING, send_at__isnull=False
@@ -174,8 +185,8 @@ def keep_here(mailing_id: int) -> None:
 
 
 def plan_anew(batches: QuerySet[Batch], mailing: Mailing, now: datetime) -> None:
-    """Waiting batches of a mailing that are not to leave yet: no later than the time set and the quiet hours
-    of their zone say now. A wrong clock may have said more.
+    """Bring forward waiting batches that leave later than the set time and the quiet hours of their zone
+    require: a wrong clock may have planned them.
     """
     quiet = _quiet(Policy.current())
     kinds = batches.order_by().values_list("zone", "send_at", "not_before").distinct()
@@ -189,7 +200,9 @@ def plan_anew(batches: QuerySet[Batch], mailing: Mailing, now: datetime) -> None
 
 # --- quiet hours ------------------------------------------------------------------------------
 def quiet_hours(mailing: Mailing) -> QuietHours | None:
-    """What holds for this mailing; tests and notifications are answers, and come at any hour."""
+    """Return the quiet hours that apply to this mailing. Urgent mailings have none, nor have tests and
+    notifications, which are answers and come at any hour.
+    """
     if mailing.urgent or mailing.kind != Mailing.Kind.MAILING:
         return None
     return _quiet(Policy.current())
@@ -202,24 +215,29 @@ def _quiet(policy: Policy) -> QuietHours | None:
 
 
 def awake(at: datetime, zone: str, quiet: QuietHours | None) -> datetime:
-    """The first moment from `at` on that is not in quiet hours there."""
+    """Return the first time from `at` on that is outside quiet hours in the zone. An empty or unknown
+    zone has no quiet hours.
+    """
     place = zone_named(zone)
     return quiet.over(at, place) if quiet and place else at
 
 
 def own_zone(person: HasZone) -> str:
-    """Of the profile, else of a phone that tells of exactly one; ''."""
+    """Return the zone of the profile, or else the zone of the phone if its number belongs to exactly one;
+    '' if there is neither.
+    """
     return person.time_zone if zone_named(person.time_zone) else zone_of(person.phone)
 
 
 def zone_for(person: HasZone) -> str:
+    """Return the person's own zone, or else settings.TIME_ZONE."""
     return own_zone(person) or settings.TIME_ZONE
 
 
 # --- for the pages ----------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Messages that leave later: how many, the first and the last moment."""
+    """Messages that leave later: their number, the first and the last time."""
 
     messages: int
     first: datetime | None
@@ -227,7 +245,7 @@ class Waiting:
 
 
 def held_here(mailing: Mailing) -> Waiting:
-    """Not handed over before a moment to come: can be stopped until then."""
+    """Count messages that wait here for a time in the future; they can be stopped until then."""
     now = timezone.now()
     held = Q(not_before__gt=now)
     batches = mailing.batches.filter(held, state=Batch.State.WAITING)
@@ -235,21 +253,21 @@ def held_here(mailing: Mailing) -> Waiting:
 
 
 def kept_there(mailing: Mailing) -> Waiting:
-    """Handed over for a time to come, by the sizes of their batches: what was refused of it and what has
-    been taken back counts too. kept() is exact, and slower.
+    """Count messages submitted for a time in the future, by the sizes of their batches. Refused and
+    recalled messages are included. kept() is exact, and slower.
     """
     return _waiting(_kept_batches(mailing), "send_at")
 
 
 def kept(mailing: Mailing) -> int:
-    """Messages that the service keeps until a time to come."""
+    """Count exactly the messages that the provider keeps until a time in the future."""
     batches = _kept_batches(mailing).values("id")
     open_ = [Message.Status.ACCEPTED, Message.Status.UNKNOWN]
     return Message.objects.filter(batch__in=batches, status__in=open_).count()
 
 
 def kept_at(account: Account) -> Waiting:
-    """What one service keeps until a time to come, of all mailings: as kept_there() has it."""
+    """Count what one provider keeps of all mailings, in the same way as kept_there()."""
     gone = Batch.objects.filter(account=account).exclude(state=Batch.State.WAITING)
     return _waiting(gone.filter(send_at__gt=timezone.now()), "send_at")
 

@@ -1,5 +1,5 @@
-"""Times of day and what becomes of them: local times as people type them, quiet hours in somebody's
-zone, when a list is formed. Pure: no database, and the clock is handed in.
+"""Computes times: local times as people type them, quiet hours in a zone, and when a list is formed.
+Pure: no database is used, and the current time is a parameter.
 """
 
 from dataclasses import dataclass
@@ -11,23 +11,24 @@ from django.utils.translation import gettext as _
 
 
 class NoSuchTime(ValueError):
-    """The clocks skip this time, or show it twice, in words for whoever typed it."""
+    """The clocks skip this time or show it twice. The message is for the person who typed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From one time of day until another, which may be on the next day."""
+    """Quiet hours from one time of day until another, which may be on the next day."""
 
     begin: time
     end: time
 
     def hold(self, local: time) -> bool:
+        """Is this local time in quiet hours?"""
         if self.begin <= self.end:
             return self.begin <= local < self.end
         return local >= self.begin or local < self.end
 
     def over(self, at: datetime, zone: tzinfo) -> datetime:
-        """The first moment from `at` on at which nobody in the zone is to be left in peace."""
+        """Return the first time from `at` on that is outside quiet hours in the zone."""
         local = at.astimezone(zone)
         if self.begin == self.end or not self.hold(local.time()):
             return at
@@ -35,7 +36,7 @@ class QuietHours:
         if self.begin > self.end and local.time() >= self.begin:
             day += timedelta(days=1)
         end = datetime.combine(day, self.end, zone).astimezone(UTC)
-        # Where the clocks go back in between, the same time of day comes once more.
+        # If the clocks go back in between, the same time of day occurs once more.
         return (
             end
             if end > at
@@ -44,14 +45,16 @@ class QuietHours:
 
 
 def moment(day: date, clock: time, zone: tzinfo) -> datetime:
-    """What the clocks of the zone show as this day and time. Raises NoSuchTime."""
+    """Return the moment (UTC) at which the clocks of the zone show this day and time. Raises
+    NoSuchTime.
+    """
     first = datetime.combine(day, clock.replace(fold=0), zone)
     second = datetime.combine(day, clock.replace(fold=1), zone)
     if first.utcoffset() == second.utcoffset():
         return first.astimezone(UTC)
     shown = f"{clock:%H:%M}"
     if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != first.replace(tzinfo=None):
-        # Read with the offset before the change, it is the same moment by the clocks after it.
+        # Read with the offset before the change, this is the time that the clocks show after it.
         later = first.astimezone(UTC).astimezone(zone)
         raise NoSuchTime(
             _("The clocks are put forward that night and never show %(time)s. Choose %(later)s.")
@@ -64,7 +67,7 @@ def moment(day: date, clock: time, zone: tzinfo) -> datetime:
 
 
 def zone_words(at: datetime, zone: tzinfo) -> str:
-    """ "Europe/Moscow, UTC+3": the name, and what it is at that moment."""
+    """Return the name of the zone with its offset at that time: "Europe/Moscow, UTC+3"."""
     offset = at.astimezone(zone).utcoffset() or timedelta()
     minutes = int(offset.total_seconds()) // 60
     hours, rest = divmod(abs(minutes), 60)
@@ -75,14 +78,16 @@ def zone_words(at: datetime, zone: tzinfo) -> str:
 def forms_at(
     launched: datetime, countdown: timedelta, starts_at: datetime | None, early: timedelta
 ) -> datetime:
-    """When the list is formed: not before the countdown has ended, and no earlier than need be."""
+    """Return the time at which the list is formed: `early` before the set time, or at the end of the
+    countdown if that is later or no time is set.
+    """
     begins = launched + countdown
     return max(begins, starts_at - early) if starts_at else begins
 
 
 @lru_cache(maxsize=1024)
 def zone_named(name: str) -> ZoneInfo | None:
-    """None for '' and for what is no zone."""
+    """Return the zone with this name; None for '' and for an unknown name."""
     return ZoneInfo(name) if name in _zones() else None
 
 

@@ -1,5 +1,6 @@
-"""What makes an absence a proof: another message that the same login had surely taken, seen in the same
-read of the books; and what else of ours may stand where a message is looked for. Reads only.
+"""Finds witnesses and rivals for a look-up. A witness is another message that the provider surely took
+with the same login: an absence is a proof only if the same look-up shows the witness. A rival is another
+message of ours that may be mistaken for the one that is looked for. Reads only.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,18 +18,18 @@ from mailings.text import markers
 from mailings.text.sealed import opened
 
 Status = Message.Status
-# Statuses that only a service's own word brings about.
+# Statuses that only the provider's own word brings about.
 SURE = (Status.ACCEPTED, Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED)
 OLDEST = timedelta(
     days=30
-)  # an older one may have left the books, or take too long to read back to
+)  # an older witness may be gone from the records, or too far back to read in reasonable time
 AROUND = timedelta(days=1)
 CHUNK = 500  # phones in one query
 
 
 def reference_for(account: Account, login: str) -> str:
-    """At the claim: a batch of this login that has been answered already. So it came before, whatever any
-    clock says; '' when there is none.
+    """Return the reference of the latest batch of this login of which the provider surely took something;
+    '' if there is none. Called at the claim, so that batch came earlier, whatever any clock says.
     """
     now = timezone.now()
     batches = _taken(account, login).filter(claimed_at__gt=now - OLDEST, claimed_at__lte=now)
@@ -36,8 +37,10 @@ def reference_for(account: Account, login: str) -> str:
 
 
 def of(batch: Batch, provider: Provider) -> Witness | None:
-    """One to look for together with the batch: of the batch that its claim named; else, for the first ones of
-    a login, of another of about that time, or of the answered part of the batch itself.
+    """Return a witness to look up together with the batch; None if there is none. It comes from the
+    batch that the claim named. The first batches of a login have none: for them it comes from the
+    earliest other batch claimed since a day before (AROUND), or from the answered part of the batch
+    itself.
     """
     before = (
         Batch.objects.filter(reference=batch.witness) if batch.witness else Batch.objects.none()
@@ -57,7 +60,7 @@ def of(batch: Batch, provider: Provider) -> Witness | None:
 
 
 def _message_of(batch: Batch, provider: Provider) -> tuple[str, str] | None:
-    """Phone and the service's id of a message that it surely had."""
+    """Return the phone and the provider id of a message that the provider surely took."""
     messages = batch.messages.filter(status__in=SURE)
     if provider.books_by_text:
         messages = messages.exclude(provider_id="")
@@ -65,7 +68,7 @@ def _message_of(batch: Batch, provider: Provider) -> tuple[str, str] | None:
 
 
 def _taken(account: Account | int | None, login: str) -> QuerySet[Batch]:
-    """Batches of which the service surely had something."""
+    """Select the batches of which the provider surely took something."""
     sure = Message.objects.filter(batch=OuterRef("pk"), status__in=SURE)
     return Batch.objects.filter(
         Exists(sure), account=account, login=login, claimed_at__isnull=False
@@ -74,22 +77,22 @@ def _taken(account: Account | int | None, login: str) -> QuerySet[Batch]:
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What of the books of some phones is not what is looked for: ids that somebody has, and messages
-    of ours whose id nobody told, by what tells them apart.
+    """What the records may show for some phones besides the messages looked for: provider ids that belong
+    to other messages of ours, and messages of ours whose id is unknown, by a key of our own.
     """
 
     ids: frozenset[str] = frozenset()
     rivals: Mapping[str, Rival] = field(default_factory=dict)
 
     def came_since(self, before: "Others") -> set[str]:
-        """Phones to which something else may have been handed over after the first look at them."""
+        """Return the phones to which another message may have been submitted since `before` was read."""
         fresh = self.rivals.keys() - before.rivals.keys()
         return {self.rivals[key].phone for key in fresh}
 
 
 def others(account: Account, phones: Iterable[str], asked: Collection[tuple[str, str]]) -> Others:
-    """Beside the messages asked about (reference and phone), for services whose books know no reference
-    of ours.
+    """Collect the other messages to these phones, for providers that do not store our references. asked:
+    the messages that are looked up, as (reference, phone).
     """
     ids: set[str] = set()
     rivals: dict[str, Rival] = {}
@@ -113,7 +116,9 @@ def others(account: Account, phones: Iterable[str], asked: Collection[tuple[str,
 def _with_phones(
     account: Account, phones: Sequence[str]
 ) -> Iterable[tuple[int, str | None, str, str, str, datetime | None]]:
-    """Those whose id is known, and those that were handed over, or are being, without one."""
+    """Select the messages to these phones whose provider id is known, and those that were submitted, or
+    are being submitted, without one.
+    """
     in_hand = Q(status=Status.WAITING, batch__state=Batch.State.HANDING)
     gone = Q(status__in=[*SURE, Status.UNKNOWN, Status.NO_RECEIPT]) | in_hand
     rows = Message.objects.filter(phone__in=phones)

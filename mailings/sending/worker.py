@@ -1,8 +1,8 @@
-"""Hand batches over, and find those that nobody answered for.
+"""Submits batches to the provider, and recovers batches whose worker has died.
 
-claim() and record() (claim.py, record.py) are transactions of their own; between them no
-transaction is open, and the request is made in a pool thread that never touches the database: what it
-must know at the last moment, this thread looks up for it (last_look.py).
+claim() and record() (claim.py, record.py) are transactions of their own, and no transaction is open
+between them. The request is made in a pool thread that never touches the database; the thread that uses
+the database makes the last check before each request for it (last_look.py).
 """
 
 import logging
@@ -32,38 +32,61 @@ from .ledger import Move
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
-# Seconds for which one call of the clock job goes on claiming: the last batch has all its time after that,
-# and the limit of a task must not come before (checks.py).
+# Seconds for which one run of the periodic job goes on claiming. The last batch still has all its time
+# after that, and the time limit of a task must not end it before (mailings/checks.py).
 SLICE = min(10.0, settings.BATCH_DEADLINE / 6)
-# The lane of notifications looks for new ones so often while it waits for answers, and goes on for so
-# long; what it claims last is answered, or given up, in time for the limit of a task.
+# Seconds. While the lane of notifications waits for answers, it looks for new batches this often, and
+# goes on for LANE_SLICE. The last batch that it claims is answered, or given up, before the time limit
+# of a task.
 LANE_LOOK = 0.3
-RECOVERED_AT_ONCE = 100  # batches; one that cannot be recovered is looked at with the others
+RECOVERED_AT_ONCE = 100  # batches in one run; a batch that fails is set aside, and the others go on
 LANE_SLICE = max(SLICE, settings.TASK_LIMIT - settings.BATCH_DEADLINE - settings.READ_TIMEOUT - 5)
 
 
 def hand_over_due() -> bool:
-    """Clock job: claim, hand over and record for SLICE seconds; True when batches are left."""
+    """Periodic job: claim, submit and record batches for SLICE seconds. Returns True when there may be
+    more.
+    """
     return _hand_over()
 
 
 def notify_due() -> bool:
-    """Clock job: the same for notifications and tests alone, with threads of its own: a mailing that
-    fills the others, or whose service is slow, does not hold them up.
+    """Periodic job: do the same for notifications and tests alone, with threads of its own, so that a
+    mailing that fills the other threads, or a slow provider, does not delay them.
     """
     return _hand_over(lane=True)
 
 
 def _hand_over(*, lane: bool = False) -> bool:
+    """Claim, submit and record batches. Returns True when there may be more.
+
+    1. Set the end of claiming: SLICE seconds from now.
+    2. Repeat steps 3 to 7 while batches are in flight, or while there is more to claim and time is left.
+    3. In the lane, put off the end of claiming to LANE_SLICE while a batch is in flight, so that a slow
+       answer delays nobody.
+    4. Claim and submit batches until there is none, all threads are busy, or the time is up. After each
+       claim, answer the gates of requests that wait for their last check.
+    5. Report that the worker is alive. If no batch was found and time is left, get the pause of the rate
+       limit.
+    6. If batches are in flight, wait for their answers, record those that have come, and claim again.
+       The wait is LANE_LOOK in the lane, else the pause or, without one, the period of the heartbeat.
+    7. If none is in flight and the pause is short, sleep and claim again.
+    8. In the end, record every batch that is still in flight, also after an error.
+    9. Mark the claimed batches as recovered if they had been set aside.
+    """
+    # 1.
     began = clock()
     until = began + SLICE
     air = _Air(began, lane=lane)
     claimed: list[int] = []
     more = True
     try:
+        # 2.
         while air.batches or (more and clock() < until):
-            if lane and air.batches:  # an answer that is long in coming keeps nobody waiting
+            # 3.
+            if lane and air.batches:
                 until = began + LANE_SLICE
+            # 4.
             while more and len(air.batches) < settings.HAND_OVER_THREADS and clock() < until:
                 batch = _claim(lane=lane)
                 more = batch is not None
@@ -71,22 +94,27 @@ def _hand_over(*, lane: bool = False) -> bool:
                     claimed.append(batch.batch_id)
                     air.take(batch)
                 air.keeper.look()
+            # 5.
             heartbeat.beat()
             pause = 0.0 if more or clock() >= until else _pause()
+            # 6.
             if air.batches:
                 air.land(LANE_LOOK if lane else pause or heartbeat.period())
-                more = True  # a place is free again
+                more = True  # a place may be free again
+            # 7.
             elif 0 < pause < LONGEST_PAUSE:
                 time.sleep(pause)
                 more = True
     finally:
-        air.land_all()  # whatever broke, what is in the air must be written down
+        # 8.
+        air.land_all()
+    # 9.
     set_aside.recovered(claim.HANDING_OVER, claimed)
     return more
 
 
 def _claim(*, lane: bool) -> claim.ClaimedBatch | None:
-    """The next one; those with which something is wrong are set aside."""
+    """Claim the next batch. Batches that fail to be claimed are set aside."""
     while True:
         try:
             batch = claim.claim(lane=lane)
@@ -101,7 +129,7 @@ def _cause(error: Exception) -> Exception:
 
 
 class _Air:
-    """The batches that one call of the clock job has in the air."""
+    """The batches that one run of the periodic job has in flight."""
 
     def __init__(self, began: float, *, lane: bool) -> None:
         self.began = began
@@ -110,13 +138,16 @@ class _Air:
         self.batches: dict[Future[list[SendResult]], ClaimedBatch] = {}
 
     def take(self, batch: ClaimedBatch) -> None:
+        """Give the batch a gate and submit it in a pool thread."""
         self.keeper.attend(batch)
         future = self.pool.submit(hand_over, batch)
         self.batches[future] = batch
         future.add_done_callback(lambda _: self.keeper.bell.set())
 
     def land(self, timeout: float | None = None) -> None:
-        """Wait for the next answers and record them; those who ask at a gate are answered meanwhile."""
+        """Wait up to `timeout` seconds for the next answers and record them. Meanwhile, answer the gates
+        of requests that wait for their last check.
+        """
         end = None if timeout is None else clock() + timeout
         while not (landed := [future for future in self.batches if future.done()]):
             if end is not None and clock() >= end:
@@ -127,12 +158,12 @@ class _Air:
         self._record(landed)
 
     def land_all(self) -> None:
-        """Raises the first error when each of them has had its turn."""
+        """Record all batches in flight. Raises the first error after all of them have been tried."""
         errors: list[Exception] = []
         while self.batches:
             try:
                 self.land()
-            except Exception as error:  # noqa: BLE001 - one batch's trouble must not lose the others' answers
+            except Exception as error:  # noqa: BLE001 - one batch's error must not lose the others' answers
                 errors.append(error)
         if errors:
             raise errors[0]
@@ -152,21 +183,23 @@ class _Air:
 
 
 def _patience(batch: ClaimedBatch, began: float) -> float:
-    """Until when an answer may wait for the database: as long as the lease, where nothing ends this
-    process before; Celery ends it with the limit of its task.
+    """Return the time (clock() seconds) until which an answer may wait for the database. That is the end
+    of the lease, or under Celery the time limit of the task, if it comes first.
     """
     lease = batch.claimed + settings.LEASE - 5
     return min(lease, began + settings.TASK_LIMIT - 5) if settings.REDIS_URL else lease
 
 
 def _pause() -> float:
-    """Seconds until the pace of the account that sends allows the next batch."""
+    """Return the seconds until the rate limit of the account that sends now allows the next batch."""
     sender = routing.sender()
     return rate_limit.wait_of(sender) if sender else 0.0
 
 
 def hand_over(batch: ClaimedBatch) -> list[SendResult]:
-    """One result per message, whatever happens. No database here."""
+    """Submit the batch to the provider and return one result for each message, whatever happens. A
+    message without an answer is UNKNOWN. The database is not used here.
+    """
     if not batch.messages:
         return []
     try:
@@ -186,8 +219,9 @@ def hand_over(batch: ClaimedBatch) -> list[SendResult]:
 def record_surely(
     batch: ClaimedBatch, results: Sequence[SendResult], until: float | None = None
 ) -> None:
-    """recording.record(), again and again while the database is away, as long as the lease allows: what the
-    provider has said would otherwise have to be asked for. until: http.clock() seconds.
+    """Call record.record() again and again while the database is unavailable, as long as the lease
+    allows: otherwise the provider would have to be asked for its answers. until:
+    smsmail.uptime.clock() seconds. Raises OperationalError or InterfaceError after that.
     """
     until = _patience(batch, batch.claimed) if until is None else until
     while True:
@@ -203,8 +237,8 @@ def record_surely(
 
 
 def recover_due() -> bool:
-    """Clock job: a batch still in hand after the lease belongs to a dead worker. What it did not
-    record may have gone: unknown, and the provider is asked.
+    """Periodic job: recover batches of dead workers, which are still in flight after the lease. Messages
+    that were not recorded may have been sent: they become unknown, and the provider is asked.
     """
     over = timezone.now() - timedelta(seconds=settings.LEASE)
     late = Batch.objects.filter(state=Batch.State.HANDING, claimed_at__lt=over)
@@ -214,6 +248,7 @@ def recover_due() -> bool:
 
 
 def _recover(key: int) -> bool:
+    """Recover one batch. Returns False if it was answered meanwhile, or is locked."""
     with transaction.atomic(durable=True):
         batch = (
             Batch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
@@ -226,7 +261,7 @@ def _recover(key: int) -> bool:
         moves = [Move(each, Status.UNKNOWN, Reason.NO_ANSWER) for each in left]
         ledger.move(moves, only_from={Status.WAITING}, in_batch=batch.id)
         batch.state = Batch.State.SILENT
-        batch.look_up_at = timezone.now()  # the lease is longer than any provider's books lag
+        batch.look_up_at = timezone.now()  # no provider's records lag longer than the lease
         batch.save(update_fields=["state", "look_up_at"])
     logger.warning("batch %s was never answered: %s messages unknown", batch.reference, len(moves))
     return True
@@ -234,6 +269,8 @@ def _recover(key: int) -> bool:
 
 @cache
 def _pool(*, lane: bool) -> ThreadPoolExecutor:
-    """One of each for the process, for as long as it lives; made in the process that uses it (fork)."""
+    """Return one of the two thread pools of this process, which lives as long as the process. It is made
+    by the process that uses it, because threads do not survive a fork.
+    """
     name = "lane" if lane else "hand-over"
     return ThreadPoolExecutor(settings.HAND_OVER_THREADS, thread_name_prefix=name)

@@ -1,8 +1,8 @@
-"""Clicks into figures, a thousand at a time: when a message was first clicked, and the counts of its
-link, its hour and its mailing. Everything of a batch is one transaction: counted once, or not yet.
+"""Counts clicks, a thousand at a time: the first click of each message, and the counts of its link, its
+hour and its mailing. A thousand clicks are one transaction, so a click is counted once or not yet.
 
-Order of locks: messages by id, counters by mailing; links and hours are changed only by whoever holds
-the counters of their mailing.
+Order of locks: messages by id, then counters by mailing. Links and hours are changed only by code that
+holds the counters of their mailing.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ Kind = Click.Kind
 
 
 class RawClick(NamedTuple):
-    """A click as it was written down."""
+    """A click as it was stored by the redirect."""
 
     id: int
     message: int
@@ -44,7 +44,7 @@ class RawClick(NamedTuple):
 
 @dataclass
 class _Sums:
-    """What a batch adds to one mailing."""
+    """The sums that some clicks add to one mailing."""
 
     clicks: int = 0
     clicked: int = 0
@@ -58,9 +58,9 @@ class _Sums:
 
 
 def aggregate_due() -> bool:
-    """Clock job: one batch of clicks; True when there may be more."""
+    """Periodic job: process up to AT_ONCE clicks. Returns True when there may be more."""
     due = Click.objects.filter(processed_at__isnull=True).exclude(id__in=held(PROCESSING.name))
-    # Without the look, SQLite would lock for writing every second.
+    # Without this query, SQLite would take a write lock every second.
     found = dict(due.order_by("id").values_list("id", "mailing_id")[:AT_ONCE])
     if found:
         in_halves(PROCESSING, list(found), _process_these, lambda click: f"mailing {found[click]}")
@@ -78,7 +78,9 @@ def _process_these(ids: Sequence[int]) -> None:
 
 
 def reclassify(mailing_id: int) -> int:
-    """Judge the processed clicks of one mailing anew and make its figures follow; how many changed."""
+    """Classify the processed clicks of one mailing again and update its figures. Returns how many clicks
+    have changed.
+    """
     with transaction.atomic():
         clicks = Click.objects.filter(mailing_id=mailing_id, processed_at__isnull=False)
         said = clicks.values_list("method", "user_agent", "signs", "kind").distinct()
@@ -91,7 +93,7 @@ def reclassify(mailing_id: int) -> int:
             return 0
         messages = sorted(set(clicks.values_list("message_id", flat=True)))
         bulk.lock_messages(messages)
-        # Only theirs: on others, processed meanwhile, they would change under somebody's hands.
+        # Restricted to the locked messages: clicks of others may be processed at the same time.
         changed = bulk.judge_clicks(messages, changes)
         bulk.first_clicks_anew(messages)
         ledger.count_clicks_anew(mailing_id)
@@ -100,17 +102,19 @@ def reclassify(mailing_id: int) -> int:
 
 
 def count_anew(mailing_id: int) -> None:
-    """The figures of clicks from the clicks themselves. In a transaction."""
+    """Count all clicks of a mailing again from their rows. Call it in a transaction."""
     ledger.count_clicks_anew(mailing_id)
     _count_links_and_hours_anew(mailing_id)
 
 
 def _process(batch: Sequence[RawClick]) -> None:
+    """Set the first clicks of the messages, and add the clicks to the sums of their mailings."""
     earliest: dict[int, datetime] = {}
     for each in batch:
         if each.by_person:
             earliest[each.message] = min(each.at, earliest.get(each.message, each.at))
-    # Locked, hence seen after whoever processes other clicks of the same message at this moment.
+    # The lock waits for another worker that processes clicks of the same message at the same time, so
+    # its clicks are seen here.
     held = _locked(earliest)
     known = set(
         Click.objects.filter(
@@ -138,7 +142,7 @@ def _process(batch: Sequence[RawClick]) -> None:
 
 
 def _locked(messages: Iterable[int]) -> dict[int, tuple[int, datetime | None]]:
-    """Message -> its mailing, and when it was first clicked; locked in the order of their ids."""
+    """Lock the messages in the order of their ids. Maps a message id to its mailing and first click."""
     rows = Message.objects.filter(id__in=messages).order_by("id").select_for_update(no_key=True)
     found = rows.values_list("id", "mailing_id", "first_click_at")
     return {key: (mailing, first) for key, mailing, first in found}
@@ -159,7 +163,8 @@ def _add(sums: _Sums, each: RawClick, *, new: bool) -> None:
 
 
 def _write(mailing_id: int, sums: _Sums) -> None:
-    # First: who holds the counters may change the links and hours. None: the mailing is gone.
+    """Add the sums to the counters, links and hours of the mailing."""
+    # The counters come first, since their lock covers the links and hours. None: the mailing is gone.
     added_up = {"clicks": sums.clicks, "clicked": sums.clicked, "robots": sums.robots}
     if not ledger.count_clicks(mailing_id, **added_up):
         return

@@ -1,8 +1,9 @@
-"""Who has followed a short link: a person, a messenger that shows a preview, or a robot. Pure, and from
-stored words alone, so that it can be worked out again. Nobody is turned away by it.
+"""Classifies who has followed a short link: a person, a messenger that shows a preview, or a robot. The
+result depends only on stored values, so that it can be computed again. It never blocks anybody.
 
-Phones first. Their makers and their apps have names that robots have too (Cubot, Spider, CamScanner), so
-whatever is a browser in a hand is a robot only by marks that no phone has. The lists are for the rest.
+Phones are checked first. Phone makers and apps have names that robots have too (Cubot, Spider,
+CamScanner), so a browser on a handheld device counts as a robot only by signs that no phone has. The
+word lists are for everything else.
 """
 
 import re
@@ -15,12 +16,12 @@ from mailings.models.links import Click
 
 Kind = Click.Kind
 
-# What a request says beside its user agent; stored with the click.
+# What a request says besides its user agent; stored with the click.
 PREFETCH = "prefetch"
-NO_LANGUAGE = "no-language"  # every browser that a person holds names a language
+NO_LANGUAGE = "no-language"  # every browser that a person uses names a language
 _AHEAD = re.compile("prefetch|prerender|preview", re.I)
 
-# Those who fetch a link to show what is behind it, in a chat or beside it.
+# Programs that fetch a link to show a preview of it, in a chat or beside it.
 _PREVIEWS = re.compile(
     r"""facebookexternalhit|facebookcatalog|\bFacebot|Twitterbot|TelegramBot|^(WhatsApp|Viber)\b|^GoogleMessages
     |SkypeUriPreview|SkypeSpaces|Slackbot|Slack-ImgProxy|Discordbot|LinkedInBot|vkShare|OdklBot|Bluesky\ Cardyb
@@ -29,10 +30,10 @@ _PREVIEWS = re.compile(
     |\(Mastodon|\bMisskey/""",
     re.I | re.X,
 )
-# The same two inside another name: on a phone this is their own browser, with somebody before it.
+# Two of them inside another name: on a phone this is the app's own browser, used by a person.
 _MESSENGERS = re.compile(r"\b(WhatsApp|Viber)/", re.I)
 
-# In somebody's hand, or in front of somebody's couch.
+# Handheld devices, and game consoles and readers that people use in the same way.
 _HANDHELD = re.compile(
     r"""Android|iPhone|iPad|iPod|Windows\ (Phone|CE|Mobile)|IEMobile|KAIOS|BlackBerry|\bBB10|PlayBook|Symbian
     |Series\ ?[3468]0|Tizen|\bBada/|MeeGo|Maemo|webOS|hpwOS|Sailfish|Ubuntu;\ (Mobile|Tablet)|Kindle|\bSilk/
@@ -41,8 +42,8 @@ _HANDHELD = re.compile(
     |BREW|SHP/VPP|Dorado|Novarra|Screen-\d|^(DoCoMo|KDDI-|J-PHONE|SoftBank|Vodafone)|Nintendo|PlayStation""",
     re.I | re.X,
 )
-# How browsers begin, those of old phones too. Whatever calls itself otherwise is a program, unless a
-# browser's whole name follows: apps write their own before it.
+# How the agents of browsers begin, including those of old phones. Any other agent is a program, unless
+# the whole name of a browser follows: apps write their own name before it.
 _BROWSERS = re.compile(
     r"""^(Mozil+a\ ?/|Mozzila|Opera/|UCWEB|NokiaBrowser|Nokia|SAMSUNG|SonyEricsson|BlackBerry|LG[-/]|MOT-|HUAWEI
     |ZTE|SIE-|ALCATEL|Alcatel|Philips|PHILIPS|SEC-|SHARP|TELIT|Panasonic|SAGEM|Sendo|Lenovo-|KGT|DoCoMo|KDDI-
@@ -53,14 +54,14 @@ _BROWSERS = re.compile(
     |iPhone.*AppleWebKit/\d""",
     re.I | re.X,
 )
-# A computer or a television: whoever begins like a browser and names no machine is none.
+# Computers and televisions: an agent that begins like a browser but names no machine is no browser.
 _MACHINES = re.compile(
     r"Windows|Macintosh|Mac OS|Mac_PowerPC|X11|Linux|BSD|SunOS|CrOS|CrKey|Web0S|SMART-TV|HbbTV|Amiga|OS/2|BeOS|Haiku"
     r"|Win(9[58]|NT)|Xbox|Syllable|RISC OS|QNX|PDA|Roku|jig browser|VIDAA"
     r"|Viera|DTV|PS3|OpenHarmony|HarmonyOS|Fuchsia|Inferno|^(?!Mozilla)",
     re.I,
 )
-# What only programs call themselves, and those that pretend to be phones too.
+# Names that only programs use, including programs that pretend to be phones.
 _SURELY = re.compile(
     r"""Dalvik/|CFNetwork|\bDarwin/|^[^(]*,\s*Mozilla/|HeadlessChrome|Chrome/[A-Z]|like\ Gecko;
     |\bcompatible\b(?![;:]?\s*(MSIE\ \d|Konqueror|U;\ ABrowse|I?Browse|iCab|OmniWeb|NetFront|Linux\ 2|Maxthon|Dillo
@@ -72,18 +73,20 @@ _SURELY = re.compile(
     |[Pp]ingdom|Catchpoint|DMBrowser|DejaClick|CloudflareObservatory|Prerender""",
     re.X,
 )
-# Of what stands outside of brackets in a phone's agent: there are the names of programs, inside those of
-# devices.
+# For the text outside of brackets in a phone's agent: the names of programs are outside, the names of
+# devices inside.
 _BRACKETS = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)*(?:\)|$)|\[[^\]]*(?:\]|$)")
 _ON_A_PHONE = re.compile(
     r"\b(?!cubot|xbot)\w{2,}bot\b|crawler|\w+spider\b|(?<!user)-agent\b|\b[a-z\d-]+\.(com|net|org|io)/[a-z]",
     re.I,
 )
-# A site's name, and not an app's: "com.school.app". Apps of a large mail service write its name.
+# The name of a site, and not of an app such as "com.school.app". mail.ru is excluded, because the apps
+# of that mail service write its name.
 _SITE = re.compile(
     r"(?<![\w./@:-])(?!(?:com|org|net|io|ru|de|me)\.|mail\.ru)(?:[A-Za-z][A-Za-z\d-]+\.)+[a-z]{2,14}(?![\w.-]|/\d)"
 )
-# Beside the known crawlers (a library's list): what looks into messages for danger, and libraries.
+# Besides the known crawlers (a library's list): scanners that check messages for danger, and HTTP
+# libraries.
 _ROBOTS = re.compile(
     r"""bot\b|crawl|spider|scan|preview|fetch|monitor|uptime|check(er|host)?\b|headless|phantomjs|selenium|puppeteer
     |playwright|lighthouse|safelinks|defender|proofpoint|mimecast|barracuda|symantec|messagelabs|fireeye|trendmicro
@@ -93,7 +96,7 @@ _ROBOTS = re.compile(
     |diagnostics|cloudflare|transcoder|measurement""",
     re.I | re.X,
 )
-# Patterns of that list which are browsers and apps that people read in, too.
+# Patterns of the library's list that also match browsers and apps in which people read.
 _NO_CRAWLERS = frozenset(
     """Sogou|WhatsApp|Viber|Fever|Sonic|Butterfly|Expanse|Fluid|mail\\.ru|MetaIAB Facebook|Notion\\/|Asana\\/|PayPal\\/
 |Tumblr\\/|Code\\/1\\.""".replace("\n", "").split("|")
@@ -101,7 +104,7 @@ _NO_CRAWLERS = frozenset(
 
 
 def signs(headers: Mapping[str, str]) -> str:
-    """What else the class is worked out from."""
+    """Return the signs in the request headers (PREFETCH, NO_LANGUAGE), separated by spaces."""
     ahead = (headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
     found = [PREFETCH] if any(_AHEAD.search(each) for each in ahead) else []
     if not headers.get("Accept-Language"):
@@ -111,6 +114,7 @@ def signs(headers: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=4096)
 def kind_of(method: str, user_agent: str, signs: str) -> Kind:
+    """Return the kind of a click; signs: the result of signs()."""
     if _is_preview(user_agent) or PREFETCH in signs:
         return Kind.PREVIEW
     if method != "GET" or NO_LANGUAGE in signs or _is_robot(user_agent):
@@ -132,13 +136,15 @@ def _is_robot(agent: str) -> bool:
         return bool(_ON_A_PHONE.search(outside) or _SITE.search(outside))
     if not _MACHINES.search(agent) or _ROBOTS.search(agent) or _SITE.search(agent):
         return True
-    # Programs that are built from a browser open links for the person in front of them.
+    # Desktop programs built on a browser (Electron) open links for a person.
     return "Electron/" not in agent and any(some.search(agent) for some in _crawlers())
 
 
 @cache
 def _crawlers() -> list[re.Pattern[str]]:
-    """The library's list in chunks, as it searches itself: all at once is slower."""
+    """Compile the library's list in chunks of 25, as the library itself does: one big pattern is
+    slower.
+    """
     known = [each["pattern"] for each in CRAWLER_USER_AGENTS_DATA]
     patterns = [each for each in known if each not in _NO_CRAWLERS]
     return [re.compile("|".join(patterns[at : at + 25])) for at in range(0, len(patterns), 25)]

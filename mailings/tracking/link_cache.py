@@ -1,5 +1,5 @@
-"""What this process remembers of messages and links, so that a short link leads on while the database
-is locked or away. Filled by the clicks that came before; asks the database about what is new.
+"""In-process cache from message id to mailing id, and from mailing id to the URLs of its links. Redirects
+work with it while the database is locked or down. Earlier clicks fill it; anything else is queried.
 """
 
 import threading
@@ -12,9 +12,9 @@ from mailings.text.tokens import Token
 
 from . import link_rows
 
-BLOCK = 4096  # neighbouring messages, looked up at once: ids of one mailing mostly stand together
-BLOCKS = 512  # kept: 2 million messages, 16 MB
-MAILINGS = 1000
+BLOCK = 4096  # neighbouring message ids in one query: ids of one mailing are mostly adjacent
+BLOCKS = 512  # blocks that are kept: 2 million messages, 16 MB
+MAILINGS = 1000  # mailings whose links are kept
 
 _lock = threading.Lock()
 _blocks: "OrderedDict[int, array[int]]" = OrderedDict()
@@ -23,18 +23,20 @@ _links: OrderedDict[int, dict[int, str]] = OrderedDict()
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Whose message a link stands in, and where it leads, as written."""
+    """The mailing of the message that a link is in, and the URL of the link, as written in the text."""
 
     mailing: int
     url: str
 
 
 class NotRemembered(Exception):
-    """It is not known here, and the database shall not be asked."""
+    """The link is not in the cache, and the database must not be queried (ask=False)."""
 
 
 def find(token: Token, *, ask: bool = True) -> Whereabouts | None:
-    """None for a message or a link that is gone. Raises DatabaseError, and without ask NotRemembered."""
+    """Find the mailing and URL of a link; None for a message or a link that is gone. Raises
+    DatabaseError, and NotRemembered if `ask` is false.
+    """
     mailing = _mailing_of(token.message, ask)
     if mailing is None:
         return None
@@ -43,13 +45,16 @@ def find(token: Token, *, ask: bool = True) -> Whereabouts | None:
 
 
 def forget() -> None:
+    """Empty the cache."""
     with _lock:
         _blocks.clear()
         _links.clear()
 
 
 def _mailing_of(message: int, ask: bool) -> int | None:
-    """Exact for each message: the rows of two mailings may stand between each other."""
+    """Return the mailing id of a message. The cache has one entry per message, because the ids of two
+    mailings may be interleaved.
+    """
     number, place = divmod(message, BLOCK)
     with _lock:
         block = _blocks.get(number)
@@ -58,7 +63,7 @@ def _mailing_of(message: int, ask: bool) -> int | None:
             return block[place]
     if not ask:
         raise NotRemembered
-    # Not asked yet, or written since.
+    # The block was not queried yet, or the message is newer.
     first = number * BLOCK
     rows = Message.objects.filter(id__gte=first, id__lt=first + BLOCK)
     block = array("q", bytes(8 * BLOCK))
@@ -85,7 +90,7 @@ def _links_of(mailing: int, message: int, ask: bool) -> dict[int, str]:
     if row is None:
         return {}
     written = link_rows.of(row)
-    if row.launched_at is not None:  # until then it may change
+    if row.launched_at is not None:  # the links of a draft may still change
         with _lock:
             _links[row.id] = written
             while len(_links) > MAILINGS:
@@ -94,7 +99,7 @@ def _links_of(mailing: int, message: int, ask: bool) -> dict[int, str]:
 
 
 def _tried_out(message: int) -> Mailing | None:
-    """The mailing of a test message: its number stands in the key."""
+    """Return the mailing that a test message tries out; the message key contains its id."""
     key = Message.objects.filter(id=message).values_list("key", flat=True).first()
     number = (key or "").split(":")[1:2]
     return (

@@ -1,5 +1,5 @@
-"""Where the short links of a mailing lead: as its text says, and the rows written at the launch, which
-count their clicks. Who clicked is redirect.py's.
+"""Creates Link rows at launch, which count their clicks, and maps link positions to target URLs.
+redirect.py records the clicks.
 """
 
 from mailings.models import Link, Mailing
@@ -8,8 +8,8 @@ from mailings.text import wrapping as links
 
 
 def write_down(mailing: Mailing) -> None:
-    """One row for each address that becomes short and has none yet. In the transaction of the launch,
-    or of a notification's change.
+    """Create a Link for each URL that is shortened and has none yet. Call it in the transaction of the
+    launch, or of a change to a notification.
     """
     wrapping = mailing.wrapping
     Link.objects.bulk_create(
@@ -20,8 +20,8 @@ def write_down(mailing: Mailing) -> None:
 
 
 def of(mailing: Mailing) -> dict[int, str]:
-    """Position -> address as written. Those of a draft change with its text; the rows of the launch
-    stay as they are.
+    """Map link positions to URLs as written. The links of a draft follow its text; the rows created at
+    launch never change, and take precedence.
     """
     try:
         places = links.wrap(mailing.text, mailing.wrapping).places

@@ -1,5 +1,5 @@
-"""Short links: from a click on SHORT_URL/r/<token> to where it leads. It redirects in any case, also
-when the click cannot be written down. No session, no cookie. Counting is aggregate.py's.
+"""Redirects a click on a short link, SHORT_URL/r/<token>, to its target, even when the click cannot be
+recorded. It uses no session, and only a link that signs in sets a cookie. aggregate.py counts the clicks.
 """
 
 import logging
@@ -29,14 +29,14 @@ from . import classify, link_cache, sign_in
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 200  # milliseconds for writing a click down
-AWAY = 5.0  # seconds for which a database that could not be reached is left alone
-# Tokens that are nobody's, from one network (a /24, a /48), before the next wrong ones are answered 429.
-# A right one always leads on: thousands of phones stand behind one address of an operator, and somebody
-# there may type nonsense. A right guess is no cheaper for it. The signature is what keeps guessers out,
-# not this count: a guess is at one message (its number is a part of the token) and at 29.8 bits of a
-# click, 47.6 of a sign-in. At all that a machine answers (2,000 a second) half of them take 37 hours for
-# one forged click of one message, and 1,700 years for one sign-in, limits or none.
+PATIENCE = 200  # milliseconds in which a click must be recorded
+AWAY = 5.0  # seconds for which an unreachable database is not tried again
+# Invalid tokens from one network (a /24, a /48) in WRONG_SECONDS, before further invalid ones get a 429.
+# A valid token always redirects: thousands of phones share one address of an operator, and one of them
+# may send nonsense. This makes a correct guess no cheaper. The signature keeps guessers out, not this
+# limit: a guess is for one message (its id is a part of the token), and for 29.8 bits of a click or 47.6
+# bits of a sign-in. At the full rate of one machine (2,000 answers a second), half of the space takes 64
+# hours for one forged click of one message, and 1,700 years for one sign-in, with or without limits.
 WRONG, WRONG_SECONDS = 60, 60
 
 _BEHIND = re.compile(r"(?<=[0-9A-Za-z])[^\x00-\x7f].*", re.DOTALL)
@@ -45,8 +45,8 @@ _away_until = 0.0
 
 
 class ShortLinkMiddleware:
-    """Answers short links before sessions, languages and people are looked at: those ask the database,
-    and a link must lead on without it.
+    """Answers short links before the session, language and sign-in middleware, because these query the
+    database, and a link must work without it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -55,19 +55,19 @@ class ShortLinkMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(PATH):
             token = request.path_info.removeprefix(PATH)
-            # Some phones take a picture or an unseen sign behind a link for a part of it.
+            # Some phones take an emoji or an invisible character after a link for a part of it.
             return follow(request, _BEHIND.sub("", token))
         return self.get_response(request)
 
 
 @login_not_required
 def short_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Names the address; the middleware has answered before."""
+    """Give the URL a name. The middleware answers before this view is reached."""
     return follow(request, token)
 
 
 def follow(request: HttpRequest, token: str) -> HttpResponse:
-    """To where the link leads; a neutral page for whatever is no link of ours."""
+    """Redirect to the target of the link; show a neutral page for anything that is no link of ours."""
     if request.method not in {"GET", "HEAD"}:
         return _not_logged(HttpResponseNotAllowed(["GET", "HEAD"]))
     network = network_of(request)
@@ -79,7 +79,7 @@ def follow(request: HttpRequest, token: str) -> HttpResponse:
     except (DatabaseError, InterfaceError, link_cache.NotRemembered):
         _note_if_away()
         return _page(request, "away", 503)
-    if found is None:  # genuine, but its message or its mailing is gone
+    if found is None:  # the token is valid, but its message or its mailing is gone
         return _page(request, "unknown", 404)
     if read.purpose == Purpose.SIGN_IN and (there := sign_in.elsewhere(request, token)):
         return _private(HttpResponse(status=302, headers={"Location": there}))  # counted there
@@ -99,10 +99,12 @@ def _wrong(request: HttpRequest, network: str) -> HttpResponse:
 
 
 def write_down(hit: bulk.PersonClick) -> bool:
-    """False when it could not be done in PATIENCE: then nobody waits for it."""
+    """Record a click. Returns False when that was not possible within PATIENCE; the click is then
+    lost.
+    """
     if _is_away():
         return False
-    # Tried, instead of asking the connection first whether it lives: one statement a click, not two.
+    # Skip Django's check of the connection: this way a click takes one statement instead of two.
     connection.health_check_done = True  # type: ignore[attr-defined]
     try:
         try:
@@ -110,7 +112,7 @@ def write_down(hit: bulk.PersonClick) -> bool:
         except (DatabaseError, InterfaceError):
             if connection.connection is None or connection.is_usable():
                 raise
-            connection.close()  # the server had ended it since the click before
+            connection.close()  # the server has closed it since the last click
             bulk.insert_click(hit, PATIENCE)
     except (DatabaseError, InterfaceError) as error:
         _note_if_away()
@@ -124,7 +126,7 @@ def _is_away() -> bool:
 
 
 def _note_if_away() -> None:
-    """Not even reached: the next ones need not wait for it too."""
+    """If the database could not even be reached, do not try it again for AWAY seconds."""
     global _away_until
     if connection.connection is None and not _is_away():
         _away_until = clock() + AWAY
@@ -148,7 +150,9 @@ def _hit(request: HttpRequest, token: Token, mailing: int, network: str) -> bulk
 
 
 def _values(token: Token, url: str) -> dict[str, str]:
-    """Of the person as they are now; the words in place of them when nobody can be asked."""
+    """Return the person's current values for the placeholders in the URL; {} when the database is not
+    available, so that the default words are used.
+    """
     if "{" not in url or _is_away():
         return {}
     try:
@@ -170,13 +174,13 @@ def _page(request: HttpRequest, what: str, status: int) -> HttpResponse:
 
 @lru_cache(maxsize=16)
 def _words(what: str, language: str) -> str:
-    """Without a request: nothing is asked, no cookie is set."""
+    """Render the page without a request, so that there is no query and no cookie."""
     with translation.override(language):
         return render_to_string("mailings/tracking/link_said.html", {"what": what})
 
 
 def _not_logged(answer: HttpResponse) -> HttpResponse:
-    """Django would write the address into its log, and with it a token."""
+    """Keep Django from logging the response: the log line would contain the URL with its token."""
     answer._has_been_logged = True  # type: ignore[attr-defined]
     return answer
 

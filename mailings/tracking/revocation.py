@@ -1,5 +1,5 @@
-"""Links that sign in no longer: for one mailing, or for all that have been handed over. For one
-person: users/people/views.py. What asks whether a link is revoked, and the two pages that revoke.
+"""Revokes links that sign in, for one mailing or for all messages submitted so far: the check whether a
+link is revoked, and the two pages that revoke. users/people/views.py revokes the links of one person.
 """
 
 from datetime import datetime
@@ -20,15 +20,17 @@ from users.rights import Right, require_right
 
 
 def source_of(mailing_id: int) -> str:
-    """How the log of sign-ins and a session name the mailing a link came from."""
+    """Return the name of a link's mailing, as sessions and the log of sign-ins store it."""
     return f"mailing {mailing_id}"
 
 
 def is_revoked(source: str, handed_at: datetime | None) -> bool:
-    """At or before the moment of a revocation; what was never surely handed over, at any."""
+    """Is a link of this source revoked? It is if its message was submitted at or before a revocation. A
+    message without a submission time is revoked by any revocation.
+    """
     room, _space, number = source.partition(" ")
     if room != "mailing" or not (number.isascii() and number.isdigit()):
-        return True  # a name that source_of() never gave to a link
+        return True  # source_of() never returns such a name
     after = (
         Q(sign_in_revoked_at__isnull=False)
         if handed_at is None
@@ -39,12 +41,14 @@ def is_revoked(source: str, handed_at: datetime | None) -> bool:
 
 
 def revoke_mailing(mailing: Mailing, by: User) -> None:
+    """Revoke all links of one mailing submitted so far."""
     with transaction.atomic():
         Mailing.objects.filter(pk=mailing.pk).update(sign_in_revoked_at=timezone.now())
         audit(by, "links_revoked", source_of(mailing.pk))
 
 
 def revoke_all(by: User) -> None:
+    """Revoke all links of all mailings submitted so far."""
     with transaction.atomic():
         Policy.objects.update_or_create(id=1, defaults={"sign_in_revoked_at": timezone.now()})
         audit(by, "links_revoked", "policy")
@@ -52,6 +56,7 @@ def revoke_all(by: User) -> None:
 
 @require_right(Right.SEND_MAILINGS)
 def mailing_revoke_links(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then revoke the links of one mailing."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if not row.links_sign_in:
         raise Http404
@@ -66,6 +71,7 @@ def mailing_revoke_links(request: AuthenticatedRequest, pk: int) -> HttpResponse
 
 @require_right(Right.ACCOUNT)
 def revoke_links(request: AuthenticatedRequest) -> HttpResponse:
+    """Ask for confirmation, then revoke all links that sign in."""
     back = reverse("sending-settings")
     if request.method != "POST":
         return render(request, "mailings/tracking/sign_in_revoke_all.html", {"back": back})

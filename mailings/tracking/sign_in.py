@@ -1,10 +1,11 @@
-"""A link of an SMS that signs in: from the click to the person's own account.
+"""Signs a person in by a link in an SMS, from the click to their own account.
 
-The redirect of short links (no session) gives the browser a ticket for minutes, in a cookie that no
-address, history or log shows, and sends it to the page here. A GET never signs in. The page posts itself
-only on a phone in a hand (posts-itself.js); everywhere else it takes one tap: whatever merely looks at
-links, with JavaScript or without, gets nothing. Who it is that looks is not judged here: a phone that was
-taken for a robot has the button too. Whom it lets in: users/access/link_sign_in.py.
+The redirect of short links has no session. It gives the browser a ticket that is valid for minutes, in a
+cookie, so that no URL, history or log shows it, and redirects to the page in this module. A GET never
+signs in. The page posts itself only on a handheld phone (posts-itself.js) and takes one tap everywhere
+else, so that a program that merely opens links, with or without JavaScript, gets nothing. This module
+does not judge what kind of visitor it is: a phone that was taken for a robot has the button too.
+users/access/link_sign_in.py decides whom it lets in.
 """
 
 import secrets
@@ -34,29 +35,29 @@ from .revocation import source_of
 
 SALT = "mailings.tracking.sign_in"
 TICKET_SECONDS = (
-    600  # between the click and the tap; how long the link is good: Mailing.sign_in_days
+    600  # between the click and the tap; Mailing.sign_in_days limits the life of the link
 )
 COOKIE = "__Host-link-ticket" if settings.SECURE else "link-ticket"
 
 
 class LinkHit(Protocol):
-    """What is asked of a click that has been believed and written down."""
+    """The part of a click that enter() needs."""
 
     @property
     def message_id(self) -> int: ...
 
 
 class Visit(NamedTuple):
-    """What a ticket says, once it is believed."""
+    """The contents of a valid ticket."""
 
     message: Message
-    target: str  # within this site
-    number: str  # good once
+    target: str  # a path within this site
+    number: str  # can be used once
 
 
 def elsewhere(request: HttpRequest, token: str) -> str:
-    """The same link on the host of our pages, when this is another one of short links only: a ticket
-    must lie in a cookie of that host. '' when we are there.
+    """Return the URL of the same link on the host of our pages, because the ticket must be in a cookie
+    of that host. '' when the request is on that host already.
     """
     short, public = urlsplit(settings.SHORT_URL).netloc, urlsplit(settings.PUBLIC_URL).netloc
     if short == public or request.META.get("HTTP_HOST", "").lower() != short.lower():
@@ -65,7 +66,9 @@ def elsewhere(request: HttpRequest, token: str) -> str:
 
 
 def enter(request: HttpRequest, hit: LinkHit, target: str) -> HttpResponse:
-    """The answer to a click on a link that signs in. target: its address, of our own host."""
+    """Return the response to a click on a link that signs in. target: the URL of the link, on one of our
+    own hosts.
+    """
     answer = redirect("sign-in-by-link")
     answer.set_cookie(
         COOKIE,
@@ -81,8 +84,8 @@ def enter(request: HttpRequest, hit: LinkHit, target: str) -> HttpResponse:
 
 
 def path_of(target: str) -> str:
-    """Where to go within this site, whichever of our hosts the address names; one's own page when it
-    leads elsewhere.
+    """Return the path of the target within this site, whichever of our hosts it names; the path of the
+    person's own page if the target is on another site.
     """
     ours = Wrapping.chosen(clicks=False, sign_in=True).ours
     wanted = urlsplit(target)
@@ -96,6 +99,7 @@ def path_of(target: str) -> str:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in_by_link(request: HttpRequest) -> HttpResponse:
+    """Show the page with the button; on POST, sign the owner of the ticket in and go to the target."""
     given = request.COOKIES.get(COOKIE, "")
     if not given:
         return _without_ticket(request)
@@ -112,14 +116,14 @@ def sign_in_by_link(request: HttpRequest) -> HttpResponse:
     try:
         outcome = link_sign_in.enter(request, ticket)
     except link_sign_in.Used:
-        # The second of two quick taps: the first has signed this browser in, most likely.
+        # This is most likely the second of two quick taps, and the first has signed this browser in.
         return _said(request, "used", 410, onward=visit.target)
     return _done(_answer(request, outcome, visit.target))
 
 
 def _is_meant(request: HttpRequest, visit: Visit) -> bool:
-    """A tap on the page of this very visit, not of another link that was opened beside it; and one that
-    knows whose account it is where somebody else is signed in.
+    """Was the POST made on the page of this visit, and not of another link opened at the same time? If
+    somebody else is signed in, the person must also have confirmed the switch of accounts.
     """
     same = request.POST.get("visit") == visit.number
     return same and (not request.user.is_authenticated or request.POST.get("switch") == "yes")
@@ -135,7 +139,9 @@ def _page(request: HttpRequest, visit: Visit, ticket: Ticket) -> HttpResponse:
 
 
 def _without_ticket(request: HttpRequest) -> HttpResponse:
-    """The way back or a reload after the sign-in; a bookmark; a program that keeps no cookies."""
+    """Answer a request without a ticket: the back button or a reload after the sign-in, a bookmark, or a
+    program that keeps no cookies.
+    """
     if request.user.is_authenticated:
         return redirect("me")
     if request.method == "POST":
@@ -149,7 +155,9 @@ def _answer(request: HttpRequest, outcome: Outcome, target: str) -> HttpResponse
         case Outcome.SIGNED_IN:
             return redirect(target)
         case Outcome.STAFF:
-            logout(request)  # of somebody else: the page would take them for the one who is asked
+            logout(
+                request
+            )  # somebody else may be signed in; the sign-in page would show that person
             return redirect(by_password)
         case Outcome.REVOKED:
             return _said(request, "revoked", 403, onward=by_password)
@@ -160,15 +168,15 @@ def _answer(request: HttpRequest, outcome: Outcome, target: str) -> HttpResponse
 
 
 def _done(answer: HttpResponse) -> HttpResponse:
-    """The ticket has done what it was for."""
+    """Delete the ticket's cookie: the ticket is used up."""
     answer.set_cookie(
         COOKIE, max_age=0, secure=settings.SECURE, httponly=True, samesite="Lax"
-    )  # delete_cookie() leaves out what a __Host- cookie needs in older browsers
+    )  # delete_cookie() leaves out attributes that a __Host- cookie needs in older browsers
     return answer
 
 
 def _read(ticket: str) -> Visit | None:
-    """None for one that is not ours, too old, or of a message that is gone."""
+    """Read a ticket; None for one that is not ours, is too old, or belongs to a deleted message."""
     try:
         pk, target, number = signing.loads(ticket, salt=SALT, max_age=TICKET_SECONDS)
     except signing.BadSignature:
@@ -195,7 +203,7 @@ def _ticket(request: HttpRequest, visit: Visit) -> Ticket:
 
 
 def _said(request: HttpRequest, what: str, status: int, **context: str) -> HttpResponse:
-    """A page of few words."""
+    """Render a page with a short message."""
     return render(
         request, "users/access/link_sign_in_said.html", {"what": what, **context}, status=status
     )
