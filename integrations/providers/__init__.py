@@ -1,4 +1,4 @@
-"""The registry: every provider we can speak to, in order of priority. A new one is one line here."""
+"""The registry: every provider that smsmail supports, in order of priority. A new one is one line."""
 
 from .base import Provider
 from .seventech.service import SevenTech
@@ -10,5 +10,5 @@ REGISTRY: tuple[type[Provider], ...] = (Smsc, Twilio, SevenTech, Simulator)
 
 
 def provider_class(slug: str) -> type[Provider]:
-    """Raises KeyError for a slug that is not in the registry."""
+    """Return the class. Raises KeyError for a slug that is not in the registry."""
     return {provider.slug: provider for provider in REGISTRY}[slug]
