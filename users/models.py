@@ -336,7 +336,7 @@ class PhoneCode(models.Model):
     network = models.CharField(max_length=48, blank=True)  # /24 or /48
     asked_at = models.DateTimeField(default=timezone.now)
     tries = models.PositiveSmallIntegerField(default=0)
-    # used, replaced, not sent, or typed wrong too often
+    # It was used, replaced, not sent, or typed wrong too often.
     closed = models.BooleanField(default=False)
 
     class Meta:
