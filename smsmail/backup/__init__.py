@@ -1,5 +1,9 @@
-"""One file with everything an installation is: database and keys, encrypted under a passphrase."""
+"""Backup: one file with everything that makes an installation, database and keys, encrypted with a
+passphrase.
+"""
 
 
 class BackupError(Exception):
-    """Why it did not succeed, in a sentence for the person at the terminal. Nothing was changed."""
+    """The backup or restore failed. The text is a sentence for the person at the terminal. Nothing
+    was changed.
+    """
