@@ -1,5 +1,5 @@
-"""Redis as Django's cache, for counts and figures that anybody can do without: while it is away nothing
-is found and nothing kept, and nobody waits for it or gets an error.
+"""Redis as Django's cache, for counts and figures that are not essential. While Redis is away, nothing is
+found or stored, and nobody waits for it or gets an error.
 """
 
 import json
@@ -13,11 +13,13 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-AWAY = 5.0  # seconds for which a Redis that did not answer is left alone
+AWAY = 5.0  # seconds during which a Redis that did not answer is not asked again
 
 
 class Plain:
-    """Numbers and texts; not Django's pickles, with which whoever writes to Redis would run code here."""
+    """Serializes numbers and texts as JSON. Django's pickles would let whoever writes to Redis run code
+    here.
+    """
 
     def dumps(self, value: Any) -> str:
         return json.dumps(value)
@@ -27,7 +29,7 @@ class Plain:
 
 
 class Redis(RedisCache):
-    """Django's own, without its errors."""
+    """Django's Redis cache, without its errors."""
 
     _away_until = 0.0
 
@@ -47,7 +49,7 @@ class Redis(RedisCache):
         self._tried(lambda: super(Redis, self).delete_many(keys, version), None)
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        """ValueError for a key that is not there, as with any cache; also when nothing can be asked."""
+        """Raises ValueError for a missing key, as any cache does, and also while Redis is away."""
         found = self._tried(lambda: super(Redis, self).incr(key, delta, version), None)
         if found is None:
             raise ValueError("not found")
