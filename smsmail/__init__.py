@@ -1,4 +1,6 @@
-"""The project: settings, addresses, clock. No business lives here."""
+"""The Django project: settings, URLs, periodic jobs and what every app shares. It holds no business
+rules.
+"""
 
 from .celery import app as celery_app
 

@@ -97,10 +97,8 @@ class Twilio(Provider):
         "enter it here at once, or receipts and replies are refused."
     )
     callback_is_sent = True
-    ack_response = (
-        "<Response></Response>",
-        "text/xml",
-    )  # plain text would be sent to whoever wrote to us
+    # Plain text would be sent as an SMS to whoever wrote to us.
+    ack_response = ("<Response></Response>", "text/xml")
     sender_help = _(
         "A number of the account or a registered name. Empty: the Messaging Service chooses."
     )
