@@ -1,5 +1,5 @@
-// The page on which a draft is written: variables offered at "{", dear signs marked and replaced at one
-// click, a draft that saves itself, and nothing typed that is lost. The server counts and marks.
+// The page for writing a draft: "{" offers variables, expensive characters are marked and replaced with one
+// click, the draft saves itself, and no typed text is lost. The server counts and marks.
 
 const form = document.getElementById("draft");
 const field = document.getElementById("id_text");
@@ -8,7 +8,7 @@ const line = document.getElementById("saved");
 // --- variables ------------------------------------------------------------------------------------
 const list = document.getElementById("completion");
 const options = list ? [...list.children] : [];
-// Other services write two braces: taken for one as soon as a letter follows.
+// Other services use two braces, which count as one as soon as a letter follows.
 const OPEN = /(\{\s*|\{\{\s*(?=[^{}|\s]))([^{}|\s]*)$/;
 let chosen = null;
 
@@ -55,7 +55,7 @@ function close() {
   choose(null);
 }
 
-// As if typed: the browser can undo it.
+// Insert the text as if it were typed, so that the browser can undo it.
 function write(text, start, end) {
   field.focus();
   field.setSelectionRange(start, end);
@@ -91,8 +91,8 @@ if (field && list) {
   });
 }
 
-// A text that was refused: the cursor where the trouble begins. The server counts characters, the
-// browser halves of them.
+// In a refused text, put the cursor where the error begins. The server counts characters, the browser
+// counts UTF-16 code units.
 if (field && field.dataset.wrongAt) {
   const at = [...field.value].slice(0, Number(field.dataset.wrongAt)).join("").length;
   field.focus();
@@ -122,7 +122,7 @@ if (field) {
   field.addEventListener("scroll", () => (marks.scrollTop = field.scrollTop));
   field.addEventListener("input", () => {
     mark();
-    if (!replacing) before = null; // what one has typed since would go with it
+    if (!replacing) before = null; // undoing would lose what was typed since
   });
   document.addEventListener("htmx:afterSettle", () => {
     mark();
@@ -157,9 +157,9 @@ document.addEventListener("click", async (event) => {
 const PAUSE = 3000;
 const AGAIN = 15000;
 let timer = null;
-let under = null; // the save that is on its way
+let under = null; // the save in progress
 let unsaved = false;
-let refused = false; // somebody else has changed it: saving goes by hand from here
+let refused = false; // somebody else has changed the draft, so it is saved only by hand from now on
 let signedOut = false;
 let leaving = false;
 let token = cookie();
@@ -182,7 +182,7 @@ function keep() {
   try {
     sessionStorage.setItem(kept(), JSON.stringify({ version: form.elements.version.value, fields: typed() }));
   } catch {
-    // A browser without storage: the page itself still holds what was typed.
+    // The browser has no storage; the page itself still holds the typed text.
   }
 }
 
@@ -195,8 +195,8 @@ function changed() {
 
 async function save() {
   clearTimeout(timer);
-  if (under || leaving) return; // a page that is being sent must not make a second draft
-  if (!form.dataset.autosave) return; // a text that is in use is saved by hand
+  if (under || leaving) return; // a form being submitted must not create a second draft
+  if (!form.dataset.autosave) return; // a text in use is saved only by hand
   const was = typed();
   under = store(was);
   const stored = await under;
@@ -221,7 +221,7 @@ async function store(was) {
   return true;
 }
 
-// An answer that is what was asked for; else null, and it is said why.
+// Return the response if it is the requested one. Otherwise show why not, and return null.
 async function post(address, data) {
   try {
     if (cookie() !== token) await renew();
@@ -230,14 +230,14 @@ async function post(address, data) {
     signedOut = answer.redirected;
     if (answer.ok && !signedOut) return answer;
   } catch {
-    // No network: the words below.
+    // There is no network; the message is shown below.
   }
   say(signedOut ? form.dataset.signedOut : form.dataset.notSaved, true);
   return null;
 }
 
-// Signing in again, in another tab, makes the secret of this page's forms worthless: the page as it
-// would be now has one that holds.
+// Signing in again in another tab invalidates the CSRF token of this page's forms. renew() takes a valid one
+// from a new copy of the page.
 function cookie() {
   return (/(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie) || [])[1];
 }
@@ -253,7 +253,7 @@ async function renew() {
   document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": fresh.value }));
 }
 
-// What was typed in this tab and never reached the server, after a sign-in, say.
+// Restore what was typed in this tab and never reached the server, for example after a sign-in.
 function bringBack() {
   const stored = JSON.parse(sessionStorage.getItem(kept()) || "{}");
   if (!stored.fields || stored.fields === typed()) return;
@@ -264,13 +264,13 @@ function bringBack() {
       else if (each.type !== "hidden") each.value = value;
     }
   }
-  // Of the draft as it was then: whoever has changed it since is not overwritten.
+  // Restore the version of that time too, so that later changes by others are not overwritten.
   form.elements.version.value = stored.version;
   say(form.dataset.back);
   form.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-// Typed before this script was there, or filled in by the browser.
+// True if a field was typed in before this script loaded, or filled in by the browser.
 function touched() {
   return [...form.elements].some((each) => {
     if (["checkbox", "radio"].includes(each.type)) return each.checked !== each.defaultChecked;
@@ -281,7 +281,8 @@ function touched() {
 async function submitted(event) {
   clearTimeout(timer);
   if (under || cookie() !== token) {
-    // The draft's version comes back with it: without it we would be in our own way.
+    // Wait for the running save, which returns the draft's new version: without it we would conflict
+    // with ourselves.
     event.preventDefault();
     await under;
     if (cookie() !== token) await renew().catch(() => null);
@@ -289,7 +290,7 @@ async function submitted(event) {
     return;
   }
   leaving = true;
-  sessionStorage.setItem("sent", kept()); // app.js forgets it on the page that follows
+  sessionStorage.setItem("sent", kept()); // app.js deletes the copy on the page that follows
 }
 
 if (form) {
@@ -317,7 +318,7 @@ if (form) {
   window.addEventListener("pageshow", () => (leaving = false));
   refused = "conflict" in form.dataset;
   if ("returned" in form.dataset) {
-    // With errors: what stands here is not stored.
+    // The form came back with errors, so its content is not stored.
     unsaved = true;
     keep();
   } else {
