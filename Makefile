@@ -1,4 +1,4 @@
-# What people type. The whole check is .ci/run.
+# The commands for people. The whole check is .ci/run.
 .PHONY: run test lint tree demo bench messages clean
 SHELL := /bin/sh
 # The first Python on this machine that is new enough.
@@ -6,13 +6,13 @@ PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11
 	$$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; \
 	done)
 PEOPLE ?= 1000
-# Whatever .env says, these run on SQLite and without a broker.
+# Commands with these variables run on SQLite and without a broker, whatever .env says.
 EMBEDDED := DATABASE_URL= DATABASE_URL_FILE= REDIS_URL= REDIS_URL_FILE= PUBLIC_URL= SHORT_URL= HOST= PORT=
 
 run: .venv/.run
 	@exec .venv/bin/python manage.py serve
 
-# Four processes: the tests wait for disks, sockets and processes that they kill as often as they compute.
+# Four processes, because the tests wait (for disks, sockets, killed processes) as much as they compute.
 test: .venv/.dev
 	@$(EMBEDDED) .venv/bin/pytest -n 4 --dist load --maxschedchunk 1 -m "not browser and not broker and not slow and not only_postgresql" $(ARGS)
 
@@ -30,7 +30,7 @@ lint: .venv/.dev
 tree:
 	@$(PYTHON) docs/tree.py $(ARGS)
 
-# In a folder of its own: its people must not be taken for a school that is there already.
+# Uses a folder of its own, so that its people are not mixed with an existing school.
 demo: .venv/.run
 	@$(EMBEDDED) DATA_DIR=var/demo .venv/bin/python manage.py migrate --verbosity 0 --no-input
 	@$(EMBEDDED) DATA_DIR=var/demo .venv/bin/python manage.py demo --people $(PEOPLE) $(ARGS)
@@ -38,7 +38,7 @@ demo: .venv/.run
 bench: .venv/.dev
 	@.venv/bin/python -m benchmarks $(ARGS)
 
-# After a string of the interface has changed; needs GNU gettext. Both files are committed.
+# Run this after changing a string of the interface; it needs GNU gettext. Commit both files.
 messages: .venv/.dev
 	@.venv/bin/python manage.py makemessages -v 0 -l ru --no-location --no-obsolete -i .venv -i var -i tests
 	@.venv/bin/python manage.py compilemessages -v 0 -l ru -i .venv
@@ -46,7 +46,7 @@ messages: .venv/.dev
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-# Stamps: a second start finds them newer than the lists and installs nothing.
+# Stamp files: a second start finds them newer than the lists and installs nothing.
 .venv/.run: requirements-run.txt | .venv/bin/python
 	@echo "Installing packages (about half a minute) ..."
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements-run.txt

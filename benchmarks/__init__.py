@@ -1,4 +1,4 @@
-"""How fast the pipeline is, beside the plain way and beside the bare database, in one run on one
-machine; and how long questions about a million people take. `make bench` prints tables; nothing here
-is a test, and nothing fails for being slow.
+"""Measures how fast the pipeline is, compared with the plain way and with the bare database in one run on one
+machine, and how long queries about a million people take. `make bench` prints tables; nothing here is a test
+or fails for being slow.
 """

@@ -1,8 +1,8 @@
-"""`python -m benchmarks WHAT`: makes a PostgreSQL database of its own, measures, drops it. WHAT is
-pipeline (messages through a batch service, and clicks), redirect (clicks alone) or audience (questions
-about a million people). lane and watching are programs of their own: `python -m benchmarks.lane`.
+"""`python -m benchmarks WHAT` makes a PostgreSQL database of its own, measures, and drops it. WHAT is
+pipeline (messages through a batch provider, and clicks), redirect (clicks alone) or audience (queries about a
+million people). lane and watching are separate programs: `python -m benchmarks.lane`.
 
-BENCH_DATABASE_URL or DATABASE_URL names a server where that is allowed.
+BENCH_DATABASE_URL or DATABASE_URL names a server that may create databases.
 """
 
 import argparse
@@ -34,13 +34,13 @@ def main() -> int:
             return audience("", given.people or 100_000, folder)
     server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("DATABASE_URL", "")
     if urlsplit(server).scheme not in {"postgres", "postgresql"}:
-        print("Set BENCH_DATABASE_URL=postgres://... : a server where a database may be made.")
+        print("Set BENCH_DATABASE_URL=postgres://... to a server that may create databases.")
         return 2
     if given.what == "audience":
         with own_database(server) as address:
             return audience(address, given.people or 1_000_000)
     with own_database(server) as address, emulator() as smsc, redis() as broker:
-        # Before Django reads its settings; the processes that we start inherit it.
+        # Set before Django reads its settings; the processes that we start inherit it.
         set_up(DATABASE_URL=address, BENCH_BROKER=broker, SMSC_URL=smsc)
         from django.core.management import call_command
 
@@ -63,7 +63,7 @@ def audience(address: str, people: int, folder: str = "var") -> int:
 
 def set_up(**environment: str) -> None:
     os.environ |= {
-        "REDIS_URL": "",  # ours is measured in one process, without wake-ups
+        "REDIS_URL": "",  # our way is measured in one process, without wake-ups
         "SECRET_KEY": "made-up",
         "FIELD_KEYS": Fernet.generate_key().decode(),
         "LOG_LEVEL": "WARNING",
@@ -77,7 +77,7 @@ def set_up(**environment: str) -> None:
 
 @contextmanager
 def own_database(server: str) -> Iterator[str]:
-    """The address of a new database, which is gone afterwards."""
+    """Yield the URL of a new database, which is dropped afterwards."""
     name = f"smsmail_bench_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

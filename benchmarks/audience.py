@@ -1,6 +1,6 @@
-"""How long it takes to say who gets a mailing, among so many people: every condition of a rule alone,
-rules as people make them, the funnel, the lists behind its lines, and the pages, from the address to
-the last byte. Each beside one count of all people, taken in the same run.
+"""Measures how long it takes to determine who gets a mailing among this many people: each condition of a rule
+alone, typical rules, the funnel, the lists behind its lines, and whole pages. Each is compared with one count
+of all people, taken in the same run.
 """
 
 import os
@@ -27,7 +27,7 @@ from users.segments import person_conditions, rules, segments
 from users.segments.big_queries import over_everybody
 from users.segments.conditions import Field, Kind, Operator
 
-TIMES = 3  # the best of
+TIMES = 3  # the best of this many runs
 TODAY = timezone.now().date()
 DAYS_AGO = (TODAY - timedelta(days=30)).isoformat()
 TYPED = {"city": "Казань", "own:course": "Python", "own:age": 30, "own:born": "1990-01-01"}
@@ -73,7 +73,7 @@ Lines = Iterator[tuple[str, Callable[[], object]]]
 
 # --- rules ------------------------------------------------------------------------------------
 def alone() -> Lines:
-    """Every operator of every field there is: what is added later is measured too."""
+    """Yield every operator of every field, so that later additions are measured too."""
     for field in person_conditions.fields().values():
         for slug, op in field.operators.items():
             name = f"{field.slug} {slug}"
@@ -183,7 +183,7 @@ def counting(rule: Rule) -> Callable[[], object]:
 
 # --- mailings ---------------------------------------------------------------------------------
 def drafts() -> dict[str, Mailing]:
-    """By whom they go to."""
+    """Return drafts by the name of their recipients."""
     everyone = Mailing(name="To everyone", everyone=True)
     group = Mailing(name="To a group")
     segment = Mailing(name="To a segment", segment=Segment.objects.get(name="Known phones"))

@@ -1,5 +1,5 @@
-"""What the database can do at best: the rows of our mailing copied into a table just like theirs,
-then changed by one UPDATE. No rules, no batches, no counters, no HTTP.
+"""The best that the database can do: the rows of our mailing are copied into an identical table,
+then changed by one UPDATE. No rules, batches, counters or HTTP.
 """
 
 from django.db import connection, transaction
@@ -13,7 +13,7 @@ COLUMNS = ", ".join(Entry._fields)
 
 
 def run() -> tuple[Step, Step]:
-    """COPY, and UPDATE."""
+    """Return the times of COPY and of UPDATE."""
     rows = list(Message.objects.values_list(*Entry._fields))
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.lane`: how long a notification takes from its event to the SMS service, alone and
-while a mailing runs (goal G13: p99 within 2 s), with real worker processes on a PostgreSQL database of
-its own. The service is the SMSC emulator, whose journal tells when each message came in.
+"""`python -m benchmarks.lane` measures how long a notification takes from its event to the SMS provider,
+alone and while a mailing runs (goal G13: p99 within 2 s). It uses real worker processes and a PostgreSQL
+database of its own. The provider is the SMSC emulator, whose journal shows when each message arrived.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from cryptography.fernet import Fernet
 from benchmarks.__main__ import own_database
 from benchmarks.processes import celery_workers, embedded_worker, emulator, redis
 
-GAP = 1.0  # seconds between two events, at most: an idle worker looks once a second
-ANSWER = 0.3  # seconds that the service takes to answer a request
+GAP = 1.0  # at most this many seconds between two events: an idle worker looks once a second
+ANSWER = 0.3  # seconds that the provider takes to answer a request
 GOAL = 2.0
 WARM_UP = 5
 
@@ -40,9 +40,10 @@ class Way:
 class Figure:
     name: str
     seconds: list[float]
-    rate: float  # messages of the mailing a second meanwhile
-    over: bool  # the mailing ended too early
-    slowest: tuple[float, float]  # of the slowest: when it was written, and when it was claimed
+    rate: float  # messages of the mailing sent each second meanwhile
+    over: bool  # True if the mailing ended too early
+    # Of the slowest notification: when it was written, and when it was claimed.
+    slowest: tuple[float, float]
 
 
 WAYS = (
@@ -89,7 +90,7 @@ def main() -> int:
 
 
 class Bench:
-    """The database's contents, the figures found, and how they are printed."""
+    """Holds the data in the database and the figures found, and prints them."""
 
     def __init__(self, journal: Path, people: int, events: int) -> None:
         from django.core.management import call_command
@@ -144,7 +145,9 @@ class Bench:
             self._arrivals({self._raise(): time.time()}, patience=60)
 
     def _launched(self) -> Any:
-        """A mailing of which the first batches have gone; its list is still being drawn up."""
+        """Return a mailing whose first batches have been sent and whose recipients are still being
+        prepared.
+        """
         from benchmarks.pipeline import TEXT
         from mailings.lifecycle import transitions
         from mailings.models import Counters, Mailing
@@ -154,7 +157,7 @@ class Bench:
         until = time.time() + 120
         while not Counters.objects.get(mailing=mailing).gone:
             if time.time() > until:
-                raise RuntimeError("the mailing does not begin")
+                raise RuntimeError("the mailing does not start")
             time.sleep(0.1)
         return mailing
 
@@ -194,7 +197,7 @@ class Bench:
         self.figures.append(figure)
 
     def _raise(self) -> str:
-        """One event; the text by which it is found again."""
+        """Raise one event and return the text that identifies its message."""
         from mailings.notifications.send import Became, raise_event
 
         self.numbers += 1
@@ -204,7 +207,9 @@ class Bench:
         return f"Paid: {number}."
 
     def _arrivals(self, raised: dict[str, float], patience: float) -> dict[str, float]:
-        """When each came in, by the journal; each exactly once."""
+        """Return when each notification arrived, according to the journal; each must arrive exactly
+        once.
+        """
         until = time.time() + patience
         while True:
             found: dict[str, float] = {}
@@ -221,7 +226,7 @@ class Bench:
 
 
 def small_entries(journal: Path) -> list[dict[str, Any]]:
-    """Of single messages; a line of a batch is long, and is not read."""
+    """Return journal entries of single messages; lines of batches are long and are skipped."""
     lines = journal.read_bytes().splitlines() if journal.exists() else []
     return [json.loads(line) for line in lines if len(line) < 1000 and line.endswith(b"}")]
 

@@ -1,5 +1,5 @@
-"""Our way: the functions that the clock calls, one step after the other, in this process. SMSC is
-emulated in another; the receipts are written as our webhook writes them, then processed.
+"""Our way: the functions of the periodic jobs, run one after the other in this process. SMSC is
+emulated in another process; receipts are written as our webhook writes them, then processed.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def run(people: int) -> Ours:
 
 
 def make_people(count: int) -> User:
-    """So many people with phones that every operator likes; the first of them."""
+    """Create people with phones that every operator accepts; return the first of them."""
     Group.objects.create(name="Benchmark")
     made = (
         User(
@@ -83,7 +83,7 @@ def write_receipts(messages: QuerySet[Message]) -> None:
 
 
 def callback(message: Message) -> dict[str, str]:
-    """What SMSC posts to our webhook."""
+    """Return what SMSC posts to our webhook."""
     assert message.batch is not None
     return {
         "id": message.batch.reference,
@@ -102,7 +102,9 @@ def process_all() -> None:
 
 
 def check(mailing: Mailing, people: int) -> None:
-    """Fast and wrong does not count: all delivered, none twice, the counters right."""
+    """Fast but wrong results do not count: every message is delivered, none twice, and the counters
+    are right.
+    """
     transitions.settle_due()
     transitions.settle_due()
     mailing.refresh_from_db()

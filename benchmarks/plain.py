@@ -1,5 +1,6 @@
-"""The plain way, as many projects send: for each message one row saved, one Celery task and one
-request; each receipt looked up and saved by itself. Also the Celery application of its worker.
+"""The plain way, as many projects send: each message takes one saved row, one Celery task and one
+request; each receipt is looked up and saved separately. This is also the Celery application of its
+worker.
 """
 
 import os
@@ -11,7 +12,7 @@ from celery import Celery
 from django.conf import settings
 from django.utils import timezone
 
-django.setup()  # the worker begins here; the other process has done it already
+django.setup()  # the worker starts here; the other process has done this already
 
 from benchmarks.processes import plain_worker  # noqa: E402
 from benchmarks.timing import Step, timed  # noqa: E402
@@ -22,13 +23,13 @@ from users.models import User  # noqa: E402
 
 app = Celery("plain", broker=os.environ["BENCH_BROKER"])
 app.conf.task_ignore_result = True
-PROCESSES = 4  # they wait for the answer most of the time
+PROCESSES = 4  # processes that mostly wait for responses
 WARM_UP = 50
 Status = Message.Status
 
 
 def run(people: int, body: str) -> tuple[Step, Step]:
-    """Sending, from the first row to the last answer; and the receipts."""
+    """Measure sending, from the first row to the last response, and processing the receipts."""
     mailing = Mailing.objects.create(name="Plain", text=body)
     chosen = list(User.objects.order_by("id")[: people + WARM_UP])
     with plain_worker(PROCESSES):

@@ -1,4 +1,4 @@
-"""The processes beside ours: the SMSC emulator, a broker and a worker for the plain way."""
+"""The processes around ours: the SMSC emulator, and a broker and a worker for the plain way."""
 
 import os
 import socket
@@ -12,11 +12,11 @@ from contextlib import ExitStack, contextmanager
 
 @contextmanager
 def emulator(journal: str = "", plan: str = "{}") -> Iterator[str]:
-    """SMSC on loopback, with its journal on disk; yields its address."""
+    """Start the SMSC emulator on loopback, with its journal on disk, and yield its URL."""
     with tempfile.TemporaryDirectory() as folder:
         journal = journal or os.path.join(folder, "journal")
         command = [sys.executable, "-m", "tests.emulators.smsc", "--journal", journal]
-        command += ["--plan", plan, "--balance", "1e12"]  # no benchmark ends for want of money
+        command += ["--plan", plan, "--balance", "1e12"]  # enough money for any benchmark
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with _ended(process):
             assert process.stdout is not None
@@ -28,7 +28,7 @@ def emulator(journal: str = "", plan: str = "{}") -> Iterator[str]:
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """A Redis of our own, in memory; yields its address."""
+    """Start a Redis of our own, in memory, and yield its URL."""
     port = _free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -39,8 +39,8 @@ def redis() -> Iterator[str]:
 
 @contextmanager
 def plain_worker(processes: int) -> Iterator[None]:
-    """A Celery worker as people start it."""
-    # Without the warning that root had better not do this.
+    """Start a Celery worker as projects usually do."""
+    # -W ignore hides the warning about running as root.
     command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "benchmarks.plain", "worker"]
     options = ["--concurrency", str(processes), "--loglevel", "ERROR", "--without-mingle"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
@@ -50,14 +50,14 @@ def plain_worker(processes: int) -> Iterator[None]:
 
 @contextmanager
 def embedded_worker() -> Iterator[None]:
-    """One process with a thread for every job: `manage.py runworker`."""
+    """Start one process with a thread for every job: `manage.py runworker`."""
     with _ours([[sys.executable, "manage.py", "runworker"]]):
         yield
 
 
 @contextmanager
 def celery_workers() -> Iterator[None]:
-    """As docker-compose.yml has them, one of each."""
+    """Start one worker of each kind, as docker-compose.yml does."""
     celery = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "smsmail"]
     workers = {"rows": "4", "network": "4", "lane": "2"}
     commands = [

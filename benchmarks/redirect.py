@@ -1,8 +1,8 @@
-"""Clicks on short links beside an empty Django view, on one granian server in one run. As a program of
-its own it is the one that asks.
+"""Compares clicks on short links with an empty Django view, on the same granian server in one run. Run as a
+program, it is the process that sends the requests.
 
-Both are asked by the same few threads of another process. Beside answers a second stand answers for each
-second of the server's CPU, in which the asking has no part.
+The same few threads of another process request both. Besides responses a second it prints responses for each
+second of the server's CPU, which excludes the cost of requesting.
 """
 
 import argparse
@@ -34,7 +34,7 @@ GOAL = 0.3
 class Asked(NamedTuple):
     answers: int
     seconds: float
-    cpu: float  # of the server
+    cpu: float  # CPU seconds of the server
 
     @property
     def rate(self) -> float:
@@ -46,13 +46,13 @@ class Asked(NamedTuple):
 
 
 def fill_and_print(seconds: float) -> None:
-    """Django is set up, and its database is there."""
+    """Django must be set up, and its database migrated."""
     from mailings.models import Click
 
     links = made_links()
     with server() as (port, pid):
         ask(port, ["/empty/"], 1)
-        ask(port, links, 1)  # what a process remembers is asked for once
+        ask(port, links, 1)  # fills the caches of the process
         before = Click.objects.count()
         empty = measured(port, pid, ["/empty/"], seconds)
         clicks = measured(port, pid, links, seconds)
@@ -87,7 +87,7 @@ def made_links() -> list[str]:
 
 @contextmanager
 def server() -> Iterator[tuple[int, int]]:
-    """Its port, and the process whose children do the work."""
+    """Yield the port, and the id of the process whose children do the work."""
     port = _free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)]
     options = ["--workers", "1", "--blocking-threads", "4", "--log-level", "warning"]
@@ -116,7 +116,9 @@ def measured(port: int, pid: int, paths: list[str], seconds: float) -> Asked:
 
 
 def ask(port: int, paths: list[str], seconds: float) -> tuple[int, float]:
-    """From several threads, each with one connection; how many answers, all of them right."""
+    """Send requests from several threads, each with one connection. Returns the number of
+    responses, all of them correct, and the seconds taken.
+    """
     counts = [0] * THREADS
     began = time.monotonic()
 
@@ -140,7 +142,7 @@ def ask(port: int, paths: list[str], seconds: float) -> tuple[int, float]:
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of a process and its children."""
+    """Return the CPU seconds of a process and its children."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

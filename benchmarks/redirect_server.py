@@ -1,4 +1,4 @@
-"""The product's web server with one address more: an empty view behind the same middleware."""
+"""The product's web server with one more URL: an empty view behind the same middleware."""
 
 import os
 
@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 settings.ROOT_URLCONF = __name__
-from smsmail.wsgi import application  # noqa: E402 - after the setting
+from smsmail.wsgi import application  # noqa: E402 - imported after the setting
 
 
 @login_not_required

@@ -1,5 +1,6 @@
-"""A made-up school of any size, written in a minute for a million people: people, groups, opt-outs,
-two former mailings with their messages and clicks. The same rows each time; no rules live here.
+"""A made-up school of any size (a million people take a minute): people, groups, opt-outs, two
+former mailings with their messages and clicks. The rows are the same each time; it contains no
+rules.
 """
 
 import json
@@ -32,7 +33,7 @@ COLUMNS = (
 
 
 def fill(people: int) -> User:
-    """So many people and all around them; the owner, who is one more."""
+    """Create this many people with all their data, and an owner in addition; return the owner."""
     owner = User.objects.create_user("owner@example.com", role=Role.OWNER)
     fields = {
         "course": OwnField.Kind.TEXT,
@@ -49,7 +50,7 @@ def fill(people: int) -> User:
         _opt_out()
         for name, days, share in (("Autumn", 40, 70), ("Last week", 3, 20)):
             _send(name, timezone.now() - timedelta(days=days), share, owner)
-    # What autovacuum does by itself a minute later.
+    # Autovacuum would do this a minute later.
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     return owner
@@ -90,7 +91,8 @@ def _people(count: int, first: int) -> Iterator[tuple[Any, ...]]:
             phone = ""
         elif kind < 0.035:
             phone = "8 998 what"
-        elif kind < 0.95 or not phone.startswith("+"):  # else that of the person before: a family
+        # Otherwise it is the phone of the previous person: a family.
+        elif kind < 0.95 or not phone.startswith("+"):
             phone = f"+7998{number % 10_000_000:07}"
         joined = some.choice(moments)
         seen = some.choice(moments) if some.random() < 0.6 else None
@@ -124,7 +126,9 @@ def _people(count: int, first: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _join_groups() -> None:
-    """Group 1 has a third of all, each following one less; most people are in one or two."""
+    """Group 1 has a third of all people, each following group fewer; most people are in one or two
+    groups.
+    """
     groups = Group.objects.bulk_create(
         [Group(name=f"Group {number:02}") for number in range(1, GROUPS + 1)]
     )
@@ -138,7 +142,7 @@ def _join_groups() -> None:
 
 
 def _opt_out() -> None:
-    """Every tenth phone."""
+    """Opt out every tenth phone."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO users_optout (phone, source, at)"
@@ -149,7 +153,9 @@ def _opt_out() -> None:
 
 
 def _send(name: str, at: datetime, share: int, owner: User) -> None:
-    """A mailing to so many percent of the phones, with receipts, and with clicks of every eighth."""
+    """Create a mailing to `share` percent of the phones, with receipts, and clicks on every eighth
+    message.
+    """
     mailing = Mailing.objects.create(
         name=name,
         text=TEXT,

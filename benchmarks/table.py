@@ -1,4 +1,4 @@
-"""Runs the three ways one after the other and prints them as a table, beside the goals."""
+"""Runs the three ways one after the other and prints a table with the goals."""
 
 import os
 
@@ -19,14 +19,14 @@ def fill_and_print(*, people: int, plain_people: int) -> None:
         ("prepare", ours.prepare),
         ("hand over", ours.hand_over),
         ("prepare and hand over", both),
-        ("fold receipts", ours.process),
+        ("process receipts", ours.process),
         ("plain: row, task and request for each", sent),
         ("plain: receipts, get and save", received),
         ("bare: COPY", copied),
         ("bare: UPDATE", updated),
         ("bare: COPY and UPDATE", bare_both),
     ):
-        waited = step.cpu < step.seconds / 20  # for the database, all the time
+        waited = step.cpu < step.seconds / 20  # it waited for the database all the time
         of_cpu = "-" if waited else f"{step.rate_of_cpu:,.0f}"
         print(f"{name:44}{step.rate:12,.0f}{of_cpu:>10}{step.peak:10.0f}{step.grown:10.0f}")
     print("\na CPU s: messages for each second of this process's CPU; it has no part in what")
@@ -36,12 +36,12 @@ def fill_and_print(*, people: int, plain_people: int) -> None:
     compare("G1  prepare and hand over / plain", both.rate / sent.rate, 100)
     compare("G2  prepare and hand over / bare", both.rate / bare_both.rate, 0.5)
     compare("G6  prepare / bare COPY", ours.prepare.rate / copied.rate, 0.45)
-    compare("G8  fold receipts / plain", ours.process.rate / received.rate, 50)
+    compare("G8  process receipts / plain", ours.process.rate / received.rate, 50)
     print(f"{'G7  memory grown while preparing, MB':44}{ours.prepare.grown:12.0f}{'<= 64':>10}")
 
 
 def together(first: Step, second: Step) -> Step:
-    """Both steps for the same messages."""
+    """Add up two steps for the same messages."""
     return Step(
         first.messages,
         first.seconds + second.seconds,

@@ -1,5 +1,5 @@
-"""One step timed: seconds on the clock, seconds of this process's CPU (which a busy machine leaves
-alone), and the most memory this process held meanwhile. Linux only: reads /proc.
+"""Times one step: wall-clock seconds, CPU seconds of this process (which other load does not
+distort), and the most memory that this process held meanwhile. Linux only, since it reads /proc.
 """
 
 import gc
@@ -14,8 +14,8 @@ class Step:
     messages: int
     seconds: float
     cpu: float
-    peak: float = 0.0  # MB of this process
-    grown: float = 0.0  # MB of them that it did not hold before
+    peak: float = 0.0  # MB that this process held at most
+    grown: float = 0.0  # MB of them that it did not hold before the step
 
     @property
     def rate(self) -> float:

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.watching`: what a look costs that finds nobody new, and what the preview of the
-last 30 days costs, beside a plain count of the rule; for rules with everybody under them, and few. On
-a PostgreSQL of its own.
+"""`python -m benchmarks.watching` measures what a check of an on-entry rule costs that finds nobody new, and
+what the preview of the last 30 days costs, compared with a plain count of the rule; for rules that match
+everybody, and few people. It uses a PostgreSQL database of its own.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> int:
     given = parser.parse_args()
     server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("DATABASE_URL", "")
     if urlsplit(server).scheme not in {"postgres", "postgresql"}:
-        print("Set BENCH_DATABASE_URL=postgres://... : a server where a database may be made.")
+        print("Set BENCH_DATABASE_URL=postgres://... to a server that may create databases.")
         return 2
     with own_database(server) as address:
         os.environ |= {
@@ -60,7 +60,7 @@ def run(people: int) -> None:
         f"{'rule':36}{'under it':>12}{'count, ms':>12}{'look, ms':>12}{'look / count':>14}{'30 days, ms':>14}"
     )
     for name, mailing in mailings.items():
-        on_entry.watch_some(mailing.id)  # the first look writes down who is there
+        on_entry.watch_some(mailing.id)  # the first check stores everybody who matches
         arrived = Arrival.objects.filter(mailing=mailing).count()
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
@@ -96,7 +96,9 @@ def ms(work: Callable[[], object], times: int = TIMES) -> float:
 
 
 def fill(people: int) -> dict[str, Any]:
-    """Everybody in one group, every thousandth in another; a watching mailing for each kind of rule."""
+    """Put everybody in one group and every thousandth person in another; return one watching mailing
+    for each kind of rule.
+    """
     from django.db import connection
     from django.utils import timezone
 

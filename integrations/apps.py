@@ -1,4 +1,4 @@
-"""The room of everything that knows a provider's name."""
+"""The app of everything that knows a provider's name."""
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -10,7 +10,9 @@ class IntegrationsConfig(AppConfig):
     name = "integrations"
 
     def ready(self) -> None:
-        """A new service needs no setting of its own: its address is asked for by its name."""
+        """Read the URL of each provider from an environment variable named after it, so that a new
+        provider needs no setting of its own.
+        """
         from . import providers
 
         for provider in providers.REGISTRY:

@@ -1,4 +1,4 @@
-"""Accounts at providers, what providers tell us (raw), and the simulator's own books."""
+"""Accounts at providers, what providers report to us (raw), and the simulator's own records."""
 
 import secrets
 from decimal import Decimal
@@ -33,37 +33,36 @@ class Account(models.Model):
         validators=[MinValueValidator(0)],
     )
     currency = models.CharField(_("currency"), max_length=3, default="RUB")
-    receipt_key = models.CharField(
-        max_length=64, default=new_receipt_key
-    )  # in the callback address
-    # The key before, and until when it is believed too: messages under way carry its address.
+    receipt_key = models.CharField(max_length=64, default=new_receipt_key)  # in the callback URL
+    # The previous key and until when it is accepted: messages already submitted carry its URL.
     old_receipt_key = models.CharField(max_length=64, blank=True)
     old_receipt_key_until = models.DateTimeField(null=True, blank=True)
-    # Pace, over all workers: hand-overs at once, and messages a second (0: as fast as it takes).
+    # Limits over all workers: submissions at once, and messages a second (0: no limit).
     parallel = models.PositiveSmallIntegerField(default=1)
     per_second = models.PositiveIntegerField(default=0)
     next_free_at = models.DateTimeField(null=True, blank=True)  # by per_second
 
-    # An account rests after trouble; the messages wait or go through the next service.
+    # An account cools down after an error; messages wait or go through the next provider.
     cooldown_until = models.DateTimeField(null=True, blank=True)
-    failures = models.PositiveIntegerField(default=0)  # in a row; decides how long it rests
-    # The last trouble, and since when it went on; kept when the account works again.
+    # Failures in a row; they decide how long the cooldown lasts.
+    failures = models.PositiveIntegerField(default=0)
+    # The last error and since when it went on; kept when the account works again.
     cooldown_reason = models.CharField(max_length=32, blank=True)
     cooldown_raw = models.CharField(max_length=64, blank=True)
     cooldown_since = models.DateTimeField(null=True, blank=True)
 
-    # When the service first took these settings: a check, a test or a batch went well. Null: nothing has
-    # shown it since they were entered, or it has refused them.
+    # When the provider first accepted these settings: a check, a test or a batch succeeded. Null: nothing has
+    # succeeded since they were entered, or the provider has refused them.
     proven_at = models.DateTimeField(null=True, blank=True)
 
     balance = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
-    balance_currency = models.CharField(max_length=3, blank=True)  # the service's own
+    balance_currency = models.CharField(max_length=3, blank=True)  # the provider's own
     balance_at = models.DateTimeField(null=True, blank=True)
     warn_below = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
 
-    # How many seconds our clock is ahead of the service's; null: no more than CLOCK_TOLERANCE.
+    # How many seconds our clock is ahead of the provider's; null: no more than CLOCK_TOLERANCE.
     clock_off = models.IntegerField(null=True, blank=True)
-    # How much longer than usual to wait before its books are believed, and since when it was that slow.
+    # How many seconds longer than usual to wait before trusting its records, and when it was last that slow.
     slow = models.PositiveIntegerField(default=0)
     slow_at = models.DateTimeField(null=True, blank=True)
 
@@ -76,7 +75,7 @@ class Account(models.Model):
 
     @property
     def rest_about(self) -> About | None:
-        """The last trouble in words; None when there was none."""
+        """The last error, described; None if there was none."""
         if not self.cooldown_reason:
             return None
         return (
@@ -85,12 +84,12 @@ class Account(models.Model):
 
     @property
     def is_refused(self) -> bool:
-        """It was tried, and the service did not take these settings."""
+        """True if the settings were tried and the provider did not accept them."""
         return self.proven_at is None and bool(self.cooldown_reason)
 
     @property
     def shown_currency(self) -> str:
-        """Of its balance: the service's own, where it names one."""
+        """The currency of the balance: the provider's own if it names one."""
         return self.balance_currency or self.currency
 
     @property
@@ -114,8 +113,8 @@ class Account(models.Model):
 
 
 class FormerLogin(models.Model):
-    """Credentials that an account had before, kept while messages handed over with them are open: only
-    they can ask the service about those. Deleted when none is, and on disconnecting.
+    """Earlier credentials of an account, kept while messages submitted with them are open: only they
+    can look these up. Deleted when none is open, and on disconnecting.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="former_logins")
@@ -132,16 +131,16 @@ class FormerLogin(models.Model):
 
 
 class Stray(models.Model):
-    """A message that may stand in a service's books and is no row of a mailing (any more): a test from
-    the settings page, or the first try of one that a person sent again. So that nobody takes it for
-    the proof of another message. Kept 90 days.
+    """A message that may appear in a provider's records but is not (or no longer) a row of a mailing:
+    a test from the settings page, or the first attempt at a message that a person sent again. Kept for
+    90 days, so that it is not taken as proof of another message.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+", db_index=False)
     phone = models.CharField(max_length=16)
     provider_id = models.CharField(max_length=64, blank=True)
     at = models.DateTimeField()
-    # Of a test: how receipts name it, and what became of it (try_outs.WORDS).
+    # For a test: its name in receipts, and its status (trial_messages.WORDS).
     reference = models.CharField(max_length=40, blank=True)
     status = models.CharField(max_length=16, blank=True)
     reason = models.CharField(max_length=32, blank=True)
@@ -160,13 +159,13 @@ class Stray(models.Model):
 
     @property
     def about(self) -> About | None:
-        """Why it was not delivered, in words."""
+        """Why the message was not delivered."""
         return Reason(self.reason).about if self.reason in set(Reason) else None
 
 
 class Routing(models.Model):
-    """Whether the next connected service sends while the first is down: one row, written on the
-    first change. No row: it does not.
+    """Whether the next connected provider sends while the first is down. A single row, created by
+    the first change; without it, the next does not send.
     """
 
     ONLY = 1
@@ -182,7 +181,9 @@ class Routing(models.Model):
 
 
 class Receipt(models.Model):
-    """What a provider told us, exactly as it came. Understood later, in batches; kept 90 days."""
+    """A webhook event of a provider, exactly as it arrived. Processed later, in batches; kept for
+    90 days.
+    """
 
     class Outcome(models.TextChoices):
         APPLIED = "applied", _("applied")
@@ -213,14 +214,16 @@ class Receipt(models.Model):
 
 
 class SimulatedSms(models.Model):
-    """The simulator's own books: what it took, and when it will report. Not ours to read but by it."""
+    """The simulator's own records: what it accepted, and when it will report. Sending code must not
+    read it, only the simulator.
+    """
 
     reference = models.CharField(max_length=40)
     phone = models.CharField(max_length=16)
     text = models.TextField()
     at = models.DateTimeField(db_default=Now())
     report_at = models.DateTimeField()
-    kept = models.BooleanField(default=False)  # until a time set
+    kept = models.BooleanField(default=False)  # scheduled for a given time
     reported = models.BooleanField(default=False)
 
     class Meta:

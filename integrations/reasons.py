@@ -1,5 +1,5 @@
-"""Why a message did not go or arrive, in our own words: a closed list. Providers only translate
-their codes into it; an unknown code becomes OTHER and keeps the raw code beside it.
+"""Why a message was not sent or did not arrive: a closed list of our own reasons. Providers
+translate their codes into it; an unknown code becomes OTHER, with the raw code stored beside it.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class About:
     title: Promise
     advice: Promise
     fault: Fault
-    passing: bool = False  # may go through another time
-    charged: bool = False  # services usually take money for it all the same
+    passing: bool = False  # may succeed another time
+    charged: bool = False  # providers usually charge for it all the same
 
 
 class Reason(StrEnum):
-    # before anything leaves
+    # before anything is submitted
     NO_PHONE = "no_phone"
     BAD_PHONE = "bad_phone"
     NOT_SERVED = "not_served"

@@ -1,4 +1,4 @@
-"""URLs of integrations, room by room."""
+"""URLs of integrations, package by package."""
 
 from django.urls import include, path
 

@@ -1,4 +1,6 @@
-"""What granian serves, in both shapes: whole requests only reach the application's threads."""
+"""The application that granian serves in both deployment shapes. Only complete requests reach the
+application's threads.
+"""
 
 from django.conf import settings
 

@@ -1,4 +1,6 @@
-"""The Celery application. Beat posts clock.JOBS; a message in the broker says only "look"."""
+"""The Celery application. Beat posts PERIODIC_JOBS; a message in the broker only says "look for
+work".
+"""
 
 import os
 from logging.config import dictConfig
@@ -17,7 +19,9 @@ app.autodiscover_tasks()
 
 @app.on_after_finalize.connect  # type: ignore[untyped-decorator]  # celery has no types
 def post_the_jobs(sender: Celery, **_kwargs: object) -> None:
-    """Beat's schedule. A wake-up nobody took before the next one is due expires: no pile-up."""
+    """Set up beat's schedule. A wake-up that no worker took expires when the next is due, so none
+    pile up.
+    """
     from .jobs.periodic import PERIODIC_JOBS
 
     for job in PERIODIC_JOBS:
@@ -32,8 +36,8 @@ def post_the_jobs(sender: Celery, **_kwargs: object) -> None:
 
 @beat_init.connect  # type: ignore[untyped-decorator]  # celery has no types
 def begin_with_what_is_seldom_done(**_kwargs: object) -> None:
-    """Beat counts their minutes and hours from its own start: after a day off they would seem to be
-    done by nobody until then.
+    """Post the infrequent jobs once at the start. Beat counts their minutes or hours from its own
+    start, so after a day off they would seem neglected until then.
     """
     from .jobs.periodic import PERIODIC_JOBS, post
 
@@ -44,7 +48,9 @@ def begin_with_what_is_seldom_done(**_kwargs: object) -> None:
 
 @setup_logging.connect  # type: ignore[untyped-decorator]  # celery has no types
 def log_as_everywhere(**_kwargs: object) -> None:
-    """Celery's own set-up would write the messages of errors, which may quote a person's data."""
+    """Replace Celery's own set-up, which would log the messages of errors, and these may quote a
+    person's data.
+    """
     from django.conf import settings
 
     dictConfig(settings.LOGGING)

@@ -1,6 +1,8 @@
-"""Encrypted model fields: MultiFernet over settings.FIELD_KEYS; the first key writes, all read.
+"""Encrypted model fields: MultiFernet over settings.FIELD_KEYS; the first key writes, all of them
+read.
 
-A wrong key raises; it never hands ciphertext on, which would go to a provider as a password.
+A wrong key raises an error. It never returns ciphertext, which would then be sent to a provider as
+a password.
 """
 
 import json
@@ -14,13 +16,15 @@ from django.db.models.lookups import IsNull
 
 
 class WrongKey(ValueError):
-    """Written with a key that is not in settings.FIELD_KEYS: the database came without its keys."""
+    """The value was written with a key that is not in settings.FIELD_KEYS: the database came
+    without its keys.
+    """
 
 
 class EncryptedJSONField(models.Field):  # type: ignore[type-arg]  # not generic at run time
-    """A dictionary of strings, encrypted at rest; {} is kept as ''. Cannot be searched."""
+    """A dictionary of strings, encrypted at rest; {} is stored as ''. Cannot be searched."""
 
-    # For the type checker: what is set, and what is read.
+    # For the type checker: the types that are set and read.
     _pyi_private_set_type: dict[str, str]
     _pyi_private_get_type: dict[str, str]
 
@@ -62,7 +66,7 @@ def keys() -> list[Fernet]:
 
 
 def first_key_reads(written: str) -> bool:
-    """Of a value as it stands in the database."""
+    """True if the first key can read this raw database value."""
     try:
         keys()[0].decrypt(written.encode())
     except InvalidToken:

@@ -1,7 +1,8 @@
-"""Reading the environment, for settings.py: an empty value is the default, nonsense fails loudly.
+"""Reads the environment for settings.py: an empty value means the default, an invalid one raises
+ImproperlyConfigured.
 
-Not environ.Env's own readers: they take a value that begins with "$" for the name of another
-variable (passwords do), and any nonsense for a false flag.
+environ.Env's own readers are not used: they take a value that begins with "$" for the name of
+another variable (passwords may), and any invalid flag for false.
 """
 
 import ipaddress
@@ -16,12 +17,14 @@ def text(name: str, default: str = "") -> str:
 
 
 def words(name: str) -> list[str]:
-    """A list separated by commas."""
+    """Return a comma-separated list."""
     return [word.strip() for word in text(name).split(",") if word.strip()]
 
 
 def secret(name: str) -> str:
-    """The value of NAME, or the content of the file that NAME_FILE names; '' when neither is set."""
+    """Return the value of NAME, or the content of the file that NAME_FILE names; '' if neither is
+    set.
+    """
     path = text(f"{name}_FILE")
     if not path:
         return text(name)
@@ -41,7 +44,7 @@ def flag(name: str, default: str = "no") -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Does this name or address mean the machine itself, and nobody else's?"""
+    """True if this name or address means this machine itself."""
     name = host.strip("[]").lower()
     try:
         return ipaddress.ip_address(name).is_loopback
@@ -50,7 +53,7 @@ def is_loopback(host: str) -> bool:
 
 
 def positive(name: str, default: int) -> int:
-    """A whole number above zero; ImproperlyConfigured otherwise."""
+    """Return a whole number above zero. Raises ImproperlyConfigured for anything else."""
     raw = text(name, str(default))
     if not raw.isascii() or not raw.isdigit() or int(raw) == 0:
         raise ImproperlyConfigured(f"{name}={raw} must be a whole number above zero")

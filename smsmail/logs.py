@@ -1,5 +1,5 @@
-"""How a line of the log is written: an error is its classes and places, never its message, because
-databases and parsers like to quote the row or the text that they stumbled on.
+"""Formats log lines. An error is logged with its classes and places, never its message, because
+databases and parsers tend to quote the row or text that they failed on.
 """
 
 import logging

@@ -1,5 +1,5 @@
-"""What the clock's jobs leave behind of themselves (that they run, and what they could not do), and what
-was tried lately, counted for all processes when there is no Redis (rate_limit.py).
+"""Records of the periodic jobs (that they run, and what they could not process), and counts of recent
+attempts for all processes where there is no Redis (rate_limit.py).
 """
 
 from datetime import timedelta
@@ -11,16 +11,17 @@ from django.utils import timezone
 
 
 class Heartbeat(models.Model):
-    """One row for each job, written by whoever runs it. All times are the database's: the one clock
-    that the machines of workers and of pages have in common.
+    """One row for each job, written by whoever runs it. All times are the database's, because that
+    is the only clock that the machines of workers and pages share.
     """
 
     job = models.CharField(max_length=32, primary_key=True)
-    beat_at = models.DateTimeField(db_default=Now())  # somebody was at it
-    ok_at = models.DateTimeField(null=True, blank=True)  # its last run without an error
+    beat_at = models.DateTimeField(db_default=Now())  # when somebody last worked on it
+    ok_at = models.DateTimeField(null=True, blank=True)  # when it last ran without an error
     failed_at = models.DateTimeField(null=True, blank=True)
     failing_since = models.DateTimeField(null=True, blank=True)
-    failures = models.PositiveIntegerField(default=0)  # in a row, as far as they were written down
+    # Failures in a row, as far as they were stored.
+    failures = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=80, blank=True)  # the class, never the message
 
     def __str__(self) -> str:
@@ -29,14 +30,16 @@ class Heartbeat(models.Model):
 
 class SetAsideQuerySet(models.QuerySet["SetAside"]):
     def held(self, *jobs: str) -> "SetAsideQuerySet":
-        """Those whose next try is still to come. A time further ahead than any pause can reach was
-        written by a clock that was wrong: it holds nothing.
+        """Items whose next try is still to come. A time further ahead than the longest pause was
+        written by a wrong clock and is ignored.
         """
         now = timezone.now()
         return self.filter(job__in=jobs, next_try_at__gt=now, next_try_at__lte=now + LONGEST)
 
     def current(self) -> "SetAsideQuerySet":
-        """For pages. What was not tried again long after its time is not due any more."""
+        """For pages: without items that were not tried again long after their time, because they
+        are no longer due.
+        """
         return self.filter(next_try_at__gt=timezone.now() - STALE)
 
 
@@ -45,14 +48,14 @@ STALE = timedelta(minutes=10)
 
 
 class SetAside(models.Model):
-    """One thing that one job could not treat: the others go on, and it is tried again later. The row
-    goes when it has been treated.
+    """An item that a job could not process: the others go on, and it is tried again later. The row
+    is deleted once it has been processed.
     """
 
     job = models.CharField(max_length=32)
     kind = models.CharField(max_length=16)  # "mailing", "batch", "receipt", ...
     item_id = models.BigIntegerField()
-    about = models.CharField(max_length=80)  # on whose page it stands: "mailing 5", "account smsc"
+    about = models.CharField(max_length=80)  # the page that shows it: "mailing 5", "account smsc"
     failures = models.PositiveIntegerField(default=1)
     error = models.CharField(max_length=80)  # the class, never the message: it may quote a person
     first_at = models.DateTimeField()
@@ -71,11 +74,11 @@ class SetAside(models.Model):
 
 
 class Tried(models.Model):
-    """How often, and until when it is remembered; for a hold, until when it holds."""
+    """A count and until when it is remembered; for a hold, until when it lasts."""
 
     key = models.CharField(max_length=80, primary_key=True)
     count = models.PositiveIntegerField()
-    until = models.FloatField()  # seconds since 1970: one statement of both databases compares them
+    until = models.FloatField()  # seconds since 1970, so that one statement works on both databases
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["until"], name="tried_until")]

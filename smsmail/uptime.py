@@ -1,10 +1,12 @@
-"""Seconds since this machine was started, asleep or not: a clock that nobody can set."""
+"""Seconds since this machine was booted, including time asleep: a clock that nobody can set."""
 
 import time
 
 
 def clock() -> float:
-    """Seconds that also run while the machine is suspended, unlike time.monotonic() on Linux."""
+    """Return the seconds. Unlike time.monotonic() on Linux, they also count while the machine is
+    suspended.
+    """
     return (
         time.clock_gettime(time.CLOCK_BOOTTIME)
         if hasattr(time, "CLOCK_BOOTTIME")

@@ -1,4 +1,4 @@
-"""All addresses: one file per room, what machines ask for, and Django's own choice of a language."""
+"""All URLs: one file for each app, files that machines ask for, and Django's own choice of a language."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""The application itself. `smsmail.asgi` puts the reading of bodies in front; that is what is served."""
+"""The application itself. `smsmail.asgi`, which reads bodies first, is what granian serves."""
 
 import os
 
@@ -8,5 +8,6 @@ from django.core.wsgi import get_wsgi_application
 from .web.forwarded import Forwarded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smsmail.settings")
-# The person's own address (wrong passwords are counted by its networks) and https, as the proxy saw.
+# Restores the client's own address (for counting wrong passwords by network) and scheme, as the proxy saw
+# them.
 application = Forwarded(get_wsgi_application(), settings.TRUSTED_PROXIES)

@@ -1,4 +1,4 @@
-"""The room of people and of what may be sent to them."""
+"""The app of people and of their consent to SMS."""
 
 from django.apps import AppConfig
 

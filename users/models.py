@@ -1,4 +1,4 @@
-"""People, their groups, and what may be sent to them. Changes of consent go through consent.py."""
+"""People, their groups and their consent to SMS. Consent changes only through consent.py."""
 
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from .rights import STAFF, Right, Role, rights_of
 
 
 class Group(models.Model):
-    """A named set of people, kept by hand."""
+    """A named set of people, maintained by hand."""
 
     name = models.CharField(_("name"), max_length=100, unique=True)
 
@@ -27,14 +27,16 @@ class Group(models.Model):
 
 
 class Segment(models.Model):
-    """People chosen by a rule (segments.py reads it); who is in it is asked anew each time."""
+    """People selected by a rule, which rules.py reads. The people in it are determined anew each
+    time.
+    """
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     rule = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
     created_by = models.ForeignKey("User", null=True, on_delete=models.SET_NULL, related_name="+")
     changed_at = models.DateTimeField(auto_now=True)
-    # The last count, and how long it took: shown in lists, never relied on.
+    # The last count and when it was made: shown in lists, never relied on.
     counted = models.PositiveIntegerField(null=True, blank=True)
     counted_at = models.DateTimeField(null=True, blank=True)
 
@@ -46,7 +48,9 @@ class Segment(models.Model):
 
 
 class OwnField(models.Model):
-    """A field of people that this school has added; its values are in User.fields under `slug`."""
+    """A field of people that this installation has added; its values are in User.fields under
+    `slug`.
+    """
 
     class Kind(models.TextChoices):
         TEXT = "text", _("text")
@@ -65,7 +69,7 @@ class OwnField(models.Model):
         return self.label
 
 
-# Columns from which save() works out others, and those.
+# Columns from which save() derives others, and the derived ones.
 FOUND_BY = {"first_name", "last_name", "email", "phone"}
 DERIVED = ("search", "phone_class")
 
@@ -78,13 +82,13 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Addresses are kept in lower case; people type them as they like."""
+        """Look an e-mail up in any letter case; it is stored in lower case."""
         return self.get(email=(username or "").strip().lower())
 
 
 class User(AbstractBaseUser):
-    """A person: staff or student. Signs in by e-mail. Django's own permissions are not used:
-    rights are a short list of our own (rights.py).
+    """A person: staff or student. Signs in by e-mail. Django's own permissions are not used: rights
+    are a short list of our own (rights.py).
     """
 
     email = models.EmailField(_("e-mail"), unique=True)
@@ -96,21 +100,21 @@ class User(AbstractBaseUser):
     date_joined = models.DateTimeField(_("registered"), default=timezone.now)
     last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True)
 
-    # The password was made by somebody else: it opens nothing but the page where it is changed.
+    # Somebody else made the password: it opens only the page where it is changed.
     must_change_password = models.BooleanField(default=False, db_default=False)
-    # Whoever gave the first password, by which all later ones came to be (staff.py); null: not known.
+    # Who gave the first password, from which all later ones followed (staff.py); null: not known.
     password_from = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    # Part of what sessions are signed with: one more ends them all.
+    # Part of the session hash: adding one ends all sessions.
     sessions_ended = models.PositiveIntegerField(default=0, db_default=0)
 
-    # E.164 or ''. Not unique: families share one; a mailing sends one SMS per phone.
+    # E.164 or ''. Not unique, because families share a phone; a mailing sends one SMS per phone.
     phone = models.CharField(_("phone"), max_length=16, blank=True)
     phone_confirmed_at = models.DateTimeField(null=True, blank=True)
-    # Somebody else has confirmed this number, and staff says that both have it (phone_owners.py).
+    # Somebody else has confirmed this number, and staff say that both have it (phone_owners.py).
     phone_shared = models.BooleanField(default=False, db_default=False)
-    # Worked out of the phone when it is written: phone_classes.class_of(), for questions about everybody.
+    # Derived from the phone by phone_classes.class_of(), so that queries over everybody can use it.
     phone_class = models.CharField(max_length=8, editable=False, default="", db_default="")
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     language = models.CharField(_("language"), max_length=8, blank=True)
@@ -124,17 +128,17 @@ class User(AbstractBaseUser):
         through="Membership",
     )
 
-    # The flag over everything: no mailing and no notification reaches this person.
+    # Overrides everything: this person gets no mailing and no notification.
     sms_forbidden = models.BooleanField(_("SMS forbidden"), default=False)
     sms_forbidden_by = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     sms_forbidden_at = models.DateTimeField(null=True, blank=True)
 
-    # Links that sign in, handed over before this moment, no longer do.
+    # Sign-in links submitted at or before this time no longer work.
     links_revoked_at = models.DateTimeField(null=True, blank=True)
 
-    # Lower-case e-mail, name and phone in one: SQLite's LIKE folds the case of ASCII only.
+    # E-mail, name and phone in lower case: SQLite's LIKE ignores case in ASCII only.
     search = models.TextField(editable=False, default="")
 
     objects: ClassVar[UserManager] = UserManager()
@@ -148,7 +152,7 @@ class User(AbstractBaseUser):
         verbose_name_plural = _("people")
         indexes: ClassVar = [
             models.Index(fields=["role", "id"], name="user_role"),
-            # With all that a funnel asks of everybody: a million phones are counted without the rows.
+            # Covers all columns that a funnel reads: a million phones are counted from the index alone.
             models.Index(
                 fields=["phone", "id"],
                 include=[
@@ -169,7 +173,7 @@ class User(AbstractBaseUser):
         super().save(*args, **kwargs)
 
     def prepare_for_saving(self) -> None:
-        """What save() derives; bulk_create() needs it called by hand."""
+        """Set what save() derives. Call it before bulk_create(), which does not call save()."""
         self.email = self.email.strip().lower()
         self.search = f"{self.first_name} {self.last_name} {self.email} {self.phone}".lower()
         self.phone_class = phone_classes.class_of(self.phone)
@@ -179,7 +183,7 @@ class User(AbstractBaseUser):
         return f"{self.first_name} {self.last_name}".strip() or self.email
 
     def _get_session_auth_hash(self, secret: Any = None) -> str:
-        """Of the password, as Django's, and of how often all sessions were ended."""
+        """Hash the password, as Django does, together with how often all sessions were ended."""
         of_password: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
         if not self.sessions_ended:
             return of_password
@@ -192,7 +196,9 @@ class User(AbstractBaseUser):
 
     @property
     def power(self) -> frozenset[str]:
-        """What the role and the ticks would allow, whether the person may sign in or not."""
+        """The rights that the role and the ticked rights give, whether the person may sign in or
+        not.
+        """
         return rights_of(self.role, self.rights)
 
     @cached_property
@@ -204,7 +210,7 @@ class User(AbstractBaseUser):
 
     @property
     def can(self) -> dict[str, bool]:
-        """For templates: `user.can.send_mailings`."""
+        """For templates: `user.can.send_mailings` is True or False."""
         return {right: self.may(right) for right in Right.values}
 
 
@@ -212,7 +218,7 @@ class Membership(models.Model):
     """A person in a group, and since when."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    # The constraint's index is its index too.
+    # No index of its own: the constraint's index begins with this column.
     group = models.ForeignKey(
         Group, on_delete=models.CASCADE, related_name="memberships", db_index=False
     )
@@ -228,8 +234,8 @@ class Membership(models.Model):
 
 
 class PasswordLink(models.Model):
-    """A link of single use at which a person sets a password (password_links.py). Its token is shown
-    once and kept nowhere: here is only its digest.
+    """A single-use link at which a person sets a password (password_links.py). Its token is shown
+    once; only a digest of it is stored.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="password_links")
@@ -243,7 +249,7 @@ class PasswordLink(models.Model):
 
 
 class LinkSignIn(models.Model):
-    """One sign-in by a link of an SMS, or an attempt that was refused: append-only."""
+    """One sign-in by a link from an SMS, or a refused attempt. Rows are only ever added."""
 
     class Outcome(models.TextChoices):
         SIGNED_IN = "signed_in", _("signed in")
@@ -255,7 +261,7 @@ class LinkSignIn(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="link_sign_ins")
     source = models.CharField(max_length=40)  # "mailing 5"
     outcome = models.CharField(max_length=16, choices=Outcome)
-    # Of the visit: each is good once, whatever a cache forgets. null in rows from before there were any.
+    # Identifies the visit. Unique, so that it is valid once even if a cache loses it; null in old rows.
     ticket = models.CharField(max_length=32, null=True, unique=True)  # noqa: DJ001
     at = models.DateTimeField(db_default=Now())
     network = models.CharField(max_length=48, blank=True)  # /24 or /48
@@ -269,12 +275,14 @@ class LinkSignIn(models.Model):
 
     @property
     def number(self) -> str:
-        """Of the mailing, as its address has it."""
+        """The id of the mailing, as its URL shows it."""
         return self.source.rpartition(" ")[2]
 
 
 class OptOut(models.Model):
-    """A phone that wants no SMS. By phone, so that it survives deletion and a second import."""
+    """A phone that wants no SMS. Stored by phone, so that it survives the person's deletion and
+    re-import.
+    """
 
     class Source(models.TextChoices):
         STAFF = "staff", _("a member of staff")
@@ -291,7 +299,7 @@ class OptOut(models.Model):
 
 
 class ConsentEvent(models.Model):
-    """One line of the consent book: append-only, kept when the person is deleted."""
+    """One line of the consent book. Lines are only ever added, and stay when the person is deleted."""
 
     class Kind(models.TextChoices):
         FORBIDDEN = "forbidden", _("SMS forbidden")
@@ -318,8 +326,8 @@ class ConsentEvent(models.Model):
 
 
 class PhoneCode(models.Model):
-    """A code sent to confirm a phone, by its nonce: the code itself is nowhere (confirmation.py).
-    Kept for a day, to count how often codes were asked for.
+    """A code sent to confirm a phone. Only its nonce is stored, never the code itself
+    (confirmation.py). Rows are kept for a day, to count requests.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="phone_codes")
@@ -328,7 +336,8 @@ class PhoneCode(models.Model):
     network = models.CharField(max_length=48, blank=True)  # /24 or /48
     asked_at = models.DateTimeField(default=timezone.now)
     tries = models.PositiveSmallIntegerField(default=0)
-    closed = models.BooleanField(default=False)  # used, replaced, not sent, or tried too often
+    # It was used, replaced, not sent, or typed wrong too often.
+    closed = models.BooleanField(default=False)
 
     class Meta:
         indexes: ClassVar = [
@@ -342,14 +351,14 @@ class PhoneCode(models.Model):
 
 
 class Reply(models.Model):
-    """What came back by SMS from a phone; the person is the first who had it then."""
+    """An SMS received from a phone. The person is the one to whom the phone belonged then."""
 
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="replies")
     phone = models.CharField(max_length=16)
     text = models.TextField()
     at = models.DateTimeField()
-    provider = models.CharField(max_length=16)  # slug of the service that brought it
-    key = models.CharField(max_length=64, unique=True)  # a service may bring the same one again
+    provider = models.CharField(max_length=16)  # slug of the provider that reported it
+    key = models.CharField(max_length=64, unique=True)  # a provider may report the same reply again
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["phone", "id"], name="reply_phone")]
@@ -359,12 +368,14 @@ class Reply(models.Model):
 
     @property
     def may_refuse(self) -> bool:
-        """It looks like a refusal and was not obeyed: staff decides."""
+        """True if the reply looks like a refusal that was not obeyed: staff decide."""
         return refusals.verdict_of(self.text) == refusals.RefusalVerdict.MAYBE
 
 
 class AuditEvent(models.Model):
-    """Who did what: append-only. `what` is a word of the code, `target` what it was done to."""
+    """Who did what. Rows are only ever added. `what` is a word of the code, `target` what it was
+    done to.
+    """
 
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     what = models.CharField(max_length=40)
@@ -380,5 +391,5 @@ class AuditEvent(models.Model):
 
 
 def audit(by: User | None, what: str, target: str = "", **details: Any) -> None:
-    """Write down who did what. No phones, texts or secrets in details."""
+    """Record who did what. Details must not hold phones, texts or secrets."""
     AuditEvent.objects.create(by=by, what=what, target=target, details=details)

@@ -1,4 +1,6 @@
-"""Roles and rights: who may do what. A role gives a set; the owner ticks single rights on top."""
+"""Roles and rights: who may do what. A role gives a set of rights; single ones can be ticked in
+addition.
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +22,7 @@ class Role(TextChoices):
 
 
 class Right(TextChoices):
-    """Every right, in the order in which the person's page shows them."""
+    """Every right, in the order in which a person's page lists them."""
 
     SEE_PEOPLE = "see_people", _("See people")
     EDIT_PEOPLE = "edit_people", _("Add and change people and groups")
@@ -33,16 +35,16 @@ class Right(TextChoices):
 
 
 STAFF = frozenset({Role.OWNER, Role.ADMINISTRATOR, Role.EMPLOYEE})
-# Only the owner may give this one, and only to an administrator.
+# Only the owner may give these, and only to an administrator.
 BY_OWNER_ONLY = frozenset({Right.ACCOUNT})
 
 
 def rights_of(role: str, ticked: list[str]) -> frozenset[str]:
-    """What a person of this role, with these rights ticked, may do.
+    """Return what a person of this role, with these rights ticked, may do.
 
-    The owner may do everything; an administrator everything but the account, unless ticked; an
-    employee only what is ticked, and never the account; a student nothing. Whoever changes people
-    sees them.
+    The owner may do everything; an administrator everything but ACCOUNT, unless it is ticked; an
+    employee only what is ticked, and never ACCOUNT; a student nothing. Whoever may change people
+    may also see them.
     """
     every = frozenset(Right.values)
     match role:
@@ -58,9 +60,9 @@ def rights_of(role: str, ticked: list[str]) -> frozenset[str]:
 
 
 def require_right(*rights: Right) -> Callable[[V], V]:
-    """A view for those who have all these rights; 403 for others, whatever they ask for: nobody learns
-    from the answer who there is. Strangers never come this far: LoginRequiredMiddleware sends them to
-    sign in first.
+    """Decorate a view for users who have all these rights; others get 403 whatever they ask for, so
+    that nobody learns from the response which objects exist. LoginRequiredMiddleware has already sent
+    anonymous users to the sign-in page.
     """
 
     def decorate(view: V) -> V:

@@ -1,4 +1,4 @@
-"""URLs of users, room by room."""
+"""URLs of users, package by package."""
 
 from django.urls import include, path
 

@@ -10,5 +10,5 @@ REGISTRY: tuple[type[Provider], ...] = (Smsc, Twilio, SevenTech, Simulator)
 
 
 def provider_class(slug: str) -> type[Provider]:
-    """Raises KeyError for a slug that is not in the registry."""
+    """Return the class. Raises KeyError for a slug that is not in the registry."""
     return {provider.slug: provider for provider in REGISTRY}[slug]

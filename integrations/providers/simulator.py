@@ -1,7 +1,7 @@
 """The simulator: a provider without a network, for trying smsmail out, and the example to copy.
 
-Its "network" is the table SimulatedSms. The fate of a message is decided by the last two digits of
-its phone (FATES); receipts come some seconds later, written by report_due() as the webhook would.
+Its "network" is the table SimulatedSms. The last two digits of a phone decide the fate of its
+messages (FATES). report_due() writes receipts some seconds later, as the webhook would.
 """
 
 import contextlib
@@ -44,14 +44,16 @@ from .base import (
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of a message. Without a status: refused at once, or (no reason) never reported."""
+    """What becomes of a message. Without a status it is refused at once or, without a reason, never
+    reported.
+    """
 
     words: Promise
     status: DeliveryStatus | None
     reason: Reason | None = None
 
 
-# By the last two digits of the phone; all others are delivered.
+# Keyed by the last two digits of the phone; all other phones are delivered.
 FATES: Mapping[str, Fate] = {
     "00": Fate(_("refused at once: no such format"), None, Reason.BAD_PHONE),
     "01": Fate(_("no such number"), DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
@@ -63,9 +65,9 @@ FATES: Mapping[str, Fate] = {
 }
 DELIVERED = Fate(_("delivered"), DeliveryStatus.DELIVERED)
 
-SOONEST, LATEST = 1.0, 6.0  # seconds from hand-over to receipt
+SOONEST, LATEST = 1.0, 6.0  # seconds from submission to receipt
 REPORTING = Work("simulate", "sms")
-REPORTED_AT_ONCE = 1000  # messages in one go of report_due()
+REPORTED_AT_ONCE = 1000  # messages that one call of report_due() handles
 IN_ONE_NOTE = 100  # reports in the body of one receipt
 
 
@@ -94,7 +96,7 @@ class Simulator(Provider):
         try:
             with _own_connection(), transaction.atomic():
                 SimulatedSms.objects.bulk_create([_row(reference, sms) for sms in taken])
-        except DatabaseError as error:  # the table is the network, and networks fail
+        except DatabaseError as error:  # the table plays the network, and networks fail
             raw = f"simulator:{type(error).__name__}"
             return [
                 SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw=raw)
@@ -121,7 +123,7 @@ class Simulator(Provider):
         ]
 
     def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
-        """Tears the pages out of its books."""
+        """Delete scheduled messages from the simulator's records."""
         phones = [each.phone for each in asked]
         kept = SimulatedSms.objects.filter(reference=reference, at__gt=timezone.now())
         with _own_connection(), transaction.atomic():
@@ -130,7 +132,7 @@ class Simulator(Provider):
         return [DeliveryReport(reference, phone, DeliveryStatus.CANCELLED) for _key, phone in rows]
 
     def check_note(self, note: WebhookPayload) -> bool:
-        """There is nothing to check: report_due() writes the notes itself."""
+        """There is nothing to check: report_due() writes the receipts itself."""
         return True
 
     def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
@@ -147,15 +149,13 @@ class Simulator(Provider):
 
 
 def report_due() -> bool:
-    """Write receipts for simulated messages whose time has come; True when more are due. A job of
-    the clock.
-    """
+    """Periodic job: write receipts for simulated messages that are due. True if more may be due."""
     now = timezone.now()
-    # Nothing that was not kept takes so long: a clock that was wrong has taken it.
+    # An unscheduled message never takes this long: it was accepted under a wrong clock.
     wrong = Q(kept=False, report_at__gt=now + timedelta(seconds=LATEST) + SKEW)
     due = SimulatedSms.objects.filter(Q(report_at__lte=now) | wrong, reported=False)
     due = due.exclude(id__in=held(REPORTING.name))
-    # Without the look, SQLite would lock for writing every second.
+    # Without this query, SQLite would take its write lock every second.
     ids = list(due.order_by("report_at").values_list("id", flat=True)[:REPORTED_AT_ONCE])
     if ids:
         in_halves(REPORTING, ids, _report_these, lambda _id: f"account {Simulator.slug}")
@@ -193,7 +193,7 @@ def _row(reference: str, sms: Sms) -> SimulatedSms:
         at=at,
         kept=sms.at is not None,
         report_at=at + timedelta(seconds=spread),
-        reported=fate(sms.phone).status is None,  # nothing will ever be told
+        reported=fate(sms.phone).status is None,  # nothing will ever be reported
     )
 
 
@@ -236,7 +236,7 @@ def _notes(account: Account, rows: Sequence[SimulatedSms]) -> Iterator[Receipt]:
 
 @contextlib.contextmanager
 def _own_connection() -> Iterator[None]:
-    """A pool's thread that had no connection leaves none behind: nobody else would close it."""
+    """Close the connection that a pool's thread opened here, because nobody else would."""
     had_one = connection.connection is not None
     try:
         yield

@@ -1,8 +1,8 @@
-"""The one way to the network: deadlines, a last look, and every failure sorted into "surely not sent" or
-"may have arrived". No retries, no redirects followed, no proxies from the environment, no logs.
+"""The only way to the network: deadlines, a last check, and every failure sorted into "certainly not sent" or
+"may have arrived". No retries, no redirects, no proxies from the environment, no logs.
 
-The sorting rests on one fact: whether the first byte of the body was handed to the socket. The
-error's class alone would not do: a TLS connection cut after the request is an SSLError as well.
+The sorting rests on one fact: whether the first byte of the body was given to the socket. The class of the
+error would not suffice: a TLS connection cut after the request is an SSLError as well.
 """
 
 import contextlib
@@ -27,33 +27,34 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from smsmail.uptime import clock
 
-BODY_CAP = 1_000_000  # characters of an answer that we are ready to hold
+BODY_CAP = 1_000_000  # bytes of a response that are read at most
 
 
 class Failure(StrEnum):
-    """Why there is no answer."""
+    """Why there is no response."""
 
-    UNSENT = "unsent"  # nothing of the request can have been acted on
-    UNKNOWN = "unknown"  # it may have been
-    WITHHELD = "withheld"  # unsent, because the last look said no
+    UNSENT = "unsent"  # the request cannot have been acted on
+    UNKNOWN = "unknown"  # the request may have been acted on
+    WITHHELD = "withheld"  # unsent, because last_look said no
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; status 0 with a failure when nothing usable did. Any status counts as an
-    answer, 429 and 5xx too: what they mean is for the provider's file to say.
+    """The response; status 0 with a failure if none was usable. Any status counts as a response,
+    429 and 5xx too: the provider's module decides what they mean.
     """
 
     status: int
     body: str = ""
     failure: Failure | None = None
-    error: str = ""  # the class of the error, never its text: that may hold an address or a phone
-    date: datetime | None = field(default=None, compare=False)  # the service's clock, when it says
-    retry_after: float | None = field(default=None, compare=False)  # seconds it wants us to wait
+    error: str = ""  # the class of the error, never its text, which may hold a URL or a phone
+    date: datetime | None = field(default=None, compare=False)  # the server's Date header, if any
+    # The Retry-After header, in seconds.
+    retry_after: float | None = field(default=None, compare=False)
 
 
 def asked_to_wait(answer: Answer) -> float | None:
-    """Seconds for which a service that is busy (429) or down (503) wants to be left alone."""
+    """Return the seconds for which a provider that is busy (429) or down (503) wants no requests."""
     return answer.retry_after if answer.status in (429, 503) else None
 
 
@@ -62,11 +63,11 @@ class TooLate(Exception):
 
 
 class Withheld(Exception):
-    """The last look said no."""
+    """last_look said no."""
 
 
 class TooLong(Exception):
-    """The answer is longer than we hold, or took longer than we wait."""
+    """The response is longer than `cap`, or took longer than the read timeout."""
 
 
 def get(
@@ -78,7 +79,9 @@ def get(
     auth: tuple[str, str] | None = None,
     cap: int = BODY_CAP,
 ) -> Answer:
-    """GET. Bounded in time and sorted as post() is: its empty body leaves as one of post()'s does."""
+    """Send a GET. Time limits and failures are those of post(): its empty body leaves in the same
+    way.
+    """
     address = f"{url}?{urlencode(params)}" if params else url
     line = _Line(b"", deadline, read_timeout or settings.READ_TIMEOUT)
     return _exchange("GET", address, line, {}, auth, cap)
@@ -95,12 +98,13 @@ def post(
     cap: int = BODY_CAP,
     last_look: Callable[[], bool] | None = None,
 ) -> Answer:
-    """POST a form (data) or JSON, over a connection of its own: a kept one that the server had
-    closed meanwhile would fail after sending, and be unknown for nothing.
+    """POST a form (data) or JSON over a new connection: a kept-alive one that the server has closed
+    meanwhile would fail after sending, and the result would needlessly be unknown.
 
-    The deadline (clock() seconds) is looked at before connecting and again when the body is about
-    to leave; so is last_look, which may wait, and without whose yes nothing leaves. The whole answer
-    must be there read_timeout seconds after that, however it drips.
+    The deadline (in seconds of clock()) is checked before connecting and again when the body is
+    about to leave. So is last_look, which may block; if it returns False, nothing leaves. The whole
+    response must arrive within read_timeout seconds after that, however slowly it drips. Never
+    raises for the network.
     """
     body, content_type = _encoded(data, json)
     line = _Line(body, deadline, read_timeout or settings.READ_TIMEOUT, last_look)
@@ -137,7 +141,7 @@ def _exchange(
                     date=date,
                     retry_after=_seconds(response.headers.get("Retry-After", ""), date),
                 )
-    except Exception as error:  # noqa: BLE001  # whatever it is, the caller needs to know only one thing
+    except Exception as error:  # noqa: BLE001 - all that counts is whether the body left
         return _sorted(error, line)
     finally:
         line.let_go()
@@ -155,14 +159,14 @@ def _read(response: requests.Response, line: "_Line", cap: int) -> str:
         held += chunk
         if len(held) > cap:
             raise TooLong
-    # Without a Content-Length, an answer that we cut ourselves looks like a complete one.
+    # Without a Content-Length, a response that we cut off ourselves looks complete.
     if line.was_cut:
         raise TooLong
     return held.decode("utf-8", "replace")
 
 
 def _moment(header: str) -> datetime | None:
-    """None for what is no date of HTTP (RFC 9110, 5.6.7): a service may write anything."""
+    """Return None if the header is not an HTTP date (RFC 9110, 5.6.7): servers may send anything."""
     try:
         moment = parsedate_to_datetime(header)
     except (ValueError, OverflowError):
@@ -172,7 +176,7 @@ def _moment(header: str) -> datetime | None:
 
 def _seconds(header: str, date: datetime | None) -> float | None:
     """Retry-After is a number of seconds or a date (RFC 9110, 10.2.3). A date is counted from the
-    service's own Date, since our clock may differ.
+    server's own Date header, since our clock may differ.
     """
     header = header.strip()
     if header.isascii() and header.isdecimal():
@@ -196,12 +200,14 @@ def _sorted(error: Exception, line: "_Line") -> Answer:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """None, ever. Told only not to follow, requests would still read such an answer whole."""
+        """Always None. If told only not to follow redirects, requests would still read such a
+        response whole.
+        """
         return None
 
 
 class _Line(HTTPAdapter):
-    """The connection of one request, and its body: iterating over it is the moment it leaves."""
+    """The connection of one request and its body: the body leaves when it is iterated over."""
 
     def __init__(
         self,
@@ -226,11 +232,11 @@ class _Line(HTTPAdapter):
         super().init_poolmanager(*args, ssl_context=trust, **kwargs)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Only what _trust() has loaded: named here again, it would be loaded again."""
+        """Use only what _trust() has loaded: named here again, it would be loaded again."""
         conn.cert_reqs = "CERT_REQUIRED"
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """As requests does it, but the connection that the pool makes is remembered."""
+        """Do as requests does, but remember the connection that the pool makes."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         pool.ConnectionCls = partial(self._connect, pool.ConnectionCls)
         return pool
@@ -240,7 +246,7 @@ class _Line(HTTPAdapter):
         return self.connection
 
     def add_headers(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
-        """requests takes an empty body that is iterated over for one of unknown length."""
+        """Set the length, because requests treats an empty iterable body as one of unknown length."""
         request.headers.pop("Transfer-Encoding", None)
         request.headers["Content-Length"] = str(len(self.body))
 
@@ -248,21 +254,21 @@ class _Line(HTTPAdapter):
         return len(self.body)
 
     def __bool__(self) -> bool:
-        """An empty body must leave, too: requests would drop it, and the clock would not start."""
+        """Always True: requests would drop an empty body, and the read timeout would never start."""
         return True
 
     def __iter__(self) -> Iterator[bytes]:
-        """One piece, so that a peer who reads slowly is bounded by one timeout, not one each."""
+        """Yield one piece, so that a peer who reads slowly is bounded by one timeout in total."""
         self.check()
         self.begun = True
-        # Socket timeouts start anew with every byte that comes; this one does not.
+        # Socket timeouts restart with every byte received; this one does not.
         self.timer = threading.Timer(self.seconds, self._cut, [self.connection.sock])
         self.timer.daemon = True
         self.timer.start()
         yield self.body
 
     def check(self) -> None:
-        """Nothing may come between this and the body: what it says is true for a moment only."""
+        """Called immediately before the body leaves, because its result is true for a moment only."""
         if self.last_look is not None and not self.last_look():
             self.withheld = True
             raise Withheld
@@ -272,7 +278,8 @@ class _Line(HTTPAdapter):
     def _cut(self, sock: socket.socket) -> None:
         self.was_cut = True
         with contextlib.suppress(OSError):  # closed meanwhile
-            # Not SSLSocket's own shutdown: it takes the TLS state away from under the reader.
+            # Not SSLSocket's own shutdown(), which would remove the TLS state while another thread
+            # reads.
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def let_go(self) -> None:
@@ -282,8 +289,8 @@ class _Line(HTTPAdapter):
 
 @cache
 def _trust(bundle: str) -> ssl.SSLContext:
-    """Whom we believe, read once for the process: read for each request, it took 17 ms of the 19 ms
-    of CPU that a request over TLS cost.
+    """Load the trusted certificates once for the process. Loading them for each request took 17 ms
+    of the 19 ms of CPU that a request over TLS cost.
     """
     context = create_urllib3_context()
     context.load_verify_locations(bundle)

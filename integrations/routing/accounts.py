@@ -1,4 +1,4 @@
-"""Connect, disconnect, check and try an account."""
+"""Connecting, disconnecting, checking and testing an account."""
 
 from decimal import Decimal
 
@@ -24,12 +24,12 @@ def connect(
     sender: str,
     price: Decimal,
     by: User | None,
-    parallel: int | None = None,  # None: as many as the service takes
+    parallel: int | None = None,  # None: as many as the provider accepts
     per_second: int = 0,
     warn_below: Decimal | None = None,
 ) -> Account:
-    """Keep the settings; the account sends from now on if it has priority. The credentials it had are kept
-    as long as only they can ask about something.
+    """Store the settings; the account sends from now on if it has priority. Earlier credentials are kept
+    as long as open messages need them for look-ups.
     """
     provider = routing.provider_class(slug)
     before = Account.objects.select_for_update(no_key=True).filter(provider=slug).first()
@@ -61,8 +61,9 @@ def connect(
 
 @transaction.atomic
 def disconnect(account: Account, by: User | None) -> None:
-    """Delete the credentials, former ones too. What waits goes through the next connected service, if
-    any; what may have gone can be asked about when the same login is connected again.
+    """Delete the credentials, earlier ones too. Waiting messages go through the next connected
+    provider, if any. Messages that may have been sent can be looked up once the same login is
+    connected again.
     """
     FormerLogin.objects.filter(account=account).delete()
     Account.objects.filter(id=account.id).update(
@@ -78,9 +79,10 @@ def disconnect(account: Account, by: User | None) -> None:
 
 
 def check(account: Account) -> Balance | None:
-    """Ask the provider for the balance (None where it has none). Raises Trouble, in words.
+    """Ask the provider for the balance (None if it has none). A success ends the account's
+    cooldown.
 
-    An account that rested because of money or login wakes up when the check succeeds.
+    Raises ProviderError.
     """
     provider = routing.provider_of(account)
     try:
@@ -97,15 +99,17 @@ def check(account: Account) -> Balance | None:
 
 
 class Refuses(Exception):
-    """Nothing may be sent to this phone: it has opted out, or its owner's SMS are forbidden."""
+    """Nothing may be sent to this phone: it has opted out, or SMS to its owner are forbidden."""
 
 
 def try_out(account: Account, phone: str, text: str, by: User | None) -> SendResult:
-    """One message straight through this account, with priority or not, resting or not. It is in no
-    mailing and no statistics. Raises Refuses.
+    """Send one message through this account, whether or not it has priority or is cooling down. The
+    message belongs to no mailing and no statistics.
 
-    Takes as long as the service does: never inside a transaction. What goes wrong puts nothing to
-    rest, as nobody waits for this message; one that is taken proves that the account works.
+    Takes as long as the provider does: never call it inside a transaction. A failure starts no
+    cooldown, since nothing waits for this message; a success proves that the account works.
+
+    Raises Refuses.
     """
     if consent.phone_refuses(phone):
         raise Refuses
@@ -113,7 +117,8 @@ def try_out(account: Account, phone: str, text: str, by: User | None) -> SendRes
     sms = Sms(key=0, phone=phone, text=text)
     deadline = clock() + settings.BATCH_DEADLINE
     provider = routing.provider_of(account)
-    # Before it leaves: it is in the service's books then, and no proof of anything else.
+    # Stored before it leaves: it will be in the provider's records and must not be taken for
+    # another message.
     stray = Stray.objects.create(
         account=account, phone=phone, at=timezone.now(), reference=reference
     )

@@ -1,4 +1,4 @@
-"""The balance of every connected account, asked for now and then."""
+"""Asks for the balance of every connected account from time to time."""
 
 import contextlib
 from datetime import timedelta
@@ -16,7 +16,9 @@ BALANCE_AGE = timedelta(minutes=10)
 
 
 def refresh_balances() -> bool:
-    """Clock job: ask every connected account that has not been asked lately."""
+    """Periodic job: ask for the balance of every connected account whose balance is older than
+    BALANCE_AGE. True would mean more to do at once; there never is.
+    """
     return _balances.take(routing.connected())
 
 
@@ -26,7 +28,7 @@ def _refresh_balance(account: Account) -> bool:
     fresh = asked_at and asked_at > now - BALANCE_AGE
     provider = routing.provider_of(account)
     if not fresh and provider.has_balance:
-        # Sending itself puts the account to rest; a balance is only a figure.
+        # Only sending starts a cooldown; a balance is just a figure.
         with contextlib.suppress(ProviderError):
             write_down(account, provider.balance())
         service_clock.note_clock(account.id, provider)

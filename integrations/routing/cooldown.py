@@ -1,6 +1,4 @@
-"""An account with which something is wrong hands nothing over for a while, longer each time, until it works
-again.
-"""
+"""After an error an account submits nothing for a while, longer each time, until it works again."""
 
 from datetime import timedelta
 
@@ -14,11 +12,12 @@ from integrations.models import Account
 from integrations.reasons import Fault, Reason
 from smsmail.jobs import moments
 
-# How long an account rests after the first, second, ... trouble in a row, in settings.PROVIDER_COOLDOWN.
+# The length of the cooldown after the first, second, ... error in a row, as a multiple of
+# settings.PROVIDER_COOLDOWN.
 STEPS = (1, 2, 4, 10)
 
 
-LONGEST = 600  # seconds, whatever a service asks for
+LONGEST = 600  # seconds; the most that a provider can ask for
 
 
 def is_on(account: Account) -> bool:
@@ -28,21 +27,23 @@ def is_on(account: Account) -> bool:
 
 
 def longest() -> timedelta:
-    """By our own count, or because the service asked for it."""
+    """Return the longest possible cooldown: by our own steps, or because the provider asked for it."""
     return timedelta(seconds=max(settings.PROVIDER_COOLDOWN * STEPS[-1], LONGEST))
 
 
 def present_length(account: Account) -> timedelta:
-    """How long a rest after so many failures lasts, where the service asked for nothing else."""
+    """Return the length of a cooldown after the account's present number of failures, if the
+    provider asked for nothing else.
+    """
     step = min(max(account.failures - 1, 0), len(STEPS) - 1)
     return timedelta(seconds=settings.PROVIDER_COOLDOWN * STEPS[step])
 
 
 def start(account_id: int, reason: Reason, raw: str, *, seconds: float | None = None) -> None:
-    """Hand nothing over for a while: as long as the service asks for (seconds), within LONGEST_REST;
-    else 30 s (settings.PROVIDER_COOLDOWN), then 1, 2 and 5 minutes.
+    """Submit nothing for as long as the provider asks (seconds, at most LONGEST), otherwise for 30 s
+    (settings.PROVIDER_COOLDOWN), then 1, 2 and 5 minutes.
 
-    Several batches that fail at the same moment count as one trouble.
+    Several batches that fail at the same moment count as one error.
     """
     with transaction.atomic():
         account = Account.objects.select_for_update().get(id=account_id)
@@ -72,7 +73,9 @@ def start(account_id: int, reason: Reason, raw: str, *, seconds: float | None = 
 
 
 def end(account_id: int) -> None:
-    """It works. Writes nothing when that was known: this is asked after every batch."""
+    """Record that the account works. Writes nothing if that is known already, because this runs
+    after every batch.
+    """
     news = Q(failures__gt=0) | Q(proven_at__isnull=True)
     Account.objects.filter(news, id=account_id).update(
         **AWAKE, proven_at=Coalesce("proven_at", timezone.now())
@@ -80,8 +83,8 @@ def end(account_id: int) -> None:
 
 
 def doubt_settings(account: Account, reason: Reason, raw: str) -> None:
-    """The service was asked by a person and did not take these settings: the page says so until it takes
-    them. It does not rest: only what waits for it may decide that.
+    """A person tried the account and the provider did not accept its settings: the page says so until it
+    does. No cooldown starts, because no queued message failed.
     """
     if reason.about.fault != Fault.ACCOUNT:
         return

@@ -1,5 +1,5 @@
-"""A job that asks services, one account in each thread: one that hangs keeps no other waiting, and one
-with which something is wrong is set aside.
+"""Runs a job that calls providers in one thread for each account: an account that hangs delays no other, and
+one that fails is set aside.
 """
 
 import logging
@@ -14,13 +14,13 @@ from smsmail.jobs.set_aside import Thing, Work, one_by_one
 
 logger = logging.getLogger(__name__)
 
-# A job waits so long for its threads; those that hang go on, and their accounts are left out until they
-# end. That they end, the deadlines of their requests see to.
+# Seconds that a job waits for its threads. Those that hang continue, and their accounts are skipped until
+# they end, which the deadlines of their requests ensure.
 PATIENCE = 5.0
 
 
 class Turns:
-    """The threads of one job in this process, at most one for an account."""
+    """The threads of one job in this process, at most one for each account."""
 
     def __init__(self, name: str, do: Callable[[Account], bool]) -> None:
         self.name = name
@@ -30,15 +30,18 @@ class Turns:
         self._lock = threading.Lock()
 
     def take(self, accounts: Iterable[Account]) -> bool:
-        """True when one of those that have answered has more to ask at once. Raises what one has raised."""
+        """Run the job for these accounts. True if one that has finished has more to do at once. Raises what
+        one of them raised.
+        """
         accounts = list(accounts)
-        if connection.in_atomic_block:  # no other thread would see what our transaction has written
+        # another thread would not see what our transaction has written
+        if connection.in_atomic_block:
             more = [self._treat(account) for account in accounts]
             return any(more)
         mine = [future for account in accounts if (future := self._start(account)) is not None]
         done, hanging = wait(mine, PATIENCE)
         if hanging:
-            logger.warning("%s: %d services are long in answering", self.name, len(hanging))
+            logger.warning("%s: %d providers are slow to answer", self.name, len(hanging))
         more = [future.result() for future in done]
         return any(more)
 
@@ -53,7 +56,7 @@ class Turns:
                 return None
             future: Future[bool] = Future()
             self._running[account.id] = future
-        # Daemons: a worker that is told to end waits for batches in the air, not for these.
+        # Daemon threads: a worker that shuts down waits for batches in flight, not for these.
         threading.Thread(
             target=self._run, args=(account, future), name=self.name, daemon=True
         ).start()
@@ -62,7 +65,7 @@ class Turns:
     def _run(self, account: Account, future: Future[bool]) -> None:
         try:
             more = self._treat(account)
-        except Exception as error:  # noqa: BLE001 - handed on to whoever waits
+        except Exception as error:  # noqa: BLE001 - passed on to whoever waits
             connection.close()
             future.set_exception(error)
         else:

@@ -1,5 +1,5 @@
-"""Which login of a service a message was handed over with, and the former ones while they are needed:
-another login has other books, in which nothing of the first one ever stood.
+"""Records which login of a provider a message was submitted with, and keeps earlier logins while they are
+needed: another login has other records, in which the first one's messages never appear.
 """
 
 import hashlib
@@ -12,7 +12,8 @@ from integrations import providers
 from integrations.models import Account, FormerLogin
 from integrations.providers.base import Credentials, Provider
 
-# Which of these logins of an account are still needed: mailings answers it (mailings.apps).
+# Returns which of these logins of an account are still needed; the mailings app registers it
+# (mailings.apps).
 Needed = Callable[[Account, Iterable[str]], set[str]]
 _asked: list[Needed] = []
 
@@ -22,17 +23,21 @@ def ask_about_use(needed: Needed) -> None:
 
 
 def fingerprint(slug: str, values: Mapping[str, str]) -> str:
-    """Tells logins apart and tells nothing about them: a keyed hash. '' without credentials."""
+    """Return a keyed hash that distinguishes logins and reveals nothing about them; '' without
+    credentials.
+    """
     return next(iter(_fingerprints(slug, values)), "")
 
 
 def is_current(account: Account, login: str) -> bool:
-    """Batches of before fingerprints were kept have none: theirs is taken for the one of today."""
+    """True if this is the account's present login. Old batches without a fingerprint count as sent
+    with the present one.
+    """
     return not login or login in _fingerprints(account.provider, account.credentials)
 
 
 def credentials_of(account: Account, login: str) -> dict[str, str]:
-    """Of today or of before; {} when this login is not kept any more."""
+    """Return the credentials of a present or earlier login; {} if they are no longer stored."""
     if is_current(account, login):
         return dict(account.credentials)
     former = FormerLogin.objects.filter(account=account, login=login).first()
@@ -40,7 +45,9 @@ def credentials_of(account: Account, login: str) -> dict[str, str]:
 
 
 def provider_of(account: Account, login: str, receipt_url: str) -> Provider | None:
-    """To ask about what was handed over with this login; None when nobody can any more."""
+    """Return a provider for look-ups of messages submitted with this login; None if its credentials
+    are gone.
+    """
     values = credentials_of(account, login)
     if not values:
         return None
@@ -49,7 +56,9 @@ def provider_of(account: Account, login: str, receipt_url: str) -> Provider | No
 
 
 def keep(account: Account) -> None:
-    """The credentials are about to be replaced. Inside the caller's transaction."""
+    """Store the present credentials, which are about to be replaced, if open messages need them.
+    The caller has opened a transaction.
+    """
     login = fingerprint(account.provider, account.credentials)
     if login and login in _needed(account, [login]):
         FormerLogin.objects.update_or_create(
@@ -58,7 +67,7 @@ def keep(account: Account) -> None:
 
 
 def forget_unneeded() -> None:
-    """Former logins under which nothing is open any more."""
+    """Delete earlier logins that no open message needs."""
     for former in FormerLogin.objects.select_related("account"):
         again = is_current(former.account, former.login)
         if again or former.login not in _needed(former.account, [former.login]):
@@ -70,7 +79,7 @@ def _needed(account: Account, logins: Iterable[str]) -> set[str]:
 
 
 def _fingerprints(slug: str, values: Mapping[str, str]) -> list[str]:
-    """By the key that writes now, then by those that only read."""
+    """Return the hash with the key for writing first, then those with the keys that only read."""
     if not values:
         return []
     what = f"login of {slug}\0{providers.provider_class(slug).login(values)}".encode()

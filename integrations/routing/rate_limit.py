@@ -9,13 +9,13 @@ from smsmail.jobs import moments
 
 from . import routing
 
-# The pause after a batch is longer by this share than its messages take by the pace. Else a batch that leaves
-# late by a moment would come into the second of the fourth one after it, which leaves in time.
+# The pause after a batch exceeds the time of its messages by this share. Otherwise a batch that leaves
+# slightly late could fall into the same second as the fourth batch after it.
 SPREAD = 0.15
 
 
 def wait_of(account: Account) -> float:
-    """Seconds until its pace allows the next batch; 0 when it does now."""
+    """Return the seconds until the rate limit allows the next batch; 0 if it does now."""
     now = timezone.now()
     free = moments.believed(account.next_free_at, longest_wait(account), now)
     if not account.per_second or free is None:
@@ -24,13 +24,13 @@ def wait_of(account: Account) -> float:
 
 
 def longest_wait(account: Account) -> timedelta:
-    """Of its pace: after the biggest batch that it takes."""
+    """Return the pause after the largest batch that the provider accepts."""
     return seconds_of(account, routing.provider_class(account.provider).batch)
 
 
 def seconds_of(account: Account, size: int) -> timedelta:
-    """How long the next batch waits after one of so many messages, so that no second, wherever it begins,
-    holds more than the pace. Only so many whole batches of this size fit into a second.
+    """Return the pause after a batch of this size, so that no second, wherever it begins, holds more
+    messages than the rate limit. Only whole batches of this size fit into a second.
     """
     pace = account.per_second
     if not pace:
@@ -40,8 +40,8 @@ def seconds_of(account: Account, size: int) -> timedelta:
 
 
 def reserve(account: Account, size: int) -> None:
-    """A batch of so many messages leaves now: the next one must wait as long as these take by the
-    account's pace. The caller holds the account's row, which makes the pace that of all workers.
+    """Reserve the time for a batch of this size that leaves now; the next one waits until it has
+    passed. The caller has locked the account's row, so the limit holds over all workers.
     """
     if account.per_second and size:
         now = timezone.now()

@@ -1,4 +1,4 @@
-"""Receipts and the simulator's books are kept for 90 days."""
+"""Deletes receipts, stray messages and the simulator's records after 90 days."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +15,10 @@ KEEP_RECEIPTS = timedelta(days=90)
 
 
 def forget_old() -> bool:
-    """Clock job: processed receipts and the simulator's books are kept 90 days. A slice at a time."""
+    """Periodic job: delete what is older than 90 days (processed receipts, strays, the simulator's
+    records), a slice at a time, and set-aside entries whose next try is a day overdue. True if a
+    slice was deleted, so there may be more.
+    """
     before = timezone.now() - KEEP_RECEIPTS
     Stray.objects.filter(at__lt=before).delete()
     receipts = Receipt.objects.filter(received_at__lt=before, processed_at__isnull=False)
@@ -30,7 +33,7 @@ def forget_old() -> bool:
 
 
 def _forget(work: Work, rows: "QuerySet[Any]") -> int:
-    """A slice; what cannot be deleted is set aside."""
+    """Delete one slice; rows that cannot be deleted are set aside."""
     old = rows.exclude(id__in=held(work.name)).values_list("id", flat=True)
     ids = list(old[:5000])
 

@@ -1,5 +1,5 @@
-"""Which account sends now: the connected ones in the order of priority, and the one that stands in while the
-first cools down.
+"""Decides which account sends now: connected accounts in order of priority, and the one that replaces the
+first during its cooldown.
 """
 
 from collections.abc import Sequence
@@ -16,31 +16,31 @@ from . import cooldown
 
 
 def provider_class(slug: str) -> type[Provider]:
-    """KeyError for a slug that is not registered."""
+    """Return the class. Raises KeyError for a slug that is not registered."""
     return providers.provider_class(slug)
 
 
 def connected() -> list[Account]:
-    """Connected accounts, the one with priority first."""
+    """Return the connected accounts, the one with priority first."""
     order = [provider.slug for provider in providers.REGISTRY]
     accounts = [each for each in Account.objects.filter(provider__in=order) if each.connected]
     return sorted(accounts, key=lambda account: order.index(account.provider))
 
 
 def current() -> Account | None:
-    """The account that has priority: the first connected one, resting or not."""
+    """Return the account with priority: the first connected one, even during its cooldown."""
     return next(iter(connected()), None)
 
 
 def sender() -> Account | None:
-    """The account to hand over to now: the one with priority or, while it rests and the switch is
-    on, the next that does not. None: messages wait.
+    """Return the account to submit to now: the one with priority or, during its cooldown and if the
+    switch is on, the next that is not in a cooldown. None: messages wait.
     """
     return sender_of(connected())
 
 
 def sender_of(accounts: Sequence[Account]) -> Account | None:
-    """The same among these, which have been read already."""
+    """Do the same among accounts that have been read already."""
     if not accounts:
         return None
     first, *others = accounts
@@ -51,12 +51,12 @@ def sender_of(accounts: Sequence[Account]) -> Account | None:
 
 
 def may_stand_in(account: Account) -> bool:
-    """The simulator would only pretend to send what people wait for."""
+    """False for the simulator: it would only pretend to send messages that people wait for."""
     return not provider_class(account.provider).is_simulator
 
 
 def falls_back() -> bool:
-    """May the next connected service send while the first is down?"""
+    """True if the next connected provider sends while the first is down."""
     return Routing.objects.filter(fallback=True).exists()
 
 
@@ -68,20 +68,20 @@ def set_fallback(on: bool, by: User | None) -> None:
 
 
 def provider_of(account: Account) -> Provider:
-    """The provider with this account's credentials, ready to send."""
+    """Return the provider with this account's credentials, ready to send."""
     return provider_class(account.provider)(
         Credentials(values=account.credentials, sender=account.sender), receipt_url(account)
     )
 
 
 def receipt_url(account: Account) -> str:
-    """Where the provider tells us what became of messages."""
+    """Return the URL at which the provider reports what became of messages."""
     return called_url(account) + provider_class(account.provider).callback_hint
 
 
 def called_url(account: Account, query: str = "", key: str = "") -> str:
-    """Our receipt webhook as the provider called it, whatever proxies made of the address since. key: the
-    one it was called with, where that may be the one before.
+    """Return our webhook's URL as the provider called it, even if proxies have changed it since. key: the
+    key it was called with, if that may be the previous one.
     """
     webhook = f"{settings.PUBLIC_URL}/hooks/{account.provider}/{key or account.receipt_key}/"
     return f"{webhook}?{query}" if query else webhook

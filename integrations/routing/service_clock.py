@@ -1,4 +1,4 @@
-"""What a service's answers say of our clock, and how late messages appear in its books."""
+"""What a provider's responses say about our clock, and how late messages appear in its records."""
 
 from datetime import timedelta
 
@@ -9,14 +9,14 @@ from django.utils import timezone
 from integrations.models import Account
 from integrations.providers.base import Provider
 
-CLOCK_TOLERANCE = 60  # seconds that our clock and a service's may differ
+CLOCK_TOLERANCE = 60  # seconds by which our clock may differ from a provider's
 
 
-SLOW_FOR = timedelta(hours=1)  # for so long after the last sign of it a service counts as slow
+SLOW_FOR = timedelta(hours=1)  # how long after the last sign of it a provider counts as slow
 
 
 def note_clock(account_id: int, provider: Provider) -> None:
-    """What the service's answers said of our clock. Writes nothing while both are right."""
+    """Store what the provider's responses said about our clock. Writes nothing while both agree."""
     off = provider.clock_off
     if off is None:
         return
@@ -28,8 +28,8 @@ def note_clock(account_id: int, provider: Provider) -> None:
 
 
 def note_slow(account_id: int, seconds: float = 0) -> None:
-    """No answer, or a message that was so many seconds late in its books: whatever is missing there
-    may come later than usual, too. The more of it within an hour, the longer.
+    """Record a missing response, or a message that appeared `seconds` late in the records: others
+    may be late, too. The more of it within an hour, the longer the wait.
     """
     most = 10 * settings.LOOK_UP_PAUSE
     with transaction.atomic():
@@ -41,7 +41,7 @@ def note_slow(account_id: int, seconds: float = 0) -> None:
 
 
 def slowness(account: Account) -> int:
-    """Seconds to wait longer than usual before what its books do not show is believed."""
+    """Return the extra seconds to wait before a missing record is believed."""
     return account.slow if _lately_slow(account) else 0
 
 

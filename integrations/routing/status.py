@@ -1,5 +1,5 @@
-"""How each service stands: which sends now, which waits, and why, in words for those responsible.
-Which one sends is decided in routing.py.
+"""The state of each service: which one sends now, which waits and why, in words for those
+responsible. routing.py decides which one sends.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class Service:
     quirk: str | Promise
     has_balance: bool
     callback_is_sent: bool
-    account: Account | None  # None: not connected
-    sends: bool  # messages go through it now
+    account: Account | None  # None if it is not connected
+    sends: bool  # True if messages go through it now
     why: str  # '' when it is not connected
 
     @property
@@ -37,7 +37,7 @@ class Service:
 
     @property
     def old_address_until(self) -> datetime | None:
-        """Until when reports to the address before this one are taken; None when they are not."""
+        """Return until when reports to the previous URL are accepted; None if they are not."""
         until = self.account.old_receipt_key_until if self.account else None
         return until if until is not None and until > timezone.now() else None
 
@@ -48,11 +48,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class PriorityPlace:
-    """One connected service among the connected ones: all that its standing follows from."""
+    """One connected service among the others: everything that its state depends on."""
 
     title: str
-    before: tuple[str, ...] = ()  # titles of those with priority over it
-    sender: str = ""  # title of the one that sends now; '': messages wait
+    before: tuple[str, ...] = ()  # titles of services with a higher priority
+    sender: str = ""  # title of the service that sends now; '': messages wait
     first_rests: bool = False
     rests: bool = False
     falls_back: bool = False
@@ -60,7 +60,7 @@ class PriorityPlace:
 
 
 def services() -> list[Service]:
-    """Every registered service in order of priority; two queries."""
+    """Return every registered service in order of priority, with two queries."""
     accounts = routing.connected()
     sender = routing.sender_of(accounts)
     places = _places(accounts, sender)
@@ -83,7 +83,7 @@ def services() -> list[Service]:
 
 
 def why(place: PriorityPlace) -> str:
-    """Why it sends, or what it waits for and what would change that."""
+    """Say why it sends, or what it waits for and what would change that."""
     words = {"title": place.title, "sender": place.sender, "all": listed(place.before)}
     if not place.before:
         return _of_the_first(place) % words

@@ -1,5 +1,5 @@
-"""Tests from a service's settings page: what became of the latest, in words. They are in no mailing, so
-their receipts find no message; they are told apart by the beginning of their reference.
+"""Test messages from a service's settings page, and what became of the latest ones. They belong to no
+mailing, so receipts find no message for them; the prefix of their reference identifies them.
 """
 
 import secrets
@@ -15,7 +15,7 @@ from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome,
 
 PREFIX = "try"
 SHOWN = 3
-WORDS: Mapping[str, tuple[str, str, Promise]] = {  # tone, icon and words of a badge
+WORDS: Mapping[str, tuple[str, str, Promise]] = {  # tone, icon and text of a badge
     Outcome.TAKEN: ("live", "check", _("Taken by the service, no report yet")),
     Outcome.UNKNOWN: ("warn", "question", pgettext_lazy("message", "Unknown")),
     Outcome.REFUSED: ("bad", "forbid", pgettext_lazy("message", "Refused")),
@@ -33,7 +33,7 @@ def new_reference() -> str:
 
 
 def keep(stray: Stray, result: SendResult) -> None:
-    """What the service said of it at once. A receipt may have overtaken the answer."""
+    """Store the provider's immediate result. A receipt may have arrived before it."""
     Stray.objects.filter(id=stray.pk, status="").update(
         status=result.outcome, reason=result.reason or ""
     )
@@ -42,13 +42,15 @@ def keep(stray: Stray, result: SendResult) -> None:
 
 
 def hear(reports: Sequence[DeliveryReport]) -> set[str]:
-    """Take in what services report of tests; the references that are ours. A final status stays."""
+    """Apply reports about test messages and return the references that are ours. A final status
+    stays.
+    """
     about = {each.reference: each for each in reports if each.reference.startswith(PREFIX)}
     if not about:
         return set()
     found = Stray.objects.filter(reference__in=about).values_list("reference", "phone")
     ours = {reference for reference, phone in found if about[reference].phone == phone}
-    for reference in ours:  # a person presses a button for each
+    for reference in ours:  # few: a person presses a button for each
         report = about[reference]
         Stray.objects.filter(reference=reference, status__in=["", *_OPEN]).update(
             status=report.status, reason=report.reason or ""

@@ -1,6 +1,6 @@
-"""The settings form of an account, built from what the provider's class asks for.
+"""The settings form of an account, built from the fields of the provider's class.
 
-Secrets are never written into a page: an empty one keeps what is stored.
+Secrets are never written into a page: an empty field keeps the stored value.
 """
 
 import copy
@@ -19,7 +19,9 @@ from users.people.forms import PhoneField
 
 
 class PriceField(forms.DecimalField):
-    """Takes a comma for a point. Django's localised field would read 2,5 as 25 in English."""
+    """Accepts a comma as the decimal point. Django's localised field would read 2,5 as 25 in
+    English.
+    """
 
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
 
@@ -39,16 +41,16 @@ class AccountForm(forms.Form):
         for name, field in provider.fields.items():
             self.fields[name] = _with_stored(copy.deepcopy(field), self.stored.get(name, ""))
             if self.stored.get(name) and _is_secret(field) and not field.required:
-                # Else nobody could go back from an API key to a password.
+                # Otherwise nobody could return from an API key to a password.
                 label = _("Delete what is saved: %(field)s") % {"field": field.label}
                 self.fields[f"forget_{name}"] = forms.BooleanField(label=label, required=False)
-        if provider.fields:  # the simulator asks for nothing, and nobody sees its sender
+        if provider.fields:  # the simulator has no fields, and nobody sees its sender
             self.fields["sender"] = forms.CharField(
                 label=gettext_lazy("Sender name"),
                 max_length=20,
                 required=False,
                 initial=account.sender if account else "",
-                help_text=cast(str, provider.sender_help),  # lazy, as Django takes it
+                help_text=cast(str, provider.sender_help),  # lazy, which Django accepts
             )
         self.fields["price"] = PriceField(
             label=gettext_lazy("Price of one SMS part"),
@@ -76,10 +78,10 @@ class AccountForm(forms.Form):
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What was typed; where nothing was, what is stored and not to be deleted."""
+        """Return what was typed; for an empty field, the stored value unless it is to be deleted."""
         typed = {name: str(self.cleaned_data.get(name) or "") for name in self.provider.fields}
         kept = {name: value or self._stored(name) for name, value in typed.items()}
-        # A provider that asks for nothing is connected all the same: {} would mean it is not.
+        # A provider without fields can be connected too, but {} would mean that it is not.
         return {name: value for name, value in kept.items() if value} or {"connected": "yes"}
 
     def _stored(self, name: str) -> str:
@@ -87,7 +89,7 @@ class AccountForm(forms.Form):
 
 
 class AccountTryForm(forms.Form):
-    """A message to oneself, to see whether the service works."""
+    """A test message to oneself, to see whether the service works."""
 
     phone = PhoneField(label=gettext_lazy("Your phone"), required=True)
     text = forms.CharField(
@@ -102,7 +104,7 @@ class AccountTryForm(forms.Form):
 
 
 def _limits(provider: type[Provider], account: Account | None) -> dict[str, forms.Field]:
-    """What nobody needs to fill in: empty means that there is no limit of ours."""
+    """Optional limits: an empty field means that we set none."""
     fields: dict[str, forms.Field] = {
         "per_second": forms.IntegerField(
             label=gettext_lazy("Messages a second, at most"),
@@ -157,14 +159,15 @@ def _with_stored(field: forms.Field, stored: str) -> forms.Field:
     if _is_secret(field):
         field.help_text = _("Saved. Leave it empty to keep it.")
     else:
-        # Four letters help to tell two logins apart; of a short one they would be the whole.
+        # The last four characters help to tell two logins apart; of a short value they would reveal
+        # too much.
         tail = stored[-4:] if len(stored) > 7 else stored[-1:]
         field.help_text = format_html(_("Saved, ends with …{}. Leave it empty to keep it."), tail)
     return field
 
 
 def _plain(price: Decimal) -> str:
-    """2.5 or, where people write it so, 2,5."""
+    """Return 2.5 or, where people write it so, 2,5."""
     whole, _point, rest = f"{price:f}".partition(".")
     rest = rest.rstrip("0")
     return f"{whole}{get_format('DECIMAL_SEPARATOR')}{rest}" if rest else whole

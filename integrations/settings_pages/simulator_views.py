@@ -1,7 +1,7 @@
-"""The phone on the screen: what people would have received, had the simulator been a real service.
+"""The phone on the screen: what people would have received if the simulator were a real service.
 
-Its short links can be followed only while the simulator is what sends: with a real service connected
-the people are real, and what was tried out before must not open their accounts.
+Its short links work only while the simulator is the sender: with a real service connected the people are
+real, and earlier trials must not open their accounts.
 """
 
 from datetime import datetime
@@ -21,7 +21,7 @@ from users.parsing import phones
 from users.rights import Right, require_right
 
 SHOWN = 50  # messages on the phone, the newest at the bottom
-LOOKED_THROUGH = 200  # of the newest messages, for the phones to pick from
+LOOKED_THROUGH = 200  # newest messages that are searched for phones to offer
 OFFERED = 12
 
 
@@ -52,7 +52,7 @@ def simulator(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _normal(typed: str) -> str:
-    """What nobody can have as a phone has received nothing: no need to complain."""
+    """An impossible phone has received nothing, so no error is shown."""
     try:
         return phones.normalize(typed, settings.DEFAULT_COUNTRY)
     except phones.BadPhone:
@@ -67,7 +67,7 @@ def _last_phones() -> list[str]:
 def _received(phone: str, *, with_links: bool) -> list[Received]:
     if not phone:
         return []
-    # What is kept until a time set has not arrived yet.
+    # Scheduled messages have not arrived yet.
     newest = SimulatedSms.objects.filter(phone=phone, at__lte=timezone.now()).order_by("-id")
     return [
         Received(

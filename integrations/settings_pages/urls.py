@@ -1,4 +1,4 @@
-"""URLs of integrations/settings_pages."""
+"""URLs of integrations.settings_pages."""
 
 from django.urls import path
 

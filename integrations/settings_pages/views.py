@@ -1,5 +1,6 @@
-"""Settings of the SMS services: which sends now and why, connect, check, try, disconnect. For those
-responsible for the account. The simulator's phone is in simulator_views.py, receipts in webhooks/views.py.
+"""Settings of the SMS services, for those responsible for the account: which one sends now and why;
+connecting, checking, testing and disconnecting. The simulator's phone is in simulator_views.py, receipts are
+in webhooks/views.py.
 """
 
 from django.contrib import messages
@@ -51,7 +52,7 @@ def integration(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     service = _find(slug)
     data = request.POST if request.method == "POST" else None
     if _first_the_demo(slug):
-        data = None  # nothing is saved, and the page says what comes before
+        data = None  # nothing is saved; the page says what to do first
     form = AccountForm(data, provider=routing.provider_class(slug), account=service.account)
     if data is not None and form.is_valid():
         accounts.connect(
@@ -89,14 +90,16 @@ def _settings(
 
 
 def _first_the_demo(slug: str) -> list[User]:
-    """Whose password everybody can know: before a service that costs money they must be gone."""
+    """Return the people with the public demo password: they must be gone before a service that
+    costs money is connected.
+    """
     return [] if routing.provider_class(slug).is_simulator else public_password.people()
 
 
 @require_POST
 @require_right(Right.ACCOUNT)
 def integration_check(request: AuthenticatedRequest, slug: str) -> HttpResponse:
-    """Ask the service itself. No transaction is open: it may take its time."""
+    """Ask the service itself. No transaction is open, because it may take a while."""
     account = _connected(slug)
     try:
         balance = accounts.check(account)
@@ -165,7 +168,7 @@ def _tell(request: AuthenticatedRequest, service: str, result: SendResult) -> No
 @require_POST
 @require_right(Right.ACCOUNT)
 def integration_fallback(request: AuthenticatedRequest) -> HttpResponse:
-    """The switch: may the next service send while the first is down? on=yes or no."""
+    """Set whether the next service sends while the first is down: on=yes or no."""
     on = request.POST.get("on") == "yes"
     routing.set_fallback(on, request.user)
     if on:
@@ -177,7 +180,7 @@ def integration_fallback(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_right(Right.ACCOUNT)
 def integration_disconnect(request: AuthenticatedRequest, slug: str) -> HttpResponse:
-    """Asks first: what is deleted cannot be read back."""
+    """Ask for confirmation first: deleted credentials cannot be restored."""
     account = _connected(slug)
     service = _find(slug)
     if request.method != "POST":

@@ -1,5 +1,5 @@
-"""How the address of a short link looks: SHORT_URL/r/<token>. What a token is, mailings/text/tokens.py
-knows; here is what every room may know: that nobody is shown one that works.
+"""What the URL of a short link looks like: SHORT_URL/r/<token>. mailings/text/tokens.py explains tokens.
+Every app uses this module to mask links, so that staff never see one that works.
 """
 
 import re
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from django.conf import settings
 
 PATH = "/r/"
-HIDDEN = "*"  # in GSM-7, as the letters are that it stands for: it costs the same
+HIDDEN = "*"  # a GSM-7 character, like the letters it replaces, so the length stays the same
 _WORKING = re.compile(r"(https?://[^\s/]+/r/)([0-9A-Za-z]{12,15})(?![0-9A-Za-z])")
 
 
 class TextPiece(NamedTuple):
-    """A run of a sent text; link: a short link that works."""
+    """A run of a sent text; link: True for a short link that works."""
 
     text: str
     link: bool
@@ -24,7 +24,7 @@ def address(token: str) -> str:
 
 
 def pieces(sent: str) -> list[TextPiece]:
-    """A text as it was sent, cut at its short links."""
+    """Split a sent text at its short links."""
     found, done = [], 0
     for link in _WORKING.finditer(sent):
         found += [TextPiece(sent[done : link.start()], False), TextPiece(link[0], True)]
@@ -33,5 +33,5 @@ def pieces(sent: str) -> list[TextPiece]:
 
 
 def hidden(sent: str) -> str:
-    """A text as it was sent, its short links as long as before and leading nowhere."""
+    """Return a sent text with its short links masked: as long as before, but leading nowhere."""
     return _WORKING.sub(lambda found: found[1] + HIDDEN * len(found[2]), sent)

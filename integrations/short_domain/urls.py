@@ -1,4 +1,4 @@
-"""URLs of integrations/short_domain."""
+"""URLs of integrations.short_domain."""
 
 from django.urls import path
 

@@ -1,7 +1,7 @@
-"""The account's own short domain for links in messages: does it lead here? The page that says so, and
-the address by which this installation knows itself again.
+"""The account's own short domain for links in messages: a page that checks whether it leads here, and the URL
+by which this installation recognises itself.
 
-The address asked is settings.SHORT_URL, from the environment: nobody chooses it by a request.
+The check requests settings.SHORT_URL, which comes from the environment: no request can choose it.
 """
 
 import secrets
@@ -23,12 +23,12 @@ from smsmail import uptime
 from users.access.authenticated import AuthenticatedRequest
 from users.rights import Right, require_right
 
-WAIT = 10  # seconds to reach it, and as many for its answer
+WAIT = 10  # seconds to connect, and as many for the response
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of the check: what happened, and what to do about it."""
+    """The result of the check: what happened, and what to do about it."""
 
     well: bool
     title: str | Promise
@@ -76,7 +76,7 @@ NOT_LED_HERE = Finding(
     _("It answers, but it is not this installation of smsmail."),
     _("See where the DNS record and the proxy lead: it must be here."),
 )
-# By the class of the error (http.Answer.error).
+# Keyed by the class of the error (transport.Answer.error).
 FAILURES = {
     "NameResolutionError": NO_HOST,
     "NewConnectionError": REFUSED,
@@ -92,7 +92,7 @@ FAILURES = {
 
 @require_right(Right.ACCOUNT)
 def short_domain(request: AuthenticatedRequest) -> HttpResponse:
-    """A POST asks; no transaction is open, it may take its time."""
+    """A POST runs the check. No transaction is open, because it may take a while."""
     context = {
         "address": settings.SHORT_URL,
         "host": urlsplit(settings.SHORT_URL).netloc,
@@ -106,18 +106,20 @@ def short_domain(request: AuthenticatedRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 def echo(request: HttpRequest, challenge: str) -> HttpResponse:
-    """Whoever has our key can answer so. Open to all: it says nothing about us."""
+    """Only an installation with our key can answer this. Open to everybody: the answer says nothing
+    about us.
+    """
     return HttpResponse(_answer_to(challenge), content_type="text/plain")
 
 
 def check() -> Finding:
-    """Ask our own short address for what only this installation can answer."""
+    """Ask our own short URL for something that only this installation can answer."""
     challenge = secrets.token_hex(16)
     url = settings.SHORT_URL + reverse("echo", args=[challenge])
     began = uptime.clock()
     answer = transport.get(url, deadline=began + WAIT, read_timeout=WAIT, cap=1000)
     if answer.failure:
-        # Waited for in vain, the connection is cut by ourselves.
+        # After the time limit we cut the connection ourselves.
         in_vain = uptime.clock() >= began + WAIT
         return FAILURES.get(answer.error, SILENT if in_vain else BROKEN)
     if 300 <= answer.status < 400:

@@ -1,5 +1,5 @@
-"""The banners at the top of every page for those responsible for the account: a service that is down,
-a balance that runs out, a clock that is wrong. What managers see of it is templates/mailings/reports/_service.html.
+"""The banners at the top of every page for those responsible for the account: a service is down, a balance is
+low, a clock is wrong. Managers see templates/mailings/reports/_service.html instead.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ register = template.Library()
 
 @register.inclusion_tag("integrations/settings_pages/_notices.html", takes_context=True)
 def account_notices(context: dict[str, Any], *, resting: bool = True) -> dict[str, Any]:
-    """One query, a second one while the first service rests, and one where others can reach us. None at all for everybody else, nor
-    on pages of errors, which may have no user and no database.
+    """Needs one query, a second one during the first service's cooldown, and one more where others can reach
+    us. None at all for other users or on error pages, which may have no user and no database.
     """
     user = context.get("user")
     if not isinstance(user, User) or not user.may(Right.ACCOUNT):

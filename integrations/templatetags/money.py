@@ -1,4 +1,4 @@
-"""How money looks on a page."""
+"""Formats money for pages."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ SIGNS = {"RUB": "₽", "USD": "$", "EUR": "€", "KZT": "₸", "BYN": "Br", "UAH
 
 @register.filter
 def money(amount: Decimal, currency: str = "") -> str:
-    """10,030.50 ₽: grouped as the reader writes numbers; no cents where there are none."""
+    """10,030.50 ₽: grouped as the reader's language does; without cents if there are none."""
     currency = currency or settings.CURRENCY
     amount = amount.quantize(Decimal("0.01"))
     places = 0 if amount == amount.to_integral_value() else 2

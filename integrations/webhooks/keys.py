@@ -1,5 +1,6 @@
-"""The key in the address that a service reports to: a new one at any time, the old one believed for a
-while longer, because messages under way carry it. It stands in the logs of services and proxies.
+"""The key in the webhook URL that a provider calls. It can be renewed at any time; the previous one stays
+valid for a while, because messages already submitted carry it. The key appears in logs of providers and
+proxies.
 """
 
 from datetime import timedelta
@@ -21,12 +22,14 @@ from users.access.authenticated import AuthenticatedRequest
 from users.models import User, audit
 from users.rights import Right, require_right
 
-# Longer than a service goes on reporting about a message.
+# Longer than a provider goes on reporting about a message.
 GRACE = max(timedelta(hours=48), timedelta(seconds=2 * settings.RECEIPT_WAIT))
 
 
 def is_right(account: Account | None, key: str) -> bool:
-    """Compared with as much even when there is no account and no older key, so that time tells neither."""
+    """True if the key is valid. The same comparisons run if there is no account or no previous key, so
+    that the response time reveals neither.
+    """
     now = constant_time_compare(key, account.receipt_key if account else "")
     old = constant_time_compare(key, account.old_receipt_key if account else "")
     until = account.old_receipt_key_until if account else None
@@ -35,7 +38,9 @@ def is_right(account: Account | None, key: str) -> bool:
 
 @transaction.atomic
 def renew(account: Account, by: User | None) -> Account:
-    """The one before the last is believed no more."""
+    """Make a new key and return the account. The present key stays valid for GRACE; any older one
+    stops working.
+    """
     fresh = Account.objects.select_for_update().get(pk=account.pk)
     fresh.old_receipt_key, fresh.receipt_key = fresh.receipt_key, new_receipt_key()
     fresh.old_receipt_key_until = timezone.now() + GRACE
@@ -53,7 +58,7 @@ def end_old(account: Account, by: User | None) -> None:
 
 @require_right(Right.ACCOUNT)
 def receipt_key_new(request: AuthenticatedRequest, slug: str) -> HttpResponse:
-    """Asks first: the address may stand in the service's own settings."""
+    """Ask for confirmation first: the URL may be entered in the provider's own settings."""
     account = _connected(slug)
     provider, back = routing.provider_class(slug), reverse("integration", args=[slug])
     if request.method != "POST":

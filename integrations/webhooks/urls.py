@@ -1,4 +1,4 @@
-"""URLs of integrations/webhooks."""
+"""URLs of integrations.webhooks."""
 
 from django.urls import path
 

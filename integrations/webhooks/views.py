@@ -1,5 +1,5 @@
-"""The receipt webhook: providers tell us here what became of messages. One insert and "OK"; what it
-means is found out later, in batches (mailings.sending.receipts). Strangers get 404, whatever they send.
+"""The webhook to which providers send delivery receipts and replies. It makes one insert and answers at once;
+batches process the contents later (mailings.sending.receipts). Strangers get 404, whatever they send.
 """
 
 import logging
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 LIMIT = 256 * 1024  # bytes of body and query together; the longest known receipt has 20 KB
 METHODS = ("GET", "HEAD", "POST")
-# What a provider's class may ask for.
+# Headers that a provider's class may read.
 KEPT_HEADERS = (
     "content-type",
     "x-twilio-signature",
@@ -38,8 +38,8 @@ KEPT_HEADERS = (
 @csrf_exempt
 @login_not_required
 def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
-    """503 when it cannot be kept: services call again then. Whatever happens, one line in the log and
-    no address: that is the key.
+    """Store what a provider sends; 503 if that fails, so that the provider calls again. Each outcome
+    writes at most one line to the log, and never the URL, which holds the key.
     """
     if request.method not in METHODS:
         return unlogged(HttpResponseNotAllowed(METHODS))
@@ -52,8 +52,8 @@ def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
         return answer
     except Http404:
         return _answer(404, "not found")
-    except Exception as error:  # noqa: BLE001 - Django would log the address with the traceback
-        logger.error("a receipt or reply cannot be kept: %s", type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - Django would log the URL with the traceback
+        logger.error("a receipt or reply cannot be stored: %s", type(error).__name__)
         return _answer(500, "not kept")
 
 
@@ -65,7 +65,7 @@ def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
         return _answer(400, "cut off")
     if note is None:
         return _answer(413, "too long")
-    # A look at the address (HEAD, or nothing said) is welcome: services try it when it is entered.
+    # An empty request or HEAD is welcome: providers test the URL when it is entered.
     if request.method == "HEAD" or not (note.query or note.body):
         return _answer(200, "OK")
     if not _genuine(account, note):
@@ -73,15 +73,15 @@ def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     Receipt.objects.create(
         account=account, headers=dict(note.headers), query=note.query, body=note.body
     )
-    # No wake-up for the worker: a million receipts would be a million wake-ups, and the clock processes
-    # whatever has come once a second.
+    # No wake-up for the worker: a million receipts would mean a million wake-ups, and a periodic job
+    # processes everything that has arrived once a second.
     return _answer(200, *routing.provider_class(slug).ack_response)
 
 
 def _account(slug: str, key: str) -> Account:
     account = Account.objects.filter(provider=slug).first()
     right = keys.is_right(account, key)
-    # A disconnected account still learns what became of the messages it had sent.
+    # A disconnected account still receives reports on messages that it had sent.
     if not account or not right or not _registered(slug):
         raise Http404
     return account
@@ -90,7 +90,7 @@ def _account(slug: str, key: str) -> Account:
 def _genuine(account: Account, note: WebhookPayload) -> bool:
     try:
         return routing.provider_of(account).check_note(note)
-    except Exception as error:  # noqa: BLE001 - a check that trips over what was sent has failed
+    except Exception as error:  # noqa: BLE001 - a check that fails on the input has failed
         logger.error("a receipt for %s cannot be checked: %s", account, type(error).__name__)
         return False
 
@@ -108,10 +108,10 @@ def _registered(slug: str) -> bool:
 
 
 def _note(request: HttpRequest, account: Account, key: str) -> WebhookPayload | None:
-    """What was said, as text that any database takes; None when it is too long.
+    """Return the request as text that any database can store; None if it is too long.
 
-    Read as a stream: request.body would answer 400 above a limit of its own, request.POST would
-    parse (and trip over) whatever a stranger calls a form.
+    Reads the stream: request.body would answer 400 above a limit of its own, and request.POST would
+    parse (and fail on) whatever a stranger calls a form.
     """
     body = request.read(LIMIT + 1)
     query = request.META.get("QUERY_STRING", "")
@@ -131,5 +131,5 @@ def _note(request: HttpRequest, account: Account, key: str) -> WebhookPayload | 
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL keeps neither NULs nor halves of a surrogate pair."""
+    """PostgreSQL stores neither NUL characters nor half surrogate pairs."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

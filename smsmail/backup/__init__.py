@@ -2,4 +2,6 @@
 
 
 class BackupError(Exception):
-    """Why it did not succeed, in a sentence for the person at the terminal. Nothing was changed."""
+    """The backup or restore failed. The text is a sentence for the person at the terminal. Nothing
+    was changed.
+    """

@@ -1,8 +1,8 @@
-"""The file of a backup: a line of magic, a line of JSON that anybody may read (the manifest), then pieces
-under AES-GCM with a key that scrypt makes of the passphrase. Pure; no database, no Django.
+"""The backup file: a line of magic, a line of JSON that anybody can read (the manifest), then pieces
+encrypted with AES-GCM under a key that scrypt derives from the passphrase. Pure: no database, no Django.
 
-Each piece is bound to the manifest, to its place and to whether it is the last one: what is changed,
-swapped or cut off does not open.
+Each piece is bound to the manifest, its position and whether it is the last: a changed, swapped or truncated
+file does not open.
 """
 
 import base64
@@ -24,14 +24,16 @@ from . import BackupError
 
 MAGIC = b"smsmail-backup 1\n"
 PIECE = 1024 * 1024  # bytes before encryption
-LONGEST = PIECE + 16  # and after
-HEADER = 10_000_000  # bytes that a manifest may have
-COST = 2**16  # of scrypt: 64 MB and a fifth of a second for each guess
+LONGEST = PIECE + 16  # bytes after encryption
+HEADER = 10_000_000  # the most bytes of a manifest
+COST = 2**16  # cost of scrypt: 64 MB and 0.2 s for each guess
 DEAREST = 2**20
 
 
 def write(path: Path, manifest: dict[str, Any], passphrase: str, pieces: Iterable[bytes]) -> None:
-    """Under a temporary name, then renamed: there is a whole file or none. Raises OSError."""
+    """Write the file under a temporary name, then link it: either the whole file exists or none.
+    Raises OSError, also if the path exists.
+    """
     salt = os.urandom(16)
     key = _key(passphrase, salt, COST)
     header = _header(manifest, salt, key)
@@ -43,21 +45,23 @@ def write(path: Path, manifest: dict[str, Any], passphrase: str, pieces: Iterabl
             _seal(file, header, AESGCM(key), pieces)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)  # unlike a rename, it never replaces what is there
+        os.link(draft, path)  # unlike a rename, this never replaces an existing file
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
 def manifest_of(path: Path) -> dict[str, Any]:
-    """What anybody may read; believed only when the pieces open. Raises BackupError."""
+    """Return the part that anybody can read; trust it only once the pieces open. Raises
+    BackupError.
+    """
     with _opened(path) as file:
         return _read_header(file)[1]
 
 
 def pieces_of(path: Path, passphrase: str) -> Iterator[bytes]:
-    """All pieces in order. Raises BackupError, also in the middle: what came before proves nothing until
-    the last one has come.
+    """Yield all pieces in order. Raises BackupError, possibly in the middle: earlier pieces prove
+    nothing until the last one has come.
     """
     with _opened(path) as file:
         header, manifest = _read_header(file)
@@ -94,7 +98,7 @@ def _header(manifest: dict[str, Any], salt: bytes, key: bytes) -> bytes:
 
 
 def _seal(file: BinaryIO, header: bytes, box: AESGCM, pieces: Iterable[bytes]) -> None:
-    """One piece behind, as only the end of them tells which is the last."""
+    """Stay one piece behind, because only the end of the input shows which piece is the last."""
     place, held = 0, None
     for piece in pieces:
         if held is not None:
@@ -113,7 +117,7 @@ def _open(file: BinaryIO, header: bytes, box: AESGCM, place: int) -> tuple[bool,
     length = struct.unpack(">I", prefix)[0] if len(prefix) == 4 else 0
     sealed = file.read(length) if 16 <= length <= LONGEST else b""
     if not sealed or len(sealed) < length:
-        raise BackupError("The file is cut off: it ends before its end. Take another copy of it.")
+        raise BackupError("The file is cut off before its end. Take another copy of it.")
     for last in (False, True):
         try:
             return last, box.decrypt(_nonce(place), sealed, _bound(header, last=last))
@@ -137,7 +141,7 @@ def _read_header(file: BinaryIO) -> tuple[bytes, dict[str, Any]]:
     magic = file.read(len(MAGIC))
     if magic != MAGIC:
         kind = "of a newer smsmail" if magic.startswith(b"smsmail-backup ") else "none of smsmail"
-        raise BackupError(f"This is no backup that can be read here: it is {kind}.")
+        raise BackupError(f"This backup cannot be read here: it is {kind}.")
     line = file.readline(HEADER)
     try:
         manifest = json.loads(line)
@@ -164,7 +168,7 @@ def _cost(sealed: dict[str, Any]) -> int:
 
 
 def _nonce(place: int) -> bytes:
-    """The key is this file's alone, so a count never repeats."""
+    """A counter suffices: the key belongs to this file only, so a nonce never repeats."""
     return struct.pack(">IQ", 0, place)
 
 

@@ -1,4 +1,4 @@
-"""The keys without which a database is no use: links, sessions and credentials hang on them."""
+"""The keys without which a database is useless: links, sessions and credentials depend on them."""
 
 import os
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ Keys = dict[str, list[str]]
 
 
 def current() -> Keys:
-    """By the names of their settings, the one in use first."""
+    """Return the keys by the names of their settings, the one in use first."""
     return {
         "SECRET_KEY": [settings.SECRET_KEY],
         "SECRET_KEY_FALLBACKS": list(settings.SECRET_KEY_FALLBACKS),
@@ -22,7 +22,9 @@ def current() -> Keys:
 
 
 def put_back(keys: Keys, beside: Path) -> list[str]:
-    """Where settings.py reads them; what remains to be done by hand, in sentences. OSError."""
+    """Write the keys where settings.py reads them. Returns sentences on what remains to be done by
+    hand. Raises OSError.
+    """
     if keys == current():
         return []
     if _are_kept_in_files(keys):
@@ -45,14 +47,14 @@ def read(piece: bytes, parse: Any) -> Keys:
 
 
 def _are_kept_in_files(keys: Keys) -> bool:
-    """In the embedded shape, unless the environment says otherwise; a file holds one key."""
+    """True on SQLite unless the environment sets keys; a file holds a single key."""
     said = secret("SECRET_KEY") or secret("FIELD_KEYS") or secret("SECRET_KEY_FALLBACKS")
     one_of_each = len(keys["FIELD_KEYS"]) == 1 and not keys["SECRET_KEY_FALLBACKS"]
     return bool(settings.EMBEDDED and not said and one_of_each)
 
 
 def _keep(path: Path, key: str) -> None:
-    """The one before stays beside it: it may still be needed."""
+    """Write the key; the previous file stays beside it, because its key may still be needed."""
     if path.exists():
         if path.read_text().strip() == key:
             return

@@ -1,4 +1,6 @@
-"""Make a backup: a copy of the database of one moment, then the file that holds it and the keys."""
+"""Makes a backup: copies the database at one moment, then writes the file with the copy and the
+keys.
+"""
 
 import hashlib
 import json
@@ -20,7 +22,7 @@ FORMAT = 1
 
 
 def make(target: Path, passphrase: str) -> dict[str, Any]:
-    """The manifest of what was made. Raises BackupError; then there is no file."""
+    """Make the backup and return its manifest. Raises BackupError; then there is no file."""
     if target.exists():
         raise BackupError(f"{target} exists already. Choose another name.")
     if not target.parent.is_dir():
@@ -57,7 +59,7 @@ def _copied(copy: Path) -> dict[str, Any]:
 
 
 def version() -> str:
-    """Of the product and of Django."""
+    """Return the versions of smsmail and of Django."""
     return f"{VERSION} (Django {django.get_version()})"
 
 
@@ -67,7 +69,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _pieces(copy: Path) -> Iterator[bytes]:
-    """The keys first."""
+    """The keys come first."""
     yield json.dumps(keys.current()).encode()
     with copy.open("rb") as file:
         yield from container.in_pieces(file)

@@ -1,5 +1,5 @@
-"""Where the passphrase comes from: a person at the terminal, a file, or the environment; never the command
-line, which others on the machine can read.
+"""Gets the passphrase from the terminal, a file or the environment. It never comes from the command line,
+which others on the machine can read.
 """
 
 import getpass
@@ -17,10 +17,12 @@ SHORTEST = 12
 
 
 def get(file: str, *, new: bool) -> str:
-    """new: it is chosen now, so it is asked for twice and must be long enough. Raises BackupError."""
+    """Return the passphrase. new: it is being chosen, so ask twice and require SHORTEST characters.
+    Raises BackupError.
+    """
     phrase = _given(file) or _typed(new=new)
     if new and len(phrase) < SHORTEST:
-        raise BackupError(f"The passphrase must have {SHORTEST} characters at least.")
+        raise BackupError(f"The passphrase must have at least {SHORTEST} characters.")
     return phrase
 
 
@@ -29,13 +31,13 @@ def _given(file: str) -> str:
         if file:
             phrase = Path(file).read_text().strip()
             if not phrase:
-                raise BackupError(f"{file} holds no passphrase.")
+                raise BackupError(f"{file} is empty: it should hold the passphrase.")
             return phrase
         return secret(NAME)
     except OSError as error:
         raise BackupError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise BackupError(f"{file} holds no text.") from error
+        raise BackupError(f"{file} is not a text file.") from error
     except ImproperlyConfigured as error:
         raise BackupError(str(error)) from error
 
@@ -46,6 +48,6 @@ def _typed(*, new: bool) -> str:
             f"There is no terminal to ask for the passphrase. Use --passphrase-file, {NAME} or {NAME}_FILE."
         )
     phrase = getpass.getpass("Passphrase: ")
-    if new and getpass.getpass("The same once more: ") != phrase:
+    if new and getpass.getpass("The same again: ") != phrase:
         raise BackupError("The two passphrases differ.")
     return phrase

@@ -1,5 +1,5 @@
-"""A copy of the PostgreSQL database at one moment by its own programs, while others write; and a copy put
-in its place, in one transaction.
+"""Copies the PostgreSQL database at one moment with PostgreSQL's own programs, while others write; puts a
+copy back in one transaction.
 """
 
 import os
@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from . import BackupError
 from .sqlite import COUNTED
 
-# Whoever still uses the database is not waited for longer than that.
+# The longest wait for others who still use the database.
 PATIENCE = "15s"
 PLAIN = ("--no-owner", "--no-privileges")
 FIRST = (
@@ -24,14 +24,16 @@ FIRST = (
     "DROP SCHEMA IF EXISTS public CASCADE",
     "CREATE SCHEMA public",
 )
-# What pg_restore writes for the schema itself, which restore() makes; and a word that older servers
-# than the program do not know.
+# What pg_restore writes about the schema itself, which restore() creates; and a setting that
+# servers older than the program do not know.
 OWN_SCHEMA = re.compile(r"(SCHEMA - public|COMMENT - SCHEMA public|ACL - SCHEMA public)\b")
 TOO_NEW = "SET transaction_timeout = 0;\n"
 
 
 def dump(to: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """The copy, its migrations and counts, all of one moment. Raises BackupError, OSError."""
+    """Write the copy and return its migrations and row counts, all of the same moment. Raises
+    BackupError or OSError.
+    """
     program = _program("pg_dump")
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -55,7 +57,7 @@ def dump(to: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
 
 
 def restore(copy: Path) -> None:
-    """Everything in the schema is replaced, or nothing. Raises BackupError, OSError."""
+    """Replace everything in the schema, or nothing. Raises BackupError or OSError."""
     psql, pg_restore = _program("psql"), _program("pg_restore")
     with tempfile.TemporaryDirectory(dir=copy.parent, prefix=".restore-") as folder:
         script = Path(folder) / "script.sql"
@@ -69,7 +71,9 @@ def restore(copy: Path) -> None:
 
 
 def others() -> int:
-    """Connections of other processes to this database: web servers and workers keep theirs open."""
+    """Count the connections of other processes to this database: web servers and workers keep
+    theirs open.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
@@ -79,7 +83,9 @@ def others() -> int:
 
 
 def _write_script(pg_restore: str, copy: Path, script: Path) -> None:
-    """A whole script first: a program that breaks off half way must not look like an end."""
+    """Write the whole script first: if pg_restore stops half-way, that must not look like a
+    complete script.
+    """
     listed = _run([pg_restore], ["--list", str(copy)], "The copy cannot be read")
     chosen = script.with_suffix(".list")
     chosen.write_text(
@@ -101,7 +107,9 @@ def _write_script(pg_restore: str, copy: Path, script: Path) -> None:
 
 
 def _program(name: str) -> str:
-    """The newest there is: pg_dump refuses a server that is newer than itself."""
+    """Find the newest version, because pg_dump refuses a server newer than itself. Raises
+    BackupError if there is none.
+    """
     there = sorted(
         Path("/usr/lib/postgresql").glob(f"*/bin/{name}"),
         key=lambda path: int(path.parts[-3]) if path.parts[-3].isdecimal() else 0,
@@ -117,7 +125,9 @@ def _program(name: str) -> str:
 
 
 def _run(program: list[str], arguments: list[str], what: str) -> str:
-    """Its output. The password goes by the environment: a command line can be read by others."""
+    """Run the program and return its output. The password is passed in the environment, since
+    others can read a command line. Raises BackupError.
+    """
     done = subprocess.run(  # noqa: S603 - our own commands
         [*program, *arguments],
         env=os.environ | _way(),
@@ -133,7 +143,7 @@ def _run(program: list[str], arguments: list[str], what: str) -> str:
 
 
 def _way() -> dict[str, str]:
-    """How libpq finds the database, from Django's settings."""
+    """Return the environment variables by which libpq finds the database, from Django's settings."""
     at: dict[str, Any] = settings.DATABASES["default"]
     options = at.get("OPTIONS", {})
     named = {

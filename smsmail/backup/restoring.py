@@ -1,4 +1,4 @@
-"""Put a backup back: everything about the file is proved before anything is changed."""
+"""Restores a backup: everything about the file is checked before anything is changed."""
 
 import json
 import tempfile
@@ -19,17 +19,17 @@ KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """A backup that opens and is whole: its copy of the database, in a folder that goes away again."""
+    """A backup that opens and is complete. Its copy of the database is in a temporary folder."""
 
     copy: Path
     keys: keys.Keys
 
 
 def look(path: Path) -> dict[str, Any]:
-    """The manifest of a backup that fits here. Raises BackupError."""
+    """Return the manifest of a backup that can be restored here. Raises BackupError."""
     manifest = container.manifest_of(path)
     if manifest.get("product") != "smsmail" or manifest.get("format") != FORMAT:
-        raise BackupError("This is no backup that can be read here: it is of a newer smsmail.")
+        raise BackupError("This backup cannot be read here: it was made by a newer smsmail.")
     theirs, ours = manifest.get("database"), connection.vendor
     if theirs != ours:
         raise BackupError(
@@ -47,7 +47,7 @@ def look(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def proved(path: Path, manifest: dict[str, Any], passphrase: str) -> Iterator[Proved]:
-    """Opened to its last piece, beside where it lies. Raises BackupError."""
+    """Decrypt the backup to its last piece, into a temporary folder. Raises BackupError."""
     try:
         with tempfile.TemporaryDirectory(dir=_room(path), prefix=".restore-") as folder:
             copy = Path(folder) / "database"
@@ -68,7 +68,7 @@ def proved(path: Path, manifest: dict[str, Any], passphrase: str) -> Iterator[Pr
 
 
 def replace_database(copy: Path) -> None:
-    """Raises BackupError, and then the database is as it was."""
+    """Raises BackupError; then the database is unchanged."""
     connections.close_all()
     if connection.vendor == "postgresql":
         postgresql.restore(copy)
@@ -77,7 +77,9 @@ def replace_database(copy: Path) -> None:
 
 
 def _room(path: Path) -> Path:
-    """For the copy: where the database is, as there must be room for it there anyway."""
+    """Return the folder for the temporary copy: where the database is, since there must be space
+    for it anyway.
+    """
     if connection.vendor == "postgresql":
         return path.parent
     folder = Path(connection.settings_dict["NAME"]).parent

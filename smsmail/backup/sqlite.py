@@ -1,4 +1,4 @@
-"""A copy of the SQLite database at one moment, while others write; and a copy put in its place."""
+"""Copies the SQLite database at one moment, while others write; puts a copy back in its place."""
 
 import contextlib
 import os
@@ -11,18 +11,18 @@ from django.conf import settings
 
 from . import BackupError
 
-PATIENCE = 20.0  # seconds for whoever writes at this moment
+PATIENCE = 20.0  # seconds to wait for somebody who is writing
 
 
 def dump(to: Path) -> None:
-    """Raises BackupError, OSError."""
+    """Write the copy. Raises BackupError or OSError."""
     source = Path(settings.DATABASES["default"]["NAME"])
     if not source.exists():
         raise BackupError(f"There is no database at {source}.")
     os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with _open(source) as live, _open(to) as copy:
-            live.backup(copy)  # in one step: a reader does not stop those who write
+            live.backup(copy)  # in one step; readers do not block writers
             copy.execute("PRAGMA journal_mode=DELETE")
             _check(copy)
     except sqlite3.Error as error:
@@ -30,8 +30,8 @@ def dump(to: Path) -> None:
 
 
 def restore(copy: Path) -> None:
-    """Over the database that is there, whole or not at all; one that is no database any more is kept
-    beside it. Raises BackupError.
+    """Replace the present database, wholly or not at all; a file that is no longer a database is
+    kept beside it. Raises BackupError.
     """
     target = Path(settings.DATABASES["default"]["NAME"])
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -46,7 +46,7 @@ def restore(copy: Path) -> None:
 
 
 def facts(copy: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Its migrations and the counts of its main tables."""
+    """Return its migrations and the row counts of its main tables."""
     with _open(copy) as database:
         migrations: dict[str, list[str]] = {}
         rows = database.execute("SELECT app, name FROM django_migrations ORDER BY id")
@@ -68,7 +68,8 @@ def _replace(source: sqlite3.Connection, target: Path) -> None:
             live.execute("PRAGMA synchronous=FULL")
             source.backup(live)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):  # locked, disk full: not its fault
+        # Locked or disk full: the file itself may be good.
+        if isinstance(error, sqlite3.OperationalError):
             raise
         _set_aside(target)
         with _open(target) as live:
@@ -85,7 +86,7 @@ def _set_aside(target: Path) -> None:
 
 
 def _check(database: sqlite3.Connection) -> None:
-    """A backup that cannot be put back is none."""
+    """Require an intact database, because a backup that cannot be restored is worthless."""
     (said,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
         raise BackupError(f"The database is damaged: {said}.")

@@ -1,8 +1,8 @@
-"""The counterpart of the database's epoch, in a small file beside the keys (STATE_DIR): a number that
-only grows. A database that knows less than this file has been turned back. No database here.
+"""A small file beside the keys (STATE_DIR) with a number that only grows, the counterpart of the database's
+epoch. A database with a smaller number than this file was restored from an older copy. No database here.
 
-Two records take turns, each with its checksum, and are written in place: a power cut spoils one of
-them at most, and a full disk none.
+Two records, each with a checksum, are overwritten in turn and in place: a power cut damages at most one of
+them, and a full disk none.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from pathlib import Path
 from django.conf import settings
 
 NAME = "epoch"
-RECORD = 64  # bytes; far less than what a disk writes at once
+RECORD = 64  # bytes; far fewer than a disk writes at once
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What the file says: the number, and when it was written."""
+    """The content of the file: the number, and when it was written."""
 
     tick: int
     at: datetime
@@ -33,7 +33,7 @@ def path() -> Path:
 
 
 def read() -> Noted | None:
-    """None when there is no such file, or nothing legible in it. Raises OSError."""
+    """Return None if the file does not exist or holds no valid record. Raises OSError."""
     try:
         with path().open("rb") as file:
             return _newest(file.read(2 * RECORD))
@@ -42,7 +42,7 @@ def read() -> Noted | None:
 
 
 def create(tick: int, at: datetime) -> None:
-    """A new file, whole or not at all; one that is there already, and legible, stays. Raises OSError."""
+    """Create the file wholly or not at all; an existing file with a valid record stays. Raises OSError."""
     if read() is not None:
         return
     folder = path().parent
@@ -57,27 +57,29 @@ def create(tick: int, at: datetime) -> None:
 
 
 def note(tick: int, at: datetime) -> None:
-    """Keep the number, on disk before this returns, unless the file knows a greater one. OSError
-    when it cannot be kept, also when there is no file.
+    """Write the number to disk before returning, unless the file holds a greater one. Raises
+    OSError if it cannot be written, also if there is no file.
     """
     with _locked() as descriptor:
         held = os.pread(descriptor, 2 * RECORD, 0)
         newest = _newest(held)
         if newest is not None and newest.tick >= tick:
             return
-        # Over the older one: the newer record is whole, whatever happens to this one.
+        # Overwrite the older record: the newer one stays intact, whatever happens to this one.
         at_first = newest is None or _parsed(held[:RECORD]) != newest
         os.pwrite(descriptor, _record(tick, at), 0 if at_first else RECORD)
         os.fsync(descriptor)
 
 
 def is_open() -> bool:
-    """May this process write to the file? By its permissions: this is asked every second."""
+    """True if the file's permissions let this process write to it. No write is tried, because this
+    runs every second.
+    """
     return os.access(path(), os.R_OK | os.W_OK)
 
 
 def can_be_written() -> bool:
-    """By trying: permissions do not tell of a broken disk."""
+    """True if a real write succeeds: permissions do not show a broken disk."""
     try:
         with _locked() as descriptor:
             held = os.pread(descriptor, 2 * RECORD, 0)
@@ -90,7 +92,7 @@ def can_be_written() -> bool:
 
 @contextlib.contextmanager
 def _locked() -> Iterator[int]:
-    """Held by one thread of one process on this machine at a time."""
+    """Lock the file: one thread of one process on this machine at a time."""
     descriptor = os.open(path(), os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

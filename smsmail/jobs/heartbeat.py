@@ -1,5 +1,5 @@
-"""Do the clock's jobs run? Whoever runs one says so in the database, every few seconds at most; pages and
-/health/ready/ read it (health.py). A heartbeat that cannot be written never harms the job.
+"""Shows that the periodic jobs run: whoever runs one records it in the database, at most every few seconds;
+pages and /health/ready/ read it (health.py). A failed heartbeat never harms the job.
 """
 
 import logging
@@ -16,19 +16,19 @@ from smsmail.models import Heartbeat
 
 logger = logging.getLogger(__name__)
 
-_here = threading.local()  # .job: what this thread is at
+_here = threading.local()  # .job: the job that this thread is running
 _lock = threading.Lock()
 _written: dict[str, float] = {}  # job -> when this process wrote its last beat
-_failed: dict[str, int] = {}  # job -> failures in a row that are not written down yet
+_failed: dict[str, int] = {}  # job -> failures in a row not yet stored
 
 
 def period() -> float:
-    """Seconds between two beats of one job."""
+    """Return the seconds between two heartbeats of one job."""
     return settings.SILENT_AFTER / 6
 
 
 def watched(name: str, run: Callable[[], bool]) -> bool:
-    """Run the job, and write down that it ran, or what kept it from running."""
+    """Run the job and record that it ran, or what error it raised. Raises that error again."""
     _here.job = name
     try:
         more = run()
@@ -42,15 +42,15 @@ def watched(name: str, run: Callable[[], bool]) -> bool:
 
 
 def beat() -> None:
-    """From inside of a job that takes long: it is still at it."""
+    """Called from inside a long job to show that it is still running."""
     name = getattr(_here, "job", "")
     if name:
         _write(name, ok=False)
 
 
 def _write(name: str, *, ok: bool) -> None:
-    """The process remembers when it wrote; a long run that ends well writes at its end again only when
-    it is time, or when a failure is to be taken back.
+    """Store a heartbeat if one is due. At the end of a good run, also store one if an earlier failure
+    has to be cleared.
     """
     with _lock:
         now = time.monotonic()
@@ -69,7 +69,7 @@ def _write(name: str, *, ok: bool) -> None:
 
 
 def _write_failure(name: str, error: Exception) -> None:
-    """The first at once, those that follow when it is time."""
+    """Store the first failure at once, later ones when a heartbeat is due."""
     with _lock:
         first = name not in _failed
         _failed[name] = _failed.get(name, 0) + 1
@@ -94,12 +94,12 @@ def _save(name: str, values: dict[str, object]) -> None:
     try:
         try:
             _upsert(name, values)
-        except Error:  # a connection that was lost: once more with a new one
+        except Error:  # the connection may be lost: try once more with a new one
             if connection.in_atomic_block:
                 raise
             connection.close()
             _upsert(name, values)
-    except Exception as error:  # noqa: BLE001 - the database may be away: that is the job's to notice
+    except Exception as error:  # noqa: BLE001 - the database may be away; the job will notice
         logger.warning("no heartbeat of %s: %s", name, type(error).__name__)
 
 

@@ -1,5 +1,6 @@
-"""What is done by the clock, once for both shapes: Celery beat posts these JOBS as tasks,
-`manage.py runworker` calls the same functions. nudge() asks for a look before the clock does.
+"""The periodic jobs, defined once for both deployment shapes: Celery beat posts PERIODIC_JOBS as
+tasks, and `manage.py runworker` calls the same functions. nudge() wakes a worker before a job is
+due.
 """
 
 import logging
@@ -19,15 +20,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One function without arguments that does a slice of work and says if more is left."""
+    """A function without arguments that does a slice of work and returns whether more is left."""
 
     name: str
-    path: str  # dotted path of the function: () -> bool, True when there is more to do at once
+    path: str  # dotted path of a function () -> bool; True when there is more to do at once
     every: float  # seconds
-    network: bool = False  # waits for a provider, so it must not stand in the others' way
-    lane: bool = False  # nor may those stand in its way: a queue and workers of its own
-    by_the_hour: bool = False  # decides by the hour what cannot be undone (steady_clock.py)
-    asks: bool = False  # one run may be a long talk with a service, without a heartbeat
+    network: bool = False  # waits for a provider, so it must not hold up other jobs
+    # A priority queue: other jobs must not hold it up, so it has its own queue and workers.
+    lane: bool = False
+    by_the_hour: bool = False  # makes irreversible decisions by the clock (steady_clock.py)
+    asks: bool = False  # one run may talk to a provider for long, without a heartbeat
 
     @property
     def task(self) -> str:
@@ -42,22 +44,23 @@ class Job:
 
     @property
     def silent_after(self) -> float:
-        """Seconds without a heartbeat after which nobody does it."""
+        """Seconds without a heartbeat after which the job counts as not running."""
         longest = settings.TASK_LIMIT if self.asks else 0
         return settings.SILENT_AFTER + 2 * self.every + longest
 
     def run(self) -> bool:
         if steady_clock.sample():
             logger.warning("the clock of this machine was set")
-            # First of all: what it shows now is written down, and what it wrote before is put right.
+            # First of all, store the clock's new time and repair what was written by the old one.
             cast(Callable[[], bool], import_string(BY_NAME["mend"].path))()
         if self.by_the_hour and not steady_clock.holds():
             return False
         return cast(Callable[[], bool], import_string(self.path))()
 
     def run_watched(self) -> bool:
-        """The same for whoever comes by the clock: leaves a heartbeat (heartbeat.py)."""
-        # It has a model: not before Django is set up, as Celery's beat imports this.
+        """Run the job as the schedule does, and leave a heartbeat (heartbeat.py)."""
+        # Imported here because it has a model, and Celery's beat imports this module before Django
+        # is set up.
         from . import heartbeat
 
         return heartbeat.watched(self.name, self.run)
@@ -108,16 +111,18 @@ BY_NAME = {job.name: job for job in PERIODIC_JOBS}
 
 
 def nudge(name: str) -> None:
-    """After this transaction's commit, wake a worker for the job. Never fails: beat comes anyway."""
+    """Wake a worker for the job once this transaction commits. Never fails: the job runs on schedule
+    anyway.
+    """
     job = BY_NAME[name]
     transaction.on_commit(lambda: post(job))
 
 
 def post(job: Job) -> None:
-    """Wake a worker for it now, if there is a broker that takes it."""
+    """Wake a worker for the job now, if a broker is there."""
     if not settings.REDIS_URL:
         return  # the embedded worker looks again within a second
     try:
         current_app.send_task(job.task, queue=job.queue, expires=60, retry=False)
-    except Exception as error:  # any broker trouble must not reach the caller
+    except Exception as error:  # no error of the broker must reach the caller
         logger.warning("no wake-up for %s, the clock will come: %s", job.name, type(error).__name__)

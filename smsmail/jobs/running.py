@@ -1,5 +1,5 @@
-"""Which processes of ours work on this machine: each holds a lock on one file for as long as it lives, so
-that nobody puts a backup back under them.
+"""Shows whether processes of this installation run on this machine: each holds a lock on one file as long as
+it lives, so that nobody restores a backup under them.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ _held: list[int] = []  # open for as long as the process lives
 
 
 def say_so() -> None:
-    """This process works. Where nothing can be written, nobody is told."""
+    """Mark this process as running. If the file cannot be written, nothing is marked."""
     try:
         settings.STATE_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(settings.STATE_DIR / NAME, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,5 +1,5 @@
-"""One thing's trouble stops nobody else's: what a job cannot treat is set aside with its reason and tried
-again after growing pauses; the others go on. Kept in the database, so that all workers know.
+"""Sets failing items aside: an item that a job cannot process is stored with the reason and tried again after
+growing pauses, while the others go on. It is kept in the database, so that all workers know.
 """
 
 import logging
@@ -19,18 +19,18 @@ from . import heartbeat
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE = timedelta(seconds=10)  # twice as long after each failure, LONGEST at most
+FIRST_PAUSE = timedelta(seconds=10)  # doubled after each failure, up to LONGEST
 
 
 class Thing(NamedTuple):
-    """What a job treats: its id, and on whose page its trouble stands."""
+    """An item that a job processes: its id, and the page that shows its failure."""
 
     id: int
     about: str = ""
 
 
 class Work(NamedTuple):
-    """Who sets aside, and what: "prepare", "mailing"."""
+    """Which job sets aside, and which kind of item, as in "prepare", "mailing"."""
 
     name: str
     kind: str = "mailing"
@@ -40,20 +40,22 @@ class Work(NamedTuple):
 
 
 def held(*jobs: str) -> "QuerySet[SetAside, int]":
-    """Ids, as a piece of another query: no query of its own, and none for each thing."""
+    """Return the ids of items set aside, as a subquery for another query. It runs no query by
+    itself.
+    """
     ids: QuerySet[SetAside, int] = SetAside.objects.held(*jobs).values_list("item_id", flat=True)
     return ids
 
 
 def one_by_one(job: Work, things: Iterable[Thing], treat: Callable[[int], object | None]) -> bool:
-    """Treat each in a try of its own; True when any of them says that there is more to do.
+    """Process each item, catching its errors separately. True when any of them has more to do.
 
-    treat keeps its transactions to itself, so that a failing one leaves nothing half done.
+    treat manages its own transactions, so that a failing item leaves nothing half done.
     """
     known: dict[int, SetAside] | None = None
     more = False
     for thing in things:
-        if known is None:  # one query for all, and none when there is nothing to do
+        if known is None:  # one query for all items, none if there are no items
             known = _known(job)
         before = known.get(thing.id)
         if before is not None and _rests(before):
@@ -64,8 +66,8 @@ def one_by_one(job: Work, things: Iterable[Thing], treat: Callable[[int], object
 
 
 def attempt(job: Work, thing: Thing, treat: Callable[[], T]) -> T | None:
-    """The same for one thing that was found by itself; None when it was set aside, and then it must not
-    be found again before its time: see held().
+    """Process one item that another query found. None if it was set aside; that query must then exclude
+    it with held().
     """
     try:
         return treat()
@@ -82,8 +84,8 @@ def in_halves(
     treat: Callable[[Sequence[int]], object],
     about: Callable[[int], str] = lambda _id: "",
 ) -> None:
-    """Treat many in one statement. If that fails, each half by itself, and so on down to the one that
-    cannot be treated, which is set aside. treat is a transaction of its own.
+    """Process many items in one statement. If that fails, process each half separately, and so on
+    down to the failing item, which is set aside. treat runs in its own transaction.
     """
     try:
         treat(ids)
@@ -102,7 +104,7 @@ def in_halves(
 
 
 def recovered(job: Work, ids: Sequence[int]) -> None:
-    """These have been treated: whatever trouble there was with them is over."""
+    """These items were processed: clear their entries."""
     treated = set(ids)
     for row in SetAside.objects.filter(job=job.name, kind=job.kind) if treated else ():
         if row.item_id in treated:
@@ -110,8 +112,8 @@ def recovered(job: Work, ids: Sequence[int]) -> None:
 
 
 def put(job: Work, thing: Thing, error: Exception) -> SetAside:
-    """Set it aside, once more if it is already. The first of its kind on a page is written down for
-    people too, and in the log with the place: a thousand may follow it.
+    """Set the item aside, again if it is already. Only the first of its kind on a page gets an
+    audit event and a traceback in the log, because a thousand may follow it.
     """
     now = timezone.now()
     alone = not _like(job.name, job.about(thing)).exists()
@@ -143,8 +145,8 @@ def put(job: Work, thing: Thing, error: Exception) -> SetAside:
 
 
 def is_outage(error: Exception) -> bool:
-    """Is it the database's trouble, not the thing's? Then the whole job waits and tries again. What is
-    too big for the database, or takes longer than it allows, is the thing's own fault.
+    """True if the database failed, not the item. Then the whole job waits and tries again. A statement
+    that is too big for the database or exceeds its time limit is the item's own fault.
     """
     if isinstance(error, InterfaceError):
         return True
@@ -192,7 +194,9 @@ def _like(job: str, about: str) -> QuerySet[SetAside]:
 
 
 def _audit(what: str, row: SetAside, **details: object) -> None:
-    """users.models.audit(), which is a room above: this module lies below all of them."""
+    """Does what users.models.audit() does, which this module may not import: it lies below all
+    apps.
+    """
     events = apps.get_model("users", "AuditEvent")
     told = {"job": row.job, "kind": row.kind, "item": row.item_id, **details}
     events._default_manager.create(by=None, what=what, target=row.about, details=told)

@@ -1,10 +1,10 @@
-"""Has the clock of this machine been set a moment ago? Then nothing is decided by it for a while.
+"""Notices that this machine's clock was set, and suspends decisions by it for a while.
 
-Seconds since the start of the machine cannot be set. Where the clock does not keep step with them,
-somebody has set it, rightly or wrongly: which of the two, nobody can tell from inside. What is sent, and
-what is learnt, goes on; what an hour decides and nobody can take back waits until the clock has stood for
-as long as a lease: beginning with a mailing set for later, calling it missed or a batch too late, taking a
-live worker for dead, believing that a service never had a message.
+Seconds since boot cannot be set. If the clock does not keep step with them, somebody has set it, rightly or
+wrongly; from inside nobody can tell which. Submitting and processing reports go on. Decisions by the clock
+that cannot be undone wait until it has run undisturbed for as long as a lease: starting a scheduled mailing,
+calling it missed or a batch too late, taking a live worker for dead, concluding that a provider never had a
+message.
 """
 
 import threading
@@ -14,17 +14,17 @@ from django.conf import settings
 
 from smsmail.uptime import clock
 
-STEP = 10.0  # seconds; less is no harm
+STEP = 10.0  # seconds; smaller steps do no harm
 
 
 class Steadiness:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ahead: float | None = None  # of the clock, before the seconds that cannot be set
-        self._set_at = float("-inf")  # those seconds when it was last found set
+        self._ahead: float | None = None  # the clock minus the seconds since boot
+        self._set_at = float("-inf")  # seconds since boot when a change was last noticed
 
     def sample(self) -> bool:
-        """Has it been set since the last time?"""
+        """True if the clock was set since the last call."""
         with self._lock:
             seconds = clock()
             ahead = time.time() - seconds
@@ -39,5 +39,5 @@ class Steadiness:
 
 
 _of_this_process = Steadiness()
-sample = _of_this_process.sample  # by every job of the clock, before it runs
-holds = _of_this_process.holds  # True as well where nobody has sampled
+sample = _of_this_process.sample  # called by every periodic job before it runs
+holds = _of_this_process.holds  # also True if sample() was never called

@@ -1,5 +1,5 @@
-"""Does anybody do the clock's work? Read from the heartbeats and from what is due, for the banner on
-every page of the staff (templatetags/work.py) and for /health/ready/. Reads only.
+"""Checks whether the periodic jobs are done, from their heartbeats and from what is due. Used by the banner
+on every staff page (templatetags/work.py) and by /health/ready/. Only reads.
 """
 
 import time
@@ -18,36 +18,39 @@ from smsmail.models import Heartbeat
 
 from .periodic import PERIODIC_JOBS, Job
 
-STARTED = time.monotonic()  # of this process: before a first heartbeat it counts from then
-MANY = 3  # failures in a row: not an outage of a second, which is over by itself
-# So many SILENT_AFTERs may something be due although its job runs: a mailing begins at once, receipts
-# may come faster than they are processed. What a pace or a slow service holds up may wait for hours.
+# When this process started: before a first heartbeat, silence counts from then.
+STARTED = time.monotonic()
+MANY = 3  # failures in a row; an outage of a second is over sooner
+# How long something may be due although its job runs, in multiples of SILENT_AFTER: a mailing starts at once,
+# receipts may come faster than they are processed. Jobs that a rate limit or a slow provider holds up may
+# wait for hours and are left out.
 WAITS_AT_MOST = {"start": 1, "process_receipts": 10, "process_clicks": 10}
 SENDING = frozenset({"start", "prepare", "hand_over"})
 
-# Since when the oldest thing has been due for a job: a query of one column, one row at most.
+# Returns since when the oldest item of a job has been due: a query of one column and at most one
+# row.
 Due = Callable[[], "QuerySet[Any, datetime]"]
 _due: dict[str, Due] = {}
 
 
 def ask_about_due(job: str, due: Due) -> None:
-    """A room says what is due for a job of its own."""
+    """Register the query for what is due. An app calls this for a job of its own."""
     _due[job] = due
 
 
 @dataclass(frozen=True, slots=True)
 class UndoneJob:
-    """One job that is not done."""
+    """A job that is not done."""
 
     job: str
     since: datetime | None  # its last heartbeat, or since when it fails; None: never seen
-    error: str = ""  # it fails with; '': nobody does it
-    waits: bool = False  # it runs, and yet something has been due for long
+    error: str = ""  # the error it fails with; '': it does not run
+    waits: bool = False  # it runs, but something has been due for long
 
 
 @dataclass(frozen=True, slots=True)
 class WorkState:
-    """Whether the work is done, and what is not."""
+    """Which periodic jobs are not done."""
 
     troubles: list[UndoneJob] = field(default_factory=list)
     now: datetime = field(default_factory=timezone.now)  # by the database's clock
@@ -66,13 +69,13 @@ class WorkState:
 
     @property
     def since(self) -> datetime | None:
-        """The last sign of life of all that is silent."""
+        """The last heartbeat of all silent jobs."""
         seen = [each.since for each in self.silent if each.since is not None]
         return max(seen, default=None)
 
     @property
     def nobody(self) -> bool:
-        """Not one job runs."""
+        """True if no job runs at all."""
         return len(self.silent) == len(PERIODIC_JOBS)
 
     @property
@@ -81,7 +84,7 @@ class WorkState:
 
 
 def state_of_work() -> WorkState:
-    """One query; a few more while a job has never been seen."""
+    """Return the state with one query; a few more while a job has never been seen."""
     due = {f"due_{job}": Subquery(_due[job]()) for job in WAITS_AT_MOST if job in _due}
     found: dict[str, Any] = {row.job: row for row in Heartbeat.objects.annotate(now=Now(), **due)}
     waiting = oldest_due() if any(job.name not in found for job in PERIODIC_JOBS) else {}
@@ -96,7 +99,7 @@ def state_of_work() -> WorkState:
 
 
 def states(found: WorkState) -> dict[str, str]:
-    """Every job in a word: ok, silent, failing or waiting."""
+    """Return one word for each job: ok, silent, failing or waiting."""
     words = dict.fromkeys((job.name for job in PERIODIC_JOBS), "ok")
     for each in found.troubles:
         words[each.job] = "failing" if each.error else "waiting" if each.waits else "silent"
@@ -104,7 +107,7 @@ def states(found: WorkState) -> dict[str, str]:
 
 
 def state_for(request: HttpRequest | None) -> WorkState:
-    """Once for a page, however often it is asked."""
+    """Return the state, read only once for each request."""
     if request is None:
         return state_of_work()
     found: WorkState | None = getattr(request, "_verdict", None)
@@ -115,7 +118,7 @@ def state_for(request: HttpRequest | None) -> WorkState:
 
 
 def oldest_due() -> dict[str, datetime]:
-    """Job -> since when the oldest thing has been due for it; jobs with nothing to do are left out."""
+    """Map each job to since when its oldest item has been due; jobs with nothing to do are left out."""
     found = {job: due().first() for job, due in _due.items()}
     return {job: at for job, at in found.items() if at is not None}
 
@@ -124,7 +127,8 @@ def _of(job: Job, row: Any, now: datetime) -> UndoneJob | None:
     age = now - row.beat_at
     if age > timedelta(seconds=job.silent_after):
         return UndoneJob(job.name, row.beat_at)
-    # From the future: written before the clock was set back. Whoever lives writes anew in a moment.
+    # A time in the future was written before the clock was set back; a live worker replaces it in a
+    # moment.
     if age < -_limit():
         return UndoneJob(job.name, None)
     if row.failures >= MANY:

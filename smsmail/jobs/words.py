@@ -1,4 +1,4 @@
-"""The clock's jobs, and the parts that some of them have, in words for people."""
+"""The names of the periodic jobs, and of parts of some of them, in words for people."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _

@@ -1,4 +1,4 @@
-"""SQLite as Django knows it, with files that nobody else on the machine can read: phones stand in them."""
+"""Django's SQLite backend, with files that nobody else on the machine can read, because they hold phones."""
 
 import os
 from contextlib import suppress
@@ -17,8 +17,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def keep_private(name: str) -> None:
-    """Whatever the umask was, and for files from before. Those beside the database get its mode from
-    SQLite. Never opened here: to close a file would let go of all locks that this process has on it.
+    """Set the mode, whatever the umask was, also for existing files. SQLite gives the files beside
+    the database its mode. The database is never opened here: closing a file would release all locks
+    that this process has on it.
     """
     if name == ":memory:" or name.startswith("file:"):
         return
@@ -30,9 +31,11 @@ def keep_private(name: str) -> None:
 
 
 def _make(path: Path) -> None:
-    """Empty, aside, and linked: whoever else starts at this moment sees it whole or not at all."""
+    """Create an empty file aside and link it: another process that starts at this moment sees it
+    wholly or not at all.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with suppress(OSError):  # what is wrong with the folder, SQLite says better
+    with suppress(OSError):  # SQLite reports a problem with the folder better
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600))
         with suppress(FileExistsError):
             os.link(draft, path)

@@ -1,12 +1,12 @@
-// The little that the browser does by itself. Everything works without it but the live parts.
+// The few things that the browser does by itself. Without it, everything but the live parts works.
 
-// A link with hx-get and hx-target="#dialog" asks before a dangerous action; without JavaScript
-// its href opens the same question as a page.
+// A link with hx-get and hx-target="#dialog" asks before a dangerous action. Without JavaScript, its
+// href opens the same question as a page.
 const dialog = document.getElementById("dialog");
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target === dialog && !dialog.open) {
     dialog.showModal();
-    dialog.scrollTop = 0; // its first button has the focus: a long question would begin at its end
+    dialog.scrollTop = 0; // focusing the first button would scroll a long question to its end
   }
 });
 document.addEventListener("click", (event) => {
@@ -18,8 +18,8 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// Signed out meanwhile: the answer is the sign-in page, which belongs into no part of this one.
-// What is being typed stays; a page that only shows is loaded anew and asks to sign in.
+// If the session has ended, the response is the sign-in page, which must not be swapped into this one.
+// Text being typed stays; a page without a form is reloaded and asks the user to sign in.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, pathInfo, requestConfig } = event.detail;
   const asked = new URL(pathInfo.requestPath, location.href).pathname;
@@ -28,7 +28,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (requestConfig.verb === "get") location.reload();
 });
 
-// What somebody has opened stays open when the part around it comes anew.
+// Sections that somebody has opened stay open when the part around them is replaced.
 let opened = [];
 document.addEventListener("htmx:beforeSwap", () => {
   opened = [...document.querySelectorAll("details[data-stays-open][open]")].map((each) => each.id);
@@ -38,18 +38,18 @@ document.addEventListener("htmx:afterSettle", () => {
   opened = [];
 });
 
-// One submit is enough: a second click on the button does nothing.
+// A form is submitted once: a second click on the button does nothing.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post" || event.defaultPrevented) return;
-  // After this turn, so that the button's own name and value still travel.
+  // Deferred, so that the button's own name and value are still sent.
   setTimeout(() => form.querySelectorAll("button").forEach((button) => (button.disabled = true)));
 });
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) document.querySelectorAll("button:disabled").forEach((b) => (b.disabled = false));
 });
 
-// Menus close on Escape and when one clicks elsewhere.
+// Menus close on Escape and on a click elsewhere.
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") closeMenus(null);
 });
@@ -60,7 +60,7 @@ function closeMenus(clicked) {
   });
 }
 
-// A button with data-insert puts its words into the field it names, where the cursor is.
+// A button with data-insert inserts its text at the cursor of the field that data-into names.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-insert]");
   if (!button) return;
@@ -70,8 +70,8 @@ document.addEventListener("click", (event) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
-// A button with data-copy puts what stands in the field it names on the clipboard. It is hidden where that
-// is not allowed: without JavaScript, and over plain HTTP from another machine.
+// A button with data-copy copies the field that it names to the clipboard. It is hidden where this is not
+// allowed: without JavaScript, and over plain HTTP from another machine.
 if (navigator.clipboard) {
   document.querySelectorAll("[data-copy]").forEach((button) => (button.hidden = false));
   document.addEventListener("click", async (event) => {
@@ -84,8 +84,8 @@ if (navigator.clipboard) {
   });
 }
 
-// A draft that has been sent off is no longer kept: this page is what followed it. Signed out on the
-// way, the page is the sign-in, and what was typed must still come back.
+// The copy of a submitted draft is deleted on the page that follows. If the user was signed out meanwhile,
+// that page is the sign-in page, and the copy stays, so that the typed text can be restored.
 const sent = sessionStorage.getItem("sent");
 if (sent && document.querySelector(".frame") && !document.getElementById("draft")) {
   sessionStorage.removeItem(sent);

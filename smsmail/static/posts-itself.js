@@ -1,6 +1,6 @@
-// The page behind a link that signs in. Where a hand is likely it posts itself: a touch screen, the page
-// in front and looked at for a moment, and no program at the wheel. Everywhere else the button waits:
-// scanners of mail and messengers run JavaScript too, and must not be signed in by merely looking.
+// The page behind a sign-in link. It submits itself where a person is likely: on a touch screen, with the
+// page in front for a moment, and not under automation. Everywhere else the person presses the button:
+// scanners of mail and messengers run JavaScript too, and must not be signed in by opening the page.
 const form = document.querySelector("form[data-once]");
 const button = form.querySelector("button");
 const MOMENT = 1200;
@@ -14,18 +14,18 @@ function lookedAt() {
   return document.visibilityState === "visible" && !document.prerendering && document.hasFocus();
 }
 
-// Counted from the moment the page comes to the front; anything else begins it anew.
+// The wait starts when the page comes to the front; every change of this starts it again.
 function watch() {
   clearTimeout(timer);
   if (lookedAt() && !button.disabled) timer = setTimeout(() => lookedAt() && form.requestSubmit(), MOMENT);
 }
 
-// One visit is one post: a second tap would only be told that the link is used already.
+// A visit submits once: a second tap would only show that the link has been used.
 form.addEventListener("submit", () => {
   clearTimeout(timer);
   setTimeout(() => (button.disabled = true));
 });
-// By the way back, the page may come as it was left.
+// After going back, the browser may show the page as it was left.
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

@@ -1,9 +1,9 @@
-"""Django's cache, for counts and figures that anybody can do without: Redis, or where there is none a folder
-that the processes of one machine share. While it is away nothing is found and nothing kept, and nobody
-waits for it or gets an error.
+"""Django's cache, for counts and figures that are not essential: Redis or, without it, a folder that the
+processes of one machine share. While the cache is away, nothing is found or stored, and nobody waits for
+it or gets an error.
 
-Both keep JSON, not Django's pickles, with which whoever writes into the cache would run code here. So
-what is kept is made of numbers, texts, lists and dicts with texts as keys; a tuple comes back as a list.
+Both keep JSON, not Django's pickles, which would let whoever writes into the cache run code here. So a
+value is made of numbers, texts, lists and dicts with texts as keys; a tuple comes back as a list.
 """
 
 import json
@@ -23,11 +23,11 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-AWAY = 5.0  # seconds for which a Redis that did not answer is left alone
+AWAY = 5.0  # seconds during which a Redis that did not answer is not asked again
 
 
 class Plain:
-    """How Redis keeps a value."""
+    """Serializes the values that Redis keeps."""
 
     def dumps(self, value: Any) -> str:
         return json.dumps(value)
@@ -37,7 +37,7 @@ class Plain:
 
 
 class Redis(RedisCache):
-    """Django's own, without its errors."""
+    """Django's Redis cache, without its errors."""
 
     _away_until = 0.0
 
@@ -57,7 +57,7 @@ class Redis(RedisCache):
         self._tried(lambda: super(Redis, self).delete_many(keys, version), None)
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        """ValueError for a key that is not there, as with any cache; also when nothing can be asked."""
+        """Raises ValueError for a missing key, as any cache does, and also while Redis is away."""
         found = self._tried(lambda: super(Redis, self).incr(key, delta, version), None)
         if found is None:
             raise ValueError("not found")

@@ -1,4 +1,4 @@
-"""Rows that nobody will read again: sessions that have ended, and counts that hold no more."""
+"""Deletes rows that nobody reads any more: expired sessions and counts."""
 
 from collections.abc import Sequence
 from zlib import crc32
@@ -11,11 +11,11 @@ from smsmail.jobs.set_aside import Work, held, in_halves
 from . import rate_limit
 
 SLICE = 5000
-SESSIONS = Work("forget_sessions", "session")  # by a number made of its key
+SESSIONS = Work("forget_sessions", "session")  # identified by a number derived from the session key
 
 
 def forget_due() -> bool:
-    """Clock job: a small slice of each at a time; True while there is more."""
+    """Periodic job: delete a small slice of each. True while there may be more."""
     over = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
     found = list(over.values_list("session_key", flat=True)[:SLICE])
     aside = set(held(SESSIONS.name))

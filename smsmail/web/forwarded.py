@@ -1,5 +1,5 @@
-"""Whom the proxy in front speaks for: X-Forwarded-For and -Proto, believed of TRUSTED_PROXIES alone.
-Anything may stand in them, as clients write the beginning of the list themselves.
+"""Accepts X-Forwarded-For and -Proto from TRUSTED_PROXIES only. They may hold anything, because clients write
+the beginning of the list themselves.
 """
 
 import ipaddress
@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-LONGEST = 2000  # characters of the list, from its end: where our own proxies write
+LONGEST = 2000  # characters of the list that are read, from its end, where our own proxies write
 HOPS = 20
 
 
 class Forwarded:
-    """A WSGI application that sees the client's own address (REMOTE_ADDR) and scheme."""
+    """A WSGI application that sets the client's own address (REMOTE_ADDR) and scheme."""
 
     def __init__(self, application: Application, proxies: Sequence[str]) -> None:
         self.application = application
@@ -37,19 +37,19 @@ class Forwarded:
             elif "HTTP_X_FORWARDED_FOR" in environ and not self.told:
                 self.told = True
                 logger.warning(
-                    "X-Forwarded-For comes from somebody who is not in TRUSTED_PROXIES. If that is"
-                    " your proxy, name it there: else everybody shares one count of wrong passwords."
+                    "X-Forwarded-For came from an address that is not in TRUSTED_PROXIES. If it is"
+                    " your proxy, add it there: otherwise everybody shares one count of wrong passwords."
                 )
             environ["REMOTE_ADDR"] = str(peer)
         return self.application(environ, start_response)
 
     def client(self, peer: Address, header: str) -> Address:
-        """The nearest hop that is not one of ours. A hop that is no address says nothing, and whoever
-        stands before it is not believed either: then it is the last one that was understood.
+        """Return the nearest hop that is not one of our proxies. If a hop is not an address, nothing
+        before it is trusted: the result is the last hop that could be read.
         """
         hops = [hop for hop in header[-LONGEST:].split(",") if hop.strip()]
         if len(header) > LONGEST:
-            hops = hops[1:]  # its beginning is cut off
+            hops = hops[1:]  # the first entry is cut off
         found = peer
         for hop in reversed(hops[-HOPS:]):
             named = address(hop)
@@ -61,4 +61,5 @@ class Forwarded:
         return found
 
     def is_trusted(self, peer: Address) -> bool:
-        return any(peer in network for network in self.trusted)  # of the other version: not in it
+        # An address of the other IP version is never in it.
+        return any(peer in network for network in self.trusted)

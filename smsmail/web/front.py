@@ -1,9 +1,9 @@
-"""In front of the application: a request's body is read here, without a thread, and within a time.
+"""Reads each request's body before the application does, without a thread and within a time limit.
 
-A thread that waits for the rest of a body is one less for everybody else: 40 unfinished forms held all
-16 of granian's WSGI threads for as long as they stayed open. So granian hands us the connection (ASGI),
-we wait for any number of bodies at once, and only a whole request takes a thread. What the
-application answers is taken whole too, so that nobody holds a thread by reading slowly.
+A thread that waits for the rest of a body serves nobody else: 40 unfinished forms held all 16 of granian's
+WSGI threads as long as they stayed open. So granian gives us the connection (ASGI), we wait for any number of
+bodies at once, and only a complete request takes a thread. The application's response is also read
+completely, so that a slow reader holds no thread.
 """
 
 import asyncio
@@ -23,33 +23,33 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-# A body may take so many seconds, and one more for each so many bytes that have come.
+# A body may take PATIENCE seconds, plus one for each RATE bytes received.
 PATIENCE, RATE = 10.0, 4096
-LONGEST = 3_000_000  # bytes; settings.DATA_UPLOAD_MAX_MEMORY_SIZE refuses earlier, in words
-# Unfinished at the same time. For the next one, the one that has waited longest is let go: a phone on
-# a bad line has long ended before it would be its turn, a flood only pushes itself out.
+LONGEST = 3_000_000  # bytes; settings.DATA_UPLOAD_MAX_MEMORY_SIZE refuses earlier, with a message
+# The most unfinished bodies at once. One more drops the one that has waited longest: a phone on a bad line
+# finishes long before its turn, and a flood only displaces itself.
 UNFINISHED = 200
 _OF_A_BODY = {b"content-length", b"transfer-encoding"}
 
 
 class Refused(Exception):
-    """The request gets this status, and the application never hears of it."""
+    """The request gets this status and never reaches the application."""
 
     def __init__(self, status: int) -> None:
         self.status = status
 
 
 class Gone(Exception):
-    """Whoever asked has hung up."""
+    """The client has closed the connection."""
 
 
 class Front:
-    """An ASGI application around a WSGI one."""
+    """An ASGI application around a WSGI application."""
 
     def __init__(self, application: Application, threads: int) -> None:
         self.application = application
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
-        self.unfinished: dict[asyncio.Task[Message], None] = {}  # the oldest first
+        self.unfinished: dict[asyncio.Task[Message], None] = {}  # oldest first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +68,7 @@ class Front:
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         announced = _announced(scope)
         if announced is None:
-            return b""  # most requests: nothing is to come, and nothing is waited for
+            return b""  # most requests have no body: nothing to wait for
         if announced > LONGEST:
             raise Refused(413)
         began, parts, size = time.monotonic(), [], 0
@@ -102,7 +102,7 @@ class Front:
         return waiting.result()
 
     def answer(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
-        """In one of our threads: the whole answer of the application."""
+        """Run the application in one of our threads and return its whole response."""
         said: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(
@@ -115,7 +115,7 @@ class Front:
             content = b"".join(parts)
         finally:
             if hasattr(parts, "close"):
-                parts.close()  # Django's sign that the request has ended
+                parts.close()  # tells Django that the request has ended
         ((status, headers),) = said
         encoded = [
             (name.lower().encode(), value.strip().encode("latin1")) for name, value in headers
@@ -124,7 +124,7 @@ class Front:
 
 
 def environ_of(scope: Scope, body: bytes) -> Environ:
-    """What WSGI calls a request."""
+    """Return the WSGI environment of the request."""
     server, client = scope.get("server") or ("localhost", 80), scope.get("client")
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],
@@ -144,14 +144,14 @@ def environ_of(scope: Scope, body: bytes) -> Environ:
         "wsgi.run_once": False,
     }
     for name, value in scope["headers"]:
-        if b"_" not in name:  # or X_Forwarded_For would pass for X-Forwarded-For
+        if b"_" not in name:  # otherwise X_Forwarded_For would pass for X-Forwarded-For
             _add(environ, name.decode("latin1"), value.decode("latin1"))
-    environ["CONTENT_LENGTH"] = str(len(body))  # also of a body that came in chunks
+    environ["CONTENT_LENGTH"] = str(len(body))  # also for a body sent in chunks
     return environ
 
 
 def _add(environ: Environ, name: str, value: str) -> None:
-    """Several of one name are one list; those of cookies have a sign of their own between them."""
+    """Join repeated headers into one list; cookies use a separator of their own."""
     key = "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
     if key in environ:
         value = environ[key] + ("; " if name == "cookie" else ",") + value
@@ -164,7 +164,7 @@ def _path(scope: Scope) -> bytes:
 
 
 def _announced(scope: Scope) -> int | None:
-    """Bytes of the body; 0 when it comes in chunks, None when there is none."""
+    """Return the length of the body in bytes; 0 if it comes in chunks, None if there is no body."""
     said = {name: value for name, value in scope["headers"] if name in _OF_A_BODY}
     length = said.get(b"content-length", b"")
     if not said or length == b"0":

@@ -1,5 +1,5 @@
-"""Is this process able to serve, and is the work done? For load balancers, monitors and container health
-checks; open to all, and without a word about people.
+"""Health checks for load balancers, monitors and containers: is this process able to serve, and are the
+periodic jobs done? Open to everybody; they reveal nothing about people.
 """
 
 import logging
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @login_not_required
 def health(request: HttpRequest) -> JsonResponse:
-    """200 and the version of smsmail when the database answers, 503 when it does not."""
+    """Return 200 and the version of smsmail if the database answers, 503 if it does not."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -29,7 +29,9 @@ def health(request: HttpRequest) -> JsonResponse:
 @never_cache
 @login_not_required
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when the database answers and every job of the clock is done; 503 with the reasons."""
+    """Return 200 if the database answers and every periodic job is done; otherwise 503 with the
+    reasons.
+    """
     try:
         found = watchdog.state_of_work()
         due = watchdog.oldest_due()

@@ -1,4 +1,4 @@
-"""Security headers on every answer; the signed-in person's language and time zone."""
+"""Security headers on every response; the signed-in user's language and time zone."""
 
 import zoneinfo
 from collections.abc import Callable
@@ -11,7 +11,9 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 class SecurityHeadersMiddleware:
-    """One static policy without nonces. Delete at Django 6.2, which sends SECURE_CSP itself."""
+    """Sends one static policy without nonces. Delete this when moving to Django 6.2, which sends
+    SECURE_CSP itself.
+    """
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -22,7 +24,7 @@ class SecurityHeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", self.policy)
-        response.headers.setdefault("X-Robots-Tag", "noindex")  # nothing here is for search engines
+        response.headers.setdefault("X-Robots-Tag", "noindex")  # no page here is for search engines
         response.headers.setdefault(
             "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"
         )
@@ -30,7 +32,7 @@ class SecurityHeadersMiddleware:
 
 
 class PersonalMiddleware:
-    """Pages speak the signed-in person's language and show times in their zone."""
+    """Shows pages in the signed-in user's language, and times in their time zone."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

@@ -1,5 +1,5 @@
-"""Where a request comes from. What we keep is the network, never the whole address; what we count by
-are several networks, because one guest of IPv6 holds millions of addresses.
+"""Where a request comes from. We store only the network, never the whole address. Attempts are counted for
+several networks, because a single IPv6 user holds millions of addresses.
 """
 
 import ipaddress
@@ -9,13 +9,16 @@ from django.http import HttpRequest
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 PREFIX = {4: 24, 6: 48}
-# From one guest's own to what a provider hands to a customer; the last is the one that is kept.
+# From one user's own network to what an internet provider assigns to a customer; the last one is
+# stored.
 COUNTED = {4: (32, 24), 6: (64, 56, 48)}
 LONGEST = 80  # characters: "[" IPv6 "%" zone "]" ":" port
 
 
 def address(text: str) -> Address | None:
-    """Of an address as proxies write it: with a port, in brackets, with a zone, IPv4 inside IPv6."""
+    """Parse an address as proxies write it: with a port, in brackets, with a zone, IPv4 inside IPv6.
+    None if it is invalid.
+    """
     text = text.strip().strip('"')
     if not text or len(text) > LONGEST:
         return None
@@ -26,7 +29,7 @@ def address(text: str) -> Address | None:
 
 
 def plain(found: Address) -> Address:
-    """IPv4 that came as IPv6 is IPv4; a zone says nothing to us."""
+    """Turn IPv4 mapped into IPv6 back into IPv4, and drop the zone."""
     if isinstance(found, ipaddress.IPv6Address):
         return found.ipv4_mapped or ipaddress.IPv6Address(int(found))
     return found
@@ -37,7 +40,7 @@ def _without_port(text: str) -> str:
         inside, closed, port = text[1:].partition("]")
         return inside if closed and _is_port(port) else ""
     host, colon, port = text.rpartition(":")
-    if colon and ":" not in host:  # or the colon is one of IPv6
+    if colon and ":" not in host:  # otherwise the colon belongs to an IPv6 address
         return host if _is_port(f":{port}") else ""
     return text
 
@@ -47,14 +50,14 @@ def _is_port(text: str) -> bool:
 
 
 def network_of(request: HttpRequest) -> str:
-    """ "192.0.2.0/24" or "2001:db8:1::/48"; '' when the address is not known."""
+    """Return "192.0.2.0/24" or "2001:db8:1::/48"; '' if the address is unknown."""
     found = address(request.META.get("REMOTE_ADDR", ""))
     return _network(found, PREFIX[found.version]) if found else ""
 
 
 def networks_of(request: HttpRequest) -> tuple[str, ...]:
-    """All that tries are counted by, the narrowest first. An address that is not known is one of its
-    own kind: whoever comes without is counted together.
+    """Return all networks that attempts are counted by, the narrowest first. All requests with an
+    unknown address are counted together.
     """
     found = address(request.META.get("REMOTE_ADDR", ""))
     if found is None:

@@ -1,5 +1,5 @@
-"""When the database is away, locked, full or without its keys: a page that says so instead of "something
-broke", and one line in the log a minute, without addresses.
+"""Handles a database that is away, locked, full or without its keys: shows a page that says so instead of a
+general error, and logs one line a minute, without URLs.
 """
 
 import logging
@@ -19,9 +19,10 @@ from smsmail.encryption import WrongKey
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[HttpRequest], HttpResponse]
-TRY_AGAIN = 30  # seconds that we ask for
-EVERY = 60  # seconds between two lines about the same outage
-# What PostgreSQL says when it cannot serve now: read-only, no room, shutting down, broken.
+TRY_AGAIN = 30  # seconds in Retry-After
+EVERY = 60  # seconds between two log lines about the same outage
+# SQLSTATE prefixes of PostgreSQL when it cannot serve now: read-only, no space, shutting down,
+# broken.
 PASSING = ("25006", "53", "57", "58", "08")
 
 _lock = threading.Lock()
@@ -29,7 +30,7 @@ _said: dict[tuple[str, str], tuple[float, int]] = {}
 
 
 class OutageMiddleware:
-    """Views that met it. What other middleware meets comes to server_error()."""
+    """Handles outages in views. Those in other middleware reach server_error()."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -42,7 +43,7 @@ class OutageMiddleware:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500 of all addresses."""
+    """handler500 for all URLs."""
     error = sys.exception()
     if isinstance(error, Exception) and _has_words(error):
         return page(request, error)
@@ -54,7 +55,9 @@ def _has_words(error: Exception) -> bool:
 
 
 def is_outage(error: Exception) -> bool:
-    """Does the database not serve now? Not: a mistake of ours, such as a table that is not there."""
+    """True if the database cannot serve now. A mistake of ours, such as a missing table, is not an
+    outage.
+    """
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
@@ -66,25 +69,27 @@ def is_outage(error: Exception) -> bool:
 
 
 def page(request: HttpRequest, error: Exception) -> HttpResponse:
-    """In the language that was chosen already; nothing of it asks the database."""
+    """Render the 503 page in the language already chosen; nothing in it queries the database."""
     log_outage("a page", error)
     session = getattr(request, "session", None)
     if session is not None:
-        session.modified = False  # saving it would wait for the same database once more
+        session.modified = False  # saving it would wait for the same database again
     sent, keys = request.method == "POST", isinstance(error, WrongKey)
     words = render_to_string("503.html", {"sent": sent, "wrong_keys": keys})
     return unlogged(HttpResponse(words, status=503, headers={"Retry-After": str(TRY_AGAIN)}))
 
 
 def unlogged(response: HttpResponse) -> HttpResponse:
-    """Django writes the address of every 4xx and 5xx into the log, and some addresses are keys."""
-    response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark
+    """Keep Django from logging the URL, as it does for every 4xx and 5xx, because some URLs hold
+    keys.
+    """
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own flag
     return response
 
 
 def log_outage(what: str, error: Exception, log: logging.Logger = logger) -> None:
-    """One line at once, then one a minute with how many there were: an outage meets every request, and
-    the disk that the log is on may be what is full.
+    """Log one line at once, then one a minute with the number of cases: an outage affects every
+    request, and the full disk may be the log's.
     """
     kind = type(error).__name__
     with _lock:
@@ -98,5 +103,5 @@ def log_outage(what: str, error: Exception, log: logging.Logger = logger) -> Non
 
 
 def forget() -> None:
-    """For tests: as if nothing had been said."""
+    """For tests: forget what has been logged."""
     _said.clear()

@@ -1,4 +1,4 @@
-"""Pages of a list by keyset: rows by falling id, and the id to go on below."""
+"""Keyset paging: rows by descending id, and the id below which the next page begins."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,14 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a list, newest first; older is the key to go on with, or None."""
+    """Rows of a list, newest first. `older` is the key of the next page, or None."""
 
     rows: list[Any]
     older: int | None
 
 
 def page_of(rows: QuerySet[Any], typed: str) -> Page:
-    """By id, never by OFFSET: the hundredth page costs as much as the first."""
+    """Page by id, never by OFFSET: the hundredth page costs as much as the first."""
     below = before(typed)
     if below is not None:
         rows = rows.filter(id__lt=below)
@@ -28,9 +28,11 @@ def page_of(rows: QuerySet[Any], typed: str) -> Page:
 
 
 def before(typed: str) -> int | None:
-    """None for the start of the list. Nonsense is no start: 404, not the first page without a word."""
+    """Parse the key; None for the start of the list. Raises Http404 for an invalid key instead of
+    silently showing the first page.
+    """
     if not typed:
         return None
-    if typed.isascii() and typed.isdecimal() and len(typed) < 19:  # no id is longer
+    if typed.isascii() and typed.isdecimal() and len(typed) < 19:  # no id has more digits
         return int(typed)
     raise Http404

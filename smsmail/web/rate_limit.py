@@ -1,5 +1,5 @@
-"""How often something was tried lately, over all processes: in Redis where there is one, else in a
-table. What cannot be counted at this moment is not counted; nobody is turned away for that.
+"""Counts recent attempts over all processes: in Redis if there is one, else in a table. While
+counting fails, nothing is counted and nobody is turned away.
 """
 
 import time
@@ -16,7 +16,7 @@ from smsmail.models import Tried
 
 T = TypeVar("T")
 
-PATIENCE = 2000  # milliseconds: a locked table holds up nobody who is only counted
+PATIENCE = 2000  # milliseconds; a locked table must not delay a request that is only counted
 SLICE = 5000
 _COUNT = """
     INSERT INTO smsmail_tried (key, count, until) VALUES (%s, 1, %s)
@@ -32,21 +32,23 @@ _HOLD = """
 
 
 def named(*parts: str) -> str:
-    """A key that tells nothing: e-mails and networks do not stand in the table or in Redis."""
+    """Return a key that reveals nothing: no e-mail or network is stored in the table or in Redis."""
     return salted_hmac("smsmail.web.rate_limit", "\0".join(parts), algorithm="sha256").hexdigest()[
         :40
     ]
 
 
 def tries(key: str, seconds: int) -> int:
-    """This one included; counted anew when so many seconds have passed since the first."""
+    """Count one attempt and return the count, this one included. It restarts `seconds` after the
+    first.
+    """
     if settings.REDIS_URL:
         return _count_in_redis(key, seconds)
     return _surely(lambda: _count(key, seconds), 1)
 
 
 def hold(key: str, seconds: int) -> None:
-    """Not again before so many seconds have passed."""
+    """Hold the key for this many seconds."""
     until = time.time() + seconds
     if settings.REDIS_URL:
         cache.set(key, until, seconds)
@@ -55,7 +57,7 @@ def hold(key: str, seconds: int) -> None:
 
 
 def held(keys: Iterable[str]) -> dict[str, float]:
-    """Those that hold, and until when (seconds since 1970)."""
+    """Return the keys that are held, and until when (seconds since 1970)."""
     wanted, now = list(keys), time.time()
     if settings.REDIS_URL:
         found = cache.get_many(wanted)
@@ -74,7 +76,7 @@ def forget(keys: Iterable[str]) -> None:
 
 
 def forget_old() -> bool:
-    """A slice of what counts no more; True when there may be more of it."""
+    """Delete a slice of expired counts; True when there may be more."""
     old = Tried.objects.filter(until__lt=time.time()).order_by("until")
     keys = list(old.values_list("key", flat=True)[:SLICE])
     Tried.objects.filter(key__in=keys, until__lt=time.time()).delete()
@@ -85,7 +87,7 @@ def _count_in_redis(key: str, seconds: int) -> int:
     cache.add(key, 0, seconds)
     try:
         return cache.incr(key)
-    except ValueError:  # it ended between the two, or Redis is away
+    except ValueError:  # the key expired in between, or Redis is away
         return 1
 
 
@@ -102,8 +104,8 @@ def _write_down(key: str, until: float) -> None:
 
 
 def _surely(ask: Callable[[], T], otherwise: T) -> T:
-    """Without an error, whatever the database does, and not after long. One statement each: inside a
-    transaction of others a savepoint keeps a failure from spoiling it.
+    """Return the result, or `otherwise` if the database fails or takes long. Each call is one
+    statement: inside a caller's transaction, a savepoint keeps a failure from spoiling it.
     """
     alone = not connection.in_atomic_block
     try:
@@ -115,7 +117,7 @@ def _surely(ask: Callable[[], T], otherwise: T) -> T:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """SQLite would wait for 20 s for whoever holds the file. PostgreSQL locks no more than the row."""
+    """Shorten SQLite's wait of 20 s for whoever locks the file. PostgreSQL locks only the row."""
     if connection.vendor != "sqlite":
         yield
         return

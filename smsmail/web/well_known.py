@@ -1,4 +1,6 @@
-"""What machines ask every site for: robots.txt, and whom to tell about a hole (RFC 9116)."""
+"""Files that machines request from every site: robots.txt, and the contact for security reports
+(RFC 9116).
+"""
 
 from datetime import timedelta
 
@@ -12,7 +14,7 @@ VALID = timedelta(days=180)
 
 @login_not_required
 def robots(request: HttpRequest) -> HttpResponse:
-    """Personal links and pages behind a sign-in: there is nothing to find here."""
+    """Only personal links and pages behind the sign-in: there is nothing to index."""
     return HttpResponse("User-agent: *\nDisallow: /\n", content_type="text/plain")
 
 

@@ -1,4 +1,4 @@
-"""The request of somebody signed in: LoginRequiredMiddleware lets no other through to a view."""
+"""The request of a signed-in user. LoginRequiredMiddleware keeps everybody else away from views."""
 
 from django.http import HttpRequest
 
@@ -6,6 +6,6 @@ from users.models import User
 
 
 class AuthenticatedRequest(HttpRequest):
-    """For the type checker only: there is no AnonymousUser here."""
+    """A request whose `user` is never an AnonymousUser; only the type checker uses it."""
 
     user: User

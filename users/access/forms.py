@@ -1,4 +1,4 @@
-"""Forms of signing in, passwords, roles and rights. Who may use them is staff.py's to say."""
+"""Forms for sign-in, passwords, roles and rights. staff.py decides who may use them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from users.rights import Right, Role
 
 from . import public_password
 
-LONGEST_PASSWORD = 4096  # characters, as Django's own field of a new one
+LONGEST_PASSWORD = 4096  # characters; Django's form for a new password has the same limit
 
 
 class SignInForm(AuthenticationForm):
@@ -23,11 +23,13 @@ class SignInForm(AuthenticationForm):
     )
 
     def clean_username(self) -> str:
-        """In lower case before failures are counted: else every spelling has its own five tries."""
+        """Lower-case the e-mail before failures are counted: otherwise each spelling would get its
+        own five tries.
+        """
         return str(self.cleaned_data["username"]).strip().lower()
 
     def get_invalid_login_error(self) -> forms.ValidationError:
-        """Django's own words say that the e-mail is case-sensitive; here it is not."""
+        """Django's default message says that the e-mail is case-sensitive; here it is not."""
         words = _("The e-mail or the password is wrong. Check both and try again.")
         typed = self.cleaned_data.get("password")
         here = self.request is None or public_password.is_local(self.request)
@@ -40,7 +42,7 @@ class SignInForm(AuthenticationForm):
 
 
 class ProofForm(forms.Form):
-    """The password once more, of somebody who is signed in."""
+    """Asks a signed-in user for the password once more."""
 
     password = forms.CharField(
         label=_("Password"),
@@ -51,7 +53,7 @@ class ProofForm(forms.Form):
 
 
 class OwnPasswordForm(PasswordChangeForm):
-    """The old one once more is no change: whoever gave it knows it."""
+    """Refuses the old password as the new one: whoever gave the person that password knows it."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -61,7 +63,7 @@ class OwnPasswordForm(PasswordChangeForm):
         return cleaned
 
     def save(self, commit: bool = True) -> User:
-        """Nothing but the password: the rest may have been changed since the page was opened."""
+        """Save only the password columns: other columns may have changed since the page was opened."""
         self.user.set_password(self.cleaned_data["new_password1"])
         self.user.must_change_password = False
         self.user.save(update_fields=["password", "must_change_password"])
@@ -69,7 +71,7 @@ class OwnPasswordForm(PasswordChangeForm):
 
 
 class RoleForm(forms.Form):
-    """The role, from those that may be given."""
+    """The role of a person, chosen from those that the signed-in user may give."""
 
     role = forms.ChoiceField(label=_("Role"), widget=forms.RadioSelect)
 
@@ -83,7 +85,7 @@ class RoleForm(forms.Form):
 
 
 class RightsForm(forms.Form):
-    """A tick list of the rights that may be given."""
+    """A tick list of the rights that the signed-in user may give."""
 
     def __init__(self, *args: Any, rights: list[Right], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

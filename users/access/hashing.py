@@ -1,5 +1,6 @@
-"""Hashing passwords takes a processor for 0.2 s by design. So that a flood of sign-ins does not hold the
-whole machine, few are hashed at once in a process, few wait, and the rest are asked to come again.
+"""Limits how many passwords are hashed at once. Hashing one takes 0.2 s of a processor by design, so a flood
+of sign-ins would occupy the whole machine. Each process hashes a few passwords at once and lets a few
+requests wait; all others are asked to come again later.
 """
 
 import os
@@ -20,7 +21,7 @@ _places = threading.BoundedSemaphore(AT_ONCE + WAITING)
 
 
 class Busy(Exception):
-    """Too many passwords are being looked at; in so many seconds it may be this one's turn."""
+    """Too many passwords are being checked. Try again after `seconds`."""
 
     seconds = 5
 
@@ -41,7 +42,7 @@ def turn() -> Iterator[None]:
 
 
 class Scrypt(ScryptPasswordHasher):
-    """verify() encodes, too."""
+    """Limits encode(), which verify() calls as well."""
 
     def encode(self, *args: Any, **kwargs: Any) -> str:
         with turn():
@@ -49,7 +50,7 @@ class Scrypt(ScryptPasswordHasher):
 
 
 class PBKDF2(PBKDF2PasswordHasher):
-    """Of people who were brought from elsewhere."""
+    """The hasher for people who were imported from another system."""
 
     def encode(self, *args: Any, **kwargs: Any) -> str:
         with turn():

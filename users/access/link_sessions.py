@@ -1,5 +1,5 @@
-"""Sessions that began with a link of an SMS instead of a password: how they are marked, when they
-end, and what asks for the password first. Who may sign in by a link is link_sign_in.py's to say.
+"""Sessions that began with a link from an SMS instead of a password: how they are marked, when they
+end, and which views ask for the password first. link_sign_in.py decides who may sign in by a link.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,8 @@ from .authenticated import AuthenticatedRequest
 
 V = TypeVar("V", bound=Callable[..., HttpResponse])
 Handler = Callable[[HttpRequest], HttpResponse]
-# Is a link of this source ("mailing 5"), handed over then, revoked for everybody it went to?
+# Takes a source ("mailing 5") and when the message was submitted. True if the links of this source
+# have been revoked for everybody who got one.
 Revoked = Callable[[str, datetime | None], bool]
 
 MARK = "by_link"  # in the session: {"source": ..., "handed_at": ...}
@@ -29,13 +30,15 @@ _revoked_at_the_source: list[Revoked] = []
 
 
 def ask_about_revocation(revoked: Revoked) -> None:
-    """The room that sends links says at start how to ask it; this one does not know it."""
+    """Register the test for a revoked source. The app that sends links calls this at start-up,
+    because users may not import it.
+    """
     _revoked_at_the_source[:] = [revoked]
 
 
 def revoked(person: User, source: str, handed_at: datetime | None) -> bool:
-    """Handed over at or before the moment of a revocation. What was never surely handed over may
-    have been at any time.
+    """True if the message was submitted at or before a revocation. If the time of submission is
+    unknown (None), any revocation applies.
     """
     of_person = person.links_revoked_at
     if of_person and (handed_at is None or handed_at <= of_person):
@@ -44,8 +47,8 @@ def revoked(person: User, source: str, handed_at: datetime | None) -> bool:
 
 
 def begin(request: HttpRequest, person: User, source: str, handed_at: datetime | None) -> None:
-    """Sign the person in with a key of its own, and remember by what."""
-    logout(request)  # also when it is the same person: nothing of an older session is kept
+    """Sign the person in with a new session key, and store which link did it."""
+    logout(request)  # also for the same person: nothing of an older session is kept
     login(request, person, backend=BACKEND)
     request.session[MARK] = {
         "source": source,
@@ -58,13 +61,13 @@ def is_by_link(request: HttpRequest) -> bool:
 
 
 def prove(request: HttpRequest) -> None:
-    """The person has just given the password: a session like any other from now on."""
+    """Turn the session into an ordinary one: the person has just given the password."""
     request.session.pop(MARK, None)
     request.session.cycle_key()
 
 
 def asks_password(view: V) -> V:
-    """A view that whoever merely holds a link may not use: the password first."""
+    """Decorate a view so that a session by link must give the password first."""
 
     @wraps(view)
     def guarded(request: AuthenticatedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -76,8 +79,8 @@ def asks_password(view: V) -> V:
 
 
 class LinkSessionMiddleware:
-    """Ends a session by link when its link no longer signs in, or its person now works here: a link
-    never opens what staff sees. Looked at anew with every request.
+    """Ends a session by link if its link no longer signs in or if its user has become staff: a link
+    never opens staff pages. Checked on every request.
     """
 
     def __init__(self, get_response: Handler) -> None:

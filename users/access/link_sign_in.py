@@ -1,5 +1,5 @@
-"""Signing in by a link of an SMS: whom a link lets in, and the log of it. What a link is, and how its
-token is read, the room that sends it knows; the session it makes is link_sessions.py's.
+"""Signing in by a link from an SMS: whom a link lets in, and the log of sign-ins. The app that sends links
+knows what a link is and how to read its token; link_sessions.py makes the session.
 """
 
 from dataclasses import dataclass
@@ -15,45 +15,48 @@ from users.models import LinkSignIn, User
 from . import link_sessions
 
 Outcome = LinkSignIn.Outcome
-# A link is unlimited for whoever reads an SMS; this is about machines that hold one. Networks are not
-# counted: whoever comes here has a genuine link, and thousands of phones stand behind one address.
+# Nobody who reads an SMS reaches this limit; it stops programs that hold a link. Networks are not counted:
+# every visitor here has a genuine link, and thousands of phones share one address.
 PER_LINK, LINK_SECONDS = 20, 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a link of an SMS says, its token already believed."""
+    """What a link from an SMS says. Its token has been verified already."""
 
     message: int
-    person: int | None  # None: a message to nobody we know
+    person: int | None  # None: the message went to somebody who is not in the database
     source: str  # "mailing 5"
     handed_at: datetime | None
     network: str
     user_agent: str
-    number: str  # of this visit: good once
-    until: datetime | None = None  # the link's own lifetime; None: for ever
+    number: str  # identifies this visit; valid once
+    until: datetime | None = None  # when the link expires; None: never
 
 
 class Used(Exception):
-    """This visit has signed somebody in already, or was told why not."""
+    """This visit has already signed somebody in, or has been refused."""
 
 
 def person_of(ticket: Ticket) -> User | None:
-    """None also for somebody who has been deleted since."""
+    """Return the person of the link, or None if there is none or they have been deleted since."""
     return User.objects.filter(pk=ticket.person).first() if ticket.person else None
 
 
 def too_many(ticket: Ticket) -> bool:
-    """Counted per link, over all processes: one more try is written down here."""
+    """Count one more try for this link, over all processes; True if there were too many."""
     return tries(named("link-sign-in", str(ticket.message)), LINK_SECONDS) > PER_LINK
 
 
 def enter(request: HttpRequest, ticket: Ticket) -> Outcome:
-    """Sign the person in if they are a student as of now and the link is not revoked; logged in any
-    case, but for people who are no longer there. Raises Used.
+    """Sign the person in if they are a student now and the link is neither revoked nor expired. The
+    outcome is logged unless the person no longer exists.
+
+    Raises Used if this ticket was used before.
     """
     with transaction.atomic():
-        # Locked: a revocation at the same moment either comes first, or ends this session after.
+        # The lock orders this against a concurrent revocation: either that comes first, or it ends
+        # this session later.
         people = User.objects.select_for_update(no_key=True)
         person = people.filter(pk=ticket.person).first() if ticket.person else None
         if person is None:

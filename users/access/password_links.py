@@ -1,5 +1,6 @@
-"""Links of single use at which a person sets a password: made when somebody rises, shown once to
-whoever raised them, good for three days. Kept is only a digest of the token.
+"""Single-use links at which a person sets a password. One is made when somebody gains power, or
+when staff give it; it is shown once to whoever made it and works for three days. Only a digest of
+the token is stored.
 """
 
 import secrets
@@ -19,14 +20,16 @@ LIFETIME = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A new link, to be shown in one answer and nowhere else."""
+    """A new link. It is shown in one response and nowhere else."""
 
     address: str
     until: datetime
 
 
 def make(person: User, by: User) -> Made:
-    """In the transaction of the caller, who holds the person. Any password of before is void."""
+    """Make a link and void any earlier password and link. The caller has opened a transaction and
+    locked the person.
+    """
     token = secrets.token_urlsafe(32)
     close_all(person)
     person.set_unusable_password()
@@ -44,18 +47,18 @@ def close_all(person: User) -> None:
 
 
 def open_link(token: str) -> PasswordLink | None:
-    """The link of this token, if it still works."""
+    """Return the link with this token if it still works, else None."""
     links = PasswordLink.objects.filter(digest=_digest(token)).select_related("user", "made_by")
     return next((each for each in links if _is_open(each)), None)
 
 
 @transaction.atomic
 def use(token: str, password: str) -> bool:
-    """Set the password, once. False: meanwhile the link was used, or is void."""
+    """Set the password and use up the link. False if the link was used or voided meanwhile."""
     found = PasswordLink.objects.filter(digest=_digest(token)).values("user_id").first()
     if found is None:
         return False
-    # In the order of staff.py: the person first.
+    # staff.py locks the person first as well.
     person = User.objects.select_for_update().get(pk=found["user_id"])
     link = open_link(token)
     if link is None:

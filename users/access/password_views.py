@@ -1,5 +1,6 @@
-"""Where people set their own password: a new one for the old, or the first by a link of single use.
-And what keeps somebody whose password another has made on the page where it is changed.
+"""Pages on which people set their own password: a new one in place of the old, or the first by a
+single-use link. A middleware keeps people whose password somebody else made on the page where they
+change it.
 """
 
 from collections.abc import Callable
@@ -26,13 +27,13 @@ from .authenticated import AuthenticatedRequest
 from .forms import OwnPasswordForm
 
 Handler = Callable[[HttpRequest], HttpResponse]
-# All that is open to whoever must change the password first.
+# The only pages open to people who must change their password first.
 OPEN = frozenset({"password", "sign-out"})
 
 
 @method_decorator(link_sessions.asks_password, name="dispatch")
 class Password(PasswordChangeView):
-    """All other sessions of the person end with the old password."""
+    """Changing the password ends all other sessions of the person."""
 
     form_class = OwnPasswordForm
     template_name = "users/access/password.html"
@@ -41,7 +42,8 @@ class Password(PasswordChangeView):
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
             stored = User.objects.select_for_update().get(pk=form.user.pk)
-            # Ended a moment ago: the password must not come back by whoever was signed in until then.
+            # This session was ended a moment ago: whoever was signed in until then must not set a password
+            # now.
             if stored.get_session_auth_hash() != form.user.get_session_auth_hash():
                 return redirect("sign-in")
             answer = super().form_valid(form)
@@ -55,7 +57,7 @@ class Password(PasswordChangeView):
 @never_cache
 @sensitive_post_parameters()
 def set_password(request: HttpRequest, token: str) -> HttpResponse:
-    """For whoever holds the link; a look uses nothing up."""
+    """Set a password by link. Opening the page does not use the link up."""
     link = password_links.open_link(token)
     if link is None:
         return render(request, "users/access/set_password.html", status=410)
@@ -70,7 +72,7 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_right(Right.ACCOUNT)
 def demo_people(request: AuthenticatedRequest) -> HttpResponse:
-    """Asks first, then the made-up school has nobody in it any more."""
+    """Ask for confirmation, then remove all made-up people of the demo school."""
     back = reverse("integrations")
     if request.method != "POST":
         number = public_password.made_up(request.user).count()
@@ -90,8 +92,8 @@ def demo_people(request: AuthenticatedRequest) -> HttpResponse:
 
 
 class MustChangePasswordMiddleware:
-    """A password made by somebody else opens only the page where it is changed. Sessions by a link did
-    not come by it.
+    """Lets people whose password somebody else made open only the page where they change it. Sessions
+    by link are exempt: they did not begin with that password.
     """
 
     def __init__(self, get_response: Handler) -> None:

@@ -1,5 +1,5 @@
-"""The demo school's password stands in the public source, so whoever can reach smsmail knows it: it is
-given out and believed on this machine only, and nobody may choose it.
+"""The password of the demo school. It stands in the public source, so anybody who can reach smsmail knows it:
+it is given out and accepted on this machine only, and nobody may choose it.
 """
 
 import ipaddress
@@ -27,28 +27,36 @@ FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 
 def fresh() -> str:
-    """For the sign-ins of a new demo school."""
+    """Return the password for the sign-ins of a new demo school: a random one if smsmail is
+    reachable from elsewhere.
+    """
     return secrets.token_urlsafe(12) if settings.REACHABLE else PASSWORD
 
 
 def people() -> list[User]:
-    """Who signs in with it. Slow once for each password, as passwords are meant to be."""
+    """Return the people who sign in with this password. Each new password hash takes a moment to
+    check, by design.
+    """
     known = User.objects.filter(email__in=SIGN_INS, is_active=True).order_by("id")
     return [person for person in known if _is_it(person.password)]
 
 
 def made_up(but: User) -> QuerySet[User]:
-    """Everybody whom the demo school has made, but for this person."""
+    """Return every active person whom the demo school has made, except this one."""
     return User.objects.filter(email__endswith=MADE_UP, is_active=True).exclude(pk=but.pk)
 
 
 class LastOwner(Exception):
-    """Nobody would be left who owns the account."""
+    """The removal would leave the account without an owner."""
 
 
 @transaction.atomic
 def remove(by: User) -> int:
-    """Made-up people neither sign in nor get any SMS from now on; what they had stays to be seen."""
+    """Deactivate all made-up people except `by`, and return how many there were. They no longer sign
+    in or get SMS; their history stays visible.
+
+    Raises LastOwner if no owner would be left.
+    """
     owners = User.objects.select_for_update().filter(role=Role.OWNER, is_active=True)
     if not [each for each in owners if each == by or not each.email.endswith(MADE_UP)]:
         raise LastOwner
@@ -63,7 +71,7 @@ def remove(by: User) -> int:
 
 
 def is_local(request: HttpRequest) -> bool:
-    """From this machine itself, and not through a proxy on it."""
+    """True if the request comes from this machine itself and not through a proxy on it."""
     if any(name in request.META for name in FORWARDED):
         return False
     public = urlsplit(settings.PUBLIC_URL).hostname or ""
@@ -79,7 +87,7 @@ def is_local(request: HttpRequest) -> bool:
 
 
 class RefusesElsewhere(ModelBackend):
-    """The password from any other machine is wrong, whoever has it."""
+    """Treats the public password as wrong on any other machine, whoever has it."""
 
     def authenticate(
         self,
@@ -93,7 +101,7 @@ class RefusesElsewhere(ModelBackend):
 
 
 class NotThisOne:
-    """Of AUTH_PASSWORD_VALIDATORS."""
+    """A validator for AUTH_PASSWORD_VALIDATORS that refuses the public password."""
 
     def validate(self, password: str, user: User | None = None) -> None:
         if password == PASSWORD:

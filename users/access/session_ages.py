@@ -1,5 +1,5 @@
-"""How long a session of staff lasts: it ends when nobody has used it for hours, and after days in any
-case. Students' sessions last as long as their cookie (SESSION_COOKIE_AGE).
+"""How long a session of staff lasts: it ends after some hours without use, and after some days in any case. A
+student's session lasts as long as its cookie (SESSION_COOKIE_AGE).
 """
 
 import time
@@ -14,18 +14,18 @@ from users.models import User
 Handler = Callable[[HttpRequest], HttpResponse]
 
 BEGAN, SEEN = "began", "seen"  # in the session: seconds since 1970
-EVERY = 600  # seconds: no oftener is it written down that a session is in use
+EVERY = 600  # seconds; the last use is stored at most this often
 
 
 def begin(request: HttpRequest, person: User) -> None:
-    """The person has just given the password."""
+    """Store when a session of staff began: the person has just given the password."""
     if person.is_staff:
         request.session[BEGAN] = request.session[SEEN] = int(time.time())
         request.session.set_expiry(settings.STAFF_SESSION_DAYS * 86400)
 
 
 class SessionAgeMiddleware:
-    """Ends a session of staff that is too old, or was left alone for too long."""
+    """Ends a session of staff that is too old or has been idle for too long."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -41,8 +41,8 @@ class SessionAgeMiddleware:
 
 
 def _is_over(request: HttpRequest, person: User) -> bool:
-    """One that bears no marks began before there were any, or when the person was a student: then it
-    is as old as the last sign-in says, and was used when the person was last seen.
+    """A session without these keys began before they existed, or while the person was a student.
+    Then the last sign-in says how old it is, and last_seen_at says when it was last used.
     """
     signed_in = person.last_login.timestamp() if person.last_login else 0.0
     last_seen = person.last_seen_at.timestamp() if person.last_seen_at else 0.0

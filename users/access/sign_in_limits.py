@@ -1,10 +1,11 @@
-"""Wrong passwords: how many, and then how long to wait. Counted by account, by network, and by account
-and network together (smsmail.web.rate_limit), before a password is hashed. Nothing of it names anybody.
+"""Limits on wrong passwords: how many are allowed, and how long to wait after them. They are counted by
+account, by network, and by account and network together (smsmail.web.rate_limit), before a password is
+hashed. The stored keys name nobody.
 
-A wait is short at first and doubles, up to a quarter of an hour: a guesser gets a few tries an hour, and
-the owner is never shut out for good. A browser in which this account has signed in before (a signed
-cookie) does not wait for what strangers did, and is counted by itself; a network from which it has
-signed in does not wait for what other networks did to the account. `manage.py let_in you@example.com` starts anew.
+A wait is short at first and doubles, up to a quarter of an hour: a guesser gets a few tries an hour, and the
+owner is never locked out for good. A browser in which this account has signed in before (a signed cookie) is
+counted by itself and does not wait because of strangers. A network from which the account has signed in does
+not wait because of other networks. `manage.py let_in you@example.com` resets the counts of an account.
 """
 
 import secrets
@@ -23,7 +24,7 @@ from smsmail.web.rate_limit import forget, held, hold, named, tries
 from users.models import User
 
 PER_ACCOUNT, PER_PAIR, PER_DEVICE = 10, 5, 10
-PER_NETWORK = {32: 10, 24: 30, 64: 10, 56: 20, 48: 40, 0: 10}  # by the length of its prefix
+PER_NETWORK = {32: 10, 24: 30, 64: 10, 56: 20, 48: 40, 0: 10}  # by the length of the prefix
 ACCOUNT_SECONDS, NETWORK_SECONDS = 3600, 600
 FIRST_WAIT, LONGEST_WAIT, NETWORK_WAIT = 60, 900, 60
 KNOWN_NETWORK_SECONDS = 90 * 86400
@@ -31,12 +32,12 @@ LET_IN_SECONDS = 86400
 
 COOKIE = "__Host-known-device" if settings.SECURE else "known-device"
 COOKIE_SECONDS = 365 * 86400
-ACCOUNTS = 5  # that one browser is known to
+ACCOUNTS = 5  # that one browser's cookie remembers
 SALT = "users.access.sign_in_limits"
 
 
 class TooMany(Exception):
-    """No password is looked at now; in so many seconds one is."""
+    """No password is checked now. Try again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = max(1, round(seconds))
@@ -44,7 +45,9 @@ class TooMany(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One count: after so many wrong ones within `seconds`, a wait."""
+    """One count: after `most` wrong passwords within `seconds`, a wait of at most `longest`
+    seconds.
+    """
 
     key: str
     most: int
@@ -63,7 +66,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try: whose account, from where, and what is counted of it."""
+    """One attempt to sign in: its account, its network, and the limits that apply to it."""
 
     account: str
     network: str
@@ -84,7 +87,7 @@ class Attempt:
             limit.count()
 
     def succeed(self) -> None:
-        """What was counted of the account is forgotten; of the network it is not, or whoever has one
+        """Reset the counts of the account. Those of the network stay: otherwise whoever has one
         account could try others without end.
         """
         forget(name for limit in self.of_account for name in (limit.key, limit.hold))
@@ -98,7 +101,8 @@ def attempt(request: HttpRequest, email: str) -> Attempt:
         return Attempt(account, network, (_account_limit(PER_DEVICE, account, device),), ())
     let_in, known = _let_in(account), _known_network(account, network)
     found = held([let_in, known])
-    since = str(found.get(let_in, ""))  # another since somebody let them in: other counts
+    # Changes when let_in() is called, so that counting starts anew.
+    since = str(found.get(let_in, ""))
     limits = [_account_limit(PER_PAIR, account, network, since)]
     if known not in found:
         limits.append(_account_limit(PER_ACCOUNT, account, since))
@@ -106,17 +110,21 @@ def attempt(request: HttpRequest, email: str) -> Attempt:
 
 
 def account_of(email: str) -> str:
-    """As the person is looked for: all spellings of one e-mail are one account."""
+    """Return the key of an account. All spellings of one e-mail give the same key."""
     return named("account", email.strip().lower())
 
 
 def let_in(email: str) -> None:
-    """Nothing that was counted of this account so far holds any more."""
+    """Reset everything that has been counted for this account."""
     hold(_let_in(account_of(email)), LET_IN_SECONDS)
 
 
 class PasswordBackend(ModelBackend):
-    """Django's own, with the limits before it. Without a request (a command, a test) there are none."""
+    """Django's backend with these limits before it. Without a request (a command, a test) it returns
+    None.
+
+    Raises TooMany.
+    """
 
     def authenticate(
         self,
@@ -137,11 +145,11 @@ class PasswordBackend(ModelBackend):
         this.fail()
         if (wait := this.wait) > 0:
             raise TooMany(wait)
-        raise PermissionDenied  # the next backend would hash the password once more
+        raise PermissionDenied  # otherwise the next backend would hash the password again
 
 
 def remember_device(request: HttpRequest, response: HttpResponse, person: User) -> None:
-    """This browser has shown that its owner knows the password."""
+    """Set a cookie that marks this browser as one in which the person has signed in."""
     device, accounts = _device(request)
     account = account_of(person.email)
     kept = [account, *(each for each in accounts if each != account)][:ACCOUNTS]
@@ -156,7 +164,9 @@ def remember_device(request: HttpRequest, response: HttpResponse, person: User) 
 
 
 def _device(request: HttpRequest) -> tuple[str, list[str]]:
-    """Its name and the accounts it is known to; nothing for a cookie that is not ours."""
+    """Return the name of the browser and the accounts it remembers; ("", []) for a cookie that we
+    did not sign.
+    """
     try:
         read = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=COOKIE_SECONDS)
     except signing.BadSignature:

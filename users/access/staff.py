@@ -1,9 +1,8 @@
-"""Who may do what to whom: profiles, roles, rights, passwords, access. What a right allows is in
-rights.py.
+"""Who may do what to whom: profiles, roles, rights, passwords, access. rights.py says what each right allows.
 
-may() is the one place that says it. Nobody acts on people of more rights than their own. The owner may
-do everything; administrators see to employees and students; everybody else may only do what a ticked
-right says, to those below. Nobody changes their own role, rights or access.
+may() alone decides. Nobody acts on people who have more rights than they have themselves. The owner may do
+everything; administrators manage employees and students; everybody else may do only what a ticked right
+allows, to people of a lower role. Nobody changes their own role, rights or access.
 """
 
 import secrets
@@ -23,17 +22,17 @@ from . import password_links
 
 
 class NotAllowed(PermissionDenied):
-    """403, with the reason in words for the person who tried."""
+    """Becomes a 403 response that tells the user the reason."""
 
 
 class Act(StrEnum):
-    """What one person does to another."""
+    """Something that one person does to another."""
 
-    EDIT = "edit"  # the profile: it holds the e-mail one signs in by, and the phone
+    EDIT = "edit"  # the profile, which holds the phone and the e-mail for sign-in
     FORBID = "forbid"  # forbid and allow SMS, lift an opt-out
     ACCESS = "access"  # whether the person may sign in
-    PASSWORD = "password"  # noqa: S105 - give one, or a link to set one
-    REVOKE = "revoke"  # links of SMS that sign in
+    PASSWORD = "password"  # noqa: S105 - give a password, or a link to set one
+    REVOKE = "revoke"  # revoke the sign-in links sent by SMS
     ROLE = "role"
     RIGHTS = "rights"
 
@@ -52,7 +51,7 @@ RANKS = (Role.STUDENT, Role.EMPLOYEE, Role.ADMINISTRATOR, Role.OWNER)
 
 
 def may(by: User, act: Act, person: User) -> bool:
-    """Whether the one may do this to the other, as both stand now."""
+    """True if `by` may do this to the person, with the current roles and rights of both."""
     if not (by.may(NEEDS[act]) and by.may(Right.SEE_PEOPLE)):
         return False
     if by == person:
@@ -71,8 +70,8 @@ def may(by: User, act: Act, person: User) -> bool:
 
 
 def stands_above(person: User, by: User) -> bool:
-    """Has the person a higher role, or a right that the other lacks? Also one who may not sign in at
-    the moment.
+    """True if the person has a higher role than `by`, or a right that `by` lacks. This holds even
+    while the person may not sign in.
     """
     if _rank(person.role) > _rank(by.role):
         return True
@@ -84,28 +83,32 @@ def may_edit(by: User, person: User) -> bool:
 
 
 def may_see_to_access(by: User, person: User) -> bool:
-    """Whether the person may sign in, and with which password. One's own: the page "Password"."""
+    """True if `by` may decide whether the person signs in, and with which password. People change
+    their own password on the page "Password".
+    """
     return may(by, Act.ACCESS, person)
 
 
 def roles_for(by: User, person: User) -> list[Role]:
-    """The roles this person may be given; [] when the role is not theirs to change."""
+    """Return the roles that `by` may give this person; [] if `by` may not change the role."""
     return _roles_of(by) if may(by, Act.ROLE, person) else []
 
 
 def rights_for(by: User, person: User) -> list[Right]:
-    """The rights that `by` may tick or untick for this person as the role is now.
+    """Return the rights that `by` may tick or untick for this person in their present role.
 
-    An administrator has every right but the account anyway, and only the owner may give that one.
-    Nobody gives a right that they lack, or two employees would raise each other.
+    An administrator has every right but ACCOUNT anyway, and only the owner may give that one.
+    Nobody gives a right that they lack; otherwise two employees could promote each other.
     """
     return _rights_of(by, person) if may(by, Act.RIGHTS, person) else []
 
 
 @transaction.atomic
 def change_role(person: User, role: Role, by: User) -> password_links.Made | None:
-    """A new role starts with no ticked rights. The link to be passed on, where the person now has to
-    set a password.
+    """Change the role and clear the ticked rights. Returns a link to be passed on if the person now
+    has to set a password, else None.
+
+    Raises NotAllowed.
     """
     person = _locked(person)
     if role == person.role:
@@ -124,7 +127,9 @@ def change_role(person: User, role: Role, by: User) -> password_links.Made | Non
 
 @transaction.atomic
 def change_rights(person: User, ticked: Collection[str], by: User) -> password_links.Made | None:
-    """Of the rights that `by` may give, exactly the ticked ones; the others stay as they are."""
+    """Give exactly the ticked ones of the rights that `by` may give; other rights stay as they are.
+    Returns a link as change_role() does. Raises NotAllowed.
+    """
     person = _locked(person)
     open_ = {str(right) for right in rights_for(by, person)}
     had, wanted = set(person.rights), set(ticked)
@@ -148,8 +153,8 @@ def change_rights(person: User, ticked: Collection[str], by: User) -> password_l
 
 @transaction.atomic
 def change_access(person: User, *, active: bool, by: User) -> None:
-    """Whether the person may sign in. Their SMS are another matter: consent.py. Sessions of before do
-    not come back with the access.
+    """Allow or forbid signing in. Consent to SMS is a different matter (consent.py). Earlier sessions
+    do not come back with the access. Raises NotAllowed.
     """
     person = _locked(person)
     if active == person.is_active:
@@ -167,8 +172,8 @@ def change_access(person: User, *, active: bool, by: User) -> None:
 
 @transaction.atomic
 def give_password(person: User, by: User) -> str:
-    """A new random password, shown once to whoever passes it on; it opens only the page where it is
-    changed.
+    """Return a new random password, shown once to whoever passes it on. It opens only the page
+    where it is changed. Raises NotAllowed.
     """
     person = _locked(person)
     if not may(by, Act.PASSWORD, person):
@@ -187,7 +192,9 @@ def give_password(person: User, by: User) -> str:
 
 @transaction.atomic
 def give_link(person: User, by: User) -> password_links.Made:
-    """A link at which the person sets a password; what was given before no longer works."""
+    """Return a link at which the person sets a password; earlier passwords and links stop working.
+    Raises NotAllowed.
+    """
     person = _locked(person)
     if not may(by, Act.PASSWORD, person) or not person.is_active:
         raise NotAllowed(_("You may not give a password to this person."))
@@ -195,9 +202,9 @@ def give_link(person: User, by: User) -> password_links.Made:
 
 
 def _risen(person: User, by: User) -> password_links.Made | None:
-    """The person has more power than a moment ago. Whoever was signed in as them is so no longer, and
-    a password stays only if the person has made it, and whoever gave them their first one might give
-    them another as they are now: else that one might ride up with them.
+    """Called when the person has gained power. All their sessions end. They keep the password only if
+    they made it themselves and whoever gave them their first one could still give them another:
+    otherwise that person might know it, and would gain the power as well.
     """
     person.sessions_ended += 1
     person.links_revoked_at = timezone.now()
@@ -239,15 +246,16 @@ def _rank(role: str) -> int:
 
 
 def _below(by: User) -> frozenset[Role]:
-    """Roles over which a person of this role has the say."""
+    """The roles that a person of this role manages."""
     if by.role == Role.OWNER:
         return frozenset(Role)
     return frozenset(role for role in RANKS if _rank(role) < _rank(by.role))
 
 
 def _locked(person: User) -> User:
-    """As the person stands now: two changes at once must not overwrite each other. The owners are
-    locked with them, in one order, so that two who leave at once cannot both be let go.
+    """Return the person's current row, locked, so that two concurrent changes do not overwrite each
+    other. All owners are locked with it, in order of id: two owners who leave at once cannot both
+    succeed.
     """
     rows = User.objects.select_for_update().filter(Q(id=person.id) | Q(role=Role.OWNER))
     return next(row for row in rows.order_by("id") if row.id == person.id)

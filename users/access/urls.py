@@ -1,4 +1,4 @@
-"""URLs of users/access."""
+"""URLs of users.access."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path

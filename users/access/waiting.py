@@ -1,4 +1,4 @@
-"""The page of those who must wait before a password of theirs is looked at."""
+"""The page for people who must wait before their password is checked."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 class WaitMiddleware:
-    """429 with Retry-After, wherever a password was given."""
+    """Answers 429 with Retry-After wherever a password was given too often."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

@@ -1,10 +1,10 @@
-"""Confirming a phone by a code that was sent to it. The room that sends says at start how.
+"""Confirming a phone by a code that is sent to it. The app that sends registers at start-up how to do so.
 
-A code is worked out from a random nonce and the installation's key: neither it nor a hash of it is
-stored, so no copy of the database opens anything, and a code that must be sent again is the same one.
+A code is derived from a random nonce and the installation's key. Neither the code nor a hash of it is stored,
+so a copy of the database reveals no code, and sending a code again sends the same one.
 
-Somebody who came by a link may confirm too: it needs the phone itself, which is more than the link,
-and a session by link cannot write down another phone.
+A person in a session by link may confirm too: that takes the phone itself, which proves more than the link,
+and a session by link cannot change the phone.
 """
 
 import secrets
@@ -23,22 +23,22 @@ from users.models import ConsentEvent, OptOut, PhoneCode, User, audit
 
 DIGITS = 6
 LIFETIME = timedelta(minutes=10)
-TRIES = 5  # of one code
+TRIES = 5  # for one code
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-PER_HOUR = 5  # codes to one person, and to one phone
-PER_NETWORK = 60  # codes an hour for one /24: a class of a school sits behind one address
+PER_HOUR = 5  # codes an hour to one person, and to one phone
+PER_NETWORK = 60  # codes an hour for one /24: a whole class of a school shares one address
 DAY = timedelta(days=1)
-# In 24 hours. One person alone never uses up what one phone may get: it may be another's.
+# Limits for 24 hours. One person alone cannot use up the limit of a phone, which others may share.
 PER_DAY, PER_PHONE_A_DAY, PER_NETWORK_A_DAY = 8, 12, 240
 KEPT = DAY
 
 
 class Sends(NamedTuple):
-    """How the room that sends is asked; it is not known here."""
+    """How to send a code. The app that sends registers these functions; users may not import it."""
 
     can: Callable[[], bool]
-    send: Callable[[User, str], str]  # person, nonce -> why it was not sent, in words; '' if it was
-    most: Callable[[], int] = lambda: 500  # codes in 24 hours, to everybody together
+    send: Callable[[User, str], str]  # person, nonce -> '', or the reason why it was not sent
+    most: Callable[[], int] = lambda: 500  # codes in 24 hours, for all people together
 
 
 _sends: list[Sends] = []
@@ -51,11 +51,11 @@ def send_with(
 
 
 class NoCode(Exception):
-    """Why no code was sent, in words for the person."""
+    """No code was sent; the text tells the person why."""
 
 
 class WrongCode(Exception):
-    """Why the phone is not confirmed, in words for the person."""
+    """The phone is not confirmed; the text tells the person why."""
 
 
 def can_send() -> bool:
@@ -68,7 +68,7 @@ def code_of(nonce: str) -> str:
 
 
 def send(person: User, network: str = "") -> None:
-    """A new code to the person's phone; an earlier one holds no more. Raises NoCode."""
+    """Send a new code to the person's phone and void the earlier ones. Raises NoCode."""
     with transaction.atomic():
         fresh = _locked(person)
         phone = fresh.phone
@@ -77,7 +77,7 @@ def send(person: User, network: str = "") -> None:
         if fresh.phone_confirmed_at:
             raise NoCode(_("The number is confirmed already."))
         _check_limits(person, phone, network)
-        # Written down in any case: what is refused counts as well.
+        # The request is stored even if sending is refused, so that it counts.
         forget(person)
         code = PhoneCode.objects.create(
             user=person, phone=phone, nonce=_new_nonce(), network=network
@@ -89,12 +89,12 @@ def send(person: User, network: str = "") -> None:
 
 
 def open_code(person: User) -> PhoneCode | None:
-    """The code that may be typed in now."""
+    """Return the code that the person may type in now, if any."""
     return _open(person).order_by("-id").first()
 
 
 def confirm(person: User, typed: str) -> None:
-    """The right code confirms the phone that it was sent to. Raises WrongCode."""
+    """Confirm the phone if the person typed the right code. Raises WrongCode."""
     with transaction.atomic():
         fresh = _locked(person)
         code = _open(fresh).select_for_update().order_by("-id").first()
@@ -115,7 +115,7 @@ def confirm(person: User, typed: str) -> None:
 
 
 def forget(person: User) -> None:
-    """No code sent so far confirms anything any more: the phone has changed, or a new code comes."""
+    """Void all codes sent so far: the phone has changed, or a new code follows."""
     PhoneCode.objects.filter(user=person, closed=False).update(closed=True)
 
 
@@ -131,7 +131,7 @@ def _send(person: User, code: PhoneCode) -> str:
 
 def _check_limits(person: User, phone: str, network: str) -> None:
     now = timezone.now()
-    # Those of a time to come are of a clock that was wrong, and keep nobody waiting for it.
+    # Requests with a future time come from a wrong clock; nobody has to wait because of them.
     past_hour = PhoneCode.objects.filter(asked_at__gt=now - HOUR, asked_at__lte=now + SKEW)
     asked = past_hour.filter(Q(user=person) | Q(phone=phone))
     last = asked.order_by("-asked_at").first()
@@ -174,15 +174,15 @@ def _write_down(person: User) -> None:
 
 
 def _open(person: User) -> QuerySet[PhoneCode]:
-    """By the phone too: one that was changed in any way has no open code."""
+    """Filter by phone as well: after any change of the phone no code is open."""
     now = timezone.now()
     of_person = PhoneCode.objects.filter(user=person, phone=person.phone, closed=False)
     return of_person.filter(asked_at__gt=now - LIFETIME, asked_at__lte=now + LIFETIME)
 
 
 def _locked(person: User) -> User:
-    """As the person stands now, with everybody of the same phone, in one order: two who ask at the
-    same moment are counted one after the other.
+    """Return the person's current row, locked together with everybody who has the same phone, in
+    order of id: concurrent requests are counted one after the other.
     """
     phone = User.objects.filter(pk=person.pk).values("phone")[:1]
     same = Q(pk=person.pk) | (Q(phone=phone) & ~Q(phone=""))
@@ -195,5 +195,5 @@ def _new_nonce() -> str:
 
 
 def _digits(typed: str) -> str:
-    """Codes are typed with spaces and dashes; what is no digit at all is no code."""
+    """People type codes with spaces and dashes; only the digits 0 to 9 count."""
     return "".join(char for char in typed[:40] if char in "0123456789")

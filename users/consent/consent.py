@@ -1,7 +1,8 @@
-"""Forbid, allow, opt out: each with its event in the consent book; and the conditions that ask.
+"""Forbidding, allowing and opting out of SMS, each with its event in the consent book, and the
+query conditions for them.
 
-Whoever has forbidden or opted out goes on only when nothing new leaves for that person or phone any
-more; the room that sends says at start how.
+Forbidding or opting out returns only when nothing new can leave for that person or phone; the app
+that sends registers at start-up how to hold its messages.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,10 +21,12 @@ NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Sending(NamedTuple):
-    """How the room that sends is told and asked; it is not known here."""
+    """How to hold messages and count those in flight. The app that sends registers these functions;
+    users may not import it.
+    """
 
-    hold: Callable[[Collection[str], Collection[int]], None]  # phones, ids of people
-    in_the_air: Callable[[User], int]  # messages that a refusal stops no more
+    hold: Callable[[Collection[str], Collection[int]], None]  # phones (E.164), ids of people
+    in_the_air: Callable[[User], int]  # how many messages a refusal can no longer stop
 
 
 _sending: list[Sending] = []
@@ -36,7 +39,7 @@ def hold_with(
 
 
 def in_the_air(person: User) -> int:
-    """Messages to this person that had left, or were leaving, when they were refused."""
+    """How many messages to this person had left, or were leaving, when they were refused."""
     return sum(each.in_the_air(person) for each in _sending)
 
 
@@ -46,23 +49,23 @@ def _hold(phones: Collection[str] = (), people: Collection[int] = ()) -> None:
 
 
 def forbidden(user: str) -> Exists:
-    """A condition for queries over whatever names a person in the column `user`."""
+    """A condition for queries over rows that name a person in the column `user`."""
     return Exists(User.objects.filter(id=OuterRef(user), sms_forbidden=True))
 
 
 def opted_out(phone: str) -> Exists:
-    """A condition for queries over whatever has an E.164 phone in the column `phone`."""
+    """A condition for queries over rows that have an E.164 phone in the column `phone`."""
     return Exists(OptOut.objects.filter(phone=OuterRef(phone)))
 
 
 def refuses(user: User, phone: str) -> bool:
-    """May nothing be sent to this one person and phone now?"""
+    """True if nothing may be sent to this person and phone now."""
     return User.objects.filter(id=user.id, sms_forbidden=True).exists() or phone_refuses(phone)
 
 
 def phone_refuses(phone: str) -> bool:
-    """The same of a phone alone: it has opted out, or belongs to somebody whose SMS are forbidden.
-    Whoever has only written down what another holds says nothing about it.
+    """True if this phone has opted out, or belongs to somebody whose SMS are forbidden. People who
+    only claim a number that somebody else has confirmed do not count.
     """
     theirs = User.objects.filter(phone_owners.no_claim(), phone=phone)
     return OptOut.objects.filter(phone=phone).exists() or theirs.filter(sms_forbidden=True).exists()
@@ -70,7 +73,7 @@ def phone_refuses(phone: str) -> bool:
 
 @transaction.atomic
 def forbid(user: User, by: User | None) -> None:
-    """No SMS reaches this person from now on, mailing or notification."""
+    """Forbid all SMS to this person, mailings and notifications, from now on."""
     _set_forbidden(user, by, forbidden=True)
 
 
@@ -102,7 +105,7 @@ def _set_forbidden(user: User, by: User | None, *, forbidden: bool) -> None:
 def opt_out(
     phone: str, source: OptOut.Source, *, user: User | None = None, by: User | None = None
 ) -> None:
-    """This phone wants no SMS, whoever it belongs to. A second time changes nothing."""
+    """Opt this phone out of SMS, whoever it belongs to. Calling this twice changes nothing more."""
     _, created = OptOut.objects.get_or_create(phone=phone, defaults={"source": source})
     if created:
         ConsentEvent.objects.create(
@@ -115,8 +118,9 @@ def opt_out(
 def opt_out_all(
     phones: Collection[str], source: OptOut.Source, people: Mapping[str, int] = NOBODY
 ) -> None:
-    """Many phones in one go, in one order for everybody: two workers may learn of the same ones.
-    people: whose phones they are, for the consent book.
+    """Opt many phones out at once, in sorted order, because two workers may learn of the same ones.
+
+    people: phone -> id of the person it belongs to, for the consent book.
     """
     known = OptOut.objects.filter(phone__in=phones).values_list("phone", flat=True)
     fresh = sorted(set(phones) - set(known)) if phones else []
@@ -142,7 +146,9 @@ def opt_out_all(
 def opt_in_all(
     phones: Collection[str], source: OptOut.Source, people: Mapping[str, int] = NOBODY
 ) -> None:
-    """They may get SMS again, because they wrote so: those who had opted out by SMS themselves."""
+    """Opt phones in again because their owners wrote so. Only phones that had opted out by SMS are
+    affected.
+    """
     if not phones:
         return
     by_sms = OptOut.objects.filter(
@@ -165,8 +171,8 @@ def opt_in_all(
 
 @transaction.atomic
 def take_back(phones: Collection[str]) -> int:
-    """Opt-outs that a service's code was wrongly read as. The book is append-only: a line corrects the
-    one that should not be there, of the same person. How many were taken back.
+    """Remove opt-outs that came from misreading a provider's code, and return how many. The book is
+    append-only, so a new line corrects each wrong one and names the same person.
     """
     wrong = _by_provider(phones)
     OptOut.objects.filter(phone__in=wrong, source=OptOut.Source.PROVIDER).delete()
@@ -176,7 +182,9 @@ def take_back(phones: Collection[str]) -> int:
 
 @transaction.atomic
 def opted_out_by_reply(phones: Collection[str]) -> int:
-    """The same of those who have written "stop" as well: they stay out, for their own reason."""
+    """Correct the same lines for phones that also replied "stop": these stay opted out, because of
+    their reply. Returns how many.
+    """
     wrong = _by_provider(phones)
     OptOut.objects.filter(phone__in=wrong).update(source=OptOut.Source.REPLY)
     _write_for(wrong, ConsentEvent.Kind.CORRECTED, OptOut.Source.PROVIDER)
@@ -190,7 +198,7 @@ def _by_provider(phones: Collection[str]) -> list[str]:
 
 
 def _write_for(phones: Sequence[str], kind: ConsentEvent.Kind, source: OptOut.Source) -> None:
-    """With the person of the line that is corrected."""
+    """Write lines with the person of the line that is corrected."""
     lines = ConsentEvent.objects.filter(
         phone__in=phones, kind=ConsentEvent.Kind.OPTED_OUT, source=OptOut.Source.PROVIDER
     )
@@ -207,7 +215,7 @@ def _write_for(phones: Sequence[str], kind: ConsentEvent.Kind, source: OptOut.So
 def opt_in(
     phone: str, source: OptOut.Source, *, user: User | None = None, by: User | None = None
 ) -> None:
-    """The phone may get SMS again, because the person said so."""
+    """Opt the phone in again because the person said so."""
     deleted, _ = OptOut.objects.filter(phone=phone).delete()
     if deleted:
         ConsentEvent.objects.create(

@@ -1,4 +1,4 @@
-"""Forms of a code that confirms a phone, and of a consent given again."""
+"""Forms for the code that confirms a phone, and for renewed consent."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -15,7 +15,7 @@ class CodeForm(forms.Form):
 
 
 class OptInForm(forms.Form):
-    """How staff knows that the owner of a number wants SMS again."""
+    """How staff know that the owner of a number wants SMS again."""
 
     why = forms.CharField(
         label=_("How did the owner of the number ask for it?"),

@@ -1,7 +1,7 @@
-"""Whose a number is. Anybody can write any number into a profile; whoever has confirmed it holds it.
+"""Whose a number is. Anybody can write any number into a profile; whoever has confirmed a number holds it.
 
-While somebody holds a number, one who has only written it down claims it: nothing is sent to them
-there, and they change nobody's will, until they confirm it too or staff says that both have it.
+While somebody holds a number, a person who has only written it down claims it: they get no SMS there and
+cannot change the holder's consent, until they confirm it too or staff say that both have it.
 """
 
 from collections.abc import Collection
@@ -25,17 +25,17 @@ from django.db.models.functions import Coalesce
 from users.models import User, audit
 
 SHOWN = 20
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # stands for "not confirmed" where moments are compared
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # stands for "not confirmed" where times are compared
 
 
 def claim() -> Q:
-    """A condition over people: theirs is a number that somebody else holds."""
+    """A condition on people: their number is held by somebody else, and they only claim it."""
     return alone() & Q(Exists(_held()))
 
 
 def no_claim() -> Q:
-    """The opposite, all of it inside the question about the holder: a database can join it, and does
-    not build a list of all holders for a page of fifty.
+    """The opposite of claim(). All of it stands inside the subquery about the holder, so that the
+    database can join it and does not list all holders for a page of fifty people.
     """
     theirs = Coalesce(OuterRef("phone_confirmed_at"), Value(NEVER), output_field=DateTimeField())
     shared = ExpressionWrapper(OuterRef("phone_shared"), output_field=BooleanField())
@@ -44,17 +44,17 @@ def no_claim() -> Q:
 
 
 def alone() -> Q:
-    """Those who claim their number if anybody else holds it."""
+    """A condition on people: they would only claim their number if anybody else held it."""
     return Q(phone_confirmed_at__isnull=True, phone_shared=False) & ~Q(phone="")
 
 
 def any_held() -> Q:
-    """Has anybody confirmed any number at all? Asked once, whatever the number of people."""
+    """True if anybody has confirmed any number. Evaluated once, however many people are read."""
     return Q(Exists(User.objects.filter(phone_confirmed_at__isnull=False, is_active=True)))
 
 
 def held_by_another() -> Q:
-    """Somebody else has confirmed it, whether they claim it or hold it too."""
+    """Somebody else has confirmed the number, whether this person claims it or holds it too."""
     return Q(Exists(_held().exclude(id=OuterRef("id"))))
 
 
@@ -65,24 +65,26 @@ def _held() -> "QuerySet[User]":
 
 
 def only_claims(person: User) -> bool:
-    """As the person stands in the database now."""
+    """True if the person only claims their number, according to the database now."""
     return User.objects.filter(claim(), pk=person.pk).exists()
 
 
 def first_with(phones: Collection[str]) -> dict[str, int]:
-    """By phone, the person whose it is: who has confirmed it last, else who has been here longest."""
+    """Map each phone to the id of the person it belongs to: whoever confirmed it last, else whoever
+    has been here longest.
+    """
     rows = User.objects.filter(phone__in=phones).order_by(
         F("phone_confirmed_at").asc(nulls_first=True), "-id"
     )
-    return dict(rows.values_list("phone", "id"))  # the last of each phone stays
+    return dict(rows.values_list("phone", "id"))  # the last row of each phone wins
 
 
 class Others(NamedTuple):
-    """Who else has a person's number, for staff."""
+    """Other people with the same number, as shown to staff."""
 
     holders: list[User]
     claimants: list[User]
-    sharing: list[User]  # neither takes anything from the other
+    sharing: list[User]  # neither side restricts the other
 
 
 def others_of(person: User) -> Others:
@@ -100,7 +102,7 @@ def others_of(person: User) -> Others:
 
 @transaction.atomic
 def share(person: User, by: User) -> bool:
-    """Staff says that the person and whoever holds the number both have it. False: no such claim."""
+    """Record that the person and the holder both have the number. False if there was no such claim."""
     shared = User.objects.filter(claim(), pk=person.pk).update(phone_shared=True)
     if shared:
         audit(by, "phone_shared", f"user {person.pk}")

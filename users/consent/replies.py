@@ -1,5 +1,5 @@
-"""What people write back: kept with the person, and whoever asks for no more SMS gets none. How a
-service tells of it is the business of integrations; this room is given phones and words.
+"""Replies that people send by SMS. They are kept with the person, and whoever asks for no more SMS
+gets none. integrations reads the providers' formats; this package gets phones and texts.
 """
 
 import re
@@ -14,26 +14,26 @@ from users.parsing import refusals
 
 from . import consent, phone_owners
 
-SHOWN = 20  # on a person's page
+SHOWN = 20  # replies on a person's page
 LONGEST = 2000  # characters that are kept; an SMS of 10 parts has 1,530
 E164 = re.compile(r"\+[0-9]{5,15}")
 
 
 class Written(NamedTuple):
-    """One reply as a service told of it."""
+    """One reply as a provider reported it."""
 
-    key: str  # the same for the same reply told again
+    key: str  # the same if the provider reports the same reply again
     phone: str
     text: str
     at: datetime
     provider: str
-    stop: bool | None = None  # the service's own reading: no more, or again
+    stop: bool | None = None  # the provider's own reading: True is stop, False is start
 
 
 def keep(written: Sequence[Written]) -> set[str]:
-    """Write the replies down that are new, and do what they ask for; the keys of the new ones.
+    """Store the new replies, do what they ask for, and return their keys.
 
-    Inside the caller's transaction. What has no phone (a name as sender) is nobody's.
+    The caller has opened a transaction. Replies without a phone (a sender name) are ignored.
     """
     fresh = _fresh(written)
     if not fresh:
@@ -49,7 +49,7 @@ def keep(written: Sequence[Written]) -> set[str]:
                 provider=each.provider,
                 key=each.key,
             )
-            for each in sorted(fresh)  # one order for everybody: two workers may be told the same
+            for each in sorted(fresh)  # sorted, because two workers may get the same replies
         ],
         ignore_conflicts=True,
     )
@@ -58,7 +58,9 @@ def keep(written: Sequence[Written]) -> set[str]:
 
 
 def replies_of(person: User) -> list[Reply]:
-    """The newest ones, also of others who have this phone: nobody can tell who of them wrote."""
+    """Return the newest replies, including those of others with this phone: nobody can tell which
+    of them wrote.
+    """
     theirs = Q(user=person) | (Q(phone=person.phone) if person.phone else Q())
     return list(Reply.objects.filter(theirs).order_by("-at", "-id")[:SHOWN])
 
@@ -74,7 +76,7 @@ def _fresh(written: Sequence[Written]) -> list[Written]:
 
 
 def _obey(fresh: Sequence[Written], people: dict[str, int]) -> None:
-    """The last word of each phone counts. Again (START) only takes back what was said by SMS."""
+    """The last request of each phone counts. START takes back only an opt-out that came by SMS."""
     said: dict[str, bool] = {}
     for each in fresh:
         if each.stop is not None or is_stop(each.text):
@@ -88,5 +90,5 @@ def _obey(fresh: Sequence[Written], people: dict[str, int]) -> None:
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL keeps neither NULs nor halves of a surrogate pair."""
+    """PostgreSQL stores neither NUL characters nor half surrogate pairs."""
     return text[:LONGEST].replace("\0", "\ufffd").encode("utf-8", "replace").decode()

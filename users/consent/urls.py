@@ -1,4 +1,4 @@
-"""URLs of users/consent."""
+"""URLs of users.consent."""
 
 from django.urls import path
 

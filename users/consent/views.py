@@ -1,4 +1,4 @@
-"""The pages on which a person confirms their phone: a code is asked for, and typed in."""
+"""The page on which a person confirms their phone: they ask for a code and type it in."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -17,7 +17,7 @@ from .forms import CodeForm
 
 @sensitive_post_parameters()
 def me_phone(request: AuthenticatedRequest) -> HttpResponse:
-    """Where the code is typed in; without an open one, why there is none and how to get it."""
+    """Show the form for the code; if no code is open, say why and how to get one."""
     person = User.objects.get(pk=request.user.pk)
     form = CodeForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():

@@ -1,6 +1,6 @@
-"""What people write about themselves and a text of a message may show: no web address, no phone
-number, no invisible sign, and not more than a name takes. Pure. Forms refuse the rest with words;
-what was stored before is cleaned where it is shown.
+"""What people write about themselves and may appear in the text of a message: no web address, no
+phone number, no invisible character, and nothing longer than a name. Pure. Forms refuse anything
+else with a message; values stored earlier are cleaned when they are shown.
 """
 
 import re
@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from linkify_it.tlds import TLDS
 
 LONGEST = 40  # characters in a text
-MOST_DIGITS = 6  # more in a row are a phone: handsets make them something to tap
-# The world's other full stops, which browsers take for the one of addresses.
+MOST_DIGITS = 6  # more digits in a row are a phone number, which handsets turn into a link
+# Full stops of other scripts, which browsers accept as dots in addresses.
 _STOPS = str.maketrans("\u3002\uff0e\uff61\u2024\ufe52\u0701\u0702", ".......")
 _SCHEME = re.compile(
     r"(?i)[a-z][a-z0-9+-]*://|//\w|\b(?:https?|ftps?|tel|sms|smsto|mailto|tg|geo|data|intent|market|"
@@ -22,16 +22,17 @@ _SCHEME = re.compile(
 _HOST = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _MAIL = re.compile(r"\w@\w")
 _DIGITS = re.compile(rf"\d(?:[\s().-]?\d){{{MOST_DIGITS},}}")
-# Nearly every name: letters, one space or hyphen or apostrophe between them.
+# Matches nearly every name: letters, with single spaces, hyphens or apostrophes between them.
 _PLAIN = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*")
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-# Hangul's filler letters and the blank pattern of Braille: letters by their class, and nothing to see.
+# Hangul fillers, the blank Braille pattern and the like: Unicode classes most as letters, but they show
+# nothing.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _JOINERS = "\u200c\u200d"
 
 
 def check(value: str) -> None:
-    """A validator of forms. Raises ValidationError with words for whoever typed it."""
+    """A form validator. Raises ValidationError with a message for the person who typed the value."""
     if any(_is_invisible(value, at) for at in range(len(value))):
         raise ValidationError(
             _("There are invisible signs in it. Delete it and type it by hand."), code="invisible"
@@ -45,7 +46,9 @@ def check(value: str) -> None:
 
 
 def shown(value: str) -> str:
-    """As it may stand in a text: whatever check() refuses is left out, the rest cut to LONGEST."""
+    """Return the value as it may appear in a text: without anything that check() refuses, and cut
+    to LONGEST.
+    """
     if len(value) <= LONGEST and _PLAIN.fullmatch(value) and _BLANK.isdisjoint(value):
         return value
     return _cleaned(value)
@@ -53,7 +56,7 @@ def shown(value: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def _cleaned(value: str) -> str:
-    """A line break or a tab is a space; other invisible signs are nothing."""
+    """Line breaks and tabs become spaces; other invisible characters are removed."""
     kept = "".join(
         " " if char.isspace() else "" if _is_invisible(value, at) else char
         for at, char in enumerate(value[: 10 * LONGEST])
@@ -72,8 +75,8 @@ def _is_invisible(value: str, at: int) -> bool:
 
 
 def _is_spelt(neighbours: str) -> bool:
-    """Persian and the scripts of India spell with joiners, and so do pictures of several people:
-    between two of their letters, or two pictures.
+    """True between two letters, or two pictures, that a joiner may connect: Persian and the scripts
+    of India spell with joiners, and pictures of several people contain them.
     """
     letters = ("\u0590" <= char <= "\u0fff" and _class(char) in "LM" for char in neighbours)
     pictures = (char > "\u2000" and _class(char) in "SM" for char in neighbours)
@@ -92,8 +95,8 @@ def _addresses(value: str) -> bool:
 
 
 def _is_host(written: str) -> bool:
-    """Initials (И.И.Петров) are none, unless what follows is the end of an address (t.me); neither
-    is a number with a point.
+    """Initials (И.И.Петров) are not a host unless they end in a top-level domain (t.me); a decimal
+    number is not one either.
     """
     *labels, last = written.strip("-").lower().split(".")
     if last.isdigit():
@@ -116,7 +119,9 @@ def _endings() -> frozenset[str]:
 
 
 def _whole(value: str, most: int) -> str:
-    """Cut before a sign that would come apart: an accent, a joined emoji, a flag."""
+    """Cut the value, but never inside a character sequence: an accented letter, a joined emoji, a
+    flag.
+    """
     if len(value) <= most:
         return value
     end = most
@@ -126,11 +131,11 @@ def _whole(value: str, most: int) -> str:
 
 
 def _clings(value: str, at: int) -> bool:
-    """Does the sign at this place belong to the one before it?"""
+    """True if the character at this position belongs to the one before it."""
     char, before = value[at], value[at - 1]
     if unicodedata.category(char)[0] == "M" or char in _JOINERS or before == "\u200d":
         return True
-    if "\U0001f3fb" <= char <= "\U0001f3ff":  # the colour of a skin
+    if "\U0001f3fb" <= char <= "\U0001f3ff":  # skin-tone modifiers
         return True
     run = len(value[:at]) - len(value[:at].rstrip(_FLAGS))
     return char in _FLAGS and run % 2 == 1

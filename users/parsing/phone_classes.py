@@ -1,9 +1,9 @@
-"""What kind of number a phone is, and of which country. Pure: no database, no network."""
+"""The kind and country of a phone number. Pure: no database, no network."""
 
 import phonenumbers
 
-# Numbers that cost like satellites or are answered by nobody, whatever their country's plan calls
-# them: the world's own codes (Inmarsat, Iridium, Thuraya, networks at sea and in the air, premium and
+# Country codes that are as expensive as satellites or that nobody answers, whatever their numbering plan
+# calls them: global codes (Inmarsat, Iridium, Thuraya, networks at sea and in the air, premium and
 # freephone), and Ascension, which is reached by satellite only.
 FAR_CODES = frozenset({247, 800, 808, 870, 878, 881, 882, 883, 888, 979})
 COUNTRIES = frozenset(phonenumbers.SUPPORTED_REGIONS)
@@ -14,11 +14,11 @@ MOBILE, LANDLINE, BARRED = "m:", "f:", "x:"
 
 
 def class_of(phone: str) -> str:
-    """Of an E.164 phone: the kind and the country, as in "m:RU"; kept beside it (User.phone_class).
+    """Return the kind and country of an E.164 phone, as in "m:RU"; stored as User.phone_class.
 
-    MOBILE: an ordinary one. LANDLINE: also numbers of internet telephony. BARRED: satellite, premium
-    rate, shared cost, freephone, personal, pager, voice mail, company numbers: no SMS ever goes there.
-    '' for what is no phone.
+    MOBILE: an ordinary mobile phone. LANDLINE: includes internet telephony. BARRED: satellite, premium
+    rate, shared cost, freephone, personal, pager, voice mail and company numbers: no SMS ever goes
+    there. '' if the text is not a phone.
     """
     if not phone.startswith("+"):
         return ""

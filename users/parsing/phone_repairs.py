@@ -1,6 +1,7 @@
-"""What people and their tables type around and inside a phone -> its digits. Pure, knows no country.
+"""Extracts the digits of one phone from what people and spreadsheets type around and inside it. Pure; knows
+no country.
 
-Every repair here has one meaning only. What could mean two things is named and never guessed.
+Each repair here has only one possible meaning. Ambiguous input gets a named complaint and is never guessed.
 """
 
 import re
@@ -13,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Complaint(TextChoices):
-    """What is wrong with a phone, in words for whoever typed it."""
+    """What is wrong with a phone; the label tells the person who typed it."""
 
     EMPTY = "empty", _("There is no phone here.")
     SEVERAL = "several", _("These are several phones. Write one.")
@@ -32,7 +33,9 @@ class Complaint(TextChoices):
 
 
 class BadPhone(ValueError):
-    """Not a phone. The complaint says why; the phone itself is not in the text, for the logs."""
+    """The input is not a phone; `complaint` says why. The phone itself is not in the text, because
+    logs may show it.
+    """
 
     def __init__(self, complaint: Complaint) -> None:
         super().__init__(complaint.value)
@@ -43,28 +46,29 @@ class Digits(NamedTuple):
     """The digits of one phone."""
 
     digits: str
-    plus: bool  # a plus stood before them
-    repaired: bool  # more was taken away than what people usually put between digits
-    groups: tuple[str, ...]  # the same digits as they stood apart
+    plus: bool  # a plus came before them
+    repaired: bool  # more was removed than people usually put between digits
+    groups: tuple[str, ...]  # the same digits, split as they were typed
 
 
 LONGEST_TYPED = 64
-PHONE = 7  # digits that can be a phone of their own; the shortest in use have as many
+PHONE = 7  # a phone has at least this many digits; the shortest in use have as many
 LONGEST = 15  # E.164
-# What people put between digits: any space or dash, brackets, dots, and invisible marks from copying.
+# What people put between digits: spaces and dashes of all kinds, brackets, dots, and invisible characters
+# left by copying.
 USUAL = re.compile(
     r"[\s()\[\].·~_\-\u2010-\u2015\u2212\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 BETWEEN_PHONES = re.compile(r"[,;|\n]")
 SLASHES = re.compile(r"[/\\]")
-# Behind the phone: a number inside the house. What follows a comma alone may be a phone's end.
+# An extension after the phone. Digits after a mere comma may be the end of the phone itself.
 EXTENSION = re.compile(r"(?:;ext=|доб|вн|ext|x|#)[^\d+]{0,8}\d{1,6}\W*$", re.IGNORECASE)
-# Numbers that are surely something else, however they look.
+# Numbers that are certainly something else, whatever they look like.
 OTHER_NUMBERS = re.compile(
     r"@|\b(?:инн|снилс|паспорт|сч[её]т|карт[аы]|договор|заказ|order|invoice|passport|card)\b",
     re.IGNORECASE,
 )
-LIKE_DIGITS = "lIOoОоЗз"  # letters that were meant as digits when they stand among them
+LIKE_DIGITS = "lIOoОоЗз"  # letters that were meant as digits if they stand among digits
 AS_DIGITS = str.maketrans(LIKE_DIGITS, "11000033")
 AMONG_DIGITS = re.compile(rf"(?<=\d)\s?[{LIKE_DIGITS}]{{1,3}}(?=\s?\d|\W*$)")
 SCIENTIFIC = re.compile(r"\+?(\d+)(?:[.,](\d+))?[eе]\+?0*(\d{1,2})", re.IGNORECASE)
@@ -73,8 +77,11 @@ THOUSANDS = re.compile(r"\+?\d{1,3}(?:([,'’ \u00a0\u202f.])\d{3})(?:\1\d{3}){1
 
 
 def digits_of(raw: str) -> Digits:
-    """Raises BadPhone with EMPTY, SEVERAL, LETTERS, CUT_OFF or TOO_LONG."""
-    plain = _in_ascii_digits(raw[: 4 * LONGEST_TYPED])  # an address around it may be long
+    """Return the digits of the one phone in the text.
+
+    Raises BadPhone with EMPTY, SEVERAL, LETTERS, CUT_OFF or TOO_LONG.
+    """
+    plain = _in_ascii_digits(raw[: 4 * LONGEST_TYPED])  # a link around the phone may be long
     if not any(char.isdigit() for char in plain):
         raise BadPhone(Complaint.LETTERS if re.search(r"\w", plain) else Complaint.EMPTY)
     text = _of_a_table(plain)
@@ -87,7 +94,7 @@ def digits_of(raw: str) -> Digits:
 
 
 def _in_ascii_digits(raw: str) -> str:
-    """Digits of any script as 0 to 9; an address as it is read."""
+    """Write digits of any script as 0 to 9, and percent-encoded text in plain characters."""
     if "%" in raw:
         raw = unquote(raw)
     text = unicodedata.normalize("NFKC", raw)
@@ -97,7 +104,7 @@ def _in_ascii_digits(raw: str) -> str:
 
 
 def _of_a_table(text: str) -> str:
-    """A number as spreadsheets write it: 7.9E+10, with ".0" behind, with thousands apart."""
+    """Undo what spreadsheets make of a number: 7.9E+10, a trailing ".0", separated thousands."""
     bare = text.strip("'\"=`’ \t\n;")
     if scientific := SCIENTIFIC.fullmatch(bare):
         return _written_out(*scientific.groups(""))
@@ -109,7 +116,7 @@ def _of_a_table(text: str) -> str:
 
 
 def _written_out(whole: str, fraction: str, exponent: str) -> str:
-    """All digits, if they are all there. A digit that is missing might be a zero, or any other."""
+    """Return all digits, if all are there. A missing digit might be a zero or any other."""
     power = int(exponent)
     if len(fraction.rstrip("0")) > power or not PHONE <= len(whole) + power <= LONGEST:
         raise BadPhone(Complaint.LETTERS)
@@ -119,7 +126,9 @@ def _written_out(whole: str, fraction: str, exponent: str) -> str:
 
 
 def _core(text: str) -> str:
-    """From the first sign of the phone to its last. What stands around it may be words, not digits."""
+    """Return the text from the first to the last character of the phone. Words may stand around it,
+    digits may not.
+    """
     if OTHER_NUMBERS.search(text):
         raise BadPhone(Complaint.LETTERS)
     text = _letters_meant_as_digits(EXTENSION.sub("", text))
@@ -142,7 +151,7 @@ def _joined(core: str) -> Digits:
     core = re.sub(r"^\++", "+", re.sub(r"\+(?=\W*\+)", "", core))
     before, plus, after = core.rpartition("+")
     front = re.sub(r"\D", "", before)
-    if len(front) > 1:  # one digit is a national prefix left standing: 8+7...
+    if len(front) > 1:  # a single digit is a leftover national prefix: 8+7...
         raise BadPhone(Complaint.SEVERAL)
     if not plus:
         after = core
@@ -164,7 +173,9 @@ def _with_letters_inside(core: str) -> Complaint:
 
 
 def _are_several(text: str) -> bool:
-    """Divided by what stands between phones; a slash may also stand inside one (030/1234567)."""
+    """True if a separator of several phones divides the text; a slash may also stand inside one
+    phone (030/1234567).
+    """
     if THOUSANDS.fullmatch(text):
         return False
     if len([piece for piece in BETWEEN_PHONES.split(text) if re.search(r"\d", piece)]) > 1:

@@ -1,7 +1,7 @@
-"""The time zone that a phone tells of: only where it tells of exactly one. Pure.
+"""The time zone of a phone, if its number determines exactly one. Pure.
 
-Mobiles of Russia and Kazakhstan may be anywhere in sixteen zones, and tell nothing; land lines, and
-countries with one zone, do.
+Mobile phones of Russia and Kazakhstan may be in any of sixteen zones and determine nothing; land
+lines, and countries with a single zone, do.
 """
 
 import phonenumbers
@@ -9,17 +9,17 @@ from phonenumbers import timezone
 from phonenumbers.phonenumberutil import is_number_type_geographical, number_type
 from phonenumbers.tzdata import TIMEZONE_DATA
 
-# Characters of E.164 by which zones are told apart here: "+734321". Asked for each phone anew, a
-# million people would take half a minute.
+# Length of the E.164 prefix that determines zones: "+734321". Looking up every phone anew would
+# take half a minute for a million people.
 LONGEST = 8
 SHORTEST = 3
 
 
-_known: dict[str, str] = {}  # by the first characters: some hundred thousand at the very most
+_known: dict[str, str] = {}  # by prefix; some hundred thousand at most
 
 
 def zone_of(phone: str) -> str:
-    """The name of the one zone; '' when there are several, or none."""
+    """Return the name of the only possible zone; '' if there are several or none."""
     prefix = phone[:LONGEST]
     if prefix not in _known:
         _known[prefix] = _asked(phone)
@@ -27,7 +27,9 @@ def zone_of(phone: str) -> str:
 
 
 def tells(prefix: str, least: str, greatest: str) -> bool:
-    """Is the zone of all phones with this prefix that of the least and the greatest of them?"""
+    """True if all phones with this prefix share one zone, judged by the least and the greatest of
+    them.
+    """
     if len(prefix) >= LONGEST or _by_country(least, greatest):
         return True
     return not any(key.startswith(prefix[1:]) and key != prefix[1:] for key in TIMEZONE_DATA)
@@ -42,7 +44,7 @@ def _asked(phone: str) -> str:
 
 
 def _by_country(*phones: str) -> bool:
-    """Mobiles of most countries: no part of the number but the country says where."""
+    """True for mobile phones of most countries: only the country code says where they are."""
     try:
         numbers = [phonenumbers.parse(phone) for phone in phones]
     except phonenumbers.NumberParseException:

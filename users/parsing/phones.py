@@ -1,6 +1,7 @@
-"""A phone as people type it -> E.164 with a verdict, or a named complaint. Pure: no database, no network.
+"""Turns a phone as people type it into E.164 with a verdict, or into a named complaint. Pure: no database, no
+network.
 
-Whether the number answers is the SMS service's to say; here it only has to exist in a numbering plan.
+The phone only has to exist in a numbering plan; whether it answers is for the SMS service to find out.
 """
 
 from collections.abc import Iterator
@@ -27,20 +28,18 @@ LONGEST_E164 = 16  # the plus and 15 digits
 
 
 class PhoneVerdict(StrEnum):
-    """How sure it is that this phone was meant."""
+    """How certain it is that this phone was meant."""
 
     UNDERSTOOD = "understood"
-    REPAIRED = "repaired"  # it can mean nothing else, but somebody may want to see it
-    AMBIGUOUS = (
-        "ambiguous"  # a phone of another country is written just so; the likelier one is taken
-    )
+    REPAIRED = "repaired"  # nothing else can be meant, but somebody may want to check it
+    AMBIGUOUS = "ambiguous"  # a phone of another country looks the same; the likelier one is taken
     CUT_OFF = "cut_off"
     SEVERAL = "several"
     BAD = "bad"
 
 
 class Reading(NamedTuple):
-    """What was made of a typed phone: a phone, or a complaint."""
+    """The result of reading a typed phone: a phone, or a complaint."""
 
     verdict: PhoneVerdict
     phone: str = ""  # E.164
@@ -51,7 +50,9 @@ _UNUSABLE = {Complaint.CUT_OFF: PhoneVerdict.CUT_OFF, Complaint.SEVERAL: PhoneVe
 
 
 def understand(raw: str, country: str) -> Reading:
-    """country (two letters) is for phones written without one. Raises nothing."""
+    """Read a typed phone. `country` (two letters) applies to phones typed without a country code.
+    Never raises.
+    """
     try:
         return _understood(raw, country)
     except BadPhone as bad:
@@ -59,13 +60,13 @@ def understand(raw: str, country: str) -> Reading:
 
 
 def normalize(raw: str, country: str) -> str:
-    """E.164 with '+', of whatever understand() finds one phone in. Raises BadPhone."""
+    """Return the E.164 phone, with '+', if understand() finds one. Raises BadPhone."""
     return _understood(raw, country).phone
 
 
 def _understood(raw: str, country: str) -> Reading:
-    """What is typed is tried as it stands, then with the repairs of usual slips: the plus lost
-    (380...), 00 for plus, the plus before the national 8 (+8 998...), a prefix written twice.
+    """Try the text as typed, then with repairs of common slips: a lost plus (380...), 00 for plus,
+    a plus before the national 8 (+8 998...), a prefix typed twice.
     """
     typed = digits_of(raw)
     bad: list[BadPhone] = []
@@ -89,8 +90,8 @@ class _Candidate(NamedTuple):
 
 
 def _readings(typed: Digits, country: str) -> Iterator[_Candidate]:
-    """What the digits may mean, likeliest first. A repair must never turn the mistyped phone of
-    one country into the true phone of another: what starts with the national prefix is national.
+    """Yield what the digits may mean, likeliest first. A repair must never turn the mistyped phone
+    of one country into the real phone of another: digits with the national prefix are national.
     """
     digits = typed.digits
     abroad, at_home = _Candidate(f"+{digits}", None), _Candidate(digits, country)
@@ -111,7 +112,9 @@ def _readings(typed: Digits, country: str) -> Iterator[_Candidate]:
 
 
 def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_Candidate]:
-    """8 8 916..., 8 7 916..., +7 7 916..., +7 (0) 916...: right only without the first, or the zero."""
+    """8 8 916..., 8 7 916..., +7 7 916..., +7 (0) 916...: valid only without the first prefix, or
+    without the zero.
+    """
     prefix, code = _prefix(country), _code(country)
     digits = typed.digits
     for first in filter(None, (prefix, code)):
@@ -131,8 +134,9 @@ def _national_part(digits: str, country: str) -> str:
 
 
 def _has_own_code(digits: str, country: str) -> bool:
-    """Typed without the national prefix, it begins with the country's own code: then the code is
-    likelier than the same digits of a land line (491512... is no number of the town 04915).
+    """True if the phone was typed without the national prefix and begins with the country's own
+    code, and that is likelier than a land line with the same digits (491512... is not a number in
+    the town 04915).
     """
     code = _code(country)
     if not code or not digits.startswith(code):
@@ -144,7 +148,9 @@ def _has_own_code(digits: str, country: str) -> bool:
 
 
 def _is_ambiguous(typed: Digits, phone: str, country: str) -> bool:
-    """Without a plus, it is read as a land line at home and would be a mobile phone abroad."""
+    """True if the phone was typed without a plus and is a land line at home but would be a mobile
+    phone abroad.
+    """
     if typed.plus or phone == f"+{typed.digits}":
         return False
     at_home = _kind(phone, None) == PhoneNumberType.FIXED_LINE
@@ -152,7 +158,7 @@ def _is_ambiguous(typed: Digits, phone: str, country: str) -> bool:
 
 
 def _kind(text: str, region: str | None) -> int | None:
-    """Its PhoneNumberType; None for what is no number there."""
+    """Return the PhoneNumberType; None if the text is not a number there."""
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
@@ -168,7 +174,7 @@ def _is_national(digits: str, country: str) -> bool:
 
 @cache
 def _prefix(country: str) -> str:
-    """What is dialled before a number inside the country ('8' in Russia); '' where nothing is."""
+    """Return what people dial before a number inside the country ('8' in Russia); '' if nothing."""
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(country)
     return (metadata and metadata.national_prefix) or ""
 
@@ -196,7 +202,7 @@ def _read(text: str, region: str | None) -> str:
         raise BadPhone(PARSED.get(error.error_type, Complaint.TOO_SHORT)) from None
     if phonenumbers.is_valid_number(number):
         phone = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-        # Some countries' plans hold (paging) numbers longer than E.164 allows.
+        # Some countries' plans contain (paging) numbers longer than E.164 allows.
         if len(phone) > LONGEST_E164:
             raise BadPhone(Complaint.TOO_LONG)
         return phone
@@ -204,8 +210,8 @@ def _read(text: str, region: str | None) -> str:
 
 
 def _most_helpful(bad: list[BadPhone], typed: Digits, country: str) -> BadPhone:
-    """The first reading is what was most likely meant, so its complaint helps most. But two phones are
-    not one with too many digits, nor is a number that has the right length in another reading.
+    """The first reading is the likeliest, so its complaint helps most. Exceptions: two phones are not
+    one phone with too many digits, and a number may have the right length in another reading.
     """
     first = bad[0]
     if first.complaint != Complaint.TOO_LONG:
@@ -231,7 +237,8 @@ def _complaint(number: phonenumbers.PhoneNumber) -> Complaint:
     possible = phonenumbers.is_possible_number_with_reason(number)
     if possible != ValidationResult.INVALID_LENGTH:
         return POSSIBLE.get(possible, Complaint.NO_SUCH_NUMBER)
-    # Between the shortest and the longest of the country: what a usual one has decides.
+    # The length is between the shortest and the longest of the country: compare it with a typical
+    # mobile number.
     home = phonenumbers.region_code_for_country_code(number.country_code or 0)
     usual = phonenumbers.example_number_for_type(home, phonenumbers.PhoneNumberType.MOBILE)
     length = len(phonenumbers.national_significant_number(number))

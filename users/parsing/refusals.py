@@ -1,7 +1,8 @@
-"""Does an SMS that somebody wrote back refuse further ones? Pure: words in, a verdict out.
+"""Decides whether an SMS that somebody replied refuses further messages. Pure: takes a text, returns a
+verdict.
 
-A whole answer that says nothing else is a refusal and is obeyed. One that says more may be: a person
-looks at it. Sentences about something else ("we have got to stop this bill") are neither.
+A reply that says nothing else is a refusal and is obeyed. A reply that says more may be one: staff look at
+it. Sentences about something else ("we have got to stop this bill") are neither.
 """
 
 import re
@@ -10,26 +11,26 @@ from enum import StrEnum
 from itertools import groupby
 
 LONGEST = 2000  # characters that are read; an SMS of 10 parts has 1,530
-A_FEW = 8  # words; somebody who writes more usually writes of something else
+A_FEW = 8  # words; people who write more usually write about something else
 
 
 class RefusalVerdict(StrEnum):
-    """What the words mean for further SMS."""
+    """What a reply means for further SMS."""
 
     REFUSAL = "refusal"
-    MAYBE = "maybe"  # looks like one: staff decides
+    MAYBE = "maybe"  # looks like a refusal: staff decide
     OTHER = "other"
 
 
-# What Twilio and the American rule name (STOP, STOPALL, UNSUBSCRIBE, CANCEL, END, QUIT, OPTOUT, REVOKE),
-# and the words of people who write Russian. "Отпишусь" and "отписал" also mean "I shall reply".
+# The words that Twilio and the American rule name (STOP, STOPALL, UNSUBSCRIBE, CANCEL, END, QUIT, OPTOUT,
+# REVOKE), and those of people who write Russian. "Отпишусь" and "отписал" also mean "I shall reply".
 _UNSUBSCRIBE = r"unsub(?:scribe\w*)?|opt ?out|отписк[аиу]|отписать(?:ся)?|отпиши(?:те|сь|тесь)?|отписывай(?:те)?"
 _STOP = r"stop(?:all|sms)?|стоп(?:смс|спам|рассылка)?|стор|ctop"
 _REFUSING = re.compile(
     rf"{_UNSUBSCRIBE}|{_STOP}|quit|end|cancel|revoke|хватит|отмен(?:а|ить|ите)|отказ(?:ываюсь|аться)?"
     r"|отключи(?:те|ть)?|прекрати(?:те|ть)?"
 )
-# Of several words. The text has no punctuation left, and one space between words.
+# Refusals of several words. The text has no punctuation left, and one space between words.
 _PHRASES = {
     "отпишите": re.compile(
         r"\bне (?:пиш\w+|писать|присыл\w+|шл\w+|слать|отправля\w+|беспоко\w+|тревож\w+|спам\w+)"
@@ -41,9 +42,9 @@ _PHRASES = {
         r"(?: (?:the|your|this) (?:list|mailing\w*|database)\b)?"
         r"|\bno more (?:sms|texts?|messages?)\b|\bleave me alone\b|\bopt me out\b"
     ),
-    "хватит": re.compile(r"\bне (?:надо|нада|нужно|нужны)\b|\bno more\b"),  # of anything
+    "хватит": re.compile(r"\bне (?:надо|нада|нужно|нужны)\b|\bno more\b"),  # whatever is not wanted
 }
-# Around a refusal these change nothing.
+# These words do not change the meaning of a refusal.
 _POLITE = frozenset(
     re.findall(
         r"\w+",
@@ -63,7 +64,7 @@ _NEGATIONS = frozenset(
 _SURELY_OF_SMS = re.compile(
     rf"{_UNSUBSCRIBE}|рассылк\w*|спам\w*|spam\w*|задолба\w*|достали|надоели"
 )
-# Letters that look alike, and the two layouts of one keyboard.
+# Letters that look alike in both alphabets, and the two layouts of one keyboard.
 _TO_CYRILLIC = str.maketrans("abcehkmoptxy", "авсенкмортху")
 _TO_LATIN = str.maketrans("авсенкмортху", "abcehkmoptxy")
 _RUSSIAN_KEYS = "йцукенгшщзхъфывапролджэячсмитьбю"
@@ -73,7 +74,7 @@ _AS_LATIN = str.maketrans(_RUSSIAN_KEYS, _LATIN_KEYS)
 
 
 def verdict_of(text: str) -> RefusalVerdict:
-    """What the whole answer means. Never raises."""
+    """Return what the whole reply means. Never raises."""
     words = [_as_meant(word) for word in _words(text)]
     said = " ".join(words)
     for refusing, phrase in _PHRASES.items():
@@ -87,7 +88,9 @@ def verdict_of(text: str) -> RefusalVerdict:
 
 
 def _may_refuse(words: list[str]) -> bool:
-    """ "Stop" begins or ends a refusal; in the middle it is about something else."""
+    """True if a word is surely about SMS, or if "stop" begins or ends the text: in the middle it is
+    about something else.
+    """
     if any(_SURELY_OF_SMS.fullmatch(word) for word in words):
         return True
     if not words:
@@ -97,9 +100,11 @@ def _may_refuse(words: list[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """Without case, punctuation, numbers and pictures; letters written apart (S T O P) are one word."""
+    """Split into words without case, punctuation, numbers and pictures; spaced-out letters (S T O P)
+    become one word.
+    """
     plain = unicodedata.normalize("NFKC", text[:LONGEST]).casefold().replace("ё", "е")
-    # Apart only by hyphens they are one word: opt-out, and nonstop things like стоп-кадр stay whole.
+    # Hyphens join words below: стоп-кадр is one word and holds no "стоп". "Opt out" becomes one too.
     plain = re.sub(r"\bopt[\W_]+out\b", "optout", plain)
     plain = re.sub(r"(?<=\w)['’`-](?=\w)", "", plain)
     found = re.findall(r"[^\W\d_]+", plain)
@@ -111,8 +116,9 @@ def _words(text: str) -> list[str]:
 
 
 def _as_meant(word: str) -> str:
-    """The refusing word that was meant: with letters of the other alphabet, on the wrong layout, or
-    with one letter held down too long. The word itself where none was.
+    """Return the refusing word that was meant: typed with look-alike letters of the other alphabet,
+    on the wrong keyboard layout, or with a letter held down too long. Otherwise return the word
+    itself.
     """
     for reading in (
         word,

@@ -1,4 +1,4 @@
-"""Forms of people and groups. Who may use them is the views' and staff.py's to say."""
+"""Forms of people and groups. The views and staff.py decide who may use them."""
 
 import zoneinfo
 from functools import cache
@@ -16,7 +16,7 @@ from . import own_fields
 
 
 class PhoneField(forms.CharField):
-    """Takes a phone as people type it, gives E.164 or ''."""
+    """Accepts a phone as people type it and returns E.164 or ''."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("required", False)
@@ -43,13 +43,15 @@ class PhoneField(forms.CharField):
 
 
 def time_zones() -> list[tuple[str, Any]]:
-    """Grouped by area, after the server's own."""
+    """Choices grouped by area, after the server's own time zone."""
     return [("", _("As on the server: %s") % settings.TIME_ZONE), *_areas()]
 
 
 @cache
 def _areas() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Area/City only: the rest are old names and abbreviations. Python reads a folder for them, in 12 ms."""
+    """Zones of the form Area/City only; the others are old names and abbreviations. Cached, because Python
+    reads a directory for them, which takes 12 ms.
+    """
     areas: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(zoneinfo.available_timezones()):
         area, _slash, city = name.partition("/")
@@ -65,7 +67,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
     """What people may change about themselves."""
 
     phone = PhoneField()
-    columns: ClassVar[set[str]] = set()  # that are written beside those of changed fields
+    columns: ClassVar[set[str]] = set()  # columns to save besides those of the changed fields
     language = forms.ChoiceField(
         label=_("Language"),
         required=False,
@@ -91,9 +93,9 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             del self.fields["phone"]
 
     def save(self, commit: bool = True) -> User:
-        """A new phone is not confirmed by anybody yet, nor by a code sent to the old one. Of a person
-        who is there already only what the form changes is written: a role or right taken away in
-        between must not come back.
+        """A changed phone is unconfirmed, and no code sent to the old phone confirms it. For an
+        existing person only the changed columns are written: a role or right revoked meanwhile must
+        not come back.
         """
         written = {*self.changed_data} & {field.name for field in User._meta.fields}
         if "phone" in written and self.instance.phone != self.initial.get("phone"):
@@ -110,7 +112,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
 
 class PersonForm(ProfileForm):
-    """What staff may change about a person, and all that is asked of a new one."""
+    """What staff may change about a person, or enter for a new one."""
 
     columns: ClassVar[set[str]] = {"fields"}
     email = forms.EmailField(label=_("E-mail"), help_text=_("The person signs in by it."))
@@ -142,7 +144,7 @@ class PersonForm(ProfileForm):
         return super().save(commit)
 
     def clean_email(self) -> str:
-        """Addresses are kept in lower case, so that one person is not written down twice."""
+        """Lower-case the e-mail, so that nobody is entered twice."""
         email = str(self.cleaned_data["email"]).lower()
         if User.objects.filter(email=email).exclude(id=self.instance.pk).exists():
             raise forms.ValidationError(_("Another person has this e-mail."), code="unique")
@@ -155,9 +157,9 @@ class GroupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         fields: ClassVar[list[str]] = ["name"]
 
     def clean_name(self) -> str:
-        """Two groups that differ in case only would be mistaken for one another."""
+        """Refuse names that differ in letter case only: people would confuse the groups."""
         name = " ".join(str(self.cleaned_data["name"]).split())
-        # Compared here: SQLite folds the case of ASCII only, and groups are few.
+        # Compared in Python: SQLite ignores case in ASCII only, and groups are few.
         others = Group.objects.exclude(id=self.instance.pk).values_list("name", flat=True)
         if name.lower() in {other.lower() for other in others}:
             raise forms.ValidationError(_("There is a group of this name."), code="unique")

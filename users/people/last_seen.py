@@ -1,4 +1,4 @@
-"""When a person was last seen: written down while they use the site, at most every few minutes."""
+"""Stores when a person was last seen: while they use the site, at most every ten minutes."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,8 +15,8 @@ EVERY = timedelta(minutes=10)
 
 
 class LastSeenMiddleware:
-    """After the answer is made, so that a page shows when its reader was here before. Whoever came by
-    a link of an SMS was seen too.
+    """Works after the response is made, so that a page can show the reader's previous visit. Visits
+    by a link from an SMS count too.
     """
 
     def __init__(self, get_response: Handler) -> None:
@@ -24,7 +24,7 @@ class LastSeenMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        # Only where the view asked who it is: the redirect of links and the like never do.
+        # Only if the view has read request.user: link redirects and the like never do.
         person = request.__dict__.get("_cached_user")
         if isinstance(person, User) and person.is_authenticated:
             _note(person)
@@ -36,9 +36,9 @@ def _note(person: User) -> None:
     if person.last_seen_at and abs(now - person.last_seen_at) < EVERY:
         return
     late = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now - EVERY)
-    late |= Q(last_seen_at__gt=now + EVERY)  # by a clock that was wrong
+    late |= Q(last_seen_at__gt=now + EVERY)  # a future time comes from a wrong clock
     try:
         with transaction.atomic():
             User.objects.filter(late, pk=person.pk).update(last_seen_at=now)
     except (DatabaseError, InterfaceError):
-        return  # a busy database must not turn an answer into an error
+        return  # a busy database must not turn a response into an error

@@ -1,4 +1,4 @@
-"""Pages of the school's own fields: the list with a form to add one, renaming, deleting."""
+"""Pages of the installation's own fields: the list with a form to add one, renaming, deleting."""
 
 from django.contrib import messages
 from django.db import transaction
@@ -43,7 +43,7 @@ def own_field(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_PEOPLE)
 def own_field_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """What people have in it stays in the database, so that the same name brings it back."""
+    """People's values stay in the database, so that a field of the same name brings them back."""
     field = get_object_or_404(OwnField, pk=pk)
     back = reverse("own-fields")
     in_use = uses(field)

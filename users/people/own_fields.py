@@ -1,5 +1,6 @@
-"""Fields of people that this school has added: making one, filling it in for a person, and where it
-is used. Rules ask about them in conditions.py; texts of messages name them as variables.
+"""Fields of people that this installation has added: making one, filling it in for a person, and
+finding where it is used. Rules use them through person_conditions.py; texts of messages name them
+as variables.
 """
 
 import json
@@ -15,38 +16,40 @@ from django.utils.translation import gettext_lazy as _
 
 from users.models import OwnField, Segment, User
 
-MOST = 50  # fields of one school: each is a column of forms and lists
+MOST = 50  # own fields; each takes a place in forms and lists
 LONGEST = 200
 _SLUG = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
-# Names of variables that are no columns of a person.
+# Variables in texts that are not columns of a person.
 _TAKEN = {"name", "code", "link"}
 
-# Asked before a field is deleted: what names it in other rooms, each in words.
+# Asked before a field is deleted: the names of things in other apps that use it.
 _users_elsewhere: list[Callable[[str], Iterable[str]]] = []
 
 
 def ask_about_uses(uses: Callable[[str], Iterable[str]]) -> None:
-    """The room that writes texts says at start how to ask it; this one does not know it."""
+    """Register a function that names the uses of a field. The app that writes texts calls this at
+    start-up, because users may not import it.
+    """
     _users_elsewhere[:] = [uses]
 
 
 def uses(field: OwnField) -> list[str]:
-    """Names of what would break without it: segments, and what other rooms say."""
+    """Return the names of what would break without the field: segments, and what other apps report."""
     asked = json.dumps(f"own:{field.slug}")
     rules = [each.name for each in Segment.objects.all() if asked in json.dumps(each.rule)]
     return [*rules, *(name for ask in _users_elsewhere for name in ask(field.slug))]
 
 
 def slug_from(label: str) -> str:
-    """«День рождения» -> den_rozhdeniya; '' where nothing is left."""
+    """«День рождения» -> den_rozhdeniya; '' if nothing is left."""
     latin = iuliia.MOSMETRO.translate(label.lower())
     words = re.findall(r"[a-z0-9]+", latin)
     return "_".join(words).lstrip("0123456789_")[:40].rstrip("_")
 
 
 class OwnFieldForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """A new field. Its name in texts and its kind stay once it is made: texts, rules and values
-    stand on them.
+    """A new field, or its label. Its name in texts and its kind never change afterwards, because
+    texts, rules and values depend on them.
     """
 
     slug = forms.CharField(
@@ -88,15 +91,15 @@ class OwnFieldForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
 
 
 def form_fields(person: User | None) -> Iterator[tuple[str, forms.Field]]:
-    """For a person's form: every own field by its name there, filled in with what is known."""
+    """Yield (name, field) for each own field in a person's form, filled in with the known value."""
     known = person.fields if person is not None else {}
     for each in OwnField.objects.all():
         yield f"own_{each.slug}", _BY_KIND[OwnField.Kind(each.kind)](each, known.get(each.slug))
 
 
 def take(person: User, cleaned: dict[str, Any]) -> None:
-    """What a person's form says about own fields, into the person; what is empty is taken out. Values
-    of fields that have been deleted stay as they are.
+    """Copy the own fields of a cleaned form into the person; empty values are removed. Values of
+    deleted fields stay as they are.
     """
     for each in OwnField.objects.all():
         if f"own_{each.slug}" in cleaned:
@@ -107,7 +110,7 @@ def take(person: User, cleaned: dict[str, Any]) -> None:
 
 
 def of_person(person: User) -> list[tuple[str, Any]]:
-    """(label, value as Python has it) of what is filled in."""
+    """Return (label, Python value) for each own field that is filled in."""
     rows = [(each, person.fields.get(each.slug)) for each in OwnField.objects.all()]
     return [(each.label, _read(each, value)) for each, value in rows if value not in ("", None)]
 
@@ -175,7 +178,7 @@ _BY_KIND: dict[OwnField.Kind, Callable[[OwnField, Any], forms.Field]] = {
 
 
 def _stored(value: Any) -> Any:
-    """As rules compare it: days as 2026-11-24, whole numbers whole."""
+    """Return the value as rules compare it: dates as "2026-11-24", whole numbers as int."""
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float) and value.is_integer():

@@ -1,5 +1,5 @@
-"""Signing in, and the pages about oneself that everybody has: /me/, its SMS switch, the proof of a
-session that began with a link. Setting a password: password_views.py.
+"""Sign-in and the pages that everybody has about themselves: /me/, its SMS switch, and the password
+prompt of a session that began with a link. Setting a password is in password_views.py.
 """
 
 from django.contrib import messages
@@ -35,14 +35,15 @@ class SignIn(LoginView):
         return answer
 
     def get_default_redirect_url(self) -> str:
-        """Students have no work here: they land on their own page."""
+        """Students have nothing to do on staff pages: they land on their own page."""
         user = self.request.user
         staff = user.is_authenticated and user.is_staff
         return reverse("dashboard" if staff else "me")
 
 
 def me(request: AuthenticatedRequest) -> HttpResponse:
-    # A copy: a form writes what was typed into its instance, and the page's head shows the user.
+    # A copy, because a form writes the typed values into its instance, and the page header shows
+    # request.user.
     copy = User.objects.get(pk=request.user.pk)
     form = ProfileForm(
         request.POST if request.method == "POST" else None,
@@ -68,10 +69,10 @@ def me(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_POST
 def me_sms(request: AuthenticatedRequest) -> HttpResponse:
-    """The person's own switch: on=yes or no. What staff has forbidden it does not lift.
+    """The person's own switch: on=yes or no. It does not lift what staff have forbidden.
 
-    Whoever has confirmed the number speaks for it. All others speak for themselves alone: anybody can
-    write any number into their profile.
+    Whoever has confirmed the number decides for the number. Everybody else decides for themselves
+    only, because anybody can write any number into their profile.
     """
     person = request.user
     if not person.phone:
@@ -92,7 +93,9 @@ def me_sms(request: AuthenticatedRequest) -> HttpResponse:
 
 @sensitive_post_parameters()
 def prove(request: AuthenticatedRequest) -> HttpResponse:
-    """Signed in by a link: the password, before what a mere holder of the link may not do."""
+    """Ask a user who signed in by a link for the password, before anything that holding a link is
+    not enough for.
+    """
     wanted = request.GET.get("next", "")
     local = url_has_allowed_host_and_scheme(wanted, None) and wanted.startswith("/")
     back = wanted if local else reverse("me")
@@ -110,7 +113,7 @@ def prove(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _proven(request: AuthenticatedRequest, password: str) -> bool:
-    """By the same way as signing in, so that wrong ones are counted with the others."""
+    """Check the password as signing in does, so that wrong ones are counted together."""
     found = authenticate(request, username=request.user.email, password=password)
     return found is not None and found.pk == request.user.pk
 
@@ -120,13 +123,13 @@ def _opt_out_of(person: User) -> OptOut | None:
 
 
 def _by_themselves(person: User) -> bool:
-    """SMS are forbidden, and it was the person who said so."""
+    """True if SMS are forbidden and the person did it."""
     return person.sms_forbidden and person.sms_forbidden_by_id == person.pk
 
 
 def _may_switch_on(person: User) -> bool:
-    """A number that was switched off is switched on by whoever has confirmed it; what staff has
-    forbidden, by staff.
+    """Whoever has confirmed a number may switch it on again; only staff may lift what staff have
+    forbidden.
     """
     if person.sms_forbidden and not _by_themselves(person):
         return False

@@ -1,6 +1,4 @@
-"""Somebody new has been written down: told to whoever asked at start to be told. Other rooms are not
-known here.
-"""
+"""Tells registered listeners that a person has been created. Other apps are not imported here."""
 
 from collections.abc import Callable
 
@@ -10,7 +8,7 @@ _told: list[Callable[[User], None]] = []
 
 
 def tell(listener: Callable[[User], None]) -> None:
-    """Called in the transaction that writes the person down."""
+    """Register a listener. It is called in the transaction that creates the person."""
     _told[:] = [listener]
 
 

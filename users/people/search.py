@@ -1,4 +1,4 @@
-"""Finding people for the list: what the address asks for -> one page of them. Reads only."""
+"""Finding people for the list: turns a query string into one page of people. Only reads."""
 
 import re
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from users.models import Group, Membership, User
 from users.rights import Role
 
 PAGE = 50
-MOST_COUNTED = 1000  # people whom a search finds
+MOST_COUNTED = 1000  # a search for words counts at most this many people
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleQuery:
-    """The filters of the list. One that it does not know finds nobody, and is said to be unknown."""
+    """The filters of the list. An unknown filter matches nobody and sets `unknown`."""
 
     q: str = ""
     group: int | None = None
@@ -35,7 +35,7 @@ class PeopleQuery:
         known_group = not group or (number is not None and _is_group(number))
         known = known_group and role in {"", *Role.values} and only in {"", *ONLY}
         return cls(
-            # PostgreSQL refuses a text with a NUL.
+            # PostgreSQL refuses text that contains NUL.
             q=query.get("q", "").replace("\0", "").strip()[:100],
             group=number if known else None,
             role=role if known else "",
@@ -53,7 +53,7 @@ class PeopleQuery:
         return bool(self.group) and not self.unknown and not (self.q or self.role or self.only)
 
     def address(self, **changes: str | int | None) -> str:
-        """The same list with other filters, from its first page on."""
+        """The query string of the same list with other filters, from its first page."""
         wanted = {"q": self.q, "group": self.group, "role": self.role, "only": self.only}
         asked = {name: value for name, value in {**wanted, **changes}.items() if value}
         return f"?{urlencode(asked)}"
@@ -68,7 +68,7 @@ ONLY = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One link above the list. Clicked again it lets everybody back in."""
+    """One link above the list. Clicking it again removes the filter."""
 
     label: str | Promise
     address: str
@@ -90,7 +90,7 @@ def filters(wanted: PeopleQuery) -> list[Filter]:
 
 
 def find(wanted: PeopleQuery) -> QuerySet[User]:
-    """Everybody the filters name, newest first."""
+    """Return everybody who matches the filters, newest first."""
     people = User.objects.order_by("-id")
     if wanted.unknown:
         return people.none()
@@ -111,7 +111,9 @@ def find(wanted: PeopleQuery) -> QuerySet[User]:
 
 
 def total(wanted: PeopleQuery) -> tuple[int, bool]:
-    """How many, and whether there are still more: words that many have are not counted to the end."""
+    """Return how many people match, and whether there are more than that: a search for words stops
+    counting at MOST_COUNTED.
+    """
     if wanted.q:
         counted = find(wanted)[: MOST_COUNTED + 1].count()
         return min(counted, MOST_COUNTED), counted > MOST_COUNTED
@@ -121,7 +123,9 @@ def total(wanted: PeopleQuery) -> tuple[int, bool]:
 
 
 def page(wanted: PeopleQuery) -> tuple[list[User], int | None]:
-    """One page, and the id the next one is below. Never OFFSET: the last page is as quick."""
+    """Return one page, and the id below which the next one begins (None on the last). No OFFSET, so
+    that the last page is as fast as the first.
+    """
     people = find(wanted).prefetch_related("groups")
     if wanted.before:
         people = people.filter(id__lt=wanted.before)
@@ -130,7 +134,7 @@ def page(wanted: PeopleQuery) -> tuple[list[User], int | None]:
 
 
 def _words(typed: str) -> list[str]:
-    """Every word must be found. A phone, however it is written, is looked for by its digits."""
+    """Every word must match. A phone, however it is typed, is searched for by its digits."""
     digits = re.sub(r"\D", "", typed)
     if len(digits) >= 4 and not re.search(r"[^\d\s()+.-]", typed):
         return [digits[1:] if len(digits) == 11 and digits.startswith("8") else digits]

@@ -1,4 +1,4 @@
-"""URLs of users/people."""
+"""URLs of users.people."""
 
 from django.urls import path
 

@@ -1,5 +1,5 @@
-"""Pages of people: the list, one person, their role, rights and SMS. Who may change whom is
-staff.py's to say; groups are in group_views.py, signing in and one's own page in own_views.py.
+"""Pages of people: the list, one person, and their role, rights and SMS. staff.py decides who may
+change whom. Groups are in segments/group_views.py; sign-in and one's own page are in own_views.py.
 """
 
 from django.contrib import messages
@@ -27,7 +27,7 @@ from users.rights import Right, Role, require_right
 from . import own_fields, person_created, search
 from .forms import PersonForm
 
-HISTORY = 20  # lines of the consent book on a person's page
+HISTORY = 20  # lines of the consent book shown on a person's page
 
 
 @require_right(Right.SEE_PEOPLE)
@@ -80,7 +80,7 @@ def person(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_PEOPLE)
 def person_new(request: AuthenticatedRequest) -> HttpResponse:
-    """A new person is a student: whoever may raise them does it on their page."""
+    """A new person is a student; whoever may change the role does so on the person's page."""
     form = PersonForm(request.POST or None, initial={"language": "", "time_zone": ""})
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
@@ -103,7 +103,7 @@ def person_edit(request: AuthenticatedRequest, pk: int) -> HttpResponse:
             audit(request.user, "person_changed", f"user {pk}", changed=form.changed_data)
         messages.success(request, _("Saved."))
         return redirect("person", pk)
-    # The form has written what was typed into its instance: the title needs the name as it is.
+    # The form has changed its instance, but the title needs the stored name.
     return render(
         request, "users/people/person_form.html", {"form": form, "person": User.objects.get(pk=pk)}
     )
@@ -134,7 +134,7 @@ def person_allow(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_POST
 @require_right(Right.SEE_PEOPLE, Right.FORBID_SMS)
 def person_opt_in(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """The owner of the number has asked for SMS again; how, is written down."""
+    """The owner of the number has asked for SMS again; staff record how."""
     shown, form = _found(request, pk, Act.FORBID), OptInForm(request.POST)
     if not form.is_valid():
         messages.error(request, _("Write down how the owner of the number asked for SMS."))
@@ -149,7 +149,7 @@ def person_opt_in(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_POST
 @require_right(Right.EDIT_PEOPLE)
 def person_share_phone(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """The person and whoever has confirmed the number both have it, a family for instance."""
+    """The person and whoever has confirmed the number both have it, for example in a family."""
     shown = _found(request, pk, Act.EDIT)
     if phone_owners.share(shown, request.user):
         messages.success(request, _("Saved: SMS for %(name)s go there too.") % {"name": shown.name})
@@ -172,7 +172,7 @@ def person_role(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_right(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
 def person_rights(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """The tick list of one person."""
+    """The tick list of a person's rights."""
     shown = get_object_or_404(User, pk=pk)
     form = RightsForm(request.POST, rights=staff.rights_for(request.user, shown))
     if not form.is_valid():
@@ -182,7 +182,7 @@ def person_rights(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 def _after_change(request: AuthenticatedRequest, shown: User, link: Made | None) -> HttpResponse:
-    """Whoever has risen gets a link; it is in this answer only."""
+    """If the person has gained power, show their link. It appears in this response only."""
     if link is None:
         messages.success(request, _("Saved."))
         return redirect("person", shown.pk)
@@ -193,7 +193,7 @@ def _after_change(request: AuthenticatedRequest, shown: User, link: Made | None)
 @require_POST
 @require_right(Right.EDIT_PEOPLE)
 def person_access(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Whether the person may sign in: active=yes or no."""
+    """Set whether the person may sign in: active=yes or no."""
     shown = get_object_or_404(User, pk=pk)
     staff.change_access(shown, active=request.POST.get("active") == "yes", by=request.user)
     messages.success(request, _("Saved."))
@@ -202,7 +202,7 @@ def person_access(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_PEOPLE)
 def person_revoke_links(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """The links of SMS that have been sent to this person no longer sign in."""
+    """Revoke the sign-in links sent to this person so far."""
     shown = _found(request, pk, Act.REVOKE)
     if request.method != "POST":
         context = {"person": shown, "back": reverse("person", args=[pk])}
@@ -220,7 +220,7 @@ def person_revoke_links(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.EDIT_PEOPLE)
 @sensitive_variables("password")
 def person_password(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Shown in this answer only, never in the address, the session or a cookie."""
+    """Show a new password in this response only, never in a URL, the session or a cookie."""
     shown = get_object_or_404(User, pk=pk)
     password = staff.give_password(shown, request.user)
     return render(
@@ -238,7 +238,9 @@ def person_password_link(request: AuthenticatedRequest, pk: int) -> HttpResponse
 
 
 def _found(request: AuthenticatedRequest, pk: int, act: Act) -> User:
-    """404, or 403 for whoever may not do this to the person."""
+    """Return the person. Raises Http404 if there is none, and NotAllowed (403) if the user may not
+    do this.
+    """
     shown = get_object_or_404(User, pk=pk)
     if not staff.may(request.user, act, shown):
         raise staff.NotAllowed(_("You may not do this to this person."))

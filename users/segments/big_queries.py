@@ -1,10 +1,10 @@
-"""Reading over everybody there is: with room in memory, and no longer than somebody waits. On
-PostgreSQL, whose usual settings are made for small questions; SQLite has neither.
+"""PostgreSQL settings for queries over all users: more work_mem, no JIT, a statement timeout. The
+usual settings suit small queries. On SQLite they do nothing.
 
-Measured with 1,000,000 people: in the usual 4 MB a list of 300,000 ids does not fit, so that "in
-group A or in B" looks each person up; with 64 MB such rules took a third less time. Compiling the
-question to machine code first (JIT) gained nothing. Where pages cost what a turning disk's do, an
-index that has all that is asked is read past: 1.5 s for a funnel that takes 0.7 by it.
+Measured with 1,000,000 people: a list of 300,000 ids does not fit into the usual 4 MB, so "in group
+A or in B" looks each person up; with 64 MB such rules took a third less time. Compiling the query
+to machine code (JIT) gained nothing. With the page costs of a spinning disk, the planner ignores an
+index that covers the query: 1.5 s for a funnel that takes 0.7 s with the index.
 """
 
 from collections.abc import Iterator
@@ -14,26 +14,31 @@ from contextvars import ContextVar
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest
 
-MEMORY = "64MB"  # for each list or sort of one question
-NO_DISK = 1.1  # what a page somewhere costs beside the next one: the usual 4 is a turning disk's
+MEMORY = "64MB"  # for each hash table or sort of one query
+NO_DISK = (
+    1.1  # cost of a random page relative to a sequential one; the usual 4 is for spinning disks
+)
 USUAL = ("work_mem", "jit", "random_page_cost", "statement_timeout")
 QUERY_CANCELED = "57014"
-# Seconds for one question. A page comes without its figures rather than later; then somebody waits
-# for them, and sees that they are being counted.
+# Seconds for one query. A page appears at once without its figures; then a second request waits for
+# them, and the reader sees that they are being counted.
 AT_ONCE = 0.1
 WAITED_FOR = 20.0
 _inside: ContextVar[bool] = ContextVar("_inside", default=False)
 
 
 def patience(request: HttpRequest) -> float:
-    """Of a page that is asked once more, with ?count, when its figures did not come at once."""
+    """Return the limit in seconds for this request. A page whose figures did not come at once asks
+    again with ?count.
+    """
     return WAITED_FOR if "count" in request.GET else AT_ONCE
 
 
 @contextmanager
 def a_few_of_many() -> Iterator[None]:
-    """For the next people by id under a rule: each is looked up by an index. Joining whole tables, a
-    database reads them from their beginning for every chunk: 860 ms where this takes 60.
+    """For reading the next people by id under a rule: looks each of them up by an index. With joins
+    of whole tables the database reads them from the beginning for every chunk: 860 ms instead of 60
+    ms.
     """
     if connection.vendor != "postgresql":
         yield
@@ -47,20 +52,22 @@ def a_few_of_many() -> Iterator[None]:
 
 
 def there_is_room() -> bool:
-    """Does a list of all people's ids fit into memory here? Elsewhere it may not, and a database that
-    cannot keep one looks through it again for each person.
+    """True inside over_everybody(): a list of all people's ids fits into work_mem. Elsewhere it may
+    not, and the database would search the list again for each person.
     """
     return _inside.get()
 
 
 class TakesLong(Exception):
-    """It was not counted within the time given."""
+    """The query did not finish within the given time."""
 
 
 @contextmanager
 def over_everybody(seconds: float | None = None) -> Iterator[None]:
-    """Only reads go inside. Raises TakesLong when one question takes longer; None: it may. Inside
-    another one, that one's time counts.
+    """Run the read-only queries inside with these settings. seconds: the limit for one query; None:
+    no limit. When nested, the outer limit applies.
+
+    Raises TakesLong when a query exceeds the limit.
     """
     if connection.vendor != "postgresql" or _inside.get():
         yield
@@ -75,7 +82,7 @@ def over_everybody(seconds: float | None = None) -> Iterator[None]:
             )
             cursor.execute(settings, [MEMORY, NO_DISK, limit])
             yield
-            # Inside somebody else's transaction they would hold until its end.
+            # Inside an outer transaction the settings would last until its end.
             cursor.execute("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in USUAL))
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") == QUERY_CANCELED:

@@ -1,6 +1,6 @@
-"""What a condition of a rule is made of: a field, its operators, and the values these take. The closed
-list of fields is person_conditions.py's; the room of mailings adds its own at start (register). How
-conditions are joined is in segments.py.
+"""What a condition of a rule consists of: a field, its operators, and the values that these take.
+person_conditions.py holds the closed list of fields; the mailings app registers its own at start-up.
+segments.py combines conditions.
 """
 
 import math
@@ -31,7 +31,7 @@ LARGEST = 10**15
 
 
 class Kind(StrEnum):
-    """What has to be typed beside an operator."""
+    """What the user types beside an operator."""
 
     NONE = "none"
     TEXT = "text"
@@ -44,13 +44,13 @@ class Kind(StrEnum):
 
 
 class BadValue(Exception):
-    """What was typed does not fit the operator: why, in words."""
+    """The typed value does not fit the operator; the text says why."""
 
 
 class Among(Exists):
-    """One of the people whom some rows name, each row one. Exists finds a person's row by an index;
-    listed() reads all rows first: inside "or" that took a fifth to a half of the time of a million
-    look-ups.
+    """The person is named by one of these rows, at most one row a person. As an Exists it finds the
+    person's row by an index. listed() reads all rows first: inside "or", that took between a fifth
+    and a half of the time of a million look-ups.
     """
 
     def __init__(self, rows: QuerySet[Any]) -> None:
@@ -65,8 +65,9 @@ class Among(Exists):
 class Operator:
     label: Words
     kind: Kind
-    q: Callable[[Any], Q]  # from the value as clean() gives it
-    # Since when it holds for those for whom it does: an expression over User. None: no date tells.
+    q: Callable[[Any], Q]  # takes the value that clean() returns
+    # Takes the value and returns an expression over User: since when the condition has held. None:
+    # there is no such date.
     since: Callable[[Any], Any] | None = None
 
 
@@ -74,25 +75,25 @@ class Operator:
 class Field:
     slug: str
     label: Words
-    heading: Words  # under which a list of fields shows it
+    heading: Words  # the heading above it in a list of fields
     operators: Mapping[str, Operator]
     choices: Choices | None = None
-    # The name of one value, None if there is none such; where the choices are rows of the database,
-    # which are many, or not all offered.
+    # Returns the name of one value, or None. For fields whose choices are rows of the database, or whose
+    # list of choices does not hold every value.
     name_of: Callable[[str], Words | None] | None = None
 
     def called(self, value: str) -> Words | None:
-        """A choice by its name; None when it is not there (any more)."""
+        """Return the name of a choice; None if it does not exist (any more)."""
         if self.name_of is not None:
             return self.name_of(value)
         return dict(self.choices()).get(value) if self.choices else None
 
     def clean(self, op: Operator, raw: Any) -> Any:
-        """The value as it is stored: JSON. Raises BadValue."""
+        """Return the value as it is stored in JSON. Raises BadValue."""
         return _CLEAN[op.kind](self, raw)
 
     def words(self, op: Operator, value: Any) -> str:
-        """One condition as a person reads it."""
+        """Return one condition as a sentence for people."""
         said = _SAY[op.kind](self, value)
         return " ".join(str(each) for each in (self.label, op.label, said) if each)
 
@@ -101,7 +102,7 @@ _registered: dict[str, Field] = {}
 
 
 def register(field: Field) -> None:
-    """A field that another room knows about. Called once, at start."""
+    """Add a field that belongs to another app. Called once, at start-up."""
     _registered[field.slug] = field
 
 
@@ -200,7 +201,7 @@ def _chosen(field: Field, value: str) -> str:
 
 
 def _quoted(words: str) -> str:
-    """In the quotation marks of the reader's language."""
+    """Add the quotation marks of the reader's language."""
     return _("“%(words)s”") % {"words": words}
 
 
@@ -222,7 +223,7 @@ _SAY: dict[Kind, Callable[[Field, Any], str]] = {
 
 # --- times ------------------------------------------------------------------------------------
 def midnight(day: str, *, after: int = 0) -> datetime:
-    """When a day begins in the account's time zone, or so many days later."""
+    """Return when a day, or the day `after` days later, begins in the account's time zone."""
     begins = datetime.combine(date.fromisoformat(day) + timedelta(days=after), time())
     return timezone.make_aware(begins, timezone.get_default_timezone())
 

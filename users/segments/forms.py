@@ -1,4 +1,4 @@
-"""The form of a segment; its rule is read by rule_editor.py."""
+"""The form of a segment. rule_editor.py reads its rule."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from users.models import Segment
 
 
 class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """The name; the rule has an editor of its own (rule_editor.py)."""
+    """The name of a segment. Its rule has an editor of its own (rule_editor.py)."""
 
     class Meta:
         model = Segment

@@ -1,4 +1,4 @@
-"""Pages of groups: the list with the number of people, a new one, its name, the end of one."""
+"""Pages of groups: the list with the number of people, a new group, renaming, deleting."""
 
 from django.contrib import messages
 from django.db import transaction
@@ -15,7 +15,7 @@ from users.rights import Right, require_right
 
 from .groups import delete, uses
 
-# Ordered by hand: counting drops the order of the model.
+# Ordered explicitly, because the aggregation drops the model's ordering.
 GROUPS = Group.objects.annotate(size=Count("memberships")).order_by("name")
 
 
@@ -54,7 +54,7 @@ def group(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_PEOPLE)
 def group_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Asks first. The people stay. Not while somebody goes by it."""
+    """Ask for confirmation first. The people stay. Refused while something uses the group."""
     gone = get_object_or_404(GROUPS, pk=pk)
     back = reverse("group", args=[pk])
     if request.method != "POST":

@@ -1,5 +1,5 @@
-"""The end of a group: not while a segment asks about it or another room still needs its people, who
-would be missed in silence.
+"""Deleting a group. Refused while a segment names it or another app needs its people, who would
+silently miss messages.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,17 +11,19 @@ from users.models import Group, Segment, User, audit
 
 from . import rules
 
-# Asked before a group is deleted: what goes by it in other rooms, each in words.
+# Asked before a group is deleted: the names of things in other apps that use it.
 _users_elsewhere: list[Callable[[Group], Iterable[str]]] = []
 
 
 def ask_about_uses(uses: Callable[[Group], Iterable[str]]) -> None:
-    """The room of mailings says at start how to ask it; this one does not know it."""
+    """Register a function that names the uses of a group. The mailings app calls this at start-up,
+    because users may not import it.
+    """
     _users_elsewhere[:] = [uses]
 
 
 def uses(group: Group) -> list[str]:
-    """What would reach fewer or other people without it, in words."""
+    """Return the names of what would reach fewer or other people without the group."""
     segments = [each.name for each in Segment.objects.all() if asks_about(each.rule, group)]
     return [
         *(_("segment “%(name)s”") % {"name": name} for name in segments),
@@ -30,16 +32,16 @@ def uses(group: Group) -> list[str]:
 
 
 def asks_about(rule: object, group: Group) -> bool:
-    """Does a stored rule, readable or not, name this group?"""
+    """True if a stored rule, readable or not, names this group."""
     asked = (part.get("value") for part in rules.every_part(rule) if part.get("field") == "group")
     named = (value[0] if isinstance(value, list) and value else value for value in asked)
     return str(group.pk) in map(str, named)
 
 
 def delete(group: Group, by: User) -> list[str]:
-    """The people stay. [] when it is gone, else its uses()."""
+    """Delete the group; its people stay. Returns [] if it was deleted, otherwise its uses()."""
     with transaction.atomic():
-        # A launch holds its groups until it is written down.
+        # A launch keeps its groups locked until it commits.
         Group.objects.select_for_update().filter(pk=group.pk).first()
         in_use = uses(group)
         if not in_use:

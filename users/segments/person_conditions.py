@@ -1,5 +1,5 @@
-"""What a rule may ask about a person: the closed list of fields, the school's own among them. What a field
-is: conditions.py.
+"""What a rule may ask about a person: the closed list of fields, with the installation's own fields.
+conditions.py says what a field is.
 """
 
 from datetime import datetime
@@ -30,13 +30,13 @@ from .conditions import (
 
 
 def fields() -> dict[str, Field]:
-    """Every field there is now, by slug."""
+    """Return every field that exists now, by slug."""
     own = [_own(each) for each in OwnField.objects.all() if "__" not in each.slug]
     return {each.slug: each for each in (*_STANDARD, *own)} | registered()
 
 
 def headings() -> list[Words]:
-    """In the order of the list, each once."""
+    """Return each heading once, in the order of the list."""
     return list(
         dict.fromkeys([PERSON, PHONE, *(each.heading for each in registered().values()), OWN])
     )
@@ -44,8 +44,8 @@ def headings() -> list[Words]:
 
 # --- operators --------------------------------------------------------------------------------
 def _cases(typed: str) -> list[str]:
-    """The casings in which words are written: SQLite folds the case of ASCII only, and an index on
-    the column serves all of them.
+    """Return the common casings of the words: SQLite ignores case in ASCII only, and exact matches
+    can use an index on the column.
     """
     return sorted({typed, typed.lower(), typed.upper(), typed.capitalize(), typed.title()})
 
@@ -69,8 +69,8 @@ def _texts(column: str) -> dict[str, Operator]:
 
 
 def _moments(column: str, *, once: bool) -> dict[str, Operator]:
-    """For a moment that may be missing; what is missing is neither before nor after. once: it never
-    changes, so that it also says since when it is so.
+    """Operators for a date that may be missing; a missing date is neither before nor after any
+    other. once: the date never changes, so it also says since when the condition has held.
     """
 
     def q(lookup: str, moment: datetime) -> Q:
@@ -192,8 +192,8 @@ _STANDARD = (
 
 
 def _own(own: OwnField) -> Field:
-    """A field of this school: its values are in User.fields, where a key may be missing. Lookups are
-    named to the end, so that a field called "contains" is a key and no lookup.
+    """Build a field from an own field. Its values are in User.fields, where the key may be missing.
+    Every look-up is spelled out, so that a field called "contains" is read as a key.
     """
 
     def compared(lookup: str, value: Any) -> Q:
@@ -218,7 +218,7 @@ def _own(own: OwnField) -> Field:
             "above": typed(gettext_lazy("is more than"), Kind.NUMBER, "gt"),
             "below": typed(gettext_lazy("is less than"), Kind.NUMBER, "lt"),
         },
-        OwnField.Kind.DATE: {  # ISO dates compare as texts
+        OwnField.Kind.DATE: {  # ISO dates sort as text
             "since": typed(gettext_lazy("since"), Kind.DATE, "gte"),
             "before": typed(gettext_lazy("before"), Kind.DATE, "lt"),
         },

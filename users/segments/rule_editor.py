@@ -1,5 +1,5 @@
-"""The rows of a rule on a page: from what is stored or posted to rows, and back to JSON. Nothing that
-was chosen or typed is lost, right or wrong; rules.read() says what is wrong.
+"""The rows of a rule on a page: reads stored or posted data into rows and turns them back into JSON. Nothing
+that was chosen or typed is lost, right or wrong; rules.read() finds the errors.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ MATCHES: dict[str, Promise] = {
     "none": gettext_lazy("none of these"),
     "not_all": gettext_lazy("not all of these"),
 }
-INSIDE = "segment"  # the field that stands for another segment
-LONGEST_POST = 60  # rows of one group that are read
+INSIDE = "segment"  # the name of the field for another segment
+LONGEST_POST = 60  # at most this many rows of a group are read
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class RuleGroup:
 
 @dataclass(slots=True)
 class Editor:
-    """A rule on its way: the rows, and what they come to."""
+    """A rule being edited: its rows, and the rule that they form."""
 
     root: RuleGroup
     known: dict[str, Field]
@@ -108,12 +108,12 @@ class Editor:
 
     @property
     def headings(self) -> list[tuple[Words, list[Field]]]:
-        """Fields as a list offers them."""
+        """Return the fields under their headings, as a list offers them."""
         rows = groupby(self.known.values(), key=lambda each: str(each.heading))
         return [(heading, list(found)) for heading, found in rows]
 
     def check(self, *, of: int | None = None) -> bool:
-        """Can the rule be used? The complaint is put where it belongs."""
+        """True if the rule can be used. Otherwise the error is put beside the part it is about."""
         try:
             self.rule = rules.read(self.json, of=of)
         except rules.BadRule as bad:
@@ -123,12 +123,12 @@ class Editor:
         return True
 
     def count(self, seconds: float) -> int | None:
-        """Raises TakesLong."""
+        """Return how many people match; None if the rule cannot be used. Raises TakesLong."""
         return segments.recent_count(self.rule, seconds) if self.rule else None
 
 
 def stored(raw: object, *, of: int | None = None) -> Editor:
-    """The rows of a stored rule; what cannot be read of it is an empty row with the complaint."""
+    """Return the rows of a stored rule. An unreadable part becomes an empty row with the error."""
     editor = Editor(RuleGroup("n"), _known(of))
     inside = {k: v for k, v in raw.items() if k != "version"} if isinstance(raw, dict) else {}
     root = _item(inside, "n", 0)
@@ -138,7 +138,7 @@ def stored(raw: object, *, of: int | None = None) -> Editor:
 
 
 def posted(data: Mapping[str, str], *, of: int | None = None) -> Editor:
-    """The rows as they were posted, with what the pressed button (do=...) changes."""
+    """Return the rows as posted, with the change that the pressed button (do=...) makes."""
     editor = Editor(_posted_group(data, "n", 0), _known(of))
     what, _space, path = data.get("do", "").partition(" ")
     _act(editor.root, what, path)
@@ -153,7 +153,7 @@ def fresh() -> Editor:
 
 
 def _known(of: int | None) -> dict[str, Field]:
-    """Fields, and the segments that may stand in this one."""
+    """Return the fields and the segments that may appear in this one."""
 
     def others() -> list[tuple[str, Words]]:
         rows = Segment.objects.all() if of is None else Segment.objects.exclude(pk=of)
@@ -231,7 +231,7 @@ def _posted_row(data: Mapping[str, str], path: str) -> Row:
 
 
 def _act(group: RuleGroup, what: str, path: str) -> None:
-    """Add to, or remove from, the group that the path names."""
+    """Add to, or remove from, the group at this path."""
     if group.path == path and what == "add-row":
         group.items.append(Row(""))
     elif group.path == path and what == "add-group":
@@ -244,7 +244,9 @@ def _act(group: RuleGroup, what: str, path: str) -> None:
 
 
 def _settle(group: RuleGroup, path: str, known: dict[str, Field]) -> None:
-    """Paths by place; a row's field and operator; the first operator where another field came."""
+    """Set the paths by position and each row's field and operator; after a change of field the
+    operator becomes its first one.
+    """
     group.path = path
     for n, item in enumerate(group.items):
         item.path = f"{path}-{n}"
@@ -259,7 +261,7 @@ def _settle(group: RuleGroup, path: str, known: dict[str, Field]) -> None:
 
 
 def _place(group: RuleGroup, bad: rules.BadRule) -> None:
-    """The complaint beside the row it is about; on the group where there is no such row."""
+    """Put the error on the row that it is about, or on the group if there is no such row."""
     here: Row | RuleGroup = group
     for step in bad.path:
         if isinstance(here, RuleGroup) and step < len(here.items):

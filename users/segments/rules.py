@@ -1,5 +1,6 @@
-"""The rule of a segment: JSON of all / any / not over conditions, read through a whitelist, said as a
-sentence, written out again. What cannot be read is a BadRule in words. Whom it finds is in segments.py.
+"""The rule of a segment: JSON of all / any / not over conditions, read through a whitelist, shown as a
+sentence, and written out again. An unreadable rule raises BadRule with the reason. segments.py finds the
+people.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,13 +16,13 @@ from .person_conditions import fields
 
 VERSION = 1
 DEEPEST = 6
-MOST = 100  # conditions and groups in one rule, segments inside it included
+MOST = 100  # conditions and groups in one rule, including those of the segments inside it
 SEGMENT = "segment"
-Path = tuple[int, ...]  # places of the groups that lead to a condition
+Path = tuple[int, ...]  # positions that lead from the root to a condition
 
 
 class BadRule(Exception):
-    """Why a rule cannot be used, in words, and where: () is the whole."""
+    """The rule cannot be used; `message` says why and `path` where. () is the whole rule."""
 
     def __init__(self, message: str, path: Path = ()) -> None:
         super().__init__(message)
@@ -41,7 +42,7 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """In another segment: its name, and its rule as it is now."""
+    """The person is in another segment; holds its name and its current rule."""
 
     segment: int
     name: str
@@ -50,7 +51,7 @@ class Inside:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """all | any of the parts."""
+    """All or any of the parts hold."""
 
     how: str
     parts: tuple["Rule", ...]
@@ -65,9 +66,10 @@ Rule = Test | Inside | Join | Not
 
 
 def read(raw: object, *, of: int | None = None) -> Rule:
-    """A stored rule, checked. `of`: the segment that it is the rule of, which it may not contain.
+    """Check a stored rule and return it. `of`: the id of the segment that has this rule, which must
+    not contain itself.
 
-    Raises BadRule, whatever the JSON holds.
+    Raises BadRule and nothing else, whatever the JSON holds.
     """
     if not isinstance(raw, dict) or raw.get("version") != VERSION:
         raise BadRule(_("This rule was not written by this version. Make it anew."))
@@ -76,7 +78,7 @@ def read(raw: object, *, of: int | None = None) -> Rule:
 
 
 def every_part(raw: object) -> Iterator[dict[str, Any]]:
-    """Everything that stands anywhere in a stored rule, readable or not."""
+    """Yield every dict anywhere in a stored rule, readable or not."""
     if isinstance(raw, dict):
         yield raw
         raw = list(raw.values())
@@ -86,18 +88,18 @@ def every_part(raw: object) -> Iterator[dict[str, Any]]:
 
 
 def sentence(rule: Rule) -> str:
-    """The rule as a person reads it, in the reader's language."""
+    """Return the rule as a sentence in the reader's language."""
     said = _said(rule)
     return said[:1].upper() + said[1:]
 
 
 def written_out(rule: Rule) -> dict[str, Any]:
-    """As JSON with the segments inside it written out: what a launch keeps."""
+    """Return the rule as JSON with the segments inside it expanded: this is what a launch stores."""
     return {"version": VERSION, **_json(rule)}
 
 
 class _Reader:
-    """Reads one rule; knows how much it has read, and inside which segments it is."""
+    """Reads one rule and tracks how much it has read and which segments it is inside."""
 
     def __init__(self, known: dict[str, Field], trail: list[int]) -> None:
         self.known = known

@@ -1,5 +1,5 @@
-"""Who is under a rule (rules.py): as a condition of a query, counted, since when, and what keeps a
-person out. And which segments and mailings go by a segment.
+"""Which people match a rule (rules.py): as a query condition, as a count, since when, and what
+excludes a person. Also which segments and mailings use a segment.
 """
 
 import json
@@ -32,20 +32,20 @@ from .big_queries import over_everybody, there_is_room
 from .conditions import Among
 from .rules import SEGMENT, Inside, Join, Not, Rule, Test, every_part, read, sentence, written_out
 
-RECENT = 30  # seconds for which recent_count() remembers
+RECENT = 30  # seconds for which recent_count() caches a count
 _NEVER = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 _FAR = Value(datetime(2970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 
 
 def condition(rule: Rule) -> Q:
-    """Over User. Nothing joins: a person comes once, whatever the rule."""
+    """Return a condition over User. It joins nothing, so a person appears once, whatever the rule."""
     return _condition(rule, holds=True)
 
 
 def since(rule: Rule) -> Any | None:
-    """Since when the rule holds for those who are under it, as an expression over User: the latest of
-    the dates that its conditions carry (of the parts of "or", the earliest that holds). NULL for
-    whom there is none; None when no condition carries any.
+    """Return an expression over User for when the rule began to hold, for people who match it: the
+    latest date of its conditions (for "or", the earliest date of the parts that hold). It is NULL for
+    people without such a date; None if no condition has one.
     """
     match rule:
         case Test():
@@ -58,7 +58,7 @@ def since(rule: Rule) -> Any | None:
             dates = [date for part in rule.parts if (date := since(part)) is not None]
             return _ends(Greatest, dates, _NEVER) if dates else None
         case Join():
-            # A part that carries none may have held for ever: it says nothing.
+            # A part without a date may have held for ever, so it is ignored.
             held = [
                 Case(When(condition(part), then=date), output_field=DateTimeField())
                 for part in rule.parts
@@ -68,7 +68,7 @@ def since(rule: Rule) -> Any | None:
 
 
 def missing(rule: Rule, person: User) -> list[str]:
-    """What keeps the person from being under the rule, as sentences; [] when nothing does."""
+    """Return what keeps the person from matching the rule, as sentences; [] if they match."""
     if User.objects.filter(condition(rule), pk=person.pk).exists():
         return []
     match rule:
@@ -80,18 +80,20 @@ def missing(rule: Rule, person: User) -> list[str]:
 
 
 def people(rule: Rule) -> QuerySet[User]:
-    """Everybody under it who is there at all."""
+    """Return all active people who match the rule."""
     return User.objects.filter(condition(rule), is_active=True)
 
 
 def count(rule: Rule, seconds: float | None = None) -> int:
-    """Raises TakesLong when it takes longer than so many seconds."""
+    """Count the active people who match. Raises TakesLong if one query takes longer than `seconds`."""
     with over_everybody(seconds):
         return people(rule).count()
 
 
 def recent_count(rule: Rule, seconds: float | None = None) -> int:
-    """As count(), but maybe half a minute old: for what is asked with every key typed."""
+    """Like count(), but up to RECENT seconds old: for requests at every keystroke. Raises
+    TakesLong.
+    """
     written = json.dumps(written_out(rule), sort_keys=True)
     key = f"rule-{sha256(written.encode()).hexdigest()}"
     found: int | None = cache.get(key)
@@ -102,14 +104,14 @@ def recent_count(rule: Rule, seconds: float | None = None) -> int:
 
 
 def recount(segment: Segment, seconds: float | None = None) -> int:
-    """Count now, and remember it for the list. Raises BadRule, and TakesLong as count()."""
+    """Count now, and store the result for the list. Raises BadRule and TakesLong."""
     found = count(read(segment.rule, of=segment.pk), seconds)
     Segment.objects.filter(pk=segment.pk).update(counted=found, counted_at=timezone.now())
     return found
 
 
 def uses(segment_id: int) -> list[Segment]:
-    """Segments in whose rule this one stands."""
+    """Return the segments whose rules contain this one."""
     others = Segment.objects.exclude(pk=segment_id)
     return [
         each
@@ -122,14 +124,17 @@ _watchers: list[Callable[[set[int]], list[str]]] = []
 
 
 def ask_about_watchers(names: Callable[[set[int]], list[str]]) -> None:
-    """The room of mailings says at start how to ask it: which of its mailings go by these segments as
-    they are, so that whoever comes under a changed rule gets them.
+    """Register a function that takes ids of segments and names the mailings that follow them, so that
+    people who come to match a changed rule get these mailings. The mailings app calls this at
+    start-up.
     """
     _watchers[:] = [names]
 
 
 def watchers(segment_id: int) -> list[str]:
-    """Names of the mailings that follow a change of this segment, also from one in which it stands."""
+    """Return the names of the mailings that a change of this segment affects, also through segments
+    that contain it.
+    """
     found, new = {segment_id}, {segment_id}
     while new:
         new = {each.pk for known in new for each in uses(known)} - found
@@ -138,12 +143,14 @@ def watchers(segment_id: int) -> list[str]:
 
 
 def inside(segment: Segment) -> set[int]:
-    """It and the segments in its rule, however deep. Raises BadRule."""
+    """Return the ids of this segment and of all segments in its rule, at any depth. Raises BadRule."""
     return {segment.pk, *_insides(read(segment.rule, of=segment.pk))}
 
 
 def _ends(of: type[Greatest] | type[Least], dates: list[Any], none: Value) -> Any:
-    """The latest or the earliest. The databases differ about NULL among them: it does not count."""
+    """Return the latest or the earliest date. The databases treat NULL differently here, so it is
+    left out.
+    """
     if len(dates) == 1:
         return dates[0]
     filled = [Coalesce(date, none, output_field=DateTimeField()) for date in dates]
@@ -151,8 +158,8 @@ def _ends(of: type[Greatest] | type[Least], dates: list[Any], none: Value) -> An
 
 
 def _condition(rule: Rule, *, holds: bool) -> Q:
-    """That the rule holds, or that it does not. A "not" goes down to the single conditions, because a
-    database looks for "in no such row" all at once, and for "not (in such a row or ...)" one by one.
+    """The rule holds, or does not hold. A "not" is pushed down to the single conditions, because a
+    database evaluates "in no such row" as one anti-join, but "not (in such a row or ...)" per person.
     """
     match rule:
         case Test():
@@ -185,7 +192,7 @@ def _not_so(q: Q) -> Q:
 
 
 class _NotTrue(Func):
-    """What cannot be said (a value is missing) is not so: NOT NULL would be neither."""
+    """A condition on a missing value counts as false: NOT NULL would be neither true nor false."""
 
     template = "(%(expressions)s) IS NOT TRUE"
     output_field = BooleanField()
@@ -193,7 +200,7 @@ class _NotTrue(Func):
     def as_sql(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().as_sql(*args, **kwargs)
-        except EmptyResultSet:  # nobody, as Django sees without asking
+        except EmptyResultSet:  # Django knows without a query that nobody matches
             raise FullResultSet from None
 
 

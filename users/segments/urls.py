@@ -1,4 +1,4 @@
-"""URLs of users/segments."""
+"""URLs of users.segments."""
 
 from django.urls import path
 

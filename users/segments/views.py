@@ -1,4 +1,4 @@
-"""Pages of segments: the list, one with its people, the editor of its rule with a live count."""
+"""Pages of segments: the list, a segment with its people, and the rule editor with a live count."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -46,7 +46,7 @@ def segment_edit(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.SEE_PEOPLE)
 def segment(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """The rule as a sentence, and who is under it now."""
+    """Show the rule as a sentence, and who matches it now."""
     shown = get_object_or_404(Segment, pk=pk)
     before = request.GET.get("before", "")
     below = paging.before(before)
@@ -81,7 +81,7 @@ def segment(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_PEOPLE)
 def segment_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Asks first. Not while a mailing or another segment needs it."""
+    """Ask for confirmation first. Refused while a mailing or another segment needs it."""
     gone = get_object_or_404(Segment, pk=pk)
     in_use = [_("segment “%(name)s”") % {"name": each.name} for each in segments.uses(pk)]
     if request.method != "POST":
@@ -106,7 +106,7 @@ def segment_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.EDIT_PEOPLE)
 @require_POST
 def segment_rule(request: AuthenticatedRequest) -> HttpResponse:
-    """The editor as it is after another choice: rows and their controls."""
+    """Return the editor after a choice: rows and their controls."""
     return render(
         request, "users/segments/_rule.html", _shown(request, rule_editor.posted(_data(request)))
     )
@@ -115,7 +115,7 @@ def segment_rule(request: AuthenticatedRequest) -> HttpResponse:
 @require_right(Right.EDIT_PEOPLE)
 @require_POST
 def segment_count(request: AuthenticatedRequest) -> HttpResponse:
-    """How many people the rule has as it stands. htmx goes on to send the button pressed last."""
+    """Return how many people match the rule as typed. htmx also sends the button pressed last."""
     data = {name: value for name, value in _data(request).items() if name != "do"}
     context = _shown(request, rule_editor.posted(data), typed=True, seconds=WAITED_FOR)
     return render(request, "users/segments/_rule_count.html", context)
@@ -167,8 +167,8 @@ def _shown(
     typed: bool = False,
     seconds: float = AT_ONCE,
 ) -> dict[str, Any]:
-    """For templates. Complaints about rows are shown once they were typed, not while one chooses. A
-    count that takes longer comes by itself afterwards.
+    """Context for templates. Errors of rows appear once the rule was submitted, not while the user
+    chooses. A count that takes too long is loaded afterwards.
     """
     number = request.POST.get("segment", "")
     of = int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else None
@@ -189,7 +189,7 @@ def _shown(
 
 
 def _told(row: Segment) -> tuple[str, str]:
-    """The rule as a sentence, or why it cannot be read."""
+    """Return the rule as a sentence, or the reason why it cannot be read."""
     try:
         return rules.sentence(rules.read(row.rule, of=row.pk)), ""
     except rules.BadRule as bad:

@@ -1,4 +1,4 @@
-"""What pages say of the clock's work: that nobody does it, and what was set aside."""
+"""What pages say about the periodic jobs: that they are not running, and what was set aside."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ register = template.Library()
 
 @register.inclusion_tag("components/nobody_works.html", takes_context=True)
 def nobody_works(context: dict[str, Any]) -> dict[str, Any]:
-    """The banner on every page of the staff: one query. Pages of errors may have no database."""
+    """The banner on every staff page. It takes one query; error pages may have no database."""
     user = context.get("user")
     if not isinstance(user, User) or user.role not in STAFF:
         return {}
@@ -34,7 +34,9 @@ def nobody_works(context: dict[str, Any]) -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def stands_still(context: dict[str, Any]) -> bool:
-    """Is nothing sent now? Then no sentence may say that something goes on by itself."""
+    """True if nothing is being sent now. Then no sentence may say that something continues by
+    itself.
+    """
     request = context.get("request")
     if not isinstance(request, HttpRequest):
         return False
@@ -43,7 +45,9 @@ def stands_still(context: dict[str, Any]) -> bool:
 
 @register.inclusion_tag("components/set_aside.html", takes_context=True)
 def set_aside(context: dict[str, Any], kind: str, key: int | str) -> dict[str, Any]:
-    """What failed about one thing and is tried again: "mailing" 5, "account" "smsc"."""
+    """What failed about one thing and is tried again. Kind and key, for example: "mailing" 5,
+    "account" "smsc".
+    """
     about = f"{kind} {key}"
     rows = SetAside.objects.current().filter(about=about).order_by("job", "error", "first_at")
     groups: dict[tuple[str, str], list[SetAside]] = {}

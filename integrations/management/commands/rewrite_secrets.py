@@ -1,4 +1,4 @@
-"""After a new key was put first in FIELD_KEYS: what the old ones have encrypted is encrypted anew."""
+"""Encrypts everything again with the first of FIELD_KEYS, after a new key was put there."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ SLICE = 500
 
 
 class Command(BaseCommand):
-    help = "Encrypt everything with the first of FIELD_KEYS, and say which keys are needed no more."
+    help = "Encrypt everything with the first of FIELD_KEYS, and say whether older keys are still needed."
 
     def handle(self, **_options: Any) -> None:
         unread = 0
@@ -26,20 +26,20 @@ class Command(BaseCommand):
         left = sum(len(old(model, name)) for model, name in encrypted())
         if unread or left:
             raise CommandError(
-                f"{left} values are not under the first key; remove no key. Those that cannot be"
-                " read need the key they were written with in FIELD_KEYS, or are entered anew."
+                f"{left} values are not under the first key; remove no key. To read the rest,"
+                " put the keys they were written with into FIELD_KEYS, or enter the values anew."
             )
         others = len(keys()) - 1
         self.stdout.write(
             f"Everything can be read with the first key alone. {others} others in FIELD_KEYS are"
             " needed no more, except for older backups."
             if others
-            else "Everything is under the one key there is."
+            else "Everything is encrypted with the only key."
         )
 
 
 def encrypted() -> list[tuple[type[models.Model], str]]:
-    """Every column of an encrypted kind, whoever adds one."""
+    """Return (model, column) for every encrypted column of any app."""
     return [
         (model, field.name)
         for model in apps.get_models()
@@ -49,14 +49,16 @@ def encrypted() -> list[tuple[type[models.Model], str]]:
 
 
 def old(model: type[models.Model], name: str) -> list[Any]:
-    """Primary keys of the rows that another key than the first has written, or none of ours."""
+    """Return the primary keys of rows that the first key cannot read."""
     rows = model._default_manager.annotate(written=Cast(name, TextField())).exclude(written="")
     each = rows.order_by("pk").values_list("pk", "written").iterator(SLICE)
     return [pk for pk, written in each if not first_key_reads(written)]
 
 
 def rewrite(model: type[models.Model], name: str) -> tuple[int, int]:
-    """How many were, and how many no key reads. A slice is one transaction and one statement."""
+    """Encrypt the rows again. Returns how many were rewritten and how many no key can read. Each
+    slice is one transaction and one statement.
+    """
     wanted, rewritten, unreadable = old(model, name), 0, 0
     for begin in range(0, len(wanted), SLICE):
         with transaction.atomic():
@@ -68,7 +70,7 @@ def rewrite(model: type[models.Model], name: str) -> tuple[int, int]:
 
 
 def _locked(model: type[models.Model], name: str, pks: list[Any]) -> tuple[list[models.Model], int]:
-    """One by one only where one of the slice cannot be read."""
+    """Lock and read a slice; row by row only if one of its rows cannot be read."""
     rows = model._default_manager.select_for_update().only("pk", name).order_by("pk")
     try:
         return list(rows.filter(pk__in=pks)), 0

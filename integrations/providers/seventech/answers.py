@@ -1,5 +1,5 @@
-"""Reading what SevenTech writes: answers to requests, calls to our webhook. Pure, and tolerant: how
-a receipt is built is not known, so JSON or a form, one or several, and a level of nesting will do.
+"""Reads what SevenTech sends: responses to requests and calls to our webhook. Pure, and tolerant,
+because the format of receipts is unknown: JSON or a form, one or several, one level of nesting.
 """
 
 import json
@@ -22,7 +22,7 @@ from integrations.reasons import Reason
 
 from .codes import CLIENT_ID, ERROR, HTTP, PROVIDER_ID, REPLY_PHONE, REPLY_TEXT, STATE, meaning
 
-Fields = Mapping[str, str]  # of one message
+Fields = Mapping[str, str]  # the fields of one message
 
 
 def client_id(reference: str, phone: str) -> str:
@@ -39,13 +39,13 @@ def result_of(sms: Sms, answer: Answer) -> SendResult:
         return _read(sms, answer)
     outcome, reason = HTTP.get(answer.status, (Outcome.UNKNOWN, Reason.NO_ANSWER))
     raw = raw_of(answer)
-    if outcome == Outcome.REFUSED:  # the only trace of what it did not like
+    if outcome == Outcome.REFUSED:  # the only trace of why it was refused
         raw = f"{raw} {plain(answer.body)}".strip()[:64]
     return _result(sms, outcome, reason, raw, asked_to_wait(answer))
 
 
 def _read(sms: Sms, answer: Answer) -> SendResult:
-    """Only a state that we know is a yes or a no."""
+    """Only a known state counts as yes or no."""
     try:
         found = list(messages_in(json.loads(answer.body)))
     except (ValueError, RecursionError):
@@ -72,11 +72,13 @@ def _result(
 
 
 def reports_of(note: WebhookPayload) -> list[DeliveryReport]:
-    """ValueError when none of it can be understood: an unknown word is kept, raw, not guessed at."""
+    """Raises ValueError if nothing in it can be understood: an unknown word is stored raw, never
+    guessed at.
+    """
     if replies_of(note):
         return []
     receipts = [fields for fields in told(note) if first(fields, STATE)]
-    # Our own address names the message; of several in one call it could name only one.
+    # Our own URL names the message; if a call holds several, it could name only one of them.
     ours = dict(parse_qsl(note.query)) if len(receipts) == 1 else {}
     reports = [report for fields in receipts if (report := _report(fields, ours))]
     if not reports:
@@ -99,7 +101,7 @@ def _report(fields: Fields, ours: Fields) -> DeliveryReport | None:
 
 
 def replies_of(note: WebhookPayload) -> list[InboundSms]:
-    """None in what comes to the address of a message: that is about it, whatever it says."""
+    """Return [] for calls to the URL of a message: these are about that message, whatever they say."""
     try:
         found = [] if "ref" in dict(parse_qsl(note.query)) else told(note)
     except ValueError:
@@ -113,7 +115,7 @@ def _reply(fields: Fields) -> InboundSms | None:
 
 
 def told(note: WebhookPayload) -> list[Fields]:
-    """The messages that a call tells of. ValueError when it is broken."""
+    """Return the messages that a call reports on. Raises ValueError if it is broken."""
     if note.body.lstrip().startswith(("{", "[")):
         try:
             return list(messages_in(json.loads(note.body)))
@@ -127,8 +129,8 @@ def told(note: WebhookPayload) -> list[Fields]:
 
 
 def messages_in(data: Any) -> Iterator[Fields]:
-    """One message or an array of them, each with its own fields and those one level deeper; or an
-    array inside of one object.
+    """Yield one message or each of an array, with its own fields and those one level deeper; also
+    accepts an array inside an object.
     """
     for each in data if isinstance(data, list) else [data]:
         if not isinstance(each, dict):
@@ -164,7 +166,7 @@ def raw_state(fields: Fields) -> str:
 
 
 def plain(words: str) -> str:
-    """Foreign words fit to be kept beside a reason: a single line, without anything like a phone."""
+    """Make foreign words safe to store beside a reason: one line, without anything like a phone."""
     return " ".join(re.sub(r"\d[\d ()-]{4,}\d", "…", words[:500]).split())
 
 

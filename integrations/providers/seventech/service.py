@@ -1,7 +1,8 @@
-"""SevenTech (seven.tech): one message in one request, a batch as a burst of them.
+"""SevenTech (seven.tech): one message in one request, so a batch is a burst of requests.
 
-It cannot be asked about a message, a balance or a price: what no answer and no receipt settles stays
-unknown until a person decides (mailings.lifecycle.unresolved). Its words, certain or not: providers/seventech/codes.py.
+It offers no look-up, balance or price: a message that neither a response nor a receipt settles stays unknown
+until a person decides (mailings.lifecycle.unresolved). Its words, certain or not:
+providers/seventech/codes.py.
 """
 
 import logging
@@ -35,9 +36,9 @@ from .codes import PATH, request_of
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 20  # requests of one batch under way; its own limit is not known
-ANSWER_CAP = 100_000  # characters: an answer about one message is short
-# What would meet every other request too: the rest of the burst is spared.
+AT_ONCE = 20  # parallel requests of one batch; its own limit is unknown
+ANSWER_CAP = 100_000  # characters; a response about one message is short
+# Errors that every other request would meet too: the rest of the burst is not tried.
 FOR_ALL = frozenset({Reason.BAD_LOGIN, Reason.NO_MONEY, Reason.BUSY})
 
 
@@ -63,10 +64,10 @@ class SevenTech(Provider):
     }
     batch = 100
     at_once = AT_ONCE
-    parallel = 2  # forty requests at once, with AT_ONCE
+    parallel = 2  # forty parallel requests, with AT_ONCE
     one_request_per_batch = False
     callback_is_sent = True
-    ack_response = ("", "text/plain")  # any words would go to the person as an SMS
+    ack_response = ("", "text/plain")  # any text would be sent to the person as an SMS
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
@@ -84,7 +85,7 @@ class SevenTech(Provider):
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seventech") as pool:
             results = list(pool.map(burst.send_one, messages))
         counts = Counter(f"{each.outcome} {each.reason or ''}".strip() for each in results)
-        # One line per batch; no phones, texts or secrets.
+        # One line for each batch, without phones, texts or secrets.
         logger.info(
             "seventech send %s: %d messages, %s, %d ms",
             reference,
@@ -115,7 +116,9 @@ class SevenTech(Provider):
     # --- what comes to our webhook --------------------------------------------------------------
 
     def check_note(self, note: WebhookPayload) -> bool:
-        """No signature is known: the unguessable address, ours in every request, is all there is."""
+        """No signature is known: the unguessable URL, which every request of ours carries, is the
+        only protection.
+        """
         return True
 
     def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
@@ -126,7 +129,7 @@ class SevenTech(Provider):
 
 
 class _Burst:
-    """The requests of one batch; send_one() runs in several threads."""
+    """The requests of one batch. send_one() runs in several threads."""
 
     def __init__(self, provider: SevenTech, reference: str, deadline: float) -> None:
         self.provider = provider

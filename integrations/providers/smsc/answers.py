@@ -1,6 +1,6 @@
-"""Reading what SMSC writes: answers to requests, rows of its history, calls to our webhook. Pure.
+"""Reads what SMSC sends: responses to requests, rows of its history, calls to our webhook. Pure.
 
-Numbers come as numbers or as strings, and a business error comes with HTTP 200.
+Numbers arrive as numbers or as strings, and business errors arrive with HTTP 200.
 """
 
 import json
@@ -46,7 +46,7 @@ def results_of(messages: Sequence[Sms], answer: Answer) -> list[SendResult]:
             messages, *_no_answer(answer), raw_of(answer), retry_after=asked_to_wait(answer)
         )
     if error_code(data) or data.get("error"):
-        # A code that we do not know: it may be another kind of 9. The books will tell.
+        # An unknown code may be a variant of 9; the look-up decides.
         outcome, reason = ERRORS.get(error_code(data), (Outcome.UNKNOWN, Reason.OTHER))
         if error_code(data) == NO_TIME and messages[0].at:
             return _same(messages, Outcome.UNSENT, reason, raw_of(answer, data), untimed=True)
@@ -54,7 +54,7 @@ def results_of(messages: Sequence[Sms], answer: Answer) -> list[SendResult]:
     rows = data.get("phones")
     told = {digits(row.get("phone")): row for row in rows_of(rows)}
     if rows is None and text_of(data.get("id")):
-        told = {digits(sms.phone): {} for sms in messages}  # a yes to all, without particulars
+        told = {digits(sms.phone): {} for sms in messages}  # accepted all, without details
     return [_result(sms, told.get(digits(sms.phone)), text_of(data.get("id"))) for sms in messages]
 
 
@@ -73,7 +73,7 @@ def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
 
 
 def _result(sms: Sms, row: Row | None, provider_id: str) -> SendResult:
-    if row is None:  # others were listed, this one was not: never guess
+    if row is None:  # others were listed, this one was not: do not guess
         return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw="smsc:not listed")
     status, err = number(row.get("status") or 0), number(row.get("error") or 0)
     known = None if status is None or err is None else meaning(status, err)
@@ -92,7 +92,7 @@ def _result(sms: Sms, row: Row | None, provider_id: str) -> SendResult:
 
 
 def report_of(reference: str, phone: str, row: Row) -> DeliveryReport:
-    """A row of the history. Whatever its status, SMSC has the message."""
+    """Turn a row of the history into a report. Whatever its status, SMSC has the message."""
     status, err = number(row.get("status")), number(row.get("err"))
     ours, reason = meaning(-3 if status is None else status, err) or STATUSES[0]
     return DeliveryReport(
@@ -122,14 +122,14 @@ def trouble_of(answer: Answer, data: Any) -> ProviderError:
 
 
 def fields_of(note: WebhookPayload) -> tuple[dict[str, str], str]:
-    """The fields and the charset they came in. ValueError when there is no reading it."""
+    """Return the fields and their charset. Raises ValueError if they cannot be read."""
     if note.body.lstrip().startswith("{"):
         try:
             told = json.loads(note.body)
         except RecursionError as error:
             raise ValueError("nested too deep") from error
         return {str(name): text_of(value) for name, value in told.items()}, "utf-8"
-    # Our address may carry options of SMSC (md5=1): what the body says goes over them.
+    # Our URL may carry options of SMSC (md5=1); fields in the body take precedence.
     raw = "&".join(part for part in (note.query, note.body) if part)
     for charset in ("utf-8", "windows-1251"):
         try:
@@ -156,7 +156,7 @@ def report_from_call(fields: Mapping[str, str]) -> DeliveryReport:
 
 
 def parsed(answer: Answer) -> Any:
-    """The JSON of a proper answer; None for anything else."""
+    """Return the JSON of a successful response; None for anything else."""
     if answer.failure or answer.status != 200:
         return None
     try:
@@ -170,12 +170,12 @@ def rows_of(value: Any) -> list[Row]:
 
 
 def error_code(data: Any) -> int:
-    """0 when there is none."""
+    """Return 0 if there is none."""
     return number(data.get("error_code")) or 0 if isinstance(data, dict) else 0
 
 
 def raw_of(answer: Answer, data: Any = None) -> str:
-    """What we keep beside our reason."""
+    """Return what is stored beside our reason."""
     if isinstance(data, dict):
         return f"smsc:error {error_code(data)}"
     return f"smsc:{answer.error or f'http {answer.status}'}"[:64]

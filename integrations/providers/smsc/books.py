@@ -1,5 +1,6 @@
-"""Reading back through SMSC's history, page by page and look by look: what it shows of some hand-overs,
-and when it would have shown them. The request itself is providers/smsc/service.py's. No database, no network here.
+"""Reads back through SMSC's history page by page, over several look-ups if necessary: which messages of some
+submissions it shows, and which it provably never had. The requests themselves are in
+providers/smsc/service.py. No database and no network here.
 """
 
 from collections import defaultdict
@@ -18,17 +19,19 @@ from integrations.providers.base import (
 
 from .answers import Row, digits, number, older, report_of, text_of
 
-# Its clock and ours may differ; rows a little older than our request are read all the same. Too
-# little here would take a message for never sent, and send it twice.
+# Its clock and ours may differ, so rows a little older than our request are read too. If this were
+# too small, an accepted message would count as never sent, and would be sent twice.
 CLOCKS_DIFFER = timedelta(minutes=10)
 
-Pair = tuple[str, str]  # our reference, the phone's digits
-Page = Callable[[str], list[Row]]  # the rows before this int_id; '': the newest
+Pair = tuple[str, str]  # our reference, the digits of the phone
+Page = Callable[[str], list[Row]]  # returns the rows before this int_id; '': the newest rows
 
 
 @dataclass
 class Search:
-    """One hand-over looked for: how far back the rows must go before what is missing never was."""
+    """One submission that is looked for, and how far back to read before a missing message counts
+    as never sent.
+    """
 
     lookup: LookupRequest
     wanted: dict[Pair, str]
@@ -55,9 +58,9 @@ class Search:
             self.found.setdefault(pair, report_of(pair[0], witness.phone, row))
 
     def is_over(self, rows: Sequence[Row]) -> bool:
-        """Rows are numbered as they come: past a message that had been answered before these were
-        handed over, nothing of them can stand. A short page proves nothing: its length may be
-        bounded by less than we asked for. Nor does a later message say how far back to read.
+        """Rows are numbered in order of arrival: once a message is reached that was accepted before
+        this submission, no message of it can follow. A short page proves nothing, because SMSC may
+        limit its length below what we asked for. A later witness does not say how far back to read.
         """
         if not rows or self.found.keys() >= self.wanted.keys():
             return True
@@ -76,8 +79,8 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class ReadPosition:
-    """Where a look stopped, as Provider.read_to keeps it: the row, its time, and if the witness was
-    among the rows until there.
+    """Where a look-up stopped, as Provider.read_to stores it: the row, its time, and whether the
+    witness was among the rows read so far.
     """
 
     before: str = ""
@@ -95,22 +98,22 @@ class ReadPosition:
 
 
 def read_until(read_to: str) -> datetime | None:
-    """To which of its rows' times the history has been read."""
+    """Return down to which send time the history has been read."""
     at = ReadPosition.of(read_to).at
     return datetime.fromtimestamp(at, UTC) if at else None
 
 
 class Reading:
-    """One look: from the newest row, or from where the last look stopped, as far back as it comes."""
+    """One look-up: from the newest row, or from where the last one stopped, as far back as it gets."""
 
     def __init__(self, lookups: Sequence[LookupRequest], *, alone: bool = False) -> None:
-        """alone: the history of one phone, which may well be empty."""
+        """alone: read the history of a single phone, which may well be empty."""
         self.searches = [Search.of(lookup) for lookup in lookups]
         self.left = list(self.searches)
         self.over: list[Search] = []
         self.before = _start(lookups)
         self.at = 0
-        # An empty history shows nothing at all: it is of other days, of another login, or really empty.
+        # An empty history proves nothing: it may be of other days, of another login, or really empty.
         self.shows = alone or bool(self.before)
         self._by_pair: dict[Pair, list[Search]] = defaultdict(list)
         for search in self.searches:
@@ -118,7 +121,7 @@ class Reading:
                 self._by_pair[pair].append(search)
 
     def read(self, page: Page, pages: int) -> None:
-        """Raises Trouble when not even one page came."""
+        """Raises ProviderError if not even one page came."""
         for number_of_page in range(pages):
             try:
                 rows = page(self.before)
@@ -136,7 +139,7 @@ class Reading:
             for search in self._by_pair.get(pair, ()):
                 search.note(pair, row)
         if not goes_back(rows, self.before):
-            self.left = []  # what was found counts; the next look begins anew
+            self.left = []  # keep what was found; the next look-up starts again
             return
         self.shows = self.shows or bool(rows)
         self.over += [search for search in self.left if search.is_over(rows)]
@@ -153,7 +156,7 @@ class Reading:
 
     @property
     def read_to(self) -> dict[str, str]:
-        """Where to go on for those that are not over."""
+        """Return where to continue, for each submission that is not finished."""
         return {
             search.lookup.reference: str(ReadPosition(self.before, self.at, search.witnessed))
             for search in self.left
@@ -162,14 +165,14 @@ class Reading:
 
 
 def _start(lookups: Sequence[LookupRequest]) -> str:
-    """Where all of them stopped; else the newest row."""
+    """Return where all of them stopped; '' (the newest row) if they differ."""
     places = {ReadPosition.of(lookup.read_to).before for lookup in lookups}
     return places.pop() if len(places) == 1 else ""
 
 
 def goes_back(rows: Sequence[Row], before: str) -> bool:
-    """Newest first and all older than the page before? In any other order the end of the pages
-    would prove nothing, and a message could be taken for never sent.
+    """True if the rows are newest first and all older than the page before. In any other order the
+    end of the pages would prove nothing, and an accepted message could count as never sent.
     """
     chain = [number(row.get("int_id")) for row in rows]
     if before:
@@ -184,7 +187,7 @@ def earliest(lookup: LookupRequest) -> datetime:
 
 
 def by_phone(lookups: Sequence[LookupRequest], since: datetime) -> dict[str, list[LookupRequest]]:
-    """By phone, the witnesses as hand-overs of their own."""
+    """Split the look-ups by phone; witnesses become look-ups of their own."""
     split: dict[str, list[LookupRequest]] = defaultdict(list)
     for lookup in lookups:
         for each in lookup.asked:

@@ -1,5 +1,5 @@
-"""All that SMSC has sent for an account since a moment, page by page: for a database that was turned
-back and does not know what to ask for.
+"""Lists all messages that SMSC has sent for an account since a given time, page by page: for a database
+restored from a backup, which does not know what to look up.
 """
 
 from collections.abc import Callable
@@ -30,13 +30,13 @@ from .answers import (
 from .codes import NOTHING_FOUND
 
 MOSCOW = ZoneInfo("Europe/Moscow")  # the dates of its history
-PAGE = 1000  # rows in one answer: its maximum
-PAGE_CAP = 16_000_000  # a page of long texts in \\uXXXX
+PAGE = 1000  # rows in one response, which is the maximum
+PAGE_CAP = 16_000_000  # characters: a page of long texts in \\uXXXX escapes
 Ask = Callable[..., transport.Answer]  # Smsc._ask
 
 
 def page(ask: Ask, since: datetime, cursor: str) -> BooksPage:
-    """The rows before the one that the cursor names."""
+    """Return the rows before the one that the cursor names. Raises ProviderError."""
     answer = ask(
         "get",
         {
@@ -59,7 +59,7 @@ def page(ask: Ask, since: datetime, cursor: str) -> BooksPage:
         return BooksPage(())
     _check_order(rows, cursor)
     found = tuple(_booked(row) for row in rows if digits(row.get("phone")))
-    # A short page proves nothing: its length may be bounded by less than we asked for.
+    # A short page proves nothing: SMSC may limit its length below what we asked for.
     return BooksPage(found, "" if older(rows[-1], since) else text_of(rows[-1]["int_id"]))
 
 
@@ -70,7 +70,9 @@ def _booked(row: Row) -> Booked:
 
 
 def _check_order(rows: list[Row], cursor: str) -> None:
-    """Newest first, and all older than the page before: else the end of the pages proves nothing."""
+    """Require newest first, and all rows older than the page before: otherwise the end of the pages
+    proves nothing.
+    """
     chain = [number(row.get("int_id")) for row in rows]
     if cursor:
         chain.insert(0, number(cursor))

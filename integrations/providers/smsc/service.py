@@ -1,7 +1,7 @@
-"""SMSC (smsc.ru and its sites in other countries): the HTTP API with JSON answers.
+"""SMSC (smsc.ru and its sites in other countries): the HTTP API with JSON responses.
 
-What its codes mean is in providers/smsc/codes.py. SMSC has no idempotency key: a message is addressed by our
-reference (its `id`) and the phone, and the books are asked about that pair when no answer came.
+providers/smsc/codes.py explains its codes. SMSC has no idempotency key: a message is identified by our
+reference (its `id`) and the phone, and we look that pair up in its history if no response came.
 """
 
 import hashlib
@@ -64,10 +64,10 @@ logger = logging.getLogger(__name__)
 MOSCOW = ZoneInfo("Europe/Moscow")  # the dates of its history
 HOSTS = ("smsc.ru", "smsc.kz", "smsc.ua", "smscentre.com")
 
-PAGE = 1000  # rows of history in one answer: its maximum
-PAGES = 100  # in one look; the next one goes on there
-PAGE_CAP = 16_000_000  # a page of long texts in \\uXXXX
-FEW = 3  # phones that are asked one by one instead of reading all the history
+PAGE = 1000  # rows of history in one response, which is the maximum
+PAGES = 100  # pages in one look-up; the next one continues there
+PAGE_CAP = 16_000_000  # characters: a page of long texts in \\uXXXX escapes
+FEW = 3  # up to this many phones are looked up one by one instead of reading the whole history
 
 
 class Smsc(Provider):
@@ -103,13 +103,13 @@ class Smsc(Provider):
     }
     batch = 500
     one_request_per_batch = True
-    parallel = 4  # it wants fewer than 5 calls at once for one login
+    parallel = 4  # it wants fewer than 5 parallel calls for one login
     settle_seconds = 180
     can_look_up = True
     lists_sent = True
     can_cancel = True
-    puts_off = (21, 10)  # an hour more on both sides than it says
-    cancel_pause = 60  # one request about several messages a minute, and no more
+    puts_off = (21, 10)  # one hour more on both sides than documented
+    cancel_pause = 60  # only one request about several messages a minute is allowed
     validity = (60, 24 * 60)
     has_balance = True
 
@@ -121,14 +121,14 @@ class Smsc(Provider):
 
     @classmethod
     def login(cls, values: Mapping[str, str]) -> str:
-        """The sites have accounts of their own. A new password opens the same books."""
+        """Each site has separate accounts. A new password opens the same history."""
         who = values.get("apikey") or values.get("login", "").strip().lower()
         return f"{values.get('host') or HOSTS[0]} {who}"
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
         """'' is the account's own default. Operators allow letters, digits and ! ? - _ . ( ); SMSC was
-        seen to take a space and & besides: what it does not take, it refuses with error 6.
+        seen to accept a space and & as well. A sender that it does not accept is refused with error 6.
         """
         if not sender or re.fullmatch(r"\+?\d{1,15}|[A-Za-z0-9 ._!?&()-]{1,11}", sender):
             return ""
@@ -140,7 +140,7 @@ class Smsc(Provider):
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         results: list[SendResult] = []
-        # One request has one time and one lifetime.
+        # A request has one scheduled time and one lifetime.
         for _at, same_time in groupby(messages, key=lambda sms: (sms.at, sms.valid_until)):
             together = list(same_time)
             for start in range(0, len(together), self.batch):
@@ -149,7 +149,7 @@ class Smsc(Provider):
         return results
 
     def can_schedule(self, at: datetime) -> bool:
-        """Its furthest date is not known; a week ahead is surely taken."""
+        """The furthest possible date is unknown; a week ahead is certainly accepted."""
         return timedelta(minutes=1) <= at - timezone.now() <= timedelta(days=7)
 
     def _send_some(
@@ -165,7 +165,7 @@ class Smsc(Provider):
                 "cost": "3",
                 "op": "1",
                 **({"sender": self.credentials.sender} if self.credentials.sender else {}),
-                # "0" and a Unix time: the one form that needs no time zone.
+                # "0" and a Unix time: the only form that needs no time zone.
                 **({"time": f"0{int(at.timestamp())}"} if (at := messages[0].at) else {}),
                 **_valid(messages[0]),
             },
@@ -183,8 +183,8 @@ class Smsc(Provider):
     # --- asking ------------------------------------------------------------------------------
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
-        """One sweep through the history, or one per phone when there are few of them. A sweep that is
-        too long for one look goes on at the next one.
+        """Read through the history once, or once for each phone if they are few. If one look-up does
+        not suffice, the next one continues.
         """
         deadline = uptime.clock() + settings.BATCH_DEADLINE
         phones = {digits(phone) for lookup in lookups for phone in lookup.phones}
@@ -202,7 +202,9 @@ class Smsc(Provider):
     def _by_phone(
         self, lookups: Sequence[LookupRequest], since: datetime, deadline: float
     ) -> list[DeliveryReport]:
-        """The few phones, and those of the witnesses. Raises Trouble when nothing could be read."""
+        """Look up the few phones and those of the witnesses. Raises ProviderError if nothing could
+        be read.
+        """
         reports: dict[tuple[str, str], DeliveryReport] = {}
         trouble = None
         for phone, some in by_phone(lookups, since).items():
@@ -227,8 +229,8 @@ class Smsc(Provider):
         return read_until(read_to)
 
     def _pages(self, since: datetime, deadline: float, **only: str) -> Page:
-        """The days are those of SMSC's clock, which its first answer tells: asked for tomorrow, a
-        history is empty.
+        """Return a function that reads a page. The days are those of SMSC's clock, which its first
+        response tells: a history asked for tomorrow would be empty.
         """
 
         def page(before: str) -> list[Row]:
@@ -240,7 +242,7 @@ class Smsc(Provider):
         return page
 
     def _days(self, since: datetime) -> dict[str, str]:
-        """A day more on both sides."""
+        """Return the days to ask for, with one more on both sides."""
         now = timezone.now()
         theirs = now - timedelta(seconds=self.clock_off or 0)
         first, last = min(since, now, theirs), max(now, theirs)
@@ -289,7 +291,7 @@ class Smsc(Provider):
         return Balance(amount, "RUB" if currency == "RUR" else currency)
 
     def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
-        """Works while SMSC has not handed a message on. It says "OK" for one phone, or a list."""
+        """Works until SMSC has passed the message on. It returns "OK" for one phone, or a list."""
         phones = [each.phone for each in asked]
         began = time.monotonic()
         answer = self._ask(
@@ -329,7 +331,7 @@ class Smsc(Provider):
         cap: int = transport.BODY_CAP,
         last_look: Callable[[], bool] | None = None,
     ) -> transport.Answer:
-        """Always POST: what is in an address gets into logs on the way."""
+        """Always use POST: proxies on the way log URLs."""
         who = {"apikey": self.credentials.get("apikey")}
         if not who["apikey"]:
             who = {
@@ -344,8 +346,8 @@ class Smsc(Provider):
     # --- what comes to our webhook --------------------------------------------------------------
 
     def check_note(self, note: WebhookPayload) -> bool:
-        """Its check value covers id, phone and status; without a secret word the unguessable
-        address is all there is.
+        """The check value covers id, phone and status. Without a secret word, the unguessable URL
+        is the only protection.
         """
         secret = self.credentials.get("callback_secret")
         if not secret:
@@ -383,8 +385,8 @@ class Smsc(Provider):
 
 
 def _valid(sms: Sms) -> dict[str, str]:
-    """hh:mm from its sending on. What is shorter or longer than it takes is made to fit: less than an
-    hour may be taken for nonsense, and then nobody would get anything.
+    """Return the lifetime as hh:mm, counted from sending. Values outside SMSC's range are clamped: it
+    may reject less than an hour as invalid, and then nobody would get the message.
     """
     minutes = sms.minutes_valid(timezone.now())
     if minutes is None:
@@ -402,7 +404,7 @@ def _log(
     began: float,
     counts: Mapping[str, int],
 ) -> None:
-    """One line per request; no phones, texts or secrets."""
+    """Log one line for each request, without phones, texts or secrets."""
     logger.info(
         "smsc %s %s: %d messages, %s, %s, %d ms",
         command,

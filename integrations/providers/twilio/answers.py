@@ -1,4 +1,4 @@
-"""Reading what Twilio writes: answers to requests, rows of its list, calls to our webhook. Pure."""
+"""Reads what Twilio sends: responses to requests, rows of its list, calls to our webhook. Pure."""
 
 import base64
 import hashlib
@@ -56,7 +56,9 @@ def result_of(sms: Sms, answer: Answer) -> SendResult:
 
 
 def _taken(sms: Sms, row: Row, sid: str) -> SendResult:
-    """Created; but there is no call about the first status, and it may be the last one."""
+    """The message was created. Its first status is not sent to our webhook, and may already be the
+    last one.
+    """
     code = number(row.get("error_code"))
     told = meaning(word(row.get("status")), code)
     if told and told[0] in FAILED:
@@ -75,7 +77,7 @@ def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
     if answer.status in UNCERTAIN and code not in ERRORS:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
-    # When it meets a whole batch it is wrong for everybody (mailings.sending.record).
+    # If it affects a whole batch, it is an error of the account (mailings.sending.record).
     return ERRORS.get(code, (Outcome.REFUSED, Reason.OTHER))
 
 
@@ -83,7 +85,7 @@ def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
 
 
 def report_of(reference: str, phone: str, row: Row) -> DeliveryReport | None:
-    """A message in Twilio's books; None when its status says nothing to us."""
+    """Turn a row of Twilio's list into a report; None if its status means nothing to us."""
     code = number(row.get("error_code"))
     told = meaning(word(row.get("status")), code)
     if told is None:
@@ -102,13 +104,12 @@ def trouble_of(answer: Answer, row: Row) -> ProviderError:
 
 
 def signed_by(token: str, shared_key: str, note: WebhookPayload) -> bool:
-    """X-Twilio-Signature covers our address and every field; the address may name the usual port or not. A body
-    that is no form is covered by its digest, which is in the address (bodySHA256).
+    """X-Twilio-Signature covers our URL and every field; the URL may or may not name the usual port. If the
+    body is not a form, its digest in the URL covers it (bodySHA256).
 
-    Where a Webhooks Rule of the account fits our address, a header names the algorithm, and the
-    key is the shared one of that rule instead of the Auth Token: so Twilio's own client checks it.
-    That header is not signed itself, but neither key can be guessed. An algorithm that nobody
-    has told us of is refused.
+    If a Webhooks Rule of the account matches our URL, a header names the algorithm, and the key is the rule's
+    shared key instead of the Auth Token: Twilio's own client checks it in this way. That header itself is not
+    signed, but neither key can be guessed. Unknown algorithms are refused.
     """
     named = note.headers.get(RULE_HEADER)
     key = token if named is None else shared_key
@@ -137,7 +138,7 @@ def _settings_of(header: str) -> dict[str, str]:
 
 
 def _digest_of(note: WebhookPayload) -> str:
-    """ "" for a form: its fields are signed themselves."""
+    """Return "" for a form: its fields themselves are signed."""
     if note.headers.get("content-type", "").lower().startswith(FORM):
         return ""
     return parse_qs(urlsplit(note.url).query).get("bodySHA256", [""])[0]
@@ -160,13 +161,13 @@ def _addresses(url: str) -> set[str]:
 
 
 def fields_of(note: WebhookPayload) -> dict[str, list[str]]:
-    """Each value of a field once, in order: so they are signed."""
+    """Return each distinct value of a field once, in order: that is how Twilio signs them."""
     fields = parse_qs(note.body, keep_blank_values=True, max_num_fields=200)
     return {name: sorted(set(values)) for name, values in fields.items()}
 
 
 def report_from_call(note: WebhookPayload) -> DeliveryReport | None:
-    """None for a call about what a person wrote."""
+    """Return None for a call about an incoming message."""
     fields = _first(note)
     status = fields.get("MessageStatus") or fields.get("SmsStatus", "")
     if status in INBOUND:
@@ -207,7 +208,7 @@ def _first(note: WebhookPayload) -> dict[str, str]:
 
 
 def parsed(answer: Answer) -> Row:
-    """The JSON object of an answer; empty for anything else."""
+    """Return the JSON object of a response; empty for anything else."""
     if answer.failure:
         return {}
     try:
@@ -223,14 +224,16 @@ def sid_of(row: Row) -> str:
 
 
 def price_of(row: Row) -> Decimal | None:
-    """Null until it is sent, then below zero. In a currency that is not ours it is no sum of ours."""
+    """Null until the message is sent, then negative. A price in another currency than ours is
+    ignored.
+    """
     price = money(row.get("price"))
     ours = word(row.get("price_unit")).upper() == settings.CURRENCY
     return abs(price) if price is not None and ours else None
 
 
 def raw_of(answer: Answer, row: Row) -> str:
-    """What we keep beside our reason."""
+    """Return what is stored beside our reason."""
     code = number(row.get("code"))
     return raw_of_code(code) if code else f"twilio:{answer.error or f'http {answer.status}'}"[:64]
 
@@ -240,7 +243,7 @@ def raw_of_code(code: int | None) -> str:
 
 
 def moment(value: Any) -> datetime | None:
-    """A date as e-mail writes it; None when it cannot be read."""
+    """Parse an e-mail date; None if it cannot be read."""
     try:
         when = parsedate_to_datetime(word(value))
     except ValueError:

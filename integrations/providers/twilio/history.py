@@ -1,5 +1,6 @@
-"""All that Twilio has sent for an account since a moment, page by page: for a database that was turned
-back. The list shows no reference of ours: messages are told apart by its id, phone and text. Pure.
+"""Lists all messages that Twilio has sent for an account since a given time, page by page: for a database
+restored from a backup. The list does not show our reference: messages are identified by Twilio's id, phone
+and text. Pure.
 """
 
 from datetime import UTC, datetime
@@ -31,14 +32,14 @@ def page(answer: Answer, since: datetime) -> BooksPage:
     if following and not following.startswith("/"):
         raise ProviderError(Reason.OTHER, "twilio:strange next page")
     booked = tuple(_booked(row) for row in rows if word(row.get("direction")) == BY_US)
-    # Sorted by the time of sending, which a message that waits has not: a whole page must be older.
+    # Rows are sorted by sending time, which waiting messages lack: the whole page must be older.
     over = not rows or all(_newest(row) < since for row in rows)
     return BooksPage(booked, "" if over else following)
 
 
 def _booked(row: Row) -> Booked:
     phone = word(row.get("to"))
-    # A status that says nothing to us: it is in the books all the same.
+    # A status that means nothing to us: Twilio has the message all the same.
     report = report_of("", phone, row) or DeliveryReport(
         "", phone, DeliveryStatus.ACCEPTED, provider_id=sid_of(row)
     )

@@ -1,7 +1,7 @@
-"""Which message in Twilio's books is ours when no answer told its id: by phone, text and time. Pure.
+"""Decides which message in Twilio's list is ours if no response gave its id: by phone, text and time. Pure.
 
-A row is one message only, and two messages of ours may have the same text. So a row is given to one
-of them only where it can be no other's; what may be either's proves nothing of either.
+A row stands for one message, and two of ours may have the same text. So a row is assigned to a message only
+if it cannot belong to another; an ambiguous row proves nothing about either.
 """
 
 import re
@@ -23,14 +23,16 @@ from integrations.providers.base import (
 
 from .answers import Row, moment, report_of, sid_of, word
 
-# Its clock and ours may differ. Too little here would take a message for never sent, and send it
-# twice.
+# Its clock and ours may differ. If this were too small, an accepted message would count as never
+# sent, and would be sent twice.
 CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WantedSms:
-    """One message looked for in Twilio's books. None of it stands before the floor, by their clock."""
+    """One message looked for in Twilio's list. No row created before `floor`, by Twilio's clock, can
+    be it.
+    """
 
     reference: str
     asked: LookupItem
@@ -44,7 +46,9 @@ class WantedSms:
 
 @dataclass
 class Search:
-    """All that is asked in one look: by the id, or by the list of a phone."""
+    """Everything in one look-up: messages found by their id, and others found in the list of a
+    phone.
+    """
 
     lookups: Sequence[LookupRequest]
     known: list[WantedSms] = field(default_factory=list)
@@ -63,13 +67,13 @@ class Search:
 
     @property
     def phones(self) -> list[str]:
-        """Those whose lists are read, the witnesses' among them: each once."""
+        """Return the phones whose lists are read, including the witnesses', each once."""
         asked = [asked.phone for _lookup, asked in self.by_list]
         witnesses = [lookup.witness for lookup, _asked in self.by_list]
         return list(dict.fromkeys([*asked, *(each.phone for each in witnesses if each)]))
 
     def read(self, rows: Mapping[str, Sequence[Row]], now: datetime) -> list[DeliveryReport]:
-        """What the lists say, by phone; of a phone without one, nothing."""
+        """Return what the lists say. Nothing is reported about a phone without a list."""
         reports, floors = self._witnesses(rows)
         taken = {each.asked.provider_id for each in self.known}
         taken |= {sid for lookup in self.lookups for sid in lookup.taken}
@@ -88,7 +92,9 @@ class Search:
     def _witnesses(
         self, rows: Mapping[str, Sequence[Row]]
     ) -> tuple[list[DeliveryReport], dict[str, datetime]]:
-        """Those that their lists show; and when an earlier one was created, by look-up."""
+        """Return reports on the witnesses found and, by reference, when an earlier witness was
+        created.
+        """
         reports: list[DeliveryReport] = []
         floors: dict[str, datetime] = {}
         for lookup in {each.reference: each for each, _asked in self.by_list}.values():
@@ -111,11 +117,12 @@ def match(
     now: datetime,
     rivals: Iterable[Rival] = (),
 ) -> list[DeliveryReport]:
-    """News of messages to one phone from all rows about it; those in `taken` are known to be others.
+    """Return reports on messages to one phone, given all rows about it; rows whose ids are in `taken`
+    belong to others.
 
-    NOT_FOUND is said only LOOK_UP_AFTER seconds after the hand-over (the list shows a message as soon
-    as it is created, so what can be missing then is a request that hangs in the network, and none lives
-    longer than our own timeout), and never while a row of no known owner has the same text.
+    NOT_FOUND is reported only LOOK_UP_AFTER seconds after the submission, and never while an unassigned
+    row has the same text. The list shows a message as soon as it is created, so only a request that
+    hangs in the network can be missing, and none outlives our own timeout.
     """
     left = [row for row in rows if _by_us(row) and sid_of(row) not in taken]
     shared = _given([*wanted, *rivals], sorted(left, key=created))
@@ -138,7 +145,7 @@ def match(
 
 @dataclass
 class _Shared:
-    """Who has which row; who cannot be told; rows that fit nobody."""
+    """The row of each claim, the claims that stay unclear, and the rows that fit no claim."""
 
     rows: dict[WantedSms | Rival, Row]
     unclear: set[WantedSms | Rival]
@@ -146,8 +153,8 @@ class _Shared:
 
 
 def _given(claims: Sequence[WantedSms | Rival], rows: Sequence[Row]) -> _Shared:
-    """Rows that fit one claim only are its own, first of all. Of claims that share rows, all have one
-    when there is one for each; when there are fewer, nobody knows whose they are.
+    """First, a row that fits only one claim goes to it. Claims that share rows each get one if there
+    are enough; if there are fewer, it is unknown whose they are.
     """
     claims = sorted(claims, key=lambda claim: claim.since)
     fits = {id(row): _claims_on(row, claims) for row in rows}
@@ -175,7 +182,7 @@ def _together(
     rows: Sequence[Row],
     fits: Mapping[int, Sequence[WantedSms | Rival]],
 ) -> list[list[WantedSms | Rival]]:
-    """Claims that share rows, directly or by others, in groups."""
+    """Group the claims that share rows, directly or through others."""
     groups: list[list[WantedSms | Rival]] = [[claim] for claim in claims]
     for row in rows:
         touched = [group for group in groups if any(claim in group for claim in fits[id(row)])]
@@ -186,7 +193,7 @@ def _together(
 
 
 def created(row: Row) -> datetime:
-    """ValueError when the row does not say it."""
+    """Raises ValueError if the row has no date."""
     when = moment(row.get("date_created"))
     if when is None:
         raise ValueError("a row without a date")
@@ -194,8 +201,8 @@ def created(row: Row) -> datetime:
 
 
 def same_text(ours: str, theirs: str) -> bool:
-    """Its Smart Encoding swaps quotes and dashes, and texts may be deleted from its books (""). To
-    take another message for ours is the smaller evil: sending twice would be the greater one.
+    """Smart Encoding replaces quotes and dashes, and texts may be deleted from Twilio's list ("").
+    Taking another message for ours is the lesser evil: the greater one is to send twice.
     """
     return not theirs or _letters(ours) == _letters(theirs)
 
@@ -205,8 +212,8 @@ def _by_us(row: Row) -> bool:
 
 
 def _claims_on(row: Row, claims: Sequence[WantedSms | Rival]) -> list[WantedSms | Rival]:
-    """Whose it may be: of those that were under way when it was created, clocks that differ allowed for;
-    when none was, of those that were handed over before.
+    """Return the claims that the row may belong to: those in flight when it was created, allowing for
+    clock differences; if there are none, those submitted earlier.
     """
     longest = timedelta(seconds=settings.BATCH_DEADLINE + settings.READ_TIMEOUT)
     when = created(row)
@@ -216,7 +223,9 @@ def _claims_on(row: Row, claims: Sequence[WantedSms | Rival]) -> list[WantedSms 
 
 
 def _may_be(row: Row, wanted: WantedSms) -> bool:
-    """Created before its hand-over by our clock, which may have been wrong then."""
+    """The row may be this message even if it was created before the submission, because our clock
+    may have been wrong.
+    """
     early = wanted.floor is not None and created(row) < wanted.floor
     return not early and _text(row, wanted)
 

@@ -1,8 +1,8 @@
-"""Twilio, Programmable Messaging. What its codes mean is in providers/twilio/codes.py.
+"""Twilio, Programmable Messaging. providers/twilio/codes.py explains its codes.
 
 One request takes one message, so a batch is a burst of requests. Twilio has neither an idempotency
-key nor a field for our reference: the reference rides in the callback address of each message, and
-for a message without an answer its books are asked by phone, text and time.
+key nor a field for our reference: the reference is part of each message's callback URL, and a
+message without a response is looked up by phone, text and time.
 """
 
 import logging
@@ -60,11 +60,11 @@ from .matching import Search, WantedSms
 
 logger = logging.getLogger(__name__)
 
-BURST = 20  # requests at once in one batch
-PAGE = 1000  # messages in one page of its list: its maximum
-PAGES = 20  # of one phone; then the look-up is given up
+BURST = 20  # parallel requests of one batch
+PAGE = 1000  # messages in one page of the list, which is the maximum
+PAGES = 20  # pages for one phone; after that the look-up fails
 PAGE_CAP = 16_000_000
-# How Twilio shall call our webhook: three more times when it fails. Not covered by the signature.
+# Tells Twilio to retry our webhook three times. Not covered by the signature.
 TRY_AGAIN = "#rc=3&rp=all"
 
 T = TypeVar("T")
@@ -97,10 +97,8 @@ class Twilio(Provider):
         "enter it here at once, or receipts and replies are refused."
     )
     callback_is_sent = True
-    ack_response = (
-        "<Response></Response>",
-        "text/xml",
-    )  # plain text would be sent to who wrote to us
+    # Plain text would be sent as an SMS to whoever wrote to us.
+    ack_response = ("<Response></Response>", "text/xml")
     sender_help = _(
         "A number of the account or a registered name. Empty: the Messaging Service chooses."
     )
@@ -158,13 +156,13 @@ class Twilio(Provider):
 
     @classmethod
     def login(cls, values: Mapping[str, str]) -> str:
-        """Tokens and keys change, and open the same books."""
+        """Tokens and keys may change and still open the same records."""
         return values.get("account_sid", "").lower()
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
-        """'' lets the Messaging Service choose; a number, a short code, or letters. Registered names
-        of Hong Kong begin with a #.
+        """'' lets the Messaging Service choose; otherwise a number, a short code, or letters.
+        Registered names in Hong Kong begin with a #.
         """
         letters = r"#?(?=[0-9 ]*[A-Za-z])[A-Za-z0-9 ]{1,11}"
         if not sender or re.fullmatch(rf"\+[1-9][0-9]{{6,14}}|[0-9]{{3,8}}|{letters}", sender):
@@ -177,8 +175,8 @@ class Twilio(Provider):
     # --- sending -----------------------------------------------------------------------------
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
-        """A burst. When one of its requests could not be made or was put off, the rest of the batch
-        is not tried: the service is away, asks to go slower, or does not take our settings.
+        """Submit a burst. If one of its requests could not be made or was postponed, the rest of
+        the batch is not tried: the provider is down, asks us to slow down, or refuses our settings.
         """
         began = time.monotonic()
         stop: list[SendResult] = []
@@ -202,13 +200,13 @@ class Twilio(Provider):
         return results
 
     def can_schedule(self, at: datetime) -> bool:
-        """With a Messaging Service only, 15 minutes (newer pages: 5) to 35 days ahead."""
+        """Only with a Messaging Service, from 15 minutes (newer pages: 5) to 35 days ahead."""
         ahead = at - timezone.now()
         in_time = timedelta(minutes=15) <= ahead <= timedelta(days=35)
         return bool(self.credentials.get("messaging_service_sid")) and in_time
 
     def _fields(self, reference: str, sms: Sms) -> dict[str, str]:
-        """No phone in the callback's address: addresses get into logs on the way."""
+        """The callback URL holds no phone, because proxies on the way log URLs."""
         callback = f"{self.receipt_url}?ref={reference}{TRY_AGAIN}" if self.receipt_url else ""
         fields = {
             "To": sms.phone,
@@ -225,8 +223,8 @@ class Twilio(Provider):
     # --- asking ------------------------------------------------------------------------------
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
-        """By Twilio's id where an answer or a call told it, else by phone: matching.py. Not
-        filtered by date at Twilio's: a date of sending is missing while a message waits.
+        """Look messages up by Twilio's id if a response or a call gave it, else by phone
+        (matching.py). No date filter is sent, because a waiting message has no sending date.
         """
         began = time.monotonic()
         deadline = uptime.clock() + settings.BATCH_DEADLINE
@@ -260,7 +258,7 @@ class Twilio(Provider):
         return [report] if report else []
 
     def _rows(self, phone: str, deadline: float) -> list[Row]:
-        """All messages to a phone. Raises Trouble unless it is all of them."""
+        """Return all messages to a phone. Raises ProviderError unless it got all of them."""
         rows: list[Row] = []
         answer = self._get("Messages", deadline, To=phone, PageSize=str(PAGE))
         for _page in range(PAGES):
@@ -304,7 +302,7 @@ class Twilio(Provider):
         return Balance(amount, word(row.get("currency")).upper() or settings.CURRENCY)
 
     def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
-        """Twilio takes back only what was scheduled with a Messaging Service; it refuses the rest."""
+        """Twilio cancels only what was scheduled with a Messaging Service, and refuses the rest."""
         began = time.monotonic()
         deadline = uptime.clock() + settings.BATCH_DEADLINE
 
@@ -357,7 +355,9 @@ class Twilio(Provider):
     # --- what comes to our webhook --------------------------------------------------------------
 
     def check_note(self, note: WebhookPayload) -> bool:
-        """A disconnected account has no token any more: the unguessable address is all there is."""
+        """The account of a disconnected provider has no token: then the unguessable URL is the only
+        protection.
+        """
         token = self.credentials.get("auth_token")
         return signed_by(token, self.credentials.get("shared_key"), note) if token else True
 
@@ -375,7 +375,7 @@ def _canceled(answer: transport.Answer) -> bool:
 
 
 def _seconds_valid(sms: Sms) -> str:
-    """ "" leaves it to Twilio: ten hours, which is the most there is."""
+    """ "" leaves it to Twilio: ten hours, which is the maximum."""
     minutes = sms.minutes_valid(timezone.now())
     if minutes is None:
         return ""
@@ -384,7 +384,7 @@ def _seconds_valid(sms: Sms) -> str:
 
 
 def _burst(do: Callable[[T], R], what: Sequence[T]) -> list[R]:
-    """All of them, BURST at once; the threads end with it."""
+    """Run all of them, BURST at once; the threads end with the call."""
     if not what:
         return []
     with ThreadPoolExecutor(min(BURST, len(what)), thread_name_prefix="twilio") as threads:
@@ -392,7 +392,7 @@ def _burst(do: Callable[[T], R], what: Sequence[T]) -> list[R]:
 
 
 def _log(what: str, reference: str, outcomes: Iterable[str], began: float) -> None:
-    """One line per burst; no phones, texts or secrets."""
+    """Log one line for each burst, without phones, texts or secrets."""
     counts = Counter(outcomes)
     logger.info(
         "twilio %s %s: %s, %d ms",

@@ -1,4 +1,4 @@
-"""The embedded worker: one thread for each of clock.JOBS, calling it when it is due."""
+"""The embedded worker: one thread for each of PERIODIC_JOBS, which runs the job when it is due."""
 
 import logging
 import signal
@@ -19,19 +19,20 @@ LONGEST_PAUSE = 30.0
 
 
 class Command(BaseCommand):
-    help = "Run the clock's jobs in this process, without Celery and Redis."
+    help = "Run the periodic jobs in this process, without Celery and Redis."
 
     def handle(self, **_options: Any) -> None:
         for job in PERIODIC_JOBS:
-            import_string(job.path)  # once, here: a mistake in a path stops the start
-        # Waited for by sigwait() below, not handled: a signal that comes just before a thread blocks
-        # on a lock does not end that wait (seen: 3 of 110 workers, told to end as they began, stayed).
+            import_string(job.path)  # imported here once, so that a wrong path stops the start
+        # These signals are awaited by sigwait() below, not handled: a signal that arrives just before a
+        # thread blocks on a lock does not end that wait (seen: 3 of 110 workers that were told to stop while
+        # starting stayed).
         asked = {signal.SIGINT, signal.SIGTERM}
         signal.pthread_sigmask(signal.SIG_BLOCK, asked)
         stop = threading.Event()
         running.say_so()
         threads = [
-            # Daemons: what has not ended when patience has must not keep the process alive.
+            # Daemon threads: one that outlives the patience below must not keep the process alive.
             threading.Thread(target=repeat, args=(job, stop), name=job.name, daemon=True)
             for job in PERIODIC_JOBS
         ]
@@ -40,14 +41,14 @@ class Command(BaseCommand):
         logger.info("%s jobs by the clock", len(threads))
         signal.sigwait(asked)
         stop.set()
-        # A batch under way may still start requests until its deadline, and the last one may take long.
+        # A batch in flight may start requests until its deadline, and the last one may take long.
         patience = time.monotonic() + settings.BATCH_DEADLINE + settings.READ_TIMEOUT
         for thread in threads:
             thread.join(max(0.0, patience - time.monotonic()))
 
 
 def repeat(job: Job, stop: threading.Event) -> None:
-    """Run the job until told to stop: at once again while work is left, else when it is due."""
+    """Run the job until told to stop: again at once while work is left, else when it is due."""
     failures = 0
     try:
         while not stop.is_set():
@@ -68,5 +69,7 @@ def repeat(job: Job, stop: threading.Event) -> None:
 
 
 def pause_after(failures: int, job: Job) -> float:
-    """Twice as long after each failure in a row, half a minute at most, but never before its time."""
+    """Return the pause after failures: doubled after each one in a row, at most half a minute, but
+    never less than the job's interval.
+    """
     return max(job.every, min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures, 10)))

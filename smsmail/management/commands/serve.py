@@ -1,5 +1,5 @@
-"""The whole product on one machine: the database made ready, then the web server and the worker as
-children of this process. All end together, and nothing is left when this process is killed.
+"""Runs the whole product on one machine: prepares the database, then starts the web server and the
+worker as child processes. All of them end together, and nothing is left if this process is killed.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ WEB = (
     *("--host", settings.HOST, "--port", str(settings.PORT), "smsmail.asgi:application"),
 )
 WORKER = (sys.executable, "manage.py", "runworker")
-# The worker may wait for a batch under way (runworker.py).
+# The worker may wait for a batch in flight (runworker.py).
 PATIENCE = settings.BATCH_DEADLINE + settings.READ_TIMEOUT + 5
 
 
@@ -48,9 +48,9 @@ class Command(BaseCommand):
         try:
             self.make_ready()
         except KeyboardInterrupt:
-            raise CommandError("stopped before it was ready; start again") from None
+            raise CommandError("smsmail was stopped before it was ready; start it again") from None
         if supervise({"web": WEB, "worker": WORKER}, self.say):
-            raise CommandError("a part of smsmail ended by itself, so everything was ended")
+            raise CommandError("a part of smsmail ended by itself, so all parts were stopped")
 
     def make_ready(self) -> None:
         call_command("migrate", interactive=False, verbosity=0)
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         self.say(f"\n  smsmail is at {settings.PUBLIC_URL}/  (Ctrl-C ends it)\n")
 
     def first_start(self) -> None:
-        epoch.is_held()  # while it is empty: it is new, whatever an older one has left beside it
+        epoch.is_held()  # the database is empty, so it is new, whatever an older one left beside it
         if settings.DEMO:
             self.say("First start: making a demo school ...")
             call_command("demo_school", stdout=self.stdout)
@@ -82,7 +82,7 @@ class Command(BaseCommand):
 
 
 def check_port(host: str, port: int) -> None:
-    """A sentence now is better than the web server's traceback later."""
+    """Raise CommandError with a sentence now instead of the web server's traceback later."""
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM
@@ -102,7 +102,7 @@ Events = queue.SimpleQueue[str]  # the name of a child that has ended, or "" for
 
 
 def supervise(commands: dict[str, tuple[str, ...]], say: Callable[[str], None]) -> bool:
-    """Run the commands until a signal comes or one of them ends; True when one ended by itself."""
+    """Run the commands until a signal comes or one of them ends. True if one ended by itself."""
     events: Events = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: events.put(""))
@@ -111,7 +111,7 @@ def supervise(commands: dict[str, tuple[str, ...]], say: Callable[[str], None]) 
         threading.Thread(target=pass_on, args=(name, child, say), daemon=True)
         for name, child in children.items()
     ]
-    # Waiting and reading apart: a grandchild may hold a dead child's output open.
+    # Separate threads wait and read, because a grandchild may hold a dead child's output open.
     waiters = [
         threading.Thread(target=wait_for, args=(name, child, events), daemon=True)
         for name, child in children.items()
@@ -130,7 +130,9 @@ def supervise(commands: dict[str, tuple[str, ...]], say: Callable[[str], None]) 
 
 
 def next_event(events: Events) -> str | None:
-    """None after a while: a signal that comes just before this thread blocks does not end the wait."""
+    """Return None after half a second: a signal that arrives just before this thread blocks does not
+    end the wait.
+    """
     try:
         return events.get(timeout=0.5)
     except queue.Empty:
@@ -138,7 +140,9 @@ def next_event(events: Events) -> str | None:
 
 
 def start(command: tuple[str, ...]) -> subprocess.Popen[str]:
-    """In a process group of its own: Ctrl-C reaches us alone, and we end the children in order."""
+    """Start the command in its own process group: Ctrl-C reaches only this process, which ends the
+    children in order.
+    """
     return subprocess.Popen(  # noqa: S603 - our own commands
         command,
         cwd=settings.BASE_DIR,
@@ -149,7 +153,7 @@ def start(command: tuple[str, ...]) -> subprocess.Popen[str]:
         text=True,
         errors="replace",
         process_group=0,
-        preexec_fn=die_with_parent,  # no thread of ours runs yet
+        preexec_fn=die_with_parent,  # no other thread of ours runs yet
     )
 
 
@@ -157,13 +161,15 @@ def _prctl() -> Callable[..., int] | None:
     return ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-PRCTL = _prctl()  # looked up here, because between fork and exec little is allowed
+PRCTL = _prctl()  # looked up here, because little is allowed between fork and exec
 PR_SET_PDEATHSIG = 1
 PARENT = os.getpid()
 
 
 def die_with_parent() -> None:
-    """Runs in the child: when we are killed with -9, Linux asks it to end. Elsewhere it would stay."""
+    """Runs in the child: if this process is killed with -9, Linux asks the child to end. On other
+    systems it would stay.
+    """
     if PRCTL is not None:
         PRCTL(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != PARENT:
@@ -171,9 +177,10 @@ def die_with_parent() -> None:
 
 
 def pass_on(name: str, child: subprocess.Popen[str], say: Callable[[str], None]) -> None:
-    """A child's lines, with its name before them."""
+    """Print a child's lines, each with the child's name before it."""
     for line in child.stdout or ():
-        with contextlib.suppress(OSError):  # nobody reads ours; the child must not block for that
+        # nobody reads our output; the child must not block because of that
+        with contextlib.suppress(OSError):
             say(f"{name:>6} | {line.rstrip()}")
 
 
@@ -183,18 +190,20 @@ def wait_for(name: str, child: subprocess.Popen[str], events: Events) -> None:
 
 
 def end(children: Children, events: Events) -> None:
-    """Ask all to end and wait; a second signal, or the end of patience, ends them at once."""
+    """Ask all children to end and wait. A second signal, or the end of the wait, kills them at
+    once.
+    """
     _signal(children, signal.SIGTERM)
     patience = time.monotonic() + PATIENCE
     while any(child.poll() is None for child in children.values()):
         if time.monotonic() > patience or next_event(events) == "":
             break
-    _signal(children, signal.SIGKILL)  # also what a child left behind in its group
+    _signal(children, signal.SIGKILL)  # also kills what a child left in its group
     for child in children.values():
         child.wait()
 
 
 def _signal(children: Children, number: int) -> None:
     for child in children.values():
-        with contextlib.suppress(ProcessLookupError):  # the whole group is gone
+        with contextlib.suppress(ProcessLookupError):  # the whole group has ended
             os.killpg(child.pid, number)

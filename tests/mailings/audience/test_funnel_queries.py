@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from mailings.audience import audience, eligibility, funnel
 from mailings.audience.audience import AudienceSpec
 from mailings.composing.preview import preview_of
-from mailings.models import Mailing, Policy
+from mailings.models import Mailing
 from tests import factories
 from tests.mailings import mailing_factories
 from users.models import Group, Segment, User
@@ -134,7 +134,7 @@ def test_the_next_question_sees_that_a_group_is_gone(mailing: Mailing, groups: l
 
 def test_the_next_question_sees_a_changed_policy(mailing: Mailing) -> None:
     assert funnel.count(mailing).will_receive == 20
-    Policy.objects.create(sms_countries=["DE"])
+    mailing_factories.policy(sms_countries=["DE"])
     assert funnel.count(mailing).will_receive == 0
 
 

@@ -1,4 +1,4 @@
-"""For somebody who must wait because others have guessed at their password."""
+"""Lets somebody in who must wait because others guessed at their password."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         email = email.strip().lower()
         person = User.objects.filter(email=email).first()
         if person is None:
-            raise CommandError(f"nobody here has the e-mail {email}")
+            raise CommandError(f"there is no person with the e-mail {email}")
         sign_in_limits.let_in(email)
         audit(None, "let_in", f"user {person.pk}")
-        self.stdout.write(f"{email} may try again now; what was counted before holds no more.")
+        self.stdout.write(f"{email} may try again now: the counts were reset.")

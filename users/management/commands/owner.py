@@ -1,4 +1,4 @@
-"""The first owner of a new installation, or a lost owner's way back in."""
+"""Makes the first owner of a new installation, or gives a lost owner access again."""
 
 import secrets
 from typing import Any
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         try:
             validate_email(email)
         except ValidationError as error:
-            raise CommandError(f"{email} is no e-mail address") from error
+            raise CommandError(f"{email} is not an e-mail address") from error
         password = secrets.token_urlsafe(12)
         owner = User.objects.filter(email=email).first() or User(email=email)
         owner.role = Role.OWNER
