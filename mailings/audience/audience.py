@@ -276,7 +276,7 @@ def going_by(group: Group) -> list[str]:
     were launched or wait for a second person.
     """
     over = [Mailing.State.DRAFT, Mailing.State.DONE, Mailing.State.CANCELLED]
-    unwritten = Mailing.objects.filter(prepared_at=None, kind=Mailing.Kind.MAILING)
+    unwritten = Mailing.objects.campaigns().filter(prepared_at=None)
     asked = unwritten.exclude(state__in=over).order_by("id").prefetch_related("groups")
     return [
         _("mailing “%(name)s”") % {"name": each.name}

@@ -47,7 +47,7 @@ def name_of(mailing: str) -> Words | None:
 
 
 def _launched() -> QuerySet[Mailing]:
-    return Mailing.objects.filter(kind=Mailing.Kind.MAILING, launched_at__isnull=False)
+    return Mailing.objects.campaigns().filter(launched_at__isnull=False)
 
 
 def _messages(mailing: str) -> QuerySet[Message]:

@@ -22,8 +22,8 @@ def sent_lately(mailing: Mailing) -> list[Mailing]:
     if not mailing.everyone:
         people["segment"] = mailing.segment_id
     launched = (
-        Mailing.objects.filter(
-            kind=Mailing.Kind.MAILING,
+        Mailing.objects.campaigns()
+        .filter(
             launched_at__gte=timezone.now() - timedelta(days=DAYS),
             **people,
         )

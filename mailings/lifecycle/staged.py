@@ -21,9 +21,7 @@ PATIENCE = timedelta(minutes=5)  # after the last submission; then those with a 
 
 def judge_due() -> bool:
     """Periodic job: pass or pause each mailing whose first wave has been submitted."""
-    waiting = Mailing.objects.filter(
-        state__in=Mailing.RUNNING, first_wave__gt=0, wave_passed_at__isnull=True
-    )
+    waiting = Mailing.objects.running().filter(first_wave__gt=0, wave_passed_at__isnull=True)
     due = {each.pk: each for each in waiting}
     one_by_one(Work("judge_waves"), map(Thing, due), lambda mailing: _judge(due[mailing]))
     return False
@@ -43,7 +41,7 @@ def _judge(mailing: Mailing) -> None:
     if go_on is None:
         return
     # A pause or cancellation by somebody else in the meantime wins.
-    undecided = Mailing.objects.filter(state__in=Mailing.RUNNING, wave_passed_at__isnull=True)
+    undecided = Mailing.objects.running().filter(wave_passed_at__isnull=True)
     if go_on or not _has_rest(mailing):
         if undecided.filter(id=mailing.id).update(wave_passed_at=now):
             nudge("hand_over")

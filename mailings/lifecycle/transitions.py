@@ -205,11 +205,14 @@ def settle_due() -> bool:
     """Periodic job: advance the states of mailings as their messages allow, and cancel the waiting
     messages of cancelled ones. Returns True when there are more to cancel.
     """
-    open_ = Mailing.objects.filter(
-        Q(state__in=[State.SENDING, State.PAUSED, State.SETTLING])
-        | Q(state=State.CANCELLED, finished_at__isnull=True),
-        kind=Mailing.Kind.MAILING,
-    ).exclude(id__in=held("settle"))
+    open_ = (
+        Mailing.objects.campaigns()
+        .filter(
+            Q(state__in=[State.SENDING, State.PAUSED, State.SETTLING])
+            | Q(state=State.CANCELLED, finished_at__isnull=True)
+        )
+        .exclude(id__in=held("settle"))
+    )
     ids = list(open_.order_by("id").values_list("id", flat=True))
     if ids:
         in_halves(Work("settle"), ids, _settle)

@@ -36,9 +36,7 @@ def take_back(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.SEND_MAILINGS)
 def recall_page(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then recall what providers keep of the mailing."""
-    row = get_object_or_404(
-        Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
-    )
+    row = get_object_or_404(Mailing.objects.listed().launched(), pk=pk)
     if request.method != "POST":
         back = reverse("mailing", args=[pk])
         if not recall.can_recall(row):

@@ -128,9 +128,7 @@ def resume(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.SEND_MAILINGS)
 def cancel(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then cancel the mailing."""
-    row = get_object_or_404(
-        Mailing.objects.listed().exclude(state__in=Mailing.BEFORE_LAUNCH), pk=pk
-    )
+    row = get_object_or_404(Mailing.objects.listed().launched(), pk=pk)
     if request.method != "POST":
         return _ask(request, row, "cancel", split=transitions.split(row))
     try:

@@ -29,6 +29,10 @@ class MailingQuerySet(models.QuerySet["Mailing"]):
     def notifications(self) -> Self:
         return self.filter(kind=Mailing.Kind.NOTIFICATION)
 
+    def one_by_one(self) -> Self:
+        """Notifications and test messages: one person at a time."""
+        return self.exclude(kind=Mailing.Kind.MAILING)
+
     def without_tests(self) -> Self:
         """Return campaigns and notifications."""
         return self.exclude(kind=Mailing.Kind.TEST)
@@ -194,6 +198,15 @@ class Mailing(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_campaign(self) -> bool:
+        """A mailing in the narrow sense: one text to many people."""
+        return self.kind == self.Kind.MAILING
+
+    @property
+    def is_notification(self) -> bool:
+        return self.kind == self.Kind.NOTIFICATION
 
     @property
     def wrapping(self) -> Wrapping:

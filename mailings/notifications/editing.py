@@ -78,7 +78,7 @@ def switch(notification: Mailing, by: User, *, on: bool) -> None:
     """
     with transaction.atomic():
         state = State.SENDING if on else State.CANCELLED
-        rows = Mailing.objects.filter(pk=notification.pk, kind=Kind.NOTIFICATION)
+        rows = Mailing.objects.notifications().filter(pk=notification.pk)
         if rows.exclude(state=state).update(state=state):
             audit(by, "switched_on" if on else "switched_off", f"mailing {notification.pk}")
             if not on:

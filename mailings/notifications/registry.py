@@ -52,14 +52,14 @@ def every() -> QuerySet[Mailing]:
     """Return all notifications with their counters, and create missing built-in ones."""
     for event in BUILT_IN:
         named(event)
-    return Mailing.objects.filter(kind=Kind.NOTIFICATION).select_related("counters")
+    return Mailing.objects.notifications().select_related("counters")
 
 
 def named(event: str) -> Mailing | None:
     """Return the notification of this event, or None. A built-in one is created at its first use."""
     if event in BUILT_IN:
         return _made(event, BUILT_IN[event])
-    return Mailing.objects.filter(kind=Kind.NOTIFICATION, event=event).first()
+    return Mailing.objects.notifications().filter(event=event).first()
 
 
 def is_on(notification: Mailing) -> bool:

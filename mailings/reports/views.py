@@ -75,7 +75,7 @@ def mailing(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Show a mailing: before its launch the draft, also while it waits for a second person; after that
     its progress.
     """
-    if Mailing.objects.filter(pk=pk, kind=Mailing.Kind.NOTIFICATION).exists():
+    if Mailing.objects.notifications().filter(pk=pk).exists():
         return redirect("notification", pk=pk)  # the pages linked from its figures link back here
     row = get_object_or_404(Mailing.objects.listed().select_related("launched_by"), pk=pk)
     context = {"mailing": row, "history": history(row)}

@@ -71,7 +71,7 @@ class Line:
             return (CANCEL,)
         if self.mailing.state == State.PAUSED:
             return (KEEP, CANCEL)
-        ordinary = self.mailing.kind == Mailing.Kind.MAILING
+        ordinary = self.mailing.is_campaign
         can_pause = ordinary and self.mailing.state in Mailing.PAUSABLE
         return (GO, PAUSE, CANCEL) if can_pause else (GO, CANCEL)
 
@@ -108,7 +108,7 @@ def under_way(restoration: Restoration) -> list[Line]:
         Line(
             row,
             row.counters.waiting,
-            0 if row.prepared_at or row.kind != Mailing.Kind.MAILING else audience.to_come(row),
+            0 if row.prepared_at or not row.is_campaign else audience.to_come(row),
             row.counters.unknown,
             _told_from(row, slow),
         )
@@ -197,11 +197,7 @@ def _carry_out(line: Line, spec: str, by: User) -> None:
     audit(by, f"restored_{spec}", f"mailing {mailing.pk}", waiting=line.left)
     if spec == PAUSE:
         transitions.pause(mailing, by)
-    elif (
-        spec == CANCEL
-        and mailing.kind == Mailing.Kind.MAILING
-        and mailing.state in Mailing.STOPPABLE
-    ):
+    elif spec == CANCEL and mailing.is_campaign and mailing.state in Mailing.STOPPABLE:
         transitions.cancel(mailing, by)
     elif spec == CANCEL:
         _stop_waiting(mailing)

@@ -187,17 +187,16 @@ def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | No
         waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
     waiting = waiting.exclude(id__in=held(HANDING_OVER.name))
     of_it = waiting.filter(mailing=OuterRef("pk"))
-    mailings = Mailing.objects.filter(
+    mailings = Mailing.objects.running().filter(
         # Later waves leave only after the first one has passed.
         Exists(of_it.filter(wave=0))
-        | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False),
-        state__in=Mailing.RUNNING,
+        | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False)
     )
     if lane:
-        mailings = mailings.exclude(kind=Mailing.Kind.MAILING)
+        mailings = mailings.one_by_one()
     running = list(mailings)
     random.shuffle(running)
-    running.sort(key=lambda mailing: mailing.kind == Mailing.Kind.MAILING)
+    running.sort(key=lambda mailing: mailing.is_campaign)
     for mailing in running:
         batches = waiting.filter(mailing=mailing)
         if mailing.wave_passed_at is None:

@@ -27,5 +27,5 @@ def hold_missed(mailing_id: int) -> bool:
     """
     if Batch.objects.filter(mailing=mailing_id, claimed_at__isnull=False).exists():
         return False
-    running = Mailing.objects.filter(state__in=Mailing.RUNNING)
+    running = Mailing.objects.running()
     return halt(running, mailing_id, Reason.MISSED_TIME)

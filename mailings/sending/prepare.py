@@ -37,12 +37,15 @@ def prepare_due() -> bool:
     """
     if epoch.is_held():
         return False
-    due = Mailing.objects.filter(
-        state__in=[Mailing.State.PREPARING, Mailing.State.CANCELLED],
-        kind=Mailing.Kind.MAILING,
-        launched_at__isnull=False,
-        prepared_at__isnull=True,
-    ).exclude(when=Mailing.When.ON_ENTRY)  # only lifecycle/on_entry.py writes their rows
+    due = (
+        Mailing.objects.campaigns()
+        .filter(
+            state__in=[Mailing.State.PREPARING, Mailing.State.CANCELLED],
+            launched_at__isnull=False,
+            prepared_at__isnull=True,
+        )
+        .exclude(when=Mailing.When.ON_ENTRY)
+    )  # only lifecycle/on_entry.py writes their rows
     ids = due.order_by("launched_at", "id").values_list("id", flat=True)
     return one_by_one(Work("prepare"), map(Thing, ids), prepare_some)
 

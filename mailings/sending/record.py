@@ -209,7 +209,7 @@ def _halt(mailing_id: int, result: SendResult) -> None:
 
     Tests and notifications are not paused: the next one has another text.
     """
-    running = Mailing.objects.filter(kind=Mailing.Kind.MAILING, state__in=Mailing.RUNNING)
+    running = Mailing.objects.campaigns().running()
     halt(running, mailing_id, result.reason or Reason.OTHER, result.raw)
 
 
@@ -279,7 +279,7 @@ def _nobody_gets_it(batch: Batch, results: Sequence[SendResult]) -> bool:
     So at most BRAKE - 1 people, and MANY - 1 of each batch in flight, are refused before it pauses.
     """
     return (
-        batch.mailing.kind == Mailing.Kind.MAILING
+        batch.mailing.is_campaign
         and len(_refusals(results)) >= MANY
         and all(result.outcome != Outcome.TAKEN for result in results)
         and not Counters.objects.get(mailing=batch.mailing_id).of(*Message.TAKEN)

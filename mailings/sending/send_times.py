@@ -203,7 +203,7 @@ def quiet_hours(mailing: Mailing) -> QuietHours | None:
     """Return the quiet hours that apply to this mailing. Urgent mailings have none, nor have tests and
     notifications, which are answers and come at any hour.
     """
-    if mailing.urgent or mailing.kind != Mailing.Kind.MAILING:
+    if mailing.urgent or not mailing.is_campaign:
         return None
     return _quiet(Policy.current())
 

@@ -48,7 +48,7 @@ STATUSES: dict[str, tuple[str, str]] = {
 
 @register.inclusion_tag("components/badge.html")
 def state_badge(mailing: Mailing) -> dict[str, Any]:
-    if mailing.kind == Mailing.Kind.NOTIFICATION:
+    if mailing.is_notification:
         on = mailing.state == State.SENDING
         return _badge(("good", "check") if on else ("quiet", "minus"), _("On") if on else _("Off"))
     if mailing.state == State.SCHEDULED and mailing.starts_at is None:
