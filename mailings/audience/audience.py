@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
 from mailings.models import Arrival, Mailing, Message, Policy
+from smsmail.web.query import search_text
 from users.consent import consent, phone_owners
 from users.models import Group, Membership, User
 from users.people import search
@@ -228,7 +229,7 @@ def sample(mailing: Mailing | AudienceSpec, q: str = "") -> User | None:
     None: there is nobody, or the rule cannot be read.
     """
     spec = spec_of(mailing)
-    q = q.replace("\0", "").strip()[:100]
+    q = search_text(q)
     try:
         if not q:
             return receivers(spec).order_by("id").first()

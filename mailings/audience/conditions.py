@@ -7,6 +7,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from mailings.models import Batch, Mailing, Message
+from smsmail.web import query
 from users.segments.conditions import (
     Among,
     Field,
@@ -36,9 +37,10 @@ def mailings() -> list[tuple[str, Words]]:
 
 def name_of(mailing: str) -> Words | None:
     """Of any launched one: a rule goes on when the list no longer offers it."""
-    if not mailing.isascii() or not mailing.isdecimal() or len(mailing) > 18:
+    number = query.number(mailing)
+    if number is None:
         return None
-    return _launched().filter(pk=int(mailing)).values_list("name", flat=True).first()
+    return _launched().filter(pk=number).values_list("name", flat=True).first()
 
 
 def _launched() -> QuerySet[Mailing]:

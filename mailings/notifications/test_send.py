@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mailings.models import Mailing
+from smsmail.web.query import search_text
 from users.access.authenticated import AuthenticatedRequest
 from users.models import User
 from users.parsing import phones
@@ -72,11 +73,11 @@ class TestForm(forms.Form):
         self.found: list[User] = []
         if not reader.may(Right.SEE_PEOPLE):
             del self.fields["q"]
-        q = str(self["q"].value() or "").replace("\0", "").strip() if "q" in self.fields else ""
+        q = search_text(str(self["q"].value() or "")) if "q" in self.fields else ""
         if not q:
             del self.fields["person"], self.fields["to"]
             return
-        people = search.find(search.PeopleQuery(q=q[:100])).filter(is_active=True)
+        people = search.find(search.PeopleQuery(q=q)).filter(is_active=True)
         self.found = list(people.exclude(pk=reader.pk)[:FOUND])
         me = (str(reader.pk), _("%(name)s (you)") % {"name": reader.name})
         choices = [(str(each.pk), _named(each)) for each in self.found]

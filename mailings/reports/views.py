@@ -14,7 +14,7 @@ from mailings.composing.preview import preview_of, service
 from mailings.lifecycle import approval
 from mailings.models import Mailing, Message
 from mailings.sending import send_times
-from smsmail.web import paging
+from smsmail.web import paging, query
 from users.access.authenticated import AuthenticatedRequest
 from users.rights import Right, require_right
 from users.segments.big_queries import patience
@@ -51,10 +51,8 @@ def dashboard(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def mailings(request: AuthenticatedRequest) -> HttpResponse:
-    status_filter, q = (
-        request.GET.get("state", ""),
-        request.GET.get("q", "").replace("\0", "").strip(),
-    )
+    status_filter = request.GET.get("state", "")
+    q = query.search_text(request.GET.get("q", ""))
     rows = Mailing.objects.listed().named(q)
     unknown = status_filter not in {"", *STATUS_FILTERS}
     if status_filter:
