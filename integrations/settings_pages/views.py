@@ -91,8 +91,8 @@ def _first_the_demo(slug: str) -> list[User]:
     return [] if routing.provider_class(slug).is_simulator else public_password.people()
 
 
-@require_POST
 @require_right(Right.ACCOUNT)
+@require_POST
 def integration_check(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     """Ask the service itself. No transaction is open: it may take its time."""
     account = _connected(slug)
@@ -114,8 +114,8 @@ def _held(balance: Balance | None) -> str:
     return _("Balance: %(amount)s.") % {"amount": money(balance.amount, balance.currency)}
 
 
-@require_POST
 @require_right(Right.ACCOUNT)
+@require_POST
 def integration_try(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     """Send one message to oneself through this service. No transaction is open here either."""
     account, try_form = _connected(slug), AccountTryForm(request.POST)
@@ -160,8 +160,8 @@ def _tell(request: AuthenticatedRequest, service: str, result: SendResult) -> No
             messages.warning(request, said % words)
 
 
-@require_POST
 @require_right(Right.ACCOUNT)
+@require_POST
 def integration_fallback(request: AuthenticatedRequest) -> HttpResponse:
     """The switch: may the next service send while the first is down? on=yes or no."""
     on = request.POST.get("on") == "yes"
