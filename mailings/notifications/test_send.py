@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from mailings.models import Mailing
 from smsmail.web.query import search_text
+from smsmail.web.refusals import shows_refusals
 from users.access.authenticated import AuthenticatedRequest
 from users.models import User
 from users.parsing import phones
@@ -108,6 +108,7 @@ class TestForm(forms.Form):
 
 
 @require_right(Right.SEND_MAILINGS)
+@shows_refusals(send.NotSent, on="mailing")
 def test(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Asks first. With `find` it only looks for people, and keeps what was typed."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
@@ -126,17 +127,13 @@ def test(request: AuthenticatedRequest, pk: int) -> HttpResponse:
         }
         return render(request, "mailings/notifications/ask_test.html", context)
     whose = form.whose
-    try:
-        if form.to_them:
-            message = send.send_test(row, whose, request.user, whose.phone)
-        else:
-            phone = form.cleaned_data["phone"]
-            # Typed by hand or not: a phone of theirs is theirs, and so is their ban.
-            to = whose if phone == whose.phone else request.user
-            message = send.send_test(row, to, request.user, phone, whose)
-    except send.NotSent as refusal:
-        messages.error(request, str(refusal))
-        return redirect("mailing", pk=pk)
+    if form.to_them:
+        message = send.send_test(row, whose, request.user, whose.phone)
+    else:
+        phone = form.cleaned_data["phone"]
+        # Typed by hand or not: a phone of theirs is theirs, and so is their ban.
+        to = whose if phone == whose.phone else request.user
+        message = send.send_test(row, to, request.user, phone, whose)
     return redirect("message", pk=message.pk)
 
 

@@ -19,6 +19,7 @@ from mailings.models import Mailing
 from mailings.reports import click_reports
 from mailings.reports.history import history
 from mailings.reports.progress import progress
+from smsmail.web.refusals import shows_refusals
 from users.access.authenticated import AuthenticatedRequest
 from users.rights import Right, require_right
 
@@ -90,6 +91,7 @@ def notification_switch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 @require_right(Right.SEND_MAILINGS)
+@shows_refusals(send.NotSent, on="notification")
 def notification_try(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     samples = event_preview.samples(row, row.event_values)
@@ -97,25 +99,17 @@ def notification_try(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     form = NotificationTryForm(data, samples=samples, reader=request.user)
     if data is None or not form.is_valid():
         return _ask(request, row, "try", form=form)
-    try:
-        to = form.cleaned_data["email"]
-        message = send.try_event(row, to, request.user, form.values)
-    except send.NotSent as refusal:
-        messages.error(request, str(refusal))
-        return redirect("notification", pk=pk)
+    message = send.try_event(row, form.cleaned_data["email"], request.user, form.values)
     return redirect("message", pk=message.pk)
 
 
 @require_right(Right.EDIT_MAILINGS)
+@shows_refusals(WrongState, on="notification")
 def notification_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     if request.method != "POST":
         return _ask(request, row, "delete_notification")
-    try:
-        editing.delete(row, request.user)
-    except WrongState as refusal:
-        messages.error(request, str(refusal))
-        return redirect("notification", pk=pk)
+    editing.delete(row, request.user)
     messages.success(request, _("“%(name)s” is deleted.") % {"name": row.name})
     return redirect("notifications")
 
