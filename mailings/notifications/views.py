@@ -23,7 +23,7 @@ from smsmail.web.refusals import shows_refusals
 from users.access.authenticated import AuthenticatedRequest
 from users.rights import Right, require_right
 
-from . import editing, registry, send
+from . import actions, editing, registry, send
 from . import preview as event_preview
 from .forms import NotificationForm, NotificationTryForm
 from .preview import EventPreview
@@ -38,14 +38,18 @@ def notification_list(request: AuthenticatedRequest) -> HttpResponse:
 @require_right(Right.SEE_MAILINGS)
 def notification(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
+    moving = progress(row)
+    connected = moving["account"] is not None
     context = {
         "mailing": row,
+        "actions": actions.of_notification(row, request.user, connected=connected),
+        "delete": actions.delete_notification(row, request.user),
         "built_in": row.event in registry.BUILT_IN,
         "code": row.event == registry.PHONE_CODE,
         "preview": event_preview.preview_of(row, request.user),
         "history": history(row),
         "clicks": click_reports.of(row),
-        **progress(row),
+        **moving,
     }
     return render(request, "mailings/notifications/notification.html", context)
 

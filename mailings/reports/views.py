@@ -19,7 +19,7 @@ from users.access.authenticated import AuthenticatedRequest
 from users.rights import Right, require_right
 from users.segments.big_queries import patience
 
-from . import click_reports, figures
+from . import actions, click_reports, figures
 from .history import history
 from .progress import progress, why
 
@@ -76,15 +76,24 @@ def mailing(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     context = {"mailing": row, "history": history(row)}
     if row.state in Mailing.BEFORE_LAUNCH:
         preview = preview_of(row.text, row, request.user, patience=patience(request))
+        may_confirm = approval.may_confirm(row, request.user)
+        context |= service()
+        connected = context["account"] is not None
         context |= {
             "preview": preview,
             "schedule": schedule_of(row, preview),
             "repeats": sent_lately(row),
-            "may_confirm": approval.may_confirm(row, request.user),
-            **service(),
+            "may_confirm": may_confirm,
+            "actions": actions.of_draft(
+                row, request.user, connected=connected, may_confirm=may_confirm
+            ),
+            "delete": actions.delete_draft(row, request.user),
         }
         return render(request, "mailings/composing/draft.html", context)
-    context["clicks"] = click_reports.of(row)
+    context |= {
+        "actions": actions.of_launched(row, request.user),
+        "clicks": click_reports.of(row),
+    }
     return render(request, "mailings/reports/mailing.html", context | progress(row))
 
 
