@@ -1,7 +1,7 @@
 """Forbid, allow, opt out: each with its event in the consent book; and the conditions that ask.
 
 Whoever has forbidden or opted out goes on only when nothing new leaves for that person or phone any
-more; the room that sends says at start how.
+more; the app that sends says at start how.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from users.hooks import Hook
 from users.models import ConsentEvent, OptOut, User
 
 from . import phone_owners
@@ -20,29 +21,24 @@ NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Sending(NamedTuple):
-    """How the room that sends is told and asked; it is not known here."""
+    """How the app that sends is told and asked; it is not known here."""
 
     hold: Callable[[Collection[str], Collection[int]], None]  # phones, ids of people
     in_the_air: Callable[[User], int]  # messages that a refusal stops no more
 
 
-_sending: list[Sending] = []
-
-
-def hold_with(
-    hold: Callable[[Collection[str], Collection[int]], None], in_the_air: Callable[[User], int]
-) -> None:
-    _sending[:] = [Sending(hold, in_the_air)]
+sending: Hook[Sending] = Hook(
+    Sending(hold=lambda _phones, _people: None, in_the_air=lambda _person: 0)
+)
 
 
 def in_the_air(person: User) -> int:
     """Messages to this person that had left, or were leaving, when they were refused."""
-    return sum(each.in_the_air(person) for each in _sending)
+    return sending.given.in_the_air(person)
 
 
 def _hold(phones: Collection[str] = (), people: Collection[int] = ()) -> None:
-    for each in _sending:
-        each.hold(phones, people)
+    sending.given.hold(phones, people)
 
 
 def forbidden(user: str) -> Exists:

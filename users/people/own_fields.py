@@ -13,6 +13,7 @@ from django import forms
 from django.core.exceptions import FieldDoesNotExist
 from django.utils.translation import gettext_lazy as _
 
+from users.hooks import Hook
 from users.models import OwnField, Segment, User
 
 MOST = 50  # fields of one school: each is a column of forms and lists
@@ -21,20 +22,15 @@ _SLUG = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 # Names of variables that are no columns of a person.
 _TAKEN = {"name", "code", "link"}
 
-# Asked before a field is deleted: what names it in other rooms, each in words.
-_users_elsewhere: list[Callable[[str], Iterable[str]]] = []
-
-
-def ask_about_uses(uses: Callable[[str], Iterable[str]]) -> None:
-    """The room that writes texts says at start how to ask it; this one does not know it."""
-    _users_elsewhere[:] = [uses]
+# Asked before a field is deleted: what names this slug in other apps, each in words.
+uses_elsewhere: Hook[Callable[[str], Iterable[str]]] = Hook(lambda _slug: [])
 
 
 def uses(field: OwnField) -> list[str]:
-    """Names of what would break without it: segments, and what other rooms say."""
+    """Names of what would break without it: segments, and what other apps say."""
     asked = json.dumps(f"own:{field.slug}")
     rules = [each.name for each in Segment.objects.all() if asked in json.dumps(each.rule)]
-    return [*rules, *(name for ask in _users_elsewhere for name in ask(field.slug))]
+    return [*rules, *uses_elsewhere.given(field.slug)]
 
 
 def slug_from(label: str) -> str:

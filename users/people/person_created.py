@@ -1,19 +1,13 @@
-"""Somebody new has been written down: told to whoever asked at start to be told. Other rooms are not
-known here.
-"""
+"""Somebody new has been written down: told to the app that asked at start to be told."""
 
 from collections.abc import Callable
 
+from users.hooks import Hook
 from users.models import User
 
-_told: list[Callable[[User], None]] = []
-
-
-def tell(listener: Callable[[User], None]) -> None:
-    """Called in the transaction that writes the person down."""
-    _told[:] = [listener]
+# Called in the transaction that writes the person down.
+listener: Hook[Callable[[User], None]] = Hook(lambda _person: None)
 
 
 def arrived(person: User) -> None:
-    for listener in _told:
-        listener(person)
+    listener.given(person)

@@ -7,17 +7,13 @@ from collections.abc import Callable, Iterable
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from users.hooks import Hook
 from users.models import Group, Segment, User, audit
 
 from . import rules
 
-# Asked before a group is deleted: what goes by it in other rooms, each in words.
-_users_elsewhere: list[Callable[[Group], Iterable[str]]] = []
-
-
-def ask_about_uses(uses: Callable[[Group], Iterable[str]]) -> None:
-    """The room of mailings says at start how to ask it; this one does not know it."""
-    _users_elsewhere[:] = [uses]
+# Asked before a group is deleted: what goes by it in other apps, each in words.
+uses_elsewhere: Hook[Callable[[Group], Iterable[str]]] = Hook(lambda _group: [])
 
 
 def uses(group: Group) -> list[str]:
@@ -25,7 +21,7 @@ def uses(group: Group) -> list[str]:
     segments = [each.name for each in Segment.objects.all() if asks_about(each.rule, group)]
     return [
         *(_("segment “%(name)s”") % {"name": name} for name in segments),
-        *(words for ask in _users_elsewhere for words in ask(group)),
+        *uses_elsewhere.given(group),
     ]
 
 
