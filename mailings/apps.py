@@ -10,6 +10,8 @@ class MailingsConfig(AppConfig):
         from integrations.routing import logins
         from users.access import link_sessions
         from users.consent import confirmation, consent
+        from users.consent.confirmation import CodeSender
+        from users.consent.consent import Sending
         from users.people import own_fields, person_created
         from users.segments import groups, segments
 
@@ -22,14 +24,14 @@ class MailingsConfig(AppConfig):
         from .sending.open_logins import needed
         from .tracking.revocation import is_revoked
 
-        logins.ask_about_use(needed)
-        link_sessions.ask_about_revocation(is_revoked)
-        own_fields.ask_about_uses(drafts_with)
-        groups.ask_about_uses(going_by)
-        confirmation.send_with(can_send_codes, send_code, codes_a_day)
-        person_created.tell(welcome)
-        consent.hold_with(hold, in_the_air)
-        segments.ask_about_watchers(names_of_watchers)
+        logins.needed.fill(needed)
+        link_sessions.revoked_at_the_source.fill(is_revoked)
+        own_fields.uses_elsewhere.fill(drafts_with)
+        groups.uses_elsewhere.fill(going_by)
+        confirmation.sender.fill(CodeSender(can_send_codes, send_code, codes_a_day))
+        person_created.listener.fill(welcome)
+        consent.sending.fill(Sending(hold, in_the_air))
+        segments.watching_mailings.fill(names_of_watchers)
         from .audience.conditions import register_conditions
 
         register_conditions()

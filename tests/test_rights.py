@@ -228,7 +228,7 @@ def test_it_gives_nothing_to_those_who_may_not(
     path = address(line.name, things)
     other = Line(line.name, line.who, method, data=line.data)
     for name in EVERYBODY - line.who:
-        assert answer_to(other, path, PEOPLE[name]) in {line.otherwise, 405}, name
+        assert answer_to(other, path, PEOPLE[name]) == line.otherwise, name
 
 
 @pytest.mark.only_sqlite
@@ -247,9 +247,31 @@ def test_it_asks_strangers_to_sign_in(
 @pytest.mark.parametrize("line", [line for line in TABLE if line.method == "post"], ids=str)
 def test_it_changes_nothing_by_a_look(line: Line, things: dict[str, dict[str, Any]]) -> None:
     path = address(line.name, things)
-    look = Line(line.name, line.who, "get")
     allowed = {405} if line.name != "set_language" else {302}  # Django's own only redirects
-    assert {answer_to(look, path, PEOPLE[name]) for name in line.who} <= allowed
+    assert {answer_to(look(line), path, PEOPLE[name]) for name in line.who} <= allowed
+
+
+@pytest.mark.only_sqlite
+def test_it_asks_for_the_right_before_the_method(things: dict[str, dict[str, Any]]) -> None:
+    """Of every address that takes only a POST: @require_right stands above @require_POST."""
+    only_post = [
+        line
+        for line in TABLE
+        if answer_to(look(line), address(line.name, things), factories.owner) == 405
+    ]
+    assert {line.name for line in only_post} == {
+        line.name for line in TABLE if line.method == "post"
+    } - {"set_language"}
+    got = {
+        line.name: {
+            name: answer_to(look(line), address(line.name, things), make)
+            for name, make in PEOPLE.items()
+        }
+        for line in only_post
+    }
+    assert got == {
+        line.name: {name: 405 if name in line.who else 403 for name in PEOPLE} for line in only_post
+    }
 
 
 @pytest.mark.only_sqlite
@@ -350,6 +372,11 @@ def answer_to(line: Line, path: str, make: Callable[[], User]) -> int:
         answer = getattr(client, line.method)(path, line.data)
         transaction.set_rollback(True)
     return int(answer.status_code)
+
+
+def look(line: Line) -> Line:
+    """The same address asked for by GET."""
+    return Line(line.name, line.who, "get")
 
 
 def address(name: str, things: dict[str, dict[str, Any]]) -> str:

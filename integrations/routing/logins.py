@@ -11,15 +11,12 @@ from django.conf import settings
 from integrations import providers
 from integrations.models import Account, FormerLogin
 from integrations.providers.base import Credentials, Provider
+from users.hooks import Hook
 
 # Returns which of these logins of an account are still needed; the mailings app registers it
 # (mailings.apps).
 Needed = Callable[[Account, Iterable[str]], set[str]]
-_asked: list[Needed] = []
-
-
-def ask_about_use(needed: Needed) -> None:
-    _asked[:] = [needed]
+needed: Hook[Needed] = Hook(lambda _account, _logins: set())
 
 
 def fingerprint(slug: str, values: Mapping[str, str]) -> str:
@@ -60,7 +57,7 @@ def keep(account: Account) -> None:
     The caller has opened a transaction.
     """
     login = fingerprint(account.provider, account.credentials)
-    if login and login in _needed(account, [login]):
+    if login and login in needed.given(account, [login]):
         FormerLogin.objects.update_or_create(
             account=account, login=login, defaults={"credentials": account.credentials}
         )
@@ -70,12 +67,8 @@ def forget_unneeded() -> None:
     """Delete earlier logins that no open message needs."""
     for former in FormerLogin.objects.select_related("account"):
         again = is_current(former.account, former.login)
-        if again or former.login not in _needed(former.account, [former.login]):
+        if again or former.login not in needed.given(former.account, [former.login]):
             former.delete()
-
-
-def _needed(account: Account, logins: Iterable[str]) -> set[str]:
-    return set().union(*(needed(account, logins) for needed in _asked))
 
 
 def _fingerprints(slug: str, values: Mapping[str, str]) -> list[str]:

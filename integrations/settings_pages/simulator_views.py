@@ -16,6 +16,7 @@ from integrations.models import Account, SimulatedSms
 from integrations.providers import simulator as provider
 from integrations.routing import routing
 from integrations.short_domain import short_links
+from smsmail.web.query import search_text
 from users.access.authenticated import AuthenticatedRequest
 from users.parsing import phones
 from users.rights import Right, require_right
@@ -32,7 +33,7 @@ class Received(NamedTuple):
 
 @require_right(Right.SEND_MAILINGS)
 def simulator(request: AuthenticatedRequest) -> HttpResponse:
-    typed = request.GET.get("phone", "").strip()[:64]
+    typed = search_text(request.GET.get("phone", ""), longest=64)
     phone = _normal(typed)
     account = Account.objects.filter(provider=provider.Simulator.slug).first()
     current = routing.current()

@@ -96,8 +96,8 @@ def _first_the_demo(slug: str) -> list[User]:
     return [] if routing.provider_class(slug).is_simulator else public_password.people()
 
 
-@require_POST
 @require_right(Right.ACCOUNT)
+@require_POST
 def integration_check(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     """Ask the service itself. No transaction is open, because it may take a while."""
     account = _connected(slug)
@@ -119,8 +119,8 @@ def _held(balance: Balance | None) -> str:
     return _("Balance: %(amount)s.") % {"amount": money(balance.amount, balance.currency)}
 
 
-@require_POST
 @require_right(Right.ACCOUNT)
+@require_POST
 def integration_try(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     """Send one message to oneself through this service. No transaction is open here either."""
     account, try_form = _connected(slug), AccountTryForm(request.POST)
@@ -165,8 +165,8 @@ def _tell(request: AuthenticatedRequest, service: str, result: SendResult) -> No
             messages.warning(request, said % words)
 
 
-@require_POST
 @require_right(Right.ACCOUNT)
+@require_POST
 def integration_fallback(request: AuthenticatedRequest) -> HttpResponse:
     """Set whether the next service sends while the first is down: on=yes or no."""
     on = request.POST.get("on") == "yes"

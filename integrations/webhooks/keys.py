@@ -78,8 +78,8 @@ def receipt_key_new(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     return redirect(back)
 
 
-@require_POST
 @require_right(Right.ACCOUNT)
+@require_POST
 def receipt_key_end(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     end_old(_connected(slug), request.user)
     messages.success(request, _("Reports to the old address are no longer taken."))

@@ -28,6 +28,7 @@ from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
 from mailings.models import Arrival, Mailing, Message, Policy
+from smsmail.web.query import search_text
 from users.consent import consent, phone_owners
 from users.models import Group, Membership, User
 from users.people import search
@@ -261,7 +262,7 @@ def sample(mailing: Mailing | AudienceSpec, q: str = "") -> User | None:
     matches q. None if there is nobody, or if the rule cannot be read.
     """
     spec = spec_of(mailing)
-    q = q.replace("\0", "").strip()[:100]
+    q = search_text(q)
     try:
         if not q:
             return receivers(spec).order_by("id").first()

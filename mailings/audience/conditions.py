@@ -9,6 +9,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from mailings.models import Batch, Mailing, Message
+from smsmail.web import query
 from users.segments.conditions import (
     Among,
     Field,
@@ -41,9 +42,10 @@ def name_of(mailing: str) -> Words | None:
     """Return the name of any launched mailing: a rule still works when the list no longer offers
     it.
     """
-    if not mailing.isascii() or not mailing.isdecimal() or len(mailing) > 18:
+    number = query.number(mailing)
+    if number is None:
         return None
-    return _launched().filter(pk=int(mailing)).values_list("name", flat=True).first()
+    return _launched().filter(pk=number).values_list("name", flat=True).first()
 
 
 def _launched() -> QuerySet[Mailing]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from integrations.reasons import Reason
 from mailings.models import Mailing, Message
-from smsmail.web import paging
+from smsmail.web import paging, query
 from users.access.authenticated import AuthenticatedRequest
 from users.people import search
 from users.rights import Right, require_right
@@ -77,7 +77,7 @@ def foresight(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 def would_get(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Look for the person ?q= (a name, an e-mail or a phone) and show whether they would get it."""
     row = get_object_or_404(Mailing.objects.listed().select_related("segment"), pk=pk)
-    q = request.GET.get("q", "").replace("\0", "").strip()[:100]
+    q = query.search_text(request.GET.get("q", ""))
     context = {"mailing": row, "q": q, "eligibilities": [], "trouble": "", "more": False}
     if q:
         found = list(search.find(search.PeopleQuery(q=q))[: FOUND + 1])

@@ -11,6 +11,7 @@ from mailings.models import Mailing
 from mailings.text import template
 from mailings.text import wrapping as links
 from mailings.text.wrapping import Wrapping
+from smsmail.web.query import without_nul
 from users.models import Group, Segment
 from users.segments import rules
 
@@ -131,7 +132,7 @@ class DraftForm(WhenForm):
         said, draft = self.cleaned_data, self.instance
         draft.name = draft.name or str(_("Untitled"))
         if "text" in self.fields:
-            draft.text = self.written.replace("\0", "")
+            draft.text = without_nul(self.written)
         whom = said.get("recipients")
         if whom is not None:
             draft.everyone = whom == "everyone"

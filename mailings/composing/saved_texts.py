@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from mailings.audience.personalization import parsed, variables
 from mailings.models import Mailing, SavedText
 from mailings.text import template
+from smsmail.web import query
 from users.access.authenticated import AuthenticatedRequest
 from users.models import audit
 from users.rights import Right, require_right
@@ -81,7 +82,8 @@ def saved_text_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 def asked_for(number: str) -> SavedText | None:
     """Return the saved text with this number; None for anything else."""
-    return SavedText.objects.filter(pk=int(number)).first() if _is_number(number) else None
+    pk = query.number(number)
+    return None if pk is None else SavedText.objects.filter(pk=pk).first()
 
 
 def added_to(written: str, number: str) -> str:
@@ -122,9 +124,6 @@ def _stored(request: AuthenticatedRequest, form: SavedTextForm) -> bool:
 
 
 def _of_mailing(number: str) -> dict[str, str]:
-    row = Mailing.objects.listed().filter(pk=int(number)).first() if _is_number(number) else None
+    pk = query.number(number)
+    row = None if pk is None else Mailing.objects.listed().filter(pk=pk).first()
     return {"name": row.name, "text": row.text} if row else {}
-
-
-def _is_number(written: str) -> bool:
-    return written.isascii() and written.isdecimal() and len(written) < 19

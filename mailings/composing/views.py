@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from integrations.routing import routing
 from mailings.audience.personalization import variables
 from mailings.models import Mailing, SavedText
+from smsmail.web import query
 from users.access.authenticated import AuthenticatedRequest
 from users.models import Segment
 from users.rights import Right, require_right
@@ -134,9 +135,9 @@ def _form(request: AuthenticatedRequest, draft: Mailing, *, fixing: bool = True)
     if fixing and data is not None and "fix" in data and "text" in data:
         data["text"] = replacements.fixed(str(data["text"]), str(data["fix"]))
     initial: dict[str, Any] = {}
-    asked = request.GET.get("segment", "")
-    if not draft.pk and asked.isascii() and asked.isdecimal() and len(asked) < 19:
-        chosen = Segment.objects.filter(pk=int(asked)).first()
+    asked = query.number(request.GET.get("segment", ""))
+    if not draft.pk and asked is not None:
+        chosen = Segment.objects.filter(pk=asked).first()
         initial = {"recipients": "segment", "segment": chosen} if chosen else {}
     saved = saved_texts.asked_for(request.GET.get("saved", "")) if not draft.pk else None
     if saved is not None:

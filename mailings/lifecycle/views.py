@@ -4,13 +4,9 @@ ask for confirmation, with figures, on a page that the dialog shows too. Tests a
 notifications/test_send.py.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.shortcuts import get_object_or_404, redirect
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -25,14 +21,16 @@ from mailings.models import Mailing
 from mailings.sending import epoch, last_look
 from mailings.text import link_check
 from smsmail.jobs import watchdog
+from smsmail.web.refusals import shows_refusals
 from users.access.authenticated import AuthenticatedRequest
-from users.models import User
 from users.rights import Right, require_right
 
 from . import approval, transitions, unresolved
+from .questions import ask
 
 
 @require_right(Right.SEND_MAILINGS)
+@shows_refusals(errors.CannotLaunch, on="mailing")
 def launch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Show the confirmation page; on POST launch the mailing, ask for its launch, or confirm it."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
@@ -44,11 +42,7 @@ def launch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
             request, _("A link cannot work. Mend it, or say that it shall be sent all the same.")
         )
         return redirect("mailing", pk=pk)
-    try:
-        transitions.launch(row, request.user, confirms=confirms, seen=request.POST.get("seen"))
-    except errors.CannotLaunch as refusal:
-        messages.error(request, str(refusal))
-        return redirect("mailing", pk=pk)
+    transitions.launch(row, request.user, confirms=confirms, seen=request.POST.get("seen"))
     if row.state == Mailing.State.AWAITING:
         words = _("Asked for. It goes as soon as somebody else has confirmed it.")
     elif epoch.is_held():
@@ -81,62 +75,54 @@ def _ask_launch(request: AuthenticatedRequest, row: Mailing) -> HttpResponse:
         "others": [each for each in approval.launchers() if each != request.user],
         **service(),
     }
-    return _ask(request, row, "launch", **context)
+    return ask(request, row, "launch", **context)
 
 
 @require_right(Right.SEND_MAILINGS)
 @require_POST
+@shows_refusals(approval.NotAwaiting, on="mailing")
 def send_back(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Turn a launch that waits for a second person into a draft again."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
-    try:
-        approval.send_back(row, request.user)
-    except approval.NotAwaiting as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, _("It is a draft again, and can be changed."))
+    approval.send_back(row, request.user)
+    messages.success(request, _("It is a draft again, and can be changed."))
     return redirect("mailing", pk=pk)
 
 
 @require_right(Right.SEND_MAILINGS)
 @require_POST
+@shows_refusals(errors.WrongState, on="mailing")
 def pause(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Pause the mailing, and say how many messages were being submitted."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
-    try:
-        transitions.pause(row, request.user)
-    except errors.WrongState as refusal:
-        messages.error(request, str(refusal))
-    else:
-        if leaving := last_look.leaving(row):
-            words = ngettext(
-                "%(n)s message was being handed over: if it had not left yet, it waits too.",
-                "%(n)s messages were being handed over: those that had not left yet wait too.",
-                leaving,
-            )
-            messages.info(request, words % {"n": localize(leaving)})
+    transitions.pause(row, request.user)
+    if leaving := last_look.leaving(row):
+        words = ngettext(
+            "%(n)s message was being handed over: if it had not left yet, it waits too.",
+            "%(n)s messages were being handed over: those that had not left yet wait too.",
+            leaving,
+        )
+        messages.info(request, words % {"n": localize(leaving)})
     return redirect("mailing", pk=pk)
 
 
 @require_right(Right.SEND_MAILINGS)
 @require_POST
+@shows_refusals(errors.WrongState, on="mailing")
 def resume(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Resume a paused mailing."""
-    return _change(request, pk, transitions.resume)
+    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
+    transitions.resume(row, request.user)
+    return redirect("mailing", pk=pk)
 
 
 @require_right(Right.SEND_MAILINGS)
+@shows_refusals(errors.WrongState, on="mailing")
 def cancel(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then cancel the mailing."""
     row = get_object_or_404(Mailing.objects.listed().launched(), pk=pk)
     if request.method != "POST":
-        return _ask(request, row, "cancel", split=transitions.split(row))
-    try:
-        split = transitions.cancel(row, request.user)
-    except errors.WrongState as refusal:
-        messages.error(request, str(refusal))
-        return redirect("mailing", pk=pk)
-    messages.success(request, _said(split))
+        return ask(request, row, "cancel", split=transitions.split(row))
+    messages.success(request, _said(transitions.cancel(row, request.user)))
     return redirect("mailing", pk=pk)
 
 
@@ -145,7 +131,7 @@ def let_be(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then stop waiting for messages of unknown fate."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
-        return _ask(request, row, "let_be", questions=unresolved.open_questions(row))
+        return ask(request, row, "let_be", questions=unresolved.open_questions(row))
     done = unresolved.let_be(row, request.user)
     words = ngettext(
         "%(n)s message is let be.",
@@ -157,16 +143,13 @@ def let_be(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 @require_right(Right.SEND_MAILINGS)
+@shows_refusals(errors.WrongState, on="mailing")
 def send_again(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then send messages of unknown fate again."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
-        return _ask(request, row, "send_again", questions=unresolved.open_questions(row))
-    try:
-        done = unresolved.send_again(row, request.user)
-    except errors.WrongState as refusal:
-        messages.error(request, str(refusal))
-        return redirect("mailing", pk=pk)
+        return ask(request, row, "send_again", questions=unresolved.open_questions(row))
+    done = unresolved.send_again(row, request.user)
     words = ngettext(
         "%(n)s message goes again.",
         "%(n)s messages go again.",
@@ -177,16 +160,13 @@ def send_again(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 @require_right(Right.EDIT_MAILINGS)
+@shows_refusals(errors.WrongState, on="mailing")
 def delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete the draft."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
     if request.method != "POST":
-        return _ask(request, row, "delete")
-    try:
-        transitions.delete_draft(row, request.user)
-    except errors.WrongState as refusal:
-        messages.error(request, str(refusal))
-        return redirect("mailing", pk=pk)
+        return ask(request, row, "delete")
+    transitions.delete_draft(row, request.user)
     messages.success(request, _("The draft “%(name)s” is deleted.") % {"name": row.name})
     return redirect("mailings")
 
@@ -220,21 +200,3 @@ def _said_of_leaving(count: int) -> str:
         count,
     )
     return words % {"n": localize(count)}
-
-
-def _ask(request: AuthenticatedRequest, row: Mailing, what: str, **context: Any) -> HttpResponse:
-    back = reverse("mailing", args=[row.pk])
-    return render(
-        request, f"mailings/lifecycle/ask_{what}.html", {"mailing": row, "back": back, **context}
-    )
-
-
-def _change(
-    request: AuthenticatedRequest, pk: int, change: Callable[[Mailing, User], None]
-) -> HttpResponse:
-    row = get_object_or_404(Mailing.objects.listed(), pk=pk)
-    try:
-        change(row, request.user)
-    except errors.WrongState as refusal:
-        messages.error(request, str(refusal))
-    return redirect("mailing", pk=pk)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -14,6 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mailings.models import Mailing
+from smsmail.web.query import search_text
+from smsmail.web.refusals import shows_refusals
 from users.access.authenticated import AuthenticatedRequest
 from users.models import User
 from users.parsing import phones
@@ -73,11 +74,11 @@ class TestForm(forms.Form):
         self.found: list[User] = []
         if not reader.may(Right.SEE_PEOPLE):
             del self.fields["q"]
-        q = str(self["q"].value() or "").replace("\0", "").strip() if "q" in self.fields else ""
+        q = search_text(str(self["q"].value() or "")) if "q" in self.fields else ""
         if not q:
             del self.fields["person"], self.fields["to"]
             return
-        people = search.find(search.PeopleQuery(q=q[:100])).filter(is_active=True)
+        people = search.find(search.PeopleQuery(q=q)).filter(is_active=True)
         self.found = list(people.exclude(pk=reader.pk)[:FOUND])
         me = (str(reader.pk), _("%(name)s (you)") % {"name": reader.name})
         choices = [(str(each.pk), _named(each)) for each in self.found]
@@ -108,6 +109,7 @@ class TestForm(forms.Form):
 
 
 @require_right(Right.SEND_MAILINGS)
+@shows_refusals(send.NotSent, on="mailing")
 def test(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Ask first, then send. With `find` it only searches for people, and keeps what was typed."""
     row = get_object_or_404(Mailing.objects.listed(), pk=pk)
@@ -126,17 +128,13 @@ def test(request: AuthenticatedRequest, pk: int) -> HttpResponse:
         }
         return render(request, "mailings/notifications/ask_test.html", context)
     whose = form.whose
-    try:
-        if form.to_them:
-            message = send.send_test(row, whose, request.user, whose.phone)
-        else:
-            phone = form.cleaned_data["phone"]
-            # Even if it was typed by hand, it is that person's phone, and their ban applies.
-            to = whose if phone == whose.phone else request.user
-            message = send.send_test(row, to, request.user, phone, whose)
-    except send.NotSent as refusal:
-        messages.error(request, str(refusal))
-        return redirect("mailing", pk=pk)
+    if form.to_them:
+        message = send.send_test(row, whose, request.user, whose.phone)
+    else:
+        phone = form.cleaned_data["phone"]
+        # Typed by hand or not: a phone of theirs is theirs, and so is their ban.
+        to = whose if phone == whose.phone else request.user
+        message = send.send_test(row, to, request.user, phone, whose)
     return redirect("message", pk=message.pk)
 
 

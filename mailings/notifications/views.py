@@ -20,10 +20,11 @@ from mailings.models import Mailing
 from mailings.reports import click_reports
 from mailings.reports.history import history
 from mailings.reports.progress import progress
+from smsmail.web.refusals import shows_refusals
 from users.access.authenticated import AuthenticatedRequest
 from users.rights import Right, require_right
 
-from . import editing, registry, send
+from . import actions, editing, registry, send
 from . import preview as event_preview
 from .forms import NotificationForm, NotificationTryForm
 from .preview import EventPreview
@@ -38,14 +39,18 @@ def notification_list(request: AuthenticatedRequest) -> HttpResponse:
 @require_right(Right.SEE_MAILINGS)
 def notification(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
+    moving = progress(row)
+    connected = moving["account"] is not None
     context = {
         "mailing": row,
+        "actions": actions.of_notification(row, request.user, connected=connected),
+        "delete": actions.delete_notification(row, request.user),
         "built_in": row.event in registry.BUILT_IN,
         "code": row.event == registry.PHONE_CODE,
         "preview": event_preview.preview_of(row, request.user),
         "history": history(row),
         "clicks": click_reports.of(row),
-        **progress(row),
+        **moving,
     }
     return render(request, "mailings/notifications/notification.html", context)
 
@@ -93,6 +98,7 @@ def notification_switch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 @require_right(Right.SEND_MAILINGS)
+@shows_refusals(send.NotSent, on="notification")
 def notification_try(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     samples = event_preview.samples(row, row.event_values)
@@ -100,25 +106,17 @@ def notification_try(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     form = NotificationTryForm(data, samples=samples, reader=request.user)
     if data is None or not form.is_valid():
         return _ask(request, row, "try", form=form)
-    try:
-        to = form.cleaned_data["email"]
-        message = send.try_event(row, to, request.user, form.values)
-    except send.NotSent as refusal:
-        messages.error(request, str(refusal))
-        return redirect("notification", pk=pk)
+    message = send.try_event(row, form.cleaned_data["email"], request.user, form.values)
     return redirect("message", pk=message.pk)
 
 
 @require_right(Right.EDIT_MAILINGS)
+@shows_refusals(WrongState, on="notification")
 def notification_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     if request.method != "POST":
         return _ask(request, row, "delete_notification")
-    try:
-        editing.delete(row, request.user)
-    except WrongState as refusal:
-        messages.error(request, str(refusal))
-        return redirect("notification", pk=pk)
+    editing.delete(row, request.user)
     messages.success(request, _("“%(name)s” is deleted.") % {"name": row.name})
     return redirect("notifications")
 

@@ -17,6 +17,7 @@ from django.utils.translation import pgettext_lazy
 from integrations.reasons import About, Reason
 from mailings.models import Click, Counters, Mailing, Message
 from mailings.models.message import AT_THE_SERVICE
+from smsmail.web.query import number, search_text
 from users.parsing import phones
 
 Status = Message.Status
@@ -190,7 +191,7 @@ class Selection:
             part = next((each for each in PARTS if each.statuses == (status,)), None)
             part = part or _alone(Status(status))
         link = query.get("link", "")
-        position = int(link) if link.isascii() and link.isdecimal() and len(link) < 3 else None
+        position = number(link, digits=2)
         known = (
             status in {"", *Status}
             and reason in {"", *Reason}
@@ -201,7 +202,7 @@ class Selection:
         return cls(
             part,
             reason if reason in set(Reason) else "",
-            query.get("q", "").strip(),
+            search_text(query.get("q", "")),
             clicked=query.get("clicked") == "1" or position is not None,
             link=position,
             unknown=not known,

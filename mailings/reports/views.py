@@ -14,12 +14,12 @@ from mailings.composing.preview import preview_of, service
 from mailings.lifecycle import approval
 from mailings.models import Mailing, Message
 from mailings.sending import send_times
-from smsmail.web import paging
+from smsmail.web import paging, query
 from users.access.authenticated import AuthenticatedRequest
 from users.rights import Right, require_right
 from users.segments.big_queries import patience
 
-from . import click_reports, figures
+from . import actions, click_reports, figures
 from .history import history
 from .progress import progress, why
 
@@ -51,11 +51,8 @@ def dashboard(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_right(Right.SEE_MAILINGS)
 def mailings(request: AuthenticatedRequest) -> HttpResponse:
-    """List mailings: ?state= filters by STATUS_FILTERS, ?q= by name."""
-    status_filter, q = (
-        request.GET.get("state", ""),
-        request.GET.get("q", "").replace("\0", "").strip(),
-    )
+    status_filter = request.GET.get("state", "")
+    q = query.search_text(request.GET.get("q", ""))
     rows = Mailing.objects.listed().named(q)
     unknown = status_filter not in {"", *STATUS_FILTERS}
     if status_filter:
@@ -81,15 +78,24 @@ def mailing(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     context = {"mailing": row, "history": history(row)}
     if row.state in Mailing.BEFORE_LAUNCH:
         preview = preview_of(row.text, row, request.user, patience=patience(request))
+        may_confirm = approval.may_confirm(row, request.user)
+        context |= service()
+        connected = context["account"] is not None
         context |= {
             "preview": preview,
             "schedule": schedule_of(row, preview),
             "repeats": sent_lately(row),
-            "may_confirm": approval.may_confirm(row, request.user),
-            **service(),
+            "may_confirm": may_confirm,
+            "actions": actions.of_draft(
+                row, request.user, connected=connected, may_confirm=may_confirm
+            ),
+            "delete": actions.delete_draft(row, request.user),
         }
         return render(request, "mailings/composing/draft.html", context)
-    context["clicks"] = click_reports.of(row)
+    context |= {
+        "actions": actions.of_launched(row, request.user),
+        "clicks": click_reports.of(row),
+    }
     return render(request, "mailings/reports/mailing.html", context | progress(row))
 
 

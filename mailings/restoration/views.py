@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 from integrations.routing import routing
 from mailings.errors import WrongState
 from mailings.models import Restoration
+from smsmail.web import query
 from users.access.authenticated import AuthenticatedRequest
 from users.rights import Role
 
@@ -70,10 +71,8 @@ def _act(request: AuthenticatedRequest, restoration: Restoration | None) -> Http
     if what == "ask_again":
         decision.ask_again(restoration, request.user)
     elif what == "waive":
-        key = request.POST.get("sweep", "")
-        sweep = get_object_or_404(
-            restoration.sweeps.select_related("account"), pk=int(key) if key.isdecimal() else 0
-        )
+        key = query.number(request.POST.get("sweep", "")) or 0
+        sweep = get_object_or_404(restoration.sweeps.select_related("account"), pk=key)
         decision.waive(sweep, request.user)
     return redirect("restored")
 

@@ -13,6 +13,7 @@ from mailings.models import Counters, Mailing, Message
 from mailings.reports.figures import spread
 from mailings.sending import send_times
 from mailings.text import unseen
+from smsmail.web import query
 from users.models import LinkSignIn
 
 register = template.Library()
@@ -81,12 +82,9 @@ def kept_at(account: Account) -> send_times.Waiting:
 @register.simple_tag
 def mailings_of(sign_ins: Iterable[LinkSignIn]) -> list[tuple[LinkSignIn, Mailing | None]]:
     """Pair each sign-in by a link with the mailing of that link, in one query for all."""
-    listed = list(sign_ins)
-    numbers = {each.number for each in listed if each.number.isdecimal()}
-    found = Mailing.objects.in_bulk([int(number) for number in numbers])
-    return [
-        (each, found.get(int(each.number)) if each.number.isdecimal() else None) for each in listed
-    ]
+    numbered = [(each, query.number(each.number)) for each in sign_ins]
+    found = Mailing.objects.in_bulk({number for _each, number in numbered if number is not None})
+    return [(each, None if number is None else found.get(number)) for each, number in numbered]
 
 
 @register.filter

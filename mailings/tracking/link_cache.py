@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mailings.models import Mailing, Message
 from mailings.text.tokens import Token
+from smsmail.web import query
 
 from . import link_rows
 
@@ -101,7 +102,5 @@ def _links_of(mailing: int, message: int, ask: bool) -> dict[int, str]:
 def _tried_out(message: int) -> Mailing | None:
     """Return the mailing that a test message tries out; the message key contains its id."""
     key = Message.objects.filter(id=message).values_list("key", flat=True).first()
-    number = (key or "").split(":")[1:2]
-    return (
-        Mailing.objects.filter(id=number[0]).first() if number and number[0].isdecimal() else None
-    )
+    number = query.number((key or "").partition(":")[2].partition(":")[0])
+    return None if number is None else Mailing.objects.filter(id=number).first()

@@ -22,6 +22,7 @@ from mailings.text.tokens import Purpose, Token
 from smsmail.uptime import clock
 from smsmail.web.network import network_of
 from smsmail.web.outages import log_outage
+from smsmail.web.query import without_nul
 from smsmail.web.rate_limit import named, tries
 from users.models import User
 
@@ -133,7 +134,7 @@ def _note_if_away() -> None:
 
 
 def _hit(request: HttpRequest, token: Token, mailing: int, network: str) -> bulk.PersonClick:
-    agent = request.headers.get("User-Agent", "").replace("\0", "")[:300]
+    agent = without_nul(request.headers.get("User-Agent", ""))[:300]
     signs = classify.signs(request.headers)
     method = request.method or ""
     return bulk.PersonClick(

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mailings.models import Mailing, Policy
+from smsmail.web import query
 from users.access.authenticated import AuthenticatedRequest
 from users.models import User, audit
 from users.rights import Right, require_right
@@ -28,15 +29,16 @@ def is_revoked(source: str, handed_at: datetime | None) -> bool:
     """Is a link of this source revoked? It is if its message was submitted at or before a revocation. A
     message without a submission time is revoked by any revocation.
     """
-    room, _space, number = source.partition(" ")
-    if room != "mailing" or not (number.isascii() and number.isdigit()):
-        return True  # source_of() never returns such a name
+    room, _space, typed = source.partition(" ")
+    number = query.number(typed)
+    if room != "mailing" or number is None:
+        return True  # a name that source_of() never gave to a link
     after = (
         Q(sign_in_revoked_at__isnull=False)
         if handed_at is None
         else Q(sign_in_revoked_at__gte=handed_at)
     )
-    of_this: QuerySet[Mailing] = Mailing.objects.filter(after, pk=int(number))
+    of_this: QuerySet[Mailing] = Mailing.objects.filter(after, pk=number)
     return of_this.exists() or Policy.objects.filter(after).exists()
 
 

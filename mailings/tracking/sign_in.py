@@ -28,6 +28,7 @@ from integrations.short_domain.short_links import PATH
 from mailings.models import Message, Policy
 from mailings.text.wrapping import Wrapping, host_of
 from smsmail.web.network import network_of
+from smsmail.web.query import without_nul
 from users.access import link_sign_in
 from users.access.link_sign_in import Outcome, Ticket
 
@@ -196,7 +197,7 @@ def _ticket(request: HttpRequest, visit: Visit) -> Ticket:
         source=source_of(message.mailing_id),
         handed_at=handed_at,
         network=network_of(request),
-        user_agent=request.headers.get("User-Agent", "").replace("\0", ""),
+        user_agent=without_nul(request.headers.get("User-Agent", "")),
         number=visit.number,
         until=handed_at + timedelta(days=days) if days and handed_at else None,
     )

@@ -6,6 +6,8 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import Http404
 
+from . import query
+
 PAGE = 50
 
 
@@ -33,6 +35,7 @@ def before(typed: str) -> int | None:
     """
     if not typed:
         return None
-    if typed.isascii() and typed.isdecimal() and len(typed) < 19:  # no id has more digits
-        return int(typed)
-    raise Http404
+    below = query.number(typed)
+    if below is None:
+        raise Http404
+    return below

@@ -188,7 +188,7 @@ def test_it_is_let_in_at_our_webhook(
     assert (report.status, report.provider_id) == (DeliveryStatus.DELIVERED, result.provider_id)
 
     webhook = (
-        f"{live_server.url}{reverse('receipt-webhook', args=['seventech', account.receipt_key])}"
+        f"{live_server.url}{reverse('receipt-door', args=['seventech', account.receipt_key])}"
     )
     seventech_emulator.reply_from(webhook, PHONES[0], "Спасибо")
     seventech_emulator.caller.wait()

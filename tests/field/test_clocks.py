@@ -345,13 +345,13 @@ def test_a_watched_rule_is_looked_at_within_the_minute(jump: timedelta) -> None:
 # --- codes -------------------------------------------------------------------------------------------
 def test_a_code_may_be_asked_for_again(jump: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(confirmation, "_sends", [])
 
     def keep(_person: User, nonce: str) -> str:
         sent.append(nonce)
         return ""
 
-    confirmation.send_with(lambda: True, keep)
+    sender = confirmation.CodeSender(can=lambda: True, send=keep)
+    monkeypatch.setattr(confirmation.sender, "given", sender)
     student = factories.student()
     with fast(jump):
         confirmation.send(student)

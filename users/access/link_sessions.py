@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from users.hooks import Hook
 from users.models import User
 
 from .authenticated import AuthenticatedRequest
@@ -26,14 +27,7 @@ Revoked = Callable[[str, datetime | None], bool]
 MARK = "by_link"  # in the session: {"source": ..., "handed_at": ...}
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
-_revoked_at_the_source: list[Revoked] = []
-
-
-def ask_about_revocation(revoked: Revoked) -> None:
-    """Register the test for a revoked source. The app that sends links calls this at start-up,
-    because users may not import it.
-    """
-    _revoked_at_the_source[:] = [revoked]
+revoked_at_the_source: Hook[Revoked] = Hook(lambda _source, _handed_at: False)
 
 
 def revoked(person: User, source: str, handed_at: datetime | None) -> bool:
@@ -43,7 +37,7 @@ def revoked(person: User, source: str, handed_at: datetime | None) -> bool:
     of_person = person.links_revoked_at
     if of_person and (handed_at is None or handed_at <= of_person):
         return True
-    return any(ask(source, handed_at) for ask in _revoked_at_the_source)
+    return revoked_at_the_source.given(source, handed_at)
 
 
 def begin(request: HttpRequest, person: User, source: str, handed_at: datetime | None) -> None:

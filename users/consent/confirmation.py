@@ -1,4 +1,4 @@
-"""Confirming a phone by a code that is sent to it. The app that sends registers at start-up how to do so.
+"""Confirming a phone by a code that was sent to it. The app that sends says at start how.
 
 A code is derived from a random nonce and the installation's key. Neither the code nor a hash of it is stored,
 so a copy of the database reveals no code, and sending a code again sends the same one.
@@ -19,6 +19,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from smsmail.jobs.moments import SKEW
+from users.hooks import Hook
 from users.models import ConsentEvent, OptOut, PhoneCode, User, audit
 
 DIGITS = 6
@@ -33,21 +34,17 @@ PER_DAY, PER_PHONE_A_DAY, PER_NETWORK_A_DAY = 8, 12, 240
 KEPT = DAY
 
 
-class Sends(NamedTuple):
-    """How to send a code. The app that sends registers these functions; users may not import it."""
+class CodeSender(NamedTuple):
+    """How the app that sends is asked; it is not known here."""
 
     can: Callable[[], bool]
     send: Callable[[User, str], str]  # person, nonce -> '', or the reason why it was not sent
     most: Callable[[], int] = lambda: 500  # codes in 24 hours, for all people together
 
 
-_sends: list[Sends] = []
-
-
-def send_with(
-    can: Callable[[], bool], send: Callable[[User, str], str], most: Callable[[], int] | None = None
-) -> None:
-    _sends[:] = [Sends(can, send, most)] if most else [Sends(can, send)]
+sender: Hook[CodeSender] = Hook(
+    CodeSender(can=lambda: False, send=lambda _person, _nonce: _("Codes cannot be sent here now."))
+)
 
 
 class NoCode(Exception):
@@ -59,7 +56,7 @@ class WrongCode(Exception):
 
 
 def can_send() -> bool:
-    return any(each.can() for each in _sends)
+    return sender.given.can()
 
 
 def code_of(nonce: str) -> str:
@@ -120,9 +117,7 @@ def forget(person: User) -> None:
 
 
 def _send(person: User, code: PhoneCode) -> str:
-    refusal = _("Codes cannot be sent here now.")
-    for each in _sends:
-        refusal = each.send(person, code.nonce)
+    refusal = sender.given.send(person, code.nonce)
     if refusal:
         code.closed = True
         code.save(update_fields=["closed"])
@@ -156,7 +151,7 @@ def _check_day(person: User, phone: str, network: str) -> None:
         raise NoCode(
             _("Too many codes were asked for from your network today. Try again tomorrow.")
         )
-    if any(today.count() >= each.most() for each in _sends):
+    if today.count() >= sender.given.most():
         raise NoCode(_("No more codes are sent today. Try again tomorrow."))
 
 

@@ -1,8 +1,8 @@
 """Forbidding, allowing and opting out of SMS, each with its event in the consent book, and the
 query conditions for them.
 
-Forbidding or opting out returns only when nothing new can leave for that person or phone; the app
-that sends registers at start-up how to hold its messages.
+Whoever has forbidden or opted out goes on only when nothing new leaves for that person or phone any
+more; the app that sends says at start how.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from users.hooks import Hook
 from users.models import ConsentEvent, OptOut, User
 
 from . import phone_owners
@@ -21,31 +22,24 @@ NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Sending(NamedTuple):
-    """How to hold messages and count those in flight. The app that sends registers these functions;
-    users may not import it.
-    """
+    """How the app that sends is told and asked; it is not known here."""
 
     hold: Callable[[Collection[str], Collection[int]], None]  # phones (E.164), ids of people
     in_the_air: Callable[[User], int]  # how many messages a refusal can no longer stop
 
 
-_sending: list[Sending] = []
-
-
-def hold_with(
-    hold: Callable[[Collection[str], Collection[int]], None], in_the_air: Callable[[User], int]
-) -> None:
-    _sending[:] = [Sending(hold, in_the_air)]
+sending: Hook[Sending] = Hook(
+    Sending(hold=lambda _phones, _people: None, in_the_air=lambda _person: 0)
+)
 
 
 def in_the_air(person: User) -> int:
     """How many messages to this person had left, or were leaving, when they were refused."""
-    return sum(each.in_the_air(person) for each in _sending)
+    return sending.given.in_the_air(person)
 
 
 def _hold(phones: Collection[str] = (), people: Collection[int] = ()) -> None:
-    for each in _sending:
-        each.hold(phones, people)
+    sending.given.hold(phones, people)
 
 
 def forbidden(user: str) -> Exists:

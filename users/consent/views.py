@@ -8,6 +8,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from smsmail.web.network import network_of
+from smsmail.web.refusals import shows_refusals
 from users.access.authenticated import AuthenticatedRequest
 from users.models import OptOut, User
 
@@ -39,11 +40,8 @@ def me_phone(request: AuthenticatedRequest) -> HttpResponse:
 
 
 @require_POST
+@shows_refusals(confirmation.NoCode, on="me-phone")
 def me_phone_send(request: AuthenticatedRequest) -> HttpResponse:
-    try:
-        confirmation.send(request.user, network_of(request))
-    except confirmation.NoCode as words:
-        messages.error(request, str(words))
-    else:
-        messages.success(request, _("The code is on its way. It comes within a few seconds."))
+    confirmation.send(request.user, network_of(request))
+    messages.success(request, _("The code is on its way. It comes within a few seconds."))
     return redirect("me-phone")

@@ -14,6 +14,7 @@ from django import forms
 from django.core.exceptions import FieldDoesNotExist
 from django.utils.translation import gettext_lazy as _
 
+from users.hooks import Hook
 from users.models import OwnField, Segment, User
 
 MOST = 50  # own fields; each takes a place in forms and lists
@@ -22,22 +23,15 @@ _SLUG = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 # Variables in texts that are not columns of a person.
 _TAKEN = {"name", "code", "link"}
 
-# Asked before a field is deleted: the names of things in other apps that use it.
-_users_elsewhere: list[Callable[[str], Iterable[str]]] = []
-
-
-def ask_about_uses(uses: Callable[[str], Iterable[str]]) -> None:
-    """Register a function that names the uses of a field. The app that writes texts calls this at
-    start-up, because users may not import it.
-    """
-    _users_elsewhere[:] = [uses]
+# Asked before a field is deleted: what names this slug in other apps, each in words.
+uses_elsewhere: Hook[Callable[[str], Iterable[str]]] = Hook(lambda _slug: [])
 
 
 def uses(field: OwnField) -> list[str]:
-    """Return the names of what would break without the field: segments, and what other apps report."""
+    """Names of what would break without it: segments, and what other apps say."""
     asked = json.dumps(f"own:{field.slug}")
     rules = [each.name for each in Segment.objects.all() if asked in json.dumps(each.rule)]
-    return [*rules, *(name for ask in _users_elsewhere for name in ask(field.slug))]
+    return [*rules, *uses_elsewhere.given(field.slug)]
 
 
 def slug_from(label: str) -> str:

@@ -1,17 +1,13 @@
-"""Tells registered listeners that a person has been created. Other apps are not imported here."""
+"""Somebody new has been written down: told to the app that asked at start to be told."""
 
 from collections.abc import Callable
 
+from users.hooks import Hook
 from users.models import User
 
-_told: list[Callable[[User], None]] = []
-
-
-def tell(listener: Callable[[User], None]) -> None:
-    """Register a listener. It is called in the transaction that creates the person."""
-    _told[:] = [listener]
+# Called in the transaction that writes the person down.
+listener: Hook[Callable[[User], None]] = Hook(lambda _person: None)
 
 
 def arrived(person: User) -> None:
-    for listener in _told:
-        listener(person)
+    listener.given(person)

@@ -9,6 +9,7 @@ from django.http import QueryDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from smsmail.web import query
 from smsmail.web.paging import before
 from users.models import Group, Membership, User
 from users.rights import Role
@@ -29,18 +30,17 @@ class PeopleQuery:
     unknown: bool = False
 
     @classmethod
-    def from_address(cls, query: QueryDict) -> "PeopleQuery":
-        role, only, group = (query.get(name, "") for name in ("role", "only", "group"))
-        number = _number(group)
+    def from_address(cls, asked: QueryDict) -> "PeopleQuery":
+        role, only, group = (asked.get(name, "") for name in ("role", "only", "group"))
+        number = query.number(group)
         known_group = not group or (number is not None and _is_group(number))
         known = known_group and role in {"", *Role.values} and only in {"", *ONLY}
         return cls(
-            # PostgreSQL refuses text that contains NUL.
-            q=query.get("q", "").replace("\0", "").strip()[:100],
+            q=query.search_text(asked.get("q", "")),
             group=number if known else None,
             role=role if known else "",
             only=only if known else "",
-            before=before(query.get("before", "")),
+            before=before(asked.get("before", "")),
             unknown=not known,
         )
 
@@ -143,7 +143,3 @@ def _words(typed: str) -> list[str]:
 
 def _is_group(number: int) -> bool:
     return Group.objects.filter(id=number).exists()
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -109,8 +109,8 @@ def person_edit(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
 @require_right(Right.SEE_PEOPLE, Right.FORBID_SMS)
+@require_POST
 def person_forbid(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = _found(request, pk, Act.FORBID)
     with transaction.atomic():
@@ -120,8 +120,8 @@ def person_forbid(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return redirect("person", pk)
 
 
-@require_POST
 @require_right(Right.SEE_PEOPLE, Right.FORBID_SMS)
+@require_POST
 def person_allow(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = _found(request, pk, Act.FORBID)
     with transaction.atomic():
@@ -131,8 +131,8 @@ def person_allow(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return redirect("person", pk)
 
 
-@require_POST
 @require_right(Right.SEE_PEOPLE, Right.FORBID_SMS)
+@require_POST
 def person_opt_in(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The owner of the number has asked for SMS again; staff record how."""
     shown, form = _found(request, pk, Act.FORBID), OptInForm(request.POST)
@@ -146,8 +146,8 @@ def person_opt_in(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return redirect("person", pk)
 
 
-@require_POST
 @require_right(Right.EDIT_PEOPLE)
+@require_POST
 def person_share_phone(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The person and whoever has confirmed the number both have it, for example in a family."""
     shown = _found(request, pk, Act.EDIT)
@@ -156,9 +156,9 @@ def person_share_phone(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return redirect("person", pk)
 
 
+@require_right(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
 @require_POST
 @never_cache
-@require_right(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
 def person_role(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(User, pk=pk)
     form = RoleForm(request.POST, roles=staff.roles_for(request.user, shown))
@@ -168,9 +168,9 @@ def person_role(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return _after_change(request, shown, link)
 
 
+@require_right(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
 @require_POST
 @never_cache
-@require_right(Right.SEE_PEOPLE, Right.GRANT_RIGHTS)
 def person_rights(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """The tick list of a person's rights."""
     shown = get_object_or_404(User, pk=pk)
@@ -190,8 +190,8 @@ def _after_change(request: AuthenticatedRequest, shown: User, link: Made | None)
     return render(request, "users/access/password_link.html", context)
 
 
-@require_POST
 @require_right(Right.EDIT_PEOPLE)
+@require_POST
 def person_access(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Set whether the person may sign in: active=yes or no."""
     shown = get_object_or_404(User, pk=pk)
@@ -215,9 +215,9 @@ def person_revoke_links(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return redirect("person", pk)
 
 
+@require_right(Right.EDIT_PEOPLE)
 @require_POST
 @never_cache
-@require_right(Right.EDIT_PEOPLE)
 @sensitive_variables("password")
 def person_password(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Show a new password in this response only, never in a URL, the session or a cookie."""
@@ -228,9 +228,9 @@ def person_password(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     )
 
 
+@require_right(Right.EDIT_PEOPLE)
 @require_POST
 @never_cache
-@require_right(Right.EDIT_PEOPLE)
 def person_password_link(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(User, pk=pk)
     link = staff.give_link(shown, request.user)

@@ -7,19 +7,13 @@ from collections.abc import Callable, Iterable
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from users.hooks import Hook
 from users.models import Group, Segment, User, audit
 
 from . import rules
 
-# Asked before a group is deleted: the names of things in other apps that use it.
-_users_elsewhere: list[Callable[[Group], Iterable[str]]] = []
-
-
-def ask_about_uses(uses: Callable[[Group], Iterable[str]]) -> None:
-    """Register a function that names the uses of a group. The mailings app calls this at start-up,
-    because users may not import it.
-    """
-    _users_elsewhere[:] = [uses]
+# Asked before a group is deleted: what goes by it in other apps, each in words.
+uses_elsewhere: Hook[Callable[[Group], Iterable[str]]] = Hook(lambda _group: [])
 
 
 def uses(group: Group) -> list[str]:
@@ -27,7 +21,7 @@ def uses(group: Group) -> list[str]:
     segments = [each.name for each in Segment.objects.all() if asks_about(each.rule, group)]
     return [
         *(_("segment “%(name)s”") % {"name": name} for name in segments),
-        *(words for ask in _users_elsewhere for words in ask(group)),
+        *uses_elsewhere.given(group),
     ]
 
 

@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from smsmail.web import query
 from users.models import Segment
 
 from . import conditions, person_conditions, rules, segments
@@ -55,7 +56,7 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         if self.field == INSIDE:
-            inside: Any = int(self.value) if self.value.isdecimal() and len(self.value) < 19 else 0
+            inside: Any = query.number(self.value) or 0
             return {"not": {INSIDE: inside}} if self.op == "not_in" else {INSIDE: inside}
         return {"field": self.field, "op": self.op, "value": self._raw()}
 
@@ -211,7 +212,7 @@ def _negated(raw: object, path: str, depth: int) -> "Row | RuleGroup":
 # --- from a form ------------------------------------------------------------------------------
 def _posted_group(data: Mapping[str, str], path: str, depth: int) -> RuleGroup:
     match, size = data.get(f"{path}-match", "all"), data.get(f"{path}-size", "0")
-    size_ = min(int(size), LONGEST_POST) if size.isdecimal() and len(size) < 4 else 0
+    size_ = min(query.number(size, digits=3) or 0, LONGEST_POST)
     items: list[Row | RuleGroup] = []
     for n in range(size_ if depth < rules.DEEPEST else 0):
         at = f"{path}-{n}"
@@ -224,7 +225,7 @@ def _posted_group(data: Mapping[str, str], path: str, depth: int) -> RuleGroup:
 
 def _posted_row(data: Mapping[str, str], path: str) -> Row:
     field_, op, value, value2 = (
-        data.get(f"{path}-{each}", "").replace("\0", "")[:300]
+        query.without_nul(data.get(f"{path}-{each}", ""))[:300]
         for each in ("field", "op", "value", "value2")
     )
     return Row(path, field_, op, value, value2)

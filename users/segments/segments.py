@@ -26,6 +26,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Greatest, Least, NullIf
 from django.utils import timezone
 
+from users.hooks import Hook
 from users.models import Segment, User
 
 from .big_queries import over_everybody, there_is_room
@@ -120,15 +121,8 @@ def uses(segment_id: int) -> list[Segment]:
     ]
 
 
-_watchers: list[Callable[[set[int]], list[str]]] = []
-
-
-def ask_about_watchers(names: Callable[[set[int]], list[str]]) -> None:
-    """Register a function that takes ids of segments and names the mailings that follow them, so that
-    people who come to match a changed rule get these mailings. The mailings app calls this at
-    start-up.
-    """
-    _watchers[:] = [names]
+# Names of the mailings that go by these segments as they are: whoever comes under a changed rule gets them.
+watching_mailings: Hook[Callable[[set[int]], list[str]]] = Hook(lambda _segments: [])
 
 
 def watchers(segment_id: int) -> list[str]:
@@ -139,7 +133,7 @@ def watchers(segment_id: int) -> list[str]:
     while new:
         new = {each.pk for known in new for each in uses(known)} - found
         found |= new
-    return [name for ask in _watchers for name in ask(found)]
+    return watching_mailings.given(found)
 
 
 def inside(segment: Segment) -> set[int]:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from smsmail.web import paging
+from smsmail.web import paging, query
 from users.access.authenticated import AuthenticatedRequest
 from users.models import Segment, User, audit
 from users.people.search import PAGE
@@ -170,8 +170,7 @@ def _shown(
     """Context for templates. Errors of rows appear once the rule was submitted, not while the user
     chooses. A count that takes too long is loaded afterwards.
     """
-    number = request.POST.get("segment", "")
-    of = int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else None
+    of = query.number(request.POST.get("segment", ""))
     counted, in_time = None, True
     if editor.check(of=of):
         try:

@@ -360,7 +360,7 @@ def test_whoever_came_by_a_link_may_confirm_too(
     as_: As, student: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes the phone, which is more than the link; and they cannot write down another one."""
-    monkeypatch.setattr(link_sessions, "_revoked_at_the_source", [])
+    monkeypatch.setattr(link_sessions.revoked_at_the_source, "given", lambda *_link: False)
     client = as_(student)
     session = client.session
     session[link_sessions.MARK] = {"source": "mailing 1", "handed_at": ""}

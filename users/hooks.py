@@ -1,0 +1,18 @@
+"""What users asks of the apps above it, which it may not import: they say at start how to ask them."""
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Hook(Generic[T]):
+    """A place for one function, or for several together as a named tuple. `given` is what the app above
+    has put into it (in its AppConfig.ready()), and until then what is done without that app.
+    """
+
+    def __init__(self, without: T) -> None:
+        self.given = without
+
+    def fill(self, given: T) -> None:
+        """The last one counts."""
+        self.given = given
