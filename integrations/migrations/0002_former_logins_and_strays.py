@@ -1,4 +1,5 @@
-"""Former logins while something is open under them, strays, and what answers tell of clock and pace."""
+"""Adds former logins with open messages, strays, and what responses say about the clock and the rate limit.
+"""
 
 import django.db.models.deletion
 import smsmail.encryption
