@@ -1,5 +1,4 @@
-"""Adds former logins with open messages, strays, and what responses say about the clock and the rate limit.
-"""
+"""Adds former logins with open messages, strays, the clock's offset and the rate limit."""
 
 import django.db.models.deletion
 import smsmail.encryption
