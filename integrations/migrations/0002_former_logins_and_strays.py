@@ -1,4 +1,4 @@
-"""Former logins while something is open under them, strays, and what answers tell of clock and pace."""
+"""Adds former logins with open messages, strays, the clock's offset and the rate limit."""
 
 import django.db.models.deletion
 import smsmail.encryption

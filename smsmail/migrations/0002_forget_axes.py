@@ -1,4 +1,5 @@
-"""The tables of django-axes, which counted wrong passwords before: whole addresses stand in them."""
+"""Drops the tables of django-axes, which used to count wrong passwords and stored whole IP addresses.
+"""
 
 from django.db import migrations
 

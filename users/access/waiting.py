@@ -12,7 +12,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 class WaitMiddleware:
-    """Answers 429 with Retry-After wherever a password was given too often."""
+    """Answers 429 with Retry-After on TooMany and Busy, wherever a password was given."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

@@ -27,9 +27,7 @@ def zone_of(phone: str) -> str:
 
 
 def tells(prefix: str, least: str, greatest: str) -> bool:
-    """True if all phones with this prefix share one zone, judged by the least and the greatest of
-    them.
-    """
+    """True if all phones with this prefix share one zone; least and greatest are their extremes."""
     if len(prefix) >= LONGEST or _by_country(least, greatest):
         return True
     return not any(key.startswith(prefix[1:]) and key != prefix[1:] for key in TIMEZONE_DATA)

@@ -15,9 +15,7 @@ from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest
 
 MEMORY = "64MB"  # for each hash table or sort of one query
-NO_DISK = (
-    1.1  # cost of a random page relative to a sequential one; the usual 4 is for spinning disks
-)
+NO_DISK = 1.1  # cost of a random page over a sequential one; the usual 4 is for spinning disks
 USUAL = ("work_mem", "jit", "random_page_cost", "statement_timeout")
 QUERY_CANCELED = "57014"
 # Seconds for one query. A page appears at once without its figures; then a second request waits for

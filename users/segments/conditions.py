@@ -48,9 +48,9 @@ class BadValue(Exception):
 
 
 class Among(Exists):
-    """The person is named by one of these rows, at most one row a person. As an Exists it finds the
-    person's row by an index. listed() reads all rows first: inside "or", that took between a fifth
-    and a half of the time of a million look-ups.
+    """At least one of these rows names the person (user_id). As an Exists it finds the row by an
+    index. listed() reads all rows first: inside "or", that took between a fifth and a half of the
+    time of a million look-ups.
     """
 
     def __init__(self, rows: QuerySet[Any]) -> None:

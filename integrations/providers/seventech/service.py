@@ -37,7 +37,7 @@ from .codes import PATH, request_of
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 20  # parallel requests of one batch; its own limit is unknown
-ANSWER_CAP = 100_000  # characters; a response about one message is short
+ANSWER_CAP = 100_000  # bytes; a response about one message is short
 # Errors that every other request would meet too: the rest of the burst is not tried.
 FOR_ALL = frozenset({Reason.BAD_LOGIN, Reason.NO_MONEY, Reason.BUSY})
 

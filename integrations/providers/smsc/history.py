@@ -31,7 +31,7 @@ from .codes import NOTHING_FOUND
 
 MOSCOW = ZoneInfo("Europe/Moscow")  # the dates of its history
 PAGE = 1000  # rows in one response, which is the maximum
-PAGE_CAP = 16_000_000  # characters: a page of long texts in \\uXXXX escapes
+PAGE_CAP = 16_000_000  # bytes: a page of long texts in \\uXXXX escapes
 Ask = Callable[..., transport.Answer]  # Smsc._ask
 
 

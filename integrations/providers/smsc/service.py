@@ -66,7 +66,7 @@ HOSTS = ("smsc.ru", "smsc.kz", "smsc.ua", "smscentre.com")
 
 PAGE = 1000  # rows of history in one response, which is the maximum
 PAGES = 100  # pages in one look-up; the next one continues there
-PAGE_CAP = 16_000_000  # characters: a page of long texts in \\uXXXX escapes
+PAGE_CAP = 16_000_000  # bytes: a page of long texts in \\uXXXX escapes
 FEW = 3  # up to this many phones are looked up one by one instead of reading the whole history
 
 

@@ -77,7 +77,8 @@ def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
     if answer.status in UNCERTAIN and code not in ERRORS:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
-    # If it affects a whole batch, it is an error of the account (mailings.sending.record).
+    # If a whole batch meets an unknown code, it concerns the account or the sender:
+    # mailings.sending.record then counts these messages as unsent.
     return ERRORS.get(code, (Outcome.REFUSED, Reason.OTHER))
 
 
@@ -104,8 +105,8 @@ def trouble_of(answer: Answer, row: Row) -> ProviderError:
 
 
 def signed_by(token: str, shared_key: str, note: WebhookPayload) -> bool:
-    """X-Twilio-Signature covers our URL and every field; the URL may or may not name the usual port. If the
-    body is not a form, its digest in the URL covers it (bodySHA256).
+    """True if the signature is valid. X-Twilio-Signature covers our URL, with or without the usual port, and
+    every field. If the body is not a form, its digest in the URL covers it (bodySHA256).
 
     If a Webhooks Rule of the account matches our URL, a header names the algorithm, and the key is the rule's
     shared key instead of the Auth Token: Twilio's own client checks it in this way. That header itself is not
