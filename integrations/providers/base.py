@@ -1,15 +1,11 @@
-"""The contract of a provider: what we submit and what we get back. No database here.
+"""The class that each service implements. What goes out and comes back is in contract.py. No database here.
 
-A new provider is one package or module in providers/, one line in the registry, and recorded
-responses for its tests.
+A new provider is one package in providers/, one line in its registry, and recorded answers.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
-from enum import StrEnum
 from typing import ClassVar
 
 from django import forms
@@ -17,201 +13,27 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from integrations.reasons import Reason
-
+from .contract import (
+    Balance,
+    BooksPage,
+    Credentials,
+    DeliveryReport,
+    InboundSms,
+    LookupItem,
+    LookupRequest,
+    SendResult,
+    Sms,
+    WebhookPayload,
+)
 from .transport import Answer
-
-
-class Outcome(StrEnum):
-    """The four results of a submission. All rules of sending depend on them."""
-
-    TAKEN = "taken"  # the provider said yes
-    UNSENT = "unsent"  # certainly not sent: may be sent again, in a new batch
-    REFUSED = "refused"  # the provider answered that it will not send this message
-    # It may have arrived: not sent again unless look_up says that it was never received.
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Sms:
-    """One message to submit. key is the message's id; phone is E.164 with '+'."""
-
-    key: int
-    phone: str
-    text: str
-    at: datetime | None = None  # the provider holds it until then; only if can_schedule()
-    valid_until: datetime | None = None  # of no use after this time; None: no limit
-
-    def minutes_valid(self, now: datetime) -> float | None:
-        """Return the lifetime in minutes, counted from when the message is to be sent."""
-        if self.valid_until is None:
-            return None
-        return (self.valid_until - max(now, self.at or now)).total_seconds() / 60
-
-
-@dataclass(frozen=True, slots=True)
-class SendResult:
-    """The result of submitting one Sms once."""
-
-    key: int
-    outcome: Outcome
-    provider_id: str = ""
-    price: Decimal | None = None
-    reason: Reason | None = None
-    raw: str = ""  # the provider's own code, e.g. "smsc:error 7"
-    retry_after: float | None = None  # seconds for which the provider wants no requests
-    untimed: bool = False  # unsent only because of its time: the provider accepts it without one
-    withheld: bool = False  # unsent because the gate said no at the last moment
-
-
-class DeliveryStatus(StrEnum):
-    """Later news of a message. The words match mailings.models.Message.Status where both have them."""
-
-    ACCEPTED = "accepted"
-    DELIVERED = "delivered"
-    UNDELIVERED = "undelivered"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"  # cancelled at our request
-    NOT_FOUND = "not_found"  # the provider's records were read, and it never had the message
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryReport:
-    """News of one message, matched by our reference and the phone (E.164 with '+')."""
-
-    reference: str
-    phone: str
-    status: DeliveryStatus
-    reason: Reason | None = None
-    raw: str = ""
-    provider_id: str = ""
-    price: Decimal | None = None
-    # When the provider accepted it, by its clock. Set only in look-ups; ignored in comparisons.
-    at: datetime | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class InboundSms:
-    """An SMS that a person sent to us."""
-
-    phone: str
-    text: str
-    at: datetime | None = None
-    stop: bool | None = None  # how the provider itself read it: True is stop, False is start
-
-
-@dataclass(frozen=True, slots=True)
-class LookupItem:
-    """One message to look up or cancel. phone is E.164; provider_id is '' if no response gave it."""
-
-    phone: str
-    text: str = ""
-    provider_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """A message that the provider is known to have accepted with the same login. Records that do not
-    show it prove nothing about other messages.
-    """
-
-    reference: str
-    phone: str
-    since: datetime
-    provider_id: str = ""
-    # True if it was accepted before the submission in question, whatever the clocks said. A later one does
-    # not tell how far back the records must be read.
-    earlier: bool = True
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rival:
-    """Another message of ours, without a known provider id, to which the same record may belong."""
-
-    phone: str
-    since: datetime
-    text: str | None = None  # None: no longer known
-
-
-@dataclass(frozen=True, slots=True)
-class LookupRequest:
-    """One submission to look up: its messages, and since when the provider may have them."""
-
-    reference: str
-    asked: tuple[LookupItem, ...]
-    since: datetime
-    witness: Witness | None = None  # the result must include a report on it
-    read_to: str = ""  # where an earlier look-up stopped: Provider.read_to
-    # For providers that do not store our reference: provider ids known to belong to other messages.
-    taken: frozenset[str] = frozenset()
-    rivals: tuple[Rival, ...] = ()
-
-    @property
-    def phones(self) -> tuple[str, ...]:
-        return tuple(each.phone for each in self.asked)
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookPayload:
-    """A raw webhook request: header names in lower case, body as text."""
-
-    headers: Mapping[str, str]
-    query: str
-    body: str
-    url: str = ""  # our public URL as called, with its query; only for check_note()
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """One message in a provider's records, ours or not. Its report has no reference if the records
-    do not show one.
-    """
-
-    report: DeliveryReport
-    text: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BooksPage:
-    """One page of a provider's records, newest first. cursor: where the next page begins, '' at the end."""
-
-    rows: tuple[Booked, ...]
-    cursor: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    amount: Decimal
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The decrypted credentials of an account, and the sender name. repr() never shows the values."""
-
-    values: Mapping[str, str] = field(repr=False)
-    sender: str = ""
-
-    def get(self, name: str) -> str:
-        return self.values.get(name, "")
-
-
-class ProviderError(Exception):
-    """A check, a balance request or a look-up failed. `reason` is ours, `raw` the provider's code."""
-
-    def __init__(self, reason: Reason, raw: str = "") -> None:
-        super().__init__(f"{reason.name} {raw}".strip())
-        self.reason = reason
-        self.raw = raw
 
 
 class Gate:
     """The last check before a request: may these messages still be sent? This one says yes to all."""
 
     def passes(self, messages: Sequence[Sms]) -> bool:
-        """Called from any thread just before each request leaves (last_look of transport.post); may
-        block. False: none of these messages may leave in this submission; they are withheld.
+        """Asked from any thread just before each request leaves (last_look of transport.post()), and may wait.
+        No: none of these messages may leave in this hand-over any more; they are withheld.
         """
         return True
 
@@ -303,11 +125,9 @@ class Provider(ABC):
 
     @abstractmethod
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
-        """Submit the messages and return exactly one SendResult for each, whatever happens. Network
-        errors are results, not exceptions. No request starts after the deadline (in seconds of
-        smsmail.uptime): such messages are unsent. None starts without a yes from self.gate: such
-        messages are withheld.
-
+        """Hand over; exactly one SendResult per message, whatever happens. Raises nothing for the
+        network. No request starts after the deadline (smsmail.uptime seconds): those are unsent. None
+        starts without a yes of self.gate: those are withheld.
         Phones within one call are distinct.
         """
 
@@ -316,12 +136,10 @@ class Provider(ABC):
         return False
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
-        """Return what the provider's records say about these messages and each witness. NOT_FOUND is
-        reported only if the records were read completely, back to an earlier witness; anything not
-        learnt is left out. If there is too much for one look-up, the next continues at read_to.
-        Called only if can_look_up.
-
-        Raises ProviderError if nothing could be read.
+        """What the provider's books say, of each witness too. NOT_FOUND only where they were read
+        completely, back to an earlier witness; what could not be learnt is left out. What is too long
+        for one look goes on where read_to says. Raises ProviderError when nothing could be read. Asked only
+        of those that can_look_up.
         """
         raise NotImplementedError(self.slug)
 
@@ -333,8 +151,8 @@ class Provider(ABC):
         return None
 
     def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
-        """Return one page of all messages that the provider has accepted for us since then, whether
-        we know of them or not. Called only if lists_sent. Raises ProviderError.
+        """One page of all messages that it has taken for us since then, whether we know of them or
+        not. Raises ProviderError. Asked only of those that list them: lists_sent.
         """
         raise NotImplementedError(self.slug)
 
@@ -357,11 +175,11 @@ class Provider(ABC):
         return []
 
     def balance(self) -> Balance:
-        """Return the balance. Called only if has_balance. Raises ProviderError."""
+        """Raises ProviderError. Asked only of those that have one: has_balance."""
         raise NotImplementedError(self.slug)
 
     def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
-        """Try to cancel submitted messages; return one CANCELLED report for each that was
-        cancelled. Raises ProviderError if the request failed.
+        """Try to take back what was handed over; one CANCELLED report for each taken back. Raises
+        ProviderError when it could not be asked.
         """
         return []

@@ -28,14 +28,14 @@ from smsmail.jobs.periodic import nudge
 from smsmail.jobs.set_aside import Work, held, in_halves
 from smsmail.uptime import clock
 
-from .base import (
+from .base import Provider
+from .contract import (
     Balance,
     DeliveryReport,
     DeliveryStatus,
     LookupItem,
     LookupRequest,
     Outcome,
-    Provider,
     SendResult,
     Sms,
     WebhookPayload,

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.models import Account, FormerLogin, Stray
-from integrations.providers.base import Balance, Outcome, ProviderError, SendResult, Sms
+from integrations.providers.contract import Balance, Outcome, ProviderError, SendResult, Sms
 from integrations.reasons import Reason
 from smsmail.uptime import clock
 from users.consent import consent

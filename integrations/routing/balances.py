@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Balance, ProviderError
+from integrations.providers.contract import Balance, ProviderError
 from smsmail.jobs import moments
 
 from . import routing, service_clock

@@ -10,7 +10,8 @@ from django.conf import settings
 
 from integrations import providers
 from integrations.models import Account, FormerLogin
-from integrations.providers.base import Credentials, Provider
+from integrations.providers.base import Provider
+from integrations.providers.contract import Credentials
 from users.hooks import Hook
 
 # Returns which of these logins of an account are still needed; the mailings app registers it

@@ -9,7 +9,8 @@ from django.db import transaction
 
 from integrations import providers
 from integrations.models import Account, Routing
-from integrations.providers.base import Credentials, Provider
+from integrations.providers.base import Provider
+from integrations.providers.contract import Credentials
 from users.models import User, audit
 
 from . import cooldown

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from integrations.models import Account, Stray
-from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult
+from integrations.providers.contract import DeliveryReport, DeliveryStatus, Outcome, SendResult
 
 PREFIX = "try"
 SHOWN = 3

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from integrations.models import Account
 from integrations.providers import simulator
-from integrations.providers.base import Balance, Outcome, ProviderError, SendResult
+from integrations.providers.contract import Balance, Outcome, ProviderError, SendResult
 from integrations.reasons import Reason
 from integrations.routing import accounts, routing, trial_messages
 from integrations.routing.status import Service, services

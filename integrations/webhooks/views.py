@@ -16,7 +16,7 @@ from django.http import (
 from django.views.decorators.csrf import csrf_exempt
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import WebhookPayload
+from integrations.providers.contract import WebhookPayload
 from integrations.routing import routing
 from smsmail.encryption import WrongKey
 from smsmail.web.outages import TRY_AGAIN, log_outage, unlogged

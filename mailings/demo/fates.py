@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from integrations.providers import simulator
-from integrations.providers.base import DeliveryStatus
+from integrations.providers.contract import DeliveryStatus
 from integrations.reasons import Reason
 from mailings.models import Message
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import Account
-from integrations.providers.base import DeliveryReport, LookupItem, Provider, ProviderError
+from integrations.providers.base import Provider
+from integrations.providers.contract import DeliveryReport, LookupItem, ProviderError
 from integrations.reasons import Reason
 from integrations.routing import routing
 from integrations.routing.in_turn import Turns

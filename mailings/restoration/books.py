@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     Booked,
     BooksPage,
     DeliveryReport,

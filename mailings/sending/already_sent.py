@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from django.conf import settings
 from django.utils import timezone
 
-from integrations.providers.base import DeliveryReport, DeliveryStatus
+from integrations.providers.contract import DeliveryReport, DeliveryStatus
 from integrations.reasons import Reason
 from mailings.models import Batch, Mailing, Message, UnclaimedSms
 from mailings.text import fingerprints, markers, template

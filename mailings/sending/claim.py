@@ -16,7 +16,8 @@ from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Provider, Sms
+from integrations.providers.base import Provider
+from integrations.providers.contract import Sms
 from integrations.reasons import Reason
 from integrations.routing import cooldown, logins, rate_limit, routing
 from mailings.models import Batch, Mailing, Message

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
-from integrations.providers.base import DeliveryReport, DeliveryStatus, LookupRequest, Provider
+from integrations.providers.base import Provider
+from integrations.providers.contract import DeliveryReport, DeliveryStatus, LookupRequest
 from integrations.routing import service_clock
 from mailings.models import Batch
 

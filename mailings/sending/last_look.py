@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterable, Sequence
 from django.db import Error, connection, transaction
 from django.db.models import Q, QuerySet
 
-from integrations.providers.base import Gate, Sms
+from integrations.providers.base import Gate
+from integrations.providers.contract import Sms
 from mailings.models import Batch, Mailing, Message
 from smsmail.uptime import clock
 from users.consent import consent

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.models import Receipt
-from integrations.providers.base import (
+from integrations.providers.contract import (
     Credentials,
     DeliveryReport,
     DeliveryStatus,

@@ -14,13 +14,8 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import (
-    DeliveryReport,
-    LookupItem,
-    LookupRequest,
-    Provider,
-    ProviderError,
-)
+from integrations.providers.base import Provider
+from integrations.providers.contract import DeliveryReport, LookupItem, LookupRequest, ProviderError
 from integrations.reasons import Reason
 from integrations.routing import logins, routing, service_clock
 from integrations.routing.in_turn import Turns

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.providers.base import Outcome, SendResult
+from integrations.providers.contract import Outcome, SendResult
 from integrations.reasons import Fault, Reason
 from integrations.routing import cooldown, service_clock
 from integrations.short_domain import short_links

@@ -12,7 +12,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from integrations.models import Account, Stray
-from integrations.providers.base import Provider, Rival, Witness
+from integrations.providers.base import Provider
+from integrations.providers.contract import Rival, Witness
 from mailings.models import Batch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened

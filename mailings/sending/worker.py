@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from integrations.providers.base import Outcome, SendResult
+from integrations.providers.contract import Outcome, SendResult
 from integrations.reasons import Reason
 from integrations.routing import rate_limit, routing
 from mailings.models import Batch, Message

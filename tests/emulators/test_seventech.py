@@ -15,7 +15,7 @@ import requests
 from django.urls import reverse
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import DeliveryStatus, Sms, WebhookPayload
+from integrations.providers.contract import DeliveryStatus, Sms, WebhookPayload
 from integrations.routing import routing
 from smsmail.uptime import clock
 from tests.emulators.seventech import LOGIN, PASSWORD, SHAPES, SevenTechEmulator
@@ -187,9 +187,7 @@ def test_it_is_let_in_at_our_webhook(
     assert (report.reference, report.phone) == ("ref1", f"+{PHONES[0]}")
     assert (report.status, report.provider_id) == (DeliveryStatus.DELIVERED, result.provider_id)
 
-    webhook = (
-        f"{live_server.url}{reverse('receipt-door', args=['seventech', account.receipt_key])}"
-    )
+    webhook = f"{live_server.url}{reverse('receipt-door', args=['seventech', account.receipt_key])}"
     seventech_emulator.reply_from(webhook, PHONES[0], "Спасибо")
     seventech_emulator.caller.wait()
     reply = Receipt.objects.latest("id")

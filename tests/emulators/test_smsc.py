@@ -17,7 +17,7 @@ import requests
 from django.urls import reverse
 
 from integrations.models import Receipt
-from integrations.providers.base import Credentials, WebhookPayload
+from integrations.providers.contract import Credentials, WebhookPayload
 from integrations.providers.smsc.service import Smsc
 from integrations.routing import routing
 from tests import factories

@@ -12,7 +12,8 @@ from django.conf import settings
 
 from integrations import providers
 from integrations.providers import REGISTRY
-from integrations.providers.base import DeliveryReport, Provider, SendResult, Sms, WebhookPayload
+from integrations.providers.base import Provider
+from integrations.providers.contract import DeliveryReport, SendResult, Sms, WebhookPayload
 from tests.integrations.providers import test_contract
 
 

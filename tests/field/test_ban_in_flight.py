@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import Outcome, Sms
+from integrations.providers.contract import Outcome, Sms
 from mailings.lifecycle import transitions
 from mailings.models import Batch, Counters, Mailing, Message
 from mailings.notifications import editing, send

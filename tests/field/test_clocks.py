@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from integrations.models import Account, SimulatedSms
 from integrations.providers import simulator
-from integrations.providers.base import Outcome, SendResult
+from integrations.providers.contract import Outcome, SendResult
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import balances, cooldown, rate_limit, routing

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import DeliveryReport, DeliveryStatus
+from integrations.providers.contract import DeliveryReport, DeliveryStatus
 from integrations.providers.smsc import service as adapter
 from integrations.routing import accounts, cooldown
 from mailings.models import Batch, Mailing

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from integrations.models import Account, Receipt, Stray
-from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult
+from integrations.providers.contract import DeliveryReport, DeliveryStatus, Outcome, SendResult
 from integrations.reasons import Reason
 from integrations.routing import trial_messages
 from mailings.lifecycle import start

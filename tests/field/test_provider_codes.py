@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from integrations.providers.base import DeliveryStatus, Outcome, Sms
+from integrations.providers.contract import DeliveryStatus, Outcome, Sms
 from integrations.providers.smsc import codes as smsc_codes
 from integrations.providers.smsc.answers import results_of
 from integrations.providers.transport import Answer

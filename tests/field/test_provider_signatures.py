@@ -15,7 +15,7 @@ from django.test import Client
 from twilio.request_validator import RequestValidator
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import Credentials, DeliveryStatus, WebhookPayload
+from integrations.providers.contract import Credentials, DeliveryStatus, WebhookPayload
 from integrations.providers.twilio.service import Twilio
 from integrations.routing import routing
 from integrations.settings_pages.forms import AccountForm

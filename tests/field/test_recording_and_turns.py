@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.routing import balances, in_turn
 from mailings.checks import lease_outlives_every_request

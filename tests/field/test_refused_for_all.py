@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Credentials, Outcome, SendResult, Sms
+from integrations.providers.contract import Credentials, Outcome, SendResult, Sms
 from integrations.providers.seventech.answers import result_of as seventech_result
 from integrations.providers.simulator import Simulator
 from integrations.providers.smsc.answers import results_of

@@ -13,7 +13,7 @@ import time_machine
 from django.utils import timezone
 
 from integrations.models import Account, Stray
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.providers.twilio.service import Twilio
 from integrations.routing import accounts, cooldown
 from mailings.lifecycle import unresolved

@@ -8,7 +8,7 @@ from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult, Sms
+from integrations.providers.contract import DeliveryReport, DeliveryStatus, Outcome, SendResult, Sms
 from integrations.routing import logins, routing
 from mailings.lifecycle import transitions
 from mailings.models import Batch, Counters, Mailing, Message, Policy

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     DeliveryReport,
     DeliveryStatus,
     InboundSms,

@@ -6,7 +6,7 @@ SEEN (in clients of the same platform under another brand) or GUESSED. Correct t
 account shows more.
 """
 
-from integrations.providers.base import DeliveryStatus, Outcome
+from integrations.providers.contract import DeliveryStatus, Outcome
 from integrations.reasons import Reason
 
 PATH = "/messaging/v1/send"  # CERTAIN, and so is HTTP Basic with login and password

@@ -20,11 +20,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.providers import transport
-from integrations.providers.base import (
+from integrations.providers.base import Provider
+from integrations.providers.contract import (
     DeliveryReport,
     InboundSms,
     Outcome,
-    Provider,
     SendResult,
     Sms,
     WebhookPayload,

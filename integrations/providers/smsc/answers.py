@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     DeliveryReport,
     Outcome,
     ProviderError,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     DeliveryReport,
     DeliveryStatus,
     LookupItem,
@@ -121,7 +121,7 @@ class Reading:
                 self._by_pair[pair].append(search)
 
     def read(self, page: Page, pages: int) -> None:
-        """Raises ProviderError if not even one page came."""
+        """Raises ProviderError when not even one page came."""
         for number_of_page in range(pages):
             try:
                 rows = page(self.before)

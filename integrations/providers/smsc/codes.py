@@ -1,6 +1,6 @@
 """The codes of SMSC in our terms. Tables only; comments give SMSC's own wording."""
 
-from integrations.providers.base import DeliveryStatus, Outcome
+from integrations.providers.contract import DeliveryStatus, Outcome
 from integrations.reasons import Reason
 
 # `error_code` of send.php, about the whole request.

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from integrations.providers import transport
-from integrations.providers.base import Booked, BooksPage, ProviderError
+from integrations.providers.contract import Booked, BooksPage, ProviderError
 from integrations.reasons import Reason
 from smsmail import uptime
 

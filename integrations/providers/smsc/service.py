@@ -23,7 +23,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.providers import transport
-from integrations.providers.base import (
+from integrations.providers.base import Provider
+from integrations.providers.contract import (
     Balance,
     BooksPage,
     DeliveryReport,
@@ -32,7 +33,6 @@ from integrations.providers.base import (
     LookupItem,
     LookupRequest,
     Outcome,
-    Provider,
     ProviderError,
     SendResult,
     Sms,
@@ -202,9 +202,7 @@ class Smsc(Provider):
     def _by_phone(
         self, lookups: Sequence[LookupRequest], since: datetime, deadline: float
     ) -> list[DeliveryReport]:
-        """Look up the few phones and those of the witnesses. Raises ProviderError if nothing could
-        be read.
-        """
+        """The few phones, and those of the witnesses. Raises ProviderError when nothing could be read."""
         reports: dict[tuple[str, str], DeliveryReport] = {}
         trouble = None
         for phone, some in by_phone(lookups, since).items():

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     DeliveryReport,
     InboundSms,
     Outcome,

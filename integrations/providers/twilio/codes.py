@@ -1,6 +1,6 @@
 """The words and codes of Twilio in our terms. Tables only; comments use Twilio's wording."""
 
-from integrations.providers.base import DeliveryStatus, Outcome
+from integrations.providers.contract import DeliveryStatus, Outcome
 from integrations.reasons import Reason
 
 # `code` of a 4xx response to a new message. An error of the account, the sender or our settings

@@ -5,7 +5,7 @@ and text. Pure.
 
 from datetime import UTC, datetime
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     Booked,
     BooksPage,
     DeliveryReport,

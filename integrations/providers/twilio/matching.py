@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     DeliveryReport,
     DeliveryStatus,
     LookupItem,

@@ -23,7 +23,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.providers import transport
-from integrations.providers.base import (
+from integrations.providers.base import Provider
+from integrations.providers.contract import (
     Balance,
     BooksPage,
     Credentials,
@@ -33,7 +34,6 @@ from integrations.providers.base import (
     LookupItem,
     LookupRequest,
     Outcome,
-    Provider,
     ProviderError,
     SendResult,
     Sms,
@@ -258,7 +258,7 @@ class Twilio(Provider):
         return [report] if report else []
 
     def _rows(self, phone: str, deadline: float) -> list[Row]:
-        """Return all messages to a phone. Raises ProviderError unless it got all of them."""
+        """All messages to a phone. Raises ProviderError unless it is all of them."""
         rows: list[Row] = []
         answer = self._get("Messages", deadline, To=phone, PageSize=str(PAGE))
         for _page in range(PAGES):

@@ -18,7 +18,8 @@ from django import forms
 from django.conf import settings
 
 from integrations.providers import REGISTRY, provider_class
-from integrations.providers.base import Credentials, Outcome, Provider, SendResult, Sms
+from integrations.providers.base import Provider
+from integrations.providers.contract import Credentials, Outcome, SendResult, Sms
 from integrations.reasons import Reason
 from smsmail.uptime import clock
 from tests.emulators.web import Emulator, Reply

@@ -15,7 +15,7 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from integrations.models import Account
-from integrations.providers.base import (
+from integrations.providers.contract import (
     Credentials,
     DeliveryReport,
     DeliveryStatus,

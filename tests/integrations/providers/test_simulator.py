@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from integrations.models import Receipt, SimulatedSms
-from integrations.providers.base import (
+from integrations.providers.contract import (
     Credentials,
     DeliveryStatus,
     LookupItem,

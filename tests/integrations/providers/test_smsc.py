@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     Credentials,
     DeliveryReport,
     DeliveryStatus,

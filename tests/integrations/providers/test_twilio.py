@@ -17,7 +17,7 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from integrations.providers.base import (
+from integrations.providers.contract import (
     Credentials,
     DeliveryReport,
     DeliveryStatus,

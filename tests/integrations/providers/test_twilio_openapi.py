@@ -20,7 +20,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from integrations.providers import transport
-from integrations.providers.base import Credentials, LookupItem, LookupRequest, Outcome, Sms
+from integrations.providers.contract import Credentials, LookupItem, LookupRequest, Outcome, Sms
 from integrations.providers.twilio.service import Twilio
 from smsmail.uptime import clock
 from tests.emulators.twilio_rows import ACCOUNT, SERVICE

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from integrations.models import Account, Receipt, SimulatedSms
 from integrations.providers import REGISTRY
-from integrations.providers.base import Balance, Provider, ProviderError
+from integrations.providers.base import Provider
+from integrations.providers.contract import Balance, ProviderError
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts, balances, cooldown, retention, routing

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import WebhookPayload
+from integrations.providers.contract import WebhookPayload
 from integrations.providers.smsc.service import Smsc
 from integrations.webhooks import views
 from tests import factories

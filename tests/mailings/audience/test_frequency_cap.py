@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.reasons import Reason
 from mailings.audience import audience, funnel
 from mailings.audience.funnel import Funnel

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from integrations.models import Account
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.reasons import Reason
 from mailings.audience import audience, funnel
 from mailings.composing import forecast

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from integrations.models import Account
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.reasons import Reason
 from mailings.audience import audience
 from mailings.errors import WrongState

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.models import Account
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from mailings.lifecycle import on_entry
 from mailings.models import Arrival, Batch, Counters, Mailing, Message
 from mailings.sending import claim, record

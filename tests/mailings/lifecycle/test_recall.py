@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.db import connection
 
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.providers.smsc.service import Smsc
 from integrations.reasons import Reason

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings.lifecycle import staged, start, transitions

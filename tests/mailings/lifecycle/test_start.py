@@ -12,7 +12,7 @@ import time_machine
 from django.db import connection
 from django.utils import timezone, translation
 
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.reasons import Reason
 from mailings.errors import CannotLaunch, WrongState
 from mailings.lifecycle import start, transitions

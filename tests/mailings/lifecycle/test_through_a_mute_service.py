@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from integrations.models import Account
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.providers.seventech.service import SevenTech
 from integrations.routing import cooldown
 from mailings.lifecycle import unresolved

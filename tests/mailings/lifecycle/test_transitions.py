@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from integrations.models import Account
-from integrations.providers.base import Outcome, SendResult
+from integrations.providers.contract import Outcome, SendResult
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from integrations.models import Account
-from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome
+from integrations.providers.contract import DeliveryReport, DeliveryStatus, Outcome
 from integrations.providers.seventech.service import SevenTech
 from integrations.reasons import Reason
 from integrations.routing import accounts, cooldown

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import translation
 
 from integrations.models import Account
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.reasons import Reason
 from integrations.routing import accounts
 from mailings.audience import personalization

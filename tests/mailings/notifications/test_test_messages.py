@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import translation
 
 from integrations.models import Account
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.routing import accounts
 from mailings.lifecycle import transitions
 from mailings.models import Counters, Mailing, Message

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.reasons import Reason
 from mailings.models import Counters, Link, Mailing, Message
 from mailings.notifications import editing, registry, send

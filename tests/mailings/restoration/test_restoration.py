@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import (
+from integrations.providers.contract import (
     Booked,
     BooksPage,
     DeliveryReport,

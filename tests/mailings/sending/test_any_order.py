@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.models import Account
-from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, SendResult
+from integrations.providers.contract import DeliveryReport, DeliveryStatus, Outcome, SendResult
 from integrations.providers.simulator import Simulator
 from mailings import errors
 from mailings.lifecycle import transitions

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from mailings.lifecycle import on_entry, start
 from mailings.lifecycle import recall as recall_
 from mailings.models import Batch, Epoch, Mailing, Message, Restoration

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from integrations.models import Account, Routing
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts, cooldown, routing

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from mailings.models import Batch, Mailing
 from mailings.notifications import editing, registry
 from mailings.notifications.send import raise_event

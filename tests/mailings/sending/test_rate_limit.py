@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations.models import Account, SimulatedSms
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.routing import rate_limit
 from mailings.models import Mailing

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from integrations.models import Account, Receipt
-from integrations.providers.base import DeliveryReport, DeliveryStatus, Outcome, WebhookPayload
+from integrations.providers.contract import DeliveryReport, DeliveryStatus, Outcome, WebhookPayload
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings.lifecycle import transitions

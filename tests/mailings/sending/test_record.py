@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import Account
-from integrations.providers.base import Outcome, SendResult, Sms
+from integrations.providers.contract import Outcome, SendResult, Sms
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from integrations.routing import accounts, cooldown, routing

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from django.conf import settings as django_settings
 
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.providers.simulator import Simulator
 from integrations.reasons import Reason
 from mailings.lifecycle import start, transitions

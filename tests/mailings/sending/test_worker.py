@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 
 from integrations.models import Account, SimulatedSms
 from integrations.providers import simulator
-from integrations.providers.base import Outcome, SendResult, Sms
+from integrations.providers.contract import Outcome, SendResult, Sms
 from integrations.providers.simulator import Simulator
 from mailings import errors
 from mailings.lifecycle import transitions

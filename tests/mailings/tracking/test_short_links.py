@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from integrations.models import SimulatedSms
-from integrations.providers.base import Outcome
+from integrations.providers.contract import Outcome
 from integrations.reasons import Reason
 from mailings import errors
 from mailings.composing.preview import preview_of
