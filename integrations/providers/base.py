@@ -136,10 +136,12 @@ class Provider(ABC):
         return False
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
-        """What the provider's books say, of each witness too. NOT_FOUND only where they were read
-        completely, back to an earlier witness; what could not be learnt is left out. What is too long
-        for one look goes on where read_to says. Raises ProviderError when nothing could be read. Asked only
-        of those that can_look_up.
+        """Return what the provider's records say about these messages and each witness. NOT_FOUND is
+        reported only if the records were read completely, back to an earlier witness; anything not
+        learnt is left out. If there is too much for one look-up, the next continues at read_to.
+        Called only if can_look_up.
+
+        Raises ProviderError if nothing could be read.
         """
         raise NotImplementedError(self.slug)
 
@@ -151,8 +153,8 @@ class Provider(ABC):
         return None
 
     def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
-        """One page of all messages that it has taken for us since then, whether we know of them or
-        not. Raises ProviderError. Asked only of those that list them: lists_sent.
+        """Return one page of all messages that the provider has accepted for us since then, whether
+        we know of them or not. Called only if lists_sent. Raises ProviderError.
         """
         raise NotImplementedError(self.slug)
 
@@ -175,11 +177,11 @@ class Provider(ABC):
         return []
 
     def balance(self) -> Balance:
-        """Raises ProviderError. Asked only of those that have one: has_balance."""
+        """Return the balance. Called only if has_balance. Raises ProviderError."""
         raise NotImplementedError(self.slug)
 
     def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
-        """Try to take back what was handed over; one CANCELLED report for each taken back. Raises
-        ProviderError when it could not be asked.
+        """Try to cancel submitted messages; return one CANCELLED report for each that was
+        cancelled. Raises ProviderError if the request failed.
         """
         return []

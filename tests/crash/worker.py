@@ -23,15 +23,13 @@ BOOKS = (("PAGE", 1000), ("PAGES", 100))
 def main() -> None:
     django.setup()
     from integrations.providers import REGISTRY
-    from integrations.providers.smsc import service
+    from integrations.providers.smsc import lookup
     from mailings.lifecycle import on_entry
     from mailings.sending import prepare
 
     for provider in REGISTRY:
         provider.batch = int(os.environ["CRASH_BATCH"])
-    service.PAGE, service.PAGES = (
-        int(os.environ.get(f"CRASH_{name}", most)) for name, most in BOOKS
-    )
+    lookup.PAGE, lookup.PAGES = (int(os.environ.get(f"CRASH_{name}", most)) for name, most in BOOKS)
     prepare.CHUNK = on_entry.CHUNK = int(os.environ["CRASH_CHUNK"])
     on_entry.EVERY = timedelta(seconds=1)
     if pause := float(os.environ.get("CRASH_PAUSE", "0")):

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from integrations.models import Account
 from integrations.providers.contract import DeliveryReport, DeliveryStatus
-from integrations.providers.smsc import service as adapter
+from integrations.providers.smsc import lookup
+from integrations.providers.smsc.service import Smsc
 from integrations.routing import accounts, cooldown
 from mailings.models import Batch, Mailing
 from mailings.sending import receipts, reconciliation, worker
@@ -36,9 +37,9 @@ Doubt = Batch.Doubt
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.READ_TIMEOUT = 1
-    monkeypatch.setattr(adapter, "PAGE", PAGE)
-    monkeypatch.setattr(adapter, "PAGES", PAGES)
-    monkeypatch.setattr(adapter.Smsc, "batch", 5)
+    monkeypatch.setattr(lookup, "PAGE", PAGE)
+    monkeypatch.setattr(lookup, "PAGES", PAGES)
+    monkeypatch.setattr(Smsc, "batch", 5)
     monkeypatch.setattr(cooldown, "start", lambda *_args, **_kwargs: None)
 
 

@@ -1,8 +1,7 @@
-"""SevenTech (seven.tech): one message in one request, so a batch is a burst of requests.
+"""SevenTech (seven.tech): one message in one request, a batch as a burst of them.
 
-It offers no look-up, balance or price: a message that neither a response nor a receipt settles stays unknown
-until a person decides (mailings.lifecycle.unresolved). Its words, certain or not:
-providers/seventech/codes.py.
+It cannot be asked about a message, a balance or a price: what no answer and no receipt settles stays
+unknown until a person decides (mailings.lifecycle.unresolved). Its words, certain or not: codes.py.
 """
 
 import logging
@@ -10,7 +9,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 from urllib.parse import urlencode
 
@@ -21,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.providers import transport
 from integrations.providers.base import Provider
+from integrations.providers.burst import send_each
 from integrations.providers.contract import (
     DeliveryReport,
     InboundSms,
@@ -29,16 +28,18 @@ from integrations.providers.contract import (
     Sms,
     WebhookPayload,
 )
+from integrations.providers.reading import digits
 from integrations.reasons import Reason
 
-from .answers import client_id, digits, replies_of, reports_of, result_of
+from .answers import client_id, result_of
+from .callbacks import replies_of, reports_of
 from .codes import PATH, request_of
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 20  # parallel requests of one batch; its own limit is unknown
-ANSWER_CAP = 100_000  # bytes; a response about one message is short
-# Errors that every other request would meet too: the rest of the burst is not tried.
+AT_ONCE = 20  # requests of one batch under way; its own limit is not known
+ANSWER_CAP = 100_000  # characters: an answer about one message is short
+# What would meet every other request too: the rest of the burst is spared.
 FOR_ALL = frozenset({Reason.BAD_LOGIN, Reason.NO_MONEY, Reason.BUSY})
 
 
@@ -64,10 +65,10 @@ class SevenTech(Provider):
     }
     batch = 100
     at_once = AT_ONCE
-    parallel = 2  # forty parallel requests, with AT_ONCE
+    parallel = 2  # forty requests at once, with AT_ONCE
     one_request_per_batch = False
     callback_is_sent = True
-    ack_response = ("", "text/plain")  # any text would be sent to the person as an SMS
+    ack_response = ("", "text/plain")  # any words would go to the person as an SMS
 
     @classmethod
     def check_sender(cls, sender: str) -> str:
@@ -81,11 +82,16 @@ class SevenTech(Provider):
 
     def send(self, reference: str, messages: Sequence[Sms], deadline: float) -> list[SendResult]:
         began = time.monotonic()
-        burst = _Burst(self, reference, deadline)
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seventech") as pool:
-            results = list(pool.map(burst.send_one, messages))
+        results = send_each(
+            messages,
+            lambda sms: self._request(reference, sms, deadline),
+            result_of,
+            lambda result: result.outcome == Outcome.UNSENT and result.reason in FOR_ALL,
+            at_once=self.at_once,
+            name=self.slug,
+        )
         counts = Counter(f"{each.outcome} {each.reason or ''}".strip() for each in results)
-        # One line for each batch, without phones, texts or secrets.
+        # One line per batch; no phones, texts or secrets.
         logger.info(
             "seventech send %s: %d messages, %s, %d ms",
             reference,
@@ -95,7 +101,7 @@ class SevenTech(Provider):
         )
         return results
 
-    def ask(self, reference: str, sms: Sms, deadline: float) -> transport.Answer:
+    def _request(self, reference: str, sms: Sms, deadline: float) -> transport.Answer:
         phone = digits(sms.phone)
         named = urlencode({"ref": reference, "phone": phone})
         return transport.post(
@@ -126,25 +132,3 @@ class SevenTech(Provider):
 
     def read_replies(self, note: WebhookPayload) -> list[InboundSms]:
         return replies_of(note)
-
-
-class _Burst:
-    """The requests of one batch. send_one() runs in several threads."""
-
-    def __init__(self, provider: SevenTech, reference: str, deadline: float) -> None:
-        self.provider = provider
-        self.reference = reference
-        self.deadline = deadline
-        self.trouble: SendResult | None = None
-
-    def send_one(self, sms: Sms) -> SendResult:
-        met = self.trouble
-        if met is not None:
-            return SendResult(sms.key, Outcome.UNSENT, reason=met.reason, raw=met.raw)
-        answer = self.provider.ask(self.reference, sms, self.deadline)
-        if answer.failure == transport.Failure.WITHHELD:
-            return SendResult(sms.key, Outcome.UNSENT, withheld=True)
-        result = result_of(sms, answer)
-        if result.outcome == Outcome.UNSENT and result.reason in FOR_ALL:
-            self.trouble = result
-        return result

@@ -1,24 +1,23 @@
-"""Reads what SMSC sends: responses to requests, rows of its history, calls to our webhook. Pure.
+"""Reading what SMSC writes: answers to requests, rows of its history. Pure.
 
-Numbers arrive as numbers or as strings, and business errors arrive with HTTP 200.
+Numbers come as numbers or as strings, and a business error comes with HTTP 200.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qsl
 
+from integrations.providers import reading
 from integrations.providers.contract import (
     DeliveryReport,
     Outcome,
     ProviderError,
     SendResult,
     Sms,
-    WebhookPayload,
 )
+from integrations.providers.reading import digits, json_or_none, text_of
 from integrations.providers.transport import Answer, Failure, asked_to_wait
 from integrations.reasons import Reason
 
@@ -46,7 +45,7 @@ def results_of(messages: Sequence[Sms], answer: Answer) -> list[SendResult]:
             messages, *_no_answer(answer), raw_of(answer), retry_after=asked_to_wait(answer)
         )
     if error_code(data) or data.get("error"):
-        # An unknown code may be a variant of 9; the look-up decides.
+        # A code that we do not know: it may be another kind of 9. The books will tell.
         outcome, reason = ERRORS.get(error_code(data), (Outcome.UNKNOWN, Reason.OTHER))
         if error_code(data) == NO_TIME and messages[0].at:
             return _same(messages, Outcome.UNSENT, reason, raw_of(answer, data), untimed=True)
@@ -54,7 +53,7 @@ def results_of(messages: Sequence[Sms], answer: Answer) -> list[SendResult]:
     rows = data.get("phones")
     told = {digits(row.get("phone")): row for row in rows_of(rows)}
     if rows is None and text_of(data.get("id")):
-        told = {digits(sms.phone): {} for sms in messages}  # accepted all, without details
+        told = {digits(sms.phone): {} for sms in messages}  # a yes to all, without particulars
     return [_result(sms, told.get(digits(sms.phone)), text_of(data.get("id"))) for sms in messages]
 
 
@@ -73,17 +72,17 @@ def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
 
 
 def _result(sms: Sms, row: Row | None, provider_id: str) -> SendResult:
-    if row is None:  # others were listed, this one was not: do not guess
+    if row is None:  # others were listed, this one was not: never guess
         return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw="smsc:not listed")
     status, err = number(row.get("status") or 0), number(row.get("error") or 0)
     known = None if status is None or err is None else meaning(status, err)
     if known is None:
-        return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.OTHER, raw=_codes(status, err))
+        return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.OTHER, raw=codes_of(status, err))
     reason = known[1] if status else reason_of(err)
     if reason is not None:
         passes = err in FOR_ALL or reason == Reason.NO_MONEY
         outcome = Outcome.UNSENT if passes else Outcome.REFUSED
-        return SendResult(sms.key, outcome, reason=reason, raw=_codes(status, err))
+        return SendResult(sms.key, outcome, reason=reason, raw=codes_of(status, err))
     price = money(row.get("cost"))
     return SendResult(sms.key, Outcome.TAKEN, provider_id=provider_id[:64], price=price)
 
@@ -100,7 +99,7 @@ def report_of(reference: str, phone: str, row: Row) -> DeliveryReport:
         phone,
         ours,
         reason,
-        raw=_codes(status, err) if reason else "",
+        raw=codes_of(status, err) if reason else "",
         price=money(row.get("cost")),
         at=moment(row.get("send_timestamp")),
     )
@@ -118,51 +117,12 @@ def trouble_of(answer: Answer, data: Any) -> ProviderError:
     return ProviderError(reason, raw_of(answer, data))
 
 
-# --- calls to our webhook -----------------------------------------------------------------------
-
-
-def fields_of(note: WebhookPayload) -> tuple[dict[str, str], str]:
-    """Return the fields and their charset. Raises ValueError if they cannot be read."""
-    if note.body.lstrip().startswith("{"):
-        try:
-            told = json.loads(note.body)
-        except RecursionError as error:
-            raise ValueError("nested too deep") from error
-        return {str(name): text_of(value) for name, value in told.items()}, "utf-8"
-    # Our URL may carry options of SMSC (md5=1); fields in the body take precedence.
-    raw = "&".join(part for part in (note.query, note.body) if part)
-    for charset in ("utf-8", "windows-1251"):
-        try:
-            pairs = parse_qsl(raw, keep_blank_values=True, encoding=charset, errors="strict")
-        except UnicodeDecodeError:
-            continue
-        return dict(pairs), charset
-    raise ValueError("neither UTF-8 nor windows-1251")
-
-
-def report_from_call(fields: Mapping[str, str]) -> DeliveryReport:
-    reference, phone = fields.get("id", ""), digits(fields.get("phone"))
-    status, err = number(fields.get("status")), number(fields.get("err"))
-    known = meaning(-3 if status is None else status, err)
-    if not reference or not phone or known is None:
-        raise ValueError("not a receipt, or of a kind that we do not know")
-    ours, reason = known
-    return DeliveryReport(
-        reference, f"+{phone}", ours, reason, _codes(status, err) if reason else ""
-    )
-
-
 # --- its ways of writing ---------------------------------------------------------------------
 
 
 def parsed(answer: Answer) -> Any:
     """Return the JSON of a successful response; None for anything else."""
-    if answer.failure or answer.status != 200:
-        return None
-    try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
+    return None if answer.failure or answer.status != 200 else json_or_none(answer.body)
 
 
 def rows_of(value: Any) -> list[Row]:
@@ -178,31 +138,24 @@ def raw_of(answer: Answer, data: Any = None) -> str:
     """Return what is stored beside our reason."""
     if isinstance(data, dict):
         return f"smsc:error {error_code(data)}"
-    return f"smsc:{answer.error or f'http {answer.status}'}"[:64]
+    return reading.raw_of("smsc", answer)
 
 
-def _codes(status: int | None, err: int | None) -> str:
+def codes_of(status: int | None, err: int | None) -> str:
     return f"smsc:err {err}" if err else f"smsc:status {status}"
 
 
-def digits(value: Any) -> str:
-    return re.sub(r"[^0-9]", "", text_of(value))
-
-
-def text_of(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
 def number(value: Any) -> int | None:
-    text = text_of(value).strip()
-    return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else None
+    """Statuses may be below zero, and times have ten digits."""
+    return reading.number(text_of(value).strip(), longest=12, signed=True)
 
 
 def moment(value: Any) -> datetime | None:
+    """Seconds since 1970; 0 where there is none."""
     seconds = number(value) or 0
     return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 2**33 else None
 
 
 def money(value: Any) -> Decimal | None:
-    text = text_of(value).strip().replace(",", ".")
-    return Decimal(text) if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,8})?", text) else None
+    """A sum is a number or a string, and may have a decimal comma."""
+    return reading.money(text_of(value).replace(",", "."))

@@ -1,6 +1,5 @@
-"""Reads back through SMSC's history page by page, over several look-ups if necessary: which messages of some
-submissions it shows, and which it provably never had. The requests themselves are in
-providers/smsc/service.py. No database and no network here.
+"""Reading back through SMSC's history, page by page and look by look: what it shows of some hand-overs,
+and when it would have shown them. The requests are lookup.py's. No database, no network here.
 """
 
 from collections import defaultdict
@@ -16,15 +15,16 @@ from integrations.providers.contract import (
     LookupRequest,
     ProviderError,
 )
+from integrations.providers.reading import digits, text_of
 
-from .answers import Row, digits, number, older, report_of, text_of
+from .answers import Row, number, older, report_of
 
-# Its clock and ours may differ, so rows a little older than our request are read too. If this were
-# too small, an accepted message would count as never sent, and would be sent twice.
+# Its clock and ours may differ; rows a little older than our request are read all the same. Too
+# little here would take a message for never sent, and send it twice.
 CLOCKS_DIFFER = timedelta(minutes=10)
 
-Pair = tuple[str, str]  # our reference, the digits of the phone
-Page = Callable[[str], list[Row]]  # returns the rows before this int_id; '': the newest rows
+Pair = tuple[str, str]  # our reference, the phone's digits
+Page = Callable[[str], list[Row]]  # the rows before this int_id; '': the newest
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Reading:
         self.over: list[Search] = []
         self.before = _start(lookups)
         self.at = 0
-        # An empty history proves nothing: it may be of other days, of another login, or really empty.
+        # An empty history shows nothing at all: it is of other days, of another login, or really empty.
         self.shows = alone or bool(self.before)
         self._by_pair: dict[Pair, list[Search]] = defaultdict(list)
         for search in self.searches:
@@ -121,7 +121,7 @@ class Reading:
                 self._by_pair[pair].append(search)
 
     def read(self, page: Page, pages: int) -> None:
-        """Raises ProviderError when not even one page came."""
+        """Raises ProviderError if not even one page came."""
         for number_of_page in range(pages):
             try:
                 rows = page(self.before)
@@ -139,7 +139,7 @@ class Reading:
             for search in self._by_pair.get(pair, ()):
                 search.note(pair, row)
         if not goes_back(rows, self.before):
-            self.left = []  # keep what was found; the next look-up starts again
+            self.left = []  # what was found counts; the next look begins anew
             return
         self.shows = self.shows or bool(rows)
         self.over += [search for search in self.left if search.is_over(rows)]

@@ -1,22 +1,20 @@
-"""Lists all messages that SMSC has sent for an account since a given time, page by page: for a database
-restored from a backup, which does not know what to look up.
+"""All that SMSC has sent for an account since a moment, page by page: for a database that was turned
+back and does not know what to ask for.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
 
-from integrations.providers import transport
 from integrations.providers.contract import Booked, BooksPage, ProviderError
+from integrations.providers.reading import digits, text_of
 from integrations.reasons import Reason
 from smsmail import uptime
 
 from .answers import (
     Row,
-    digits,
     error_code,
     moment,
     number,
@@ -24,20 +22,19 @@ from .answers import (
     parsed,
     report_of,
     rows_of,
-    text_of,
     trouble_of,
 )
+from .api import Api
 from .codes import NOTHING_FOUND
 
 MOSCOW = ZoneInfo("Europe/Moscow")  # the dates of its history
-PAGE = 1000  # rows in one response, which is the maximum
-PAGE_CAP = 16_000_000  # bytes: a page of long texts in \\uXXXX escapes
-Ask = Callable[..., transport.Answer]  # Smsc._ask
+PAGE = 1000  # rows in one answer: its maximum
+PAGE_CAP = 16_000_000  # a page of long texts in \\uXXXX
 
 
-def page(ask: Ask, since: datetime, cursor: str) -> BooksPage:
+def page(api: Api, since: datetime, cursor: str) -> BooksPage:
     """Return the rows before the one that the cursor names. Raises ProviderError."""
-    answer = ask(
+    answer = api.ask(
         "get",
         {
             "get_messages": "1",
@@ -59,7 +56,7 @@ def page(ask: Ask, since: datetime, cursor: str) -> BooksPage:
         return BooksPage(())
     _check_order(rows, cursor)
     found = tuple(_booked(row) for row in rows if digits(row.get("phone")))
-    # A short page proves nothing: SMSC may limit its length below what we asked for.
+    # A short page proves nothing: its length may be bounded by less than we asked for.
     return BooksPage(found, "" if older(rows[-1], since) else text_of(rows[-1]["int_id"]))
 
 

@@ -1,39 +1,29 @@
-"""Reads what Twilio sends: responses to requests, rows of its list, calls to our webhook. Pure."""
+"""Reading what Twilio writes: answers to requests, rows of its list. Pure."""
 
-import base64
-import hashlib
-import hmac
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
+from integrations.providers import reading
 from integrations.providers.contract import (
     DeliveryReport,
-    InboundSms,
     Outcome,
     ProviderError,
     SendResult,
     Sms,
-    WebhookPayload,
 )
+from integrations.providers.reading import json_or_none, word
 from integrations.providers.transport import Answer, Failure, asked_to_wait
 from integrations.reasons import Reason
 
-from .codes import ERRORS, FAILED, INBOUND, SEND_TIMES, STATUS_ERRORS, UNCERTAIN, meaning
+from .codes import ERRORS, FAILED, SEND_TIMES, STATUS_ERRORS, UNCERTAIN, meaning
 
 Row = Mapping[str, Any]
-DEFAULT_PORTS = {"http": 80, "https": 443}
-FORM = "application/x-www-form-urlencoded"
-RULE_HEADER = "x-twilio-webhooks-signature-settings"
-ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
-
 
 # --- the answer to a new message -------------------------------------------------------------
 
@@ -77,8 +67,7 @@ def _refusal(answer: Answer, row: Row) -> tuple[Outcome, Reason]:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
     if answer.status in UNCERTAIN and code not in ERRORS:
         return Outcome.UNKNOWN, Reason.NO_ANSWER
-    # If a whole batch meets an unknown code, it concerns the account or the sender:
-    # mailings.sending.record then counts these messages as unsent.
+    # When it meets a whole batch it is wrong for everybody (mailings.sending.record).
     return ERRORS.get(code, (Outcome.REFUSED, Reason.OTHER))
 
 
@@ -101,121 +90,12 @@ def trouble_of(answer: Answer, row: Row) -> ProviderError:
     return ProviderError(_refusal(answer, row)[1], raw_of(answer, row))
 
 
-# --- calls to our webhook -----------------------------------------------------------------------
-
-
-def signed_by(token: str, shared_key: str, note: WebhookPayload) -> bool:
-    """True if the signature is valid. X-Twilio-Signature covers our URL, with or without the usual port, and
-    every field. If the body is not a form, its digest in the URL covers it (bodySHA256).
-
-    If a Webhooks Rule of the account matches our URL, a header names the algorithm, and the key is the rule's
-    shared key instead of the Auth Token: Twilio's own client checks it in this way. That header itself is not
-    signed, but neither key can be guessed. Unknown algorithms are refused.
-    """
-    named = note.headers.get(RULE_HEADER)
-    key = token if named is None else shared_key
-    algorithm = (
-        "sha1" if named is None else ALGORITHMS.get(_settings_of(named).get("algorithm", ""))
-    )
-    if not key or algorithm is None:
-        return False
-    digest = _digest_of(note)
-    if digest and not hmac.compare_digest(
-        hashlib.sha256(note.body.encode()).hexdigest().encode(), digest.lower().encode()
-    ):
-        return False
-    said = "" if digest else _said(note)
-    given = note.headers.get("x-twilio-signature", "").encode()
-    return any(
-        hmac.compare_digest(given, _signature(key, url + said, algorithm))
-        for url in _addresses(note.url)
-    )
-
-
-def _settings_of(header: str) -> dict[str, str]:
-    """key=...,algorithm=HMAC_SHA256"""
-    pairs = (part.partition("=") for part in header.split(","))
-    return {name.strip().lower(): value.strip().upper() for name, _, value in pairs}
-
-
-def _digest_of(note: WebhookPayload) -> str:
-    """Return "" for a form: its fields themselves are signed."""
-    if note.headers.get("content-type", "").lower().startswith(FORM):
-        return ""
-    return parse_qs(urlsplit(note.url).query).get("bodySHA256", [""])[0]
-
-
-def _said(note: WebhookPayload) -> str:
-    fields = sorted(fields_of(note).items())
-    return "".join(name + value for name, values in fields for value in values)
-
-
-def _signature(key: str, text: str, algorithm: str) -> bytes:
-    return base64.b64encode(hmac.digest(key.encode(), text.encode(), algorithm))
-
-
-def _addresses(url: str) -> set[str]:
-    parts = urlsplit(url)
-    host = parts.netloc.removesuffix(f":{parts.port}")
-    port = parts.port or DEFAULT_PORTS.get(parts.scheme)
-    return {parts._replace(netloc=netloc).geturl() for netloc in (host, f"{host}:{port}")}
-
-
-def fields_of(note: WebhookPayload) -> dict[str, list[str]]:
-    """Return each distinct value of a field once, in order: that is how Twilio signs them."""
-    fields = parse_qs(note.body, keep_blank_values=True, max_num_fields=200)
-    return {name: sorted(set(values)) for name, values in fields.items()}
-
-
-def report_from_call(note: WebhookPayload) -> DeliveryReport | None:
-    """Return None for a call about an incoming message."""
-    fields = _first(note)
-    status = fields.get("MessageStatus") or fields.get("SmsStatus", "")
-    if status in INBOUND:
-        return None
-    reference = parse_qs(note.query).get("ref", [""])[0]
-    phone = digits(fields.get("To"))
-    code = number(fields.get("ErrorCode"))
-    told = meaning(status, code)
-    if not reference or not phone or told is None:
-        raise ValueError("not a receipt, or of a kind that we do not know")
-    ours, reason = told
-    raw = raw_of_code(code) if reason else ""
-    return DeliveryReport(
-        reference, f"+{phone}", ours, reason, raw, word(fields.get("MessageSid"))[:64]
-    )
-
-
-def reply_from_call(note: WebhookPayload) -> InboundSms | None:
-    fields = _first(note)
-    phone = digits(fields.get("From"))
-    if "MessageStatus" in fields or "Body" not in fields or not phone:
-        return None
-    stop = {"STOP": True, "START": False}.get(fields.get("OptOutType", ""))
-    return InboundSms(f"+{phone}", fields["Body"], stop=stop)
-
-
-def _first(note: WebhookPayload) -> dict[str, str]:
-    if note.body.lstrip().startswith("{"):  # we never ask for JSON, but a rule at Twilio may
-        try:
-            told = json.loads(note.body)
-        except RecursionError as error:
-            raise ValueError("nested too deep") from error
-        return {name: str(value) for name, value in told.items() if isinstance(value, str | int)}
-    return {name: values[0] for name, values in fields_of(note).items()}
-
-
 # --- its ways of writing ---------------------------------------------------------------------
 
 
 def parsed(answer: Answer) -> Row:
     """Return the JSON object of a response; empty for anything else."""
-    if answer.failure:
-        return {}
-    try:
-        data = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
+    data = None if answer.failure else json_or_none(answer.body)
     return data if isinstance(data, dict) else {}
 
 
@@ -236,7 +116,7 @@ def price_of(row: Row) -> Decimal | None:
 def raw_of(answer: Answer, row: Row) -> str:
     """Return what is stored beside our reason."""
     code = number(row.get("code"))
-    return raw_of_code(code) if code else f"twilio:{answer.error or f'http {answer.status}'}"[:64]
+    return raw_of_code(code) if code else reading.raw_of("twilio", answer)
 
 
 def raw_of_code(code: int | None) -> str:
@@ -252,19 +132,11 @@ def moment(value: Any) -> datetime | None:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def digits(value: Any) -> str:
-    return re.sub(r"[^0-9]", "", word(value))
-
-
-def word(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def number(value: Any) -> int | None:
-    text = str(value) if isinstance(value, int | str) else ""
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+    """Its codes: five digits, and none is below zero."""
+    return reading.number(value, longest=9)
 
 
 def money(value: Any) -> Decimal | None:
-    text = word(value).strip()
-    return Decimal(text) if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,8})?", text) else None
+    """A sum is a string, and always has a decimal point: a JSON number is nothing that we know."""
+    return reading.money(word(value))

@@ -12,10 +12,11 @@ from integrations.providers.contract import (
     DeliveryStatus,
     ProviderError,
 )
+from integrations.providers.reading import word
 from integrations.providers.transport import Answer
 from integrations.reasons import Reason
 
-from .answers import Row, moment, parsed, report_of, sid_of, trouble_of, word
+from .answers import Row, moment, parsed, report_of, sid_of, trouble_of
 
 BY_US = "outbound-api"
 NEVER = datetime.fromtimestamp(0, UTC)

@@ -20,8 +20,9 @@ from integrations.providers.contract import (
     LookupRequest,
     Rival,
 )
+from integrations.providers.reading import word
 
-from .answers import Row, moment, report_of, sid_of, word
+from .answers import Row, moment, report_of, sid_of
 
 # Its clock and ours may differ. If this were too small, an accepted message would count as never
 # sent, and would be sent twice.

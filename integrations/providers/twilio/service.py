@@ -1,19 +1,15 @@
-"""Twilio, Programmable Messaging. providers/twilio/codes.py explains its codes.
+"""Twilio, Programmable Messaging. What its codes mean is in codes.py.
 
 One request takes one message, so a batch is a burst of requests. Twilio has neither an idempotency
-key nor a field for our reference: the reference is part of each message's callback URL, and a
-message without a response is looked up by phone, text and time.
+key nor a field for our reference: the reference rides in the callback address of each message, and
+for a message without an answer its books are asked by phone, text and time.
 """
 
-import logging
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, TypeVar
-from urllib.parse import quote
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -22,8 +18,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from integrations.providers import transport
 from integrations.providers.base import Provider
+from integrations.providers.burst import send_each, side_by_side
 from integrations.providers.contract import (
     Balance,
     BooksPage,
@@ -34,41 +30,23 @@ from integrations.providers.contract import (
     LookupItem,
     LookupRequest,
     Outcome,
-    ProviderError,
     SendResult,
     Sms,
     WebhookPayload,
 )
+from integrations.providers.reading import word
+from integrations.providers.transport import Answer
 from smsmail import uptime
 
 from . import history
-from .answers import (
-    Row,
-    moment,
-    money,
-    parsed,
-    reply_from_call,
-    report_from_call,
-    report_of,
-    result_of,
-    sid_of,
-    signed_by,
-    trouble_of,
-    word,
-)
-from .matching import Search, WantedSms
+from .answers import money, parsed, result_of, trouble_of
+from .api import Api, log, message_path
+from .callbacks import replies_of, reports_of, signed_by
+from .lookup import Lookup
 
-logger = logging.getLogger(__name__)
-
-BURST = 20  # parallel requests of one batch
-PAGE = 1000  # messages in one page of the list, which is the maximum
-PAGES = 20  # pages for one phone; after that the look-up fails
-PAGE_CAP = 16_000_000
-# Tells Twilio to retry our webhook three times. Not covered by the signature.
+BURST = 20  # requests at once in one batch
+# How Twilio shall call our webhook: three more times when it fails. Not covered by the signature.
 TRY_AGAIN = "#rc=3&rp=all"
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def _sid(prefix: str, **more: Any) -> forms.RegexField:
@@ -97,8 +75,10 @@ class Twilio(Provider):
         "enter it here at once, or receipts and replies are refused."
     )
     callback_is_sent = True
-    # Plain text would be sent as an SMS to whoever wrote to us.
-    ack_response = ("<Response></Response>", "text/xml")
+    ack_response = (
+        "<Response></Response>",
+        "text/xml",
+    )  # plain text would be sent to who wrote to us
     sender_help = _(
         "A number of the account or a registered name. Empty: the Messaging Service chooses."
     )
@@ -141,10 +121,7 @@ class Twilio(Provider):
 
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
         super().__init__(credentials, receipt_url)
-        login = (credentials.get("api_key_sid"), credentials.get("api_key_secret"))
-        self.auth = (
-            login if all(login) else (credentials.get("account_sid"), credentials.get("auth_token"))
-        )
+        self.api = Api(credentials, self.heard)
 
     @classmethod
     def complaint(cls, values: Mapping[str, str]) -> str:
@@ -179,24 +156,22 @@ class Twilio(Provider):
         the batch is not tried: the provider is down, asks us to slow down, or refuses our settings.
         """
         began = time.monotonic()
-        stop: list[SendResult] = []
 
-        def send_one(sms: Sms) -> SendResult:
-            if stop:
-                return SendResult(sms.key, Outcome.UNSENT, reason=stop[0].reason, raw=stop[0].raw)
+        def request(sms: Sms) -> Answer:
             fields = self._fields(reference, sms)
-            answer = self._post(
+            return self.api.post(
                 "Messages", fields, deadline=deadline, last_look=lambda: self.gate.passes([sms])
             )
-            if answer.failure == transport.Failure.WITHHELD:
-                return SendResult(sms.key, Outcome.UNSENT, withheld=True)
-            result = result_of(sms, answer)
-            if result.outcome == Outcome.UNSENT:
-                stop.append(result)
-            return result
 
-        results = _burst(send_one, messages)
-        _log("send", reference, (str(result.outcome) for result in results), began)
+        results = send_each(
+            messages,
+            request,
+            result_of,
+            lambda result: result.outcome == Outcome.UNSENT,
+            at_once=self.at_once,
+            name=self.slug,
+        )
+        log("send", reference, (str(result.outcome) for result in results), began)
         return results
 
     def can_schedule(self, at: datetime) -> bool:
@@ -223,78 +198,18 @@ class Twilio(Provider):
     # --- asking ------------------------------------------------------------------------------
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
-        """Look messages up by Twilio's id if a response or a call gave it, else by phone
-        (matching.py). No date filter is sent, because a waiting message has no sending date.
-        """
-        began = time.monotonic()
-        deadline = uptime.clock() + settings.BATCH_DEADLINE
-        search = Search.of(lookups)
-        troubles: list[ProviderError] = []
-
-        def told(learn: Callable[[], T]) -> T | None:
-            try:
-                return learn()
-            except ProviderError as trouble:
-                troubles.append(trouble)
-                return None
-
-        phones = search.phones
-        lists = _burst(lambda phone: told(lambda: self._rows(phone, deadline)), phones)
-        fates = _burst(lambda each: told(lambda: self._fetch(each, deadline)), search.known)
-        reports = [report for some in fates if some for report in some]
-        rows = {p: some for p, some in zip(phones, lists, strict=True) if some is not None}
-        reports += search.read(rows, timezone.now())
-        _log("look-up", "", (str(report.status) for report in reports), began)
-        if troubles and not reports:
-            raise troubles[0]
-        return reports
-
-    def _fetch(self, wanted: WantedSms, deadline: float) -> list[DeliveryReport]:
-        answer = self._get(f"Messages/{quote(wanted.asked.provider_id, safe='')}", deadline)
-        row = parsed(answer)
-        if answer.status != 200 or sid_of(row) != wanted.asked.provider_id:
-            raise trouble_of(answer, row)
-        report = report_of(wanted.reference, wanted.asked.phone, row)
-        return [report] if report else []
-
-    def _rows(self, phone: str, deadline: float) -> list[Row]:
-        """All messages to a phone. Raises ProviderError unless it is all of them."""
-        rows: list[Row] = []
-        answer = self._get("Messages", deadline, To=phone, PageSize=str(PAGE))
-        for _page in range(PAGES):
-            page = parsed(answer)
-            some = page.get("messages")
-            if answer.status != 200 or not isinstance(some, list):
-                raise trouble_of(answer, page)
-            if not all(isinstance(row, dict) and moment(row.get("date_created")) for row in some):
-                raise trouble_of(answer, {})
-            rows += some
-            following = page.get("next_page_uri")
-            if not following:
-                return rows
-            if not word(following).startswith("/"):
-                break
-            answer = self.heard(
-                transport.get(
-                    self.address + following, deadline=deadline, auth=self.auth, cap=PAGE_CAP
-                )
-            )
-        raise trouble_of(answer, {})
+        """Raises ProviderError when nothing could be read."""
+        return Lookup(self.api, self.at_once).read(lookups)
 
     def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
         deadline = uptime.clock() + settings.BATCH_DEADLINE
-        if cursor:
-            answer = transport.get(
-                self.address + cursor, deadline=deadline, auth=self.auth, cap=PAGE_CAP
-            )
-        else:
-            answer = self._get("Messages", deadline, PageSize=str(PAGE))
+        answer = self.api.following(cursor, deadline) if cursor else self.api.messages(deadline)
         return history.page(answer, since)
 
     def balance(self) -> Balance:
         began = time.monotonic()
-        answer = self._get("Balance", uptime.clock() + settings.BATCH_DEADLINE)
-        _log("balance", "", [answer.error or f"http {answer.status}"], began)
+        answer = self.api.get("Balance", uptime.clock() + settings.BATCH_DEADLINE)
+        log("balance", "", [answer.error or f"http {answer.status}"], began)
         row = parsed(answer)
         amount = money(row.get("balance"))
         if answer.status != 200 or amount is None:
@@ -306,51 +221,24 @@ class Twilio(Provider):
         began = time.monotonic()
         deadline = uptime.clock() + settings.BATCH_DEADLINE
 
-        def cancel_one(each: LookupItem) -> transport.Answer:
-            path = f"Messages/{quote(each.provider_id, safe='')}"
-            return self._post(path, {"Status": "canceled"}, deadline=deadline)
+        def cancel_one(each: LookupItem) -> Answer:
+            return self.api.post(
+                message_path(each.provider_id), {"Status": "canceled"}, deadline=deadline
+            )
 
         known = [each for each in asked if each.provider_id]
-        answers = _burst(cancel_one, known)
+        answers = side_by_side(cancel_one, known, at_once=self.at_once, name=self.slug)
         gone = [each for each, answer in zip(known, answers, strict=True) if _canceled(answer)]
         unheard = [answer for answer in answers if answer.error or answer.status >= 500]
         if unheard and not gone:
             raise trouble_of(unheard[0], parsed(unheard[0]))
-        _log("cancel", reference, ["cancelled" for _each in gone], began)
+        log("cancel", reference, ["cancelled" for _each in gone], began)
         return [
             DeliveryReport(
                 reference, each.phone, DeliveryStatus.CANCELLED, provider_id=each.provider_id
             )
             for each in gone
         ]
-
-    @property
-    def address(self) -> str:
-        return settings.PROVIDER_URLS["twilio"] or "https://api.twilio.com"
-
-    def _url(self, path: str) -> str:
-        account = quote(self.credentials.get("account_sid"), safe="")
-        return f"{self.address}/2010-04-01/Accounts/{account}/{path}.json"
-
-    def _post(
-        self,
-        path: str,
-        fields: Mapping[str, str],
-        *,
-        deadline: float,
-        last_look: Callable[[], bool] | None = None,
-    ) -> transport.Answer:
-        url = self._url(path)
-        return self.heard(
-            transport.post(url, data=fields, deadline=deadline, auth=self.auth, last_look=last_look)
-        )
-
-    def _get(self, path: str, deadline: float, **params: str) -> transport.Answer:
-        return self.heard(
-            transport.get(
-                self._url(path), params=params, deadline=deadline, auth=self.auth, cap=PAGE_CAP
-            )
-        )
 
     # --- what comes to our webhook --------------------------------------------------------------
 
@@ -362,15 +250,13 @@ class Twilio(Provider):
         return signed_by(token, self.credentials.get("shared_key"), note) if token else True
 
     def read_receipts(self, note: WebhookPayload) -> list[DeliveryReport]:
-        report = report_from_call(note)
-        return [report] if report else []
+        return reports_of(note)
 
     def read_replies(self, note: WebhookPayload) -> list[InboundSms]:
-        reply = reply_from_call(note)
-        return [reply] if reply else []
+        return replies_of(note)
 
 
-def _canceled(answer: transport.Answer) -> bool:
+def _canceled(answer: Answer) -> bool:
     return answer.status == 200 and parsed(answer).get("status") == "canceled"
 
 
@@ -381,23 +267,3 @@ def _seconds_valid(sms: Sms) -> str:
         return ""
     least, most = (60 * each for each in Twilio.validity)
     return str(round(min(max(60 * minutes, least), most)))
-
-
-def _burst(do: Callable[[T], R], what: Sequence[T]) -> list[R]:
-    """Run all of them, BURST at once; the threads end with the call."""
-    if not what:
-        return []
-    with ThreadPoolExecutor(min(BURST, len(what)), thread_name_prefix="twilio") as threads:
-        return list(threads.map(do, what))
-
-
-def _log(what: str, reference: str, outcomes: Iterable[str], began: float) -> None:
-    """Log one line for each burst, without phones, texts or secrets."""
-    counts = Counter(outcomes)
-    logger.info(
-        "twilio %s %s: %s, %d ms",
-        what,
-        reference or "-",
-        " ".join(f"{name} {n}" for name, n in counts.items()) or "-",
-        (time.monotonic() - began) * 1000,
-    )

@@ -423,9 +423,9 @@ def test_it_checks_the_sender_name(sender: str, fine: bool) -> None:
 
 def test_it_goes_to_the_site_of_the_account_and_nowhere_else(settings: Any) -> None:
     settings.PROVIDER_URLS = {"smsc": ""}
-    assert smsc(host="smsc.kz").address == "https://smsc.kz"
-    assert smsc(host="").address == "https://smsc.ru"
-    assert smsc(host="example.com").address == "https://smsc.ru"
+    assert smsc(host="smsc.kz").api.address == "https://smsc.kz"
+    assert smsc(host="").api.address == "https://smsc.ru"
+    assert smsc(host="example.com").api.address == "https://smsc.ru"
 
 
 # --- what comes to our webhook ------------------------------------------------------------------

@@ -415,7 +415,7 @@ def test_it_knows_its_text_again(ours: str, theirs: str, same: bool) -> None:
 def test_it_reads_all_pages_of_a_phone(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrations.providers.twilio.service.PAGE", 2)
+    monkeypatch.setattr("integrations.providers.twilio.api.PAGE", 2)
     twilio_emulator.manner.delay = 3600
     send(PHONES[0], text="the first")
     for number in range(4):
@@ -424,7 +424,7 @@ def test_it_reads_all_pages_of_a_phone(
     assert statuses(asked(row)) == {("ref1", PHONES[0]): DeliveryStatus.ACCEPTED}
     assert [command for command, _ in twilio_emulator.requests].count("list") == 3
 
-    monkeypatch.setattr("integrations.providers.twilio.service.PAGES", 2)
+    monkeypatch.setattr("integrations.providers.twilio.lookup.PAGES", 2)
     with pytest.raises(ProviderError):  # cut short, it proves nothing
         twilio().look_up([asked(LookupItem(PHONES[0], "never sent"))])
 
@@ -631,7 +631,7 @@ def test_it_checks_the_sender(sender: str, fine: bool) -> None:
 
 def test_it_goes_to_twilio_unless_told_otherwise(settings: Any) -> None:
     settings.PROVIDER_URLS = {"twilio": ""}
-    assert twilio().address == "https://api.twilio.com"
+    assert twilio().api.address == "https://api.twilio.com"
 
 
 # --- what comes to our webhook ------------------------------------------------------------------

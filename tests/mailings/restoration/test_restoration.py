@@ -613,11 +613,11 @@ def test_smsc_shows_all_that_went_page_by_page(
 def test_twilio_shows_all_that_went_page_by_page(
     twilio_emulator: TwilioEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from integrations.providers.twilio import service as module
+    from integrations.providers.twilio import api
     from integrations.routing import routing
     from smsmail.uptime import clock
 
-    monkeypatch.setattr(module, "PAGE", 4)
+    monkeypatch.setattr(api, "PAGE", 4)
     provider = routing.provider_of(factories.twilio())
     texts = [Sms(n, f"+7998000{n:02}10", f"Text {n}") for n in range(10)]
     results = provider.send("made-up", texts, clock() + 60)
