@@ -15,6 +15,7 @@ from django.db.models import Case, DateTimeField, F, Min, OuterRef, QuerySet, Su
 from django.db.models.functions import Coalesce, Greatest, TruncDate
 from django.utils import timezone
 
+from smsmail.web import charts
 from users.models import Membership
 from users.segments import segments
 from users.segments.conditions import midnight
@@ -25,7 +26,7 @@ from .audience import AudienceSpec
 
 DAYS = 30
 REMEMBERED = 60  # seconds
-HEIGHT = 100  # of the chart, in its own units
+HEIGHT, LEAST = 100, 2  # of the chart, and of a bar, in its own units
 STEP = 10  # from one day to the next
 
 
@@ -103,7 +104,8 @@ def _estimate(by_day: dict[date | None, int], days: list[date]) -> Estimate:
 
 
 def _day(day: date, count: int, place: int, most: int) -> DayCount:
-    return DayCount(day, count, place * STEP, max(round(HEIGHT * count / most), 2) if count else 0)
+    exact = HEIGHT * count / most if count else 0
+    return DayCount(day, count, place * STEP, charts.whole_height(exact, LEAST))
 
 
 def _moment(spec: AudienceSpec, first: date) -> Any:

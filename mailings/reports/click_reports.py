@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import formats, timezone
 
 from mailings.models import ClickHour, Link, Mailing
+from smsmail.web import charts
 from users.access.authenticated import AuthenticatedRequest
 from users.rights import Right, require_right
 
@@ -97,23 +98,22 @@ def _bars(mailing: Mailing) -> list[Bar]:
         sums[_begin(kind, at)][0] += people
         sums[_begin(kind, at)][1] += robots
     most = max(sum(pair) for pair in sums.values()) or 1
-    step = 100 / max(len(sums), FEWEST)
+    scale = (HEIGHT - 2 * LEAST) / most
     bars = []
-    for place, (begin, (people, robots)) in enumerate(sums.items()):
-        # A bar is at least LEAST high, so that a single click is visible.
-        scale = (HEIGHT - 2 * LEAST) / most
-        height, above = (max(LEAST, round(scale * n)) if n else 0 for n in (people, robots))
+    places = charts.columns(len(sums), fewest=FEWEST)
+    for place, (begin, (people, robots)) in zip(places, sums.items(), strict=True):
+        below, above = charts.stack([scale * people, scale * robots], bottom=HEIGHT, least=LEAST)
         bars.append(
             Bar(
                 label=_label(kind, begin),
                 clicks=people,
                 robots=robots,
-                x=f"{place * step + step / 10:.3f}%",
-                width=f"{step * 0.8:.3f}%",
-                y=HEIGHT - height,
-                height=height,
-                robots_y=HEIGHT - height - above,
-                robots_height=above,
+                x=place.x,
+                width=place.width,
+                y=below.y,
+                height=below.height,
+                robots_y=above.y,
+                robots_height=above.height,
             )
         )
     return bars

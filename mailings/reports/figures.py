@@ -17,6 +17,7 @@ from django.utils.translation import pgettext_lazy
 from integrations.reasons import About, Reason
 from mailings.models import Click, Counters, Mailing, Message
 from mailings.models.message import AT_THE_SERVICE
+from smsmail.web import charts
 from smsmail.web.query import number, search_text
 from users.parsing import phones
 
@@ -124,14 +125,10 @@ def figures(counters: Counters, kept: int = 0) -> list[Figure]:
 
 def spread(counters: Counters) -> list[Slice]:
     """Return the pieces of the bar, from left to right: the shares of the messages to be sent."""
-    slices, done = [], 0
-    for part in PARTS:
-        count = 0 if part.slug == "skipped" else counters.of(*part.statuses)
-        if count:
-            x, width = (100 * each / counters.to_send for each in (done, count))
-            slices.append(Slice(part, f"{x:.3f}%", f"{width:.3f}%"))
-            done += count
-    return slices
+    counted = [(part, counters.of(*part.statuses)) for part in PARTS if part.slug != "skipped"]
+    shown = [(part, count) for part, count in counted if count]
+    bands = charts.bands([count for _part, count in shown], counters.to_send)
+    return [Slice(part, *band) for (part, _count), band in zip(shown, bands, strict=True)]
 
 
 def percent(count: int, of: int) -> int:
