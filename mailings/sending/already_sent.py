@@ -1,5 +1,5 @@
 """Skips people who already got the same text, when a mailing is prepared after a database copy was
-restored. The provider's records showed those messages (restoration/books.py, UnclaimedSms). The
+restored. The provider's records showed those messages (restoration/book_pages.py, UnclaimedSms). The
 people are entered as served, and nothing is sent to them again.
 """
 
