@@ -21,6 +21,7 @@ from integrations.models import Account
 from integrations.reasons import Reason
 from mailings.audience import audience, funnel, text_extremes
 from mailings.audience.personalization import parsed
+from mailings.audience.spec import AudienceSpec
 from mailings.models import Mailing, Policy
 from users.models import Group, Segment, User
 from users.segments import person_conditions, rules, segments
@@ -226,7 +227,7 @@ def choices() -> Lines:
             Reason.EMPTY_TEXT,
         ):
             yield f"list of {reason.value} {of}", page_of(draft, reason)
-        spec = audience.AudienceSpec.of(draft)
+        spec = AudienceSpec.of(draft)
         yield f"one person {of}", partial(audience.sample, draft)
         yield f"one person by name {of}", partial(audience.sample, draft, "Лазарева")
         yield "one person by phone", partial(audience.sample, draft, "79980123456")

@@ -78,8 +78,8 @@ def run(people: int) -> None:
 def fresh_foresight(mailing: Any) -> None:
     from django.core.cache import cache
 
-    from mailings.audience.audience import AudienceSpec
     from mailings.audience.backtest import estimate
+    from mailings.audience.spec import AudienceSpec
 
     cache.clear()
     assert estimate(AudienceSpec.of(mailing)).now

@@ -3,10 +3,6 @@ launch (funnel.py), the lists behind its lines, and the preparation, so they can
 Read-only.
 """
 
-import json
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 from django.db.models import (
@@ -27,20 +23,17 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from integrations.reasons import Reason
-from mailings.models import Arrival, Mailing, Message, Policy
+from mailings.models import Arrival, Mailing, Message
 from smsmail.web.query import search_text
-from users.consent import consent, phone_owners
+from users.consent import phone_owners
 from users.models import Group, Membership, User
 from users.people import search
-from users.segments import groups, rules, segments
+from users.segments import groups, segments
 from users.segments.big_queries import a_few_of_many
-from users.segments.rules import BadRule, Rule
+from users.segments.rules import BadRule
 
-from .destinations import not_served
-from .frequency_cap import Cap, cap_of
-from .personalization import needs_of, no_value
-
-OPTED_OUT = Q(consent.opted_out("phone"))
+from .exclusions import OPTED_OUT, Exclusion, about_person, about_text, nothing_to_say, reasons_of
+from .spec import AudienceSpec, spec_of
 
 
 class Candidate(NamedTuple):
@@ -57,86 +50,6 @@ class Candidate(NamedTuple):
     fields: dict[str, Any]
     time_zone: str
     why_not: str
-
-
-@dataclass(frozen=True)
-class AudienceSpec:
-    """The recipients that a mailing, or a form before it is saved, names: as much of a Mailing as the
-    funnel needs.
-
-    It stands for one question, such as a funnel or a preview: the rule, the groups and the policy are
-    read once, when they are first needed. The next question makes a new spec and reads them again.
-    """
-
-    everyone: bool
-    groups: QuerySet[Group]
-    only_confirmed: bool
-    rule: Any = None  # of a segment, as stored; counts unless everyone is chosen
-    needs: frozenset[str] = frozenset()  # needs_of() the text
-    mailing: Mailing | None = None  # where it is saved already
-    typed: bool = False  # in a form just now: asked again with the next key
-    patience: float | None = None  # seconds that one question about them may take
-
-    @classmethod
-    def of(cls, mailing: Mailing) -> "AudienceSpec":
-        rule = mailing.rule
-        as_it_is = rule is None or mailing.when == Mailing.When.ON_ENTRY
-        if as_it_is and mailing.segment is not None:
-            rule = mailing.segment.rule
-        groups = mailing.groups.all() if mailing.pk else Group.objects.none()
-        return cls(
-            mailing.everyone,
-            groups,
-            mailing.only_confirmed,
-            rule,
-            needs_of(mailing.text),
-            mailing,
-        )
-
-    @cached_property
-    def parsed_rule(self) -> Rule:
-        """Of a spec that has a rule. Raises BadRule."""
-        return rules.read(self.rule)
-
-    @cached_property
-    def group_ids(self) -> list[int]:
-        return sorted(self.groups.values_list("id", flat=True))
-
-    @cached_property
-    def policy(self) -> Policy:
-        return Policy.current()
-
-    @property
-    def cap(self) -> Cap | None:
-        return cap_of(self.mailing, self.policy)
-
-    def key(self, what: str) -> str:
-        """Return the cache key for `what` about these people."""
-        policy, cap = self.policy, self.cap
-        whom: Any = "everyone"
-        if not self.everyone:
-            whom = self.rule or self.group_ids
-        asked = [
-            what,
-            whom,
-            self.only_confirmed,
-            sorted(self.needs),
-            self.mailing.pk if self.mailing else None,
-            [cap.messages, cap.days] if cap else None,
-            [policy.sms_countries, policy.mobile_only],
-        ]
-        written = json.dumps(asked, sort_keys=True)
-        return f"audience-{sha256(written.encode()).hexdigest()}"
-
-
-class Exclusion(NamedTuple):
-    """A reason, and the condition for it. `holds` selects the excluded people (an IN subquery is
-    fine), `others` the rest (NOT EXISTS, because planners do not anti-join NOT IN).
-    """
-
-    reason: Reason
-    holds: Q
-    others: Q
 
 
 # --- people -----------------------------------------------------------------------------------
@@ -245,7 +158,7 @@ def excluded(mailing: Mailing | AudienceSpec, reason: Reason) -> "QuerySet[User]
     if reason is Reason.SAME_PHONE:
         return _without_reason(spec).filter(phone_owners.claim() | Q(Exists(_before(spec))))
     rows = _chosen(spec)
-    for each in _reasons(spec):
+    for each in reasons_of(spec):
         if each.reason is reason:
             return rows.filter(each.holds)
         rows = rows.filter(each.others)
@@ -293,10 +206,6 @@ def newest() -> int:
     return User.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 
-def spec_of(mailing: Mailing | AudienceSpec) -> AudienceSpec:
-    return mailing if isinstance(mailing, AudienceSpec) else AudienceSpec.of(mailing)
-
-
 def _chosen(spec: AudienceSpec) -> "QuerySet[User]":
     """Return everybody under the rule. Raises BadRule."""
     people = User.objects.filter(is_active=True)
@@ -314,7 +223,7 @@ def _without_reason(spec: AudienceSpec) -> "QuerySet[User]":
     """Return the people to whom no reason applies, except perhaps that somebody else holds their
     phone.
     """
-    return _chosen(spec).filter(*[each.others for each in _reasons(spec)])
+    return _chosen(spec).filter(*[each.others for each in reasons_of(spec)])
 
 
 def rivals(spec: AudienceSpec) -> "QuerySet[User]":
@@ -325,7 +234,7 @@ def rivals(spec: AudienceSpec) -> "QuerySet[User]":
 
 
 def _but_for_the_phone(spec: AudienceSpec) -> "QuerySet[User]":
-    about = [*about_person(spec), _about_text(spec)]
+    about = [*about_person(spec), about_text(spec)]
     return _chosen(spec).filter(*[each.others for each in about])
 
 
@@ -361,43 +270,6 @@ def _proof(moment: Any) -> Coalesce:
 
 
 # --- reasons ----------------------------------------------------------------------------------
-def _reasons(spec: AudienceSpec) -> list[Exclusion]:
-    """Return the exclusions in the order of the funnel, except the shared phone, which takes two
-    people.
-    """
-    return [*about_person(spec), *about_phone(spec), _about_text(spec)]
-
-
-def about_person(spec: AudienceSpec) -> list[Exclusion]:
-    """Return the exclusions that the row of a person decides by itself."""
-    conditions = {
-        Reason.NO_PHONE: Q(phone=""),
-        Reason.BAD_PHONE: ~Q(phone__startswith="+"),
-        Reason.NOT_SERVED: not_served(spec.policy),
-    }
-    if spec.only_confirmed:
-        conditions[Reason.NOT_CONFIRMED] = Q(phone_confirmed_at__isnull=True)
-    conditions[Reason.FORBIDDEN] = Q(sms_forbidden=True)
-    return [Exclusion(reason, holds, ~holds) for reason, holds in conditions.items()]
-
-
-def about_phone(spec: AudienceSpec) -> list[Exclusion]:
-    """Return the exclusions that hold for a phone, whoever has it."""
-    found = [Exclusion(Reason.OPTED_OUT, OPTED_OUT, ~OPTED_OUT)]
-    cap = spec.cap
-    if cap is not None:
-        no_room = Q(phone__in=cap.phones())
-        found.append(Exclusion(Reason.HAD_LATELY, no_room, ~Q(cap.full("phone"))))
-    return found
-
-
-def _about_text(spec: AudienceSpec) -> Exclusion:
-    nothing = nothing_to_say(spec)
-    return Exclusion(Reason.EMPTY_TEXT, nothing, ~nothing)
-
-
-def nothing_to_say(spec: AudienceSpec) -> Q:
-    return no_value(spec.needs) if spec.needs else Q(pk__in=())
 
 
 def with_reasons(spec: AudienceSpec, reasons: list[Exclusion]) -> "QuerySet[Any]":

@@ -22,7 +22,7 @@ from users.segments.conditions import midnight
 from users.segments.rules import BadRule
 
 from . import audience
-from .audience import AudienceSpec
+from .spec import AudienceSpec
 
 DAYS = 30
 REMEMBERED = 60  # seconds

@@ -13,7 +13,7 @@ from users.segments import segments
 from users.segments.rules import BadRule
 
 from . import audience
-from .audience import AudienceSpec
+from .spec import AudienceSpec
 
 # In the order of the funnel.
 REASONS = (

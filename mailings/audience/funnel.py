@@ -19,16 +19,9 @@ from users.models import User
 from users.segments.big_queries import over_everybody
 from users.segments.rules import BadRule
 
-from .audience import (
-    AudienceSpec,
-    about_person,
-    about_phone,
-    matching,
-    nothing_to_say,
-    rivals,
-    spec_of,
-    with_reasons,
-)
+from .audience import matching, rivals, with_reasons
+from .exclusions import about_person, about_phone, nothing_to_say
+from .spec import AudienceSpec, spec_of
 
 RECENT = 30  # seconds for which recent() caches
 SLOW = 0.1  # seconds: a quicker count is repeated on every page

@@ -23,8 +23,8 @@ from users.segments.big_queries import over_everybody
 from users.segments.rules import BadRule
 
 from . import audience
-from .audience import AudienceSpec
 from .personalization import columns_of, limit_of, no_value, values_of
+from .spec import AudienceSpec
 
 ENDS = 10  # how many lengths at each end are examined
 SAMPLE = 1000  # the size of the sample for counting parts; up to so many, all people

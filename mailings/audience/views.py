@@ -18,8 +18,8 @@ from users.segments.big_queries import over_everybody
 from users.segments.rules import BadRule
 
 from . import audience, eligibility, funnel
-from .audience import AudienceSpec
 from .backtest import estimate as foreseen
+from .spec import AudienceSpec
 
 State = Mailing.State
 FOUND = 5  # people for whom one search answers

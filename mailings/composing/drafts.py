@@ -13,7 +13,7 @@ from django.forms import model_to_dict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from mailings.audience.audience import AudienceSpec
+from mailings.audience.spec import AudienceSpec
 from mailings.models import Mailing
 from users.models import AuditEvent, User, audit
 from users.segments import rules

@@ -16,6 +16,7 @@ from django.utils import timezone
 from integrations.providers.base import Provider
 from integrations.routing import routing
 from mailings.audience import audience
+from mailings.audience.spec import AudienceSpec
 from mailings.models import Mailing, Policy
 from mailings.sending import send_times
 from mailings.sending.timing import QuietHours, forms_at, zone_named, zone_words
@@ -55,7 +56,7 @@ class Quiet:
 class Schedule:
     """What would happen if the mailing were launched now, for templates."""
 
-    def __init__(self, mailing: Mailing, spec: audience.AudienceSpec, will_receive: int) -> None:
+    def __init__(self, mailing: Mailing, spec: AudienceSpec, will_receive: int) -> None:
         self.mailing = mailing
         self.now = timezone.now()
         self.policy = Policy.current()
@@ -108,7 +109,7 @@ class Schedule:
     def no_lifetime(self) -> bool:
         return bool(self.mailing.valid_minutes) and self.validity is None
 
-    def _quiet(self, spec: audience.AudienceSpec, will_receive: int) -> Quiet | None:
+    def _quiet(self, spec: AudienceSpec, will_receive: int) -> Quiet | None:
         hours = send_times.quiet_hours(self.mailing)
         if hours is None or self.watches or not will_receive:
             return None
@@ -149,7 +150,7 @@ def schedule_of(mailing: Mailing, preview: Preview) -> Schedule:
     return schedule
 
 
-def people_by_zone(spec: audience.AudienceSpec) -> dict[str, int]:
+def people_by_zone(spec: AudienceSpec) -> dict[str, int]:
     """Return zone -> number of people who get the mailing; '' if nothing tells the zone. It takes a
     few queries, whatever the number of people: by the zone of the profile, then by phone prefixes.
     """
@@ -164,7 +165,7 @@ def people_by_zone(spec: audience.AudienceSpec) -> dict[str, int]:
     return found
 
 
-def _counted(spec: audience.AudienceSpec) -> Counter[str]:
+def _counted(spec: AudienceSpec) -> Counter[str]:
     people: Counter[str] = Counter()
     fit = audience.eligible(spec).order_by()
     untold = []

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from mailings.audience import audience
 from mailings.audience.personalization import needs_of, parsed
+from mailings.audience.spec import AudienceSpec
 from mailings.models import Mailing
 from mailings.text import template
 from mailings.text import wrapping as links
@@ -145,14 +145,14 @@ class DraftForm(WhenForm):
             draft.groups.clear()
 
     @property
-    def spec(self) -> audience.AudienceSpec:
+    def spec(self) -> AudienceSpec:
         """Return who would get it, as far as the form is filled in."""
         if not self.is_bound:
             return self._as_stored()
         self.is_valid()
         said = self.cleaned_data
         whom, segment = said.get("recipients"), said.get("segment")
-        return audience.AudienceSpec(
+        return AudienceSpec(
             everyone=whom == "everyone",
             groups=said.get("groups", Group.objects.none())
             if whom == "groups"
@@ -174,14 +174,14 @@ class DraftForm(WhenForm):
             sign_in=bool(self["links_sign_in"].data) if "links_sign_in" in self.fields else False,
         )
 
-    def _as_stored(self) -> audience.AudienceSpec:
+    def _as_stored(self) -> AudienceSpec:
         """Return the audience of the stored draft, or of the segment that the URL preselects."""
         draft = self.instance
         if draft.pk:
-            return audience.AudienceSpec.of(draft)
+            return AudienceSpec.of(draft)
         asked = self.initial.get("segment")
         rule = asked.rule if isinstance(asked, Segment) else None
-        return audience.AudienceSpec(False, Group.objects.none(), False, rule)
+        return AudienceSpec(False, Group.objects.none(), False, rule)
 
     @property
     def written(self) -> str:

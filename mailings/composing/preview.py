@@ -14,6 +14,7 @@ from integrations.routing import cooldown, routing
 from integrations.routing.status import title_of
 from mailings.audience import audience, funnel, text_extremes
 from mailings.audience.personalization import own_names, parsed_with
+from mailings.audience.spec import AudienceSpec
 from mailings.audience.text_extremes import Parts, Rendering
 from mailings.models import Mailing
 from mailings.text import bare_links, link_check, substitutions
@@ -64,7 +65,7 @@ class Preview:
     def __init__(
         self,
         written: str,
-        spec: audience.AudienceSpec,
+        spec: AudienceSpec,
         reader: User,
         look: Look,
         wrapping: Wrapping,
@@ -281,7 +282,7 @@ class Preview:
 
 def preview_of(
     written: str,
-    spec: Mailing | audience.AudienceSpec,
+    spec: Mailing | AudienceSpec,
     reader: User,
     look: Look | None = None,
     wrapping: Wrapping | None = None,
@@ -293,7 +294,7 @@ def preview_of(
     """
     if isinstance(spec, Mailing):
         wrapping = spec.wrapping
-        spec = audience.AudienceSpec.of(spec)
+        spec = AudienceSpec.of(spec)
     spec = replace(spec, patience=patience)
     return Preview(written, spec, reader, look or Look(), wrapping or Wrapping())
 

@@ -7,9 +7,9 @@ from functools import cached_property
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from mailings.audience.audience import AudienceSpec
 from mailings.audience.funnel import Funnel
 from mailings.audience.personalization import own_names, values_of, variables
+from mailings.audience.spec import AudienceSpec
 from mailings.audience.text_extremes import Parts, Rendering
 from mailings.composing.preview import Look, Preview
 from mailings.models import Mailing

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from integrations.reasons import Reason
 from mailings.audience import audience, funnel
-from mailings.audience.audience import AudienceSpec
 from mailings.audience.funnel import Funnel
+from mailings.audience.spec import AudienceSpec
 from mailings.models import Batch, Counters, Mailing, Message, Policy
 from mailings.sending import prepare
 from tests import factories

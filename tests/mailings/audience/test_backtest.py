@@ -8,8 +8,8 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from mailings.audience.audience import AudienceSpec
 from mailings.audience.backtest import DAYS, Estimate, estimate
+from mailings.audience.spec import AudienceSpec
 from mailings.models import Batch, Mailing, Message
 from tests import factories
 from tests.mailings import mailing_factories

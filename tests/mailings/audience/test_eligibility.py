@@ -6,9 +6,10 @@ import pytest
 from django.utils import timezone
 
 from integrations.reasons import Reason
-from mailings.audience import audience, funnel
-from mailings.audience.audience import AudienceSpec
+from mailings.audience import funnel
 from mailings.audience.eligibility import REASONS, Eligibility, eligibility
+from mailings.audience.exclusions import reasons_of
+from mailings.audience.spec import AudienceSpec
 from mailings.lifecycle import on_entry
 from mailings.models import Mailing
 from tests import factories
@@ -115,7 +116,7 @@ def test_no_reason_of_the_funnel_is_forgotten() -> None:
     """Those that the funnel knows: whatever else there is, is not about a person before the launch."""
     spec = AudienceSpec.of(mailing_factories.draft(text="{first_name}", only_confirmed=True))
     mailing_factories.policy(cap_messages=1)
-    known = {each.reason for each in audience._reasons(spec)} | {Reason.SAME_PHONE}
+    known = {each.reason for each in reasons_of(spec)} | {Reason.SAME_PHONE}
     assert known == set(REASONS)
 
 

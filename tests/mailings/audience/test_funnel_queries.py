@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailings.audience import audience, eligibility, funnel
-from mailings.audience.audience import AudienceSpec
+from mailings.audience.spec import AudienceSpec
 from mailings.composing.preview import preview_of
 from mailings.models import Mailing
 from tests import factories

@@ -12,7 +12,8 @@ from django.utils import timezone, translation
 from integrations.models import Account
 from integrations.providers.contract import Outcome
 from integrations.reasons import Reason
-from mailings.audience import audience, funnel
+from mailings.audience import funnel
+from mailings.audience.spec import AudienceSpec
 from mailings.composing import forecast
 from mailings.lifecycle import recall, start, transitions
 from mailings.models import Mailing, Policy
@@ -258,7 +259,7 @@ def test_who_would_get_it_too_late_is_not_counted_among_those_who_do(as_: As, as
 
 def test_the_preview_agrees_with_what_preparation_does(asleep: User) -> None:
     draft = mailing_factories.draft(valid_minutes=9 * 60)
-    spec = audience.AudienceSpec.of(draft)
+    spec = AudienceSpec.of(draft)
     told = forecast.Schedule(draft, spec, funnel.count(draft).will_receive)
     transitions.launch(draft, asleep, countdown=0)
     while prepare.prepare_some(draft.id):
@@ -283,7 +284,7 @@ def test_zones_of_many_people_take_a_few_queries(
         factories.person(f"line{number}", phone=f"+7343212{number:04}")
         factories.person(f"kyiv{number}", phone=f"+38050123{number:04}")
     with django_assert_max_num_queries(8):
-        found = forecast.people_by_zone(audience.AudienceSpec.of(mailing_factories.draft()))
+        found = forecast.people_by_zone(AudienceSpec.of(mailing_factories.draft()))
     assert found == {
         "Europe/London": 50,
         "Asia/Omsk": 50,

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from integrations.reasons import Reason
 from mailings.audience import backtest, funnel
-from mailings.audience.audience import AudienceSpec
+from mailings.audience.spec import AudienceSpec
 from mailings.models import Mailing
 from smsmail.web.cache import Files
 from tests import factories
