@@ -1,6 +1,6 @@
 """What is confirmed in the middle of a batch holds from then on: a ban, an opt-out, a pause, a cancel.
 
-Source: chaos run of smsmail ("A ban in the middle of a batch", issue 12, A5): five bans confirmed while a
+Source: chaos run of smsmail ("A ban in the middle of a batch"): five bans confirmed while a
 batch of Twilio was in the air, and five requests 1.8 s later. The judge is the emulator's journal, which
 tells when each request came.
 """

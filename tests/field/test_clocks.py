@@ -1,6 +1,6 @@
 """What a clock that was wrong for a moment leaves behind, stage by stage: nothing waits for it.
 
-Source: chaos run of smsmail (issue 12, A4; schedules 2 and 9): times written while the clock was fast by
+Source: chaos run of smsmail (schedules 2 and 9): times written while the clock was fast by
 an hour or a day lay in the future afterwards, and everybody believed them.
 """
 

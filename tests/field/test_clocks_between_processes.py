@@ -1,6 +1,6 @@
 """A worker's clock is set wrong in the middle of a mailing and right again, in real processes.
 
-Source: chaos run of smsmail (issue 12, A4; schedule 2): the worker's clock a day fast for 40 seconds, and
+Source: chaos run of smsmail (schedule 2): the worker's clock a day fast for 40 seconds, and
 902 of 2,500 people waited until tomorrow; an hour fast, and they waited an hour. The judge is the journal
 on the emulator's disk; "in time" is the time that the same mailing takes with right clocks, roughly.
 """

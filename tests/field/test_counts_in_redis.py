@@ -1,5 +1,5 @@
 """The counts of wrong passwords and links where there is a Redis: shared, readable by nobody's pickle,
-and, while it is away or flushed, worth no more than a count (issue 12, B4).
+and, while it is away or flushed, worth no more than a count.
 """
 
 import subprocess

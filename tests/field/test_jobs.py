@@ -1,4 +1,4 @@
-"""One mailing's trouble stops nobody else's (issue 12, A 0; pages.md, "taking back a mailing on entry
+"""One mailing's trouble stops nobody else's (pages.md, "taking back a mailing on entry
 poisons prepare"): every job of the clock with a row that the database refuses.
 """
 

@@ -1,6 +1,6 @@
 """The pace of an account holds in any second, not only on average, over all workers.
 
-Source: chaos run of smsmail (issue 12, A11): 8 workers at 50 messages a second kept to the mean, with 99
+Source: chaos run of smsmail: 8 workers at 50 messages a second kept to the mean, with 99
 in the worst sliding second. The judge is the emulator's journal.
 """
 

@@ -1,7 +1,7 @@
 """What was said is written down, whatever happens to the answer beside it; and a service that hangs keeps
 no other waiting.
 
-Source: chaos run of smsmail (issue 12, A8 and A10; schedules 9 and 10, mailings.E002).
+Source: chaos run of smsmail (schedules 9 and 10, mailings.E002).
 """
 
 import time

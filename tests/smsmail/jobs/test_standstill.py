@@ -1,4 +1,4 @@
-"""Nobody works (issue 12, D), with real processes: a worker that stands still, one that was never started."""
+"""Nobody works, with real processes: a worker that stands still, one that was never started."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Nobody works (issue 12, D): heartbeats of the clock's jobs, the banner of the staff's pages, and
+"""Nobody works: heartbeats of the clock's jobs, the banner of the staff's pages, and
 /health/ready/. With real processes: test_standstill.py.
 """
 
