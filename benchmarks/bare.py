@@ -37,4 +37,6 @@ def copy(rows: list[tuple[object, ...]]) -> None:
 
 def update() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE bare SET status = 'accepted', provider_id = 'x', handed_at = now()")
+        cursor.execute(
+            "UPDATE bare SET status = 'accepted', provider_id = 'x', submitted_at = now()"
+        )

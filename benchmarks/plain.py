@@ -71,7 +71,7 @@ def send_one(message_id: int) -> None:
     ).json()
     message.status = Status.ACCEPTED if "id" in answer else Status.REFUSED
     message.provider_id = str(answer.get("id", ""))
-    message.handed_at = timezone.now()
+    message.submitted_at = timezone.now()
     message.save()
 
 

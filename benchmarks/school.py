@@ -183,7 +183,7 @@ def _send(name: str, at: datetime, share: int, owner: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO mailings_message (mailing_id, key, user_id, phone, text, parts, status,"
-            " reason, raw_code, batch_id, provider_id, handed_at, final_at, first_click_at)"
+            " reason, raw_code, batch_id, provider_id, submitted_at, final_at, first_click_at)"
             " SELECT %s, phone, id, phone, 'Здравствуйте, ' || first_name ||"
             " '! Занятие по вашему курсу начнётся завтра в 19:00, ссылка внутри.', 2,"
             " CASE WHEN id %% 20 = 0 THEN 'undelivered' WHEN id %% 20 = 1 THEN 'no_receipt'"

@@ -83,7 +83,10 @@ def had_sms(days: int) -> Q:
         claimed_at__gte=since - SLACK, mailing__kind=Mailing.Kind.MAILING
     ).values("id")
     rows = Message.objects.filter(
-        batch_id__in=batches, user_id=OuterRef("id"), handed_at__gte=since, status__in=Message.TAKEN
+        batch_id__in=batches,
+        user_id=OuterRef("id"),
+        submitted_at__gte=since,
+        status__in=Message.TAKEN,
     )
     return Q(Exists(rows))
 
@@ -104,16 +107,16 @@ def _last_sms() -> Subquery:
         status__in=Message.TAKEN,
         mailing__kind=Mailing.Kind.MAILING,
     )
-    last = rows.order_by().values("phone").annotate(last=Max("handed_at"))
+    last = rows.order_by().values("phone").annotate(last=Max("submitted_at"))
     return Subquery(last.values("last"))
 
 
 MAILING = {
     "received": Operator(_("was delivered:"), Kind.CHOICE, received, _moment("final_at")),
-    "sent": Operator(_("was sent:"), Kind.CHOICE, sent, _moment("handed_at")),
+    "sent": Operator(_("was sent:"), Kind.CHOICE, sent, _moment("submitted_at")),
     "clicked": Operator(_("was clicked:"), Kind.CHOICE, clicked, _moment("first_click_at")),
     "not_clicked": Operator(
-        _("was sent and not clicked:"), Kind.CHOICE, not_clicked, _moment("handed_at")
+        _("was sent and not clicked:"), Kind.CHOICE, not_clicked, _moment("submitted_at")
     ),
 }
 LATELY = {

@@ -100,6 +100,6 @@ def _happen(message: Message, at: datetime, account: Account, dice: random.Rando
             claimed_at=at,
             answered_at=at + timedelta(seconds=1),
         )
-        message.handed_at = message.batch.answered_at
+        message.submitted_at = message.batch.answered_at
         fates.meet(message, dice)
     message.save()

@@ -308,4 +308,4 @@ def _hand_over(
     for batch, group in zip(batches, groups, strict=True):
         for message in group:
             message.batch = batch
-            message.handed_at = batch.answered_at
+            message.submitted_at = batch.answered_at

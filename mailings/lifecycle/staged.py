@@ -33,7 +33,7 @@ def _judge(mailing: Mailing) -> None:
     if not _is_drawn_up(mailing):
         return
     batches = mailing.batches.filter(wave=0)
-    in_hand = [Batch.State.WAITING, Batch.State.HANDING]
+    in_hand = [Batch.State.WAITING, Batch.State.IN_FLIGHT]
     if batches.filter(state__in=in_hand).exists():
         return
     found = Message.objects.filter(batch__in=batches.values("id")).order_by().values_list("status")

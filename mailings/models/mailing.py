@@ -231,13 +231,13 @@ class Batch(models.Model):
     """A batch of messages that one request, or a burst of requests, submits to one account.
 
     A batch is one attempt: messages that surely were not sent move to a new waiting Batch, so a
-    reference never means two things. waiting -> handing -> answered | silent (nobody recorded an
+    reference never means two things. waiting -> in_flight -> answered | silent (nobody recorded an
     answer before the lease ended).
     """
 
     class State(models.TextChoices):
         WAITING = "waiting"
-        HANDING = "handing"
+        IN_FLIGHT = "in_flight"
         ANSWERED = "answered"
         SILENT = "silent"
 
@@ -298,8 +298,8 @@ class Batch(models.Model):
             ),
             models.Index(
                 fields=["account", "claimed_at"],
-                name="batch_handing",
-                condition=Q(state="handing"),
+                name="batch_in_flight",
+                condition=Q(state="in_flight"),
             ),
             models.Index(
                 fields=["account", "claimed_at"],

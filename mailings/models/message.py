@@ -100,7 +100,7 @@ class Message(models.Model):
     )
     provider_id = models.CharField(max_length=64, blank=True)
     price = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
-    handed_at = models.DateTimeField(null=True, blank=True)
+    submitted_at = models.DateTimeField(null=True, blank=True)
     final_at = models.DateTimeField(null=True, blank=True)
     first_click_at = models.DateTimeField(null=True, blank=True)  # by a person, not by a robot
 

@@ -18,14 +18,14 @@ class Sent:
     """One message as its recipient may see it."""
 
     shown: str
-    handed_at: datetime | None
+    submitted_at: datetime | None
     status_label: str | Promise
 
 
 def my_messages(request: AuthenticatedRequest) -> HttpResponse:
     """Show the messages sent to the signed-in person."""
     found = _of(request.user, request.GET.get("before", ""))
-    rows = [Sent(each.shown, each.handed_at, each.status_label) for each in found.rows]
+    rows = [Sent(each.shown, each.submitted_at, each.status_label) for each in found.rows]
     context = {
         "page": paging.Page(rows, found.older),
         "at_start": "before" not in request.GET,

@@ -217,7 +217,7 @@ def _move_of(message: _Candidate, report: DeliveryReport, batch: Batch) -> Move:
         raw_code=report.raw,
         provider_id=report.provider_id,
         price=report.price,
-        handed_at=report.at,
+        submitted_at=report.at,
         batch=batch.id if batch.mailing_id == message.mailing_id else None,
     )
 

@@ -60,7 +60,7 @@ class MessageChange(NamedTuple):
     provider_id: str
     price: Decimal | None
     batch_id: int | None
-    handed_at: datetime | None
+    submitted_at: datetime | None
     final_at: datetime | None
 
 
@@ -192,7 +192,7 @@ def change_messages(changes: Sequence[MessageChange]) -> None:
                 provider_id = CASE WHEN d.provider_id = '' THEN m.provider_id ELSE d.provider_id END,
                 price = COALESCE(d.price, m.price),
                 batch_id = COALESCE(d.batch_id, m.batch_id),
-                handed_at = COALESCE(m.handed_at, d.handed_at),
+                submitted_at = COALESCE(m.submitted_at, d.submitted_at),
                 final_at = d.final_at
             FROM {_table(_CHANGE_TYPES)} WHERE m.id = d.id
             """,  # noqa: S608 - our own names
@@ -301,7 +301,7 @@ _CHANGE_TYPES = {
     "provider_id": "text",
     "price": "numeric",
     "batch_id": "bigint",
-    "handed_at": "timestamptz",
+    "submitted_at": "timestamptz",
     "final_at": "timestamptz",
 }
 

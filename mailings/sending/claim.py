@@ -31,10 +31,10 @@ from users.consent import consent
 
 from . import clock_repair, epoch, lateness, ledger, witnesses
 from .ledger import Move
-from .send_times import Departure, Leave, may_leave
+from .send_times import Leave, SendWindow, may_leave
 
 Status = Message.Status
-HANDING_OVER = Work("hand_over", "batch")
+SUBMITTING = Work("hand_over", "batch")
 # Seconds. A worker waits out a pause of the rate limit up to this long; after a longer one, the
 # next run of the periodic job continues soon enough.
 LONGEST_PAUSE = 1.2
@@ -122,7 +122,7 @@ def _claimed(
     """
     messages = _fit_messages(batch, too_late=too_late)
     rate_limit.reserve(account, len(messages))
-    batch.state = Batch.State.HANDING if messages else Batch.State.ANSWERED
+    batch.state = Batch.State.IN_FLIGHT if messages else Batch.State.ANSWERED
     batch.account = account
     batch.claimed_at = timezone.now()
     batch.login = logins.fingerprint(account.provider, account.credentials)
@@ -166,7 +166,7 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
         return None, 0
     now = timezone.now()
     in_hand = Batch.objects.filter(
-        account=account, state=Batch.State.HANDING, claimed_at__gt=now - BUSY
+        account=account, state=Batch.State.IN_FLIGHT, claimed_at__gt=now - BUSY
     )
     claimed = list(in_hand.values_list("claimed_at", flat=True))
     if any(beyond(at, timedelta(), now) for at in claimed):
@@ -186,7 +186,7 @@ def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | No
     waiting = Batch.objects.filter(state=Batch.State.WAITING, not_before__lte=now)
     if not steady_clock.holds():  # batches that depend on no time of day go on
         waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
-    waiting = waiting.exclude(id__in=held(HANDING_OVER.name))
+    waiting = waiting.exclude(id__in=held(SUBMITTING.name))
     of_it = waiting.filter(mailing=OuterRef("pk"))
     mailings = Mailing.objects.running().filter(
         # Later waves leave only after the first one has passed.
@@ -204,7 +204,7 @@ def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | No
             batches = batches.filter(wave=0)
         batches = batches.select_for_update(skip_locked=True, no_key=True).order_by("id")
         while (batch := batches.first()) is not None:
-            planned = Departure.of(batch).arrives
+            planned = SendWindow.of(batch).arrives
             if lateness.missed(mailing, planned, now) and lateness.hold_missed(mailing.id):
                 break
             with blaming(batch):

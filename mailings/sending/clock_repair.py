@@ -32,7 +32,7 @@ NONE = timedelta()
 FURTHEST = 50  # batches
 # Parts of the job "mend".
 ACCOUNTS, BATCHES = Work("mend", "account"), Work("mend_batches", "batch")
-DEPARTURES = Work("mend_departures")
+SEND_WINDOWS = Work("mend_send_windows")
 
 
 def mend_due() -> bool:
@@ -45,7 +45,7 @@ def mend_due() -> bool:
     if set_back:
         logger.warning("a clock was set back, or another was fast: times to wait for are set again")
         _look_up_anew(now)
-    _mend_departures(now, all_of_them=set_back)
+    _mend_send_windows(now, all_of_them=set_back)
     return False
 
 
@@ -53,14 +53,14 @@ def mend_claims(batches: QuerySet[Batch], now: datetime) -> int:
     """Repair batches in flight that were claimed in the future; return how many. Their lease, and
     the place that they take up in the account, count from `now` on.
     """
-    ahead = batches.filter(state=Batch.State.HANDING, claimed_at__gt=now + SKEW)
+    ahead = batches.filter(state=Batch.State.IN_FLIGHT, claimed_at__gt=now + SKEW)
     if not ahead.exists():  # without this check, SQLite would take a write lock
         return 0
     return ahead.update(claimed_at=now, books_since=now - UNSURE)
 
 
 def _mend_claims(now: datetime) -> None:
-    ahead = Batch.objects.filter(state=Batch.State.HANDING, claimed_at__gt=now + SKEW)
+    ahead = Batch.objects.filter(state=Batch.State.IN_FLIGHT, claimed_at__gt=now + SKEW)
     _each(ahead, lambda batches: mend_claims(batches, now))
 
 
@@ -141,8 +141,8 @@ def _look_up_anew(now: datetime) -> None:
     open_.filter(answered_at__gt=now + SKEW).update(answered_at=now)
 
 
-def _mend_departures(now: datetime, *, all_of_them: bool) -> None:
-    """Plan waiting batches again if their departure is later than the set time and the quiet hours
+def _mend_send_windows(now: datetime, *, all_of_them: bool) -> None:
+    """Plan waiting batches again if their send window is later than the set time and the quiet hours
     of their zone allow. all_of_them: plan every batch that waits for a time in the future.
     """
     running = Mailing.objects.filter(state__in=[*Mailing.RUNNING, Mailing.State.PAUSED]).in_bulk()
@@ -158,4 +158,4 @@ def _mend_departures(now: datetime, *, all_of_them: bool) -> None:
         if all_of_them or beyond(latest, planned - now + night, now):
             send_times.plan_anew(batches, mailing, now)
 
-    one_by_one(DEPARTURES, map(Thing, running), mend)
+    one_by_one(SEND_WINDOWS, map(Thing, running), mend)

@@ -119,7 +119,7 @@ def _look(batches: Iterable[int]) -> tuple[set[int], dict[int, set[int]]]:
     A batch that worker.recover_due() took for a dead worker's may not send: its provider is asked.
     """
     ids = list(batches)
-    in_hand = Batch.objects.filter(id__in=ids, state=Batch.State.HANDING)
+    in_hand = Batch.objects.filter(id__in=ids, state=Batch.State.IN_FLIGHT)
     open_ = in_hand.filter(mailing__state__in=Mailing.RUNNING).values_list("id", flat=True)
     refused = Message.objects.filter(batch__in=ids, status=Status.WAITING).filter(
         Q(consent.forbidden("user_id")) | Q(consent.opted_out("phone"))
@@ -154,7 +154,7 @@ def in_the_air(person: User) -> int:
     """Count the messages to a person, or to their phone, that an opt-out may not have stopped: those
     being submitted, those of unknown fate, and those accepted by the provider without a receipt yet.
     """
-    batches = Batch.objects.filter(state=Batch.State.HANDING)
+    batches = Batch.objects.filter(state=Batch.State.IN_FLIGHT)
     out = Q(status=Status.WAITING, batch__in=batches) | Q(
         status__in=[Status.UNKNOWN, Status.ACCEPTED]
     )
@@ -163,7 +163,7 @@ def in_the_air(person: User) -> int:
 
 
 def _in_hand() -> QuerySet[Message]:
-    batches = Batch.objects.filter(state=Batch.State.HANDING)
+    batches = Batch.objects.filter(state=Batch.State.IN_FLIGHT)
     return Message.objects.filter(batch__in=batches, status=Status.WAITING)
 
 

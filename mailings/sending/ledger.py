@@ -44,7 +44,7 @@ class Move:
     price: Decimal | None = None
     part_price: Decimal | None = None  # per segment, for providers that report no price
     # When the provider took it, if its records say so; otherwise now.
-    handed_at: datetime | None = None
+    submitted_at: datetime | None = None
     batch: int | None = None  # the new batch of a message that is sent again
 
 
@@ -101,7 +101,7 @@ def move(
                 provider_id=each.provider_id[:64],
                 price=price,
                 batch_id=each.batch,
-                handed_at=_handed_at(each, now),
+                submitted_at=_submitted_at(each, now),
                 final_at=now if each.to in Message.FINAL else None,
             )
         )
@@ -143,11 +143,11 @@ def count_clicks_anew(mailing_id: int) -> None:
     counters.save(update_fields=["clicks", "clicked", "robots"])
 
 
-def _handed_at(each: Move, now: datetime) -> datetime | None:
+def _submitted_at(each: Move, now: datetime) -> datetime | None:
     """A message that has one already keeps it."""
     if each.to not in Message.TAKEN and each.to != Status.UNKNOWN:
         return None
-    return min(each.handed_at or now, now)
+    return min(each.submitted_at or now, now)
 
 
 def _price(held: bulk.LockedMessage, each: Move) -> Decimal | None:

@@ -10,6 +10,6 @@ from mailings.models import Batch
 
 def needed(account: Account, logins: Iterable[str]) -> set[str]:
     """Return those logins whose batches are in flight or still have a look-up to come."""
-    in_hand = Q(state=Batch.State.HANDING) | Q(look_up_at__isnull=False)
+    in_hand = Q(state=Batch.State.IN_FLIGHT) | Q(look_up_at__isnull=False)
     batches = Batch.objects.filter(in_hand, account=account, login__in=list(logins))
     return set(batches.values_list("login", flat=True).distinct())

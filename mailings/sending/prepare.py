@@ -23,7 +23,7 @@ from users.segments.rules import BadRule
 
 from . import already_sent, bulk, epoch, ledger
 from .halt import halt
-from .send_times import Departure, Plan
+from .send_times import Plan, SendWindow
 
 CHUNK = 5000  # people in one transaction: about 50 ms, 10 batches
 BATCH = 500  # messages in a batch when no account is connected
@@ -97,11 +97,11 @@ def _give_up(mailing: Mailing) -> bool:
 
 
 class _Fit(NamedTuple):
-    """A person who gets the mailing, with their text and departure."""
+    """A person who gets the mailing, with their text and send window."""
 
     person: audience.Candidate
     text: str
-    departure: Departure
+    send_window: SendWindow
 
 
 def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
@@ -118,13 +118,13 @@ def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
         # is empty for a person without a name.
         why_not = each.why_not or ("" if body else Reason.EMPTY_TEXT)
         why_not = why_not or (Reason.SAME_PHONE if each.phone in taken else "")
-        departure = None if why_not else plan.of(each)
-        if departure is None or departure.too_late:
+        send_window = None if why_not else plan.of(each)
+        if send_window is None or send_window.too_late:
             why_not = why_not or Reason.TOO_LATE
             skipped.append(_left_out(mailing.id, each, why_not, now))
         else:
             taken.add(each.phone)
-            fit.append(_Fit(each, body, departure))
+            fit.append(_Fit(each, body, send_window))
     fit, served = already_sent.split(mailing, fit)
     ledger.enter(mailing.id, [*skipped, *_messages(mailing, fit, now)])
     already_sent.enter(mailing, served)
@@ -154,13 +154,13 @@ def _left_out(mailing_id: int, each: audience.Candidate, why_not: str, now: date
 def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk.Entry]:
     cancelled = mailing.state == Mailing.State.CANCELLED
     groups = _groups(fit)
-    departures = [group[0].departure for group in groups]
+    send_windows = [group[0].send_window for group in groups]
     batches = (
-        [] if cancelled else new_batches(mailing.id, [len(group) for group in groups], departures)
+        [] if cancelled else new_batches(mailing.id, [len(group) for group in groups], send_windows)
     )
     for number, group in enumerate(groups):
         batch_id = None if cancelled else batches[number].id
-        for person, body, _departure in group:
+        for person, body, _send_window in group:
             yield bulk.Entry(
                 mailing_id=mailing.id,
                 key=person.phone,
@@ -177,9 +177,9 @@ def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk
 
 def _groups(fit: list[_Fit]) -> list[list[_Fit]]:
     """Group the people who leave at the same time and in the same wave, in groups of batch size."""
-    groups: dict[Departure, list[_Fit]] = {}
+    groups: dict[SendWindow, list[_Fit]] = {}
     for each in fit:
-        groups.setdefault(each.departure, []).append(each)
+        groups.setdefault(each.send_window, []).append(each)
     size = batch_size()
     return [
         group[start : start + size]
@@ -189,24 +189,24 @@ def _groups(fit: list[_Fit]) -> list[list[_Fit]]:
 
 
 def new_batches(
-    mailing_id: int, sizes: list[int], departures: list[Departure] | None = None
+    mailing_id: int, sizes: list[int], send_windows: list[SendWindow] | None = None
 ) -> list[Batch]:
-    """Create waiting batches of these sizes, each with a new reference, in one statement. departures:
+    """Create waiting batches of these sizes, each with a new reference, in one statement. send windows:
     one for each batch; None: they may leave now.
     """
-    at_once = Departure(timezone.now())
+    at_once = SendWindow(timezone.now())
     return Batch.objects.bulk_create(
         Batch(
             mailing_id=mailing_id,
             reference=Batch.new_reference(),
             size=size,
-            not_before=departure.not_before,
-            send_at=departure.send_at,
-            expires_at=departure.expires_at,
-            zone=departure.zone,
-            wave=departure.wave,
+            not_before=send_window.not_before,
+            send_at=send_window.send_at,
+            expires_at=send_window.expires_at,
+            zone=send_window.zone,
+            wave=send_window.wave,
         )
-        for size, departure in zip(sizes, departures or [at_once] * len(sizes), strict=True)
+        for size, send_window in zip(sizes, send_windows or [at_once] * len(sizes), strict=True)
     )
 
 

@@ -266,7 +266,7 @@ def _move(message: int, report: DeliveryReport, batch: int | None) -> Move:
         provider_id=report.provider_id,
         # A message that the provider gave back costs nothing, whatever its submission was to cost.
         price=Decimal(0) if to == Status.CANCELLED else report.price,
-        handed_at=report.at,
+        submitted_at=report.at,
         batch=batch,
     )
 

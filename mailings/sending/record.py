@@ -25,7 +25,7 @@ from .claim import ClaimedBatch, why_refused
 from .halt import halt
 from .ledger import Move
 from .prepare import new_batches
-from .send_times import Departure, keep_here
+from .send_times import SendWindow, keep_here
 
 Status = Message.Status
 _UNDECIDED = frozenset({Status.WAITING, Status.UNKNOWN})
@@ -96,7 +96,7 @@ def record(batch: ClaimedBatch, results: Sequence[SendResult]) -> None:
         enough = _is_enough(batch.mailing_id, len(refused))
         consent.opt_out_all(_opted_out(batch, results), OptOut.Source.PROVIDER)
         # 8.
-        if row.state == Batch.State.HANDING:
+        if row.state == Batch.State.IN_FLIGHT:
             row.state = Batch.State.ANSWERED
         row.answered_at = timezone.now()
         unknown = any(result.outcome == Outcome.UNKNOWN for result in results)
@@ -145,9 +145,9 @@ def _back(
     if batch.mailing.state == Mailing.State.CANCELLED:
         return [Move(each, Status.CANCELLED, Reason.CANCELLED) for each in messages]
     groups = [[each] for each in messages] if one_by_one else [list(messages)]
-    departure = Departure.kept_here(batch) if untimed else Departure.of(batch)
-    departures = [departure] * len(groups)
-    fresh = new_batches(batch.mailing_id, [len(group) for group in groups], departures)
+    send_window = SendWindow.kept_here(batch) if untimed else SendWindow.of(batch)
+    send_windows = [send_window] * len(groups)
+    fresh = new_batches(batch.mailing_id, [len(group) for group in groups], send_windows)
     return [
         Move(each, Status.WAITING, batch=new.id)
         for new, group in zip(fresh, groups, strict=True)

@@ -1,5 +1,5 @@
 """Decides when a batch may leave: its set time, quiet hours in the zone of its people, its lifetime and
-its wave. Departures are planned when messages are prepared and checked again at the claim, since a batch
+its wave. Send windows are planned when messages are prepared and checked again at the claim, since a batch
 may have waited long in between.
 """
 
@@ -38,7 +38,7 @@ class HasZone(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class SendWindow:
     """The columns of a Batch that determine when it leaves."""
 
     not_before: datetime
@@ -48,13 +48,13 @@ class Departure:
     wave: int = 0
 
     @classmethod
-    def of(cls, batch: Batch) -> "Departure":
-        """Return the departure of a batch, for its messages that are sent again."""
+    def of(cls, batch: Batch) -> "SendWindow":
+        """Return the send window of a batch, for its messages that are sent again."""
         return cls(batch.not_before, batch.send_at, batch.expires_at, batch.zone, batch.wave)
 
     @classmethod
-    def kept_here(cls, batch: Batch) -> "Departure":
-        """Return a departure that arrives at the same time, but waits here and not at the provider."""
+    def kept_here(cls, batch: Batch) -> "SendWindow":
+        """Return a send window that arrives at the same time, but waits here and not at the provider."""
         return cls(cls.of(batch).arrives, None, batch.expires_at, batch.zone, batch.wave)
 
     @property
@@ -69,7 +69,7 @@ class Departure:
 
 
 class Plan:
-    """Plans the departures of a mailing's people while it is prepared. Reads only."""
+    """Plans the send windows of a mailing's people while it is prepared. Reads only."""
 
     def __init__(self, mailing: Mailing, now: datetime) -> None:
         self.mailing = mailing
@@ -80,20 +80,20 @@ class Plan:
         if mailing.valid_minutes:
             self.expires_at = self._born + timedelta(minutes=mailing.valid_minutes)
         self.first_left = self._first_left()
-        self._known: dict[tuple[str, int], Departure] = {}
+        self._known: dict[tuple[str, int], SendWindow] = {}
 
-    def of(self, person: HasZone) -> Departure:
-        """Return the departure of the next person. A person who would get the message too late does not
+    def of(self, person: HasZone) -> SendWindow:
+        """Return the send window of the next person. A person who would get the message too late does not
         use up a place in the first wave.
         """
         zone = zone_for(person) if self.quiet else ""
         wave = 1 if self.mailing.first_wave and not self.first_left else 0
-        departure = self._departure(zone, wave)
-        if self.first_left and not departure.too_late:
+        send_window = self._send_window(zone, wave)
+        if self.first_left and not send_window.too_late:
             self.first_left -= 1
-        return departure
+        return send_window
 
-    def _departure(self, zone: str, wave: int) -> Departure:
+    def _send_window(self, zone: str, wave: int) -> SendWindow:
         if (zone, wave) not in self._known:
             at = awake(self.begins, zone, self.quiet)
             # The provider may keep messages until the set time. Messages that wait only for the end of
@@ -104,8 +104,8 @@ class Plan:
                 and at > self.now
             )
             not_before, send_at = (self.now, at) if early else (at, None)
-            departure = Departure(not_before, send_at, self.expires_at, zone, wave)
-            self._known[zone, wave] = departure
+            send_window = SendWindow(not_before, send_at, self.expires_at, zone, wave)
+            self._known[zone, wave] = send_window
         return self._known[zone, wave]
 
     @property

@@ -120,7 +120,7 @@ def _with_phones(
     """Select the messages to these phones whose provider id is known, and those that were submitted, or
     are being submitted, without one.
     """
-    in_hand = Q(status=Status.WAITING, batch__state=Batch.State.HANDING)
+    in_hand = Q(status=Status.WAITING, batch__state=Batch.State.IN_FLIGHT)
     gone = Q(status__in=[*SURE, Status.UNKNOWN, Status.NO_RECEIPT]) | in_hand
     rows = Message.objects.filter(phone__in=phones)
     rows = rows.filter(~Q(provider_id="") | gone & Q(batch__account=account))

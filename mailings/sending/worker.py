@@ -109,7 +109,7 @@ def _hand_over(*, lane: bool = False) -> bool:
         # 8.
         air.land_all()
     # 9.
-    set_aside.recovered(claim.HANDING_OVER, claimed)
+    set_aside.recovered(claim.SUBMITTING, claimed)
     return more
 
 
@@ -119,7 +119,7 @@ def _claim(*, lane: bool) -> claim.ClaimedBatch | None:
         try:
             batch = claim.claim(lane=lane)
         except claim.CannotClaim as broken:
-            set_aside.put(claim.HANDING_OVER, broken.thing, _cause(broken))
+            set_aside.put(claim.SUBMITTING, broken.thing, _cause(broken))
         else:
             return batch
 
@@ -241,7 +241,7 @@ def recover_due() -> bool:
     that were not recorded may have been sent: they become unknown, and the provider is asked.
     """
     over = timezone.now() - timedelta(seconds=settings.LEASE)
-    late = Batch.objects.filter(state=Batch.State.HANDING, claimed_at__lt=over)
+    late = Batch.objects.filter(state=Batch.State.IN_FLIGHT, claimed_at__lt=over)
     due = late.order_by("claimed_at").values_list("id", "mailing_id")[:RECOVERED_AT_ONCE]
     batches = [Thing(batch, f"mailing {mailing}") for batch, mailing in due]
     return one_by_one(Work("recover", "batch"), batches, _recover)
@@ -252,7 +252,7 @@ def _recover(key: int) -> bool:
     with transaction.atomic(durable=True):
         batch = (
             Batch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .filter(id=key, state=Batch.State.HANDING)
+            .filter(id=key, state=Batch.State.IN_FLIGHT)
             .first()
         )
         if batch is None:

@@ -25,7 +25,7 @@ def source_of(mailing_id: int) -> str:
     return f"mailing {mailing_id}"
 
 
-def is_revoked(source: str, handed_at: datetime | None) -> bool:
+def is_revoked(source: str, submitted_at: datetime | None) -> bool:
     """Is a link of this source revoked? It is if its message was submitted at or before a revocation. A
     message without a submission time is revoked by any revocation.
     """
@@ -35,8 +35,8 @@ def is_revoked(source: str, handed_at: datetime | None) -> bool:
         return True  # a name that source_of() never gave to a link
     after = (
         Q(sign_in_revoked_at__isnull=False)
-        if handed_at is None
-        else Q(sign_in_revoked_at__gte=handed_at)
+        if submitted_at is None
+        else Q(sign_in_revoked_at__gte=submitted_at)
     )
     of_this: QuerySet[Mailing] = Mailing.objects.filter(after, pk=number)
     return of_this.exists() or Policy.objects.filter(after).exists()

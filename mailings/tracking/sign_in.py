@@ -189,17 +189,17 @@ def _read(ticket: str) -> Visit | None:
 
 def _ticket(request: HttpRequest, visit: Visit) -> Ticket:
     message, batch = visit.message, visit.message.batch
-    handed_at = message.handed_at or (batch.claimed_at if batch else None)
+    submitted_at = message.submitted_at or (batch.claimed_at if batch else None)
     days = message.mailing.sign_in_days
     return Ticket(
         message=message.pk,
         person=message.user_id,
         source=source_of(message.mailing_id),
-        handed_at=handed_at,
+        submitted_at=submitted_at,
         network=network_of(request),
         user_agent=without_nul(request.headers.get("User-Agent", "")),
         number=visit.number,
-        until=handed_at + timedelta(days=days) if days and handed_at else None,
+        until=submitted_at + timedelta(days=days) if days and submitted_at else None,
     )
 
 

@@ -26,7 +26,7 @@ WORDS: dict[str, Promise] = {
     "ask_books": _("asking the SMS services what they have sent since a copy was made"),
     "mend": _("putting right what a wrong clock has written"),
     "mend_batches": _("putting right what a wrong clock has written"),
-    "mend_departures": _("putting right what a wrong clock has written"),
+    "mend_send_windows": _("putting right what a wrong clock has written"),
     "forget": _("deleting old receipts"),
     "forget_sessions": _("deleting sessions that have ended"),
     "forget_simulated": _("deleting old messages of the simulator"),

@@ -143,7 +143,7 @@ def link(transactional_db: None, settings: Any, live_server: LiveServer) -> str:
         user=factories.student(language="en"),
         key="ivan",
         phone="+79980000001",
-        handed_at=timezone.now(),
+        submitted_at=timezone.now(),
         status="delivered",
     )
     return f"/r/{tokens.make(message.pk, 0, tokens.Purpose.SIGN_IN)}"

@@ -93,7 +93,7 @@ def in_the_air(service: Emulator, mailing: Mailing) -> Iterator[None]:
 
 
 def landed() -> None:
-    wait_until(lambda: not Batch.objects.filter(state=Batch.State.HANDING).exists(), 30)
+    wait_until(lambda: not Batch.objects.filter(state=Batch.State.IN_FLIGHT).exists(), 30)
 
 
 def not_begun(service: Emulator, count: int) -> list[User]:

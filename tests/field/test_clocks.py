@@ -256,7 +256,7 @@ def test_what_a_service_keeps_is_asked_back_at_once(jump: timedelta) -> None:
     assert Batch.objects.get(id=batch.batch_id).recall_at is None
 
 
-# --- before a batch: launch, list, departure -------------------------------------------------------------
+# --- before a batch: launch, list, send window -------------------------------------------------------------
 def test_a_countdown_counts_from_now_on(jump: timedelta) -> None:
     factories.simulator()
     students()
@@ -294,7 +294,7 @@ def test_a_list_that_was_formed_tomorrow_leaves_now(jump: timedelta) -> None:
     assert claim.claim() is None
     clock_repair.mend_due()
     assert claim.claim() is not None
-    assert Batch.objects.filter(mailing=mailing, state="handing").exists()
+    assert Batch.objects.filter(mailing=mailing, state="in_flight").exists()
 
 
 @pytest.mark.parametrize("by", [2 * HOUR, DAY, timedelta(days=3)])

@@ -43,7 +43,7 @@ def test_one_answer_that_cannot_be_written_down_loses_no_other(
     Counters.objects.filter(mailing=broken).delete()  # its answers cannot be counted
     with pytest.raises(RuntimeError):
         worker.hand_over_due()
-    in_hand = Batch.objects.filter(state=Batch.State.HANDING)
+    in_hand = Batch.objects.filter(state=Batch.State.IN_FLIGHT)
     assert not in_hand.filter(mailing=sound).exists()
     assert in_hand.filter(mailing=broken).exists()  # for the lease, as when a worker dies
     gone = Message.objects.filter(mailing=sound, status="accepted").count()

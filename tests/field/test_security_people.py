@@ -239,7 +239,7 @@ def test_a_session_by_a_link_did_not_come_by_it(owner: User, student: User) -> N
     password_given(owner, student)
     client = signed_in(User.objects.get(pk=student.pk))
     session = client.session
-    session[link_sessions.MARK] = {"source": "mailing 5", "handed_at": ""}
+    session[link_sessions.MARK] = {"source": "mailing 5", "submitted_at": ""}
     session.save()
     assert client.get("/me/").status_code == 200
     assert client.get("/me/password/")["Location"].startswith("/me/prove/")

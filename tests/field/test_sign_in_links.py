@@ -47,7 +47,7 @@ def message(student: User) -> Message:
         user=student,
         key=student.phone,
         phone=student.phone,
-        handed_at=timezone.now(),
+        submitted_at=timezone.now(),
         status="delivered",
     )
 

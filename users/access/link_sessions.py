@@ -24,29 +24,29 @@ Handler = Callable[[HttpRequest], HttpResponse]
 # have been revoked for everybody who got one.
 Revoked = Callable[[str, datetime | None], bool]
 
-MARK = "by_link"  # in the session: {"source": ..., "handed_at": ...}
+MARK = "by_link"  # in the session: {"source": ..., "submitted_at": ...}
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
-revoked_at_the_source: Hook[Revoked] = Hook(lambda _source, _handed_at: False)
+revoked_at_the_source: Hook[Revoked] = Hook(lambda _source, _submitted_at: False)
 
 
-def revoked(person: User, source: str, handed_at: datetime | None) -> bool:
+def revoked(person: User, source: str, submitted_at: datetime | None) -> bool:
     """True if the message was submitted at or before a revocation. If the time of submission is
     unknown (None), any revocation applies.
     """
     of_person = person.links_revoked_at
-    if of_person and (handed_at is None or handed_at <= of_person):
+    if of_person and (submitted_at is None or submitted_at <= of_person):
         return True
-    return revoked_at_the_source.given(source, handed_at)
+    return revoked_at_the_source.given(source, submitted_at)
 
 
-def begin(request: HttpRequest, person: User, source: str, handed_at: datetime | None) -> None:
+def begin(request: HttpRequest, person: User, source: str, submitted_at: datetime | None) -> None:
     """Sign the person in with a new session key, and store which link did it."""
     logout(request)  # also for the same person: nothing of an older session is kept
     login(request, person, backend=BACKEND)
     request.session[MARK] = {
         "source": source,
-        "handed_at": handed_at.isoformat() if handed_at else "",
+        "submitted_at": submitted_at.isoformat() if submitted_at else "",
     }
 
 
@@ -91,5 +91,5 @@ def _is_over(request: HttpRequest, mark: dict[str, str]) -> bool:
     person = request.user
     if not person.is_authenticated or person.is_staff:
         return True
-    handed_at = datetime.fromisoformat(mark["handed_at"]) if mark["handed_at"] else None
-    return revoked(person, mark["source"], handed_at)
+    submitted_at = datetime.fromisoformat(mark["submitted_at"]) if mark["submitted_at"] else None
+    return revoked(person, mark["source"], submitted_at)

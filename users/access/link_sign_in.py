@@ -27,7 +27,7 @@ class Ticket:
     message: int
     person: int | None  # None: the message went to somebody who is not in the database
     source: str  # "mailing 5"
-    handed_at: datetime | None
+    submitted_at: datetime | None
     network: str
     user_agent: str
     number: str  # identifies this visit; valid once
@@ -73,14 +73,14 @@ def enter(request: HttpRequest, ticket: Ticket) -> Outcome:
             user_agent=ticket.user_agent[:300],
         )
         if outcome == Outcome.SIGNED_IN:
-            link_sessions.begin(request, person, ticket.source, ticket.handed_at)
+            link_sessions.begin(request, person, ticket.source, ticket.submitted_at)
     return outcome
 
 
 def _judge(person: User, ticket: Ticket) -> Outcome:
     if not person.is_active:
         return Outcome.BLOCKED
-    if link_sessions.revoked(person, ticket.source, ticket.handed_at):
+    if link_sessions.revoked(person, ticket.source, ticket.submitted_at):
         return Outcome.REVOKED
     if ticket.until is not None and ticket.until < timezone.now():
         return Outcome.EXPIRED

@@ -196,7 +196,7 @@ def _got(person: User, clicked: bool = False) -> Mailing:
         phone=person.phone,
         status="delivered",
         batch=batch,
-        handed_at=ago(9),
+        submitted_at=ago(9),
         final_at=ago(8),
         first_click_at=ago(6) if clicked else None,
     )

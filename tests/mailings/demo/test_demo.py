@@ -67,7 +67,7 @@ def test_its_history_is_like_what_the_product_writes() -> None:
     school.build()
     gone = Message.objects.filter(status__in=[*Message.TAKEN, Message.Status.REFUSED])
     assert not gone.filter(batch=None).exists()
-    assert not gone.filter(handed_at=None).exists()
+    assert not gone.filter(submitted_at=None).exists()
     assert not Message.objects.filter(final_at=None).exists()
     assert not Message.objects.filter(status__in=Message.TAKEN, price=None).exists()
     skipped = Message.objects.filter(status=Message.Status.SKIPPED)

@@ -123,7 +123,7 @@ def test_what_a_pause_keeps_back_has_no_time_but_what_the_service_keeps_has() ->
     paused = mailing(State.PAUSED)
     at = NOON + timedelta(hours=2)
     batch(paused, 5, not_before=at)
-    batch(paused, 6, send_at=at, state=Batch.State.HANDING)
+    batch(paused, 6, send_at=at, state=Batch.State.IN_FLIGHT)
     assert lines() == [Line(at, paused, 6, at_service=True)]
 
 

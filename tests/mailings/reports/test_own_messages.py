@@ -25,7 +25,11 @@ def in_english(settings: Any) -> None:
 
 def sent(to: User, text: str, *, kind: Mailing.Kind = Kind.MAILING, **fields: Any) -> Message:
     mailing = Mailing.objects.create(name="Webinar", kind=kind, state=Mailing.State.SENDING)
-    fields = {"status": Status.DELIVERED, "phone": to.phone, "handed_at": timezone.now()} | fields
+    fields = {
+        "status": Status.DELIVERED,
+        "phone": to.phone,
+        "submitted_at": timezone.now(),
+    } | fields
     return Message.objects.create(mailing=mailing, key=str(to.pk), user=to, text=text, **fields)
 
 

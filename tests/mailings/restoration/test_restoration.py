@@ -181,7 +181,7 @@ def test_a_link_that_signs_in_lasts_from_when_it_was_sent(
         while prepare.prepare_due():
             pass
     message = mailing.messages.get(phone="+79980000000")
-    assert (message.status, message.handed_at) == ("delivered", sent)
+    assert (message.status, message.submitted_at) == ("delivered", sent)
 
 
 def test_a_refusal_in_the_copy_holds_after_the_decision(

@@ -101,7 +101,7 @@ class World:
     def recover(self) -> None:
         """Only batches of dead workers are older than the lease: that is what the order guarantees."""
         living = [batch.reference for batch in self.batches]
-        Batch.objects.filter(state=Batch.State.HANDING).exclude(reference__in=living).update(
+        Batch.objects.filter(state=Batch.State.IN_FLIGHT).exclude(reference__in=living).update(
             claimed_at=timezone.now() - timedelta(hours=1)
         )
         while worker.recover_due():

@@ -206,7 +206,7 @@ def test_a_disk_that_breaks_burns_one_batch_and_no_more(
     with pytest.raises(epoch.NoPlace):
         claim.claim()
     assert claim.claim() is None
-    assert Batch.objects.filter(state=Batch.State.HANDING).count() == 1
+    assert Batch.objects.filter(state=Batch.State.IN_FLIGHT).count() == 1
 
 
 # --- what is held -----------------------------------------------------------------------------

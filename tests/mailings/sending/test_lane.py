@@ -106,7 +106,7 @@ def test_a_notification_overtakes_a_mailing_whose_service_hangs(
     smsc_emulator.misbehave("hang", "hang", "hang")
     running(worker.hand_over_due)
     until = time.monotonic() + 20
-    while Batch.objects.filter(state="handing").count() < 3 or smsc_emulator.plan.next:
+    while Batch.objects.filter(state="in_flight").count() < 3 or smsc_emulator.plan.next:
         assert time.monotonic() < until
         time.sleep(0.05)
     raised = raise_event("welcome", student, key="1")
@@ -115,7 +115,7 @@ def test_a_notification_overtakes_a_mailing_whose_service_hangs(
     raised.message.refresh_from_db()
     assert raised.message.status == "accepted"
     assert [phone for _, phone, _ in smsc_emulator.accepted] == [student.phone.removeprefix("+")]
-    assert Batch.objects.filter(state="handing", mailing=mailing).count() == 3
+    assert Batch.objects.filter(state="in_flight", mailing=mailing).count() == 3
 
 
 def test_one_that_hangs_does_not_hold_up_the_next(
@@ -136,7 +136,7 @@ def test_one_that_hangs_does_not_hold_up_the_next(
         time.sleep(0.05)
     raise_event("welcome", student, key="2")
     while not smsc_emulator.accepted:
-        assert Batch.objects.filter(state="handing").exists(), "the first one has ended"
+        assert Batch.objects.filter(state="in_flight").exists(), "the first one has ended"
         time.sleep(0.05)
 
 

@@ -73,7 +73,7 @@ def test_it_counts_price_and_parts_of_what_was_taken(mailing: Mailing) -> None:
         ledger.move([Move(message.id, Status.DELIVERED)])
     message.refresh_from_db()
     assert (message.price, message.provider_id) == (Decimal("2.5"), "7")
-    assert message.handed_at is not None
+    assert message.submitted_at is not None
     assert message.final_at is not None
     mailing.refresh_from_db()
     assert mailing.counters.price == Decimal("2.5")

@@ -70,7 +70,7 @@ def test_a_batch_is_claimed_once_with_all_it_needs(mailing: Mailing, account: Ac
     assert {sms.text for batch in batches for sms in batch.messages} == {"Webinar at six"}
     first = Batch.objects.get(id=batches[0].batch_id)
     assert (first.state, first.account, first.reference) == (
-        "handing",
+        "in_flight",
         account,
         batches[0].reference,
     )

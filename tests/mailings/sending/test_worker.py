@@ -334,7 +334,7 @@ def test_an_error_about_one_batch_does_not_lose_the_answers_of_the_others(
     monkeypatch.setattr(recording, "record", record)
     with pytest.raises(ZeroDivisionError):
         worker.hand_over_due()
-    in_hand = Batch.objects.filter(state=Batch.State.HANDING)
+    in_hand = Batch.objects.filter(state=Batch.State.IN_FLIGHT)
     assert [batch.id for batch in in_hand] == broken  # the lease and the provider's books settle it
 
 
@@ -347,4 +347,4 @@ def test_batches_left_over_are_told_to_the_clock(
     Account.objects.update(parallel=1)
     assert worker.hand_over_due()
     assert mailing_factories.statuses(mailing)["waiting"] > 0
-    assert not Batch.objects.filter(state=Batch.State.HANDING).exists()
+    assert not Batch.objects.filter(state=Batch.State.IN_FLIGHT).exists()

@@ -60,7 +60,7 @@ def to(person: User, mailing: Mailing, key: str = "") -> Message:
         key=key or person.phone,
         phone=person.phone,
         status="delivered",
-        handed_at=timezone.now(),
+        submitted_at=timezone.now(),
     )
 
 

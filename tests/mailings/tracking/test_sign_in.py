@@ -47,7 +47,7 @@ def message(mailing: Mailing, student: User) -> Message:
 
 
 def to(person: User | None, mailing: Mailing, **fields: Any) -> Message:
-    fields = {"handed_at": timezone.now(), "status": "delivered"} | fields
+    fields = {"submitted_at": timezone.now(), "status": "delivered"} | fields
     phone = person.phone if person else "+79980000099"
     return Message.objects.create(mailing=mailing, user=person, key=phone, phone=phone, **fields)
 
@@ -205,7 +205,7 @@ def test_a_message_of_unknown_fate_is_as_old_as_its_batch(
     batch = Batch.objects.create(
         mailing=mailing, size=1, reference="ref", claimed_at=timezone.now()
     )
-    unsure = to(student, mailing, handed_at=None, status="unknown", batch=batch)
+    unsure = to(student, mailing, submitted_at=None, status="unknown", batch=batch)
     revocation.revoke_all(owner)
     assert posted(client, clicked(client, unsure)).status_code == 403
     Batch.objects.update(claimed_at=timezone.now())

@@ -39,7 +39,7 @@ def ticket(person: User | None, mailing: Mailing | None = None, **fields: Any) -
         "message": 1,
         "person": person.pk if person else None,
         "source": revocation.source_of(mailing.pk if mailing else 5),
-        "handed_at": timezone.now() - timedelta(days=400),  # permanent
+        "submitted_at": timezone.now() - timedelta(days=400),  # permanent
         "network": "192.0.2.0/24",
         "user_agent": "Made-up phone",
         "number": secrets.token_urlsafe(12),
@@ -127,13 +127,14 @@ REVOKE = pytest.mark.parametrize("revoke", [of_person, of_mailing, of_all])
 def test_a_revoked_link_no_longer_signs_in_and_later_ones_do(
     client: Client, student: User, owner: User, mailing: Mailing, revoke: Callable[..., None]
 ) -> None:
-    before = ticket(student, mailing, handed_at=timezone.now())
+    before = ticket(student, mailing, submitted_at=timezone.now())
     revoke(mailing, student, owner)
     assert link_sign_in.enter(request(), before) == Outcome.REVOKED
     assert (
-        link_sign_in.enter(request(), ticket(student, mailing, handed_at=None)) == Outcome.REVOKED
+        link_sign_in.enter(request(), ticket(student, mailing, submitted_at=None))
+        == Outcome.REVOKED
     )
-    later = ticket(student, mailing, handed_at=timezone.now())
+    later = ticket(student, mailing, submitted_at=timezone.now())
     assert link_sign_in.enter(request(), later) == Outcome.SIGNED_IN
 
 
@@ -141,7 +142,7 @@ def test_a_revoked_link_no_longer_signs_in_and_later_ones_do(
 def test_a_revocation_ends_the_sessions_that_began_with_the_link(
     client: Client, student: User, owner: User, mailing: Mailing, revoke: Callable[..., None]
 ) -> None:
-    browser = entered(client, ticket(student, mailing, handed_at=timezone.now()))
+    browser = entered(client, ticket(student, mailing, submitted_at=timezone.now()))
     assert browser.get("/me/").status_code == 200
     revoke(mailing, student, owner)
     assert browser.get("/me/").status_code == 302

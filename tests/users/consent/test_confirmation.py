@@ -363,7 +363,7 @@ def test_whoever_came_by_a_link_may_confirm_too(
     monkeypatch.setattr(link_sessions.revoked_at_the_source, "given", lambda *_link: False)
     client = as_(student)
     session = client.session
-    session[link_sessions.MARK] = {"source": "mailing 1", "handed_at": ""}
+    session[link_sessions.MARK] = {"source": "mailing 1", "submitted_at": ""}
     session.save()
     client.post("/me/phone/send/")
     client.post("/me/phone/", {"code": code_of(student)})

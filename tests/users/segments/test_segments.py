@@ -124,8 +124,8 @@ def test_what_people_got(school: dict[str, User]) -> None:
             mailing=mailing, key=name, user=school[name], status=status, batch=batch, **fields
         )
 
-    got("anna", "delivered", handed_at=now, first_click_at=now)
-    got("boris", "accepted", handed_at=now - timedelta(days=3))
+    got("anna", "delivered", submitted_at=now, first_click_at=now)
+    got("boris", "accepted", submitted_at=now - timedelta(days=3))
     got("vera", "skipped")
     number = str(mailing.pk)
     assert found(rule(asks("mailing", "received", number))) == {"anna"}
