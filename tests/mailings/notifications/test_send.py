@@ -466,7 +466,7 @@ def test_another_program_raises_it_by_name(
         (("paid", "nobody@example.com"), "nobody"),
         (("no_such", "ivan@example.com"), "no event"),
         (("paid", "ivan@example.com", "number"), "name=value"),
-        (("phone_code", "ivan@example.com"), "by the system alone"),
+        (("phone_code", "ivan@example.com"), "only the system itself"),
     ],
 )
 def test_another_program_is_told_what_it_did_wrong(
