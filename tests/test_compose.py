@@ -41,9 +41,9 @@ transitions.launch(mailing, User.objects.get(role="owner"), countdown=0)
 """
 # Beat counts ten minutes, or an hour, from its own start for some: these it posts at once.
 HEARTBEATS = """
-from smsmail.jobs.periodic import JOBS
+from smsmail.jobs.periodic import PERIODIC_JOBS
 from smsmail.models import Heartbeat
-print(Heartbeat.objects.count(), "of", len(JOBS))
+print(Heartbeat.objects.count(), "of", len(PERIODIC_JOBS))
 """
 FIGURES = """
 import json

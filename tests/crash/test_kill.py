@@ -54,8 +54,13 @@ MISBEHAVIOUR = [
 ]
 
 
-@pytest.mark.only_postgresql
-@pytest.mark.parametrize("service", ["smsc", "twilio"])
+@pytest.mark.parametrize(
+    "service",
+    [
+        pytest.param("smsc", marks=pytest.mark.only_postgresql),
+        pytest.param("twilio", marks=pytest.mark.slow),
+    ],
+)
 def test_workers_killed_at_random_while_the_service_misbehaves(
     tmp_path: Path, service: str
 ) -> None:
@@ -73,7 +78,7 @@ def test_workers_killed_at_random_while_the_service_misbehaves(
         stage.assert_balanced(standing)
 
 
-@pytest.mark.only_postgresql
+@pytest.mark.slow
 def test_where_nobody_can_be_asked_unknown_messages_wait_for_a_person(tmp_path: Path) -> None:
     with Stage(tmp_path, people=800, batch=20, service="seventech") as stage:
         stage.emulate(plan={"share": 0.1, "among": MISBEHAVIOUR})

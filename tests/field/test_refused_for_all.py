@@ -30,6 +30,8 @@ from tests.emulators.twilio_rows import ACCOUNT, SERVICE
 from tests.mailings import mailing_factories
 from users.models import User
 
+pytestmark = pytest.mark.only_sqlite
+
 UNSENT, REFUSED = Outcome.UNSENT, Outcome.REFUSED
 ONE = Sms(1, "+79980001122", "Hello")
 

@@ -17,6 +17,8 @@ from tests import factories
 from users.models import Group, OptOut, User
 from users.rights import Right, Role
 
+pytestmark = pytest.mark.only_sqlite
+
 State = Mailing.State
 
 
