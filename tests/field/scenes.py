@@ -1,4 +1,4 @@
-"""For each of clock.JOBS: two things to do, the first of which the database refuses. Issue 12, A 0."""
+"""For each of PERIODIC_JOBS: two things to do, the first of which the database refuses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
