@@ -202,7 +202,9 @@ def test_not_while_nobody_looks(link: str, open_page: Callable[..., Page]) -> No
     phone.goto(link)
     phone.wait_for_timeout(2500)
     assert not LinkSignIn.objects.exists()
-    phone.evaluate("window.looked = 'visible'; document.dispatchEvent(new Event('visibilitychange'))")
+    phone.evaluate(
+        "window.looked = 'visible'; document.dispatchEvent(new Event('visibilitychange'))"
+    )
     expect(phone).to_have_url(re.compile(r"/me/messages/$"))
 
 
