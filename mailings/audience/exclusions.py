@@ -4,9 +4,7 @@ phone is not among them, since it takes two people (audience.py).
 
 from typing import NamedTuple
 
-from django.db.models import (
-    Q,
-)
+from django.db.models import Q
 
 from integrations.reasons import Reason
 from users.consent import consent

@@ -1,5 +1,5 @@
 """The recipients that a form or a mailing names, and the key under which figures about them are remembered.
-Who they are is asked in audience.py.
+audience.py finds the people.
 """
 
 import json

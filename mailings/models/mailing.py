@@ -29,7 +29,7 @@ class MailingQuerySet(models.QuerySet["Mailing"]):
     def notifications(self) -> Self:
         return self.filter(kind=Mailing.Kind.NOTIFICATION)
 
-    def one_by_one(self) -> Self:
+    def single_sends(self) -> Self:
         """Notifications and test messages: one person at a time."""
         return self.exclude(kind=Mailing.Kind.MAILING)
 

@@ -194,7 +194,7 @@ def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | No
         | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False)
     )
     if lane:
-        mailings = mailings.one_by_one()
+        mailings = mailings.single_sends()
     running = list(mailings)
     random.shuffle(running)
     running.sort(key=lambda mailing: mailing.is_campaign)
