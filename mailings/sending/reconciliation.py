@@ -315,10 +315,11 @@ def _next_look(batch: Batch, not_before: datetime | None, *, answered: bool) -> 
         pause = timedelta(seconds=settings.LOOK_UP_PAUSE * 2 ** min(batch.look_ups, 6))
         # A provider that was slow to answer may be slow to write its records, too.
         pause += timedelta(seconds=service_clock.slowness(batch.account) if batch.account else 0)
-        # The older a batch, the rarer its look-ups, answered or not. But a message that was missing once
-        # is looked up again soon, however old it seems: the age may come from a day of silence, or from a
-        # clock that was a day slow.
-        age = timedelta() if answered and batch.look_ups == 1 else (now - since) / 4
+        # The older a batch, the rarer its look-ups, answered or not. It is not older than the time from which
+        # it could be submitted: a clock that was slow may have written the claim. A message that was missing
+        # once is looked up again soon, however old it is.
+        oldest = max(since, min(batch.not_before, now))
+        age = timedelta() if answered and batch.look_ups == 1 else (now - oldest) / 4
         again = now + max(pause, age)
         return min(again, since + ends) if now < since + ends else again
     looks = [*(later for later in LATER if later < ends), ends]

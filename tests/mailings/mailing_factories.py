@@ -154,7 +154,8 @@ def by_phone(mailing: Mailing) -> dict[str, str]:
 def grown_older(**time: float) -> None:
     """Every hand-over happened so much earlier, and is due to be looked at."""
     passed = timedelta(**time)
-    Batch.objects.update(claimed_at=F("claimed_at") - passed, look_up_at=F("look_up_at") - passed)
+    moments = ("not_before", "claimed_at", "look_up_at")
+    Batch.objects.update(**{name: F(name) - passed for name in moments})
 
 
 def reported(batch: claim.ClaimedBatch, status: str, **fields: Any) -> receipts.Processed:

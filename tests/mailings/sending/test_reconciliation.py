@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from integrations.models import Account, SimulatedSms
@@ -359,6 +360,17 @@ def test_what_was_missing_once_is_looked_for_again_soon_however_old_it_is(
     assert seconds_to_look() <= 2 * settings.LOOK_UP_PAUSE + 1
     look()
     assert statuses(mailing) == {"waiting": 2}
+
+
+def test_a_clock_that_was_a_day_slow_at_the_claim_makes_no_look_up_rarer(
+    mailing: Mailing, settings: Any
+) -> None:
+    """Nothing is submitted before its time: the batch is as old as that, whatever its claim says."""
+    mailing_factories.sent(Outcome.UNKNOWN)
+    Batch.objects.update(claimed_at=F("claimed_at") - timedelta(days=1))
+    say(None)
+    look()
+    assert abs(seconds_to_look() - settings.LOOK_UP_PAUSE) <= 2
 
 
 def test_nobody_else_asks_meanwhile(mailing: Mailing, account: Account, settings: Any) -> None:
