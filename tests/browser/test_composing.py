@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from mailings.models import Mailing
 from tests import factories
@@ -90,6 +90,20 @@ def test_a_mailing_is_written_by_the_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text(re.compile("Lesson"))
     assert Mailing.objects.get().text == "Dear {first_name}, it’s time"
+
+
+def test_what_was_typed_before_the_scripts_came_is_measured_too(page: Page) -> None:
+    """As on a slow line: the fields are there, the scripts are still under way."""
+    slow: list[Route] = []
+    page.route("**/htmx*.js", lambda route: slow.append(route))
+    page.goto("/mailings/new/", wait_until="commit")
+    page.locator("#id_text").fill("Dear {first_name}, it is time")
+    page.get_by_label("Everyone").check()
+    expect(page.locator("#meter .bubble")).not_to_contain_text("Dear")
+    for each in slow:
+        each.continue_()
+    expect(page.locator("#meter .bubble")).to_contain_text("Dear Student0, it is time")
+    expect(page.locator("#saved")).to_contain_text("Saved")
 
 
 def test_dear_signs_are_marked_and_replaced_and_links_repaired(page: Page) -> None:

@@ -77,14 +77,20 @@ function bringBack() {
   // The version of that time: if somebody has changed the draft since, the server refuses to overwrite it.
   form.elements.version.value = stored.version;
   say(form.dataset.back);
-  form.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-// Has a field been filled in before this script ran, by a person or by the browser?
+// Tells everybody who listens for typing about what was filled in without an event that they heard.
+function announce() {
+  if (touched()) form.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// Does a field hold something else than the server sent: put back above, or filled in before the scripts ran by a
+// person or by the browser?
 function touched() {
   return [...form.elements].some((each) => {
     if (["checkbox", "radio"].includes(each.type)) return each.checked !== each.defaultChecked;
-    return ["text", "textarea"].includes(each.type) && each.value !== each.defaultValue;
+    if (each.options) return each.selectedIndex !== Math.max(0, [...each.options].findIndex((one) => one.defaultSelected));
+    return !["hidden", "submit", "button", "fieldset", "output"].includes(each.type) && each.value !== each.defaultValue;
   });
 }
 
@@ -132,6 +138,9 @@ if (form) {
     keep();
   } else {
     bringBack();
-    if (touched()) form.dispatchEvent(new Event("input", { bubbles: true }));
+    announce();
+    // htmx listens to the form only after all scripts have run, and says so by "htmx:load". An event before that
+    // would leave the meter without the text.
+    addEventListener("htmx:load", announce, { once: true });
   }
 }
