@@ -181,9 +181,25 @@ class Routing(models.Model):
 
 
 class Receipt(models.Model):
-    """A webhook event of a provider, exactly as it arrived. Processed later, in batches; kept for
-    90 days.
+    """A webhook event of a provider, exactly as it arrived: one row of the inbox. Whoever processes it
+    removes it from here (receipts/inbox.py). There is no index besides the key: the door only inserts, and
+    processing takes the oldest.
     """
+
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="receipts", db_index=False
+    )
+    received_at = models.DateTimeField(db_default=Now())
+    headers = models.JSONField(default=dict)
+    query = models.TextField(blank=True)
+    body = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"receipt {self.pk}"
+
+
+class ReceiptPack(models.Model):
+    """Up to a thousand processed receipts, compressed (receipts/packs.py); kept for 90 days."""
 
     class Outcome(models.TextChoices):
         APPLIED = "applied", _("applied")
@@ -191,26 +207,17 @@ class Receipt(models.Model):
         STRANGER = "stranger", _("names no message of ours")
         UNREADABLE = "unreadable", _("could not be read")
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="receipts")
-    received_at = models.DateTimeField(db_default=Now())
-    headers = models.JSONField(default=dict)
-    query = models.TextField(blank=True)
-    body = models.TextField(blank=True)
-    processed_at = models.DateTimeField(null=True, blank=True)
-    outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
+    first_at = models.DateTimeField()  # when the first and the last of them were received
+    last_at = models.DateTimeField()
+    receipts = models.PositiveIntegerField()
+    strangers = models.PositiveIntegerField()  # how many of them have this outcome
+    content = models.BinaryField()
 
     class Meta:
-        indexes: ClassVar = [
-            models.Index(
-                fields=["id"],
-                name="receipt_unprocessed",
-                condition=models.Q(processed_at__isnull=True),
-            ),
-            models.Index(fields=["received_at"], name="receipt_age"),
-        ]
+        indexes: ClassVar = [models.Index(fields=["last_at"], name="receipt_pack_age")]
 
     def __str__(self) -> str:
-        return f"receipt {self.pk}"
+        return f"pack {self.pk} of {self.receipts} receipts"
 
 
 class SimulatedSms(models.Model):

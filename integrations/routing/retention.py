@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from integrations.models import Receipt, SimulatedSms, Stray
+from integrations.models import ReceiptPack, SimulatedSms, Stray
 from smsmail.jobs.set_aside import Work, held, in_halves
 from smsmail.models import SetAside
 
@@ -15,27 +15,26 @@ KEEP_RECEIPTS = timedelta(days=90)
 
 
 def forget_old() -> bool:
-    """Periodic job: delete what is older than 90 days (processed receipts, strays, the simulator's
+    """Periodic job: delete what is older than 90 days (packs of receipts, strays, the simulator's
     records), a slice at a time, and set-aside entries whose next try is a day overdue. True if a
     slice was deleted, so there may be more.
     """
     before = timezone.now() - KEEP_RECEIPTS
     Stray.objects.filter(at__lt=before).delete()
-    receipts = Receipt.objects.filter(received_at__lt=before, processed_at__isnull=False)
-    receipts = receipts.order_by("received_at")
+    receipts = ReceiptPack.objects.filter(last_at__lt=before).order_by("last_at")
     simulated = SimulatedSms.objects.filter(at__lt=before)
     gone = [
-        _forget(Work("forget", "receipt"), receipts),
-        _forget(Work("forget_simulated", "sms"), simulated),
+        _forget(Work("forget", "pack"), receipts, 200),
+        _forget(Work("forget_simulated", "sms"), simulated, 5000),
     ]
     SetAside.objects.filter(next_try_at__lt=timezone.now() - timedelta(days=1)).delete()
     return any(gone)
 
 
-def _forget(work: Work, rows: "QuerySet[Any]") -> int:
+def _forget(work: Work, rows: "QuerySet[Any]", at_once: int) -> int:
     """Delete one slice; rows that cannot be deleted are set aside."""
     old = rows.exclude(id__in=held(work.name)).values_list("id", flat=True)
-    ids = list(old[:5000])
+    ids = list(old[:at_once])
 
     def forget(these: Sequence[int]) -> None:
         rows.model._default_manager.filter(id__in=these).delete()

@@ -13,8 +13,9 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from integrations.models import Account, Receipt
+from integrations.models import Account
 from integrations.reasons import Reason
+from integrations.receipts import inbox, packs
 from integrations.routing import routing
 from mailings.audience import audience
 from mailings.lifecycle import transitions
@@ -154,9 +155,8 @@ def decide(restoration: Restoration, choices: Mapping[int, str], by: User) -> No
         held.save(update_fields=["decided_at", "decided_by"])
         audit(by, "restored_copy_decided", "account", mailings=len(lines))
         # Receipts that matched no message of ours: by now some of them do, so process them again.
-        Receipt.objects.filter(
-            outcome=Receipt.Outcome.STRANGER, received_at__gte=held.since
-        ).update(processed_at=None, outcome="")
+        for strangers in packs.take_strangers(held.since):
+            inbox.put_back(strangers)
         epoch.release(held)
         for job in ("start", "prepare", "hand_over", "process_receipts", "settle"):
             nudge(job)

@@ -18,7 +18,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from integrations.models import Receipt
+from integrations.models import Receipt, ReceiptPack
 from mailings.models import Batch, Epoch, Message, Restoration
 from smsmail.jobs import epoch_file
 from smsmail.jobs.epoch_file import Noted
@@ -176,7 +176,8 @@ def _last_trace() -> datetime:
     """Return the time of the latest claim or receipt, for a copy from before there was an epoch."""
     handed = Batch.objects.aggregate(at=Max("claimed_at"))["at"]
     came = Receipt.objects.aggregate(at=Max("received_at"))["at"]
-    return max((at for at in (handed, came) if at), default=timezone.now())
+    packed = ReceiptPack.objects.aggregate(at=Max("last_at"))["at"]
+    return max((at for at in (handed, came, packed) if at), default=timezone.now())
 
 
 def _since(copy_at: datetime, open_: Restoration | None) -> datetime:

@@ -53,8 +53,7 @@ def to_hand_over() -> Oldest:
 
 def receipts() -> Oldest:
     """Find the oldest receipt that is not processed."""
-    due = Receipt.objects.filter(processed_at__isnull=True)
-    return _oldest("process_receipts", due.order_by("id"), "received_at")
+    return _oldest("process_receipts", Receipt.objects.order_by("id"), "received_at")
 
 
 def clicks() -> Oldest:

@@ -150,7 +150,7 @@ def look() -> Standing:
         state=mailing.state,
         rows=dict(rows),
         counters={status: count for status, count in counters.items() if count},
-        unprocessed=Receipt.objects.filter(processed_at__isnull=True).count(),
+        unprocessed=Receipt.objects.count(),
         clicks={
             "rows": Click.objects.count(),
             "unfolded": Click.objects.filter(processed_at__isnull=True).count(),

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from integrations.models import Account, Receipt, SimulatedSms
+from integrations.models import Account, Receipt, ReceiptPack, SimulatedSms
 from mailings.lifecycle import recall, transitions
 from mailings.models import (
     Batch,
@@ -262,17 +262,18 @@ def refresh_balances() -> Scene:
 
 
 def forget() -> Scene:
-    account = Account.objects.get()
     long_ago = timezone.now() - timedelta(days=400)
     bad, *_others = [
-        Receipt.objects.create(account=account, received_at=long_ago, processed_at=long_ago)
+        ReceiptPack.objects.create(
+            first_at=long_ago, last_at=long_ago, receipts=0, strangers=0, content=b""
+        )
         for _ in range(3)
     ]
     return Scene(
-        ("DELETE", "integrations_receipt", f"OLD.id = {bad.pk}"),
+        ("DELETE", "integrations_receiptpack", f"OLD.id = {bad.pk}"),
         "/settings/integrations/",
-        lambda: Receipt.objects.count() == 1,
-        lambda: not Receipt.objects.exists(),
+        lambda: ReceiptPack.objects.count() == 1,
+        lambda: not ReceiptPack.objects.exists(),
     )
 
 

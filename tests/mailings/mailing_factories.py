@@ -7,8 +7,9 @@ from django.db import transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from integrations.models import Account
+from integrations.models import Account, Receipt, ReceiptPack
 from integrations.providers.contract import DeliveryReport, DeliveryStatus, Outcome, SendResult, Sms
+from integrations.receipts import packs
 from integrations.routing import logins, routing
 from mailings.lifecycle import transitions
 from mailings.models import Batch, Counters, Mailing, Message, Policy
@@ -174,3 +175,11 @@ def settle() -> None:
     """As often as the clock would."""
     for _ in range(4):
         transitions.settle_due()
+
+
+def receipt_outcomes() -> list[str]:
+    """What became of each receipt, oldest first; '' for those that still lie in the inbox."""
+    known = dict.fromkeys(Receipt.objects.values_list("id", flat=True), "")
+    for stored in ReceiptPack.objects.all():
+        known |= {receipt.id: outcome for receipt, outcome in packs.unpack(stored)}
+    return [known[key] for key in sorted(known)]
