@@ -3,13 +3,15 @@ PostgreSQL, executemany and json_each on SQLite. This module contains no rules o
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import QuerySet
+
+FEW = 8  # so many different changes are written one after the other
 
 
 class Entry(NamedTuple):
@@ -49,11 +51,10 @@ class FoundMessage(NamedTuple):
 
 
 class MessageChange(NamedTuple):
-    """The new values of a message. An empty provider_id keeps the stored one, and so does None for
+    """The new values of messages. An empty provider_id keeps the stored one, and so does None for
     price and batch_id. The time of submission is written only once; every other field is always written.
     """
 
-    id: int
     status: str
     reason: str
     raw_code: str
@@ -164,24 +165,63 @@ def insert_click(hit: PersonClick, patience: int) -> None:
 
 def lock_messages(ids: Sequence[int]) -> list[LockedMessage]:
     """Lock the messages in the order of their ids, as all code does, and return their rows."""
-    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
     lock = "FOR NO KEY UPDATE" if _postgres() else ""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, mailing_id, status, parts, price, batch_id FROM mailings_message "  # noqa: S608 - our own words
-            f"WHERE id {chosen} ORDER BY id {lock}",
-            [list(ids) if _postgres() else json.dumps(list(ids))],
+            f"WHERE id {_among()} ORDER BY id {lock}",
+            [_ids(ids)],
         )
-        return [
-            LockedMessage(
-                key, mailing, status, parts, None if price is None else Decimal(str(price)), batch
-            )
-            for key, mailing, status, parts, price, batch in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    if _postgres():
+        return [LockedMessage(*row) for row in rows]
+    return [
+        LockedMessage(
+            key, mailing, status, parts, None if price is None else Decimal(str(price)), batch
+        )
+        for key, mailing, status, parts, price, batch in rows
+    ]
 
 
-def change_messages(changes: Sequence[MessageChange]) -> None:
-    """Apply the changes in one UPDATE: 94,000 rows a second where bulk_update writes 2,700."""
+def change_messages(changes: Mapping[MessageChange, Sequence[int]]) -> None:
+    """Apply each change to the messages with these ids.
+
+    Nearly always a few changes fit all messages of a batch, or of a thousand receipts: one UPDATE each, with
+    the ids alone as a list. It takes 1 us of CPU a message where arrays of all values take 9. Many different
+    changes are one UPDATE with arrays: 94,000 rows a second where bulk_update writes 2,700.
+    """
+    if len(changes) <= FEW:
+        for change, ids in changes.items():
+            _change_alike(change, ids)
+    else:
+        _change_each([(each, *change) for change, ids in changes.items() for each in ids])
+
+
+def _change_alike(change: MessageChange, ids: Sequence[int]) -> None:
+    sets = {
+        "status": change.status,
+        "reason": change.reason,
+        "raw_code": change.raw_code,
+        "final_at": _moment(change.final_at),
+    }
+    if change.provider_id:
+        sets["provider_id"] = change.provider_id
+    if change.price is not None:
+        sets["price"] = _plain(change.price) if not _postgres() else change.price
+    if change.batch_id is not None:
+        sets["batch_id"] = change.batch_id
+    assignments = [f"{column} = %s" for column in sets]
+    if change.submitted_at is not None:
+        assignments.append("submitted_at = COALESCE(submitted_at, %s)")
+        sets["submitted_at"] = _moment(change.submitted_at)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE mailings_message SET {', '.join(assignments)} WHERE id {_among()}",  # noqa: S608 - our own names
+            [*sets.values(), _ids(ids)],
+        )
+
+
+def _change_each(rows: Sequence[tuple[Any, ...]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -196,7 +236,7 @@ def change_messages(changes: Sequence[MessageChange]) -> None:
                 final_at = d.final_at
             FROM {_table(_CHANGE_TYPES)} WHERE m.id = d.id
             """,  # noqa: S608 - our own names
-            _columns(changes, len(_CHANGE_TYPES)),
+            _columns(rows, len(_CHANGE_TYPES)),
         )
 
 
@@ -226,7 +266,7 @@ def set_first_clicks(rows: Sequence[FirstClick]) -> None:
 
 def first_clicks_anew(messages: Sequence[int]) -> None:
     """Recompute the first click of each of these messages from the processed clicks of people."""
-    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
+    chosen = _among()
     differs = "IS DISTINCT FROM" if _postgres() else "IS NOT"
     first = (
         "(SELECT min(c.at) FROM mailings_click c WHERE c.message_id = m.id "
@@ -236,13 +276,13 @@ def first_clicks_anew(messages: Sequence[int]) -> None:
         cursor.execute(
             f"UPDATE mailings_message AS m SET first_click_at = {first} "  # noqa: S608 - our own words
             f"WHERE m.id {chosen} AND m.first_click_at {differs} {first}",
-            [list(messages) if _postgres() else json.dumps(list(messages))],
+            [_ids(messages)],
         )
 
 
 def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
     """Change the kind of the processed clicks on these messages; return how many were changed."""
-    chosen = "= ANY(%s)" if _postgres() else "IN (SELECT value FROM json_each(%s))"
+    chosen = _among()
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -250,10 +290,7 @@ def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
             WHERE c.method = d.method AND c.user_agent = d.user_agent AND c.signs = d.signs
                 AND c.kind = d.kind AND c.processed_at IS NOT NULL AND c.message_id {chosen}
             """,  # noqa: S608 - our own names
-            [
-                *_columns(rows, len(_JUDGED_TYPES)),
-                list(messages) if _postgres() else json.dumps(list(messages)),
-            ],
+            [*_columns(rows, len(_JUDGED_TYPES)), _ids(messages)],
         )
         return int(cursor.rowcount)
 
@@ -314,6 +351,16 @@ def _find(pairs: Sequence[tuple[int, str]], on: str) -> list[FoundMessage]:
             _columns(pairs, 2),
         )
         return [FoundMessage(*row) for row in cursor.fetchall()]
+
+
+def _among() -> str:
+    """Return SQL for "one of these ids"; _ids() makes the parameter."""
+    return "= ANY(%s::bigint[])" if _postgres() else "IN (SELECT value FROM json_each(%s))"
+
+
+def _ids(ids: Sequence[int]) -> str:
+    """One text, because psycopg takes 2 us for each member of a list."""
+    return f"{{{','.join(map(str, ids))}}}" if _postgres() else json.dumps(list(ids))
 
 
 def _table(types: dict[str, str]) -> str:

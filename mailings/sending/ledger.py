@@ -5,9 +5,11 @@ All code locks in this order: account, batch, mailing, messages by id, counters 
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Count, F, Q
@@ -32,9 +34,11 @@ MOVES: dict[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """The change wanted for one message. '' and None keep provider_id, price and batch as they are."""
+class Move(NamedTuple):
+    """The change wanted for one message. '' and None keep provider_id, price and batch as they are.
+
+    No dataclass: a frozen one takes 2 us to make, four times as long.
+    """
 
     message: int
     to: str
@@ -77,9 +81,9 @@ def move(
     _in_transaction()
     if not moves:
         return []
-    wanted = {each.message: _storable(each) for each in moves}
+    wanted = {each.message: each for each in moves}
     now = timezone.now()
-    changes: list[bulk.MessageChange] = []
+    changes: defaultdict[bulk.MessageChange, list[int]] = defaultdict(list)
     learnt: list[bulk.Learnt] = []
     moved: list[int] = []
     differences: dict[int, _Difference] = defaultdict(_Difference)
@@ -92,19 +96,17 @@ def move(
             continue
         moved.append(held.id)
         price = _price(held, each)
-        changes.append(
-            bulk.MessageChange(
-                id=held.id,
-                status=each.to,
-                reason=each.reason,
-                raw_code=each.raw_code[:64],
-                provider_id=each.provider_id[:64],
-                price=price,
-                batch_id=each.batch,
-                submitted_at=_submitted_at(each, now),
-                final_at=now if each.to in Message.FINAL else None,
-            )
+        change = bulk.MessageChange(
+            each.to,
+            each.reason,
+            _storable(each.raw_code),
+            _storable(each.provider_id),
+            price,
+            each.batch,
+            _submitted_at(each, now),
+            now if each.to in Message.FINAL else None,
         )
+        changes[change].append(held.id)
         _add(differences[held.mailing_id], held, each.to, price)
     if changes:
         bulk.change_messages(changes)
@@ -152,10 +154,13 @@ def _submitted_at(each: Move, now: datetime) -> datetime | None:
 
 def _price(held: bulk.LockedMessage, each: Move) -> Decimal | None:
     """Return the provider's price, or else the segments times the account's price. None: no change."""
-    if each.price is not None or held.price is not None or each.part_price is None:
-        return each.price
+    price = None
+    if each.price is not None and each.price.is_finite():
+        price = _storable_price(each.price)
+    if price is not None or held.price is not None or each.part_price is None:
+        return price
     taken = each.to in Message.TAKEN or held.status in Message.TAKEN
-    return (held.parts * each.part_price).quantize(CENT) if taken else None
+    return _storable_price(held.parts * each.part_price) if taken else None
 
 
 def _add(difference: _Difference, held: bulk.LockedMessage, to: str, price: Decimal | None) -> None:
@@ -172,27 +177,22 @@ def _learn(held: bulk.LockedMessage, each: Move, difference: _Difference) -> lis
     if price is None and not each.provider_id:
         return []
     difference.price += price or 0
-    return [bulk.Learnt(held.id, each.provider_id[:64], price)]
+    return [bulk.Learnt(held.id, _storable(each.provider_id), price)]
 
 
-def _storable(each: Move) -> Move:
-    """Remove what no column can hold from a provider's code, id and price. It must not prevent this
+@lru_cache(maxsize=1024)
+def _storable_price(price: Decimal) -> Decimal | None:
+    """Return a provider's price as the column holds it; None for what no SMS costs. It must not prevent this
     status from being written, nor those of a thousand others with it.
     """
-    price = each.price
-    if price is None and each.raw_code.isprintable() and each.provider_id.isprintable():
-        return each  # nearly always
-    if price is not None:
-        sane = price.is_finite() and abs(price) < TOO_MUCH
-        price = price.quantize(CENT) if sane else None
-    raw_code, provider_id = _plain(each.raw_code), _plain(each.provider_id)
-    return replace(each, price=price, raw_code=raw_code, provider_id=provider_id)
+    return price.quantize(CENT) if abs(price) < TOO_MUCH else None
 
 
-def _plain(word: str) -> str:
-    if word.isprintable():
-        return word
-    return "".join(char for char in word if char.isprintable())
+def _storable(word: str) -> str:
+    """Remove what no column can hold from a provider's code or id."""
+    if not word.isprintable():
+        word = "".join(char for char in word if char.isprintable())
+    return word[:64]
 
 
 def _count(mailing_id: int, difference: _Difference) -> None:
