@@ -75,22 +75,25 @@ class CompiledQuery(Generic[M]):
 
 
 class CompiledUpdate:
-    """An UPDATE with named values, in its condition and among what it sets; these may be None later on.
+    """An UPDATE with named values, in its condition and among what it sets.
 
-    `build` returns the query, and what update() is to set.
+    `build` returns the query, and what update() is to set. moments: the values that are moments or None.
     """
 
     def __init__(
-        self, build: Callable[..., "tuple[QuerySet[Any, Any], Mapping[str, Any]]"]
+        self,
+        build: Callable[..., "tuple[QuerySet[Any, Any], Mapping[str, Any]]"],
+        moments: Sequence[str] = (),
     ) -> None:
         self._build = build
+        self._moments = dict.fromkeys(moments, FIRST_MOMENT)
         self._compiled: dict[str, _Compiled] = {}
 
     def run(self, **values: Any) -> int:
         """Run it and return the number of rows that were changed."""
         compiled = self._compiled.get(connection.vendor)
         if compiled is None:
-            places = _placeholders(values)
+            places = _placeholders({**values, **self._moments})
             queryset, changes = self._build(**places)
             query = cast("UpdateQuery", queryset.query.chain(UpdateQuery))
             query.add_update_values(dict(changes))

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from integrations.models import Account
 from integrations.reasons import Fault, Reason
+from smsmail.compiled_query import CompiledUpdate
 from smsmail.jobs import moments
 
 # The length of the cooldown after the first, second, ... error in a row, as a multiple of
@@ -76,10 +77,7 @@ def end(account_id: int) -> None:
     """Record that the account works. Writes nothing if that is known already, because this runs
     after every batch.
     """
-    news = Q(failures__gt=0) | Q(proven_at__isnull=True)
-    Account.objects.filter(news, id=account_id).update(
-        **AWAKE, proven_at=Coalesce("proven_at", timezone.now())
-    )
+    _END.run(key=account_id, now=timezone.now())
 
 
 def doubt_settings(account: Account, reason: Reason, raw: str) -> None:
@@ -94,6 +92,14 @@ def doubt_settings(account: Account, reason: Reason, raw: str) -> None:
 
 
 AWAKE = {"failures": 0, "cooldown_until": None}
+
+
+_END = CompiledUpdate(
+    lambda key, now: (
+        Account.objects.filter(Q(failures__gt=0) | Q(proven_at__isnull=True), id=key),
+        {**AWAKE, "proven_at": Coalesce("proven_at", Value(now))},
+    )
+)
 
 
 NO_TROUBLE = {"cooldown_reason": "", "cooldown_raw": "", "cooldown_since": None}

@@ -11,9 +11,12 @@ from integrations import providers
 from integrations.models import Account, Routing
 from integrations.providers.base import Provider
 from integrations.providers.contract import Credentials
+from smsmail.compiled_query import CompiledQuery
 from users.models import User, audit
 
 from . import cooldown
+
+_ALL = CompiledQuery(Account, lambda: Account.objects.all())  # read for every batch
 
 
 def provider_class(slug: str) -> type[Provider]:
@@ -24,7 +27,7 @@ def provider_class(slug: str) -> type[Provider]:
 def connected() -> list[Account]:
     """Return the connected accounts, the one with priority first."""
     order = [provider.slug for provider in providers.REGISTRY]
-    accounts = [each for each in Account.objects.filter(provider__in=order) if each.connected]
+    accounts = [each for each in _ALL.instances() if each.provider in order and each.connected]
     return sorted(accounts, key=lambda account: order.index(account.provider))
 
 

@@ -240,6 +240,17 @@ def _change_each(rows: Sequence[tuple[Any, ...]]) -> None:
         )
 
 
+def add_to_counters(mailing_id: int, added: Mapping[str, int | Decimal]) -> bool:
+    """Add to these columns of a mailing's counters. Returns False when there are no counters."""
+    sets = [f"{column} = {column} + CAST(%s AS numeric)" for column in added]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE mailings_counters SET {', '.join(sets)} WHERE mailing_id = %s",  # noqa: S608 - our own names
+            [*(_plain(each) if not _postgres() else each for each in added.values()), mailing_id],
+        )
+        return bool(cursor.rowcount)
+
+
 def learn(rows: Sequence[Learnt]) -> None:
     """Fill in missing provider ids and prices in one UPDATE; values that are stored already stay."""
     with connection.cursor() as cursor:

@@ -7,12 +7,14 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from integrations.models import Account
@@ -23,9 +25,11 @@ from integrations.routing import cooldown, logins, rate_limit, routing
 from mailings.models import Batch, Mailing, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
+from smsmail.compiled_query import CompiledQuery, CompiledUpdate
 from smsmail.jobs import steady_clock
 from smsmail.jobs.moments import beyond
-from smsmail.jobs.set_aside import Thing, Work, held, is_outage
+from smsmail.jobs.set_aside import Thing, Work, is_outage
+from smsmail.models import LONGEST, SetAside
 from smsmail.uptime import clock
 from users.consent import consent
 
@@ -127,7 +131,15 @@ def _claimed(
     batch.claimed_at = timezone.now()
     batch.login = logins.fingerprint(account.provider, account.credentials)
     batch.witness = witnesses.reference_for(account, batch.login)
-    batch.save(update_fields=["state", "account", "claimed_at", "send_at", "login", "witness"])
+    _WRITE_CLAIM.run(
+        key=batch.id,
+        state=batch.state.value,
+        account=account.id,
+        claimed_at=batch.claimed_at,
+        send_at=batch.send_at,
+        login=batch.login,
+        witness=batch.witness,
+    )
     tick = epoch.advance()
     if tick is None:
         transaction.set_rollback(True)
@@ -157,7 +169,7 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
         return None, 0
     # Read again: while we waited for the lock, a cooldown may have begun, or somebody disconnected
     # it.
-    account = Account.objects.select_for_update(no_key=True).get(id=sender.id)
+    [account] = _LOCKED_ACCOUNT.instances(key=sender.id)
     pause = rate_limit.wait_of(account)
     # The lane ignores longer pauses: they come from batches built before the rate limit was
     # lowered.
@@ -165,12 +177,9 @@ def _free_account(*, lane: bool) -> tuple[Account | None, int]:
     if cooldown.is_on(account) or not account.connected or paused:
         return None, 0
     now = timezone.now()
-    in_hand = Batch.objects.filter(
-        account=account, state=Batch.State.IN_FLIGHT, claimed_at__gt=now - BUSY
-    )
-    claimed = list(in_hand.values_list("claimed_at", flat=True))
+    claimed = [at for (at,) in _IN_HAND.rows(account=account.id, since=now - BUSY)]
     if any(beyond(at, timedelta(), now) for at in claimed):
-        clock_repair.mend_claims(in_hand, now)
+        clock_repair.mend_claims(_in_hand(account.id, now - BUSY), now)
     places = account.parallel - len(claimed)
     return (account if places > 0 else None), places
 
@@ -183,27 +192,14 @@ def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | No
     random, so that a million messages of one do not delay a hundred messages of another.
     """
     now = timezone.now()
-    waiting = Batch.objects.filter(state=Batch.State.WAITING, not_before__lte=now)
-    if not steady_clock.holds():  # batches that depend on no time of day go on
-        waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
-    waiting = waiting.exclude(id__in=held(SUBMITTING.name))
-    of_it = waiting.filter(mailing=OuterRef("pk"))
-    mailings = Mailing.objects.running().filter(
-        # Later waves leave only after the first one has passed.
-        Exists(of_it.filter(wave=0))
-        | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False)
-    )
-    if lane:
-        mailings = mailings.single_sends()
-    running = list(mailings)
+    steady = steady_clock.holds()
+    running = _RUNNING[lane, steady].instances(now=now, horizon=now + LONGEST)
     random.shuffle(running)
     running.sort(key=lambda mailing: mailing.is_campaign)
     for mailing in running:
-        batches = waiting.filter(mailing=mailing)
-        if mailing.wave_passed_at is None:
-            batches = batches.filter(wave=0)
-        batches = batches.select_for_update(skip_locked=True, no_key=True).order_by("id")
-        while (batch := batches.first()) is not None:
+        first = _FIRST_BATCH[mailing.wave_passed_at is not None, steady]
+        while batches := first.instances(mailing=mailing.id, now=now, horizon=now + LONGEST):
+            [batch] = batches
             planned = SendWindow.of(batch).arrives
             if lateness.missed(mailing, planned, now) and lateness.hold_missed(mailing.id):
                 break
@@ -218,14 +214,9 @@ def _fit_messages(batch: Batch, *, too_late: bool) -> tuple[Sms, ...]:
     """Return the messages of the batch that still wait, and skip those of people who have opted out
     meanwhile. With too_late, all of them are skipped.
     """
-    rows = list(
-        batch.messages.filter(status=Status.WAITING)
-        # Checked in the same query: a query with lists of 500 ids and phones took half of a claim's
-        # time.
-        .annotate(why_not=why_refused(Reason.TOO_LATE.value if too_late else ""))
-        .order_by("id")
-        .values_list("id", "phone", "text", "why_not")
-    )
+    # Who may not be sent to is found by the same query: a query with lists of 500 ids and phones took
+    # half of a claim's time.
+    rows = _FIT[too_late].rows(batch=batch.id)
     late = [Move(key, Status.SKIPPED, reason) for key, _, _, reason in rows if reason]
     ledger.move(late)
     at, until = batch.send_at, batch.expires_at
@@ -246,3 +237,88 @@ def why_refused(otherwise: str = "") -> Case:
         default=Value(otherwise),
         output_field=CharField(),
     )
+
+
+# --- what runs for every batch ------------------------------------------------------------------
+
+
+def _in_hand(account: int, since: datetime) -> "QuerySet[Batch]":
+    """The batches of the account whose requests may be running."""
+    return Batch.objects.filter(account=account, state=Batch.State.IN_FLIGHT, claimed_at__gt=since)
+
+
+def _waiting(now: datetime, horizon: datetime, *, steady: bool) -> "QuerySet[Batch]":
+    """The batches that may leave now, but for those that were set aside. horizon: see SetAside.held()."""
+    waiting = Batch.objects.filter(state=Batch.State.WAITING, not_before__lte=now)
+    if not steady:  # batches that depend on no time of day go on
+        waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
+    resting = SetAside.objects.filter(
+        job=SUBMITTING.name, next_try_at__gt=now, next_try_at__lte=horizon
+    )
+    return waiting.exclude(id__in=resting.values("item_id"))
+
+
+def _running(now: datetime, horizon: datetime, *, lane: bool, steady: bool) -> "QuerySet[Mailing]":
+    of_it = _waiting(now, horizon, steady=steady).filter(mailing=OuterRef("pk"))
+    mailings = Mailing.objects.running().filter(
+        # Later waves leave only after the first one has passed.
+        Exists(of_it.filter(wave=0))
+        | Q(Exists(of_it.filter(wave__gt=0)), wave_passed_at__isnull=False)
+    )
+    return mailings.single_sends() if lane else mailings
+
+
+def _first_batch(
+    mailing: int, now: datetime, horizon: datetime, *, all_waves: bool, steady: bool
+) -> "QuerySet[Batch]":
+    batches = _waiting(now, horizon, steady=steady).filter(mailing=mailing)
+    if not all_waves:
+        batches = batches.filter(wave=0)
+    return batches.select_for_update(skip_locked=True, no_key=True).order_by("id")[:1]
+
+
+def _fit(batch: int, *, otherwise: str) -> "QuerySet[Message, Any]":
+    waiting = Message.objects.filter(batch=batch, status=Status.WAITING)
+    refused = waiting.annotate(why_not=why_refused(otherwise)).order_by("id")
+    return refused.values_list("id", "phone", "text", "why_not")
+
+
+BOTH = (False, True)
+_LOCKED_ACCOUNT = CompiledQuery(
+    Account, lambda key: Account.objects.select_for_update(no_key=True).filter(id=key)
+)
+_IN_HAND = CompiledQuery(
+    Batch, lambda account, since: _in_hand(account, since).values_list("claimed_at")
+)
+_RUNNING = {
+    (lane, steady): CompiledQuery(Mailing, partial(_running, lane=lane, steady=steady))
+    for lane in BOTH
+    for steady in BOTH
+}
+_FIRST_BATCH = {
+    (all_waves, steady): CompiledQuery(
+        Batch, partial(_first_batch, all_waves=all_waves, steady=steady)
+    )
+    for all_waves in BOTH
+    for steady in BOTH
+}
+_FIT = {
+    too_late: CompiledQuery(
+        Message, partial(_fit, otherwise=Reason.TOO_LATE.value if too_late else "")
+    )
+    for too_late in BOTH
+}
+_WRITE_CLAIM = CompiledUpdate(
+    lambda key, **changes: (
+        Batch.objects.filter(id=key),
+        {
+            "state": changes["state"],
+            "account": changes["account"],
+            "claimed_at": changes["claimed_at"],
+            "send_at": changes["send_at"],
+            "login": changes["login"],
+            "witness": changes["witness"],
+        },
+    ),
+    moments=["send_at"],
+)

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from integrations.models import Receipt, ReceiptPack
 from mailings.models import Batch, Epoch, Message, Restoration
+from smsmail.compiled_query import CompiledQuery, CompiledUpdate
 from smsmail.jobs import epoch_file
 from smsmail.jobs.epoch_file import Noted
 from users.models import audit
@@ -94,10 +95,9 @@ def advance() -> int | None:
         noted = epoch_file.read()
     except OSError:
         return None
-    epoch = Epoch.objects.filter(id=Epoch.ONLY)
-    if not epoch.filter(held=False).update(tick=F("tick") + 1, at=Now(), believed=False):
+    if not _ADVANCE.run(key=Epoch.ONLY):
         return None
-    tick = epoch.values_list("tick", flat=True).get()
+    [(tick,)] = _TICK.rows(key=Epoch.ONLY)
     return tick if noted is not None and noted.tick < tick else None
 
 
@@ -191,12 +191,29 @@ def _since(copy_at: datetime, open_: Restoration | None) -> datetime:
 
 
 def _row() -> _Row:
-    columns = ("tick", "held", "believed", "at", "now")
-    epoch = Epoch.objects.filter(id=Epoch.ONLY).annotate(now=Now()).values_list(*columns).first()
-    if epoch is None:
+    found = _ROW.rows(key=Epoch.ONLY)
+    if not found:
         Epoch.objects.get_or_create(id=Epoch.ONLY)
         return _row()
-    return _Row(*epoch)
+    return _Row(*found[0])
+
+
+# What runs for every batch.
+_ROW = CompiledQuery(
+    Epoch,
+    lambda key: (
+        Epoch.objects.filter(id=key)
+        .annotate(now=Now())
+        .values_list("tick", "held", "believed", "at", "now")
+    ),
+)
+_TICK = CompiledQuery(Epoch, lambda key: Epoch.objects.filter(id=key).values_list("tick"))
+_ADVANCE = CompiledUpdate(
+    lambda key: (
+        Epoch.objects.filter(id=key, held=False),
+        {"tick": F("tick") + 1, "at": Now(), "believed": False},
+    )
+)
 
 
 def _still_held(noted: Noted | None) -> bool:

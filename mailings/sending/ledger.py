@@ -196,12 +196,14 @@ def _storable(word: str) -> str:
 
 
 def _count(mailing_id: int, difference: _Difference) -> None:
-    changed = {status: F(status) + n for status, n in difference.statuses.items() if n}
+    added: dict[str, int | Decimal] = {
+        str(status): n for status, n in difference.statuses.items() if n
+    }
     if difference.parts:
-        changed["parts"] = F("parts") + difference.parts
+        added["parts"] = difference.parts
     if difference.price:
-        changed["price"] = F("price") + difference.price
-    if changed and not Counters.objects.filter(mailing_id=mailing_id).update(**changed):
+        added["price"] = difference.price
+    if added and not bulk.add_to_counters(mailing_id, added):
         raise RuntimeError(f"mailing {mailing_id} has no counters")
 
 

@@ -17,6 +17,7 @@ from integrations.reasons import Fault, Reason
 from integrations.routing import cooldown, service_clock
 from integrations.short_domain import short_links
 from mailings.models import Batch, Counters, Mailing, Message
+from smsmail.compiled_query import CompiledQuery, CompiledUpdate
 from users.consent import consent
 from users.models import OptOut
 
@@ -38,6 +39,23 @@ MANY = 20  # so many refused messages of one batch are no coincidence
 UNCLEAR = frozenset({None, Reason.OTHER, Reason.BAD_REQUEST})
 LATELY = timedelta(hours=1)
 LATEST = 5  # the latest batches of an account, which show whether it works
+
+
+BECOMES = {
+    Outcome.TAKEN: Status.ACCEPTED,
+    Outcome.REFUSED: Status.REFUSED,
+    Outcome.UNKNOWN: Status.UNKNOWN,
+}
+# What runs for every batch.
+_LOCKED_BATCH = CompiledQuery(
+    Batch, lambda key: Batch.objects.select_for_update(no_key=True).filter(id=key)
+)
+_CLOSE = CompiledUpdate(
+    lambda key, state, answered_at, look_up_at: (
+        Batch.objects.filter(id=key),
+        {"state": state, "answered_at": answered_at, "look_up_at": look_up_at},
+    )
+)
 
 
 def record(batch: ClaimedBatch, results: Sequence[SendResult]) -> None:
@@ -67,11 +85,7 @@ def record(batch: ClaimedBatch, results: Sequence[SendResult]) -> None:
     untimed = any(result.untimed for result in results)
     # 2.
     with transaction.atomic(durable=True):
-        row = (
-            Batch.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("mailing")
-            .get(id=batch.batch_id)
-        )
+        [row] = _LOCKED_BATCH.instances(key=batch.batch_id)
         # 3.
         whole = batch.provider.one_request_per_batch and _refused_as_a_whole(results)
         hopeless = whole and _no_way_out(batch, results[0])
@@ -94,7 +108,8 @@ def record(batch: ClaimedBatch, results: Sequence[SendResult]) -> None:
         moved = ledger.move(moves, only_from=_UNDECIDED, in_batch=row.id)
         refused = {move.message for move in moves if move.to == Status.REFUSED} & set(moved)
         enough = _is_enough(batch.mailing_id, len(refused))
-        consent.opt_out_all(_opted_out(batch, results), OptOut.Source.PROVIDER)
+        if opted_out := _opted_out(batch, results):
+            consent.opt_out_all(opted_out, OptOut.Source.PROVIDER)
         # 8.
         if row.state == Batch.State.IN_FLIGHT:
             row.state = Batch.State.ANSWERED
@@ -110,7 +125,12 @@ def record(batch: ClaimedBatch, results: Sequence[SendResult]) -> None:
         kept_until = None if unknown else row.send_at
         since = max(timezone.now(), kept_until or timezone.now())
         row.look_up_at = since + timedelta(seconds=wait_for)
-        row.save(update_fields=["state", "answered_at", "look_up_at"])
+        _CLOSE.run(
+            key=row.id,
+            state=str(row.state),
+            answered_at=row.answered_at,
+            look_up_at=row.look_up_at,
+        )
     # 9.
     service_clock.note_clock(batch.account_id, batch.provider)
     if unknown:
@@ -167,11 +187,7 @@ def _refused_meanwhile(batch: Batch, withheld: Sequence[int]) -> dict[int, str]:
 
 
 def _move(result: SendResult, part_price: Decimal | None) -> Move:
-    to = {
-        Outcome.TAKEN: Status.ACCEPTED,
-        Outcome.REFUSED: Status.REFUSED,
-        Outcome.UNKNOWN: Status.UNKNOWN,
-    }[result.outcome]
+    to = BECOMES[result.outcome]
     default = {Status.REFUSED: Reason.OTHER, Status.UNKNOWN: Reason.NO_ANSWER}.get(to, "")
     return Move(
         result.key,
@@ -279,8 +295,8 @@ def _nobody_gets_it(batch: Batch, results: Sequence[SendResult]) -> bool:
     So at most BRAKE - 1 people, and MANY - 1 of each batch in flight, are refused before it pauses.
     """
     return (
-        batch.mailing.is_campaign
-        and len(_refusals(results)) >= MANY
+        len(_refusals(results)) >= MANY
+        and batch.mailing.is_campaign
         and all(result.outcome != Outcome.TAKEN for result in results)
         and not Counters.objects.get(mailing=batch.mailing_id).of(*Message.TAKEN)
     )

@@ -17,6 +17,7 @@ from integrations.providers.contract import Rival, Witness
 from mailings.models import Batch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
+from smsmail.compiled_query import CompiledQuery
 
 Status = Message.Status
 # Statuses that only the provider's own word brings about.
@@ -33,8 +34,8 @@ def reference_for(account: Account, login: str) -> str:
     '' if there is none. Called at the claim, so that batch came earlier, whatever any clock says.
     """
     now = timezone.now()
-    batches = _taken(account, login).filter(claimed_at__gt=now - OLDEST, claimed_at__lte=now)
-    return batches.order_by("-claimed_at").values_list("reference", flat=True).first() or ""
+    found = _LATEST_TAKEN.rows(account=account.id, login=login, since=now - OLDEST, now=now)
+    return str(found[0][0]) if found else ""
 
 
 def of(batch: Batch, provider: Provider) -> Witness | None:
@@ -74,6 +75,17 @@ def _taken(account: Account | int | None, login: str) -> QuerySet[Batch]:
     return Batch.objects.filter(
         Exists(sure), account=account, login=login, claimed_at__isnull=False
     )
+
+
+_LATEST_TAKEN = CompiledQuery(
+    Batch,
+    lambda account, login, since, now: (
+        _taken(account, login)
+        .filter(claimed_at__gt=since, claimed_at__lte=now)
+        .order_by("-claimed_at")
+        .values_list("reference")[:1]
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,14 +58,16 @@ def test_an_update_sets_what_it_is_told_and_counts_rows() -> None:
                 "failures": F("failures") + 1,
                 "proven_at": Coalesce("proven_at", Value(at)),
             },
-        )
+        ),
+        moments=["at"],
     )
+    assert compiled.run(key=account.pk, at=None, raw="") == 1
     assert compiled.run(key=account.pk, at=NOW, raw="a'b%s") == 1
     assert compiled.run(key=account.pk, at=None, raw="") == 1
     assert compiled.run(key=0, at=None, raw="") == 0
     account.refresh_from_db()
     other.refresh_from_db()
-    assert (account.cooldown_until, account.cooldown_raw, account.failures) == (None, "", 2)
+    assert (account.cooldown_until, account.cooldown_raw, account.failures) == (None, "", 3)
     assert account.proven_at == NOW
     assert (other.failures, other.proven_at) == (0, None)
 
