@@ -1,7 +1,7 @@
 """The simulator: a provider without a network, for trying smsmail out, and the example to copy.
 
-Its "network" is the table SimulatedSms. The last two digits of a phone decide the fate of its
-messages (FATES). report_due() writes receipts some seconds later, as the webhook would.
+Its "network" is the table SimulatedSms. The last two digits of a phone decide what becomes of its
+messages (OUTCOMES). report_due() writes receipts some seconds later, as the webhook would.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ from .contract import (
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class SimulatedOutcome:
     """What becomes of a message. Without a status it is refused at once or, without a reason, never
     reported.
     """
@@ -54,16 +54,18 @@ class Fate:
 
 
 # Keyed by the last two digits of the phone; all other phones are delivered.
-FATES: Mapping[str, Fate] = {
-    "00": Fate(_("refused at once: no such format"), None, Reason.BAD_PHONE),
-    "01": Fate(_("no such number"), DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
-    "02": Fate(_("out of reach"), DeliveryStatus.UNDELIVERED, Reason.UNREACHABLE),
-    "03": Fate(_("handset is full"), DeliveryStatus.UNDELIVERED, Reason.HANDSET),
-    "04": Fate(_("operator refuses it"), DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
-    "05": Fate(_("expires"), DeliveryStatus.EXPIRED, Reason.EXPIRED),
-    "06": Fate(_("no receipt ever comes"), None),
+OUTCOMES: Mapping[str, SimulatedOutcome] = {
+    "00": SimulatedOutcome(_("refused at once: no such format"), None, Reason.BAD_PHONE),
+    "01": SimulatedOutcome(_("no such number"), DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
+    "02": SimulatedOutcome(_("out of reach"), DeliveryStatus.UNDELIVERED, Reason.UNREACHABLE),
+    "03": SimulatedOutcome(_("handset is full"), DeliveryStatus.UNDELIVERED, Reason.HANDSET),
+    "04": SimulatedOutcome(
+        _("operator refuses it"), DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED
+    ),
+    "05": SimulatedOutcome(_("expires"), DeliveryStatus.EXPIRED, Reason.EXPIRED),
+    "06": SimulatedOutcome(_("no receipt ever comes"), None),
 }
-DELIVERED = Fate(_("delivered"), DeliveryStatus.DELIVERED)
+DELIVERED = SimulatedOutcome(_("delivered"), DeliveryStatus.DELIVERED)
 
 SOONEST, LATEST = 1.0, 6.0  # seconds from submission to receipt
 REPORTING = Work("simulate", "sms")
@@ -175,12 +177,12 @@ def _report_these(ids: Sequence[int]) -> None:
         nudge("process_receipts")
 
 
-def fate(phone: str) -> Fate:
-    return FATES.get(phone[-2:], DELIVERED)
+def outcome_of(phone: str) -> SimulatedOutcome:
+    return OUTCOMES.get(phone[-2:], DELIVERED)
 
 
 def _refused(phone: str) -> bool:
-    return fate(phone).status is None and fate(phone).reason is not None
+    return outcome_of(phone).status is None and outcome_of(phone).reason is not None
 
 
 def _row(reference: str, sms: Sms) -> SimulatedSms:
@@ -193,13 +195,13 @@ def _row(reference: str, sms: Sms) -> SimulatedSms:
         at=at,
         kept=sms.at is not None,
         report_at=at + timedelta(seconds=spread),
-        reported=fate(sms.phone).status is None,  # nothing will ever be reported
+        reported=outcome_of(sms.phone).status is None,  # nothing will ever be reported
     )
 
 
 def _result(sms: Sms) -> SendResult:
     if _refused(sms.phone):
-        reason = fate(sms.phone).reason
+        reason = outcome_of(sms.phone).reason
         return SendResult(
             sms.key, Outcome.REFUSED, reason=reason, raw=f"simulator:{sms.phone[-2:]}"
         )
@@ -215,13 +217,13 @@ def _news(reference: str, phone: str, row: SimulatedSms | None, now: datetime) -
 
 
 def _report(reference: str, phone: str) -> DeliveryReport:
-    destiny = fate(phone)
+    outcome = outcome_of(phone)
     return DeliveryReport(
         reference,
         phone,
-        destiny.status or DeliveryStatus.ACCEPTED,
-        reason=destiny.reason,
-        raw=f"simulator:{phone[-2:]}" if destiny.reason else "",
+        outcome.status or DeliveryStatus.ACCEPTED,
+        reason=outcome.reason,
+        raw=f"simulator:{phone[-2:]}" if outcome.reason else "",
     )
 
 

@@ -84,7 +84,7 @@ def _settings(
         "try_form": try_form,
         "tests": [(each, trial_messages.WORDS.get(each.status)) for each in tests],
         "demo": _first_the_demo(service.slug),
-        "fates": simulator.FATES if service.slug == simulator.Simulator.slug else {},
+        "outcomes": simulator.OUTCOMES if service.slug == simulator.Simulator.slug else {},
     }
     return render(request, "integrations/settings_pages/integration.html", context)
 

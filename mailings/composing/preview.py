@@ -213,14 +213,14 @@ class Preview:
         return f"{settings.PUBLIC_URL}/" if wanted else ""
 
     @cached_property
-    def link_lines(self) -> list[tuple[link_check.Line, LinkPlace | None]]:
+    def link_lines(self) -> list[tuple[link_check.CheckedLink, LinkPlace | None]]:
         """Return where each link leads, or why it cannot work, and what becomes of it."""
         places = {place.url: place for place in self.links}
         lines = link_check.lines(self.written, self.wrapping)
         return [(line, places.get(line.url)) for line in lines]
 
     @property
-    def dead_links(self) -> list[link_check.Line]:
+    def dead_links(self) -> list[link_check.CheckedLink]:
         return [line for line, _place in self.link_lines if line.faults]
 
     @property

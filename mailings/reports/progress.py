@@ -15,7 +15,7 @@ from mailings.audience.funnel import Funnel
 from mailings.composing.forecast import SOON, keeps, provider_now
 from mailings.composing.preview import service
 from mailings.lifecycle import recall
-from mailings.lifecycle.unknown_reasons import fates
+from mailings.lifecycle.unknown_reasons import explanations
 from mailings.models import Batch, Mailing
 from mailings.restoration import decision
 from mailings.sending import send_times
@@ -110,12 +110,12 @@ def _bounded(kept: Waiting, mailing: Mailing) -> Waiting:
 def progress(row: Mailing) -> dict[str, Any]:
     """Return the template context of the live part of the page."""
     counters, clock = row.counters, clock_of(row)
-    told = fates(row) if counters.unknown else []
+    told = explanations(row) if counters.unknown else []
     return {
         "counters": counters,
-        "questions": sum(fate.count for fate in told if fate.decide),
-        "asking": sum(fate.count for fate in told if not fate.decide),
-        "fates": told,
+        "questions": sum(each.count for each in told if each.decide),
+        "asking": sum(each.count for each in told if not each.decide),
+        "explanations": told,
         "figures": figures.figures(counters, kept=clock.there.messages),
         "share": figures.percent(counters.gone, counters.to_send),
         "over": figures.is_over(row),

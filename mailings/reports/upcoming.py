@@ -22,7 +22,7 @@ LIMIT = 300  # lines of each kind; a longer calendar is of no use
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UpcomingSend:
     """Messages of a mailing that leave at one time. count: how many of them exist; None if the list
     is not formed yet. at_service: they were submitted, and the provider keeps them until then.
     """
@@ -38,7 +38,7 @@ class SendDay:
     """A day of the calendar."""
 
     day: date
-    lines: list[Line]
+    lines: list[UpcomingSend]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _with_people(rows: QuerySet[Mailing]) -> QuerySet[Mailing]:
     return rows.select_related("segment").prefetch_related("groups")
 
 
-def _to_begin(rows: QuerySet[Mailing]) -> Iterable[Line]:
+def _to_begin(rows: QuerySet[Mailing]) -> Iterable[UpcomingSend]:
     """Yield a line for each mailing whose list is not formed yet: at its set time, or at the end of the
     countdown.
     """
@@ -88,10 +88,10 @@ def _to_begin(rows: QuerySet[Mailing]) -> Iterable[Line]:
     for mailing in waiting[:LIMIT]:
         at = mailing.starts_at or mailing.leaves_at
         if at is not None:
-            yield Line(at, mailing)
+            yield UpcomingSend(at, mailing)
 
 
-def _batches() -> Iterable[Line]:
+def _batches() -> Iterable[UpcomingSend]:
     """Yield lines for batches that leave later, by mailing and time: held here, or kept by the
     provider.
     """
@@ -110,21 +110,21 @@ def _batches() -> Iterable[Line]:
     yield from _lines(gone.annotate(moment=F("send_at")), at_service=True)
 
 
-def _lines(batches: "QuerySet[Any]", *, at_service: bool) -> Iterable[Line]:
+def _lines(batches: "QuerySet[Any]", *, at_service: bool) -> Iterable[UpcomingSend]:
     sums: Any = batches.values("mailing", "moment").annotate(n=Sum("size")).order_by("moment")
     found = list(sums[:LIMIT])
     by_id = Mailing.objects.in_bulk({each["mailing"] for each in found})
     for each in found:
-        yield Line(each["moment"], by_id[each["mailing"]], each["n"], at_service)
+        yield UpcomingSend(each["moment"], by_id[each["mailing"]], each["n"], at_service)
 
 
-def _by_day(lines: list[Line]) -> list[SendDay]:
+def _by_day(lines: list[UpcomingSend]) -> list[SendDay]:
     """Group the lines by day, in the default time zone."""
     lines.sort(key=lambda line: (line.at, line.mailing.pk))
     return [SendDay(day, list(some)) for day, some in groupby(lines, key=_day)]
 
 
-def _day(line: Line) -> date:
+def _day(line: UpcomingSend) -> date:
     return timezone.localdate(line.at, timezone.get_default_timezone())
 
 

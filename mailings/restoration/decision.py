@@ -48,7 +48,7 @@ class Undecided(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UnfinishedMailing:
     """An unfinished mailing, and how much of it was not sent, as far as this database knows."""
 
     mailing: Mailing
@@ -97,7 +97,7 @@ def notice() -> Notice:
     )
 
 
-def under_way(restoration: Restoration) -> list[Line]:
+def under_way(restoration: Restoration) -> list[UnfinishedMailing]:
     """Return the unfinished mailings, and tests and notifications with waiting messages."""
     unfinished = Q(kind=Mailing.Kind.MAILING, state__in=Mailing.STOPPABLE)
     waits = Q(counters__waiting__gt=0)
@@ -105,7 +105,7 @@ def under_way(restoration: Restoration) -> list[Line]:
     stopped = Q(kind=Mailing.Kind.MAILING, state=State.CANCELLED)
     slow = _keep_what_their_books_hide(restoration)
     return [
-        Line(
+        UnfinishedMailing(
             row,
             row.counters.waiting,
             0 if row.prepared_at or not row.is_campaign else audience.to_come(row),
@@ -192,7 +192,7 @@ def say_restored(by: User | None) -> None:
     nudge("ask_books")
 
 
-def _carry_out(line: Line, spec: str, by: User) -> None:
+def _carry_out(line: UnfinishedMailing, spec: str, by: User) -> None:
     mailing = line.mailing
     audit(by, f"restored_{spec}", f"mailing {mailing.pk}", waiting=line.left)
     if spec == PAUSE:

@@ -222,8 +222,8 @@ def _ask(
 
 def _of_nobody_else(
     reports: Sequence[DeliveryReport],
-    before: witnesses.Others,
-    after: witnesses.Others,
+    before: witnesses.OtherMessages,
+    after: witnesses.OtherMessages,
     guessed: Collection[tuple[str, str]],
 ) -> list[DeliveryReport]:
     """Return the reports without those that belong, or may belong, to another message of ours by the

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from integrations.models import Account, Stray
 from integrations.providers.contract import Outcome
-from integrations.providers.twilio.lookup import Lookup
+from integrations.providers.twilio.lookup import TwilioLookup
 from integrations.providers.twilio.service import Twilio
 from integrations.routing import accounts, cooldown
 from mailings.lifecycle import unresolved
@@ -247,9 +247,9 @@ def test_what_is_handed_over_while_the_books_are_read_counts_too(
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)
-    real = Lookup._rows
+    real = TwilioLookup._rows
 
-    def meanwhile(self: Lookup, phone: str) -> Any:
+    def meanwhile(self: TwilioLookup, phone: str) -> Any:
         if not Mailing.objects.filter(name="Second").exists():
             Mailing.objects.filter(id=first.id).update(state="settling")
         return real(self, phone)
@@ -261,7 +261,7 @@ def test_what_is_handed_over_while_the_books_are_read_counts_too(
         hand_over()
         return ask(*args)
 
-    monkeypatch.setattr(Lookup, "_rows", meanwhile)
+    monkeypatch.setattr(TwilioLookup, "_rows", meanwhile)
     monkeypatch.setattr(reconciliation, "_ask", after_the_first_look)
     look()
     monkeypatch.setattr(reconciliation, "_ask", ask)

@@ -79,7 +79,7 @@ def first_with(phones: Collection[str]) -> dict[str, int]:
     return dict(rows.values_list("phone", "id"))  # the last row of each phone wins
 
 
-class Others(NamedTuple):
+class SamePhone(NamedTuple):
     """Other people with the same number, as shown to staff."""
 
     holders: list[User]
@@ -87,9 +87,9 @@ class Others(NamedTuple):
     sharing: list[User]  # neither side restricts the other
 
 
-def others_of(person: User) -> Others:
+def others_of(person: User) -> SamePhone:
     if not person.phone:
-        return Others([], [], [])
+        return SamePhone([], [], [])
     rows = list(
         User.objects.filter(phone=person.phone).exclude(pk=person.pk).order_by("id")[:SHOWN]
     )
@@ -97,7 +97,7 @@ def others_of(person: User) -> Others:
     holders = [each for each in rows if each.phone_confirmed_at and person.pk in claims]
     claimants = [each for each in rows if each.pk in claims and person.phone_confirmed_at]
     rest = [each for each in rows if each not in holders and each not in claimants]
-    return Others(holders, claimants, rest)
+    return SamePhone(holders, claimants, rest)
 
 
 @transaction.atomic

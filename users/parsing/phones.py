@@ -18,8 +18,8 @@ __all__ = [
     "LONGEST_TYPED",
     "BadPhone",
     "Complaint",
+    "ParsedPhone",
     "PhoneVerdict",
-    "Reading",
     "normalize",
     "understand",
 ]
@@ -38,7 +38,7 @@ class PhoneVerdict(StrEnum):
     BAD = "bad"
 
 
-class Reading(NamedTuple):
+class ParsedPhone(NamedTuple):
     """The result of reading a typed phone: a phone, or a complaint."""
 
     verdict: PhoneVerdict
@@ -49,14 +49,14 @@ class Reading(NamedTuple):
 _UNUSABLE = {Complaint.CUT_OFF: PhoneVerdict.CUT_OFF, Complaint.SEVERAL: PhoneVerdict.SEVERAL}
 
 
-def understand(raw: str, country: str) -> Reading:
+def understand(raw: str, country: str) -> ParsedPhone:
     """Read a typed phone. `country` (two letters) applies to phones typed without a country code.
     Never raises.
     """
     try:
         return _understood(raw, country)
     except BadPhone as bad:
-        return Reading(_UNUSABLE.get(bad.complaint, PhoneVerdict.BAD), complaint=bad.complaint)
+        return ParsedPhone(_UNUSABLE.get(bad.complaint, PhoneVerdict.BAD), complaint=bad.complaint)
 
 
 def normalize(raw: str, country: str) -> str:
@@ -64,7 +64,7 @@ def normalize(raw: str, country: str) -> str:
     return _understood(raw, country).phone
 
 
-def _understood(raw: str, country: str) -> Reading:
+def _understood(raw: str, country: str) -> ParsedPhone:
     """Try the text as typed, then with repairs of common slips: a lost plus (380...), 00 for plus,
     a plus before the national 8 (+8 998...), a prefix typed twice.
     """
@@ -77,30 +77,32 @@ def _understood(raw: str, country: str) -> Reading:
             bad.append(met)
         else:
             if _is_ambiguous(typed, phone, country):
-                return Reading(PhoneVerdict.AMBIGUOUS, phone)
+                return ParsedPhone(PhoneVerdict.AMBIGUOUS, phone)
             repaired = typed.repaired or reading.repaired
-            return Reading(PhoneVerdict.REPAIRED if repaired else PhoneVerdict.UNDERSTOOD, phone)
+            return ParsedPhone(
+                PhoneVerdict.REPAIRED if repaired else PhoneVerdict.UNDERSTOOD, phone
+            )
     raise _most_helpful(bad, typed, country)
 
 
-class _Candidate(NamedTuple):
+class _PossiblePhone(NamedTuple):
     text: str
     region: str | None
     repaired: bool = False
 
 
-def _readings(typed: Digits, country: str) -> Iterator[_Candidate]:
+def _readings(typed: Digits, country: str) -> Iterator[_PossiblePhone]:
     """Yield what the digits may mean, likeliest first. A repair must never turn the mistyped phone
     of one country into the real phone of another: digits with the national prefix are national.
     """
     digits = typed.digits
-    abroad, at_home = _Candidate(f"+{digits}", None), _Candidate(digits, country)
+    abroad, at_home = _PossiblePhone(f"+{digits}", None), _PossiblePhone(digits, country)
     if typed.plus:
         yield abroad
         if _is_national(digits, country):
             yield at_home._replace(repaired=True)
     elif digits.startswith("00"):
-        yield _Candidate(f"+{digits.lstrip('0')}", None)
+        yield _PossiblePhone(f"+{digits.lstrip('0')}", None)
         yield at_home
     elif _is_national(digits, country):
         yield at_home
@@ -111,7 +113,7 @@ def _readings(typed: Digits, country: str) -> Iterator[_Candidate]:
     yield from _without_a_doubled_prefix(typed, country)
 
 
-def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_Candidate]:
+def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_PossiblePhone]:
     """8 8 916..., 8 7 916..., +7 7 916..., +7 (0) 916...: valid only without the first prefix, or
     without the zero.
     """
@@ -120,9 +122,9 @@ def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_Candidat
     for first in filter(None, (prefix, code)):
         rest = digits.removeprefix(first)
         if rest != digits and rest.startswith(tuple(filter(None, (prefix, code)))):
-            yield _Candidate(f"+{code}{_national_part(rest, country)}", None, repaired=True)
+            yield _PossiblePhone(f"+{code}{_national_part(rest, country)}", None, repaired=True)
     if typed.plus and len(typed.groups) > 2 and typed.groups[1] == "0":
-        yield _Candidate(f"+{typed.groups[0]}{''.join(typed.groups[2:])}", None, repaired=True)
+        yield _PossiblePhone(f"+{typed.groups[0]}{''.join(typed.groups[2:])}", None, repaired=True)
 
 
 def _national_part(digits: str, country: str) -> str:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from users.access import staff
 from users.access.authenticated import AuthenticatedRequest
 from users.access.forms import RightsForm, RoleForm
-from users.access.password_links import Made
+from users.access.password_links import NewPasswordLink
 from users.access.staff import Act
 from users.consent import consent, phone_owners
 from users.consent.forms import OptInForm
@@ -181,7 +181,9 @@ def person_rights(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return _after_change(request, shown, link)
 
 
-def _after_change(request: AuthenticatedRequest, shown: User, link: Made | None) -> HttpResponse:
+def _after_change(
+    request: AuthenticatedRequest, shown: User, link: NewPasswordLink | None
+) -> HttpResponse:
     """If the person has gained power, show their link. It appears in this response only."""
     if link is None:
         messages.success(request, _("Saved."))

@@ -39,10 +39,10 @@ from smsmail import uptime
 
 from . import history
 from .answers import error_code, line, money, parsed, results_of, rows_of, trouble_of
-from .api import HOSTS, Api, log
+from .api import HOSTS, SmscApi, log
 from .books import read_until
 from .callbacks import replies_of, reports_of, signed_by
-from .lookup import Lookup
+from .lookup import SmscLookup
 
 
 class Smsc(Provider):
@@ -90,7 +90,7 @@ class Smsc(Provider):
 
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
         super().__init__(credentials, receipt_url)
-        self.api = Api(credentials, self.heard)
+        self.api = SmscApi(credentials, self.heard)
 
     @classmethod
     def complaint(cls, values: Mapping[str, str]) -> str:
@@ -163,7 +163,7 @@ class Smsc(Provider):
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """Raises ProviderError when nothing could be read."""
-        lookup = Lookup(self.api, lambda: self.clock_off)
+        lookup = SmscLookup(self.api, lambda: self.clock_off)
         reports = lookup.read(lookups)
         self.read_to = lookup.read_to
         return reports

@@ -40,9 +40,9 @@ from smsmail import uptime
 
 from . import history
 from .answers import money, parsed, result_of, trouble_of
-from .api import Api, log, message_path
+from .api import TwilioApi, log, message_path
 from .callbacks import replies_of, reports_of, signed_by
-from .lookup import Lookup
+from .lookup import TwilioLookup
 
 BURST = 20  # requests at once in one batch
 # How Twilio shall call our webhook: three more times when it fails. Not covered by the signature.
@@ -121,7 +121,7 @@ class Twilio(Provider):
 
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
         super().__init__(credentials, receipt_url)
-        self.api = Api(credentials, self.heard)
+        self.api = TwilioApi(credentials, self.heard)
 
     @classmethod
     def complaint(cls, values: Mapping[str, str]) -> str:
@@ -199,7 +199,7 @@ class Twilio(Provider):
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """Raises ProviderError when nothing could be read."""
-        return Lookup(self.api, self.at_once).read(lookups)
+        return TwilioLookup(self.api, self.at_once).read(lookups)
 
     def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
         deadline = uptime.clock() + settings.BATCH_DEADLINE
