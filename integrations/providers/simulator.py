@@ -76,7 +76,7 @@ IN_ONE_NOTE = 100  # reports in the body of one receipt
 class Simulator(Provider):
     slug = "simulator"
     title = _("Simulator")
-    hint = _("Sends nothing: for trying everything out. Receipts come after some seconds.")
+    description = _("Sends nothing: for trying everything out. Receipts come after some seconds.")
     fields: ClassVar[Mapping[str, forms.Field]] = {}
     batch = 500
     parallel = 4
@@ -127,9 +127,9 @@ class Simulator(Provider):
     def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
         """Delete scheduled messages from the simulator's records."""
         phones = [each.phone for each in asked]
-        kept = SimulatedSms.objects.filter(reference=reference, at__gt=timezone.now())
+        scheduled = SimulatedSms.objects.filter(reference=reference, at__gt=timezone.now())
         with _own_connection(), transaction.atomic():
-            rows = list(kept.filter(phone__in=phones).values_list("id", "phone"))
+            rows = list(scheduled.filter(phone__in=phones).values_list("id", "phone"))
             SimulatedSms.objects.filter(id__in=[key for key, _phone in rows]).delete()
         return [DeliveryReport(reference, phone, DeliveryStatus.CANCELLED) for _key, phone in rows]
 
@@ -154,7 +154,7 @@ def report_due() -> bool:
     """Periodic job: write receipts for simulated messages that are due. True if more may be due."""
     now = timezone.now()
     # An unscheduled message never takes this long: it was accepted under a wrong clock.
-    wrong = Q(kept=False, report_at__gt=now + timedelta(seconds=LATEST) + SKEW)
+    wrong = Q(scheduled=False, report_at__gt=now + timedelta(seconds=LATEST) + SKEW)
     due = SimulatedSms.objects.filter(Q(report_at__lte=now) | wrong, reported=False)
     due = due.exclude(id__in=held(REPORTING.name))
     # Without this query, SQLite would take its write lock every second.
@@ -193,7 +193,7 @@ def _row(reference: str, sms: Sms) -> SimulatedSms:
         phone=sms.phone,
         text=sms.text,
         at=at,
-        kept=sms.at is not None,
+        scheduled=sms.at is not None,
         report_at=at + timedelta(seconds=spread),
         reported=outcome_of(sms.phone).status is None,  # nothing will ever be reported
     )

@@ -109,11 +109,11 @@ def integration_check(request: AuthenticatedRequest, slug: str) -> HttpResponse:
         messages.error(request, f"{about.title}{code}. {about.advice}")
     else:
         accepted = _("The service accepts the settings.")
-        messages.success(request, f"{accepted} {_held(balance)}".rstrip())
+        messages.success(request, f"{accepted} {_balance_words(balance)}".rstrip())
     return redirect("integration", slug)
 
 
-def _held(balance: Balance | None) -> str:
+def _balance_words(balance: Balance | None) -> str:
     if balance is None:
         return ""
     return _("Balance: %(amount)s.") % {"amount": money(balance.amount, balance.currency)}

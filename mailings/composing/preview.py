@@ -76,13 +76,13 @@ class Preview:
         self.look = look
         account = routing.current()
         self.part_price = account.price if account else Decimal(0)
-        self.complaint = ""
+        self.error = ""
         try:
             self.template: text.Template | None = self._parsed(written)
         except text.BadText as error:
             self.template = None
             if _OPEN.search(written) is None:
-                self.complaint = place_of(written, error)
+                self.error = place_of(written, error)
         self.found = True  # False: the search found nobody
         self.funnel: funnel.Funnel | None = None
         self.person = reader

@@ -96,7 +96,7 @@ def _due() -> QuerySet[Mailing]:
     return Mailing.objects.filter(minute_over, state=State.WATCHING)
 
 
-def _held(mailing: Mailing) -> Mailing | None:
+def _locked(mailing: Mailing) -> Mailing | None:
     """Return the mailing, locked; None if it no longer watches, another worker has it locked, or has
     moved its cursor since it was read.
     """
@@ -115,16 +115,16 @@ def _follow_rule(mailing: Mailing) -> None:
     if now == mailing.rule:
         return
     with transaction.atomic(durable=True):
-        held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
-        if held.rule not in (None, now):  # otherwise this is the first rule, or already stored
+        locked = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
+        if locked.rule not in (None, now):  # otherwise this is the first rule, or already stored
             event = AuditEvent(what="rule_changed", target=f"mailing {mailing.id}")
-            event.details = {"was": held.rule, "now": now}
+            event.details = {"was": locked.rule, "now": now}
             change = _last_change(mailing)
             if change is not None:
                 event.by, event.at = change.by, change.at
             event.save()
-        held.rule = now
-        held.save(update_fields=["rule"])
+        locked.rule = now
+        locked.save(update_fields=["rule"])
     mailing.rule = now
 
 
@@ -145,36 +145,38 @@ def _begun(mailing: Mailing) -> bool:
     if mailing.watching_since is not None:
         return True
     with transaction.atomic(durable=True):
-        held = _held(mailing)
-        if held is None:  # nobody may be taken in before the first look
+        locked = _locked(mailing)
+        if locked is None:  # nobody may be taken in before the first look
             return False
-        if held.watching_since is not None:
+        if locked.watching_since is not None:
             return True
         now = timezone.now()
-        if not held.present_too:
-            bulk.insert_arrivals(held.id, audience.matching(held).values_list("id", flat=True), now)
-        held.watching_since, held.ceiling = now, audience.newest()
-        held.save(update_fields=["watching_since", "ceiling"])
+        if not locked.present_too:
+            bulk.insert_arrivals(
+                locked.id, audience.matching(locked).values_list("id", flat=True), now
+            )
+        locked.watching_since, locked.ceiling = now, audience.newest()
+        locked.save(update_fields=["watching_since", "ceiling"])
     return True
 
 
 def _take_in(mailing: Mailing, ids: list[int]) -> bool:
     """Take in those of these people (ids) who are still new. Returns True when there may be more."""
     with transaction.atomic(durable=True):
-        held = _held(mailing)
-        if held is None or not frequency_cap.its_turn(held):
+        locked = _locked(mailing)
+        if locked is None or not frequency_cap.its_turn(locked):
             return False
         more = len(ids) == CHUNK
-        held.cursor = ids[-1] if more else 0
-        held.save(update_fields=["cursor"])
+        locked.cursor = ids[-1] if more else 0
+        locked.save(update_fields=["cursor"])
         # Checked again under the lock: people who left the rule in between may be taken in later.
-        chosen = audience.still_new(held, ids) if ids else []
+        chosen = audience.still_new(locked, ids) if ids else []
         if chosen:
             now = timezone.now()
             Arrival.objects.bulk_create(
-                Arrival(mailing=held, user_id=each.id, at=now) for each in chosen
+                Arrival(mailing=locked, user_id=each.id, at=now) for each in chosen
             )
-            prepare.enter(held, chosen)
+            prepare.enter(locked, chosen)
             nudge("hand_over")
     return more
 

@@ -50,7 +50,7 @@ class RecallProgress:
         return self.to_ask - self.out_of_reach
 
     @property
-    def kept(self) -> int:
+    def not_returned(self) -> int:
         """Messages asked for in vain: sent meanwhile, or not given back by the provider."""
         return max(self.wanted - self.to_ask - self.taken_back, 0)
 
@@ -72,13 +72,13 @@ def recall(mailing: Mailing, by: User) -> int:
     messages asked for. Raises WrongState when there is nothing to ask for.
     """
     with transaction.atomic():
-        kept = list(
+        scheduled = list(
             _can_be_asked(mailing)
             .select_for_update(no_key=True, of=("self",))
             .order_by("id")
             .values_list("id", flat=True)
         )
-        if not kept:
+        if not scheduled:
             raise errors.WrongState(why_not(mailing))
         stoppable = Mailing.STOPPABLE | {State.SETTLING, State.WATCHING}
         stopped = Mailing.objects.filter(id=mailing.id, state__in=stoppable).update(
@@ -88,7 +88,7 @@ def recall(mailing: Mailing, by: User) -> int:
         last_look.hold_mailing(mailing.id)
         if stopped:
             transitions.complete(mailing)
-        batches = Batch.objects.filter(id__in=kept)
+        batches = Batch.objects.filter(id__in=scheduled)
         batches.update(recall_at=timezone.now(), recalled_at=timezone.now())
         asked = _open(batches).count()
         audit(by, "recalled", f"mailing {mailing.id}", messages=asked)
@@ -117,12 +117,12 @@ def _can_be_asked(mailing: Mailing) -> QuerySet[Batch]:
     """Select batches that a provider keeps which can be asked and was not asked about them yet. What it
     did not give back the first time, it does not give back the second time.
     """
-    kept = mailing.batches.filter(
+    scheduled = mailing.batches.filter(
         send_at__gt=timezone.now(),
         account__in=_askable_accounts(),
         recalled_at__isnull=True,
     )
-    return kept.exclude(state=Batch.State.WAITING)
+    return scheduled.exclude(state=Batch.State.WAITING)
 
 
 def _askable_accounts() -> list[Account]:
@@ -138,11 +138,11 @@ def _open(batches: QuerySet[Batch]) -> QuerySet[Message]:
 
 def why_not(mailing: Mailing) -> str:
     """Explain to the user why no provider can be asked."""
-    kept = mailing.batches.filter(send_at__gt=timezone.now())
-    kept = kept.exclude(state=Batch.State.WAITING)
-    if not kept.exists():
+    scheduled = mailing.batches.filter(send_at__gt=timezone.now())
+    scheduled = scheduled.exclude(state=Batch.State.WAITING)
+    if not scheduled.exists():
         return _("The service keeps nothing of it any more.")
-    if not kept.filter(recalled_at__isnull=True).exists():
+    if not scheduled.filter(recalled_at__isnull=True).exists():
         return _("The service has been asked already.")
     return _(
         "The service cannot be asked: it does not give messages back, or its access data has been deleted."

@@ -40,7 +40,7 @@ class Split:
 
     stopped: int
     gone: int
-    kept: int = 0  # neither stopped nor gone: the provider keeps them until their set time
+    scheduled: int = 0  # neither stopped nor gone: the provider keeps them until their set time
     # The part of `gone` that is in flight now. Those that have not left yet are stopped too.
     leaving: int = field(default=0, compare=False)
 
@@ -137,10 +137,10 @@ def stop_watching(mailing: Mailing, by: User) -> None:
     Raises WrongState.
     """
     with transaction.atomic():
-        held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
-        if not held.watches:
+        locked = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
+        if not locked.watches:
             raise WrongState(_("It watches no more. Look at the page again."))
-        on = State.PAUSED if held.state == State.PAUSED else State.SENDING
+        on = State.PAUSED if locked.state == State.PAUSED else State.SENDING
         _change(mailing, {State.WATCHING, State.PAUSED}, on, by, "watching_stopped")
         complete(mailing)
         nudge("settle")
@@ -182,11 +182,11 @@ def split(mailing: Mailing) -> Split:
     counters = Counters.objects.get(mailing=mailing)
     leaving = last_look.leaving(mailing)
     to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
-    kept = send_times.kept(mailing)
+    scheduled = send_times.count_scheduled_at_provider(mailing)
     return Split(
         stopped=max(counters.waiting - leaving, 0) + to_come,
-        gone=counters.gone + leaving - kept,
-        kept=kept,
+        gone=counters.gone + leaving - scheduled,
+        scheduled=scheduled,
         leaving=leaving,
     )
 

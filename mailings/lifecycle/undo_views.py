@@ -41,7 +41,7 @@ def recall_page(request: AuthenticatedRequest, pk: int) -> HttpResponse:
             messages.error(request, recall.why_not(row))
             return redirect("mailing", pk=pk)
         split, askable = transitions.split(row), recall.askable(row)
-        unreachable = max(split.kept - askable, 0)
+        unreachable = max(split.scheduled - askable, 0)
         context = {"split": split, "askable": askable, "unreachable": unreachable}
         return ask(request, row, "recall", **context)
     asked = recall.recall(row, request.user)

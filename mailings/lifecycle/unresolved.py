@@ -32,7 +32,7 @@ def open_questions(mailing: Mailing) -> int:
     return _questions(mailing).count()
 
 
-def let_be(mailing: Mailing, by: User) -> int:
+def close_unknown(mailing: Mailing, by: User) -> int:
     """Stop waiting for these messages: they become "no receipt", and a late receipt still counts.
     Returns how many.
     """
@@ -136,5 +136,5 @@ def decidable() -> Q:
     asked_long = Q(batch__claimed_at__lt=now - timedelta(seconds=settings.RECEIPT_WAIT))
     in_vain = Q(batch__doubt__in=IN_VAIN) | ~Q(batch__account__in=asked)
     # The provider may still report on what it keeps until a set time.
-    kept = Q(batch__send_at__gt=waited)
-    return ~kept & (asked_long | mute | (Q(batch__claimed_at__lt=waited) & in_vain))
+    scheduled = Q(batch__send_at__gt=waited)
+    return ~scheduled & (asked_long | mute | (Q(batch__claimed_at__lt=waited) & in_vain))

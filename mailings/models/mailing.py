@@ -320,7 +320,7 @@ class Batch(models.Model):
         return f"batch {self.pk}"
 
     @property
-    def is_kept(self) -> bool:
+    def is_scheduled_at_provider(self) -> bool:
         """Return whether the provider holds it until a future time, so that what it accepted has
         not left yet.
         """

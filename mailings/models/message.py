@@ -142,7 +142,11 @@ class Message(models.Model):
 
     @property
     def status_label(self) -> str | Promise:
-        if self.status == self.Status.ACCEPTED and self.batch and self.batch.is_kept:
+        if (
+            self.status == self.Status.ACCEPTED
+            and self.batch
+            and self.batch.is_scheduled_at_provider
+        ):
             return AT_THE_SERVICE
         return self.Status(self.status).label
 

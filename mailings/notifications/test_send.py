@@ -95,7 +95,7 @@ class TestForm(forms.Form):
         try:
             return phones.normalize(typed, settings.DEFAULT_COUNTRY)
         except phones.BadPhone as bad:
-            raise forms.ValidationError(bad.complaint.label) from bad
+            raise forms.ValidationError(bad.error.label) from bad
 
     @property
     def whose(self) -> User:

@@ -71,7 +71,7 @@ def upcoming() -> Upcoming:
         days=_by_day([*_to_begin(rows), *_batches()]),
         watching=list(_with_people(rows.filter(state=State.WATCHING))[:LIMIT]),
         awaiting=list(rows.filter(state=State.AWAITING).select_related("asked_by")[:LIMIT]),
-        paused=[_held(each) for each in rows.filter(state=State.PAUSED)[:LIMIT]],
+        paused=[_paused(each) for each in rows.filter(state=State.PAUSED)[:LIMIT]],
     )
 
 
@@ -97,11 +97,11 @@ def _batches() -> Iterable[UpcomingSend]:
     """
     now = timezone.now()
     batches = Batch.objects.filter(mailing__kind=Mailing.Kind.MAILING)
-    held = batches.filter(
+    waiting = batches.filter(
         Q(not_before__gt=now) | Q(send_at__gt=now), state=Batch.State.WAITING
     ).exclude(mailing__state__in=[State.PAUSED, State.CANCELLED])
     moment = Greatest("not_before", Coalesce("send_at", "not_before"))
-    yield from _lines(held.annotate(moment=moment), at_service=False)
+    yield from _lines(waiting.annotate(moment=moment), at_service=False)
     # The provider keeps nothing of a finished mailing. This condition narrows the search, since batches
     # have no index on send_at.
     gone = batches.filter(
@@ -128,6 +128,6 @@ def _day(line: UpcomingSend) -> date:
     return timezone.localdate(line.at, timezone.get_default_timezone())
 
 
-def _held(mailing: Mailing) -> PausedMailing:
+def _paused(mailing: Mailing) -> PausedMailing:
     known = mailing.trouble in set(Reason)
     return PausedMailing(mailing, Reason(mailing.trouble).about if known else None)

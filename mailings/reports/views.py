@@ -124,7 +124,9 @@ def recipients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     chosen = figures.Selection.read(request.GET.dict())
     context = {
         "mailing": row,
-        "figures": figures.figures(row.counters, kept=send_times.kept_there(row).messages),
+        "figures": figures.figures(
+            row.counters, scheduled=send_times.scheduled_at_provider(row).messages
+        ),
         "chosen": chosen,
         "reason": Reason(chosen.reason).about if chosen.reason else None,
         "page": paging.page_of(chosen.of(row), request.GET.get("before", "")),

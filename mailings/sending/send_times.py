@@ -244,7 +244,7 @@ class Waiting:
     last: datetime | None
 
 
-def held_here(mailing: Mailing) -> Waiting:
+def waiting_here(mailing: Mailing) -> Waiting:
     """Count messages that wait here for a time in the future; they can be stopped until then."""
     now = timezone.now()
     held = Q(not_before__gt=now)
@@ -252,22 +252,22 @@ def held_here(mailing: Mailing) -> Waiting:
     return _waiting(batches, "not_before")
 
 
-def kept_there(mailing: Mailing) -> Waiting:
+def scheduled_at_provider(mailing: Mailing) -> Waiting:
     """Count messages submitted for a time in the future, by the sizes of their batches. Refused and
-    recalled messages are included. kept() is exact, and slower.
+    recalled messages are included. count_scheduled_at_provider() is exact, and slower.
     """
     return _waiting(_kept_batches(mailing), "send_at")
 
 
-def kept(mailing: Mailing) -> int:
+def count_scheduled_at_provider(mailing: Mailing) -> int:
     """Count exactly the messages that the provider keeps until a time in the future."""
     batches = _kept_batches(mailing).values("id")
     open_ = [Message.Status.ACCEPTED, Message.Status.UNKNOWN]
     return Message.objects.filter(batch__in=batches, status__in=open_).count()
 
 
-def kept_at(account: Account) -> Waiting:
-    """Count what one provider keeps of all mailings, in the same way as kept_there()."""
+def scheduled_with(account: Account) -> Waiting:
+    """Count what one provider keeps of all mailings, in the same way as scheduled_at_provider()."""
     gone = Batch.objects.filter(account=account).exclude(state=Batch.State.WAITING)
     return _waiting(gone.filter(send_at__gt=timezone.now()), "send_at")
 

@@ -68,12 +68,12 @@ def faulty(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[CheckedLink]
 def mended(written: str, wrong: str) -> str:
     """Return the text with the link `wrong` repaired wherever it stands."""
     written = template.clean(written)
-    done, kept = 0, []
+    done, pieces = 0, []
     for line in _every(written, _NO_WRAPPING):
         if line.written == wrong and line.right:
-            kept += [written[done : line.start], line.right]
+            pieces += [written[done : line.start], line.right]
             done = line.end
-    return "".join([*kept, written[done:]])
+    return "".join([*pieces, written[done:]])
 
 
 def _every(written: str, wrapping: Wrapping) -> list[CheckedLink]:

@@ -152,10 +152,10 @@ def remember_device(request: HttpRequest, response: HttpResponse, person: User) 
     """Set a cookie that marks this browser as one in which the person has signed in."""
     device, accounts = _device(request)
     account = account_of(person.email)
-    kept = [account, *(each for each in accounts if each != account)][:ACCOUNTS]
+    remembered = [account, *(each for each in accounts if each != account)][:ACCOUNTS]
     response.set_cookie(
         COOKIE,
-        signing.dumps([device or secrets.token_urlsafe(12), *kept], salt=SALT),
+        signing.dumps([device or secrets.token_urlsafe(12), *remembered], salt=SALT),
         max_age=COOKIE_SECONDS,
         secure=settings.SECURE,
         httponly=True,

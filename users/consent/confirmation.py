@@ -31,7 +31,7 @@ PER_NETWORK = 60  # codes an hour for one /24: a whole class of a school shares 
 DAY = timedelta(days=1)
 # Limits for 24 hours. One person alone cannot use up the limit of a phone, which others may share.
 PER_DAY, PER_PHONE_A_DAY, PER_NETWORK_A_DAY = 8, 12, 240
-KEPT = DAY
+RETENTION = DAY
 
 
 class CodeSender(NamedTuple):
@@ -80,7 +80,7 @@ def send(person: User, network: str = "") -> None:
             user=person, phone=phone, nonce=_new_nonce(), network=network
         )
         refusal = _send(fresh, code)
-        PhoneCode.objects.filter(asked_at__lt=timezone.now() - KEPT).delete()
+        PhoneCode.objects.filter(asked_at__lt=timezone.now() - RETENTION).delete()
     if refusal:
         raise NoCode(refusal)
 

@@ -1,4 +1,4 @@
-"""Turns a phone as people type it into E.164 with a verdict, or into a named complaint. Pure: no database, no
+"""Turns a phone as people type it into E.164 with a verdict, or into a named error. Pure: no database, no
 network.
 
 The phone only has to exist in a numbering plan; whether it answers is for the SMS service to find out.
@@ -12,13 +12,13 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
 
-from .phone_repairs import LONGEST_TYPED, BadPhone, Complaint, Digits, digits_of
+from .phone_repairs import LONGEST_TYPED, BadPhone, Digits, PhoneError, digits_of
 
 __all__ = [
     "LONGEST_TYPED",
     "BadPhone",
-    "Complaint",
     "ParsedPhone",
+    "PhoneError",
     "PhoneVerdict",
     "normalize",
     "understand",
@@ -39,14 +39,14 @@ class PhoneVerdict(StrEnum):
 
 
 class ParsedPhone(NamedTuple):
-    """The result of reading a typed phone: a phone, or a complaint."""
+    """The result of reading a typed phone: a phone, or an error."""
 
     verdict: PhoneVerdict
     phone: str = ""  # E.164
-    complaint: Complaint | None = None
+    error: PhoneError | None = None
 
 
-_UNUSABLE = {Complaint.CUT_OFF: PhoneVerdict.CUT_OFF, Complaint.SEVERAL: PhoneVerdict.SEVERAL}
+_UNUSABLE = {PhoneError.CUT_OFF: PhoneVerdict.CUT_OFF, PhoneError.SEVERAL: PhoneVerdict.SEVERAL}
 
 
 def understand(raw: str, country: str) -> ParsedPhone:
@@ -56,7 +56,7 @@ def understand(raw: str, country: str) -> ParsedPhone:
     try:
         return _understood(raw, country)
     except BadPhone as bad:
-        return ParsedPhone(_UNUSABLE.get(bad.complaint, PhoneVerdict.BAD), complaint=bad.complaint)
+        return ParsedPhone(_UNUSABLE.get(bad.error, PhoneVerdict.BAD), error=bad.error)
 
 
 def normalize(raw: str, country: str) -> str:
@@ -187,13 +187,13 @@ def _code(country: str) -> str:
 
 
 POSSIBLE = {
-    ValidationResult.TOO_SHORT: Complaint.TOO_SHORT,
-    ValidationResult.TOO_LONG: Complaint.TOO_LONG,
-    ValidationResult.INVALID_COUNTRY_CODE: Complaint.NO_SUCH_COUNTRY,
+    ValidationResult.TOO_SHORT: PhoneError.TOO_SHORT,
+    ValidationResult.TOO_LONG: PhoneError.TOO_LONG,
+    ValidationResult.INVALID_COUNTRY_CODE: PhoneError.NO_SUCH_COUNTRY,
 }
 PARSED = {
-    phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: Complaint.NO_SUCH_COUNTRY,
-    phonenumbers.NumberParseException.TOO_LONG: Complaint.TOO_LONG,
+    phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: PhoneError.NO_SUCH_COUNTRY,
+    phonenumbers.NumberParseException.TOO_LONG: PhoneError.TOO_LONG,
 }
 
 
@@ -201,26 +201,26 @@ def _read(text: str, region: str | None) -> str:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
-        raise BadPhone(PARSED.get(error.error_type, Complaint.TOO_SHORT)) from None
+        raise BadPhone(PARSED.get(error.error_type, PhoneError.TOO_SHORT)) from None
     if phonenumbers.is_valid_number(number):
         phone = phonenumbers.format_number(number, PhoneNumberFormat.E164)
         # Some countries' plans contain (paging) numbers longer than E.164 allows.
         if len(phone) > LONGEST_E164:
-            raise BadPhone(Complaint.TOO_LONG)
+            raise BadPhone(PhoneError.TOO_LONG)
         return phone
-    raise BadPhone(_complaint(number))
+    raise BadPhone(_phone_error(number))
 
 
 def _most_helpful(bad: list[BadPhone], typed: Digits, country: str) -> BadPhone:
-    """The first reading is the likeliest, so its complaint helps most. Exceptions: two phones are not
+    """The first reading is the likeliest, so its error helps most. Exceptions: two phones are not
     one phone with too many digits, and a number may have the right length in another reading.
     """
     first = bad[0]
-    if first.complaint != Complaint.TOO_LONG:
+    if first.error != PhoneError.TOO_LONG:
         return first
     if _is_two_phones(typed.groups, country):
-        return BadPhone(Complaint.SEVERAL)
-    return next((each for each in bad if each.complaint == Complaint.NO_SUCH_NUMBER), first)
+        return BadPhone(PhoneError.SEVERAL)
+    return next((each for each in bad if each.error == PhoneError.NO_SUCH_NUMBER), first)
 
 
 def _is_two_phones(groups: tuple[str, ...], country: str) -> bool:
@@ -235,14 +235,14 @@ def _is_phone(digits: str, country: str) -> bool:
     return _kind(digits, country) is not None or _kind(f"+{digits}", None) is not None
 
 
-def _complaint(number: phonenumbers.PhoneNumber) -> Complaint:
+def _phone_error(number: phonenumbers.PhoneNumber) -> PhoneError:
     possible = phonenumbers.is_possible_number_with_reason(number)
     if possible != ValidationResult.INVALID_LENGTH:
-        return POSSIBLE.get(possible, Complaint.NO_SUCH_NUMBER)
+        return POSSIBLE.get(possible, PhoneError.NO_SUCH_NUMBER)
     # The length is between the shortest and the longest of the country: compare it with a typical
     # mobile number.
     home = phonenumbers.region_code_for_country_code(number.country_code or 0)
     usual = phonenumbers.example_number_for_type(home, phonenumbers.PhoneNumberType.MOBILE)
     length = len(phonenumbers.national_significant_number(number))
     longer = usual and length > len(phonenumbers.national_significant_number(usual))
-    return Complaint.TOO_LONG if longer else Complaint.TOO_SHORT
+    return PhoneError.TOO_LONG if longer else PhoneError.TOO_SHORT

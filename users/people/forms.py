@@ -31,7 +31,7 @@ class PhoneField(forms.CharField):
         try:
             phone = phones.normalize(typed, settings.DEFAULT_COUNTRY)
         except phones.BadPhone as bad:
-            raise forms.ValidationError(bad.complaint.label, code=bad.complaint.value) from None
+            raise forms.ValidationError(bad.error.label, code=bad.error.value) from None
         if phone_classes.is_barred(phone):
             raise forms.ValidationError(
                 _(

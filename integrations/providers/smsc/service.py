@@ -49,7 +49,7 @@ class Smsc(Provider):
     slug = "smsc"
     title = "SMSC"
     site = "https://smsc.ru"
-    hint = _(
+    description = _(
         "Enter the login and the password of the account, or better an API key made there. "
         "Register the sender name with SMSC first. Write the address for receipts into the "
         "account's settings; with a secret word there, enter the same word here."
@@ -57,7 +57,7 @@ class Smsc(Provider):
     quirk = _(
         "SMSC itself puts off mass messages to between 9 and 22 o'clock of the recipient's time. An interval of your own under “Limits and restrictions” in its account switches that off."
     )
-    callback_hint = "?charset=utf-8&md5=1"
+    callback_query = "?charset=utf-8&md5=1"
     fields: ClassVar[Mapping[str, forms.Field]] = {
         "host": forms.ChoiceField(
             label=_("Site of the account"), choices=[(host, host) for host in HOSTS]
@@ -93,7 +93,7 @@ class Smsc(Provider):
         self.api = SmscApi(credentials, self.heard)
 
     @classmethod
-    def complaint(cls, values: Mapping[str, str]) -> str:
+    def credentials_error(cls, values: Mapping[str, str]) -> str:
         if values.get("apikey") or (values.get("login") and values.get("password")):
             return ""
         return gettext("Enter the login and the password, or an API key.")

@@ -66,7 +66,7 @@ class Twilio(Provider):
     slug = "twilio"
     title = "Twilio"
     site = "https://www.twilio.com"
-    hint = _(
+    description = _(
         "Enter the Account SID and the Auth Token from the Twilio Console. To send with an API key, "
         "enter it too: receipts are signed with the Auth Token all the same. Enter a sender, or the "
         "SID of a Messaging Service, which then chooses one. For replies, write the address for receipts "
@@ -124,7 +124,7 @@ class Twilio(Provider):
         self.api = TwilioApi(credentials, self.heard)
 
     @classmethod
-    def complaint(cls, values: Mapping[str, str]) -> str:
+    def credentials_error(cls, values: Mapping[str, str]) -> str:
         if bool(values.get("api_key_sid")) != bool(values.get("api_key_secret")):
             return gettext("Enter both the SID and the secret of the API key, or neither.")
         if not values.get("sender") and not values.get("messaging_service_sid"):
