@@ -148,7 +148,7 @@ def test_it_asks_about_one_mailing_only(mailing: Mailing, manager: User) -> None
     assert unresolved.open_questions(other) == 0
 
 
-# --- close unknown ----------------------------------------------------------------------------------
+# --- close unknown ---------------------------------------------------------------------------
 def test_what_is_closed_ends_and_so_does_the_mailing(mailing: Mailing, manager: User) -> None:
     assert unresolved.close_unknown(mailing, manager) == 4
     assert statuses(mailing) == {"delivered": 2, "no_receipt": 4}
@@ -256,9 +256,9 @@ def test_two_clicks_at_once_send_each_message_again_once(mailing: Mailing, manag
 
 
 # --- it is written down, and cheap -----------------------------------------------------------
-@pytest.mark.parametrize("what", ["close_unknown", "sent_again"])
+@pytest.mark.parametrize("what", ["let_be", "sent_again"])
 def test_a_decision_is_written_down(mailing: Mailing, manager: User, what: str) -> None:
-    decide = {"close_unknown": unresolved.close_unknown, "sent_again": unresolved.send_again}[what]
+    decide = {"let_be": unresolved.close_unknown, "sent_again": unresolved.send_again}[what]
     decide(mailing, manager)
     event = AuditEvent.objects.latest("id")
     assert (event.by, event.what, event.target) == (manager, what, f"mailing {mailing.id}")
