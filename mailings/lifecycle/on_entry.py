@@ -93,7 +93,7 @@ def _due() -> QuerySet[Mailing]:
         | Q(watched_at__gt=now + SKEW)
         | Q(cursor__gt=0)
     )
-    return Mailing.objects.filter(minute_over, state=State.WATCHING)
+    return Mailing.objects.watching().filter(minute_over)
 
 
 def _locked(mailing: Mailing) -> Mailing | None:
@@ -101,8 +101,9 @@ def _locked(mailing: Mailing) -> Mailing | None:
     moved its cursor since it was read.
     """
     return (
-        Mailing.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-        .filter(id=mailing.id, state=State.WATCHING, cursor=mailing.cursor)
+        Mailing.objects.watching()
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .filter(id=mailing.id, cursor=mailing.cursor)
         .first()
     )
 
@@ -183,6 +184,5 @@ def _take_in(mailing: Mailing, ids: list[int]) -> bool:
 
 def _give_up(mailing: Mailing) -> bool:
     """Pause a mailing whose rule names something deleted: a person decides. Other mailings go on."""
-    watching = Mailing.objects.filter(state=State.WATCHING)
-    halt(watching, mailing.id, Reason.BAD_RULE, cursor=0)
+    halt(Mailing.objects.watching(), mailing.id, Reason.BAD_RULE, cursor=0)
     return False

@@ -117,12 +117,9 @@ def _can_be_asked(mailing: Mailing) -> QuerySet[Batch]:
     """Select batches that a provider keeps which can be asked and was not asked about them yet. What it
     did not give back the first time, it does not give back the second time.
     """
-    scheduled = mailing.batches.filter(
-        send_at__gt=timezone.now(),
-        account__in=_askable_accounts(),
-        recalled_at__isnull=True,
+    return mailing.batches.scheduled_at_provider().filter(
+        account__in=_askable_accounts(), recalled_at__isnull=True
     )
-    return scheduled.exclude(state=Batch.State.WAITING)
 
 
 def _askable_accounts() -> list[Account]:
@@ -132,14 +129,12 @@ def _askable_accounts() -> list[Account]:
 
 
 def _open(batches: QuerySet[Batch]) -> QuerySet[Message]:
-    open_ = [Status.ACCEPTED, Status.UNKNOWN]
-    return Message.objects.filter(batch__in=batches.order_by().values("id"), status__in=open_)
+    return Message.objects.awaiting_receipt().filter(batch__in=batches.order_by().values("id"))
 
 
 def why_not(mailing: Mailing) -> str:
     """Explain to the user why no provider can be asked."""
-    scheduled = mailing.batches.filter(send_at__gt=timezone.now())
-    scheduled = scheduled.exclude(state=Batch.State.WAITING)
+    scheduled = mailing.batches.scheduled_at_provider()
     if not scheduled.exists():
         return _("The service keeps nothing of it any more.")
     if not scheduled.filter(recalled_at__isnull=True).exists():
@@ -180,7 +175,7 @@ def _ask(account: Account, provider: Provider, batch: Batch) -> bool:
     """Ask the provider to give a batch back. Returns False when the provider cannot be asked now; then
     it is not asked about the next batch either.
     """
-    open_ = batch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
+    open_ = batch.messages.awaiting_receipt()
     rows = open_.values_list("phone", "provider_id")
     asked = tuple(LookupItem(phone, provider_id=provider_id) for phone, provider_id in rows)
     reports: list[DeliveryReport] = []

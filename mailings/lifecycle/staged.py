@@ -75,7 +75,7 @@ def _is_drawn_up(mailing: Mailing) -> bool:
 
 
 def _has_rest(mailing: Mailing) -> bool:
-    rest = mailing.batches.filter(wave__gt=0, state=Batch.State.WAITING)
+    rest = mailing.batches.waiting().filter(wave__gt=0)
     return mailing.prepared_at is None or rest.exists()
 
 

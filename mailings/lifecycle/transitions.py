@@ -299,9 +299,8 @@ def _counts(**conditions: int) -> Q:
 
 def _sweep_cancelled() -> bool:
     """Cancel waiting batches of cancelled mailings, SWEEP at a time. Returns True when there are more."""
-    waiting = Batch.objects.filter(
-        state=Batch.State.WAITING, mailing__state=State.CANCELLED
-    ).exclude(id__in=held(SWEEPING.name))
+    waiting = Batch.objects.waiting().filter(mailing__state=State.CANCELLED)
+    waiting = waiting.exclude(id__in=held(SWEEPING.name))
     batches = dict(waiting.order_by("id").values_list("id", "mailing_id")[:SWEEP])
     if batches:
         in_halves(SWEEPING, list(batches), _sweep, lambda batch: f"mailing {batches[batch]}")
@@ -311,14 +310,12 @@ def _sweep_cancelled() -> bool:
 def _sweep(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
         batches = list(
-            Batch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .filter(id__in=ids, state=Batch.State.WAITING)
+            Batch.objects.waiting()
+            .select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .filter(id__in=ids)
             .order_by("id")
         )
-        waiting = Message.objects.filter(
-            batch_id__in=[batch.id for batch in batches], status=Status.WAITING
-        ).values_list("id", flat=True)
+        swept = [batch.id for batch in batches]
+        waiting = Message.objects.waiting().filter(batch_id__in=swept).values_list("id", flat=True)
         ledger.move([Move(each, Status.CANCELLED, Reason.CANCELLED) for each in waiting])
-        Batch.objects.filter(id__in=[batch.id for batch in batches]).update(
-            state=Batch.State.ANSWERED
-        )
+        Batch.objects.filter(id__in=swept).update(state=Batch.State.ANSWERED)

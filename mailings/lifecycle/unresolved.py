@@ -114,8 +114,12 @@ def _questions(mailing: Mailing) -> QuerySet[Message]:
 
 def unknown(mailing: Mailing) -> QuerySet[Message]:
     """Select the messages of unknown fate."""
-    return Message.objects.filter(mailing=mailing, status=Status.UNKNOWN).exclude(
-        reason=""  # for the partial index: an unknown message always has a reason
+    return (
+        Message.objects.unknown()
+        .filter(mailing=mailing)
+        .exclude(
+            reason=""  # for the partial index: an unknown message always has a reason
+        )
     )
 
 

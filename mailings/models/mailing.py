@@ -41,6 +41,16 @@ class MailingQuerySet(models.QuerySet["Mailing"]):
         """Return those that have counters and whose messages are written or being written."""
         return self.exclude(state__in=Mailing.BEFORE_LAUNCH)
 
+    def scheduled(self) -> Self:
+        return self.filter(state=Mailing.State.SCHEDULED)
+
+    def watching(self) -> Self:
+        return self.filter(state=Mailing.State.WATCHING)
+
+    def to_prepare(self) -> Self:
+        """Return those whose list of recipients is being formed."""
+        return self.filter(state=Mailing.State.PREPARING, prepared_at__isnull=True)
+
     def running(self) -> Self:
         """Return those of which something may leave now."""
         return self.filter(state__in=Mailing.RUNNING)
@@ -227,6 +237,23 @@ class Mailing(models.Model):
         return on_entry and self.state in (self.State.WATCHING, self.State.PAUSED)
 
 
+class BatchQuerySet(models.QuerySet["Batch"]):
+    """Named filters by state, and by what the provider holds."""
+
+    def waiting(self) -> Self:
+        return self.filter(state=Batch.State.WAITING)
+
+    def in_flight(self) -> Self:
+        return self.filter(state=Batch.State.IN_FLIGHT)
+
+    def of_campaigns(self) -> Self:
+        return self.filter(mailing__kind=Mailing.Kind.MAILING)
+
+    def scheduled_at_provider(self) -> Self:
+        """Return those that were submitted for a time that is still to come."""
+        return self.exclude(state=Batch.State.WAITING).filter(send_at__gt=timezone.now())
+
+
 class Batch(models.Model):
     """A batch of messages that one request, or a burst of requests, submits to one account.
 
@@ -288,6 +315,8 @@ class Batch(models.Model):
     recall_at = models.DateTimeField(null=True, blank=True)
     # When a person recalled them: once is enough.
     recalled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = BatchQuerySet.as_manager()
 
     class Meta:
         indexes: ClassVar = [

@@ -216,7 +216,7 @@ class Selection:
         if self.reason:
             rows = rows.filter(reason=self.reason).exclude(reason="")  # the partial index
         if self.clicked:
-            rows = rows.filter(first_click_at__isnull=False)  # the partial index
+            rows = rows.clicked()  # the partial index
         if self.link is not None:
             by_people = Click.objects.filter(message=OuterRef("pk"), position=self.link)
             by_people = by_people.filter(kind=Click.Kind.PERSON, processed_at__isnull=False)

@@ -16,7 +16,7 @@ from mailings.composing.forecast import SOON, keeps, provider_now
 from mailings.composing.preview import service
 from mailings.lifecycle import recall
 from mailings.lifecycle.unknown_reasons import explanations
-from mailings.models import Batch, Mailing
+from mailings.models import Mailing
 from mailings.restoration import decision
 from mailings.sending import send_times
 from mailings.sending.send_times import Waiting
@@ -95,7 +95,7 @@ def clock_of(mailing: Mailing) -> Clock:
 def _waits_for_wave(mailing: Mailing) -> bool:
     if not mailing.first_wave or mailing.wave_passed_at or mailing.state not in Mailing.RUNNING:
         return False
-    return mailing.batches.filter(state=Batch.State.WAITING, wave__gt=0).exists()
+    return mailing.batches.waiting().filter(wave__gt=0).exists()
 
 
 def _bounded(scheduled: Waiting, mailing: Mailing) -> Waiting:

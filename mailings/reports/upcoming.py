@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from integrations.reasons import About, Reason
 from mailings.models import Batch, Mailing
+from mailings.models.mailing import MailingQuerySet
 
 State = Mailing.State
 OPEN = [*Mailing.STOPPABLE, State.SETTLING, State.CANCELLED]
@@ -69,7 +70,7 @@ def upcoming() -> Upcoming:
     rows = Mailing.objects.listed().order_by("id")
     return Upcoming(
         days=_by_day([*_to_begin(rows), *_batches()]),
-        watching=list(_with_people(rows.filter(state=State.WATCHING))[:LIMIT]),
+        watching=list(_with_people(rows.watching())[:LIMIT]),
         awaiting=list(rows.filter(state=State.AWAITING).select_related("asked_by")[:LIMIT]),
         paused=[_paused(each) for each in rows.filter(state=State.PAUSED)[:LIMIT]],
     )
@@ -80,11 +81,11 @@ def _with_people(rows: QuerySet[Mailing]) -> QuerySet[Mailing]:
     return rows.select_related("segment").prefetch_related("groups")
 
 
-def _to_begin(rows: QuerySet[Mailing]) -> Iterable[UpcomingSend]:
+def _to_begin(rows: MailingQuerySet) -> Iterable[UpcomingSend]:
     """Yield a line for each mailing whose list is not formed yet: at its set time, or at the end of the
     countdown.
     """
-    waiting = rows.filter(state=State.SCHEDULED).exclude(starts_at=None, leaves_at=None)
+    waiting = rows.scheduled().exclude(starts_at=None, leaves_at=None)
     for mailing in waiting[:LIMIT]:
         at = mailing.starts_at or mailing.leaves_at
         if at is not None:
@@ -96,18 +97,17 @@ def _batches() -> Iterable[UpcomingSend]:
     provider.
     """
     now = timezone.now()
-    batches = Batch.objects.filter(mailing__kind=Mailing.Kind.MAILING)
-    waiting = batches.filter(
-        Q(not_before__gt=now) | Q(send_at__gt=now), state=Batch.State.WAITING
-    ).exclude(mailing__state__in=[State.PAUSED, State.CANCELLED])
+    batches = Batch.objects.of_campaigns()
+    waiting = batches.waiting().filter(Q(not_before__gt=now) | Q(send_at__gt=now))
+    waiting = waiting.exclude(mailing__state__in=[State.PAUSED, State.CANCELLED])
     moment = Greatest("not_before", Coalesce("send_at", "not_before"))
     yield from _lines(waiting.annotate(moment=moment), at_service=False)
     # The provider keeps nothing of a finished mailing. This condition narrows the search, since batches
     # have no index on send_at.
-    gone = batches.filter(
-        send_at__gt=now, mailing__state__in=OPEN, mailing__finished_at__isnull=True
-    ).exclude(state=Batch.State.WAITING)
-    yield from _lines(gone.annotate(moment=F("send_at")), at_service=True)
+    scheduled = batches.scheduled_at_provider().filter(
+        mailing__state__in=OPEN, mailing__finished_at__isnull=True
+    )
+    yield from _lines(scheduled.annotate(moment=F("send_at")), at_service=True)
 
 
 def _lines(batches: "QuerySet[Any]", *, at_service: bool) -> Iterable[UpcomingSend]:

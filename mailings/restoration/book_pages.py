@@ -112,7 +112,7 @@ def _leave(sweep: BooksSweep, batches: set[int]) -> None:
     """Mark batches that wait here as submitted, since the records show that they have left. They are
     locked before any message.
     """
-    waiting = Batch.objects.filter(id__in=batches, state=Batch.State.WAITING)
+    waiting = Batch.objects.waiting().filter(id__in=batches)
     waiting.update(
         state=Batch.State.SILENT,
         account=sweep.account,

@@ -206,12 +206,10 @@ def _carry_out(line: UnfinishedMailing, spec: str, by: User) -> None:
 def _stop_waiting(mailing: Mailing) -> None:
     """Cancel the waiting messages of a notification or test; a notification stays switched on."""
     batches = list(
-        mailing.batches.select_for_update(of=("self",), no_key=True)
-        .filter(state=Batch.State.WAITING)
-        .order_by("id")
+        mailing.batches.waiting().select_for_update(of=("self",), no_key=True).order_by("id")
     )
     ids = [batch.pk for batch in batches]
-    waiting = Message.objects.filter(batch_id__in=ids, status=Status.WAITING)
+    waiting = Message.objects.waiting().filter(batch_id__in=ids)
     moves = [
         Move(key, Status.CANCELLED, Reason.CANCELLED)
         for key in waiting.order_by("id").values_list("id", flat=True)

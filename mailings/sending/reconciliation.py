@@ -32,7 +32,6 @@ from .record import send_again
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
-OPEN = (Status.ACCEPTED, Status.UNKNOWN)
 # Parts of the job "reconcile".
 BATCHES, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
 AT_ONCE = 100  # batches in one look-up: the provider's records are read once for all of them
@@ -105,7 +104,7 @@ def _take(account: Account) -> list[Batch]:
 
 # --- asking ----------------------------------------------------------------------------------
 def ask_about(
-    account: Account, batches: Sequence[Batch], statuses: Collection[str] = OPEN
+    account: Account, batches: Sequence[Batch], statuses: Collection[str] = Message.AWAITING_RECEIPT
 ) -> Heard:
     """Look up batches of one login of an account in the provider's records. What is found is applied to
     the messages; what is missing is only returned. Call it without an open transaction.
@@ -140,7 +139,9 @@ def _lookup(batch: Batch, statuses: Collection[str]) -> LookupRequest:
     )
 
 
-def _open_messages(batch: Batch, statuses: Collection[str] = OPEN) -> tuple[LookupItem, ...]:
+def _open_messages(
+    batch: Batch, statuses: Collection[str] = Message.AWAITING_RECEIPT
+) -> tuple[LookupItem, ...]:
     rows = batch.messages.filter(status__in=statuses)
     return tuple(
         LookupItem(phone, markers.filled(opened(body), key), provider_id)
@@ -201,9 +202,7 @@ def _with_unknown(batches: Sequence[Batch]) -> set[int | None]:
     """Return the ids of the batches with unknown messages. Only those can be sent again; about others no
     proof is needed.
     """
-    unknown = Message.objects.filter(
-        batch__in=[batch.id for batch in batches], status=Status.UNKNOWN
-    )
+    unknown = Message.objects.unknown().filter(batch__in=[batch.id for batch in batches])
     return set(unknown.values_list("batch_id", flat=True).distinct())
 
 
@@ -258,7 +257,7 @@ def _conclude(
         waited = timezone.now() - _since(batch)
         not_before = _counts_from(batch, missing)
         books_tell = not_before is None or timezone.now() >= not_before
-        unknown = batch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
+        unknown = batch.messages.unknown().filter(phone__in=missing)
         twice = books_tell and batch.look_ups
         never_had = list(unknown.values_list("id", flat=True)) if twice else []
         # One move in one transaction, because of the order of locks. The rest follows at the next
@@ -301,7 +300,7 @@ def _since(batch: Batch) -> datetime:
 
 def _next_look(batch: Batch, not_before: datetime | None, *, answered: bool) -> datetime | None:
     """Return the time of the next look-up; None if no message of the batch is open any more."""
-    open_ = set(batch.messages.filter(status__in=OPEN).values_list("status", flat=True).distinct())
+    open_ = set(batch.messages.awaiting_receipt().values_list("status", flat=True).distinct())
     if not open_:
         return None
     now = timezone.now()
