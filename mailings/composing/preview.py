@@ -113,7 +113,7 @@ class Preview:
 
     @property
     def in_a_moment(self) -> bool:
-        """Return whether it is not counted yet and the page may ask again with more patience."""
+        """Return whether the people are not counted yet, so that the page may ask again with more patience."""
         return self.funnel is None and self.spec.patience == AT_ONCE
 
     @property
@@ -235,7 +235,7 @@ class Preview:
     # --- what a notification does otherwise (notifications/preview.py) --------------------------------------
     @cached_property
     def names(self) -> list[str]:
-        """What the text may name beside the variables that there are always."""
+        """Return what the text may name beside the variables of every text."""
         return own_names()
 
     def _rendering(self, template: text.Template, person: User) -> Rendering:

@@ -1,6 +1,6 @@
-"""Runs mailings that watch their rule: once a minute, everybody who matches the rule since then is taken
-in and gets the message once. The arrivals, messages, batches and counters of a chunk are one transaction:
-after a crash at any point the next look takes the same people in, and nobody twice.
+"""Runs on-entry mailings: once a minute, everybody who has come under the rule of the mailing since the last
+look is taken in and gets the message once. The arrivals, messages, batches and counters of a chunk are one
+transaction: after a crash at any point the next look takes the same people in, and nobody twice.
 
 One query outside of any transaction finds the new people (audience.newcomers). A person is considered
 only once, even if they leave the rule and come back, or were left out for a reason.
@@ -31,8 +31,8 @@ State = Mailing.State
 
 
 def watch_due() -> bool:
-    """Periodic job: take in one chunk for every mailing whose minute is over. Returns True while one of
-    them has more.
+    """Periodic job: take in one chunk for every on-entry mailing whose minute is over. Returns True while
+    one of them has more.
     """
     if epoch.is_held():
         return False
@@ -73,7 +73,9 @@ def rule_now(mailing: Mailing) -> dict[str, object] | None:
 
 
 def names_of_watchers(segment_ids: set[int]) -> list[str]:
-    """Return the names of mailings that use these segments (ids) live: now, or once they have begun."""
+    """Return the names of on-entry mailings that follow the rules of these segments (ids), or will once
+    they have begun.
+    """
     waiting = [State.AWAITING, State.SCHEDULED, State.WATCHING, State.PAUSED]
     rows = Mailing.objects.filter(
         when=Mailing.When.ON_ENTRY,
@@ -97,8 +99,8 @@ def _due() -> QuerySet[Mailing]:
 
 
 def _locked(mailing: Mailing) -> Mailing | None:
-    """Return the mailing, locked; None if it no longer watches, another worker has it locked, or has
-    moved its cursor since it was read.
+    """Return the mailing, locked; None if it no longer follows its rule, or if another worker has it
+    locked or has moved its cursor since it was read.
     """
     return (
         Mailing.objects.watching()

@@ -56,8 +56,8 @@ class RecallProgress:
 
 
 def can_recall(mailing: Mailing) -> bool:
-    """Does a connected provider that can give messages back keep some of the mailing, and was it not
-    asked for them yet?
+    """Return whether a connected provider that can give messages back still holds some of the mailing and
+    has not been asked for them.
     """
     return _can_be_asked(mailing).exists()
 
@@ -114,8 +114,8 @@ def progress(mailing: Mailing) -> RecallProgress:
 
 
 def _can_be_asked(mailing: Mailing) -> QuerySet[Batch]:
-    """Select batches that a provider keeps which can be asked and was not asked about them yet. What it
-    did not give back the first time, it does not give back the second time.
+    """Select batches held by a provider that can be asked and has not been asked about them. What it did
+    not give back the first time, it does not give back the second time.
     """
     return mailing.batches.scheduled_at_provider().filter(
         account__in=_askable_accounts(), recalled_at__isnull=True

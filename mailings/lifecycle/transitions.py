@@ -1,5 +1,5 @@
-"""Changes the state of mailings: launch, take back, pause, resume, stop watching, cancel, settle. Every
-change is one conditional UPDATE that must hit its row, so a second click changes nothing.
+"""Changes the state of mailings: launch, take back, pause, resume, stop following the rule, cancel, settle.
+Every change is one conditional UPDATE that must hit its row, so a second click changes nothing.
 """
 
 from collections.abc import Sequence
@@ -133,8 +133,8 @@ def resume(mailing: Mailing, by: User) -> None:
 
 
 def stop_watching(mailing: Mailing, by: User) -> None:
-    """Take in nobody new; the messages that exist are sent to the end. A paused mailing stays paused.
-    Raises WrongState.
+    """Stop following the rule: take in nobody new. The messages that exist are sent to the end. A paused
+    mailing stays paused. Raises WrongState.
     """
     with transaction.atomic():
         locked = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
@@ -160,8 +160,8 @@ def cancel(mailing: Mailing, by: User) -> Split:
 
 
 def complete(mailing: Mailing) -> None:
-    """Fix the list of a mailing that ends early. Call it in the transaction that ends it. A watching
-    mailing already has everybody whom it will ever have, so its list is complete. For another one,
+    """Fix the list of a mailing that ends early. Call it in the transaction that ends it. An
+    on-entry mailing already has everybody whom it will ever have, so its list is complete. For another one,
     `ceiling` marks the people whom it would have reached; preparation then enters them as cancelled.
     """
     changed = []
@@ -254,7 +254,7 @@ def _check_ready(mailing: Mailing) -> int:
     counted = funnel.count(mailing)
     if counted.trouble:
         raise CannotLaunch(counted.trouble)
-    # A mailing that watches its rule may begin with nobody.
+    # An on-entry mailing may begin with nobody.
     if counted.will_receive == 0 and mailing.when != Mailing.When.ON_ENTRY:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
     return counted.will_receive

@@ -149,7 +149,7 @@ class Mailing(models.Model):
     # When
     when = models.CharField(_("when to send"), max_length=16, choices=When, default=When.AT_LAUNCH)
     starts_at = models.DateTimeField(_("scheduled time"), null=True, blank=True)
-    # On entry: whether those who are already under the rule when the watching begins get it too.
+    # On entry: whether those who are already under the rule at the first look get it too.
     present_too = models.BooleanField(default=True)
     hand_over = models.CharField(max_length=8, choices=HandOver, default=HandOver.EARLY)
     valid_minutes = models.PositiveIntegerField(_("lifetime, minutes"), null=True, blank=True)
@@ -183,7 +183,7 @@ class Mailing(models.Model):
     # two checks.
     cursor = models.BigIntegerField(default=0)
     ceiling = models.BigIntegerField(default=0)
-    # Set when nobody is added any more: the list is complete, or the watching was stopped.
+    # Set when nobody is added any more: the list is complete, or the mailing stopped following its rule.
     prepared_at = models.DateTimeField(null=True, blank=True)
     # For an on-entry mailing: when its first check and its last check began.
     watching_since = models.DateTimeField(null=True, blank=True)

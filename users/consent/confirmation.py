@@ -1,4 +1,4 @@
-"""Confirming a phone by a code that was sent to it. The app that sends says at start how.
+"""Confirms a phone by a code sent to it. The app that sends messages registers at start how to do so.
 
 A code is derived from a random nonce and the installation's key. Neither the code nor a hash of it is stored,
 so a copy of the database reveals no code, and sending a code again sends the same one.
@@ -35,7 +35,7 @@ RETENTION = DAY
 
 
 class CodeSender(NamedTuple):
-    """How the app that sends is asked; it is not known here."""
+    """The functions that the sending app registers: this package may not import it."""
 
     can: Callable[[], bool]
     send: Callable[[User, str], str]  # person, nonce -> '', or the reason why it was not sent

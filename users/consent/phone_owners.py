@@ -49,7 +49,9 @@ def alone() -> Q:
 
 
 def any_held() -> Q:
-    """True if anybody has confirmed any number. Evaluated once, however many people are read."""
+    """A condition: somebody has confirmed some number. The database evaluates it once, however many
+    people are read.
+    """
     return Q(Exists(User.objects.filter(phone_confirmed_at__isnull=False, is_active=True)))
 
 

@@ -93,8 +93,8 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             del self.fields["phone"]
 
     def save(self, commit: bool = True) -> User:
-        """A changed phone is unconfirmed, and no code sent to the old phone confirms it. For an
-        existing person only the changed columns are written: a role or right revoked meanwhile must
+        """Save the person. A changed phone is unconfirmed, and no code sent to the old phone confirms it.
+        For an existing person only the changed columns are written: a role or right revoked meanwhile must
         not come back.
         """
         written = {*self.changed_data} & {field.name for field in User._meta.fields}

@@ -28,7 +28,7 @@ uses_elsewhere: Hook[Callable[[str], Iterable[str]]] = Hook(lambda _slug: [])
 
 
 def uses(field: OwnField) -> list[str]:
-    """Names of what would break without it: segments, and what other apps say."""
+    """Return the names of what would break without the field: segments, and what other apps say."""
     asked = json.dumps(f"own:{field.slug}")
     rules = [each.name for each in Segment.objects.all() if asked in json.dumps(each.rule)]
     return [*rules, *uses_elsewhere.given(field.slug)]

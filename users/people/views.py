@@ -80,7 +80,7 @@ def person(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_PEOPLE)
 def person_new(request: AuthenticatedRequest) -> HttpResponse:
-    """A new person is a student; whoever may change the role does so on the person's page."""
+    """Enter a new person, as a student; whoever may change the role does so on the person's page."""
     form = PersonForm(request.POST or None, initial={"language": "", "time_zone": ""})
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
