@@ -25,7 +25,7 @@ from integrations.models import Account, Receipt, SimulatedSms
 from integrations.reasons import Reason
 from smsmail.jobs.moments import SKEW
 from smsmail.jobs.periodic import nudge
-from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, in_halves, set_aside_ids
 from smsmail.uptime import clock
 
 from .base import Provider
@@ -156,7 +156,7 @@ def report_due() -> bool:
     # An unscheduled message never takes this long: it was accepted under a wrong clock.
     wrong = Q(scheduled=False, report_at__gt=now + timedelta(seconds=LATEST) + SKEW)
     due = SimulatedSms.objects.filter(Q(report_at__lte=now) | wrong, reported=False)
-    due = due.exclude(id__in=held(REPORTING.name))
+    due = due.exclude(id__in=set_aside_ids(REPORTING.name))
     # Without this query, SQLite would take its write lock every second.
     ids = list(due.order_by("report_at").values_list("id", flat=True)[:REPORTED_AT_ONCE])
     if ids:

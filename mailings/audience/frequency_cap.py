@@ -15,7 +15,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from mailings.models import Batch, Mailing, Message, Policy
-from smsmail.jobs.set_aside import held
+from smsmail.jobs.set_aside import set_aside_ids
 
 Status = Message.Status
 COUNTS = (
@@ -88,7 +88,7 @@ def its_turn(mailing: Mailing) -> bool:
         return True
     unprepared = Mailing.objects.to_prepare()
     # A mailing that cannot be prepared now is skipped too.
-    unprepared = unprepared.exclude(launched_at=None).exclude(id__in=held("prepare"))
+    unprepared = unprepared.exclude(launched_at=None).exclude(id__in=set_aside_ids("prepare"))
     first = unprepared.order_by("launched_at", "id").first()
     return first is None or first.id == mailing.id
 

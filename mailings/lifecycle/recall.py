@@ -22,7 +22,7 @@ from mailings import errors
 from mailings.models import Batch, Mailing, Message
 from mailings.sending import epoch, last_look, receipts
 from smsmail.jobs.periodic import nudge
-from smsmail.jobs.set_aside import Thing, Work, attempt, held, recovered
+from smsmail.jobs.set_aside import Thing, Work, attempt, recovered, set_aside_ids
 from users.models import AuditEvent, User, audit
 
 from . import transitions
@@ -205,7 +205,7 @@ def _take(account: Account, pause: timedelta) -> Batch | None:
     answered = [Batch.State.ANSWERED, Batch.State.SILENT]
     marked = Batch.objects.filter(account=account, recall_at__isnull=False)
     due = marked.filter(recall_at__lte=now, state__in=answered)
-    due = due.exclude(id__in=held(BATCHES.name))
+    due = due.exclude(id__in=set_aside_ids(BATCHES.name))
     if not due.exists():
         return None
     with transaction.atomic(durable=True):

@@ -22,7 +22,7 @@ from mailings.sending.ledger import Move
 from mailings.text import template
 from mailings.tracking import link_rows
 from smsmail.jobs.periodic import nudge
-from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, in_halves, set_aside_ids
 from users.models import User, audit
 from users.segments import rules
 
@@ -211,7 +211,7 @@ def settle_due() -> bool:
             Q(state__in=[State.SENDING, State.PAUSED, State.SETTLING])
             | Q(state=State.CANCELLED, finished_at__isnull=True)
         )
-        .exclude(id__in=held("settle"))
+        .exclude(id__in=set_aside_ids("settle"))
     )
     ids = list(open_.order_by("id").values_list("id", flat=True))
     if ids:
@@ -300,7 +300,7 @@ def _counts(**conditions: int) -> Q:
 def _sweep_cancelled() -> bool:
     """Cancel waiting batches of cancelled mailings, SWEEP at a time. Returns True when there are more."""
     waiting = Batch.objects.waiting().filter(mailing__state=State.CANCELLED)
-    waiting = waiting.exclude(id__in=held(SWEEPING.name))
+    waiting = waiting.exclude(id__in=set_aside_ids(SWEEPING.name))
     batches = dict(waiting.order_by("id").values_list("id", "mailing_id")[:SWEEP])
     if batches:
         in_halves(SWEEPING, list(batches), _sweep, lambda batch: f"mailing {batches[batch]}")

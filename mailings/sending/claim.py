@@ -25,7 +25,7 @@ from mailings.text import markers
 from mailings.text.sealed import opened
 from smsmail.jobs import steady_clock
 from smsmail.jobs.moments import beyond
-from smsmail.jobs.set_aside import Thing, Work, held, is_outage
+from smsmail.jobs.set_aside import Thing, Work, is_outage, set_aside_ids
 from smsmail.uptime import clock
 from users.consent import consent
 
@@ -186,7 +186,7 @@ def _waiting_batch(provider: Provider, *, lane: bool) -> tuple[Batch, bool] | No
     waiting = Batch.objects.filter(state=Batch.State.WAITING, not_before__lte=now)
     if not steady_clock.holds():  # batches that depend on no time of day go on
         waiting = waiting.filter(zone="", send_at=None, expires_at=None, mailing__starts_at=None)
-    waiting = waiting.exclude(id__in=held(SUBMITTING.name))
+    waiting = waiting.exclude(id__in=set_aside_ids(SUBMITTING.name))
     of_it = waiting.filter(mailing=OuterRef("pk"))
     mailings = Mailing.objects.running().filter(
         # Later waves leave only after the first one has passed.

@@ -19,7 +19,7 @@ from integrations.routing import cooldown, rate_limit
 from mailings.models import Batch, ClockReading, Mailing
 from mailings.models.mailing import BatchQuerySet
 from smsmail.jobs.moments import SKEW, beyond
-from smsmail.jobs.set_aside import Thing, Work, held, in_halves, one_by_one
+from smsmail.jobs.set_aside import Thing, Work, in_halves, one_by_one, set_aside_ids
 
 from . import send_times
 
@@ -97,7 +97,11 @@ def _mend_recalls(now: datetime) -> None:
 
 def _each(batches: BatchQuerySet, mend: Callable[[BatchQuerySet], object]) -> None:
     """Repair all the batches in one statement; batches that cannot be repaired are set aside."""
-    found = batches.exclude(id__in=held(BATCHES.name)).order_by().values_list("id", "mailing_id")
+    found = (
+        batches.exclude(id__in=set_aside_ids(BATCHES.name))
+        .order_by()
+        .values_list("id", "mailing_id")
+    )
     mailings = dict(found)
 
     def some(ids: Sequence[int]) -> None:

@@ -25,7 +25,7 @@ from integrations.providers.contract import (
 from integrations.reasons import Reason
 from integrations.routing import routing, trial_messages
 from mailings.models import Batch, Message
-from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, in_halves, set_aside_ids
 from users.consent import consent, replies
 from users.consent.replies import Written
 from users.models import OptOut
@@ -71,7 +71,9 @@ class Processed:
 
 def process_due() -> bool:
     """Periodic job: process up to AT_ONCE raw receipts. Returns True when there may be more."""
-    due = Receipt.objects.filter(processed_at__isnull=True).exclude(id__in=held(PROCESSING.name))
+    due = Receipt.objects.filter(processed_at__isnull=True).exclude(
+        id__in=set_aside_ids(PROCESSING.name)
+    )
     found = dict(due.order_by("id").values_list("id", "account__provider")[:AT_ONCE])
     if found:
         in_halves(PROCESSING, list(found), _process_these, lambda each: f"account {found[each]}")

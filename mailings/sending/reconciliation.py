@@ -22,7 +22,7 @@ from integrations.routing.in_turn import Turns
 from mailings.models import Batch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
-from smsmail.jobs.set_aside import Thing, Work, attempt, held, in_halves, recovered
+from smsmail.jobs.set_aside import Thing, Work, attempt, in_halves, recovered, set_aside_ids
 
 from . import epoch, ledger, night_holds, receipts, witnesses
 from .evidence import Doubt, Heard
@@ -71,7 +71,7 @@ def _reconcile(account: Account) -> bool:
             concluded.append(each.id)
     recovered(CONCLUDING, concluded)
     due = Batch.objects.filter(account=account, look_up_at__lte=timezone.now())
-    return due.exclude(id__in=held(BATCHES.name, CONCLUDING.name)).exists()
+    return due.exclude(id__in=set_aside_ids(BATCHES.name, CONCLUDING.name)).exists()
 
 
 _turns = Turns("reconcile", _reconcile)
@@ -89,7 +89,7 @@ def _take(account: Account) -> list[Batch]:
         due = (
             Batch.objects.select_for_update(skip_locked=True, no_key=True)
             .filter(account=account, look_up_at__lte=timezone.now())
-            .exclude(id__in=held(BATCHES.name, CONCLUDING.name))
+            .exclude(id__in=set_aside_ids(BATCHES.name, CONCLUDING.name))
             .order_by("look_up_at")
         )
         first = due.first()

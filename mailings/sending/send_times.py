@@ -53,7 +53,7 @@ class SendWindow:
         return cls(batch.not_before, batch.send_at, batch.expires_at, batch.zone, batch.wave)
 
     @classmethod
-    def kept_here(cls, batch: Batch) -> "SendWindow":
+    def waiting_here(cls, batch: Batch) -> "SendWindow":
         """Return a send window that arrives at the same time, but waits here and not at the provider."""
         return cls(cls.of(batch).arrives, None, batch.expires_at, batch.zone, batch.wave)
 

@@ -202,7 +202,7 @@ def test_a_time_written_by_a_clock_that_was_wrong_holds_nothing() -> None:
     tried: list[int] = []
     one_by_one(Work("prepare"), [Thing(7)], failing(7))
     SetAside.objects.update(next_try_at=timezone.now() + timedelta(days=1))
-    assert not SetAside.objects.held("prepare").exists()
+    assert not SetAside.objects.resting("prepare").exists()
     one_by_one(Work("prepare"), [Thing(7)], tried.append)
     assert tried == [7]
 
