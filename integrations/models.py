@@ -230,7 +230,7 @@ class SimulatedSms(models.Model):
     text = models.TextField()
     at = models.DateTimeField(db_default=Now())
     report_at = models.DateTimeField()
-    kept = models.BooleanField(default=False)  # scheduled for a given time
+    scheduled = models.BooleanField(default=False)  # for a given time
     reported = models.BooleanField(default=False)
 
     class Meta:

@@ -29,7 +29,7 @@ class Heartbeat(models.Model):
 
 
 class SetAsideQuerySet(models.QuerySet["SetAside"]):
-    def held(self, *jobs: str) -> "SetAsideQuerySet":
+    def resting(self, *jobs: str) -> "SetAsideQuerySet":
         """Items whose next try is still to come. A time further ahead than the longest pause was
         written by a wrong clock and is ignored.
         """

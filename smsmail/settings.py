@@ -26,7 +26,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")  # the environment itself takes precedence
 
 
-def kept_key(name: str, make: Callable[[], str]) -> str:
+def stored_key(name: str, make: Callable[[], str]) -> str:
     """Return a key that is made once, in a 0600 file beside the SQLite database. Used on SQLite
     only.
     """
@@ -104,12 +104,12 @@ for _proxy in TRUSTED_PROXIES:
 if EMBEDDED:
     DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 SECRET_KEY = secret("SECRET_KEY") or (
-    kept_key("secret.key", lambda: secrets.token_urlsafe(50)) if EMBEDDED else ""
+    stored_key("secret.key", lambda: secrets.token_urlsafe(50)) if EMBEDDED else ""
 )
 SECRET_KEY_FALLBACKS = [key for key in secret("SECRET_KEY_FALLBACKS").split(",") if key]
 # Keys of encrypted fields: the first writes, all of them read.
 FIELD_KEYS = [key for key in secret("FIELD_KEYS").split(",") if key] or (
-    [kept_key("field.key", lambda: Fernet.generate_key().decode())] if EMBEDDED else []
+    [stored_key("field.key", lambda: Fernet.generate_key().decode())] if EMBEDDED else []
 )
 if not SECRET_KEY or not FIELD_KEYS:
     raise ImproperlyConfigured("with DATABASE_URL set, SECRET_KEY and FIELD_KEYS must be set too")

@@ -137,7 +137,7 @@ TABLE = [
     Line("mailing-foresight", STAFF),
     Line("mailing-would-get", STAFF),
     Line("mailing-calendar", STAFF),
-    Line("mailing-let-be", STAFF),
+    Line("mailing-close-unknown", STAFF),
     Line("mailing-send-again", STAFF),
     Line("mailing-delete", STAFF),
     Line("mailing-test", STAFF),

@@ -1,4 +1,6 @@
-"""What users asks of the apps above it, which it may not import: they say at start how to ask them."""
+"""Hooks for the apps above users, which it may not import: at start they register the functions that it
+calls.
+"""
 
 from typing import Generic, TypeVar
 
@@ -14,5 +16,5 @@ class Hook(Generic[T]):
         self.given = without
 
     def fill(self, given: T) -> None:
-        """The last one counts."""
+        """Register it. The last one registered counts."""
         self.given = given

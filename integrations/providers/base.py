@@ -47,7 +47,8 @@ class Provider(ABC):
     slug: ClassVar[str]
     title: ClassVar[Promise | str]
     site: ClassVar[str] = ""
-    hint: ClassVar[Promise | str] = ""  # shown on the settings page: who it suits, how to connect
+    # Shown on the settings page: who it suits, how to connect.
+    description: ClassVar[Promise | str] = ""
     quirk: ClassVar[Promise | str] = ""  # shown on its card: what it does on its own
     # name -> form field: the settings form is built from these. Secrets use PasswordInput.
     fields: ClassVar[Mapping[str, forms.Field]]
@@ -55,7 +56,7 @@ class Provider(ABC):
         "As registered with the service. Empty: the service's own choice."
     )
     # What to append to our callback URL when it is entered in the provider's own settings.
-    callback_hint: ClassVar[str] = ""
+    callback_query: ClassVar[str] = ""
     callback_is_sent: ClassVar[bool] = False  # sent with every message, so nobody needs to enter it
     # The webhook's response after storing a receipt or a reply: body and content type.
     ack_response: ClassVar[tuple[str, str]] = ("OK", "text/plain")
@@ -112,7 +113,7 @@ class Provider(ABC):
         return "\0".join(f"{name}={values.get(name, '')}" for name in sorted(cls.fields))
 
     @classmethod
-    def complaint(cls, values: Mapping[str, str]) -> str:
+    def credentials_error(cls, values: Mapping[str, str]) -> str:
         """Return what is wrong with the fields as a whole, in the user's language; '' if nothing.
         The caller fills in secrets that were left unchanged; "sender" is among the values.
         """

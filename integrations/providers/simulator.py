@@ -1,7 +1,7 @@
 """The simulator: a provider without a network, for trying smsmail out, and the example to copy.
 
-Its "network" is the table SimulatedSms. The last two digits of a phone decide the fate of its
-messages (FATES). report_due() writes receipts some seconds later, as the webhook would.
+Its "network" is the table SimulatedSms. The last two digits of a phone decide what becomes of its
+messages (OUTCOMES). report_due() writes receipts some seconds later, as the webhook would.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from integrations.models import Account, Receipt, SimulatedSms
 from integrations.reasons import Reason
 from smsmail.jobs.moments import SKEW
 from smsmail.jobs.periodic import nudge
-from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, in_halves, set_aside_ids
 from smsmail.uptime import clock
 
 from .base import Provider
@@ -43,7 +43,7 @@ from .contract import (
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class SimulatedOutcome:
     """What becomes of a message. Without a status it is refused at once or, without a reason, never
     reported.
     """
@@ -54,16 +54,18 @@ class Fate:
 
 
 # Keyed by the last two digits of the phone; all other phones are delivered.
-FATES: Mapping[str, Fate] = {
-    "00": Fate(_("refused at once: no such format"), None, Reason.BAD_PHONE),
-    "01": Fate(_("no such number"), DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
-    "02": Fate(_("out of reach"), DeliveryStatus.UNDELIVERED, Reason.UNREACHABLE),
-    "03": Fate(_("handset is full"), DeliveryStatus.UNDELIVERED, Reason.HANDSET),
-    "04": Fate(_("operator refuses it"), DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED),
-    "05": Fate(_("expires"), DeliveryStatus.EXPIRED, Reason.EXPIRED),
-    "06": Fate(_("no receipt ever comes"), None),
+OUTCOMES: Mapping[str, SimulatedOutcome] = {
+    "00": SimulatedOutcome(_("refused at once: no such format"), None, Reason.BAD_PHONE),
+    "01": SimulatedOutcome(_("no such number"), DeliveryStatus.UNDELIVERED, Reason.NO_SUCH_NUMBER),
+    "02": SimulatedOutcome(_("out of reach"), DeliveryStatus.UNDELIVERED, Reason.UNREACHABLE),
+    "03": SimulatedOutcome(_("handset is full"), DeliveryStatus.UNDELIVERED, Reason.HANDSET),
+    "04": SimulatedOutcome(
+        _("operator refuses it"), DeliveryStatus.UNDELIVERED, Reason.OPERATOR_REFUSED
+    ),
+    "05": SimulatedOutcome(_("expires"), DeliveryStatus.EXPIRED, Reason.EXPIRED),
+    "06": SimulatedOutcome(_("no receipt ever comes"), None),
 }
-DELIVERED = Fate(_("delivered"), DeliveryStatus.DELIVERED)
+DELIVERED = SimulatedOutcome(_("delivered"), DeliveryStatus.DELIVERED)
 
 SOONEST, LATEST = 1.0, 6.0  # seconds from submission to receipt
 REPORTING = Work("simulate", "sms")
@@ -74,7 +76,7 @@ IN_ONE_NOTE = 100  # reports in the body of one receipt
 class Simulator(Provider):
     slug = "simulator"
     title = _("Simulator")
-    hint = _("Sends nothing: for trying everything out. Receipts come after some seconds.")
+    description = _("Sends nothing: for trying everything out. Receipts come after some seconds.")
     fields: ClassVar[Mapping[str, forms.Field]] = {}
     batch = 500
     parallel = 4
@@ -125,9 +127,9 @@ class Simulator(Provider):
     def cancel(self, reference: str, asked: Sequence[LookupItem]) -> list[DeliveryReport]:
         """Delete scheduled messages from the simulator's records."""
         phones = [each.phone for each in asked]
-        kept = SimulatedSms.objects.filter(reference=reference, at__gt=timezone.now())
+        scheduled = SimulatedSms.objects.filter(reference=reference, at__gt=timezone.now())
         with _own_connection(), transaction.atomic():
-            rows = list(kept.filter(phone__in=phones).values_list("id", "phone"))
+            rows = list(scheduled.filter(phone__in=phones).values_list("id", "phone"))
             SimulatedSms.objects.filter(id__in=[key for key, _phone in rows]).delete()
         return [DeliveryReport(reference, phone, DeliveryStatus.CANCELLED) for _key, phone in rows]
 
@@ -152,9 +154,9 @@ def report_due() -> bool:
     """Periodic job: write receipts for simulated messages that are due. True if more may be due."""
     now = timezone.now()
     # An unscheduled message never takes this long: it was accepted under a wrong clock.
-    wrong = Q(kept=False, report_at__gt=now + timedelta(seconds=LATEST) + SKEW)
+    wrong = Q(scheduled=False, report_at__gt=now + timedelta(seconds=LATEST) + SKEW)
     due = SimulatedSms.objects.filter(Q(report_at__lte=now) | wrong, reported=False)
-    due = due.exclude(id__in=held(REPORTING.name))
+    due = due.exclude(id__in=set_aside_ids(REPORTING.name))
     # Without this query, SQLite would take its write lock every second.
     ids = list(due.order_by("report_at").values_list("id", flat=True)[:REPORTED_AT_ONCE])
     if ids:
@@ -175,12 +177,12 @@ def _report_these(ids: Sequence[int]) -> None:
         nudge("process_receipts")
 
 
-def fate(phone: str) -> Fate:
-    return FATES.get(phone[-2:], DELIVERED)
+def outcome_of(phone: str) -> SimulatedOutcome:
+    return OUTCOMES.get(phone[-2:], DELIVERED)
 
 
 def _refused(phone: str) -> bool:
-    return fate(phone).status is None and fate(phone).reason is not None
+    return outcome_of(phone).status is None and outcome_of(phone).reason is not None
 
 
 def _row(reference: str, sms: Sms) -> SimulatedSms:
@@ -191,15 +193,15 @@ def _row(reference: str, sms: Sms) -> SimulatedSms:
         phone=sms.phone,
         text=sms.text,
         at=at,
-        kept=sms.at is not None,
+        scheduled=sms.at is not None,
         report_at=at + timedelta(seconds=spread),
-        reported=fate(sms.phone).status is None,  # nothing will ever be reported
+        reported=outcome_of(sms.phone).status is None,  # nothing will ever be reported
     )
 
 
 def _result(sms: Sms) -> SendResult:
     if _refused(sms.phone):
-        reason = fate(sms.phone).reason
+        reason = outcome_of(sms.phone).reason
         return SendResult(
             sms.key, Outcome.REFUSED, reason=reason, raw=f"simulator:{sms.phone[-2:]}"
         )
@@ -215,13 +217,13 @@ def _news(reference: str, phone: str, row: SimulatedSms | None, now: datetime) -
 
 
 def _report(reference: str, phone: str) -> DeliveryReport:
-    destiny = fate(phone)
+    outcome = outcome_of(phone)
     return DeliveryReport(
         reference,
         phone,
-        destiny.status or DeliveryStatus.ACCEPTED,
-        reason=destiny.reason,
-        raw=f"simulator:{phone[-2:]}" if destiny.reason else "",
+        outcome.status or DeliveryStatus.ACCEPTED,
+        reason=outcome.reason,
+        raw=f"simulator:{phone[-2:]}" if outcome.reason else "",
     )
 
 

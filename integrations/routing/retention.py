@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from integrations.models import ReceiptPack, SimulatedSms, Stray
-from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, in_halves, set_aside_ids
 from smsmail.models import SetAside
 
 KEEP_RECEIPTS = timedelta(days=90)
@@ -33,7 +33,7 @@ def forget_old() -> bool:
 
 def _forget(work: Work, rows: "QuerySet[Any]", at_once: int) -> int:
     """Delete one slice; rows that cannot be deleted are set aside."""
-    old = rows.exclude(id__in=held(work.name)).values_list("id", flat=True)
+    old = rows.exclude(id__in=set_aside_ids(work.name)).values_list("id", flat=True)
     ids = list(old[:at_once])
 
     def forget(these: Sequence[int]) -> None:

@@ -80,7 +80,7 @@ def provider_of(account: Account) -> Provider:
 
 def receipt_url(account: Account) -> str:
     """Return the URL at which the provider reports what became of messages."""
-    return called_url(account) + provider_class(account.provider).callback_hint
+    return called_url(account) + provider_class(account.provider).callback_query
 
 
 def called_url(account: Account, query: str = "", key: str = "") -> str:

@@ -23,7 +23,7 @@ class Service:
     slug: str
     title: str
     site: str
-    hint: str | Promise
+    description: str | Promise
     quirk: str | Promise
     has_balance: bool
     callback_is_sent: bool
@@ -70,7 +70,7 @@ def services() -> list[Service]:
             slug=provider.slug,
             title=str(provider.title),
             site=provider.site,
-            hint=provider.hint,
+            description=provider.description,
             quirk=provider.quirk,
             has_balance=provider.has_balance,
             callback_is_sent=provider.callback_is_sent,

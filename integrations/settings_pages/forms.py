@@ -64,25 +64,25 @@ class AccountForm(forms.Form):
 
     def clean_sender(self) -> str:
         sender = str(self.cleaned_data["sender"])
-        complaint = self.provider.check_sender(sender)
-        if complaint:
-            raise forms.ValidationError(complaint)
+        error = self.provider.check_sender(sender)
+        if error:
+            raise forms.ValidationError(error)
         return sender
 
     def clean(self) -> dict[str, Any]:
         sender = str(self.cleaned_data.get("sender") or "")
-        complaint = self.provider.complaint(self.credentials | {"sender": sender})
-        if complaint and not self.errors:
-            raise forms.ValidationError(complaint)
+        error = self.provider.credentials_error(self.credentials | {"sender": sender})
+        if error and not self.errors:
+            raise forms.ValidationError(error)
         return self.cleaned_data
 
     @property
     def credentials(self) -> dict[str, str]:
         """Return what was typed; for an empty field, the stored value unless it is to be deleted."""
         typed = {name: str(self.cleaned_data.get(name) or "") for name in self.provider.fields}
-        kept = {name: value or self._stored(name) for name, value in typed.items()}
+        filled_in = {name: value or self._stored(name) for name, value in typed.items()}
         # A provider without fields can be connected too, but {} would mean that it is not.
-        return {name: value for name, value in kept.items() if value} or {"connected": "yes"}
+        return {name: value for name, value in filled_in.items() if value} or {"connected": "yes"}
 
     def _stored(self, name: str) -> str:
         return "" if self.cleaned_data.get(f"forget_{name}") else self.stored.get(name, "")

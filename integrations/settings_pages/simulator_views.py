@@ -46,8 +46,8 @@ def simulator(request: AuthenticatedRequest) -> HttpResponse:
         "phone": phone,
         "phones": _last_phones(),
         "received": _received(phone, with_links=sends),
-        "fate": provider.fate(phone).words if phone else "",
-        "fates": provider.FATES,
+        "outcome": provider.outcome_of(phone).words if phone else "",
+        "outcomes": provider.OUTCOMES,
     }
     return render(request, "integrations/settings_pages/simulator.html", context)
 

@@ -84,7 +84,7 @@ def _settings(
         "try_form": try_form,
         "tests": [(each, trial_messages.WORDS.get(each.status)) for each in tests],
         "demo": _first_the_demo(service.slug),
-        "fates": simulator.FATES if service.slug == simulator.Simulator.slug else {},
+        "outcomes": simulator.OUTCOMES if service.slug == simulator.Simulator.slug else {},
     }
     return render(request, "integrations/settings_pages/integration.html", context)
 
@@ -109,11 +109,11 @@ def integration_check(request: AuthenticatedRequest, slug: str) -> HttpResponse:
         messages.error(request, f"{about.title}{code}. {about.advice}")
     else:
         accepted = _("The service accepts the settings.")
-        messages.success(request, f"{accepted} {_held(balance)}".rstrip())
+        messages.success(request, f"{accepted} {_balance_words(balance)}".rstrip())
     return redirect("integration", slug)
 
 
-def _held(balance: Balance | None) -> str:
+def _balance_words(balance: Balance | None) -> str:
     if balance is None:
         return ""
     return _("Balance: %(amount)s.") % {"amount": money(balance.amount, balance.currency)}

@@ -9,6 +9,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from mailings.models import Batch, Mailing, Message
+from mailings.models.message import MessageQuerySet
 from smsmail.web import query
 from users.segments.conditions import (
     Among,
@@ -52,7 +53,7 @@ def _launched() -> QuerySet[Mailing]:
     return Mailing.objects.campaigns().filter(launched_at__isnull=False)
 
 
-def _messages(mailing: str) -> QuerySet[Message]:
+def _messages(mailing: str) -> MessageQuerySet:
     return Message.objects.filter(mailing_id=int(mailing))
 
 
@@ -61,16 +62,16 @@ def received(mailing: str) -> Q:
 
 
 def sent(mailing: str) -> Q:
-    return Q(Among(_messages(mailing).filter(status__in=Message.TAKEN)))
+    return Q(Among(_messages(mailing).taken()))
 
 
 def clicked(mailing: str) -> Q:
-    return Q(Among(_messages(mailing).filter(first_click_at__isnull=False)))
+    return Q(Among(_messages(mailing).clicked()))
 
 
 def not_clicked(mailing: str) -> Q:
     """The mailing was sent to them, and they clicked nothing."""
-    rows = _messages(mailing).filter(status__in=Message.TAKEN, first_click_at__isnull=True)
+    rows = _messages(mailing).taken().filter(first_click_at__isnull=True)
     return Q(Among(rows))
 
 
@@ -79,14 +80,9 @@ def had_sms(days: int) -> Q:
     submission.
     """
     since = days_ago(days)
-    batches = Batch.objects.filter(
-        claimed_at__gte=since - SLACK, mailing__kind=Mailing.Kind.MAILING
-    ).values("id")
-    rows = Message.objects.filter(
-        batch_id__in=batches,
-        user_id=OuterRef("id"),
-        submitted_at__gte=since,
-        status__in=Message.TAKEN,
+    batches = Batch.objects.of_campaigns().filter(claimed_at__gte=since - SLACK).values("id")
+    rows = Message.objects.taken().filter(
+        batch_id__in=batches, user_id=OuterRef("id"), submitted_at__gte=since
     )
     return Q(Exists(rows))
 
@@ -101,11 +97,8 @@ def _last_sms() -> Subquery:
     """Search by the phone, which has an index. Messages to an earlier owner of the phone do not
     count.
     """
-    rows = Message.objects.filter(
-        phone=OuterRef("phone"),
-        user_id=OuterRef("id"),
-        status__in=Message.TAKEN,
-        mailing__kind=Mailing.Kind.MAILING,
+    rows = Message.objects.taken().filter(
+        phone=OuterRef("phone"), user_id=OuterRef("id"), mailing__kind=Mailing.Kind.MAILING
     )
     last = rows.order_by().values("phone").annotate(last=Max("submitted_at"))
     return Subquery(last.values("last"))

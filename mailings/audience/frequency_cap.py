@@ -15,7 +15,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from mailings.models import Batch, Mailing, Message, Policy
-from smsmail.jobs.set_aside import held
+from smsmail.jobs.set_aside import set_aside_ids
 
 Status = Message.Status
 COUNTS = (
@@ -56,12 +56,15 @@ class Cap:
 
     def _counting(self) -> QuerySet[Message]:
         span = timedelta(days=self.days)
-        batches = Batch.objects.filter(
-            Q(claimed_at__gte=self.moment - span)
-            | Q(state=Batch.State.WAITING, not_before__lt=self.moment + span)
-            & ~Q(mailing__state=Mailing.State.CANCELLED),
-            mailing__kind=Mailing.Kind.MAILING,
-        ).exclude(mailing=self.mailing)
+        batches = (
+            Batch.objects.of_campaigns()
+            .filter(
+                Q(claimed_at__gte=self.moment - span)
+                | Q(state=Batch.State.WAITING, not_before__lt=self.moment + span)
+                & ~Q(mailing__state=Mailing.State.CANCELLED)
+            )
+            .exclude(mailing=self.mailing)
+        )
         return Message.objects.filter(batch__in=batches, status__in=COUNTS).order_by()
 
 
@@ -83,9 +86,9 @@ def its_turn(mailing: Mailing) -> bool:
     policy = Policy.objects.select_for_update(no_key=True).first()
     if policy is None or not policy.cap_messages or mailing.state != Mailing.State.PREPARING:
         return True
-    unprepared = Mailing.objects.filter(state=Mailing.State.PREPARING, prepared_at__isnull=True)
+    unprepared = Mailing.objects.to_prepare()
     # A mailing that cannot be prepared now is skipped too.
-    unprepared = unprepared.exclude(launched_at=None).exclude(id__in=held("prepare"))
+    unprepared = unprepared.exclude(launched_at=None).exclude(id__in=set_aside_ids("prepare"))
     first = unprepared.order_by("launched_at", "id").first()
     return first is None or first.id == mailing.id
 

@@ -48,8 +48,8 @@ class Funnel:
         return [self.total, excluded, self.will_receive, self.trouble, at]
 
     @classmethod
-    def from_json(cls, kept: list[Any]) -> "Funnel":
-        total, excluded, will_receive, trouble, at = kept
+    def from_json(cls, stored: list[Any]) -> "Funnel":
+        total, excluded, will_receive, trouble, at = stored
         reasons = {Reason(reason): n for reason, n in excluded.items()}
         return cls(
             total, reasons, will_receive, trouble, datetime.fromisoformat(at) if at else None
@@ -75,9 +75,9 @@ def recent(mailing: Mailing | AudienceSpec) -> Funnel:
     key = (spec := spec_of(mailing)).key("funnel")
     found: list[Any] | None = cache.get(key)
     if found is not None:
-        kept, took = found
+        stored, took = found
         if spec.typed or took > SLOW:
-            return Funnel.from_json(kept)
+            return Funnel.from_json(stored)
     began = perf_counter()
     counted = count(spec)
     took = perf_counter() - began
@@ -131,8 +131,8 @@ def _phones_of_others(spec: AudienceSpec, people: "QuerySet[User]") -> int:
     claimed = set(claims.values_list("phone", flat=True))
     if not claimed:
         return 0
-    kept = rivals(spec).filter(phone__in=claimed).values_list("phone", flat=True)
-    return len(claimed - set(kept))
+    taken = rivals(spec).filter(phone__in=claimed).values_list("phone", flat=True)
+    return len(claimed - set(taken))
 
 
 def _people_and_phones(spec: AudienceSpec, people: "QuerySet[User]") -> tuple[int, int]:

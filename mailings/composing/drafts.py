@@ -126,10 +126,10 @@ def _by_whom(draft: Mailing, reader: User) -> str:
         who = _("%(name)s has changed this draft meanwhile.") % {"name": by.name}
     else:
         who = _("Somebody has changed this draft meanwhile.")
-    kept = _(
+    unsaved = _(
         "What you wrote stands here and is not saved. Saving it by hand replaces what is stored."
     )
-    return f"{who} {kept}"
+    return f"{who} {unsaved}"
 
 
 def _note(draft: Mailing, by: User, *, new: bool) -> None:

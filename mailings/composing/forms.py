@@ -200,8 +200,8 @@ def place_of(written: str, error: template.BadText) -> str:
     written = written.replace("\r\n", "\n")
     line = written.count("\n", 0, error.position) + 1
     words = written[error.position : error.position + 20].split("\n")[0]
-    return str(_("%(complaint)s Line %(line)d: “%(words)s”")) % {
-        "complaint": error.message,
+    return str(_("%(error)s Line %(line)d: “%(words)s”")) % {
+        "error": error.message,
         "line": line,
         "words": words,
     }

@@ -76,13 +76,13 @@ class Preview:
         self.look = look
         account = routing.current()
         self.part_price = account.price if account else Decimal(0)
-        self.complaint = ""
+        self.error = ""
         try:
             self.template: text.Template | None = self._parsed(written)
         except text.BadText as error:
             self.template = None
             if _OPEN.search(written) is None:
-                self.complaint = place_of(written, error)
+                self.error = place_of(written, error)
         self.found = True  # False: the search found nobody
         self.funnel: funnel.Funnel | None = None
         self.person = reader
@@ -113,7 +113,7 @@ class Preview:
 
     @property
     def in_a_moment(self) -> bool:
-        """Return whether it is not counted yet and the page may ask again with more patience."""
+        """Return whether the people are not counted yet, so that the page may ask again with more patience."""
         return self.funnel is None and self.spec.patience == AT_ONCE
 
     @property
@@ -213,14 +213,14 @@ class Preview:
         return f"{settings.PUBLIC_URL}/" if wanted else ""
 
     @cached_property
-    def link_lines(self) -> list[tuple[link_check.Line, LinkPlace | None]]:
+    def link_lines(self) -> list[tuple[link_check.CheckedLink, LinkPlace | None]]:
         """Return where each link leads, or why it cannot work, and what becomes of it."""
         places = {place.url: place for place in self.links}
         lines = link_check.lines(self.written, self.wrapping)
         return [(line, places.get(line.url)) for line in lines]
 
     @property
-    def dead_links(self) -> list[link_check.Line]:
+    def dead_links(self) -> list[link_check.CheckedLink]:
         return [line for line, _place in self.link_lines if line.faults]
 
     @property
@@ -235,7 +235,7 @@ class Preview:
     # --- what a notification does otherwise (notifications/preview.py) --------------------------------------
     @cached_property
     def names(self) -> list[str]:
-        """What the text may name beside the variables that there are always."""
+        """Return what the text may name beside the variables of every text."""
         return own_names()
 
     def _rendering(self, template: text.Template, person: User) -> Rendering:

@@ -20,7 +20,7 @@ FIRST_MANY, FIRST_PERCENT = 50, 1
 
 
 class WhenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Fields that are missing in a request take the model's defaults."""
+    """The fields about the time of sending. Those that are missing in a request take the model's defaults."""
 
     when = forms.ChoiceField(
         label=_("When to send"),

@@ -22,13 +22,13 @@ AGENTS = {
 }
 
 
-class Made(NamedTuple):
+class DemoClick(NamedTuple):
     message: Message
     at: datetime
     agent: str
 
 
-def clicks(mailing: Mailing, messages: Sequence[Message], dice: random.Random) -> list[Made]:
+def clicks(mailing: Mailing, messages: Sequence[Message], dice: random.Random) -> list[DemoClick]:
     """Make up clicks: a quarter of the recipients click, most within the hour, and some click
     again.
     """
@@ -42,13 +42,13 @@ def clicks(mailing: Mailing, messages: Sequence[Message], dice: random.Random) -
             after = timedelta(minutes=dice.lognormvariate(3.4, 1.5))
             at = min((message.final_at or timezone.now()) + after, timezone.now())
             (agent,) = dice.choices(list(AGENTS), list(AGENTS.values()))
-            made.append(Made(message, at, agent))
+            made.append(DemoClick(message, at, agent))
             if classify.kind_of("GET", agent, "") == Click.Kind.PERSON:
                 message.first_click_at = min(at, message.first_click_at or at)
     return made
 
 
-def write_down(mailing: Mailing, made: Sequence[Made]) -> None:
+def write_down(mailing: Mailing, made: Sequence[DemoClick]) -> None:
     link_rows.write_down(mailing)
     Click.objects.bulk_create(
         Click(

@@ -21,7 +21,7 @@ BAD_DAYS = (Reason.UNREACHABLE, Reason.NUMBER_BLOCKED, Reason.SIM_REPLACED)
 
 def meet(message: Message, dice: random.Random) -> None:
     """Set what the simulator does to this phone. Messages to the other phones fail now and then."""
-    fate = simulator.fate(message.phone)
+    fate = simulator.outcome_of(message.phone)
     handed = message.submitted_at or timezone.now()
     soon = handed + timedelta(seconds=dice.lognormvariate(2.2, 1.1))
     message.price = PRICE * message.parts

@@ -1,6 +1,6 @@
-"""Runs mailings that watch their rule: once a minute, everybody who matches the rule since then is taken
-in and gets the message once. The arrivals, messages, batches and counters of a chunk are one transaction:
-after a crash at any point the next look takes the same people in, and nobody twice.
+"""Runs on-entry mailings: once a minute, everybody who has come under the rule of the mailing since the last
+look is taken in and gets the message once. The arrivals, messages, batches and counters of a chunk are one
+transaction: after a crash at any point the next look takes the same people in, and nobody twice.
 
 One query outside of any transaction finds the new people (audience.newcomers). A person is considered
 only once, even if they leave the rule and come back, or were left out for a reason.
@@ -31,8 +31,8 @@ State = Mailing.State
 
 
 def watch_due() -> bool:
-    """Periodic job: take in one chunk for every mailing whose minute is over. Returns True while one of
-    them has more.
+    """Periodic job: take in one chunk for every on-entry mailing whose minute is over. Returns True while
+    one of them has more.
     """
     if epoch.is_held():
         return False
@@ -73,7 +73,9 @@ def rule_now(mailing: Mailing) -> dict[str, object] | None:
 
 
 def names_of_watchers(segment_ids: set[int]) -> list[str]:
-    """Return the names of mailings that use these segments (ids) live: now, or once they have begun."""
+    """Return the names of on-entry mailings that follow the rules of these segments (ids), or will once
+    they have begun.
+    """
     waiting = [State.AWAITING, State.SCHEDULED, State.WATCHING, State.PAUSED]
     rows = Mailing.objects.filter(
         when=Mailing.When.ON_ENTRY,
@@ -93,16 +95,17 @@ def _due() -> QuerySet[Mailing]:
         | Q(watched_at__gt=now + SKEW)
         | Q(cursor__gt=0)
     )
-    return Mailing.objects.filter(minute_over, state=State.WATCHING)
+    return Mailing.objects.watching().filter(minute_over)
 
 
-def _held(mailing: Mailing) -> Mailing | None:
-    """Return the mailing, locked; None if it no longer watches, another worker has it locked, or has
-    moved its cursor since it was read.
+def _locked(mailing: Mailing) -> Mailing | None:
+    """Return the mailing, locked; None if it no longer follows its rule, or if another worker has it
+    locked or has moved its cursor since it was read.
     """
     return (
-        Mailing.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-        .filter(id=mailing.id, state=State.WATCHING, cursor=mailing.cursor)
+        Mailing.objects.watching()
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .filter(id=mailing.id, cursor=mailing.cursor)
         .first()
     )
 
@@ -115,16 +118,16 @@ def _follow_rule(mailing: Mailing) -> None:
     if now == mailing.rule:
         return
     with transaction.atomic(durable=True):
-        held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
-        if held.rule not in (None, now):  # otherwise this is the first rule, or already stored
+        locked = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
+        if locked.rule not in (None, now):  # otherwise this is the first rule, or already stored
             event = AuditEvent(what="rule_changed", target=f"mailing {mailing.id}")
-            event.details = {"was": held.rule, "now": now}
+            event.details = {"was": locked.rule, "now": now}
             change = _last_change(mailing)
             if change is not None:
                 event.by, event.at = change.by, change.at
             event.save()
-        held.rule = now
-        held.save(update_fields=["rule"])
+        locked.rule = now
+        locked.save(update_fields=["rule"])
     mailing.rule = now
 
 
@@ -145,42 +148,43 @@ def _begun(mailing: Mailing) -> bool:
     if mailing.watching_since is not None:
         return True
     with transaction.atomic(durable=True):
-        held = _held(mailing)
-        if held is None:  # nobody may be taken in before the first look
+        locked = _locked(mailing)
+        if locked is None:  # nobody may be taken in before the first look
             return False
-        if held.watching_since is not None:
+        if locked.watching_since is not None:
             return True
         now = timezone.now()
-        if not held.present_too:
-            bulk.insert_arrivals(held.id, audience.matching(held).values_list("id", flat=True), now)
-        held.watching_since, held.ceiling = now, audience.newest()
-        held.save(update_fields=["watching_since", "ceiling"])
+        if not locked.present_too:
+            bulk.insert_arrivals(
+                locked.id, audience.matching(locked).values_list("id", flat=True), now
+            )
+        locked.watching_since, locked.ceiling = now, audience.newest()
+        locked.save(update_fields=["watching_since", "ceiling"])
     return True
 
 
 def _take_in(mailing: Mailing, ids: list[int]) -> bool:
     """Take in those of these people (ids) who are still new. Returns True when there may be more."""
     with transaction.atomic(durable=True):
-        held = _held(mailing)
-        if held is None or not frequency_cap.its_turn(held):
+        locked = _locked(mailing)
+        if locked is None or not frequency_cap.its_turn(locked):
             return False
         more = len(ids) == CHUNK
-        held.cursor = ids[-1] if more else 0
-        held.save(update_fields=["cursor"])
+        locked.cursor = ids[-1] if more else 0
+        locked.save(update_fields=["cursor"])
         # Checked again under the lock: people who left the rule in between may be taken in later.
-        chosen = audience.still_new(held, ids) if ids else []
+        chosen = audience.still_new(locked, ids) if ids else []
         if chosen:
             now = timezone.now()
             Arrival.objects.bulk_create(
-                Arrival(mailing=held, user_id=each.id, at=now) for each in chosen
+                Arrival(mailing=locked, user_id=each.id, at=now) for each in chosen
             )
-            prepare.enter(held, chosen)
+            prepare.enter(locked, chosen)
             nudge("hand_over")
     return more
 
 
 def _give_up(mailing: Mailing) -> bool:
     """Pause a mailing whose rule names something deleted: a person decides. Other mailings go on."""
-    watching = Mailing.objects.filter(state=State.WATCHING)
-    halt(watching, mailing.id, Reason.BAD_RULE, cursor=0)
+    halt(Mailing.objects.watching(), mailing.id, Reason.BAD_RULE, cursor=0)
     return False

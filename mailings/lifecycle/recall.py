@@ -22,7 +22,7 @@ from mailings import errors
 from mailings.models import Batch, Mailing, Message
 from mailings.sending import epoch, last_look, receipts
 from smsmail.jobs.periodic import nudge
-from smsmail.jobs.set_aside import Thing, Work, attempt, held, recovered
+from smsmail.jobs.set_aside import Thing, Work, attempt, recovered, set_aside_ids
 from users.models import AuditEvent, User, audit
 
 from . import transitions
@@ -50,14 +50,14 @@ class RecallProgress:
         return self.to_ask - self.out_of_reach
 
     @property
-    def kept(self) -> int:
+    def not_returned(self) -> int:
         """Messages asked for in vain: sent meanwhile, or not given back by the provider."""
         return max(self.wanted - self.to_ask - self.taken_back, 0)
 
 
 def can_recall(mailing: Mailing) -> bool:
-    """Does a connected provider that can give messages back keep some of the mailing, and was it not
-    asked for them yet?
+    """Return whether a connected provider that can give messages back still holds some of the mailing and
+    has not been asked for them.
     """
     return _can_be_asked(mailing).exists()
 
@@ -72,13 +72,13 @@ def recall(mailing: Mailing, by: User) -> int:
     messages asked for. Raises WrongState when there is nothing to ask for.
     """
     with transaction.atomic():
-        kept = list(
+        scheduled = list(
             _can_be_asked(mailing)
             .select_for_update(no_key=True, of=("self",))
             .order_by("id")
             .values_list("id", flat=True)
         )
-        if not kept:
+        if not scheduled:
             raise errors.WrongState(why_not(mailing))
         stoppable = Mailing.STOPPABLE | {State.SETTLING, State.WATCHING}
         stopped = Mailing.objects.filter(id=mailing.id, state__in=stoppable).update(
@@ -88,7 +88,7 @@ def recall(mailing: Mailing, by: User) -> int:
         last_look.hold_mailing(mailing.id)
         if stopped:
             transitions.complete(mailing)
-        batches = Batch.objects.filter(id__in=kept)
+        batches = Batch.objects.filter(id__in=scheduled)
         batches.update(recall_at=timezone.now(), recalled_at=timezone.now())
         asked = _open(batches).count()
         audit(by, "recalled", f"mailing {mailing.id}", messages=asked)
@@ -114,15 +114,12 @@ def progress(mailing: Mailing) -> RecallProgress:
 
 
 def _can_be_asked(mailing: Mailing) -> QuerySet[Batch]:
-    """Select batches that a provider keeps which can be asked and was not asked about them yet. What it
-    did not give back the first time, it does not give back the second time.
+    """Select batches held by a provider that can be asked and has not been asked about them. What it did
+    not give back the first time, it does not give back the second time.
     """
-    kept = mailing.batches.filter(
-        send_at__gt=timezone.now(),
-        account__in=_askable_accounts(),
-        recalled_at__isnull=True,
+    return mailing.batches.scheduled_at_provider().filter(
+        account__in=_askable_accounts(), recalled_at__isnull=True
     )
-    return kept.exclude(state=Batch.State.WAITING)
 
 
 def _askable_accounts() -> list[Account]:
@@ -132,17 +129,15 @@ def _askable_accounts() -> list[Account]:
 
 
 def _open(batches: QuerySet[Batch]) -> QuerySet[Message]:
-    open_ = [Status.ACCEPTED, Status.UNKNOWN]
-    return Message.objects.filter(batch__in=batches.order_by().values("id"), status__in=open_)
+    return Message.objects.awaiting_receipt().filter(batch__in=batches.order_by().values("id"))
 
 
 def why_not(mailing: Mailing) -> str:
     """Explain to the user why no provider can be asked."""
-    kept = mailing.batches.filter(send_at__gt=timezone.now())
-    kept = kept.exclude(state=Batch.State.WAITING)
-    if not kept.exists():
+    scheduled = mailing.batches.scheduled_at_provider()
+    if not scheduled.exists():
         return _("The service keeps nothing of it any more.")
-    if not kept.filter(recalled_at__isnull=True).exists():
+    if not scheduled.filter(recalled_at__isnull=True).exists():
         return _("The service has been asked already.")
     return _(
         "The service cannot be asked: it does not give messages back, or its access data has been deleted."
@@ -180,7 +175,7 @@ def _ask(account: Account, provider: Provider, batch: Batch) -> bool:
     """Ask the provider to give a batch back. Returns False when the provider cannot be asked now; then
     it is not asked about the next batch either.
     """
-    open_ = batch.messages.filter(status__in=[Status.ACCEPTED, Status.UNKNOWN])
+    open_ = batch.messages.awaiting_receipt()
     rows = open_.values_list("phone", "provider_id")
     asked = tuple(LookupItem(phone, provider_id=provider_id) for phone, provider_id in rows)
     reports: list[DeliveryReport] = []
@@ -210,7 +205,7 @@ def _take(account: Account, pause: timedelta) -> Batch | None:
     answered = [Batch.State.ANSWERED, Batch.State.SILENT]
     marked = Batch.objects.filter(account=account, recall_at__isnull=False)
     due = marked.filter(recall_at__lte=now, state__in=answered)
-    due = due.exclude(id__in=held(BATCHES.name))
+    due = due.exclude(id__in=set_aside_ids(BATCHES.name))
     if not due.exists():
         return None
     with transaction.atomic(durable=True):

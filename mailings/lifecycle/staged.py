@@ -75,7 +75,7 @@ def _is_drawn_up(mailing: Mailing) -> bool:
 
 
 def _has_rest(mailing: Mailing) -> bool:
-    rest = mailing.batches.filter(wave__gt=0, state=Batch.State.WAITING)
+    rest = mailing.batches.waiting().filter(wave__gt=0)
     return mailing.prepared_at is None or rest.exists()
 
 
@@ -83,5 +83,5 @@ def _last(batches: QuerySet[Batch]) -> datetime | None:
     """Return the time at which the last of the batches left: was claimed, or was sent by the provider
     that kept it.
     """
-    handed = batches.aggregate(at=Max("claimed_at"), kept=Max("send_at"))
+    handed = batches.aggregate(at=Max("claimed_at"), scheduled=Max("send_at"))
     return max((at for at in handed.values() if at is not None), default=None)

@@ -53,9 +53,7 @@ def start_due() -> bool:
         return False
     now = timezone.now()
     _mend(now)
-    due = {
-        each.pk: each for each in Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=now)
-    }
+    due = {each.pk: each for each in Mailing.objects.scheduled().filter(leaves_at__lte=now)}
     if due:
         policy = Policy.current()
 
@@ -71,7 +69,7 @@ def _mend(now: datetime) -> None:
     """Repair mailings that were launched by a wrong clock: their countdown begins now. A set time
     stays.
     """
-    later = Mailing.objects.filter(state=State.SCHEDULED, leaves_at__gt=now + SKEW)
+    later = Mailing.objects.scheduled().filter(leaves_at__gt=now + SKEW)
     for mailing in later:
         longest = timedelta(seconds=LONGEST_COUNTDOWN)
         if mailing.leaves_at and beyond(
@@ -108,7 +106,7 @@ def _start(mailing: Mailing, policy: Policy, now: datetime) -> None:
     """Start a due mailing, or pause it if its set time was missed. This is one conditional UPDATE, so a
     concurrent take_back() takes effect before it or not at all.
     """
-    due = Mailing.objects.filter(id=mailing.id, state=State.SCHEDULED, leaves_at__lte=now)
+    due = Mailing.objects.scheduled().filter(id=mailing.id, leaves_at__lte=now)
     if lateness.missed(mailing, mailing.leaves_at or now, now):
         halt(due, mailing.id, Reason.MISSED_TIME)
     elif mailing.when == Mailing.When.ON_ENTRY:

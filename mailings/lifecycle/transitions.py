@@ -1,5 +1,5 @@
-"""Changes the state of mailings: launch, take back, pause, resume, stop watching, cancel, settle. Every
-change is one conditional UPDATE that must hit its row, so a second click changes nothing.
+"""Changes the state of mailings: launch, take back, pause, resume, stop following the rule, cancel, settle.
+Every change is one conditional UPDATE that must hit its row, so a second click changes nothing.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from mailings.sending.ledger import Move
 from mailings.text import template
 from mailings.tracking import link_rows
 from smsmail.jobs.periodic import nudge
-from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, in_halves, set_aside_ids
 from users.models import User, audit
 from users.segments import rules
 
@@ -40,7 +40,7 @@ class Split:
 
     stopped: int
     gone: int
-    kept: int = 0  # neither stopped nor gone: the provider keeps them until their set time
+    scheduled: int = 0  # neither stopped nor gone: the provider keeps them until their set time
     # The part of `gone` that is in flight now. Those that have not left yet are stopped too.
     leaving: int = field(default=0, compare=False)
 
@@ -133,14 +133,14 @@ def resume(mailing: Mailing, by: User) -> None:
 
 
 def stop_watching(mailing: Mailing, by: User) -> None:
-    """Take in nobody new; the messages that exist are sent to the end. A paused mailing stays paused.
-    Raises WrongState.
+    """Stop following the rule: take in nobody new. The messages that exist are sent to the end. A paused
+    mailing stays paused. Raises WrongState.
     """
     with transaction.atomic():
-        held = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
-        if not held.watches:
+        locked = Mailing.objects.select_for_update(of=("self",), no_key=True).get(id=mailing.id)
+        if not locked.watches:
             raise WrongState(_("It watches no more. Look at the page again."))
-        on = State.PAUSED if held.state == State.PAUSED else State.SENDING
+        on = State.PAUSED if locked.state == State.PAUSED else State.SENDING
         _change(mailing, {State.WATCHING, State.PAUSED}, on, by, "watching_stopped")
         complete(mailing)
         nudge("settle")
@@ -160,8 +160,8 @@ def cancel(mailing: Mailing, by: User) -> Split:
 
 
 def complete(mailing: Mailing) -> None:
-    """Fix the list of a mailing that ends early. Call it in the transaction that ends it. A watching
-    mailing already has everybody whom it will ever have, so its list is complete. For another one,
+    """Fix the list of a mailing that ends early. Call it in the transaction that ends it. An
+    on-entry mailing already has everybody whom it will ever have, so its list is complete. For another one,
     `ceiling` marks the people whom it would have reached; preparation then enters them as cancelled.
     """
     changed = []
@@ -182,11 +182,11 @@ def split(mailing: Mailing) -> Split:
     counters = Counters.objects.get(mailing=mailing)
     leaving = last_look.leaving(mailing)
     to_come = 0 if mailing.prepared_at else audience.to_come(mailing)
-    kept = send_times.kept(mailing)
+    scheduled = send_times.count_scheduled_at_provider(mailing)
     return Split(
         stopped=max(counters.waiting - leaving, 0) + to_come,
-        gone=counters.gone + leaving - kept,
-        kept=kept,
+        gone=counters.gone + leaving - scheduled,
+        scheduled=scheduled,
         leaving=leaving,
     )
 
@@ -211,7 +211,7 @@ def settle_due() -> bool:
             Q(state__in=[State.SENDING, State.PAUSED, State.SETTLING])
             | Q(state=State.CANCELLED, finished_at__isnull=True)
         )
-        .exclude(id__in=held("settle"))
+        .exclude(id__in=set_aside_ids("settle"))
     )
     ids = list(open_.order_by("id").values_list("id", flat=True))
     if ids:
@@ -254,7 +254,7 @@ def _check_ready(mailing: Mailing) -> int:
     counted = funnel.count(mailing)
     if counted.trouble:
         raise CannotLaunch(counted.trouble)
-    # A mailing that watches its rule may begin with nobody.
+    # An on-entry mailing may begin with nobody.
     if counted.will_receive == 0 and mailing.when != Mailing.When.ON_ENTRY:
         raise CannotLaunch(_("Nobody would get it. Choose other people."))
     return counted.will_receive
@@ -299,9 +299,8 @@ def _counts(**conditions: int) -> Q:
 
 def _sweep_cancelled() -> bool:
     """Cancel waiting batches of cancelled mailings, SWEEP at a time. Returns True when there are more."""
-    waiting = Batch.objects.filter(
-        state=Batch.State.WAITING, mailing__state=State.CANCELLED
-    ).exclude(id__in=held(SWEEPING.name))
+    waiting = Batch.objects.waiting().filter(mailing__state=State.CANCELLED)
+    waiting = waiting.exclude(id__in=set_aside_ids(SWEEPING.name))
     batches = dict(waiting.order_by("id").values_list("id", "mailing_id")[:SWEEP])
     if batches:
         in_halves(SWEEPING, list(batches), _sweep, lambda batch: f"mailing {batches[batch]}")
@@ -311,14 +310,12 @@ def _sweep_cancelled() -> bool:
 def _sweep(ids: Sequence[int]) -> None:
     with transaction.atomic(durable=True):
         batches = list(
-            Batch.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .filter(id__in=ids, state=Batch.State.WAITING)
+            Batch.objects.waiting()
+            .select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .filter(id__in=ids)
             .order_by("id")
         )
-        waiting = Message.objects.filter(
-            batch_id__in=[batch.id for batch in batches], status=Status.WAITING
-        ).values_list("id", flat=True)
+        swept = [batch.id for batch in batches]
+        waiting = Message.objects.waiting().filter(batch_id__in=swept).values_list("id", flat=True)
         ledger.move([Move(each, Status.CANCELLED, Reason.CANCELLED) for each in waiting])
-        Batch.objects.filter(id__in=[batch.id for batch in batches]).update(
-            state=Batch.State.ANSWERED
-        )
+        Batch.objects.filter(id__in=swept).update(state=Batch.State.ANSWERED)

@@ -1,5 +1,5 @@
 """Pages that stop a mailing: turn it into a draft again, ask a provider to give back what it keeps until
-a set time, and stop watching. transitions.py and recall.py do the work.
+a set time, and stop following the rule. transitions.py and recall.py do the work.
 """
 
 from django.contrib import messages
@@ -41,7 +41,7 @@ def recall_page(request: AuthenticatedRequest, pk: int) -> HttpResponse:
             messages.error(request, recall.why_not(row))
             return redirect("mailing", pk=pk)
         split, askable = transitions.split(row), recall.askable(row)
-        unreachable = max(split.kept - askable, 0)
+        unreachable = max(split.scheduled - askable, 0)
         context = {"split": split, "askable": askable, "unreachable": unreachable}
         return ask(request, row, "recall", **context)
     asked = recall.recall(row, request.user)
@@ -57,7 +57,7 @@ def recall_page(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_right(Right.SEND_MAILINGS)
 @shows_refusals(errors.WrongState, on="mailing")
 def stop_watching(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Stop watching. The page asks for confirmation first, because watching cannot be resumed."""
+    """Ask for confirmation, then let an on-entry mailing stop following its rule. This cannot be undone."""
     row = get_object_or_404(Mailing.objects.listed().exclude(state=Mailing.State.DRAFT), pk=pk)
     if request.method != "POST":
         return ask(request, row, "stop_watching")

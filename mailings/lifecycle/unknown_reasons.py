@@ -70,7 +70,7 @@ LONG: Promise = gettext_lazy(
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Explanation:
     """A number of unknown messages to which one explanation applies."""
 
     count: int
@@ -78,7 +78,7 @@ class Fate:
     decide: bool  # a person has to decide
 
 
-def fates(mailing: Mailing) -> list[Fate]:
+def explanations(mailing: Mailing) -> list[Explanation]:
     """Return the explanations for the unknown messages of a mailing, those to be decided first. It takes
     the same few queries for any number of messages.
     """
@@ -105,8 +105,8 @@ def fates(mailing: Mailing) -> list[Fate]:
             long=_asked_long(group["since"]),
         )
         told[words, decide] += group["count"]
-    found = [Fate(count, words, decide) for (words, decide), count in told.items()]
-    return sorted(found, key=lambda fate: (not fate.decide, -fate.count))
+    found = [Explanation(count, words, decide) for (words, decide), count in told.items()]
+    return sorted(found, key=lambda each: (not each.decide, -each.count))
 
 
 def _words(account: Account | None, doubt: str, read_to: str, *, decide: bool, long: bool) -> str:

@@ -32,7 +32,7 @@ def open_questions(mailing: Mailing) -> int:
     return _questions(mailing).count()
 
 
-def let_be(mailing: Mailing, by: User) -> int:
+def close_unknown(mailing: Mailing, by: User) -> int:
     """Stop waiting for these messages: they become "no receipt", and a late receipt still counts.
     Returns how many.
     """
@@ -114,8 +114,12 @@ def _questions(mailing: Mailing) -> QuerySet[Message]:
 
 def unknown(mailing: Mailing) -> QuerySet[Message]:
     """Select the messages of unknown fate."""
-    return Message.objects.filter(mailing=mailing, status=Status.UNKNOWN).exclude(
-        reason=""  # for the partial index: an unknown message always has a reason
+    return (
+        Message.objects.unknown()
+        .filter(mailing=mailing)
+        .exclude(
+            reason=""  # for the partial index: an unknown message always has a reason
+        )
     )
 
 
@@ -136,5 +140,5 @@ def decidable() -> Q:
     asked_long = Q(batch__claimed_at__lt=now - timedelta(seconds=settings.RECEIPT_WAIT))
     in_vain = Q(batch__doubt__in=IN_VAIN) | ~Q(batch__account__in=asked)
     # The provider may still report on what it keeps until a set time.
-    kept = Q(batch__send_at__gt=waited)
-    return ~kept & (asked_long | mute | (Q(batch__claimed_at__lt=waited) & in_vain))
+    scheduled = Q(batch__send_at__gt=waited)
+    return ~scheduled & (asked_long | mute | (Q(batch__claimed_at__lt=waited) & in_vain))

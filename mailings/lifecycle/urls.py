@@ -17,7 +17,7 @@ urlpatterns = [
         name="mailing-stop-watching",
     ),
     path("mailings/<int:pk>/cancel/", views.cancel, name="mailing-cancel"),
-    path("mailings/<int:pk>/let-be/", views.let_be, name="mailing-let-be"),
+    path("mailings/<int:pk>/let-be/", views.close_unknown, name="mailing-close-unknown"),
     path("mailings/<int:pk>/send-again/", views.send_again, name="mailing-send-again"),
     path("mailings/<int:pk>/delete/", views.delete, name="mailing-delete"),
     path("settings/sending/", policy_views.sending_settings, name="sending-settings"),

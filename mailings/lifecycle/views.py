@@ -127,12 +127,12 @@ def cancel(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 @require_right(Right.SEND_MAILINGS)
-def let_be(request: AuthenticatedRequest, pk: int) -> HttpResponse:
+def close_unknown(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then stop waiting for messages of unknown fate."""
     row = get_object_or_404(Mailing.objects.with_statistics(), pk=pk)
     if request.method != "POST":
-        return ask(request, row, "let_be", questions=unresolved.open_questions(row))
-    done = unresolved.let_be(row, request.user)
+        return ask(request, row, "close_unknown", questions=unresolved.open_questions(row))
+    done = unresolved.close_unknown(row, request.user)
     words = ngettext(
         "%(n)s message is let be.",
         "%(n)s messages are let be.",
@@ -173,7 +173,7 @@ def delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 def _said(split: transitions.Split) -> str:
     if (
-        not split.gone and not split.kept
+        not split.gone and not split.scheduled
     ):  # while the list is being formed, the number of people to come is not known
         return _("Cancelled: nothing had gone yet.")
     words = ngettext(
@@ -182,9 +182,9 @@ def _said(split: transitions.Split) -> str:
         split.stopped,
     )
     said = [words % {"stopped": localize(split.stopped), "gone": localize(split.left)}]
-    if split.kept:
-        kept = _("The service keeps %(kept)s until the time set, and sends them then.")
-        said.append(kept % {"kept": localize(split.kept)})
+    if split.scheduled:
+        words = _("The service keeps %(scheduled)s until the time set, and sends them then.")
+        said.append(words % {"scheduled": localize(split.scheduled)})
     if split.leaving:
         said.append(_said_of_leaving(split.leaving))
     return " ".join(said)

@@ -34,7 +34,7 @@ class Arrival(models.Model):
         db_constraint=False,
     )
     at = models.DateTimeField()
-    # True: the person was under the rule when the watching began, and the mailing is only for those
+    # True: the person was under the rule at the first look, and the mailing is only for those
     # who come later.
     before = models.BooleanField(default=False)
 

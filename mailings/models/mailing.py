@@ -41,6 +41,16 @@ class MailingQuerySet(models.QuerySet["Mailing"]):
         """Return those that have counters and whose messages are written or being written."""
         return self.exclude(state__in=Mailing.BEFORE_LAUNCH)
 
+    def scheduled(self) -> Self:
+        return self.filter(state=Mailing.State.SCHEDULED)
+
+    def watching(self) -> Self:
+        return self.filter(state=Mailing.State.WATCHING)
+
+    def to_prepare(self) -> Self:
+        """Return those whose list of recipients is being formed."""
+        return self.filter(state=Mailing.State.PREPARING, prepared_at__isnull=True)
+
     def running(self) -> Self:
         """Return those of which something may leave now."""
         return self.filter(state__in=Mailing.RUNNING)
@@ -139,7 +149,7 @@ class Mailing(models.Model):
     # When
     when = models.CharField(_("when to send"), max_length=16, choices=When, default=When.AT_LAUNCH)
     starts_at = models.DateTimeField(_("scheduled time"), null=True, blank=True)
-    # On entry: whether those who are already under the rule when the watching begins get it too.
+    # On entry: whether those who are already under the rule at the first look get it too.
     present_too = models.BooleanField(default=True)
     hand_over = models.CharField(max_length=8, choices=HandOver, default=HandOver.EARLY)
     valid_minutes = models.PositiveIntegerField(_("lifetime, minutes"), null=True, blank=True)
@@ -173,7 +183,7 @@ class Mailing(models.Model):
     # two checks.
     cursor = models.BigIntegerField(default=0)
     ceiling = models.BigIntegerField(default=0)
-    # Set when nobody is added any more: the list is complete, or the watching was stopped.
+    # Set when nobody is added any more: the list is complete, or the mailing stopped following its rule.
     prepared_at = models.DateTimeField(null=True, blank=True)
     # For an on-entry mailing: when its first check and its last check began.
     watching_since = models.DateTimeField(null=True, blank=True)
@@ -225,6 +235,23 @@ class Mailing(models.Model):
         """Return whether people who come under the rule are added, now or after a pause."""
         on_entry = self.when == self.When.ON_ENTRY and self.prepared_at is None
         return on_entry and self.state in (self.State.WATCHING, self.State.PAUSED)
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    """Named filters by state, and by what the provider holds."""
+
+    def waiting(self) -> Self:
+        return self.filter(state=Batch.State.WAITING)
+
+    def in_flight(self) -> Self:
+        return self.filter(state=Batch.State.IN_FLIGHT)
+
+    def of_campaigns(self) -> Self:
+        return self.filter(mailing__kind=Mailing.Kind.MAILING)
+
+    def scheduled_at_provider(self) -> Self:
+        """Return those that were submitted for a time that is still to come."""
+        return self.exclude(state=Batch.State.WAITING).filter(send_at__gt=timezone.now())
 
 
 class Batch(models.Model):
@@ -289,6 +316,8 @@ class Batch(models.Model):
     # When a person recalled them: once is enough.
     recalled_at = models.DateTimeField(null=True, blank=True)
 
+    objects = BatchQuerySet.as_manager()
+
     class Meta:
         indexes: ClassVar = [
             models.Index(
@@ -320,7 +349,7 @@ class Batch(models.Model):
         return f"batch {self.pk}"
 
     @property
-    def is_kept(self) -> bool:
+    def is_scheduled_at_provider(self) -> bool:
         """Return whether the provider holds it until a future time, so that what it accepted has
         not left yet.
         """

@@ -3,7 +3,7 @@ only sending/ledger.py does.
 """
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -19,6 +19,32 @@ from .mailing import Batch, Mailing
 
 # The provider accepted it and holds it until the scheduled time: it has not left yet.
 AT_THE_SERVICE = pgettext_lazy("message", "At the service, waits for its time")
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    """Named filters by status."""
+
+    def waiting(self) -> Self:
+        return self.filter(status=Message.Status.WAITING)
+
+    def unknown(self) -> Self:
+        return self.filter(status=Message.Status.UNKNOWN)
+
+    def taken(self) -> Self:
+        """Return those that the provider has accepted, whatever became of them since."""
+        return self.filter(status__in=Message.TAKEN)
+
+    def awaiting_receipt(self) -> Self:
+        """Return those that the provider accepted, or may have accepted, and of which no end is known."""
+        return self.filter(status__in=Message.AWAITING_RECEIPT)
+
+    def in_flight(self) -> Self:
+        """Return those that a worker is submitting now."""
+        return self.waiting().filter(batch__in=Batch.objects.in_flight())
+
+    def clicked(self) -> Self:
+        """Return those with a click by a person."""
+        return self.filter(first_click_at__isnull=False)
 
 
 class Message(models.Model):
@@ -58,6 +84,7 @@ class Message(models.Model):
         {Status.ACCEPTED, Status.DELIVERED, Status.UNDELIVERED, Status.EXPIRED, Status.NO_RECEIPT}
     )
     OPEN = frozenset({Status.WAITING, Status.ACCEPTED, Status.UNKNOWN})
+    AWAITING_RECEIPT = frozenset({Status.ACCEPTED, Status.UNKNOWN})
     FINAL = frozenset(set(Status) - OPEN)
     # The provider has answered for them, or may have accepted them.
     HANDED_OVER = TAKEN | {Status.REFUSED, Status.UNKNOWN}
@@ -104,6 +131,8 @@ class Message(models.Model):
     final_at = models.DateTimeField(null=True, blank=True)
     first_click_at = models.DateTimeField(null=True, blank=True)  # by a person, not by a robot
 
+    objects = MessageQuerySet.as_manager()
+
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["mailing", "key"], name="one_message_per_key"),
@@ -142,7 +171,11 @@ class Message(models.Model):
 
     @property
     def status_label(self) -> str | Promise:
-        if self.status == self.Status.ACCEPTED and self.batch and self.batch.is_kept:
+        if (
+            self.status == self.Status.ACCEPTED
+            and self.batch
+            and self.batch.is_scheduled_at_provider
+        ):
             return AT_THE_SERVICE
         return self.Status(self.status).label
 

@@ -12,7 +12,7 @@ from . import registry
 
 
 def of_notification(row: Mailing, reader: User, *, connected: bool) -> list[Action]:
-    """connected: there is a service to send through."""
+    """Return the actions of the page. connected: there is a service to send through."""
     sends = reader.may(Right.SEND_MAILINGS)
     found: list[Action] = []
     if sends and row.links_sign_in:
@@ -28,7 +28,7 @@ def of_notification(row: Mailing, reader: User, *, connected: bool) -> list[Acti
 
 
 def delete_notification(row: Mailing, reader: User) -> Action | None:
-    """At the end of the page, apart from the others. editing.delete() refuses the same."""
+    """Return the action at the end of the page that deletes it. editing.delete() has the same conditions."""
     if not reader.may(Right.EDIT_MAILINGS) or row.event in registry.BUILT_IN:
         return None
     if registry.is_on(row) or row.counters.total:

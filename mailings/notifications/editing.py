@@ -88,8 +88,8 @@ def switch(notification: Mailing, by: User, *, on: bool) -> None:
 
 
 def delete(notification: Mailing, by: User) -> None:
-    """Raises WrongState for a built-in notification, for one that is on, and for one that has
-    messages.
+    """Delete a notification. Raises WrongState for a built-in notification, for one that is on, and for one
+    that has messages.
     """
     with transaction.atomic():
         row = Mailing.objects.select_for_update().get(pk=notification.pk)

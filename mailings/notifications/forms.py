@@ -24,7 +24,9 @@ MOST = 10  # at most so many values that an event brings
 
 
 class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """The event's name is set once. The values of a built-in event cannot be changed."""
+    """The form of a notification. The event's name is set once. The values of a built-in event cannot be
+    changed.
+    """
 
     brought = forms.CharField(
         label=gettext_lazy("What the event brings"),
@@ -163,7 +165,7 @@ class NotificationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
 
 class NotificationTryForm(forms.Form):
-    """To whom a trial message goes, and which values the event would bring."""
+    """Asks to whom a trial message goes, and which values the event would bring."""
 
     email = forms.CharField(
         label=gettext_lazy("E-mail of the person"),

@@ -176,7 +176,7 @@ def _counted_test(
     try:
         if phone:
             test_limits.check(by, phone)
-    except test_limits.TooMany as words:
+    except test_limits.TooManyTests as words:
         raise NotSent(str(words)) from words
     if phone == to.phone and to != by and phone_owners.only_claims(to):
         raise NotSent(_("Somebody else has confirmed the number of %(name)s.") % {"name": to.name})

@@ -16,18 +16,18 @@ PER_PERSON, PER_ACCOUNT = 20, 100
 DAY = timedelta(days=1)
 
 
-class TooMany(Exception):
+class TooManyTests(Exception):
     """No test goes to this number now. str() says why."""
 
 
 def check(by: User, phone: str) -> None:
-    """Raises TooMany if this person may not send a test to this phone."""
+    """Raises TooManyTests if this person may not send a test to this phone."""
     if _is_own(by, phone):
         return
     sent = _sent_lately()
     mine = [number for sender, number in sent if sender == by.pk]
     if len(mine) >= PER_PERSON:
-        raise TooMany(
+        raise TooManyTests(
             _(
                 "You have sent %(most)d tests to other numbers in 24 hours. Send them to your own"
                 " confirmed number, or try again tomorrow."
@@ -35,7 +35,7 @@ def check(by: User, phone: str) -> None:
             % {"most": PER_PERSON}
         )
     if len(sent) >= PER_ACCOUNT:
-        raise TooMany(
+        raise TooManyTests(
             _(
                 "All together have sent %(most)d tests in 24 hours. Send them to your own confirmed"
                 " number, or try again tomorrow."
@@ -60,13 +60,13 @@ def _check_second_person(numbers: set[str]) -> None:
     if above is None or len(numbers) <= above:
         return
     if above == 0:
-        raise TooMany(
+        raise TooManyTests(
             _(
                 "Here every mailing needs a second person, so tests go to your own confirmed number"
                 " only. Confirm it on your page."
             )
         )
-    raise TooMany(
+    raise TooManyTests(
         _(
             "A mailing to more than %(above)d people needs a second person here, and so would tests"
             " to more numbers than that. Send this one to your own confirmed number."

@@ -28,8 +28,8 @@ TO_NUMBER, TO_THEM = "number", "them"
 
 
 class TestForm(forms.Form):
-    """Whose values fill the text: the reader's or a found person's. Where it goes: to a number, or
-    to that person's phone. `q` and `find` search for people; only users who may see people get
+    """Asks whose values fill the text (the reader's or a found person's), and where it goes: to a number,
+    or to that person's phone. `q` and `find` search for people; only users who may see people get
     them.
     """
 
@@ -95,7 +95,7 @@ class TestForm(forms.Form):
         try:
             return phones.normalize(typed, settings.DEFAULT_COUNTRY)
         except phones.BadPhone as bad:
-            raise forms.ValidationError(bad.complaint.label) from bad
+            raise forms.ValidationError(bad.error.label) from bad
 
     @property
     def whose(self) -> User:

@@ -84,7 +84,7 @@ def notification_meter(request: AuthenticatedRequest, pk: int | None = None) -> 
 @require_right(Right.SEND_MAILINGS)
 @require_POST
 def notification_switch(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """Switch it: POST on=yes, or anything else for off."""
+    """Switch the notification on (POST on=yes) or off (anything else)."""
     row, on = _found(pk), request.POST.get("on") == "yes"
     editing.switch(row, request.user, on=on)
     words = (

@@ -26,7 +26,7 @@ FEWEST = 12  # least number of places in the chart, so that a single bar does no
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ClickBar:
     """The clicks of one hour, day or month, and the place of their bar in the chart (in SVG units)."""
 
     label: str
@@ -49,7 +49,7 @@ class Clicks:
     robots: int
     share: int  # percent of the submitted messages that were clicked
     links: list[Link]
-    bars: list[Bar]
+    bars: list[ClickBar]
     most: int  # the most clicks in one bar
     lively: bool  # the page goes on polling
 
@@ -81,7 +81,7 @@ def clicks(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return render(request, "mailings/reports/_clicks.html", {"mailing": row, "clicks": of(row)})
 
 
-def _bars(mailing: Mailing) -> list[Bar]:
+def _bars(mailing: Mailing) -> list[ClickBar]:
     """Return the bars by hour, day or month in the reader's time zone, including those without clicks."""
     rows = ClickHour.objects.filter(mailing=mailing).order_by("hour")
     found = rows.values_list("hour", "clicks", "robots")
@@ -104,7 +104,7 @@ def _bars(mailing: Mailing) -> list[Bar]:
     for place, (begin, (people, robots)) in zip(places, sums.items(), strict=True):
         below, above = charts.stack([scale * people, scale * robots], bottom=HEIGHT, least=LEAST)
         bars.append(
-            Bar(
+            ClickBar(
                 label=_label(kind, begin),
                 clicks=people,
                 robots=robots,

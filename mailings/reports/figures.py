@@ -108,13 +108,13 @@ class Month:
 
 
 # --- figures ----------------------------------------------------------------------------------
-def figures(counters: Counters, kept: int = 0) -> list[Figure]:
-    """Return the four figures that are always shown, and those that are not zero. kept: messages that the
+def figures(counters: Counters, scheduled: int = 0) -> list[Figure]:
+    """Return the four figures that are always shown, and those that are not zero. scheduled: messages that the
     provider keeps until a time in the future. If these are all accepted ones, the label says so.
     """
     shown = []
     for part in PARTS:
-        if part.slug == "sent" and 0 < counters.accepted <= kept:
+        if part.slug == "sent" and 0 < counters.accepted <= scheduled:
             part = replace(part, label=AT_THE_SERVICE)
         count = counters.of(*part.statuses)
         if count or part.slug in ALWAYS_SHOWN:
@@ -216,7 +216,7 @@ class Selection:
         if self.reason:
             rows = rows.filter(reason=self.reason).exclude(reason="")  # the partial index
         if self.clicked:
-            rows = rows.filter(first_click_at__isnull=False)  # the partial index
+            rows = rows.clicked()  # the partial index
         if self.link is not None:
             by_people = Click.objects.filter(message=OuterRef("pk"), position=self.link)
             by_people = by_people.filter(kind=Click.Kind.PERSON, processed_at__isnull=False)

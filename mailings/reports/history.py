@@ -34,7 +34,7 @@ HISTORY: dict[str, Promise] = {
     "watching_stopped": _("Watching stopped: nobody new is taken"),
     "links_revoked": _("Sign-in links revoked"),
     "test_sent": _("Test message sent"),
-    "let_be": _("Messages of unknown fate let be"),
+    "let_be": _("Messages of unknown fate let be"),  # unresolved.close_unknown()
     "set_aside": _("Something about it failed, and is tried again"),
     "set_aside_over": _("What had failed has been done"),
     "sent_again": _("Messages of unknown fate sent again"),

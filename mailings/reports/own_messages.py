@@ -40,10 +40,9 @@ def _of(person: User, before: str) -> paging.Page:
     """
     if not person.phone:
         return paging.Page([], None)
-    rows = Message.objects.filter(
+    rows = Message.objects.taken().filter(
         phone=person.phone,
         user=person,
-        status__in=Message.TAKEN,
         mailing__kind__in=[Mailing.Kind.MAILING, Mailing.Kind.NOTIFICATION],
     )
     return paging.page_of(rows.select_related("batch"), before)

@@ -15,8 +15,8 @@ from mailings.audience.funnel import Funnel
 from mailings.composing.forecast import SOON, keeps, provider_now
 from mailings.composing.preview import service
 from mailings.lifecycle import recall
-from mailings.lifecycle.unknown_reasons import fates
-from mailings.models import Batch, Mailing
+from mailings.lifecycle.unknown_reasons import explanations
+from mailings.models import Mailing
 from mailings.restoration import decision
 from mailings.sending import send_times
 from mailings.sending.send_times import Waiting
@@ -72,9 +72,9 @@ def clock_of(mailing: Mailing) -> Clock:
     until = mailing.leaves_at if scheduled else None
     to_come = mailing.starts_at if mailing.starts_at and mailing.starts_at > now else None
     # A provider keeps messages only of mailings with a set time.
-    kept = mailing.starts_at is not None and mailing.state != State.SCHEDULED
-    there = _bounded(send_times.kept_there(mailing), mailing) if kept else NOTHING
-    here = send_times.held_here(mailing) if mailing.state in Mailing.RUNNING else NOTHING
+    timed = mailing.starts_at is not None and mailing.state != State.SCHEDULED
+    there = _bounded(send_times.scheduled_at_provider(mailing), mailing) if timed else NOTHING
+    here = send_times.waiting_here(mailing) if mailing.state in Mailing.RUNNING else NOTHING
     account = routing.current()
     return Clock(
         zone=zone_words(until or to_come or now, timezone.get_current_timezone()),
@@ -85,7 +85,7 @@ def clock_of(mailing: Mailing) -> Clock:
         here=here,
         there=there,
         service=title_of(account) if account else "",
-        recall=recall.progress(mailing) if kept else recall.RecallProgress(),
+        recall=recall.progress(mailing) if timed else recall.RecallProgress(),
         can_recall=bool(there.messages) and recall.can_recall(mailing),
         wave=_waits_for_wave(mailing),
         funnel=funnel.recent(mailing) if scheduled else None,
@@ -95,28 +95,28 @@ def clock_of(mailing: Mailing) -> Clock:
 def _waits_for_wave(mailing: Mailing) -> bool:
     if not mailing.first_wave or mailing.wave_passed_at or mailing.state not in Mailing.RUNNING:
         return False
-    return mailing.batches.filter(state=Batch.State.WAITING, wave__gt=0).exists()
+    return mailing.batches.waiting().filter(wave__gt=0).exists()
 
 
-def _bounded(kept: Waiting, mailing: Mailing) -> Waiting:
+def _bounded(scheduled: Waiting, mailing: Mailing) -> Waiting:
     """Limit the number to the messages that are still open: others of the batches were refused, or given
     back.
     """
     counters = mailing.counters
-    messages = min(kept.messages, counters.accepted + counters.unknown)
-    return Waiting(messages, kept.first, kept.last)
+    messages = min(scheduled.messages, counters.accepted + counters.unknown)
+    return Waiting(messages, scheduled.first, scheduled.last)
 
 
 def progress(row: Mailing) -> dict[str, Any]:
     """Return the template context of the live part of the page."""
     counters, clock = row.counters, clock_of(row)
-    told = fates(row) if counters.unknown else []
+    told = explanations(row) if counters.unknown else []
     return {
         "counters": counters,
-        "questions": sum(fate.count for fate in told if fate.decide),
-        "asking": sum(fate.count for fate in told if not fate.decide),
-        "fates": told,
-        "figures": figures.figures(counters, kept=clock.there.messages),
+        "questions": sum(each.count for each in told if each.decide),
+        "asking": sum(each.count for each in told if not each.decide),
+        "explanations": told,
+        "figures": figures.figures(counters, scheduled=clock.there.messages),
         "share": figures.percent(counters.gone, counters.to_send),
         "over": figures.is_over(row),
         "trouble": row.trouble_about,

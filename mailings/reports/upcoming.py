@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from integrations.reasons import About, Reason
 from mailings.models import Batch, Mailing
+from mailings.models.mailing import MailingQuerySet
 
 State = Mailing.State
 OPEN = [*Mailing.STOPPABLE, State.SETTLING, State.CANCELLED]
@@ -22,7 +23,7 @@ LIMIT = 300  # lines of each kind; a longer calendar is of no use
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UpcomingSend:
     """Messages of a mailing that leave at one time. count: how many of them exist; None if the list
     is not formed yet. at_service: they were submitted, and the provider keeps them until then.
     """
@@ -38,7 +39,7 @@ class SendDay:
     """A day of the calendar."""
 
     day: date
-    lines: list[Line]
+    lines: list[UpcomingSend]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ def upcoming() -> Upcoming:
     rows = Mailing.objects.listed().order_by("id")
     return Upcoming(
         days=_by_day([*_to_begin(rows), *_batches()]),
-        watching=list(_with_people(rows.filter(state=State.WATCHING))[:LIMIT]),
+        watching=list(_with_people(rows.watching())[:LIMIT]),
         awaiting=list(rows.filter(state=State.AWAITING).select_related("asked_by")[:LIMIT]),
-        paused=[_held(each) for each in rows.filter(state=State.PAUSED)[:LIMIT]],
+        paused=[_paused(each) for each in rows.filter(state=State.PAUSED)[:LIMIT]],
     )
 
 
@@ -80,54 +81,53 @@ def _with_people(rows: QuerySet[Mailing]) -> QuerySet[Mailing]:
     return rows.select_related("segment").prefetch_related("groups")
 
 
-def _to_begin(rows: QuerySet[Mailing]) -> Iterable[Line]:
+def _to_begin(rows: MailingQuerySet) -> Iterable[UpcomingSend]:
     """Yield a line for each mailing whose list is not formed yet: at its set time, or at the end of the
     countdown.
     """
-    waiting = rows.filter(state=State.SCHEDULED).exclude(starts_at=None, leaves_at=None)
+    waiting = rows.scheduled().exclude(starts_at=None, leaves_at=None)
     for mailing in waiting[:LIMIT]:
         at = mailing.starts_at or mailing.leaves_at
         if at is not None:
-            yield Line(at, mailing)
+            yield UpcomingSend(at, mailing)
 
 
-def _batches() -> Iterable[Line]:
+def _batches() -> Iterable[UpcomingSend]:
     """Yield lines for batches that leave later, by mailing and time: held here, or kept by the
     provider.
     """
     now = timezone.now()
-    batches = Batch.objects.filter(mailing__kind=Mailing.Kind.MAILING)
-    held = batches.filter(
-        Q(not_before__gt=now) | Q(send_at__gt=now), state=Batch.State.WAITING
-    ).exclude(mailing__state__in=[State.PAUSED, State.CANCELLED])
+    batches = Batch.objects.of_campaigns()
+    waiting = batches.waiting().filter(Q(not_before__gt=now) | Q(send_at__gt=now))
+    waiting = waiting.exclude(mailing__state__in=[State.PAUSED, State.CANCELLED])
     moment = Greatest("not_before", Coalesce("send_at", "not_before"))
-    yield from _lines(held.annotate(moment=moment), at_service=False)
+    yield from _lines(waiting.annotate(moment=moment), at_service=False)
     # The provider keeps nothing of a finished mailing. This condition narrows the search, since batches
     # have no index on send_at.
-    gone = batches.filter(
-        send_at__gt=now, mailing__state__in=OPEN, mailing__finished_at__isnull=True
-    ).exclude(state=Batch.State.WAITING)
-    yield from _lines(gone.annotate(moment=F("send_at")), at_service=True)
+    scheduled = batches.scheduled_at_provider().filter(
+        mailing__state__in=OPEN, mailing__finished_at__isnull=True
+    )
+    yield from _lines(scheduled.annotate(moment=F("send_at")), at_service=True)
 
 
-def _lines(batches: "QuerySet[Any]", *, at_service: bool) -> Iterable[Line]:
+def _lines(batches: "QuerySet[Any]", *, at_service: bool) -> Iterable[UpcomingSend]:
     sums: Any = batches.values("mailing", "moment").annotate(n=Sum("size")).order_by("moment")
     found = list(sums[:LIMIT])
     by_id = Mailing.objects.in_bulk({each["mailing"] for each in found})
     for each in found:
-        yield Line(each["moment"], by_id[each["mailing"]], each["n"], at_service)
+        yield UpcomingSend(each["moment"], by_id[each["mailing"]], each["n"], at_service)
 
 
-def _by_day(lines: list[Line]) -> list[SendDay]:
+def _by_day(lines: list[UpcomingSend]) -> list[SendDay]:
     """Group the lines by day, in the default time zone."""
     lines.sort(key=lambda line: (line.at, line.mailing.pk))
     return [SendDay(day, list(some)) for day, some in groupby(lines, key=_day)]
 
 
-def _day(line: Line) -> date:
+def _day(line: UpcomingSend) -> date:
     return timezone.localdate(line.at, timezone.get_default_timezone())
 
 
-def _held(mailing: Mailing) -> PausedMailing:
+def _paused(mailing: Mailing) -> PausedMailing:
     known = mailing.trouble in set(Reason)
     return PausedMailing(mailing, Reason(mailing.trouble).about if known else None)

@@ -104,7 +104,7 @@ def live(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Render the live part of a mailing's page, which the page polls. If the state is no longer the one
     that the page was rendered for (?state=), the buttons differ, and the browser reloads the page.
     """
-    rows = Mailing.objects.exclude(kind=Mailing.Kind.TEST).select_related("counters")
+    rows = Mailing.objects.without_tests().select_related("counters")
     row = get_object_or_404(rows, pk=pk)
     if row.state in Mailing.BEFORE_LAUNCH:  # somebody has taken it back
         return HttpResponse(headers={"HX-Refresh": "true"})
@@ -124,7 +124,9 @@ def recipients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     chosen = figures.Selection.read(request.GET.dict())
     context = {
         "mailing": row,
-        "figures": figures.figures(row.counters, kept=send_times.kept_there(row).messages),
+        "figures": figures.figures(
+            row.counters, scheduled=send_times.scheduled_at_provider(row).messages
+        ),
         "chosen": chosen,
         "reason": Reason(chosen.reason).about if chosen.reason else None,
         "page": paging.page_of(chosen.of(row), request.GET.get("before", "")),

@@ -28,7 +28,7 @@ NOT_SENT = (Status.WAITING, Status.UNKNOWN)  # as far as this database knows
 OURS = re.compile(r"[a-z0-9]{24}")
 
 
-class _Candidate(NamedTuple):
+class _OurMessage(NamedTuple):
     """A message of ours to one of the phones on a page."""
 
     id: int
@@ -48,7 +48,7 @@ class _Taken:
     known: int = 0
     entered: int = 0
     reports: list[DeliveryReport] = field(default_factory=list)
-    moves: list[tuple[_Candidate, DeliveryReport]] = field(default_factory=list)
+    moves: list[tuple[_OurMessage, DeliveryReport]] = field(default_factory=list)
     departed: set[int] = field(
         default_factory=set
     )  # batches that have left, as far as is known now
@@ -112,7 +112,7 @@ def _leave(sweep: BooksSweep, batches: set[int]) -> None:
     """Mark batches that wait here as submitted, since the records show that they have left. They are
     locked before any message.
     """
-    waiting = Batch.objects.filter(id__in=batches, state=Batch.State.WAITING)
+    waiting = Batch.objects.waiting().filter(id__in=batches)
     waiting.update(
         state=Batch.State.SILENT,
         account=sweep.account,
@@ -133,8 +133,8 @@ def _match(rows: Sequence[Booked], taken: _Taken) -> None:
     """Match rows with our messages by the provider's id, or else by phone and text. Each of our messages
     matches one row at most.
     """
-    by_id: dict[str, _Candidate] = {}
-    waiting: dict[str, list[_Candidate]] = defaultdict(list)
+    by_id: dict[str, _OurMessage] = {}
+    waiting: dict[str, list[_OurMessage]] = defaultdict(list)
     for each in _candidates(rows):
         if each.provider_id:
             by_id[each.provider_id] = each
@@ -158,7 +158,7 @@ def _match(rows: Sequence[Booked], taken: _Taken) -> None:
             _by_own_batch(found, row.report, taken)
 
 
-def _by_own_batch(message: _Candidate, report: DeliveryReport, taken: _Taken) -> None:
+def _by_own_batch(message: _OurMessage, report: DeliveryReport, taken: _Taken) -> None:
     """Add a report on a message for which the records show no reference: it was sent in the batch that
     it is in.
     """
@@ -167,7 +167,7 @@ def _by_own_batch(message: _Candidate, report: DeliveryReport, taken: _Taken) ->
         taken.reports.append(replace(report, reference=message.reference))
 
 
-def _candidates(rows: Sequence[Booked]) -> list[_Candidate]:
+def _candidates(rows: Sequence[Booked]) -> list[_OurMessage]:
     if not rows:
         return []
     ids = {row.report.provider_id for row in rows if row.report.provider_id}
@@ -175,10 +175,10 @@ def _candidates(rows: Sequence[Booked]) -> list[_Candidate]:
     columns = ("id", "phone", "text", "provider_id", "status", "mailing_id", "batch_id")
     found = Message.objects.filter(which, phone__in={row.report.phone for row in rows})
     ordered = found.order_by("id").values_list(*columns, "batch__reference")
-    return [_Candidate(*each) for each in ordered]
+    return [_OurMessage(*each) for each in ordered]
 
 
-def _same(candidates: Sequence[_Candidate], row: Booked) -> _Candidate | None:
+def _same(candidates: Sequence[_OurMessage], row: Booked) -> _OurMessage | None:
     told = fingerprints.of_sent(row.text)
     for each in candidates:
         if not told or fingerprints.of_stored(each.body) == told:
@@ -188,7 +188,7 @@ def _same(candidates: Sequence[_Candidate], row: Booked) -> _Candidate | None:
 
 def _move(
     sweep: BooksSweep,
-    moves: Sequence[tuple[_Candidate, DeliveryReport]],
+    moves: Sequence[tuple[_OurMessage, DeliveryReport]],
     batches: Mapping[str, Batch],
 ) -> None:
     """Move messages into batches with the references under which they were sent, because receipts and
@@ -207,7 +207,7 @@ def _move(
     ledger.move([_move_of(message, report, known[report.reference]) for message, report in moves])
 
 
-def _move_of(message: _Candidate, report: DeliveryReport, batch: Batch) -> Move:
+def _move_of(message: _OurMessage, report: DeliveryReport, batch: Batch) -> Move:
     to = Status(report.status.value)
     good = to in (Status.ACCEPTED, Status.DELIVERED)
     return Move(

@@ -136,7 +136,7 @@ def _finish(restoration: Restoration) -> None:
                 .select_related("mailing")
                 .get(id=batch_id)
             )
-            rest = batch.messages.filter(status=Status.WAITING).values_list("id", flat=True)
+            rest = batch.messages.waiting().values_list("id", flat=True)
             record.send_again(batch, list(rest))
     Restoration.objects.filter(id=restoration.pk, asked_at__isnull=True).update(
         asked_at=timezone.now()

@@ -49,7 +49,7 @@ class Undecided(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UnfinishedMailing:
     """An unfinished mailing, and how much of it was not sent, as far as this database knows."""
 
     mailing: Mailing
@@ -98,7 +98,7 @@ def notice() -> Notice:
     )
 
 
-def under_way(restoration: Restoration) -> list[Line]:
+def under_way(restoration: Restoration) -> list[UnfinishedMailing]:
     """Return the unfinished mailings, and tests and notifications with waiting messages."""
     unfinished = Q(kind=Mailing.Kind.MAILING, state__in=Mailing.STOPPABLE)
     waits = Q(counters__waiting__gt=0)
@@ -106,7 +106,7 @@ def under_way(restoration: Restoration) -> list[Line]:
     stopped = Q(kind=Mailing.Kind.MAILING, state=State.CANCELLED)
     slow = _keep_what_their_books_hide(restoration)
     return [
-        Line(
+        UnfinishedMailing(
             row,
             row.counters.waiting,
             0 if row.prepared_at or not row.is_campaign else audience.to_come(row),
@@ -192,7 +192,7 @@ def say_restored(by: User | None) -> None:
     nudge("ask_books")
 
 
-def _carry_out(line: Line, spec: str, by: User) -> None:
+def _carry_out(line: UnfinishedMailing, spec: str, by: User) -> None:
     mailing = line.mailing
     audit(by, f"restored_{spec}", f"mailing {mailing.pk}", waiting=line.left)
     if spec == PAUSE:
@@ -206,12 +206,10 @@ def _carry_out(line: Line, spec: str, by: User) -> None:
 def _stop_waiting(mailing: Mailing) -> None:
     """Cancel the waiting messages of a notification or test; a notification stays switched on."""
     batches = list(
-        mailing.batches.select_for_update(of=("self",), no_key=True)
-        .filter(state=Batch.State.WAITING)
-        .order_by("id")
+        mailing.batches.waiting().select_for_update(of=("self",), no_key=True).order_by("id")
     )
     ids = [batch.pk for batch in batches]
-    waiting = Message.objects.filter(batch_id__in=ids, status=Status.WAITING)
+    waiting = Message.objects.waiting().filter(batch_id__in=ids)
     moves = [
         Move(key, Status.CANCELLED, Reason.CANCELLED)
         for key in waiting.order_by("id").values_list("id", flat=True)

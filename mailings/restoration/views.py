@@ -23,13 +23,13 @@ from users.rights import Role
 
 from . import decision
 from .books import open_restoration
-from .decision import WORDS, Line
+from .decision import WORDS, UnfinishedMailing
 
 
 class DecisionForm(forms.Form):
     """One question for each unfinished mailing; no answer is preselected."""
 
-    def __init__(self, lines: list[Line], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, lines: list[UnfinishedMailing], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for line in lines:
             self.fields[f"mailing_{line.mailing.pk}"] = forms.ChoiceField(
@@ -113,7 +113,7 @@ def _page(
     return render(request, "mailings/restoration/restored.html", context)
 
 
-def _numbers(line: Line) -> str:
+def _numbers(line: UnfinishedMailing) -> str:
     words = ngettext(
         "%(n)s message is not sent, as far as is known.",
         "%(n)s messages are not sent, as far as is known.",

@@ -23,6 +23,7 @@ from integrations.providers.contract import Sms
 from integrations.reasons import Reason
 from integrations.routing import cooldown, logins, rate_limit, routing
 from mailings.models import Batch, Mailing, Message
+from mailings.models.mailing import BatchQuerySet
 from mailings.text import markers
 from mailings.text.sealed import opened
 from smsmail.compiled_query import CompiledQuery, CompiledUpdate
@@ -242,7 +243,7 @@ def why_refused(otherwise: str = "") -> Case:
 # --- what runs for every batch ------------------------------------------------------------------
 
 
-def _in_hand(account: int, since: datetime) -> "QuerySet[Batch]":
+def _in_hand(account: int, since: datetime) -> BatchQuerySet:
     """The batches of the account whose requests may be running."""
     return Batch.objects.filter(account=account, state=Batch.State.IN_FLIGHT, claimed_at__gt=since)
 

@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from integrations.models import Account
 from integrations.routing import cooldown, rate_limit
 from mailings.models import Batch, ClockReading, Mailing
+from mailings.models.mailing import BatchQuerySet
 from smsmail.jobs.moments import SKEW, beyond
-from smsmail.jobs.set_aside import Thing, Work, held, in_halves, one_by_one
+from smsmail.jobs.set_aside import Thing, Work, in_halves, one_by_one, set_aside_ids
 
 from . import send_times
 
@@ -49,18 +50,18 @@ def mend_due() -> bool:
     return False
 
 
-def mend_claims(batches: QuerySet[Batch], now: datetime) -> int:
+def mend_claims(batches: BatchQuerySet, now: datetime) -> int:
     """Repair batches in flight that were claimed in the future; return how many. Their lease, and
     the place that they take up in the account, count from `now` on.
     """
-    ahead = batches.filter(state=Batch.State.IN_FLIGHT, claimed_at__gt=now + SKEW)
+    ahead = batches.in_flight().filter(claimed_at__gt=now + SKEW)
     if not ahead.exists():  # without this check, SQLite would take a write lock
         return 0
     return ahead.update(claimed_at=now, books_since=now - UNSURE)
 
 
 def _mend_claims(now: datetime) -> None:
-    ahead = Batch.objects.filter(state=Batch.State.IN_FLIGHT, claimed_at__gt=now + SKEW)
+    ahead = Batch.objects.in_flight().filter(claimed_at__gt=now + SKEW)
     _each(ahead, lambda batches: mend_claims(batches, now))
 
 
@@ -94,9 +95,13 @@ def _mend_recalls(now: datetime) -> None:
     _each(late, lambda batches: batches.update(recall_at=now))
 
 
-def _each(batches: QuerySet[Batch], mend: Callable[[QuerySet[Batch]], object]) -> None:
+def _each(batches: BatchQuerySet, mend: Callable[[BatchQuerySet], object]) -> None:
     """Repair all the batches in one statement; batches that cannot be repaired are set aside."""
-    found = batches.exclude(id__in=held(BATCHES.name)).order_by().values_list("id", "mailing_id")
+    found = (
+        batches.exclude(id__in=set_aside_ids(BATCHES.name))
+        .order_by()
+        .values_list("id", "mailing_id")
+    )
     mailings = dict(found)
 
     def some(ids: Sequence[int]) -> None:
@@ -149,7 +154,7 @@ def _mend_send_windows(now: datetime, *, all_of_them: bool) -> None:
 
     def mend(key: int) -> None:
         mailing = running[key]
-        batches = mailing.batches.filter(state=Batch.State.WAITING, not_before__gt=now + SKEW)
+        batches = mailing.batches.waiting().filter(not_before__gt=now + SKEW)
         latest = batches.order_by("-not_before").values_list("not_before", flat=True).first()
         if latest is None:
             return

@@ -184,7 +184,7 @@ def _since(copy_at: datetime, open_: Restoration | None) -> datetime:
     """Return the time from which the providers are asked. It includes the batches that were in flight
     when the copy was made.
     """
-    in_hand = Batch.objects.filter(state=Batch.State.IN_FLIGHT, claimed_at__isnull=False)
+    in_hand = Batch.objects.in_flight().filter(claimed_at__isnull=False)
     claimed = in_hand.order_by("claimed_at").values_list("claimed_at", flat=True).first()
     moments = [copy_at, claimed or copy_at, open_.since + MARGIN if open_ else copy_at]
     return min(moments) - MARGIN

@@ -119,10 +119,12 @@ def _look(batches: Iterable[int]) -> tuple[set[int], dict[int, set[int]]]:
     A batch that worker.recover_due() took for a dead worker's may not send: its provider is asked.
     """
     ids = list(batches)
-    in_hand = Batch.objects.filter(id__in=ids, state=Batch.State.IN_FLIGHT)
+    in_hand = Batch.objects.in_flight().filter(id__in=ids)
     open_ = in_hand.filter(mailing__state__in=Mailing.RUNNING).values_list("id", flat=True)
-    refused = Message.objects.filter(batch__in=ids, status=Status.WAITING).filter(
-        Q(consent.forbidden("user_id")) | Q(consent.opted_out("phone"))
+    refused = (
+        Message.objects.waiting()
+        .filter(batch__in=ids)
+        .filter(Q(consent.forbidden("user_id")) | Q(consent.opted_out("phone")))
     )
     stopped: dict[int, set[int]] = defaultdict(set)
     for batch, key in refused.values_list("batch_id", "id"):
@@ -136,35 +138,29 @@ def hold(phones: Collection[str], people: Collection[int]) -> None:
     people (user ids) begins any more. Call it in the transaction that records their opt-out.
     """
     theirs = Q(phone__in=list(phones)) | Q(user__in=list(people))
-    transaction.on_commit(lambda: _settle(_in_hand().filter(theirs)), robust=True)
+    transaction.on_commit(lambda: _settle(Message.objects.in_flight().filter(theirs)), robust=True)
 
 
 def hold_mailing(mailing_id: int) -> None:
     """Do the same for a mailing that is paused or cancelled."""
     of_it = Q(mailing=mailing_id)
-    transaction.on_commit(lambda: _settle(_in_hand().filter(of_it)), robust=True)
+    transaction.on_commit(lambda: _settle(Message.objects.in_flight().filter(of_it)), robust=True)
 
 
 def leaving(mailing: Mailing) -> int:
     """Count the messages of the mailing that are in flight: some have left, others can be stopped."""
-    return _in_hand().filter(mailing=mailing).count()
+    return Message.objects.in_flight().filter(mailing=mailing).count()
 
 
 def in_the_air(person: User) -> int:
     """Count the messages to a person, or to their phone, that an opt-out may not have stopped: those
     being submitted, those of unknown fate, and those accepted by the provider without a receipt yet.
     """
-    batches = Batch.objects.filter(state=Batch.State.IN_FLIGHT)
-    out = Q(status=Status.WAITING, batch__in=batches) | Q(
-        status__in=[Status.UNKNOWN, Status.ACCEPTED]
+    out = Q(status=Status.WAITING, batch__in=Batch.objects.in_flight()) | Q(
+        status__in=Message.AWAITING_RECEIPT
     )
     theirs = Q(user=person) | (Q(phone=person.phone) if person.phone else Q())
     return Message.objects.filter(theirs).filter(out).count()
-
-
-def _in_hand() -> QuerySet[Message]:
-    batches = Batch.objects.filter(state=Batch.State.IN_FLIGHT)
-    return Message.objects.filter(batch__in=batches, status=Status.WAITING)
 
 
 def _settle(in_hand: QuerySet[Message]) -> None:

@@ -30,23 +30,21 @@ def register() -> None:
 
 def to_start() -> Oldest:
     """Find the scheduled mailing that has been due for longest."""
-    due = Mailing.objects.filter(state=State.SCHEDULED, leaves_at__lte=timezone.now())
+    due = Mailing.objects.scheduled().filter(leaves_at__lte=timezone.now())
     return _oldest("start", due.order_by("leaves_at"), "leaves_at")
 
 
 def to_prepare() -> Oldest:
     """Find the mailing that has waited longest for the end of its preparation."""
-    due = Mailing.objects.filter(state=State.PREPARING, prepared_at__isnull=True)
+    due = Mailing.objects.to_prepare()
     since = due.annotate(due_at=Coalesce("leaves_at", "launched_at"))
     return _oldest("prepare", since.order_by("due_at"), "due_at")
 
 
 def to_hand_over() -> Oldest:
     """Find the waiting batch that could have left first."""
-    due = Batch.objects.filter(
-        state=Batch.State.WAITING,
-        not_before__lte=timezone.now(),
-        mailing__state__in=Mailing.RUNNING,
+    due = Batch.objects.waiting().filter(
+        not_before__lte=timezone.now(), mailing__state__in=Mailing.RUNNING
     )
     return _oldest("hand_over", due.order_by("not_before"), "not_before")
 

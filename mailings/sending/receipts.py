@@ -31,7 +31,7 @@ from integrations.receipts.inbox import RawReceipt
 from integrations.routing import routing, trial_messages
 from mailings.models import Batch, Message
 from smsmail.jobs import heartbeat
-from smsmail.jobs.set_aside import Work, held, in_halves, is_outage, recovered
+from smsmail.jobs.set_aside import Work, in_halves, is_outage, recovered, set_aside_ids
 from users.consent import consent, replies
 from users.consent.replies import Written
 from users.models import OptOut
@@ -70,7 +70,7 @@ def process_due() -> bool:
 
     If all together fail, they are processed in halves, down to the one that fails: it is set aside.
     """
-    due = Receipt.objects.exclude(id__in=held(PROCESSING.name)).order_by("id")
+    due = Receipt.objects.exclude(id__in=set_aside_ids(PROCESSING.name)).order_by("id")
     oldest = due.values_list("id", flat=True)[:AT_ONCE]
     try:
         taken = _process(oldest)

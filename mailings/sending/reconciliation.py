@@ -22,7 +22,7 @@ from integrations.routing.in_turn import Turns
 from mailings.models import Batch, Message
 from mailings.text import markers
 from mailings.text.sealed import opened
-from smsmail.jobs.set_aside import Thing, Work, attempt, held, in_halves, recovered
+from smsmail.jobs.set_aside import Thing, Work, attempt, in_halves, recovered, set_aside_ids
 
 from . import epoch, ledger, night_holds, receipts, witnesses
 from .evidence import Doubt, Heard
@@ -32,7 +32,6 @@ from .record import send_again
 logger = logging.getLogger(__name__)
 
 Status = Message.Status
-OPEN = (Status.ACCEPTED, Status.UNKNOWN)
 # Parts of the job "reconcile".
 BATCHES, CONCLUDING = Work("look_up", "batch"), Work("conclude", "batch")
 AT_ONCE = 100  # batches in one look-up: the provider's records are read once for all of them
@@ -72,7 +71,7 @@ def _reconcile(account: Account) -> bool:
             concluded.append(each.id)
     recovered(CONCLUDING, concluded)
     due = Batch.objects.filter(account=account, look_up_at__lte=timezone.now())
-    return due.exclude(id__in=held(BATCHES.name, CONCLUDING.name)).exists()
+    return due.exclude(id__in=set_aside_ids(BATCHES.name, CONCLUDING.name)).exists()
 
 
 _turns = Turns("reconcile", _reconcile)
@@ -90,7 +89,7 @@ def _take(account: Account) -> list[Batch]:
         due = (
             Batch.objects.select_for_update(skip_locked=True, no_key=True)
             .filter(account=account, look_up_at__lte=timezone.now())
-            .exclude(id__in=held(BATCHES.name, CONCLUDING.name))
+            .exclude(id__in=set_aside_ids(BATCHES.name, CONCLUDING.name))
             .order_by("look_up_at")
         )
         first = due.first()
@@ -105,7 +104,7 @@ def _take(account: Account) -> list[Batch]:
 
 # --- asking ----------------------------------------------------------------------------------
 def ask_about(
-    account: Account, batches: Sequence[Batch], statuses: Collection[str] = OPEN
+    account: Account, batches: Sequence[Batch], statuses: Collection[str] = Message.AWAITING_RECEIPT
 ) -> Heard:
     """Look up batches of one login of an account in the provider's records. What is found is applied to
     the messages; what is missing is only returned. Call it without an open transaction.
@@ -140,7 +139,9 @@ def _lookup(batch: Batch, statuses: Collection[str]) -> LookupRequest:
     )
 
 
-def _open_messages(batch: Batch, statuses: Collection[str] = OPEN) -> tuple[LookupItem, ...]:
+def _open_messages(
+    batch: Batch, statuses: Collection[str] = Message.AWAITING_RECEIPT
+) -> tuple[LookupItem, ...]:
     rows = batch.messages.filter(status__in=statuses)
     return tuple(
         LookupItem(phone, markers.filled(opened(body), key), provider_id)
@@ -201,9 +202,7 @@ def _with_unknown(batches: Sequence[Batch]) -> set[int | None]:
     """Return the ids of the batches with unknown messages. Only those can be sent again; about others no
     proof is needed.
     """
-    unknown = Message.objects.filter(
-        batch__in=[batch.id for batch in batches], status=Status.UNKNOWN
-    )
+    unknown = Message.objects.unknown().filter(batch__in=[batch.id for batch in batches])
     return set(unknown.values_list("batch_id", flat=True).distinct())
 
 
@@ -222,8 +221,8 @@ def _ask(
 
 def _of_nobody_else(
     reports: Sequence[DeliveryReport],
-    before: witnesses.Others,
-    after: witnesses.Others,
+    before: witnesses.OtherMessages,
+    after: witnesses.OtherMessages,
     guessed: Collection[tuple[str, str]],
 ) -> list[DeliveryReport]:
     """Return the reports without those that belong, or may belong, to another message of ours by the
@@ -258,7 +257,7 @@ def _conclude(
         waited = timezone.now() - _since(batch)
         not_before = _counts_from(batch, missing)
         books_tell = not_before is None or timezone.now() >= not_before
-        unknown = batch.messages.filter(status=Status.UNKNOWN, phone__in=missing)
+        unknown = batch.messages.unknown().filter(phone__in=missing)
         twice = books_tell and batch.look_ups
         never_had = list(unknown.values_list("id", flat=True)) if twice else []
         # One move in one transaction, because of the order of locks. The rest follows at the next
@@ -301,7 +300,7 @@ def _since(batch: Batch) -> datetime:
 
 def _next_look(batch: Batch, not_before: datetime | None, *, answered: bool) -> datetime | None:
     """Return the time of the next look-up; None if no message of the batch is open any more."""
-    open_ = set(batch.messages.filter(status__in=OPEN).values_list("status", flat=True).distinct())
+    open_ = set(batch.messages.awaiting_receipt().values_list("status", flat=True).distinct())
     if not open_:
         return None
     now = timezone.now()

@@ -165,7 +165,7 @@ def _back(
     if batch.mailing.state == Mailing.State.CANCELLED:
         return [Move(each, Status.CANCELLED, Reason.CANCELLED) for each in messages]
     groups = [[each] for each in messages] if one_by_one else [list(messages)]
-    send_window = SendWindow.kept_here(batch) if untimed else SendWindow.of(batch)
+    send_window = SendWindow.waiting_here(batch) if untimed else SendWindow.of(batch)
     send_windows = [send_window] * len(groups)
     fresh = new_batches(batch.mailing_id, [len(group) for group in groups], send_windows)
     return [

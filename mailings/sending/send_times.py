@@ -10,7 +10,7 @@ from typing import Protocol
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Min, Q, QuerySet, Sum
+from django.db.models import Max, Min, QuerySet, Sum
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -53,7 +53,7 @@ class SendWindow:
         return cls(batch.not_before, batch.send_at, batch.expires_at, batch.zone, batch.wave)
 
     @classmethod
-    def kept_here(cls, batch: Batch) -> "SendWindow":
+    def waiting_here(cls, batch: Batch) -> "SendWindow":
         """Return a send window that arrives at the same time, but waits here and not at the provider."""
         return cls(cls.of(batch).arrives, None, batch.expires_at, batch.zone, batch.wave)
 
@@ -155,8 +155,7 @@ def _hold(batch: Batch, now: datetime, until: datetime) -> None:
     """Delay the batch, and up to HELD_AT_ONCE others that are held for the same reason. Otherwise claim
     after claim would delay them one by one.
     """
-    like_it = Batch.objects.filter(
-        state=Batch.State.WAITING,
+    like_it = Batch.objects.waiting().filter(
         mailing=batch.mailing_id,
         zone=batch.zone,
         send_at=batch.send_at,
@@ -173,9 +172,7 @@ def keep_here(mailing_id: int) -> None:
     it: up to HELD_AT_ONCE of them, and not one by one. Batches that another worker has locked get the
     same answer from the provider.
     """
-    timed = Batch.objects.filter(
-        mailing=mailing_id, state=Batch.State.WAITING, send_at__isnull=False
-    )
+    timed = Batch.objects.waiting().filter(mailing=mailing_id, send_at__isnull=False)
     with transaction.atomic():
         locked = timed.select_for_update(skip_locked=True, of=("self",), no_key=True)
         ids = list(locked.order_by("id").values_list("id", flat=True)[:HELD_AT_ONCE])
@@ -244,37 +241,29 @@ class Waiting:
     last: datetime | None
 
 
-def held_here(mailing: Mailing) -> Waiting:
+def waiting_here(mailing: Mailing) -> Waiting:
     """Count messages that wait here for a time in the future; they can be stopped until then."""
-    now = timezone.now()
-    held = Q(not_before__gt=now)
-    batches = mailing.batches.filter(held, state=Batch.State.WAITING)
+    batches = mailing.batches.waiting().filter(not_before__gt=timezone.now())
     return _waiting(batches, "not_before")
 
 
-def kept_there(mailing: Mailing) -> Waiting:
+def scheduled_at_provider(mailing: Mailing) -> Waiting:
     """Count messages submitted for a time in the future, by the sizes of their batches. Refused and
-    recalled messages are included. kept() is exact, and slower.
+    recalled messages are included. count_scheduled_at_provider() is exact, and slower.
     """
-    return _waiting(_kept_batches(mailing), "send_at")
+    return _waiting(mailing.batches.scheduled_at_provider(), "send_at")
 
 
-def kept(mailing: Mailing) -> int:
+def count_scheduled_at_provider(mailing: Mailing) -> int:
     """Count exactly the messages that the provider keeps until a time in the future."""
-    batches = _kept_batches(mailing).values("id")
-    open_ = [Message.Status.ACCEPTED, Message.Status.UNKNOWN]
-    return Message.objects.filter(batch__in=batches, status__in=open_).count()
+    batches = mailing.batches.scheduled_at_provider().values("id")
+    return Message.objects.awaiting_receipt().filter(batch__in=batches).count()
 
 
-def kept_at(account: Account) -> Waiting:
-    """Count what one provider keeps of all mailings, in the same way as kept_there()."""
-    gone = Batch.objects.filter(account=account).exclude(state=Batch.State.WAITING)
-    return _waiting(gone.filter(send_at__gt=timezone.now()), "send_at")
-
-
-def _kept_batches(mailing: Mailing) -> QuerySet[Batch]:
-    gone = mailing.batches.exclude(state=Batch.State.WAITING)
-    return gone.filter(send_at__gt=timezone.now())
+def scheduled_with(account: Account) -> Waiting:
+    """Count what one provider keeps of all mailings, in the same way as scheduled_at_provider()."""
+    batches = Batch.objects.scheduled_at_provider().filter(account=account)
+    return _waiting(batches, "send_at")
 
 
 def _waiting(batches: QuerySet[Batch], moment: str) -> Waiting:

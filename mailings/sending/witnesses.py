@@ -89,7 +89,7 @@ _LATEST_TAKEN = CompiledQuery(
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
+class OtherMessages:
     """What the records may show for some phones besides the messages looked for: provider ids that belong
     to other messages of ours, and messages of ours whose id is unknown, by a key of our own.
     """
@@ -97,13 +97,15 @@ class Others:
     ids: frozenset[str] = frozenset()
     rivals: Mapping[str, Rival] = field(default_factory=dict)
 
-    def came_since(self, before: "Others") -> set[str]:
+    def came_since(self, before: "OtherMessages") -> set[str]:
         """Return the phones to which another message may have been submitted since `before` was read."""
         fresh = self.rivals.keys() - before.rivals.keys()
         return {self.rivals[key].phone for key in fresh}
 
 
-def others(account: Account, phones: Iterable[str], asked: Collection[tuple[str, str]]) -> Others:
+def others(
+    account: Account, phones: Iterable[str], asked: Collection[tuple[str, str]]
+) -> OtherMessages:
     """Collect the other messages to these phones, for providers that do not store our references. asked:
     the messages that are looked up, as (reference, phone).
     """
@@ -123,7 +125,7 @@ def others(account: Account, phones: Iterable[str], asked: Collection[tuple[str,
             if not provider_id:
                 text = markers.filled(opened(body), key)
                 rivals[f"message {key}"] = Rival(phone, since or timezone.now(), text)
-    return Others(frozenset(ids - {""}), rivals)
+    return OtherMessages(frozenset(ids - {""}), rivals)
 
 
 def _with_phones(

@@ -74,9 +74,9 @@ def spread_bar(counters: Counters, thin: bool = False) -> dict[str, Any]:
 
 
 @register.simple_tag
-def kept_at(account: Account) -> send_times.Waiting:
+def scheduled_with(account: Account) -> send_times.Waiting:
     """Return what this provider holds until a future time."""
-    return send_times.kept_at(account)
+    return send_times.scheduled_with(account)
 
 
 @register.simple_tag

@@ -87,11 +87,11 @@ def bare_links(written: str) -> list[str]:
 
 def repaired(written: str) -> str:
     """Return the text with each of these links beginning with a correct scheme."""
-    done, kept = 0, []
+    done, pieces = 0, []
     for found in found_in(written):
-        kept += [written[done : found.at], found.scheme]
+        pieces += [written[done : found.at], found.scheme]
         done = found.at + found.wrong
-    return "".join([*kept, written[done:]])
+    return "".join([*pieces, written[done:]])
 
 
 def found_in(written: str) -> list[BareLink]:

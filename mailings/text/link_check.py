@@ -36,7 +36,7 @@ HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CheckedLink:
     """A link as it stands in the text. `to` is its host as phones request it, `decoded` the same
     host as people read it, where that differs. `faults` says in words why the link cannot work, and
     `right` what to write.
@@ -52,15 +52,15 @@ class Line:
     right: str = ""
 
 
-def lines(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[Line]:
+def lines(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[CheckedLink]:
     """Return each link once, in the order of the text, and all text that was meant as a link."""
-    found: dict[str, Line] = {}
+    found: dict[str, CheckedLink] = {}
     for line in _every(template.clean(written), wrapping):
         found.setdefault(line.written, line)
     return list(found.values())
 
 
-def faulty(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[Line]:
+def faulty(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[CheckedLink]:
     """Return the links that cannot work."""
     return [line for line in lines(written, wrapping) if line.faults]
 
@@ -68,16 +68,16 @@ def faulty(written: str, wrapping: Wrapping = _NO_WRAPPING) -> list[Line]:
 def mended(written: str, wrong: str) -> str:
     """Return the text with the link `wrong` repaired wherever it stands."""
     written = template.clean(written)
-    done, kept = 0, []
+    done, pieces = 0, []
     for line in _every(written, _NO_WRAPPING):
         if line.written == wrong and line.right:
-            kept += [written[done : line.start], line.right]
+            pieces += [written[done : line.start], line.right]
             done = line.end
-    return "".join([*kept, written[done:]])
+    return "".join([*pieces, written[done:]])
 
 
-def _every(written: str, wrapping: Wrapping) -> list[Line]:
-    found: list[Line] = []
+def _every(written: str, wrapping: Wrapping) -> list[CheckedLink]:
+    found: list[CheckedLink] = []
     taken = bytearray(len(written) + 1)
     for line in _in_order(written, wrapping):
         if not any(taken[line.start : line.end]):
@@ -86,7 +86,7 @@ def _every(written: str, wrapping: Wrapping) -> list[Line]:
     return sorted(found, key=lambda each: each.start)
 
 
-def _in_order(written: str, wrapping: Wrapping) -> Iterator[Line]:
+def _in_order(written: str, wrapping: Wrapping) -> Iterator[CheckedLink]:
     """Yield links with mistyped schemes before the links inside them."""
     bare = bare_links.found_in(written)
     for slip in (each for each in bare if each.wrong > len("//")):
@@ -107,9 +107,9 @@ def _in_order(written: str, wrapping: Wrapping) -> Iterator[Line]:
         yield _line(meant.start(), stands, [_why_none(stands)], _certain(stands))
 
 
-def _line(start: int, stands: str, faults: list[str], right: str) -> Line:
+def _line(start: int, stands: str, faults: list[str], right: str) -> CheckedLink:
     right = right if right != stands and not faulty_alone(right) else ""
-    return Line(start, start + len(stands), stands, faults=tuple(faults), right=right)
+    return CheckedLink(start, start + len(stands), stands, faults=tuple(faults), right=right)
 
 
 def faulty_alone(link: str) -> bool:
@@ -119,7 +119,7 @@ def faulty_alone(link: str) -> bool:
     return not whole or bool(_faults(found[0].url, _NO_WRAPPING))
 
 
-def _of_link(written: str, found: links.FoundLink, wrapping: Wrapping) -> Line:
+def _of_link(written: str, found: links.FoundLink, wrapping: Wrapping) -> CheckedLink:
     end = found.end
     faults = _faults(found.url, wrapping)
     if cut := _cut_off(written, found):
@@ -133,7 +133,7 @@ def _of_link(written: str, found: links.FoundLink, wrapping: Wrapping) -> Line:
     right = _certain(stands)
     if right == stands or _faults_left(right, wrapping) >= len(faults):
         right = ""
-    return Line(found.start, end, stands, found.url, to, decoded, tuple(faults), right)
+    return CheckedLink(found.start, end, stands, found.url, to, decoded, tuple(faults), right)
 
 
 def _faults_left(right: str, wrapping: Wrapping) -> int:

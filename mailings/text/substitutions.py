@@ -127,23 +127,23 @@ def signs(written: str) -> list[Sign]:
 
 def plain(written: str, only: str = "") -> str:
     """Replace all costly characters, or only this one, by their equals."""
-    done, kept = 0, []
+    done, pieces = 0, []
     for swap in _swaps(written):
         if not only or swap.sign == only:
-            kept += [written[done : swap.at], swap.equal]
+            pieces += [written[done : swap.at], swap.equal]
             done = swap.at + len(swap.cut)
-    return "".join([*kept, written[done:]])
+    return "".join([*pieces, written[done:]])
 
 
 def latin(written: str) -> str:
     """Transliterate Cyrillic and apply plain(), so that the text fits GSM-7 as far as possible.
     Other scripts stay.
     """
-    done, kept = 0, []
+    done, pieces = 0, []
     for at, run in _runs(written):
-        kept += [written[done:at], _latin(run)]
+        pieces += [written[done:at], _latin(run)]
         done = at + len(run)
-    return plain("".join([*kept, written[done:]]))
+    return plain("".join([*pieces, written[done:]]))
 
 
 def _latin(run: str) -> str:
@@ -267,7 +267,7 @@ def _cut(written: str, at: int, sign: str, equal: str) -> _Swap:
 def _runs(written: str) -> list[tuple[int, str]]:
     """Return the stretches of a text that may be changed, each with its index."""
     runs, done = [], 0
-    for start, end, fallback in _kept(written):
+    for start, end, fallback in _fixed_parts(written):
         runs.append((done, written[done:start]))
         if fallback is not None:
             runs.append(fallback)
@@ -275,23 +275,23 @@ def _runs(written: str) -> list[tuple[int, str]]:
     return [*runs, (done, written[done:])]
 
 
-def _kept(written: str) -> list[tuple[int, int, tuple[int, str] | None]]:
+def _fixed_parts(written: str) -> list[tuple[int, int, tuple[int, str] | None]]:
     """Return links and variables: start, end, and the fallback inside, which may be changed."""
-    kept: list[tuple[int, int, tuple[int, str] | None]] = []
-    kept += [(each.start, each.end, None) for each in wrapping.find(written)]
+    fixed: list[tuple[int, int, tuple[int, str] | None]] = []
+    fixed += [(each.start, each.end, None) for each in wrapping.find(written)]
     parts = [
         part for part in _PARTS.finditer(written) if part["name"]
     ]  # other braces are ordinary characters
     taken = bytearray(len(written) + 1)
-    for start, end, _fallback in kept:
+    for start, end, _fallback in fixed:
         taken[start:end] = b"1" * (end - start)
     for part in [*parts, *_NEARLY_LINK.finditer(written)]:
         if not any(taken[part.start() : part.end()]):
             taken[part.start() : part.end()] = b"1" * len(part[0])
             fallback = part["fallback"] if part.re is _PARTS else None
             inside = (part.start("fallback"), fallback) if fallback else None
-            kept.append((part.start(), part.end(), inside))
-    return sorted(kept, key=lambda each: each[0])
+            fixed.append((part.start(), part.end(), inside))
+    return sorted(fixed, key=lambda each: each[0])
 
 
 def _name(sign: str) -> str:

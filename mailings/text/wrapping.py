@@ -167,16 +167,16 @@ def _without(written: str, hidden: list[int]) -> tuple[str, list[int]]:
     left. Where an invisible character stands between Latin and other letters, it ends the URL.
     """
     gone = set(hidden)
-    kept: list[str] = []
+    left: list[str] = []
     at: list[int] = []
     for place, char in enumerate(written):
         if place not in gone:
-            if place - 1 in gone and kept and kept[-1].isascii() and not char.isascii():
-                kept.append("\n")
+            if place - 1 in gone and left and left[-1].isascii() and not char.isascii():
+                left.append("\n")
                 at.append(place - 1)
-            kept.append(char)
+            left.append(char)
             at.append(place)
-    return "".join(kept), at
+    return "".join(left), at
 
 
 def host_of(url: str) -> str:

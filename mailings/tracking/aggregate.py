@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from mailings.models import Click, ClickHour, Link, Message
 from mailings.sending import bulk, ledger
-from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, in_halves, set_aside_ids
 
 from . import classify
 
@@ -59,7 +59,9 @@ class _Sums:
 
 def aggregate_due() -> bool:
     """Periodic job: process up to AT_ONCE clicks. Returns True when there may be more."""
-    due = Click.objects.filter(processed_at__isnull=True).exclude(id__in=held(PROCESSING.name))
+    due = Click.objects.filter(processed_at__isnull=True).exclude(
+        id__in=set_aside_ids(PROCESSING.name)
+    )
     # Without this query, SQLite would take a write lock every second.
     found = dict(due.order_by("id").values_list("id", "mailing_id")[:AT_ONCE])
     if found:

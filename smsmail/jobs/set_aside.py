@@ -39,11 +39,11 @@ class Work(NamedTuple):
         return thing.about or f"{self.kind} {thing.id}"
 
 
-def held(*jobs: str) -> "QuerySet[SetAside, int]":
+def set_aside_ids(*jobs: str) -> "QuerySet[SetAside, int]":
     """Return the ids of items set aside, as a subquery for another query. It runs no query by
     itself.
     """
-    ids: QuerySet[SetAside, int] = SetAside.objects.held(*jobs).values_list("item_id", flat=True)
+    ids: QuerySet[SetAside, int] = SetAside.objects.resting(*jobs).values_list("item_id", flat=True)
     return ids
 
 
@@ -67,7 +67,7 @@ def one_by_one(job: Work, things: Iterable[Thing], treat: Callable[[int], object
 
 def attempt(job: Work, thing: Thing, treat: Callable[[], T]) -> T | None:
     """Process one item that another query found. None if it was set aside; that query must then exclude
-    it with held().
+    it with set_aside_ids().
     """
     try:
         return treat()

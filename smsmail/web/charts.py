@@ -13,7 +13,7 @@ class Span(NamedTuple):
     width: str
 
 
-class Bar(NamedTuple):
+class StackedBar(NamedTuple):
     """A bar, or a piece of one, in whole units from the top of the chart."""
 
     y: int
@@ -38,13 +38,13 @@ def columns(count: int, *, fewest: int = 1) -> list[Span]:
     return [Span(_percent(place * step + step / 10), width) for place in range(count)]
 
 
-def stack(heights: Sequence[float], *, bottom: int, least: int) -> list[Bar]:
+def stack(heights: Sequence[float], *, bottom: int, least: int) -> list[StackedBar]:
     """The pieces of one bar, the lowest first."""
     bars, y = [], bottom
     for exact in heights:
         height = whole_height(exact, least)
         y -= height
-        bars.append(Bar(y, height))
+        bars.append(StackedBar(y, height))
     return bars
 
 

@@ -6,7 +6,7 @@ from zlib import crc32
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from smsmail.jobs.set_aside import Work, held, in_halves
+from smsmail.jobs.set_aside import Work, in_halves, set_aside_ids
 
 from . import rate_limit
 
@@ -18,7 +18,7 @@ def forget_due() -> bool:
     """Periodic job: delete a small slice of each. True while there may be more."""
     over = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
     found = list(over.values_list("session_key", flat=True)[:SLICE])
-    aside = set(held(SESSIONS.name))
+    aside = set(set_aside_ids(SESSIONS.name))
     keys = {number: key for key in found if (number := crc32(key.encode())) not in aside}
 
     def forget(numbers: Sequence[int]) -> None:

@@ -33,13 +33,13 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture
 def open_page(browser: Browser, live_server: LiveServer) -> Iterator[Callable[..., Page]]:
-    """Opens a page of a browser of its own; at the end, nothing may have been complained about."""
-    complaints: list[str] = []
+    """Opens a page of a browser of its own; at the end, the console may hold no error or warning."""
+    errors: list[str] = []
     contexts: list[BrowserContext] = []
 
     def listen(said: ConsoleMessage) -> None:
         if said.type in {"warning", "error"}:
-            complaints.append(f"{said.type}: {said.text}")
+            errors.append(f"{said.type}: {said.text}")
 
     def open_(path: str = "/", **options: Any) -> Page:
         context = browser.new_context(
@@ -49,14 +49,14 @@ def open_page(browser: Browser, live_server: LiveServer) -> Iterator[Callable[..
         contexts.append(context)
         page = context.new_page()
         page.on("console", listen)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(path)
         return page
 
     yield open_
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert errors == []
 
 
 @pytest.fixture

@@ -82,7 +82,13 @@ DRAFT = [
     *("mailing-foresight", "mailing-would-get"),
 ]
 RUNNING = [
-    *("mailing", "mailing-cancel", "mailing-let-be", "mailing-send-again", "mailing-recipients"),
+    *(
+        "mailing",
+        "mailing-cancel",
+        "mailing-close-unknown",
+        "mailing-send-again",
+        "mailing-recipients",
+    ),
     *("mailing-revoke-links", "mailing-recall", "mailing-stop-watching"),
 ]
 NOTIFICATIONS = [

@@ -1,7 +1,7 @@
 """Run in a process of its own against the stage's database: set the scene, then look at it.
 
 `python -m tests.crash.scene launch N SERVICE` makes N students, an account at the emulated service
-and a launched mailing; `... watch` the same with one that watches; `... stop` ends that; `... let_be`
+and a launched mailing; `... watch` the same with one that watches; `... stop` ends that; `... close_unknown`
 decides about messages that nobody can be asked about. Each prints at its end how the mailing stands,
 as JSON.
 """
@@ -35,8 +35,8 @@ def main() -> None:
         watch(int(sys.argv[2]), sys.argv[3])
     elif sys.argv[1] == "stop":
         stop()
-    elif sys.argv[1] == "let_be":
-        let_be()
+    elif sys.argv[1] == "close_unknown":
+        close_unknown()
     elif sys.argv[1] == "login":
         login(sys.argv[2])
     elif sys.argv[1] == "twins":
@@ -97,12 +97,12 @@ def stop() -> None:
     transitions.stop_watching(Mailing.objects.get(), User.objects.get(email="olga@example.com"))
 
 
-def let_be() -> None:
+def close_unknown() -> None:
     from mailings.lifecycle import unresolved
     from mailings.models import Mailing
     from users.models import User
 
-    unresolved.let_be(Mailing.objects.get(), User.objects.get(email="olga@example.com"))
+    unresolved.close_unknown(Mailing.objects.get(), User.objects.get(email="olga@example.com"))
 
 
 def login(name: str) -> None:

@@ -162,9 +162,9 @@ class Stage:
     def stop_watching(self) -> None:
         self._scene("stop")
 
-    def let_be(self) -> None:
+    def close_unknown(self) -> None:
         """The person's word about messages that nobody can be asked about."""
-        self._scene("let_be")
+        self._scene("close_unknown")
 
     def change_login(self, name: str) -> None:
         self._scene("login", name)

@@ -89,7 +89,7 @@ def test_where_nobody_can_be_asked_unknown_messages_wait_for_a_person(tmp_path: 
         standing = stage.wait_until_only_unknown(60)
         assert standing["state"] == "settling"
         assert standing["rows"]["unknown"] > 0
-        stage.let_be()
+        stage.close_unknown()
         standing = stage.wait_for_end(20)
         stage.assert_none_twice()
         stage.assert_balanced(standing)

@@ -208,8 +208,8 @@ def test_it_calls_the_webhook_with_a_check_value(
 ) -> None:
     adapter = Smsc(Credentials({"login": "school", "callback_secret": "word"}))
     smsc_emulator.secret = "word"
-    json_too = f"{Smsc.callback_hint}&fmt=3"
-    for options in (Smsc.callback_hint, json_too, "?sha1=1", "?md5=1&charset=windows-1251"):
+    json_too = f"{Smsc.callback_query}&fmt=3"
+    for options in (Smsc.callback_query, json_too, "?sha1=1", "?md5=1&charset=windows-1251"):
         smsc_emulator.callback = f"{webhook.url}/hooks/smsc/key/{options}"
         webhook.came.clear()
         send(smsc_emulator.url, PHONES[0])
@@ -276,7 +276,7 @@ def test_it_keeps_silent_when_told_to(smsc_emulator: SmscEmulator, webhook: Webh
 def test_it_is_let_in_at_our_webhook(smsc_emulator: SmscEmulator, live_server: Any) -> None:
     account = factories.smsc(credentials={"apikey": "made-up-key", "callback_secret": "word"})
     webhook = reverse("receipt-door", args=["smsc", account.receipt_key])
-    smsc_emulator.callback = f"{live_server.url}{webhook}{Smsc.callback_hint}"
+    smsc_emulator.callback = f"{live_server.url}{webhook}{Smsc.callback_query}"
     smsc_emulator.secret = "word"
     send(smsc_emulator.url, PHONES[0])
     smsc_emulator.caller.wait()

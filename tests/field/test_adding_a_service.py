@@ -22,7 +22,7 @@ class Fifth(Provider):
 
     slug = "fifth"
     title = "Fifth"
-    hint = "Made up"
+    description = "Made up"
     fields: ClassVar[Mapping[str, forms.Field]] = {}
     batch = 1
     parallel = 1

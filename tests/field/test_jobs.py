@@ -202,7 +202,7 @@ def test_a_time_written_by_a_clock_that_was_wrong_holds_nothing() -> None:
     tried: list[int] = []
     one_by_one(Work("prepare"), [Thing(7)], failing(7))
     SetAside.objects.update(next_try_at=timezone.now() + timedelta(days=1))
-    assert not SetAside.objects.held("prepare").exists()
+    assert not SetAside.objects.resting("prepare").exists()
     one_by_one(Work("prepare"), [Thing(7)], tried.append)
     assert tried == [7]
 
@@ -323,7 +323,7 @@ def test_what_the_service_did_not_give_back_is_not_offered_again(school: User) -
     recall.recall(mailing, school)
     while recall.recall_due():
         pass
-    assert recall.progress(mailing).kept == 3
+    assert recall.progress(mailing).not_returned == 3
     assert not recall.can_recall(mailing)
 
 
@@ -341,7 +341,7 @@ def test_a_service_disconnected_after_the_wish_is_not_said_to_be_asked(
     while recall.recall_due():
         pass
     found = recall.progress(mailing)
-    assert (found.to_ask, found.out_of_reach, found.being_asked, found.kept) == (3, 3, 0, 0)
+    assert (found.to_ask, found.out_of_reach, found.being_asked, found.not_returned) == (3, 3, 0, 0)
     page = as_(school).get(f"/mailings/{mailing.pk}/").content.decode()
     assert "its access data has been deleted" in page
     accounts.connect("simulator", {"on": "yes"}, sender="", price=0, by=school)  # type: ignore[arg-type]

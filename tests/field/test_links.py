@@ -141,7 +141,7 @@ def test_signs_around_links_break_nothing() -> None:
 
 
 # --- F6: where a link leads, and why it cannot work ---------------------------------------------
-# What stands there, a word of the complaint, and the repair where only one is meant.
+# What stands there, a word of the error, and the repair where only one is meant.
 DEAD = [
     ("https://school.ruждём", "two alphabets", "https://school.ru ждём"),
     ("https://school.ru-ждём", "two alphabets", "https://school.ru - ждём"),
@@ -180,17 +180,17 @@ DEAD = [
 ]
 
 
-@pytest.mark.parametrize(("link", "complaint", "right"), DEAD)
+@pytest.mark.parametrize(("link", "error", "right"), DEAD)
 def test_a_link_that_cannot_work_says_why_and_is_repaired_where_one_is_meant(
-    link: str, complaint: str, right: str
+    link: str, error: str, right: str
 ) -> None:
     with translation.override("en"):
         found = faulty(f"Заходи: {link} и всё")
     assert [line.written for line in found] == [link]
-    assert complaint in " ".join(found[0].faults)
+    assert error in " ".join(found[0].faults)
     assert found[0].right == right
     assert mended(f"Заходи: {link} и всё", link) == f"Заходи: {right or link} и всё"
-    assert not right or "ends" in complaint or faulty(right) == []
+    assert not right or "ends" in error or faulty(right) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import phonenumbers
 import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from users.parsing.phones import BadPhone, Complaint, PhoneVerdict, normalize, understand
+from users.parsing.phones import BadPhone, PhoneError, PhoneVerdict, normalize, understand
 
 OURS = "+79980000001"
 # Each of these can mean one phone only.
@@ -120,17 +120,17 @@ def test_it_understands_what_can_mean_only_one_phone(typed: str) -> None:
 def test_a_verdict_says_how_sure_it_is(typed: str, verdict: PhoneVerdict) -> None:
     reading = understand(typed, "RU")
     assert reading.verdict == verdict
-    assert bool(reading.phone) == (reading.complaint is None)
+    assert bool(reading.phone) == (reading.error is None)
 
 
 @pytest.mark.parametrize(
-    ("typed", "complaint"),
+    ("typed", "error"),
     [
-        *[(cut, Complaint.CUT_OFF) for cut in ("7.92E+10", "7,92E+10", "7.99800E+10", "+7.9E+10")],
+        *[(cut, PhoneError.CUT_OFF) for cut in ("7.92E+10", "7,92E+10", "7.99800E+10", "+7.9E+10")],
         # The last digit may have been a zero, or any other.
-        ("7.998000000E+10", Complaint.CUT_OFF),
+        ("7.998000000E+10", PhoneError.CUT_OFF),
         *[
-            (two, Complaint.SEVERAL)
+            (two, PhoneError.SEVERAL)
             for two in (
                 "89980000001 89980000002",
                 "8 998 000 00 01 8 998 000 00 02",
@@ -144,9 +144,9 @@ def test_a_verdict_says_how_sure_it_is(typed: str, verdict: PhoneVerdict) -> Non
                 "тел. 89980000001 и 89980000002",
             )
         ],
-        *[(none, Complaint.NO_SUCH_NUMBER) for none in ("70000000000", "11111111111")],
+        *[(none, PhoneError.NO_SUCH_NUMBER) for none in ("70000000000", "11111111111")],
         *[
-            (other, Complaint.LETTERS)
+            (other, PhoneError.LETTERS)
             for other in (
                 "ИНН 7707083893",
                 "паспорт 4509 123456",
@@ -158,14 +158,14 @@ def test_a_verdict_says_how_sure_it_is(typed: str, verdict: PhoneVerdict) -> Non
                 "9e99",
             )
         ],
-        ("тел. +7998000000", Complaint.TOO_SHORT),
-        ("###", Complaint.EMPTY),
+        ("тел. +7998000000", PhoneError.TOO_SHORT),
+        ("###", PhoneError.EMPTY),
     ],
 )
-def test_a_complaint_says_what_is_wrong(typed: str, complaint: Complaint) -> None:
+def test_an_error_says_what_is_wrong(typed: str, error: PhoneError) -> None:
     with pytest.raises(BadPhone) as bad:
         normalize(typed, "RU")
-    assert bad.value.complaint == complaint
+    assert bad.value.error == error
 
 
 @pytest.mark.parametrize(

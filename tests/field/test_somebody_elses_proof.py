@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from integrations.models import Account, Stray
 from integrations.providers.contract import Outcome
-from integrations.providers.twilio.lookup import Lookup
+from integrations.providers.twilio.lookup import TwilioLookup
 from integrations.providers.twilio.service import Twilio
 from integrations.routing import accounts, cooldown
 from mailings.lifecycle import unresolved
@@ -247,9 +247,9 @@ def test_what_is_handed_over_while_the_books_are_read_counts_too(
     lose_all(twilio, "unread")
     hand_over()
     lose_all(twilio)
-    real = Lookup._rows
+    real = TwilioLookup._rows
 
-    def meanwhile(self: Lookup, phone: str) -> Any:
+    def meanwhile(self: TwilioLookup, phone: str) -> Any:
         if not Mailing.objects.filter(name="Second").exists():
             Mailing.objects.filter(id=first.id).update(state="settling")
         return real(self, phone)
@@ -261,7 +261,7 @@ def test_what_is_handed_over_while_the_books_are_read_counts_too(
         hand_over()
         return ask(*args)
 
-    monkeypatch.setattr(Lookup, "_rows", meanwhile)
+    monkeypatch.setattr(TwilioLookup, "_rows", meanwhile)
     monkeypatch.setattr(reconciliation, "_ask", after_the_first_look)
     look()
     monkeypatch.setattr(reconciliation, "_ask", ask)
@@ -323,9 +323,9 @@ def test_a_test_of_the_text_to_oneself_vouches_for_nobody(
     assert went(twilio) == {2}
 
 
-@pytest.mark.parametrize("let_be", [True, False])
+@pytest.mark.parametrize("close_unknown", [True, False])
 def test_what_a_person_decided_about_vouches_for_nobody(
-    twilio: TwilioEmulator, students: list[User], owner: User, settings: Any, let_be: bool
+    twilio: TwilioEmulator, students: list[User], owner: User, settings: Any, close_unknown: bool
 ) -> None:
     """Its first try may stand in the books: nobody ever told its id."""
     mailing_factories.taken_before(Account.objects.get())
@@ -335,7 +335,7 @@ def test_what_a_person_decided_about_vouches_for_nobody(
     lose_all(twilio)
     Batch.objects.filter(messages__status="unknown").update(doubt="no_proof")
     CLOCK[0].shift(timedelta(seconds=700))
-    decide = unresolved.let_be if let_be else unresolved.send_again
+    decide = unresolved.close_unknown if close_unknown else unresolved.send_again
     assert decide(first, owner) == MANY
     hand_over()
     second = mailing(owner, name="Second")
@@ -345,4 +345,4 @@ def test_what_a_person_decided_about_vouches_for_nobody(
     look(2)
     hand_over()
     assert statuses(second) == {"accepted": MANY}
-    assert went(twilio) == {2 if let_be else 3}
+    assert went(twilio) == {2 if close_unknown else 3}

@@ -42,7 +42,7 @@ def turn() -> Iterator[None]:
 
 
 class Scrypt(ScryptPasswordHasher):
-    """Limits encode(), which verify() calls as well."""
+    """Django's hasher with a limit on encode(), which verify() calls as well."""
 
     def encode(self, *args: Any, **kwargs: Any) -> str:
         with turn():

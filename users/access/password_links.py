@@ -19,14 +19,14 @@ LIFETIME = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NewPasswordLink:
     """A new link. It is shown in one response and nowhere else."""
 
     address: str
     until: datetime
 
 
-def make(person: User, by: User) -> Made:
+def make(person: User, by: User) -> NewPasswordLink:
     """Make a link and void any earlier password and link. The caller has opened a transaction and
     locked the person.
     """
@@ -39,7 +39,7 @@ def make(person: User, by: User) -> Made:
     link = PasswordLink.objects.create(user=person, digest=_digest(token), made_by=by)
     audit(by, "password_link_made", f"user {person.pk}")
     path = reverse("set-password", args=[token])
-    return Made(f"{settings.PUBLIC_URL}{path}", link.made_at + LIFETIME)
+    return NewPasswordLink(f"{settings.PUBLIC_URL}{path}", link.made_at + LIFETIME)
 
 
 def close_all(person: User) -> None:

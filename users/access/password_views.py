@@ -33,7 +33,7 @@ OPEN = frozenset({"password", "sign-out"})
 
 @method_decorator(link_sessions.asks_password, name="dispatch")
 class Password(PasswordChangeView):
-    """Changing the password ends all other sessions of the person."""
+    """The page on which people change their password. This ends all their other sessions."""
 
     form_class = OwnPasswordForm
     template_name = "users/access/password.html"

@@ -36,7 +36,7 @@ ACCOUNTS = 5  # that one browser's cookie remembers
 SALT = "users.access.sign_in_limits"
 
 
-class TooMany(Exception):
+class TooManySignIns(Exception):
     """No password is checked now. Try again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
@@ -123,7 +123,7 @@ class PasswordBackend(ModelBackend):
     """Django's backend with these limits before it. Without a request (a command, a test) it returns
     None.
 
-    Raises TooMany.
+    Raises TooManySignIns.
     """
 
     def authenticate(
@@ -137,14 +137,14 @@ class PasswordBackend(ModelBackend):
             return None
         this = attempt(request, username)
         if (wait := this.wait) > 0:
-            raise TooMany(wait)
+            raise TooManySignIns(wait)
         found = super().authenticate(request, username, password, **kwargs)
         if isinstance(found, User):
             this.succeed()
             return found
         this.fail()
         if (wait := this.wait) > 0:
-            raise TooMany(wait)
+            raise TooManySignIns(wait)
         raise PermissionDenied  # otherwise the next backend would hash the password again
 
 
@@ -152,10 +152,10 @@ def remember_device(request: HttpRequest, response: HttpResponse, person: User) 
     """Set a cookie that marks this browser as one in which the person has signed in."""
     device, accounts = _device(request)
     account = account_of(person.email)
-    kept = [account, *(each for each in accounts if each != account)][:ACCOUNTS]
+    remembered = [account, *(each for each in accounts if each != account)][:ACCOUNTS]
     response.set_cookie(
         COOKIE,
-        signing.dumps([device or secrets.token_urlsafe(12), *kept], salt=SALT),
+        signing.dumps([device or secrets.token_urlsafe(12), *remembered], salt=SALT),
         max_age=COOKIE_SECONDS,
         secure=settings.SECURE,
         httponly=True,

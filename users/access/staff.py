@@ -104,7 +104,7 @@ def rights_for(by: User, person: User) -> list[Right]:
 
 
 @transaction.atomic
-def change_role(person: User, role: Role, by: User) -> password_links.Made | None:
+def change_role(person: User, role: Role, by: User) -> password_links.NewPasswordLink | None:
     """Change the role and clear the ticked rights. Returns a link to be passed on if the person now
     has to set a password, else None.
 
@@ -126,7 +126,9 @@ def change_role(person: User, role: Role, by: User) -> password_links.Made | Non
 
 
 @transaction.atomic
-def change_rights(person: User, ticked: Collection[str], by: User) -> password_links.Made | None:
+def change_rights(
+    person: User, ticked: Collection[str], by: User
+) -> password_links.NewPasswordLink | None:
     """Give exactly the ticked ones of the rights that `by` may give; other rights stay as they are.
     Returns a link as change_role() does. Raises NotAllowed.
     """
@@ -191,7 +193,7 @@ def give_password(person: User, by: User) -> str:
 
 
 @transaction.atomic
-def give_link(person: User, by: User) -> password_links.Made:
+def give_link(person: User, by: User) -> password_links.NewPasswordLink:
     """Return a link at which the person sets a password; earlier passwords and links stop working.
     Raises NotAllowed.
     """
@@ -201,7 +203,7 @@ def give_link(person: User, by: User) -> password_links.Made:
     return password_links.make(person, by)
 
 
-def _risen(person: User, by: User) -> password_links.Made | None:
+def _risen(person: User, by: User) -> password_links.NewPasswordLink | None:
     """Called when the person has gained power. All their sessions end. They keep the password only if
     they made it themselves and whoever gave them their first one could still give them another:
     otherwise that person might know it, and would gain the power as well.

@@ -6,13 +6,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from .hashing import Busy
-from .sign_in_limits import TooMany
+from .sign_in_limits import TooManySignIns
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
 class WaitMiddleware:
-    """Answers 429 with Retry-After on TooMany and Busy, wherever a password was given."""
+    """Answers 429 with Retry-After on TooManySignIns and Busy, wherever a password was given."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -21,7 +21,7 @@ class WaitMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, TooMany | Busy):
+        if not isinstance(error, TooManySignIns | Busy):
             return None
         context = {
             "busy": isinstance(error, Busy),

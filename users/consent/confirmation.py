@@ -1,4 +1,4 @@
-"""Confirming a phone by a code that was sent to it. The app that sends says at start how.
+"""Confirms a phone by a code sent to it. The app that sends messages registers at start how to do so.
 
 A code is derived from a random nonce and the installation's key. Neither the code nor a hash of it is stored,
 so a copy of the database reveals no code, and sending a code again sends the same one.
@@ -31,11 +31,11 @@ PER_NETWORK = 60  # codes an hour for one /24: a whole class of a school shares 
 DAY = timedelta(days=1)
 # Limits for 24 hours. One person alone cannot use up the limit of a phone, which others may share.
 PER_DAY, PER_PHONE_A_DAY, PER_NETWORK_A_DAY = 8, 12, 240
-KEPT = DAY
+RETENTION = DAY
 
 
 class CodeSender(NamedTuple):
-    """How the app that sends is asked; it is not known here."""
+    """The functions that the sending app registers: this package may not import it."""
 
     can: Callable[[], bool]
     send: Callable[[User, str], str]  # person, nonce -> '', or the reason why it was not sent
@@ -80,7 +80,7 @@ def send(person: User, network: str = "") -> None:
             user=person, phone=phone, nonce=_new_nonce(), network=network
         )
         refusal = _send(fresh, code)
-        PhoneCode.objects.filter(asked_at__lt=timezone.now() - KEPT).delete()
+        PhoneCode.objects.filter(asked_at__lt=timezone.now() - RETENTION).delete()
     if refusal:
         raise NoCode(refusal)
 

@@ -1,8 +1,8 @@
 """Forbidding, allowing and opting out of SMS, each with its event in the consent book, and the
 query conditions for them.
 
-Whoever has forbidden or opted out goes on only when nothing new leaves for that person or phone any
-more; the app that sends says at start how.
+Code that forbids or opts out goes on only when nothing new leaves for that person or phone any more.
+The app that sends messages registers at start how to wait for that.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Sending(NamedTuple):
-    """How the app that sends is told and asked; it is not known here."""
+    """The functions that the sending app registers: this package may not import it."""
 
     hold: Callable[[Collection[str], Collection[int]], None]  # phones (E.164), ids of people
     in_the_air: Callable[[User], int]  # how many messages a refusal can no longer stop

@@ -49,7 +49,9 @@ def alone() -> Q:
 
 
 def any_held() -> Q:
-    """True if anybody has confirmed any number. Evaluated once, however many people are read."""
+    """A condition: somebody has confirmed some number. The database evaluates it once, however many
+    people are read.
+    """
     return Q(Exists(User.objects.filter(phone_confirmed_at__isnull=False, is_active=True)))
 
 
@@ -79,7 +81,7 @@ def first_with(phones: Collection[str]) -> dict[str, int]:
     return dict(rows.values_list("phone", "id"))  # the last row of each phone wins
 
 
-class Others(NamedTuple):
+class SamePhone(NamedTuple):
     """Other people with the same number, as shown to staff."""
 
     holders: list[User]
@@ -87,9 +89,9 @@ class Others(NamedTuple):
     sharing: list[User]  # neither side restricts the other
 
 
-def others_of(person: User) -> Others:
+def others_of(person: User) -> SamePhone:
     if not person.phone:
-        return Others([], [], [])
+        return SamePhone([], [], [])
     rows = list(
         User.objects.filter(phone=person.phone).exclude(pk=person.pk).order_by("id")[:SHOWN]
     )
@@ -97,7 +99,7 @@ def others_of(person: User) -> Others:
     holders = [each for each in rows if each.phone_confirmed_at and person.pk in claims]
     claimants = [each for each in rows if each.pk in claims and person.phone_confirmed_at]
     rest = [each for each in rows if each not in holders and each not in claimants]
-    return Others(holders, claimants, rest)
+    return SamePhone(holders, claimants, rest)
 
 
 @transaction.atomic

@@ -57,11 +57,11 @@ def shown(value: str) -> str:
 @lru_cache(maxsize=10_000)
 def _cleaned(value: str) -> str:
     """Line breaks and tabs become spaces; other invisible characters are removed."""
-    kept = "".join(
+    visible = "".join(
         " " if char.isspace() else "" if _is_invisible(value, at) else char
         for at, char in enumerate(value[: 10 * LONGEST])
     )
-    words = [word for word in kept.split() if not _addresses(word)]
+    words = [word for word in visible.split() if not _addresses(word)]
     return _whole(_DIGITS.sub("", " ".join(words)).strip(), LONGEST)
 
 

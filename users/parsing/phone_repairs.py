@@ -1,7 +1,7 @@
 """Extracts the digits of one phone from what people and spreadsheets type around and inside it. Pure; knows
 no country.
 
-Each repair here has only one possible meaning. Ambiguous input gets a named complaint and is never guessed.
+Each repair here has only one possible meaning. Ambiguous input gets a named error and is never guessed.
 """
 
 import re
@@ -13,7 +13,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 
-class Complaint(TextChoices):
+class PhoneError(TextChoices):
     """What is wrong with a phone; the label tells the person who typed it."""
 
     EMPTY = "empty", _("There is no phone here.")
@@ -33,13 +33,13 @@ class Complaint(TextChoices):
 
 
 class BadPhone(ValueError):
-    """The input is not a phone; `complaint` says why. The phone itself is not in the text, because
+    """The input is not a phone; `error` says why. The phone itself is not in the text, because
     logs may show it.
     """
 
-    def __init__(self, complaint: Complaint) -> None:
-        super().__init__(complaint.value)
-        self.complaint = complaint
+    def __init__(self, error: PhoneError) -> None:
+        super().__init__(error.value)
+        self.error = error
 
 
 class Digits(NamedTuple):
@@ -83,12 +83,12 @@ def digits_of(raw: str) -> Digits:
     """
     plain = _in_ascii_digits(raw[: 4 * LONGEST_TYPED])  # a link around the phone may be long
     if not any(char.isdigit() for char in plain):
-        raise BadPhone(Complaint.LETTERS if re.search(r"\w", plain) else Complaint.EMPTY)
+        raise BadPhone(PhoneError.LETTERS if re.search(r"\w", plain) else PhoneError.EMPTY)
     text = _of_a_table(plain)
     core = _core(text)
     found = _joined(core)
     if len(found.digits) < PHONE and re.search(r"[^\W\d_]", plain):
-        raise BadPhone(Complaint.LETTERS)
+        raise BadPhone(PhoneError.LETTERS)
     usual = USUAL.sub("", plain)
     return found._replace(repaired=usual != "+" * found.plus + found.digits)
 
@@ -119,9 +119,9 @@ def _written_out(whole: str, fraction: str, exponent: str) -> str:
     """Return all digits, if all are there. A missing digit might be a zero or any other."""
     power = int(exponent)
     if len(fraction.rstrip("0")) > power or not PHONE <= len(whole) + power <= LONGEST:
-        raise BadPhone(Complaint.LETTERS)
+        raise BadPhone(PhoneError.LETTERS)
     if power > len(fraction):
-        raise BadPhone(Complaint.CUT_OFF)
+        raise BadPhone(PhoneError.CUT_OFF)
     return whole + fraction[:power]
 
 
@@ -130,11 +130,11 @@ def _core(text: str) -> str:
     digits may not.
     """
     if OTHER_NUMBERS.search(text):
-        raise BadPhone(Complaint.LETTERS)
+        raise BadPhone(PhoneError.LETTERS)
     text = _letters_meant_as_digits(EXTENSION.sub("", text))
     first = re.search(r"[+\d]", text)
     if first is None:
-        raise BadPhone(Complaint.LETTERS)
+        raise BadPhone(PhoneError.LETTERS)
     last = max(place for place, char in enumerate(text) if char.isdigit() or char == "+")
     return text[first.start() : last + 1]
 
@@ -152,24 +152,24 @@ def _joined(core: str) -> Digits:
     before, plus, after = core.rpartition("+")
     front = re.sub(r"\D", "", before)
     if len(front) > 1:  # a single digit is a leftover national prefix: 8+7...
-        raise BadPhone(Complaint.SEVERAL)
+        raise BadPhone(PhoneError.SEVERAL)
     if not plus:
         after = core
     if _are_several(after):
-        raise BadPhone(Complaint.SEVERAL)
+        raise BadPhone(PhoneError.SEVERAL)
     groups = tuple(re.findall(r"\d+", after))
     digits = "".join(groups)
     if not digits:
-        raise BadPhone(Complaint.EMPTY)
+        raise BadPhone(PhoneError.EMPTY)
     if len(digits) > LONGEST_TYPED:
-        raise BadPhone(Complaint.TOO_LONG)
+        raise BadPhone(PhoneError.TOO_LONG)
     return Digits(digits, bool(plus), True, groups)
 
 
-def _with_letters_inside(core: str) -> Complaint:
+def _with_letters_inside(core: str) -> PhoneError:
     pieces = [re.sub(r"\D", "", piece) for piece in re.split(r"[^\W\d_]+", core)]
     several = sum(len(piece) >= PHONE for piece in pieces) > 1
-    return Complaint.SEVERAL if several else Complaint.LETTERS
+    return PhoneError.SEVERAL if several else PhoneError.LETTERS
 
 
 def _are_several(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Turns a phone as people type it into E.164 with a verdict, or into a named complaint. Pure: no database, no
+"""Turns a phone as people type it into E.164 with a verdict, or into a named error. Pure: no database, no
 network.
 
 The phone only has to exist in a numbering plan; whether it answers is for the SMS service to find out.
@@ -12,14 +12,14 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
 
-from .phone_repairs import LONGEST_TYPED, BadPhone, Complaint, Digits, digits_of
+from .phone_repairs import LONGEST_TYPED, BadPhone, Digits, PhoneError, digits_of
 
 __all__ = [
     "LONGEST_TYPED",
     "BadPhone",
-    "Complaint",
+    "ParsedPhone",
+    "PhoneError",
     "PhoneVerdict",
-    "Reading",
     "normalize",
     "understand",
 ]
@@ -38,25 +38,25 @@ class PhoneVerdict(StrEnum):
     BAD = "bad"
 
 
-class Reading(NamedTuple):
-    """The result of reading a typed phone: a phone, or a complaint."""
+class ParsedPhone(NamedTuple):
+    """The result of reading a typed phone: a phone, or an error."""
 
     verdict: PhoneVerdict
     phone: str = ""  # E.164
-    complaint: Complaint | None = None
+    error: PhoneError | None = None
 
 
-_UNUSABLE = {Complaint.CUT_OFF: PhoneVerdict.CUT_OFF, Complaint.SEVERAL: PhoneVerdict.SEVERAL}
+_UNUSABLE = {PhoneError.CUT_OFF: PhoneVerdict.CUT_OFF, PhoneError.SEVERAL: PhoneVerdict.SEVERAL}
 
 
-def understand(raw: str, country: str) -> Reading:
+def understand(raw: str, country: str) -> ParsedPhone:
     """Read a typed phone. `country` (two letters) applies to phones typed without a country code.
     Never raises.
     """
     try:
         return _understood(raw, country)
     except BadPhone as bad:
-        return Reading(_UNUSABLE.get(bad.complaint, PhoneVerdict.BAD), complaint=bad.complaint)
+        return ParsedPhone(_UNUSABLE.get(bad.error, PhoneVerdict.BAD), error=bad.error)
 
 
 def normalize(raw: str, country: str) -> str:
@@ -64,7 +64,7 @@ def normalize(raw: str, country: str) -> str:
     return _understood(raw, country).phone
 
 
-def _understood(raw: str, country: str) -> Reading:
+def _understood(raw: str, country: str) -> ParsedPhone:
     """Try the text as typed, then with repairs of common slips: a lost plus (380...), 00 for plus,
     a plus before the national 8 (+8 998...), a prefix typed twice.
     """
@@ -77,30 +77,32 @@ def _understood(raw: str, country: str) -> Reading:
             bad.append(met)
         else:
             if _is_ambiguous(typed, phone, country):
-                return Reading(PhoneVerdict.AMBIGUOUS, phone)
+                return ParsedPhone(PhoneVerdict.AMBIGUOUS, phone)
             repaired = typed.repaired or reading.repaired
-            return Reading(PhoneVerdict.REPAIRED if repaired else PhoneVerdict.UNDERSTOOD, phone)
+            return ParsedPhone(
+                PhoneVerdict.REPAIRED if repaired else PhoneVerdict.UNDERSTOOD, phone
+            )
     raise _most_helpful(bad, typed, country)
 
 
-class _Candidate(NamedTuple):
+class _PossiblePhone(NamedTuple):
     text: str
     region: str | None
     repaired: bool = False
 
 
-def _readings(typed: Digits, country: str) -> Iterator[_Candidate]:
+def _readings(typed: Digits, country: str) -> Iterator[_PossiblePhone]:
     """Yield what the digits may mean, likeliest first. A repair must never turn the mistyped phone
     of one country into the real phone of another: digits with the national prefix are national.
     """
     digits = typed.digits
-    abroad, at_home = _Candidate(f"+{digits}", None), _Candidate(digits, country)
+    abroad, at_home = _PossiblePhone(f"+{digits}", None), _PossiblePhone(digits, country)
     if typed.plus:
         yield abroad
         if _is_national(digits, country):
             yield at_home._replace(repaired=True)
     elif digits.startswith("00"):
-        yield _Candidate(f"+{digits.lstrip('0')}", None)
+        yield _PossiblePhone(f"+{digits.lstrip('0')}", None)
         yield at_home
     elif _is_national(digits, country):
         yield at_home
@@ -111,7 +113,7 @@ def _readings(typed: Digits, country: str) -> Iterator[_Candidate]:
     yield from _without_a_doubled_prefix(typed, country)
 
 
-def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_Candidate]:
+def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_PossiblePhone]:
     """8 8 916..., 8 7 916..., +7 7 916..., +7 (0) 916...: valid only without the first prefix, or
     without the zero.
     """
@@ -120,9 +122,9 @@ def _without_a_doubled_prefix(typed: Digits, country: str) -> Iterator[_Candidat
     for first in filter(None, (prefix, code)):
         rest = digits.removeprefix(first)
         if rest != digits and rest.startswith(tuple(filter(None, (prefix, code)))):
-            yield _Candidate(f"+{code}{_national_part(rest, country)}", None, repaired=True)
+            yield _PossiblePhone(f"+{code}{_national_part(rest, country)}", None, repaired=True)
     if typed.plus and len(typed.groups) > 2 and typed.groups[1] == "0":
-        yield _Candidate(f"+{typed.groups[0]}{''.join(typed.groups[2:])}", None, repaired=True)
+        yield _PossiblePhone(f"+{typed.groups[0]}{''.join(typed.groups[2:])}", None, repaired=True)
 
 
 def _national_part(digits: str, country: str) -> str:
@@ -185,13 +187,13 @@ def _code(country: str) -> str:
 
 
 POSSIBLE = {
-    ValidationResult.TOO_SHORT: Complaint.TOO_SHORT,
-    ValidationResult.TOO_LONG: Complaint.TOO_LONG,
-    ValidationResult.INVALID_COUNTRY_CODE: Complaint.NO_SUCH_COUNTRY,
+    ValidationResult.TOO_SHORT: PhoneError.TOO_SHORT,
+    ValidationResult.TOO_LONG: PhoneError.TOO_LONG,
+    ValidationResult.INVALID_COUNTRY_CODE: PhoneError.NO_SUCH_COUNTRY,
 }
 PARSED = {
-    phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: Complaint.NO_SUCH_COUNTRY,
-    phonenumbers.NumberParseException.TOO_LONG: Complaint.TOO_LONG,
+    phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: PhoneError.NO_SUCH_COUNTRY,
+    phonenumbers.NumberParseException.TOO_LONG: PhoneError.TOO_LONG,
 }
 
 
@@ -199,26 +201,26 @@ def _read(text: str, region: str | None) -> str:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
-        raise BadPhone(PARSED.get(error.error_type, Complaint.TOO_SHORT)) from None
+        raise BadPhone(PARSED.get(error.error_type, PhoneError.TOO_SHORT)) from None
     if phonenumbers.is_valid_number(number):
         phone = phonenumbers.format_number(number, PhoneNumberFormat.E164)
         # Some countries' plans contain (paging) numbers longer than E.164 allows.
         if len(phone) > LONGEST_E164:
-            raise BadPhone(Complaint.TOO_LONG)
+            raise BadPhone(PhoneError.TOO_LONG)
         return phone
-    raise BadPhone(_complaint(number))
+    raise BadPhone(_phone_error(number))
 
 
 def _most_helpful(bad: list[BadPhone], typed: Digits, country: str) -> BadPhone:
-    """The first reading is the likeliest, so its complaint helps most. Exceptions: two phones are not
+    """The first reading is the likeliest, so its error helps most. Exceptions: two phones are not
     one phone with too many digits, and a number may have the right length in another reading.
     """
     first = bad[0]
-    if first.complaint != Complaint.TOO_LONG:
+    if first.error != PhoneError.TOO_LONG:
         return first
     if _is_two_phones(typed.groups, country):
-        return BadPhone(Complaint.SEVERAL)
-    return next((each for each in bad if each.complaint == Complaint.NO_SUCH_NUMBER), first)
+        return BadPhone(PhoneError.SEVERAL)
+    return next((each for each in bad if each.error == PhoneError.NO_SUCH_NUMBER), first)
 
 
 def _is_two_phones(groups: tuple[str, ...], country: str) -> bool:
@@ -233,14 +235,14 @@ def _is_phone(digits: str, country: str) -> bool:
     return _kind(digits, country) is not None or _kind(f"+{digits}", None) is not None
 
 
-def _complaint(number: phonenumbers.PhoneNumber) -> Complaint:
+def _phone_error(number: phonenumbers.PhoneNumber) -> PhoneError:
     possible = phonenumbers.is_possible_number_with_reason(number)
     if possible != ValidationResult.INVALID_LENGTH:
-        return POSSIBLE.get(possible, Complaint.NO_SUCH_NUMBER)
+        return POSSIBLE.get(possible, PhoneError.NO_SUCH_NUMBER)
     # The length is between the shortest and the longest of the country: compare it with a typical
     # mobile number.
     home = phonenumbers.region_code_for_country_code(number.country_code or 0)
     usual = phonenumbers.example_number_for_type(home, phonenumbers.PhoneNumberType.MOBILE)
     length = len(phonenumbers.national_significant_number(number))
     longer = usual and length > len(phonenumbers.national_significant_number(usual))
-    return Complaint.TOO_LONG if longer else Complaint.TOO_SHORT
+    return PhoneError.TOO_LONG if longer else PhoneError.TOO_SHORT

@@ -31,7 +31,7 @@ class PhoneField(forms.CharField):
         try:
             phone = phones.normalize(typed, settings.DEFAULT_COUNTRY)
         except phones.BadPhone as bad:
-            raise forms.ValidationError(bad.complaint.label, code=bad.complaint.value) from None
+            raise forms.ValidationError(bad.error.label, code=bad.error.value) from None
         if phone_classes.is_barred(phone):
             raise forms.ValidationError(
                 _(
@@ -93,8 +93,8 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             del self.fields["phone"]
 
     def save(self, commit: bool = True) -> User:
-        """A changed phone is unconfirmed, and no code sent to the old phone confirms it. For an
-        existing person only the changed columns are written: a role or right revoked meanwhile must
+        """Save the person. A changed phone is unconfirmed, and no code sent to the old phone confirms it.
+        For an existing person only the changed columns are written: a role or right revoked meanwhile must
         not come back.
         """
         written = {*self.changed_data} & {field.name for field in User._meta.fields}

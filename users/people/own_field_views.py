@@ -43,7 +43,9 @@ def own_field(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_PEOPLE)
 def own_field_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    """People's values stay in the database, so that a field of the same name brings them back."""
+    """Ask for confirmation, then delete the field. People's values stay in the database, so that a field of
+    the same name brings them back.
+    """
     field = get_object_or_404(OwnField, pk=pk)
     back = reverse("own-fields")
     in_use = uses(field)

@@ -28,7 +28,7 @@ uses_elsewhere: Hook[Callable[[str], Iterable[str]]] = Hook(lambda _slug: [])
 
 
 def uses(field: OwnField) -> list[str]:
-    """Names of what would break without it: segments, and what other apps say."""
+    """Return the names of what would break without the field: segments, and what other apps say."""
     asked = json.dumps(f"own:{field.slug}")
     rules = [each.name for each in Segment.objects.all() if asked in json.dumps(each.rule)]
     return [*rules, *uses_elsewhere.given(field.slug)]
@@ -75,9 +75,9 @@ class OwnFieldForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         if "slug" not in self.fields or "label" not in cleaned or "slug" in self.errors:
             return cleaned
         slug = str(cleaned.get("slug") or "").strip() or slug_from(cleaned["label"])
-        complaint = _complaint(slug)
-        if complaint:
-            self.add_error("slug", complaint)
+        error = _slug_error(slug)
+        if error:
+            self.add_error("slug", error)
         cleaned["slug"] = slug
         if OwnField.objects.count() >= MOST:
             self.add_error(None, _("There are 50 fields already: more than anybody fills in."))
@@ -109,7 +109,7 @@ def of_person(person: User) -> list[tuple[str, Any]]:
     return [(each.label, _read(each, value)) for each, value in rows if value not in ("", None)]
 
 
-def _complaint(slug: str) -> Any:
+def _slug_error(slug: str) -> Any:
     if not _SLUG.fullmatch(slug):
         return _("Use small Latin letters, digits and single underscores, a letter first.")
     if slug in _TAKEN or _is_column(slug):

@@ -1,4 +1,4 @@
-"""Somebody new has been written down: told to the app that asked at start to be told."""
+"""Tells the app that registered for it at start that a new person has been stored."""
 
 from collections.abc import Callable
 

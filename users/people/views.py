@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from users.access import staff
 from users.access.authenticated import AuthenticatedRequest
 from users.access.forms import RightsForm, RoleForm
-from users.access.password_links import Made
+from users.access.password_links import NewPasswordLink
 from users.access.staff import Act
 from users.consent import consent, phone_owners
 from users.consent.forms import OptInForm
@@ -80,7 +80,7 @@ def person(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 @require_right(Right.EDIT_PEOPLE)
 def person_new(request: AuthenticatedRequest) -> HttpResponse:
-    """A new person is a student; whoever may change the role does so on the person's page."""
+    """Enter a new person, as a student; whoever may change the role does so on the person's page."""
     form = PersonForm(request.POST or None, initial={"language": "", "time_zone": ""})
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
@@ -181,7 +181,9 @@ def person_rights(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return _after_change(request, shown, link)
 
 
-def _after_change(request: AuthenticatedRequest, shown: User, link: Made | None) -> HttpResponse:
+def _after_change(
+    request: AuthenticatedRequest, shown: User, link: NewPasswordLink | None
+) -> HttpResponse:
     """If the person has gained power, show their link. It appears in this response only."""
     if link is None:
         messages.success(request, _("Saved."))

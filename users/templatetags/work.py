@@ -45,7 +45,7 @@ def stands_still(context: dict[str, Any]) -> bool:
 
 @register.inclusion_tag("components/set_aside.html", takes_context=True)
 def set_aside(context: dict[str, Any], kind: str, key: int | str) -> dict[str, Any]:
-    """What failed about one thing and is tried again. Kind and key, for example: "mailing" 5,
+    """Return what failed about one thing and is tried again. Kind and key, for example: "mailing" 5,
     "account" "smsc".
     """
     about = f"{kind} {key}"

@@ -47,7 +47,7 @@ class SevenTech(Provider):
     slug = "seventech"
     title = "SevenTech"
     site = "https://seven.tech/contact"
-    hint = _(
+    description = _(
         "For large senders: SevenTech takes from 100,000 messages a month. To connect: 1) write to "
         "SevenTech by the link above; 2) sign the contract and register a sender name; 3) enter the "
         "sender name, the login and the password that they give you here. If replies are to come here too, give "

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 HOSTS = ("smsc.ru", "smsc.kz", "smsc.ua", "smscentre.com")
 
 
-class Api:
+class SmscApi:
     def __init__(self, credentials: Credentials, heard: Callable[[Answer], Answer]) -> None:
         """heard: Provider.heard, through which every answer goes."""
         self.credentials = credentials

@@ -28,7 +28,7 @@ Page = Callable[[str], list[Row]]  # the rows before this int_id; '': the newest
 
 
 @dataclass
-class Search:
+class BatchSearch:
     """One submission that is looked for, and how far back to read before a missing message counts
     as never sent.
     """
@@ -39,7 +39,7 @@ class Search:
     found: dict[Pair, DeliveryReport] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, lookup: LookupRequest) -> "Search":
+    def of(cls, lookup: LookupRequest) -> "BatchSearch":
         wanted = {(lookup.reference, digits(phone)): phone for phone in lookup.phones}
         return cls(lookup, wanted, ReadPosition.of(lookup.read_to).witnessed)
 
@@ -103,19 +103,19 @@ def read_until(read_to: str) -> datetime | None:
     return datetime.fromtimestamp(at, UTC) if at else None
 
 
-class Reading:
+class HistoryReader:
     """One look-up: from the newest row, or from where the last one stopped, as far back as it gets."""
 
     def __init__(self, lookups: Sequence[LookupRequest], *, alone: bool = False) -> None:
         """alone: read the history of a single phone, which may well be empty."""
-        self.searches = [Search.of(lookup) for lookup in lookups]
+        self.searches = [BatchSearch.of(lookup) for lookup in lookups]
         self.left = list(self.searches)
-        self.over: list[Search] = []
+        self.over: list[BatchSearch] = []
         self.before = _start(lookups)
         self.at = 0
         # An empty history shows nothing at all: it is of other days, of another login, or really empty.
         self.shows = alone or bool(self.before)
-        self._by_pair: dict[Pair, list[Search]] = defaultdict(list)
+        self._by_pair: dict[Pair, list[BatchSearch]] = defaultdict(list)
         for search in self.searches:
             for pair in search.pairs:
                 self._by_pair[pair].append(search)

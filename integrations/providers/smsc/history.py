@@ -24,7 +24,7 @@ from .answers import (
     rows_of,
     trouble_of,
 )
-from .api import Api
+from .api import SmscApi
 from .codes import NOTHING_FOUND
 
 MOSCOW = ZoneInfo("Europe/Moscow")  # the dates of its history
@@ -32,7 +32,7 @@ PAGE = 1000  # rows in one answer: its maximum
 PAGE_CAP = 16_000_000  # a page of long texts in \\uXXXX
 
 
-def page(api: Api, since: datetime, cursor: str) -> BooksPage:
+def page(api: SmscApi, since: datetime, cursor: str) -> BooksPage:
     """Return the rows before the one that the cursor names. Raises ProviderError."""
     answer = api.ask(
         "get",

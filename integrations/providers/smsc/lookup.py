@@ -19,8 +19,8 @@ from integrations.providers.reading import digits
 from smsmail import uptime
 
 from .answers import Row, error_code, parsed, rows_of, trouble_of
-from .api import Api, log
-from .books import Page, Reading, by_phone, earliest
+from .api import SmscApi, log
+from .books import HistoryReader, Page, by_phone, earliest
 from .codes import NOTHING_FOUND
 from .history import MOSCOW, PAGE_CAP
 
@@ -29,12 +29,12 @@ PAGES = 100  # in one look; the next one goes on there
 FEW = 3  # phones that are asked one by one instead of reading all the history
 
 
-class Lookup:
+class SmscLookup:
     """One look into the history: one sweep, or one for each phone when there are few of them. A sweep
     that is too long for one look goes on at the next one.
     """
 
-    def __init__(self, api: Api, clock_off: Callable[[], float | None]) -> None:
+    def __init__(self, api: SmscApi, clock_off: Callable[[], float | None]) -> None:
         """clock_off: Provider.clock_off as it is now; every answer may change it."""
         self.api = api
         self.clock_off = clock_off
@@ -49,7 +49,7 @@ class Lookup:
         since = min(earliest(lookup) for lookup in lookups)
         under_way = any(lookup.read_to for lookup in lookups)
         if len(phones) > FEW or under_way:
-            reading = Reading(lookups)
+            reading = HistoryReader(lookups)
             reading.read(self._pages(since), PAGES)
             self.read_to = reading.read_to
             return reading.reports
@@ -61,7 +61,7 @@ class Lookup:
         trouble = None
         for phone, some in by_phone(lookups, since).items():
             try:
-                reading = Reading(some, alone=True)
+                reading = HistoryReader(some, alone=True)
                 reading.read(self._pages(since, phone=phone), PAGES)
             except ProviderError as met:
                 trouble = met

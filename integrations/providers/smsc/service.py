@@ -39,17 +39,17 @@ from smsmail import uptime
 
 from . import history
 from .answers import error_code, line, money, parsed, results_of, rows_of, trouble_of
-from .api import HOSTS, Api, log
+from .api import HOSTS, SmscApi, log
 from .books import read_until
 from .callbacks import replies_of, reports_of, signed_by
-from .lookup import Lookup
+from .lookup import SmscLookup
 
 
 class Smsc(Provider):
     slug = "smsc"
     title = "SMSC"
     site = "https://smsc.ru"
-    hint = _(
+    description = _(
         "Enter the login and the password of the account, or better an API key made there. "
         "Register the sender name with SMSC first. Write the address for receipts into the "
         "account's settings; with a secret word there, enter the same word here."
@@ -57,7 +57,7 @@ class Smsc(Provider):
     quirk = _(
         "SMSC itself puts off mass messages to between 9 and 22 o'clock of the recipient's time. An interval of your own under “Limits and restrictions” in its account switches that off."
     )
-    callback_hint = "?charset=utf-8&md5=1"
+    callback_query = "?charset=utf-8&md5=1"
     fields: ClassVar[Mapping[str, forms.Field]] = {
         "host": forms.ChoiceField(
             label=_("Site of the account"), choices=[(host, host) for host in HOSTS]
@@ -90,10 +90,10 @@ class Smsc(Provider):
 
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
         super().__init__(credentials, receipt_url)
-        self.api = Api(credentials, self.heard)
+        self.api = SmscApi(credentials, self.heard)
 
     @classmethod
-    def complaint(cls, values: Mapping[str, str]) -> str:
+    def credentials_error(cls, values: Mapping[str, str]) -> str:
         if values.get("apikey") or (values.get("login") and values.get("password")):
             return ""
         return gettext("Enter the login and the password, or an API key.")
@@ -163,7 +163,7 @@ class Smsc(Provider):
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """Raises ProviderError when nothing could be read."""
-        lookup = Lookup(self.api, lambda: self.clock_off)
+        lookup = SmscLookup(self.api, lambda: self.clock_off)
         reports = lookup.read(lookups)
         self.read_to = lookup.read_to
         return reports

@@ -18,7 +18,7 @@ PAGE = 1000  # messages in one page of its list: its maximum
 PAGE_CAP = 16_000_000
 
 
-class Api:
+class TwilioApi:
     def __init__(self, credentials: Credentials, heard: Callable[[Answer], Answer]) -> None:
         """heard: Provider.heard, through which every answer goes."""
         self.account = credentials.get("account_sid")

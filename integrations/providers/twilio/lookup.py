@@ -15,8 +15,8 @@ from integrations.providers.reading import word
 from smsmail import uptime
 
 from .answers import Row, moment, parsed, report_of, sid_of, trouble_of
-from .api import Api, log, message_path
-from .matching import Search, WantedSms
+from .api import TwilioApi, log, message_path
+from .matching import MessageSearch, WantedSms
 
 PAGES = 20  # of one phone; then the look-up is given up
 
@@ -24,12 +24,12 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Lookup:
+class TwilioLookup:
     """One look into the books. They are not filtered by date at Twilio's: a date of sending is missing
     while a message waits.
     """
 
-    def __init__(self, api: Api, at_once: int) -> None:
+    def __init__(self, api: TwilioApi, at_once: int) -> None:
         """at_once: requests side by side, as Provider.at_once."""
         self.api = api
         self.at_once = at_once
@@ -39,7 +39,7 @@ class Lookup:
     def read(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """Raises ProviderError when nothing could be read."""
         began = time.monotonic()
-        search = Search.of(lookups)
+        search = MessageSearch.of(lookups)
         phones = search.phones
         lists = self._each(lambda phone: self._told(lambda: self._rows(phone)), phones)
         fates = self._each(lambda each: self._told(lambda: self._fetch(each)), search.known)

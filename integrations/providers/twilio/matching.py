@@ -46,7 +46,7 @@ class WantedSms:
 
 
 @dataclass
-class Search:
+class MessageSearch:
     """Everything in one look-up: messages found by their id, and others found in the list of a
     phone.
     """
@@ -56,7 +56,7 @@ class Search:
     by_list: list[tuple[LookupRequest, LookupItem]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, lookups: Sequence[LookupRequest]) -> "Search":
+    def of(cls, lookups: Sequence[LookupRequest]) -> "MessageSearch":
         search = cls(lookups)
         for lookup in lookups:
             for asked in lookup.asked:

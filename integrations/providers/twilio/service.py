@@ -40,9 +40,9 @@ from smsmail import uptime
 
 from . import history
 from .answers import money, parsed, result_of, trouble_of
-from .api import Api, log, message_path
+from .api import TwilioApi, log, message_path
 from .callbacks import replies_of, reports_of, signed_by
-from .lookup import Lookup
+from .lookup import TwilioLookup
 
 BURST = 20  # requests at once in one batch
 # How Twilio shall call our webhook: three more times when it fails. Not covered by the signature.
@@ -66,7 +66,7 @@ class Twilio(Provider):
     slug = "twilio"
     title = "Twilio"
     site = "https://www.twilio.com"
-    hint = _(
+    description = _(
         "Enter the Account SID and the Auth Token from the Twilio Console. To send with an API key, "
         "enter it too: receipts are signed with the Auth Token all the same. Enter a sender, or the "
         "SID of a Messaging Service, which then chooses one. For replies, write the address for receipts "
@@ -121,10 +121,10 @@ class Twilio(Provider):
 
     def __init__(self, credentials: Credentials, receipt_url: str = "") -> None:
         super().__init__(credentials, receipt_url)
-        self.api = Api(credentials, self.heard)
+        self.api = TwilioApi(credentials, self.heard)
 
     @classmethod
-    def complaint(cls, values: Mapping[str, str]) -> str:
+    def credentials_error(cls, values: Mapping[str, str]) -> str:
         if bool(values.get("api_key_sid")) != bool(values.get("api_key_secret")):
             return gettext("Enter both the SID and the secret of the API key, or neither.")
         if not values.get("sender") and not values.get("messaging_service_sid"):
@@ -199,7 +199,7 @@ class Twilio(Provider):
 
     def look_up(self, lookups: Sequence[LookupRequest]) -> list[DeliveryReport]:
         """Raises ProviderError when nothing could be read."""
-        return Lookup(self.api, self.at_once).read(lookups)
+        return TwilioLookup(self.api, self.at_once).read(lookups)
 
     def sent_since(self, since: datetime, cursor: str = "") -> BooksPage:
         deadline = uptime.clock() + settings.BATCH_DEADLINE

@@ -56,7 +56,7 @@ class Command(BaseCommand):
             self.print_json(people, counters, rows)
         else:
             self.print_table(mailing, counters, rows, time.monotonic() - began)
-        complain(people, counters, rows)
+        check_totals(people, counters, rows)
 
     def print_json(self, people: int, counters: dict[str, int], rows: dict[str, int]) -> None:
         self.stdout.write(json.dumps({"people": people, "counters": counters, "rows": rows}))
@@ -141,7 +141,7 @@ def by_rows(mailing: Mailing) -> dict[str, int]:
     return dict.fromkeys(Message.Status.values, 0) | dict(found)
 
 
-def complain(people: int, counters: dict[str, int], rows: dict[str, int]) -> None:
+def check_totals(people: int, counters: dict[str, int], rows: dict[str, int]) -> None:
     """Raise CommandError (exit code 1) unless everything adds up."""
     if counters != rows:
         raise CommandError("the counters do not equal the rows")

@@ -11,7 +11,7 @@ let unsaved = false;
 let refused = false; // somebody else has changed the draft: from now on it is saved by hand only
 let leaving = false;
 
-function kept() {
+function storageKey() {
   return `draft ${location.pathname}`;
 }
 
@@ -22,7 +22,7 @@ function typed() {
 
 function keep() {
   try {
-    sessionStorage.setItem(kept(), JSON.stringify({ version: form.elements.version.value, fields: typed() }));
+    sessionStorage.setItem(storageKey(), JSON.stringify({ version: form.elements.version.value, fields: typed() }));
   } catch {
     // The browser has no storage: the page itself still holds what was typed.
   }
@@ -56,7 +56,7 @@ async function store(was) {
   if (refused) return false;
   form.elements.version.value = said.version;
   form.dataset.autosave = said.autosave;
-  sessionStorage.removeItem(kept());
+  sessionStorage.removeItem(storageKey());
   if (location.pathname !== said.address) history.replaceState(null, "", said.address);
   if (typed() === was) unsaved = false;
   else keep();
@@ -65,7 +65,7 @@ async function store(was) {
 
 // Restores what was typed in this tab and never reached the server, for example because a session ended.
 function bringBack() {
-  const stored = JSON.parse(sessionStorage.getItem(kept()) || "{}");
+  const stored = JSON.parse(sessionStorage.getItem(storageKey()) || "{}");
   if (!stored.fields || stored.fields === typed()) return;
   for (const box of form.querySelectorAll("input[type=checkbox]")) box.checked = false;
   for (const [name, value] of JSON.parse(stored.fields)) {
@@ -105,7 +105,7 @@ async function submitted(event) {
     return;
   }
   leaving = true;
-  sessionStorage.setItem("sent", kept()); // app.js removes it on the page that follows
+  sessionStorage.setItem("sent", storageKey()); // app.js removes it on the page that follows
 }
 
 if (form) {
@@ -114,7 +114,7 @@ if (form) {
   form.addEventListener("submit", submitted);
   document.addEventListener("click", (event) => {
     if (!event.target.closest("[data-forget]")) return;
-    sessionStorage.removeItem(kept());
+    sessionStorage.removeItem(storageKey());
     leaving = true;
   });
   document.addEventListener("htmx:confirm", (event) => {

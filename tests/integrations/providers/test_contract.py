@@ -76,7 +76,7 @@ def test_it_has_the_simulator_last_and_every_slug_once() -> None:
 def test_it_says_who_it_is_and_how_much_it_takes(provider: type[Provider]) -> None:
     assert re.fullmatch("[a-z]{3,16}", provider.slug)
     assert provider.title
-    assert str(provider.hint)
+    assert str(provider.description)
     assert provider.batch > 0
     assert provider.parallel > 0
     assert provider.settle_seconds >= 0

@@ -1,4 +1,4 @@
-"""The simulator: fates by the last digits, receipts after a while, books that can be asked."""
+"""The simulator: outcomes by the last digits, receipts after a while, books that can be asked."""
 
 import threading
 from datetime import timedelta
@@ -19,7 +19,7 @@ from integrations.providers.contract import (
     Sms,
     WebhookPayload,
 )
-from integrations.providers.simulator import FATES, Simulator, fate, report_due
+from integrations.providers.simulator import OUTCOMES, Simulator, outcome_of, report_due
 from integrations.reasons import Reason
 from smsmail.uptime import clock
 from tests import factories
@@ -78,7 +78,7 @@ def test_it_inserts_a_batch_in_a_few_statements(django_assert_max_num_queries: A
 @pytest.mark.django_db
 def test_it_reports_each_fate_once_its_time_has_come() -> None:
     factories.simulator()
-    phones = [f"+799800001{digits}" for digits in (*FATES, "77")]
+    phones = [f"+799800001{digits}" for digits in (*OUTCOMES, "77")]
     send(*phones)
     assert report_due() is False
     assert not Receipt.objects.exists()
@@ -86,7 +86,7 @@ def test_it_reports_each_fate_once_its_time_has_come() -> None:
     let_time_pass()
     assert report_due() is False
     assert reports_in_receipts() == {
-        phone: status for phone in phones if (status := fate(phone).status) is not None
+        phone: status for phone in phones if (status := outcome_of(phone).status) is not None
     }
     assert report_due() is False
     assert Receipt.objects.count() == 1

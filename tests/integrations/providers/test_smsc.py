@@ -398,7 +398,7 @@ def test_it_takes_back_what_has_no_final_status(smsc_emulator: SmscEmulator, cou
     ],
 )
 def test_it_asks_for_login_and_password_or_a_key(values: dict[str, str], fine: bool) -> None:
-    assert (Smsc.complaint(values) == "") is fine
+    assert (Smsc.credentials_error(values) == "") is fine
 
 
 @pytest.mark.parametrize(

@@ -588,7 +588,7 @@ def test_it_does_not_take_any_answer_for_taken_back(
     ],
 )
 def test_it_asks_for_a_sender_or_a_service(values: dict[str, str], fine: bool) -> None:
-    assert (Twilio.complaint(LOGIN | values) == "") is fine
+    assert (Twilio.credentials_error(LOGIN | values) == "") is fine
     data = LOGIN | values | {"price": "1"}
     assert AccountForm(data, provider=Twilio, account=None).is_valid() is fine
 

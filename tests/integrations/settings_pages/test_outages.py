@@ -294,7 +294,7 @@ def test_nobody_gets_a_test_who_wants_no_sms(as_: As, owner: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "complaint"),
+    ("wrong", "error"),
     [
         ({"phone": ""}, "This field is required."),
         ({"phone": "12"}, "Digits are missing."),
@@ -302,10 +302,10 @@ def test_nobody_gets_a_test_who_wants_no_sms(as_: As, owner: User) -> None:
     ],
 )
 def test_it_says_what_is_wrong_with_the_test(
-    as_: As, owner: User, wrong: dict[str, str], complaint: str
+    as_: As, owner: User, wrong: dict[str, str], error: str
 ) -> None:
     factories.simulator()
-    assert complaint in posted(as_(owner), f"{SIMULATOR}try/", ME | wrong)
+    assert error in posted(as_(owner), f"{SIMULATOR}try/", ME | wrong)
     assert not SimulatedSms.objects.exists()
 
 

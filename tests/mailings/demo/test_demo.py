@@ -151,12 +151,12 @@ def test_it_says_so_when_it_is_not_done_in_time() -> None:
 
 def test_it_fails_when_the_counters_do_not_equal_the_rows() -> None:
     with pytest.raises(CommandError, match="do not equal"):
-        demo.complain(1, {"delivered": 2}, {"delivered": 1})
+        demo.check_totals(1, {"delivered": 2}, {"delivered": 1})
     with pytest.raises(CommandError, match="2 people"):
-        demo.complain(2, {"delivered": 1}, {"delivered": 1})
+        demo.check_totals(2, {"delivered": 1}, {"delivered": 1})
     ends = dict.fromkeys(Message.Status.values, 0)
     with pytest.raises(CommandError, match="1 messages are not final"):
-        demo.complain(1, ends | {"accepted": 1}, ends | {"accepted": 1})
+        demo.check_totals(1, ends | {"accepted": 1}, ends | {"accepted": 1})
 
 
 @pytest.mark.django_db

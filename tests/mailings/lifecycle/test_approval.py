@@ -415,7 +415,7 @@ def test_while_it_waits_nothing_of_it_changes(as_: As, asked: Mailing, manager: 
 
 
 @pytest.mark.parametrize(
-    "name", ["recipients", "reasons", "cancel", "let-be", "send-again", "revoke-links"]
+    "name", ["recipients", "reasons", "cancel", "close-unknown", "send-again", "revoke-links"]
 )
 def test_pages_of_a_launched_mailing_are_not_there_yet(
     as_: As, asked: Mailing, owner: User, name: str

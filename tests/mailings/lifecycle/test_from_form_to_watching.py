@@ -12,7 +12,7 @@ from django.test import Client
 from mailings.lifecycle import on_entry as watch
 from mailings.lifecycle import start, transitions
 from mailings.models import Mailing, Message
-from mailings.reports.upcoming import Line, upcoming
+from mailings.reports.upcoming import UpcomingSend, upcoming
 from mailings.sending import claim, prepare
 from tests import factories
 from tests.mailings import mailing_factories
@@ -51,7 +51,7 @@ def pass_time(mailing: Mailing) -> None:
     mailing.refresh_from_db()
 
 
-def lines() -> list[Line]:
+def lines() -> list[UpcomingSend]:
     return [line for day in upcoming().days for line in day.lines]
 
 
@@ -90,7 +90,7 @@ def test_after_the_countdown_it_watches(group: Group, owner: User, clock: Any) -
     mailing = on_entry(group)
     transitions.launch(mailing, owner, countdown=60)
     pass_time(mailing)
-    assert (mailing.state, lines()) == (State.SCHEDULED, [Line(NOON + MINUTE, mailing)])
+    assert (mailing.state, lines()) == (State.SCHEDULED, [UpcomingSend(NOON + MINUTE, mailing)])
     clock.shift(MINUTE)
     pass_time(mailing)
     assert (mailing.state, mailing_factories.statuses(mailing)) == (State.WATCHING, {"waiting": 1})
@@ -104,13 +104,13 @@ def test_with_a_time_set_the_list_is_handed_over_hours_before_and_who_comes_late
     at = NOON + timedelta(hours=10)
     mailing = on_entry(group, starts_at=at)
     transitions.launch(mailing, owner)
-    assert lines() == [Line(at, mailing)]
+    assert lines() == [UpcomingSend(at, mailing)]
     clock.move_to(NOON + timedelta(hours=7, seconds=1))
     pass_time(mailing)
-    assert lines() == [Line(at, mailing, 1)]
+    assert lines() == [UpcomingSend(at, mailing, 1)]
     batch = mailing_factories.sent()
     assert [(sms.phone, sms.at) for sms in batch.messages] == [(first.phone, at)]
-    assert lines() == [Line(at, mailing, 1, at_service=True)]
+    assert lines() == [UpcomingSend(at, mailing, 1, at_service=True)]
     clock.move_to(NOON + timedelta(hours=30))
     mailing_factories.join(group, second)
     pass_time(mailing)

@@ -524,10 +524,10 @@ def test_nobody_is_taken_in_before_those_are_written_down_who_are_there_already(
     """Somebody else has the mailing locked just then."""
     join(group, *factories.students(1))
     mailing = watching(group, present_too=False)
-    held = on_entry._held
-    answers = [lambda _mailing: None, held]
+    locked = on_entry._locked
+    answers = [lambda _mailing: None, locked]
     with monkeypatch.context() as patched:
-        patched.setattr(on_entry, "_held", lambda asked: answers.pop(0)(asked))
+        patched.setattr(on_entry, "_locked", lambda asked: answers.pop(0)(asked))
         look()
     assert not Message.objects.exists()
     a_minute_later(clock)

@@ -37,7 +37,7 @@ def clock() -> Iterator[Any]:
         yield travelling
 
 
-def kept(by: User, count: int = 4) -> Mailing:
+def scheduled(by: User, count: int = 4) -> Mailing:
     """Handed over for an hour later."""
     factories.students(count, start=10)
     mailing = mailing_factories.prepared(by, starts_at=NOON + HOUR)
@@ -59,7 +59,7 @@ def asked_back(mailing: Mailing) -> dict[str, int]:
 def test_smsc_gives_back_what_it_has_not_sent(clock: Any, smsc_emulator: SmscEmulator) -> None:
     factories.smsc()
     owner = factories.owner()
-    mailing = kept(owner)
+    mailing = scheduled(owner)
     counters = Counters.objects.get(mailing=mailing)
     assert counters.price == Decimal("10")
     assert recall.can_recall(mailing)
@@ -87,7 +87,7 @@ def test_smsc_is_asked_once_a_minute(
     monkeypatch.setattr(Smsc, "batch", 2)
     factories.smsc()
     owner = factories.owner()
-    mailing = kept(owner)
+    mailing = scheduled(owner)
     recall.recall(mailing, owner)
     for minute in range(2):
         clock.move_to(NOON + minute * MINUTE)
@@ -101,7 +101,7 @@ def test_smsc_is_asked_once_a_minute(
 def test_what_could_not_be_asked_is_asked_again(clock: Any, smsc_emulator: SmscEmulator) -> None:
     factories.smsc()
     owner = factories.owner()
-    mailing = kept(owner)
+    mailing = scheduled(owner)
     recall.recall(mailing, owner)
     smsc_emulator.plan.commands = frozenset({"status"})
     smsc_emulator.plan.next.append("error-9")
@@ -116,13 +116,13 @@ def test_twilio_gives_back_one_by_one(clock: Any, twilio_emulator: TwilioEmulato
     account.credentials = account.credentials | SERVICE
     account.save()
     owner = factories.owner()
-    mailing = kept(owner)
+    mailing = scheduled(owner)
     recall.recall(mailing, owner)
     one = next(iter(twilio_emulator._rows.values()))
     one.sent_at = 0  # this one has left meanwhile
     assert asked_back(mailing) == {"cancelled": 3, "accepted": 1, "skipped": 1}
     assert recall.progress(mailing) == recall.RecallProgress(wanted=4, taken_back=3)
-    assert recall.progress(mailing).kept == 1
+    assert recall.progress(mailing).not_returned == 1
     assert Counters.objects.get(mailing=mailing).price == Decimal("0.5")
     assert mailing.state == State.CANCELLED
 
@@ -135,7 +135,7 @@ def test_what_the_answer_did_not_tell_the_books_do(
     account.credentials = account.credentials | SERVICE
     account.save()
     owner = factories.owner()
-    mailing = kept(owner, 1)
+    mailing = scheduled(owner, 1)
     for row in twilio_emulator._rows.values():
         row.canceled = True
     clock.move_to(NOON + 2 * HOUR)
@@ -146,7 +146,7 @@ def test_what_the_answer_did_not_tell_the_books_do(
 
 def test_too_late_to_ask(clock: Any, owner: User) -> None:
     factories.simulator()
-    mailing = kept(owner)
+    mailing = scheduled(owner)
     clock.move_to(NOON + HOUR)
     assert not recall.can_recall(mailing)
     with pytest.raises(WrongState):
@@ -156,7 +156,7 @@ def test_too_late_to_ask(clock: Any, owner: User) -> None:
 
 def test_what_was_sent_while_it_waited_to_be_asked_is_let_go(clock: Any, owner: User) -> None:
     factories.simulator()
-    mailing = kept(owner)
+    mailing = scheduled(owner)
     recall.recall(mailing, owner)
     clock.move_to(NOON + HOUR)
     assert asked_back(mailing) == {"accepted": 4, "skipped": 1}
@@ -165,7 +165,7 @@ def test_what_was_sent_while_it_waited_to_be_asked_is_let_go(clock: Any, owner: 
 
 def test_a_second_click_asks_for_nothing_more(clock: Any, owner: User) -> None:
     factories.simulator()
-    mailing = kept(owner)
+    mailing = scheduled(owner)
     recall.recall(mailing, owner)
     assert not recall.can_recall(mailing)
     with pytest.raises(WrongState):
@@ -181,7 +181,7 @@ def test_the_rest_that_has_not_gone_is_stopped_with_it(
     mailing = mailing_factories.prepared(owner, starts_at=NOON + HOUR)
     mailing_factories.sent(Outcome.TAKEN)
     split = transitions.split(mailing)
-    assert (split.stopped, split.gone, split.kept) == (4, 0, 2)
+    assert (split.stopped, split.gone, split.scheduled) == (4, 0, 2)
     recall.recall(mailing, owner)
     # The simulator never had them (recorded by hand): they stay as they are.
     assert asked_back(mailing) == {"accepted": 2, "cancelled": 4, "skipped": 1}
@@ -192,14 +192,14 @@ def test_a_service_that_cannot_give_back_is_not_offered(
 ) -> None:
     monkeypatch.setattr(Simulator, "can_cancel", False)
     factories.simulator()
-    assert not recall.can_recall(kept(owner))
+    assert not recall.can_recall(scheduled(owner))
 
 
 def test_no_transaction_is_open_while_a_service_is_asked(
     clock: Any, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factories.simulator()
-    mailing = kept(owner)
+    mailing = scheduled(owner)
     open_: list[bool] = []
     cancel: Callable[..., Any] = Simulator.cancel
 

@@ -91,13 +91,13 @@ def test_nobody_is_missed_or_reached_twice_when_the_rest_is_sent_again(
     assert mailing.state == Mailing.State.DONE
 
 
-def test_a_mailing_ends_when_the_rest_is_let_be(
+def test_a_mailing_ends_when_the_rest_is_closed(
     mailing: Mailing, owner: User, seventech_emulator: SevenTechEmulator
 ) -> None:
     seventech_emulator.misbehave(*NEVER_TAKEN * 3)
     work(seventech_emulator)
     mailing_factories.grown_older(minutes=11)
-    assert unresolved.let_be(mailing, owner) == 9
+    assert unresolved.close_unknown(mailing, owner) == 9
     mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.state == Mailing.State.DONE

@@ -118,7 +118,7 @@ def test_asked_in_vain_it_is_no_question_while_a_receipt_may_still_come(
     Batch.objects.filter(id=batch.batch_id).update(doubt="no_proof")
     mailing_factories.grown_older(minutes=9)
     assert unresolved.open_questions(mailing) == 0
-    assert unresolved.let_be(mailing, manager) == 0
+    assert unresolved.close_unknown(mailing, manager) == 0
     assert unresolved.send_again(mailing, manager) == 0
     assert statuses(mailing) == {"unknown": 2}
     mailing_factories.grown_older(minutes=2)
@@ -148,9 +148,9 @@ def test_it_asks_about_one_mailing_only(mailing: Mailing, manager: User) -> None
     assert unresolved.open_questions(other) == 0
 
 
-# --- let be ----------------------------------------------------------------------------------
-def test_what_is_let_be_ends_and_so_does_the_mailing(mailing: Mailing, manager: User) -> None:
-    assert unresolved.let_be(mailing, manager) == 4
+# --- close unknown ---------------------------------------------------------------------------
+def test_what_is_closed_ends_and_so_does_the_mailing(mailing: Mailing, manager: User) -> None:
+    assert unresolved.close_unknown(mailing, manager) == 4
     assert statuses(mailing) == {"delivered": 2, "no_receipt": 4}
     mailing_factories.settle()
     assert state_of(mailing) == State.DONE
@@ -158,13 +158,13 @@ def test_what_is_let_be_ends_and_so_does_the_mailing(mailing: Mailing, manager: 
 
 
 def test_why_it_was_not_known_stays_with_the_message(mailing: Mailing, manager: User) -> None:
-    unresolved.let_be(mailing, manager)
+    unresolved.close_unknown(mailing, manager)
     kept = Message.objects.filter(status=Status.NO_RECEIPT).values_list("reason", "raw_code")
     assert sorted(kept) == 2 * [("no_answer", "")] + 2 * [("other", "seventech:PARKED")]
 
 
 def test_a_late_receipt_still_wins(mailing: Mailing, manager: User) -> None:
-    unresolved.let_be(mailing, manager)
+    unresolved.close_unknown(mailing, manager)
     delivered(*first_batch(Status.NO_RECEIPT))
     assert statuses(mailing) == {"delivered": 4, "no_receipt": 2}
 
@@ -173,14 +173,14 @@ def test_it_goes_on_chunk_by_chunk(
     mailing: Mailing, manager: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unresolved, "CHUNK", 2)
-    assert unresolved.let_be(mailing, manager) == 4
+    assert unresolved.close_unknown(mailing, manager) == 4
     assert statuses(mailing) == {"delivered": 2, "no_receipt": 4}
 
 
-def test_a_cancelled_mailing_can_be_let_be(mailing: Mailing, manager: User) -> None:
+def test_a_cancelled_mailing_can_be_closed(mailing: Mailing, manager: User) -> None:
     Mailing.objects.filter(id=mailing.id).update(state=State.CANCELLED)
     mailing.refresh_from_db()
-    assert unresolved.let_be(mailing, manager) == 4
+    assert unresolved.close_unknown(mailing, manager) == 4
     mailing_factories.settle()
     mailing.refresh_from_db()
     assert mailing.finished_at is not None
@@ -258,7 +258,7 @@ def test_two_clicks_at_once_send_each_message_again_once(mailing: Mailing, manag
 # --- it is written down, and cheap -----------------------------------------------------------
 @pytest.mark.parametrize("what", ["let_be", "sent_again"])
 def test_a_decision_is_written_down(mailing: Mailing, manager: User, what: str) -> None:
-    decide = {"let_be": unresolved.let_be, "sent_again": unresolved.send_again}[what]
+    decide = {"let_be": unresolved.close_unknown, "sent_again": unresolved.send_again}[what]
     decide(mailing, manager)
     event = AuditEvent.objects.latest("id")
     assert (event.by, event.what, event.target) == (manager, what, f"mailing {mailing.id}")
@@ -275,7 +275,7 @@ def test_its_queries_do_not_grow_with_the_messages(manager: User, account: Accou
         mailing = mailing_factories.prepared(manager, name=f"Of {many}")
         unanswered()
         mailing_factories.grown_older(minutes=11)
-        for decide in (unresolved.send_again, unresolved.let_be):
+        for decide in (unresolved.send_again, unresolved.close_unknown):
             with CaptureQueriesContext(connection) as queries:
                 decide(mailing, manager)
             counts.append(len(queries))
@@ -295,7 +295,7 @@ def test_the_mailings_page_asks_for_a_decision(as_: As, manager: User, mailing: 
     assert "4 messages may or may not have gone" in page
     assert "SevenTech cannot be asked about a message" in page
     assert "We are asking it" not in page
-    for name in ("mailing-let-be", "mailing-send-again"):
+    for name in ("mailing-close-unknown", "mailing-send-again"):
         assert reverse(name, args=[mailing.id]) in page
 
 
@@ -315,13 +315,13 @@ def test_those_who_may_only_look_are_offered_nothing(
     employee.save()
     page = as_(employee).get(reverse("mailing", args=[mailing.id])).content.decode()
     assert "4 messages may or may not have gone" in page
-    assert reverse("mailing-let-be", args=[mailing.id]) not in page
+    assert reverse("mailing-close-unknown", args=[mailing.id]) not in page
 
 
 @pytest.mark.parametrize(
     ("name", "question", "said", "left"),
     [
-        ("mailing-let-be", "Let these messages be?", "4 messages are let be.", "no_receipt"),
+        ("mailing-close-unknown", "Let these messages be?", "4 messages are let be.", "no_receipt"),
         ("mailing-send-again", "may reach these people twice", "4 messages go again.", "waiting"),
     ],
 )
@@ -340,13 +340,13 @@ def test_it_asks_in_figures_before_it_acts(
     assert "Messages of unknown fate" in page  # in its history
 
 
-def test_a_cancelled_mailing_offers_only_to_let_be(
+def test_a_cancelled_mailing_offers_only_to_close_it(
     as_: As, manager: User, mailing: Mailing
 ) -> None:
     Mailing.objects.filter(id=mailing.id).update(state=State.CANCELLED)
     client, again = as_(manager), reverse("mailing-send-again", args=[mailing.id])
     page = client.get(reverse("mailing", args=[mailing.id])).content.decode()
     assert again not in page
-    assert reverse("mailing-let-be", args=[mailing.id]) in page
+    assert reverse("mailing-close-unknown", args=[mailing.id]) in page
     assert "nothing of it is sent any more" in client.post(again, follow=True).content.decode()
     assert statuses(mailing) == {"delivered": 2, "unknown": 4}

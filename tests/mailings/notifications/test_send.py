@@ -461,7 +461,7 @@ def test_another_program_raises_it_by_name(
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("words", "error"),
     [
         (("paid", "nobody@example.com"), "nobody"),
         (("no_such", "ivan@example.com"), "no event"),
@@ -470,9 +470,9 @@ def test_another_program_raises_it_by_name(
     ],
 )
 def test_another_program_is_told_what_it_did_wrong(
-    paid: Mailing, student: User, words: tuple[str, ...], complaint: str
+    paid: Mailing, student: User, words: tuple[str, ...], error: str
 ) -> None:
-    with pytest.raises(CommandError, match=complaint):
+    with pytest.raises(CommandError, match=error):
         call_command("raise_event", *words)
     assert not Message.objects.exists()
 

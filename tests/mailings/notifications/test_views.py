@@ -279,7 +279,7 @@ def test_a_mailing_is_no_notification(as_: As, manager: User, what: str) -> None
 
 SHARED = {
     *("mailing", "mailing-live", "mailing-recipients", "mailing-reasons", "mailing-revoke-links"),
-    *("mailing-let-be", "mailing-send-again", "mailing-clicks"),
+    *("mailing-close-unknown", "mailing-send-again", "mailing-clicks"),
 }
 OF_MAILINGS = sorted(
     str(each.name)

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations.reasons import Reason
 from mailings.models import Batch, Counters, Mailing
-from mailings.reports.upcoming import Line, upcoming
+from mailings.reports.upcoming import UpcomingSend, upcoming
 from tests import factories
 from tests.mailings import mailing_factories
 from tests.mailings.reports.test_views import text_of
@@ -43,7 +43,7 @@ def batch(of: Mailing, size: int, **fields: Any) -> Batch:
     return Batch.objects.create(mailing=of, size=size, reference=Batch.new_reference(), **fields)
 
 
-def lines() -> list[Line]:
+def lines() -> list[UpcomingSend]:
     return [line for day in upcoming().days for line in day.lines]
 
 
@@ -78,7 +78,7 @@ def test_a_countdown_stands_at_its_end_and_one_on_entry_says_what_begins(
 ) -> None:
     leaves = NOON + timedelta(seconds=60)
     counting = mailing(State.SCHEDULED, leaves_at=leaves, when=Mailing.When.ON_ENTRY)
-    assert lines() == [Line(leaves, counting)]
+    assert lines() == [UpcomingSend(leaves, counting)]
     assert "Begins to watch its rule" in text_of(as_(manager).get(ADDRESS))
 
 
@@ -92,9 +92,9 @@ def test_batches_held_back_stand_by_mailing_and_moment(as_: As, manager: User) -
     batch(quiet, 7, not_before=NOON)  # may leave now
     batch(quiet, 9, not_before=morning, state=Batch.State.ANSWERED)
     assert lines() == [
-        Line(morning, quiet, 520),
-        Line(morning, other, 1),
-        Line(morning + timedelta(hours=1), quiet, 3),
+        UpcomingSend(morning, quiet, 520),
+        UpcomingSend(morning, other, 1),
+        UpcomingSend(morning + timedelta(hours=1), quiet, 3),
     ]
     page = text_of(as_(manager).get(ADDRESS))
     assert "520 messages, held here until then" in page
@@ -107,7 +107,7 @@ def test_what_the_service_keeps_until_then_stands_apart(as_: As, manager: User) 
     batch(early, 500, send_at=at, state=Batch.State.ANSWERED)
     batch(early, 300, send_at=at, not_before=NOON)  # not handed over yet
     batch(early, 100, send_at=NOON - timedelta(hours=1), state=Batch.State.ANSWERED)
-    assert lines() == [Line(at, early, 300), Line(at, early, 500, at_service=True)]
+    assert lines() == [UpcomingSend(at, early, 300), UpcomingSend(at, early, 500, at_service=True)]
     assert "500 messages, kept by the SMS service until then" in text_of(as_(manager).get(ADDRESS))
 
 
@@ -116,7 +116,7 @@ def test_what_was_cancelled_does_not_leave_but_what_the_service_keeps_does() -> 
     at = NOON + timedelta(hours=2)
     batch(cancelled, 5, not_before=at)
     batch(cancelled, 6, send_at=at, state=Batch.State.ANSWERED)
-    assert lines() == [Line(at, cancelled, 6, at_service=True)]
+    assert lines() == [UpcomingSend(at, cancelled, 6, at_service=True)]
 
 
 def test_what_a_pause_keeps_back_has_no_time_but_what_the_service_keeps_has() -> None:
@@ -124,7 +124,7 @@ def test_what_a_pause_keeps_back_has_no_time_but_what_the_service_keeps_has() ->
     at = NOON + timedelta(hours=2)
     batch(paused, 5, not_before=at)
     batch(paused, 6, send_at=at, state=Batch.State.IN_FLIGHT)
-    assert lines() == [Line(at, paused, 6, at_service=True)]
+    assert lines() == [UpcomingSend(at, paused, 6, at_service=True)]
 
 
 def test_tests_and_notifications_are_no_mailings() -> None:

@@ -205,7 +205,7 @@ class TestTheJournals:
         handed_over()
         clock.move_to(NOON + 2 * HOUR + SECOND)
         split = transitions.cancel(mailing, owner)
-        assert (split.stopped, split.gone, split.kept) == (0, 0, 3)
+        assert (split.stopped, split.gone, split.scheduled) == (0, 0, 3)
         assert len(smsc_emulator.accepted) == 3
 
 

@@ -84,7 +84,7 @@ def test_a_mailing_travels_to_its_end(mailing: Mailing) -> None:
     assert mailing.state == Mailing.State.DONE
     assert mailing_factories.statuses(mailing) == {
         "skipped": 1,
-        "refused": 2,  # the phones that end with 00, and so on: simulator.FATES
+        "refused": 2,  # the phones that end with 00, and so on: simulator.OUTCOMES
         "undelivered": 8,
         "expired": 2,
         "no_receipt": 2,

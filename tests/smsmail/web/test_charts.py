@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsmail.web import charts
-from smsmail.web.charts import Bar, Span
+from smsmail.web.charts import Span, StackedBar
 
 HEIGHT, LEAST = 96, 2
 SCALE = (HEIGHT - 2 * LEAST) / 7
@@ -42,13 +42,16 @@ def test_many_bars_share_the_chart() -> None:
 
 def test_pieces_stand_on_each_other() -> None:
     assert charts.stack([SCALE * 5, SCALE * 2], bottom=HEIGHT, least=LEAST) == [
-        Bar(y=30, height=66),
-        Bar(y=4, height=26),
+        StackedBar(y=30, height=66),
+        StackedBar(y=4, height=26),
     ]
 
 
 def test_a_single_one_is_seen_and_none_is_not() -> None:
-    assert charts.stack([0.01, 0], bottom=HEIGHT, least=LEAST) == [Bar(94, 2), Bar(94, 0)]
+    assert charts.stack([0.01, 0], bottom=HEIGHT, least=LEAST) == [
+        StackedBar(94, 2),
+        StackedBar(94, 0),
+    ]
     assert charts.whole_height(100 * 1 / 300, 2) == 2
     assert charts.whole_height(100 * 300 / 300, 2) == 100
     assert charts.whole_height(0, 2) == 0

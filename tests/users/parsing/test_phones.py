@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from users.parsing.phones import BadPhone, Complaint, normalize
+from users.parsing.phones import BadPhone, PhoneError, normalize
 
 
 @pytest.mark.parametrize(
@@ -50,31 +50,31 @@ def test_it_reads_a_phone_without_country_as_one_of_the_given_country() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "complaint"),
+    ("typed", "error"),
     [
-        ("", Complaint.EMPTY),
-        (" - ", Complaint.EMPTY),
-        ("+", Complaint.EMPTY),
-        ("89980000001, 89980000002", Complaint.SEVERAL),
-        ("89980000001/02", Complaint.SEVERAL),
-        ("+79980000001+79980000002", Complaint.SEVERAL),
-        ("no phone", Complaint.LETTERS),
-        ("0800 FLOWERS", Complaint.LETTERS),
-        ("899800", Complaint.TOO_SHORT),
-        ("+7998000000", Complaint.TOO_SHORT),
-        ("+799800000012", Complaint.TOO_LONG),
-        ("8" * 65, Complaint.TOO_LONG),
-        ("+999 123 45 67", Complaint.NO_SUCH_COUNTRY),
-        ("+71230000001", Complaint.NO_SUCH_NUMBER),
+        ("", PhoneError.EMPTY),
+        (" - ", PhoneError.EMPTY),
+        ("+", PhoneError.EMPTY),
+        ("89980000001, 89980000002", PhoneError.SEVERAL),
+        ("89980000001/02", PhoneError.SEVERAL),
+        ("+79980000001+79980000002", PhoneError.SEVERAL),
+        ("no phone", PhoneError.LETTERS),
+        ("0800 FLOWERS", PhoneError.LETTERS),
+        ("899800", PhoneError.TOO_SHORT),
+        ("+7998000000", PhoneError.TOO_SHORT),
+        ("+799800000012", PhoneError.TOO_LONG),
+        ("8" * 65, PhoneError.TOO_LONG),
+        ("+999 123 45 67", PhoneError.NO_SUCH_COUNTRY),
+        ("+71230000001", PhoneError.NO_SUCH_NUMBER),
         # Read as Japanese and as Russian ones they would exist.
-        ("8 123 000 00 01", Complaint.NO_SUCH_NUMBER),
-        ("+998 000 00 01", Complaint.TOO_SHORT),
+        ("8 123 000 00 01", PhoneError.NO_SUCH_NUMBER),
+        ("+998 000 00 01", PhoneError.TOO_SHORT),
     ],
 )
-def test_it_names_what_is_wrong(typed: str, complaint: Complaint) -> None:
+def test_it_names_what_is_wrong(typed: str, error: PhoneError) -> None:
     with pytest.raises(BadPhone) as bad:
         normalize(typed, "RU")
-    assert bad.value.complaint == complaint
+    assert bad.value.error == error
 
 
 def test_it_keeps_the_phone_out_of_the_error() -> None:
@@ -90,7 +90,7 @@ NEARLY_PHONES = st.text("0123456789+-() .78\u00a0", max_size=24)
 
 @example("20100000000000", "DE")  # valid there, and 16 digits
 @given(st.one_of(st.text(max_size=80), NEARLY_PHONES), COUNTRIES)
-def test_it_gives_e164_or_a_complaint_and_nothing_else(typed: str, country: str) -> None:
+def test_it_gives_e164_or_an_error_and_nothing_else(typed: str, country: str) -> None:
     try:
         phone = normalize(typed, country)
     except BadPhone:

@@ -45,7 +45,7 @@ def test_it_makes_a_field(as_: As, manager: User, label: str, typed: str, slug: 
 
 
 @pytest.mark.parametrize(
-    ("data", "complaint"),
+    ("data", "error"),
     [
         ({"label": "Course", "slug": "Course", "kind": "text"}, "small Latin letters"),
         ({"label": "Course", "slug": "a__b", "kind": "text"}, "small Latin letters"),
@@ -58,13 +58,13 @@ def test_it_makes_a_field(as_: As, manager: User, label: str, typed: str, slug: 
     ],
 )
 def test_it_says_what_is_wrong_and_keeps_what_was_typed(
-    as_: As, manager: User, data: dict[str, str], complaint: str
+    as_: As, manager: User, data: dict[str, str], error: str
 ) -> None:
     made("grade")
 
     answer = as_(manager).post("/people/fields/", data)
 
-    assert complaint in answer.content.decode()
+    assert error in answer.content.decode()
     assert f'value="{data["label"]}"' in answer.content.decode()
     assert OwnField.objects.count() == 1
 

@@ -82,7 +82,7 @@ def test_adding_and_removing_keep_what_was_typed(client: Client) -> None:
     assert Segment.objects.count() == 0
 
 
-def test_a_complaint_stands_at_its_row(client: Client) -> None:
+def test_an_error_stands_at_its_row(client: Client) -> None:
     data = {"name": "", "n-match": "all", "n-size": "2",
             **row("n-0", "phone", "present"), **row("n-1", "city", "is", "")}  # fmt: skip
     page = client.post("/segments/new/", data).content.decode()
