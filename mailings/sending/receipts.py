@@ -188,9 +188,10 @@ def _read(receipt: RawReceipt) -> Told | None:
         logger.error("receipt %s cannot be read: %s", receipt.id, type(error).__name__)
         return None
     # Our references and phones are plain ASCII. Some databases could not even be queried for others.
-    odd = any(not _plain(report.reference + report.phone) for report in reports)
-    written = [_written(receipt, place, reply) for place, reply in enumerate(found)]
-    return None if odd else Told(reports, written)
+    for report in reports:
+        if not _plain(report.reference + report.phone):
+            return None
+    return Told(reports, [_written(receipt, place, reply) for place, reply in enumerate(found)])
 
 
 @lru_cache(maxsize=16)

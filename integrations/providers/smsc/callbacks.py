@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from integrations.providers.contract import DeliveryReport, InboundSms, WebhookPayload
-from integrations.providers.reading import digits, json_of_call, text_of
+from integrations.providers.reading import digits, form_of, json_of_call, text_of
 
 from .answers import codes_of, moment, number
 from .codes import meaning
@@ -66,6 +66,8 @@ def _fields_of(note: WebhookPayload) -> tuple[dict[str, str], str]:
         return {str(name): text_of(value) for name, value in told.items()}, "utf-8"
     # Our address may carry options of SMSC (md5=1): what the body says goes over them.
     raw = "&".join(part for part in (note.query, note.body) if part)
+    if (form := form_of(raw)) is not None:
+        return form, "utf-8"
     for charset in ("utf-8", "windows-1251"):
         try:
             pairs = parse_qsl(raw, keep_blank_values=True, encoding=charset, errors="strict")

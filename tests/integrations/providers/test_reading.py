@@ -1,11 +1,15 @@
 """What the readers of the three services have in common, and where they differ on purpose."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from integrations.providers import reading
 from integrations.providers.contract import DeliveryReport, InboundSms, WebhookPayload
@@ -141,3 +145,57 @@ def test_each_writes_times_in_its_own_way() -> None:
 @pytest.mark.parametrize("slug", REPLIES_OF)
 def test_an_empty_call_is_no_reply(slug: str) -> None:
     assert REPLIES_OF[slug](call("")) == []
+
+
+FORM = st.lists(
+    st.sampled_from(
+        [
+            "&",
+            "=",
+            "+",
+            "%",
+            "%2B",
+            "%26",
+            "%3d",
+            "%00",
+            "%7F",
+            "%C3%A9",
+            "%f",
+            "%zz",
+            "a",
+            "1",
+            "é",
+            " ",
+        ]
+    )
+    | st.characters(max_codepoint=255),
+    max_size=12,
+).map("".join)
+
+
+@given(FORM)
+@example("id=abc&phone=79980000001&time=01.01.2026+12%3A00%3A00&&x&=y&id=")
+@settings(max_examples=300)
+def test_a_form_is_read_as_the_standard_library_reads_it_or_not_at_all(raw: str) -> None:
+    found = reading.form_of(raw)
+    if found is None:
+        assert not raw.isascii() or re.search("%[89A-Fa-f]", raw)
+    else:
+        assert found == dict(parse_qsl(raw, keep_blank_values=True, errors="strict"))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("7", 7), (7, 7), ("007", 7), ("-3", None), ("", None), ("-", None), ("1.0", None), ("1234", None),
+        ("²", None), ("٣", None), (" 7", None), (None, None), ("7\n", None),
+    ],
+)  # fmt: skip
+def test_a_whole_number(value: Any, expected: int | None) -> None:
+    assert reading.number(value, longest=3) == expected
+
+
+def test_a_number_with_a_sign() -> None:
+    assert [
+        reading.number(each, longest=2, signed=True) for each in ("-3", "--3", "-", "-123")
+    ] == [*(-3, None, None, None)]
