@@ -3,7 +3,7 @@ variables themselves are in text/template.py.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache, reduce
 from operator import and_
 from typing import Any, Protocol
@@ -56,23 +56,32 @@ class Person(Protocol):
     def fields(self) -> dict[str, Any]: ...
 
 
-def values_of(person: Person) -> dict[str, str]:
-    """Return the values of the variables for this person. Text that people wrote about themselves
-    is shown as no more than a name (users.parsing.names), whenever it was stored.
+def values_of(person: Person, wanted: Collection[str] | None = None) -> dict[str, str]:
+    """Return the values of the variables for this person, or only of the wanted ones. Text that people
+    wrote about themselves is shown as no more than a name (users.parsing.names), whenever it was stored.
     """
-    first, last = names.shown(person.first_name), names.shown(person.last_name)
     values = {
-        "first_name": first,
-        "last_name": last,
-        "name": names.shown(f"{first} {last}".strip()),
-        "email": person.email,
-        "phone": person.phone,
-        "city": names.shown(person.city),
+        name: read(person) for name, read in _READ.items() if wanted is None or name in wanted
     }
-    if person.fields:
-        own = {name: _shown(value) for name, value in person.fields.items()}
-        return own | values
+    for name, value in person.fields.items():
+        if name not in _READ and (wanted is None or name in wanted):
+            values[name] = _shown(value)
     return values
+
+
+def _whole_name(person: Person) -> str:
+    first, last = names.shown(person.first_name), names.shown(person.last_name)
+    return names.shown(f"{first} {last}".strip())
+
+
+_READ: dict[str, Callable[[Person], str]] = {
+    "first_name": lambda person: names.shown(person.first_name),
+    "last_name": lambda person: names.shown(person.last_name),
+    "name": _whole_name,
+    "email": lambda person: person.email,
+    "phone": lambda person: person.phone,
+    "city": lambda person: names.shown(person.city),
+}
 
 
 def variables() -> dict[str, str | Promise]:

@@ -3,7 +3,7 @@ batches, the counters and the cursor are one transaction: after a crash at any p
 prepared again, and nothing is written twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -110,10 +110,11 @@ def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
     template = as_launched(mailing.text, mailing.wrapping)
     taken = bulk.keys_taken(mailing.id, [each.phone for each in chosen if not each.why_not])
     plan = Plan(mailing, now)
+    wanted = template.names
     skipped: list[bulk.Entry] = []
     fit: list[_Fit] = []
     for each in chosen:
-        body = _rendered(template, each)
+        body = _rendered(template, wanted, each)
         # A provider would refuse an empty text, and the whole batch with it. A text of "{first_name}"
         # is empty for a person without a name.
         why_not = each.why_not or ("" if body else Reason.EMPTY_TEXT)
@@ -130,10 +131,10 @@ def enter(mailing: Mailing, chosen: list[audience.Candidate]) -> None:
     already_sent.enter(mailing, served)
 
 
-def _rendered(template: text.Template, each: audience.Candidate) -> str:
+def _rendered(template: text.Template, wanted: Collection[str], each: audience.Candidate) -> str:
     if each.why_not:
         return ""
-    return text.render(template, values_of(each)).strip()
+    return text.render(template, values_of(each, wanted)).strip()
 
 
 def _left_out(mailing_id: int, each: audience.Candidate, why_not: str, now: datetime) -> bulk.Entry:
@@ -158,28 +159,28 @@ def _messages(mailing: Mailing, fit: list[_Fit], now: datetime) -> Iterator[bulk
     batches = (
         [] if cancelled else new_batches(mailing.id, [len(group) for group in groups], send_windows)
     )
+    status = Status.CANCELLED.value if cancelled else Status.WAITING.value
+    reason = Reason.CANCELLED.value if cancelled else ""
+    final_at = now if cancelled else None
+    mailing_id = mailing.id
     for number, group in enumerate(groups):
         batch_id = None if cancelled else batches[number].id
         for person, body, _send_window in group:
+            phone, parts = person.phone, text.parts_of(markers.masked(body))
+            # In the order of its fields: by name it takes twice as long.
             yield bulk.Entry(
-                mailing_id=mailing.id,
-                key=person.phone,
-                user_id=person.id,
-                phone=person.phone,
-                text=body,
-                parts=text.parts_of(markers.masked(body)),
-                status=Status.CANCELLED.value if cancelled else Status.WAITING.value,
-                reason=Reason.CANCELLED.value if cancelled else "",
-                batch_id=batch_id,
-                final_at=now if cancelled else None,
+                *(mailing_id, phone, person.id, phone, body, parts),
+                *(status, reason, batch_id, final_at),
             )
 
 
 def _groups(fit: list[_Fit]) -> list[list[_Fit]]:
-    """Group the people who leave at the same time and in the same wave, in groups of batch size."""
-    groups: dict[SendWindow, list[_Fit]] = {}
+    """Group the people who leave at the same time and in the same wave, in groups of batch size. In one
+    plan, the zone and the wave say when.
+    """
+    groups: dict[tuple[str, int], list[_Fit]] = {}
     for each in fit:
-        groups.setdefault(each.send_window, []).append(each)
+        groups.setdefault((each.send_window.zone, each.send_window.wave), []).append(each)
     size = batch_size()
     return [
         group[start : start + size]

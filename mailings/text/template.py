@@ -171,6 +171,8 @@ def _clean(value: str) -> str:
     VALUE_LIMIT. NFC composes letters: some systems write й as two characters, which costs one unit
     more.
     """
+    if value.isascii() and value.isprintable() and " " not in value:
+        return value[:VALUE_LIMIT]  # nearly every e-mail and phone
     value = unicodedata.normalize("NFC", value)
     if value.isalpha() and len(value) <= VALUE_LIMIT:
         return value  # nearly every name
@@ -233,7 +235,9 @@ def parts_of(text: str) -> int:
     encoding = Encoding.UCS2 if _FOREIGN.search(text) else Encoding.GSM
     if len(text) * 2 <= SINGLE[encoding]:
         return 1 if text else 0
-    return _fill(text, encoding)[0]
+    if len(_halves(text, encoding)) > len(text):
+        return _fill(text, encoding)[0]
+    return 1 if len(text) <= SINGLE[encoding] else -(-len(text) // JOINED[encoding])
 
 
 def is_double(char: str, encoding: Encoding) -> bool:

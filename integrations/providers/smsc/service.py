@@ -76,7 +76,7 @@ class Smsc(Provider):
             widget=forms.PasswordInput,
         ),
     }
-    batch = 500
+    batch = 1000
     one_request_per_batch = True
     parallel = 4  # it wants fewer than 5 calls at once for one login
     settle_seconds = 180
