@@ -19,6 +19,7 @@ from mailings.audience.spec import AudienceSpec
 from mailings.models import Batch, Counters, Mailing, Message, Policy
 from mailings.sending import prepare
 from tests import factories
+from tests.examples import examples
 from tests.mailings import mailing_factories
 from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, Group, Membership, OptOut, Segment, User
@@ -318,7 +319,7 @@ PLAN = st.builds(
 
 
 @pytest.mark.django_db
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     everybody=st.lists(ANYONE, max_size=10),
     out=st.sampled_from(["", "+79980000002"]),

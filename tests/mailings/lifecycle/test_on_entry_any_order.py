@@ -19,6 +19,7 @@ from mailings.lifecycle import on_entry
 from mailings.models import Arrival, Batch, Counters, Mailing, Message
 from mailings.sending import claim, record
 from tests import factories
+from tests.examples import examples
 from tests.mailings import mailing_factories
 from tests.processes import wait_until
 from users.models import AuditEvent, Group, Membership, Segment, User
@@ -127,7 +128,9 @@ def fresh(clock: time_machine.Traveller, present_too: bool) -> World:
 
 @pytest.mark.django_db
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=st.lists(STEPS, min_size=3, max_size=40), present_too=st.booleans())
 def test_any_order_takes_everybody_seen_once(

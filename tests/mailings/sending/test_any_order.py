@@ -23,6 +23,7 @@ from mailings.models import Batch, Counters, Mailing, Message
 from mailings.sending import claim as claiming
 from mailings.sending import prepare, receipts, reconciliation, record, worker
 from tests import factories
+from tests.examples import examples
 from tests.mailings import mailing_factories
 from users.consent import consent
 from users.models import AuditEvent, ConsentEvent, OptOut, User
@@ -214,7 +215,9 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("small_batches")
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(early=st.booleans(), steps=st.lists(STEPS, min_size=5, max_size=40))
 def test_any_order_keeps_the_books(early: bool, steps: list[tuple[Any, ...]]) -> None:
