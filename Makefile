@@ -12,9 +12,10 @@ EMBEDDED := DATABASE_URL= DATABASE_URL_FILE= REDIS_URL= REDIS_URL_FILE= PUBLIC_U
 run: .venv/.run
 	@exec .venv/bin/python manage.py serve
 
-# Four processes, because the tests wait (for disks, sockets, killed processes) as much as they compute.
+# Four processes, because the tests wait (for disks, sockets, killed processes) as much as they compute. None
+# of them reads the tests of the browser, or its driver.
 test: .venv/.dev
-	@$(EMBEDDED) .venv/bin/pytest -n 4 --dist load --maxschedchunk 1 -m "not browser and not broker and not slow and not only_postgresql" $(ARGS)
+	@$(EMBEDDED) .venv/bin/pytest -n 4 --dist load --maxschedchunk 1 -p no:playwright --ignore=tests/browser -m "not browser and not broker and not slow and not only_postgresql" $(ARGS)
 
 lint: .venv/.dev
 	@.venv/bin/ruff check .
