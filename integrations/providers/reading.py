@@ -39,7 +39,7 @@ def word(value: Any) -> str:
 
 def digits(value: Any) -> str:
     """The digits of a phone, however it is written."""
-    text = text_of(value)
+    text = text_of(value).removeprefix("+")
     return text if text.isascii() and text.isdigit() else re.sub(r"[^0-9]", "", text)
 
 

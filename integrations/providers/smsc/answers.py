@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from integrations.providers import reading
@@ -31,7 +32,9 @@ def line(sms: Sms) -> str:
     makes line breaks of \\n (of one that a person typed, too: nothing is known that would escape
     it). With its "+", SMSC does not try to repair the number.
     """
-    text = re.sub(r"\r\n?|\n", r"\\n", sms.text)
+    text = sms.text
+    if "\n" in text or "\r" in text:
+        text = re.sub(r"\r\n?|\n", r"\\n", text)
     return f"{sms.phone}:{text}"
 
 
@@ -74,17 +77,26 @@ def _no_answer(answer: Answer) -> tuple[Outcome, Reason]:
 def _result(sms: Sms, row: Row | None, provider_id: str) -> SendResult:
     if row is None:  # others were listed, this one was not: never guess
         return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.NO_ANSWER, raw="smsc:not listed")
-    status, err = number(row.get("status") or 0), number(row.get("error") or 0)
-    known = None if status is None or err is None else meaning(status, err)
+    outcome, reason, raw, price = _read(
+        text_of(row.get("status") or 0), text_of(row.get("error") or 0), text_of(row.get("cost"))
+    )
+    if outcome is Outcome.TAKEN:
+        return SendResult(sms.key, outcome, provider_id[:64], price)
+    return SendResult(sms.key, outcome, reason=reason, raw=raw)
+
+
+@lru_cache(maxsize=1024)
+def _read(status: str, error: str, cost: str) -> tuple[Outcome, Reason | None, str, Decimal | None]:
+    """What a row of the answer says: nearly all of a thousand say the same."""
+    code, err = number(status), number(error)
+    known = None if code is None or err is None else meaning(code, err)
     if known is None:
-        return SendResult(sms.key, Outcome.UNKNOWN, reason=Reason.OTHER, raw=codes_of(status, err))
-    reason = known[1] if status else reason_of(err)
-    if reason is not None:
-        passes = err in FOR_ALL or reason == Reason.NO_MONEY
-        outcome = Outcome.UNSENT if passes else Outcome.REFUSED
-        return SendResult(sms.key, outcome, reason=reason, raw=codes_of(status, err))
-    price = money(row.get("cost"))
-    return SendResult(sms.key, Outcome.TAKEN, provider_id=provider_id[:64], price=price)
+        return Outcome.UNKNOWN, Reason.OTHER, codes_of(code, err), None
+    reason = known[1] if code else reason_of(err)
+    if reason is None:
+        return Outcome.TAKEN, None, "", money(cost)
+    passes = err in FOR_ALL or reason == Reason.NO_MONEY
+    return Outcome.UNSENT if passes else Outcome.REFUSED, reason, codes_of(code, err), None
 
 
 # --- its books -------------------------------------------------------------------------------

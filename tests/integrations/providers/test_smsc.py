@@ -123,7 +123,7 @@ def test_it_splits_more_than_a_batch_into_requests(smsc_emulator: SmscEmulator) 
     results = send(*(f"+7998{number:05}77" for number in range(1001)))
     assert [result.key for result in results] == list(range(1001))
     assert {result.outcome for result in results} == {Outcome.TAKEN}
-    assert len(smsc_emulator.requests) == 3
+    assert len(smsc_emulator.requests) == 2
 
 
 def test_it_starts_no_request_after_the_deadline(smsc_emulator: SmscEmulator) -> None:
