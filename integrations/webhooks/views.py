@@ -52,7 +52,7 @@ class ReceiptDoorMiddleware:
         called = _PATH.fullmatch(request.path_info)
         if called is None:
             return self.get_response(request)
-        request.get_host()  # raises DisallowedHost, as CommonMiddleware does
+        request.get_host()  # refuses other hosts, as CommonMiddleware does
         answer = receipt(request, called[1], called[2])
         answer.headers["Content-Length"] = str(len(answer.content))
         return answer

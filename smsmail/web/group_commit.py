@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from .outages import is_outage
+
 T = TypeVar("T")
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -68,13 +70,13 @@ class GroupCommit(Generic[Row, Result]):
             if not self._writing.acquire(timeout=self.patience):
                 raise NotCommitted("the group before takes too long")
             try:
-                # So nobody waits for a database that is away twice in a row.
+                # So nobody waits twice for a database that is away or locked.
                 if self._failures != failures:
                     raise NotCommitted("the group before has failed")
                 self._close(group)
                 result = self.write(group.rows)
-            except BaseException:
-                self._failures += 1
+            except Exception as error:
+                self._failures += is_outage(error)
                 raise
             finally:
                 self._writing.release()

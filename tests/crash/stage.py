@@ -106,11 +106,11 @@ class Stage:
         assert emulator.stdout is not None
         self.environment[f"{self.service.upper()}_URL"] = emulator.stdout.readline().strip()
 
-    def serve(self) -> None:
+    def serve(self, threads: int = 4) -> None:
         self.web = self.start(
             "granian",
             "--interface=wsgi",
-            "--blocking-threads=4",
+            f"--blocking-threads={threads}",
             f"--port={self.web_port}",
             "--log-level=warning",
             "smsmail.wsgi:application",
@@ -175,6 +175,11 @@ class Stage:
     def declared(self) -> dict[str, int]:
         """Phone -> how many messages to it are said to have gone."""
         return self._scene("declared")
+
+    def receipts(self) -> list[str]:
+        """The bodies of the receipts that are stored and not processed."""
+        bodies: list[str] = self._scene("receipts")["bodies"]
+        return bodies
 
     def look(self) -> dict[str, Any]:
         return self._scene("look")
