@@ -12,6 +12,7 @@ from django.db import connection
 from integrations.models import Receipt
 from integrations.providers.contract import WebhookPayload
 from smsmail.web.group_commit import GroupCommit, on_live_connection
+from smsmail.web.together import Gathering
 
 from .known_accounts import KnownAccount
 
@@ -33,8 +34,16 @@ def store(account: KnownAccount, payload: WebhookPayload) -> bool:
     """Return True when the receipt is committed; False if it is not stored, because an account has changed
     since it was read. Raises DatabaseError.
     """
-    headers = json.dumps(dict(payload.headers))
-    return _receipts.put(Entry(account, headers, payload.query, payload.body))
+    return _receipts.put(_entry(account, payload))
+
+
+def leave(gathering: Gathering, account: KnownAccount, payload: WebhookPayload) -> None:
+    """Do the same with other requests, after this one."""
+    gathering.leave(_receipts, _entry(account, payload))
+
+
+def _entry(account: KnownAccount, payload: WebhookPayload) -> Entry:
+    return Entry(account, json.dumps(dict(payload.headers)), payload.query, payload.body)
 
 
 def _write(entries: Sequence[Entry]) -> bool:

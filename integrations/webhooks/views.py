@@ -20,7 +20,9 @@ from django.views.decorators.csrf import csrf_exempt
 from integrations.providers.contract import WebhookPayload
 from integrations.routing import routing
 from smsmail.encryption import WrongKey
+from smsmail.web import together
 from smsmail.web.outages import TRY_AGAIN, log_outage, unlogged
+from smsmail.web.together import Gathering
 
 from . import inbox, known_accounts
 from .known_accounts import KnownAccount
@@ -81,6 +83,9 @@ def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
 
 
 def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    gathering: Gathering | None = request.META.get(together.NAME)
+    if gathering is not None:
+        return _gathered(request, slug, key, gathering)
     account = known_accounts.remembered(slug, key) or _look(slug, key)
     try:
         note = _note(request, slug, key)
@@ -105,11 +110,33 @@ def _receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     raise OperationalError("the account changes all the time")
 
 
+def _gathered(request: HttpRequest, slug: str, key: str, gathering: Gathering) -> HttpResponse:
+    """Answer that the receipt is stored, which is true before the answer leaves (smsmail.web.together). Whatever
+    needs a query is left to _receipt().
+    """
+    if gathering.error is not None:
+        raise gathering.error
+    account = known_accounts.remembered(slug, key)
+    note = _note(request, slug, key) if account and request.method != "HEAD" else None
+    if account and note and (note.query or note.body) and _passes(account, note):
+        inbox.leave(gathering, account, note)
+        return _answer(200, *routing.provider_class(slug).ack_response)
+    gathering.alone = True
+    return _answer(503, "try again")
+
+
 def _look(slug: str, key: str) -> KnownAccount:
     account = known_accounts.look(slug, key)
     if account is None:
         raise Http404
     return account
+
+
+def _passes(account: KnownAccount, note: WebhookPayload) -> bool:
+    try:
+        return account.provider.check_note(note)
+    except Exception:  # noqa: BLE001 - _genuine() tells it
+        return False
 
 
 def _genuine(account: KnownAccount, slug: str, note: WebhookPayload) -> bool:

@@ -22,8 +22,8 @@ class NotCommitted(OperationalError):
 
 
 class _Group(Generic[Row, Result]):
-    def __init__(self, row: Row) -> None:
-        self.rows = [row]
+    def __init__(self, *rows: Row) -> None:
+        self.rows = list(rows)
         # Of those who wait. A lock each: half of the CPU time of one event for all.
         self.gates: list[threading.Lock] = []
         self.results: list[Result] = []  # one, when the group is committed
@@ -62,6 +62,10 @@ class GroupCommit(Generic[Row, Result]):
         if not gate.acquire(timeout=self.patience) or not group.results:
             raise NotCommitted("not committed by another thread") from group.error
         return group.results[0]
+
+    def put_all(self, rows: Sequence[Row]) -> Result:
+        """Do the same for several rows of the calling thread, at most MOST."""
+        return self._lead(_Group(*rows))
 
     def _lead(self, group: _Group[Row, Result]) -> Result:
         """Write the group when the one before it is written; until then others may join."""

@@ -106,14 +106,15 @@ class Stage:
         assert emulator.stdout is not None
         self.environment[f"{self.service.upper()}_URL"] = emulator.stdout.readline().strip()
 
-    def serve(self, threads: int = 4) -> None:
+    def serve(self, *, whole: bool = False) -> None:
+        """whole: with the part that reads bodies and gathers receipts, as in production."""
+        wsgi = ["--interface=wsgi", "--blocking-threads=4", "smsmail.wsgi:application"]
+        asgi = ["--interface=asginl", "smsmail.asgi:application"]
         self.web = self.start(
             "granian",
-            "--interface=wsgi",
-            f"--blocking-threads={threads}",
             f"--port={self.web_port}",
             "--log-level=warning",
-            "smsmail.wsgi:application",
+            *(asgi if whole else wsgi),
         )
         wait_until(lambda: reachable(self.web_port), 30, "the web server")
 

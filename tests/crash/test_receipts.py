@@ -21,13 +21,13 @@ CLIENTS = 12
 def test_no_acknowledged_receipt_is_lost_with_the_web_server(tmp_path: Path) -> None:
     with Stage(tmp_path, people=1, batch=10) as stage:
         stage.launch()
-        stage.serve(threads=8)
+        stage.serve(whole=True)
         with Services(stage.web_port) as services:
             for _ in range(2):
                 services.wait_for_more()
                 assert stage.web is not None
                 kill(stage.web)
-                stage.serve(threads=8)
+                stage.serve(whole=True)
             services.wait_for_more()
         services.assert_stored(stage.receipts())
 
@@ -39,7 +39,7 @@ def test_no_acknowledged_receipt_is_lost_with_the_database(tmp_path: Path) -> No
         Stage(tmp_path, people=1, batch=10, database_url=postgres.url) as stage,
     ):
         stage.launch()
-        stage.serve(threads=8)
+        stage.serve(whole=True)
         with Services(stage.web_port) as services:
             for _ in range(2):
                 services.wait_for_more()
