@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 settings.ROOT_URLCONF = __name__
-from smsmail.wsgi import application  # noqa: E402 - imported after the setting
+from smsmail.asgi import application as whole  # noqa: E402 - imported after the setting
+from smsmail.wsgi import application  # noqa: E402
 
 
 @login_not_required
@@ -19,4 +20,5 @@ def empty(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [path("empty/", empty), path("", include("smsmail.urls"))]
-__all__ = ["application", "urlpatterns"]
+# The application alone, and with the part that reads bodies before, as granian serves it.
+__all__ = ["application", "urlpatterns", "whole"]

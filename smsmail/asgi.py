@@ -7,4 +7,5 @@ from django.conf import settings
 from .web.front import Front
 from .wsgi import application as wsgi_application
 
-application = Front(wsgi_application, settings.WEB_THREADS)
+# Receipts are stored many at a time (integrations.webhooks).
+application = Front(wsgi_application, settings.WEB_THREADS, together="/hooks/")

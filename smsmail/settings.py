@@ -142,6 +142,7 @@ MIDDLEWARE = [
     "smsmail.web.middleware.SecurityHeadersMiddleware",
     "smsmail.web.outages.OutageMiddleware",
     "mailings.tracking.redirect.ShortLinkMiddleware",
+    "integrations.webhooks.views.ReceiptDoorMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

@@ -87,5 +87,9 @@ def called_url(account: Account, query: str = "", key: str = "") -> str:
     """Return our webhook's URL as the provider called it, even if proxies have changed it since. key: the
     key it was called with, if that may be the previous one.
     """
-    webhook = f"{settings.PUBLIC_URL}/hooks/{account.provider}/{key or account.receipt_key}/"
+    return webhook_url(account.provider, key or account.receipt_key, query)
+
+
+def webhook_url(slug: str, key: str, query: str = "") -> str:
+    webhook = f"{settings.PUBLIC_URL}/hooks/{slug}/{key}/"
     return f"{webhook}?{query}" if query else webhook

@@ -3,7 +3,8 @@ valid for a while, because messages already submitted carry it. The key appears 
 proxies.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.conf import settings
 from django.contrib import messages
@@ -26,7 +27,18 @@ from users.rights import Right, require_right
 GRACE = max(timedelta(hours=48), timedelta(seconds=2 * settings.RECEIPT_WAIT))
 
 
-def is_right(account: Account | None, key: str) -> bool:
+class HasKeys(Protocol):
+    """The part of an account that is_right() needs."""
+
+    @property
+    def receipt_key(self) -> str: ...
+    @property
+    def old_receipt_key(self) -> str: ...
+    @property
+    def old_receipt_key_until(self) -> datetime | None: ...
+
+
+def is_right(account: HasKeys | None, key: str) -> bool:
     """True if the key is valid. The same comparisons run if there is no account or no previous key, so
     that the response time reveals neither.
     """

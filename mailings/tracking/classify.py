@@ -20,6 +20,9 @@ Kind = Click.Kind
 PREFETCH = "prefetch"
 NO_LANGUAGE = "no-language"  # every browser that a person uses names a language
 _AHEAD = re.compile("prefetch|prerender|preview", re.I)
+# The headers that signs() reads.
+AHEAD = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+LANGUAGE = ("Accept-Language",)
 
 # Programs that fetch a link to show a preview of it, in a chat or beside it.
 _PREVIEWS = re.compile(
@@ -105,9 +108,9 @@ _NO_CRAWLERS = frozenset(
 
 def signs(headers: Mapping[str, str]) -> str:
     """Return the signs in the request headers (PREFETCH, NO_LANGUAGE), separated by spaces."""
-    ahead = (headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
+    ahead = (headers.get(name, "") for name in AHEAD)
     found = [PREFETCH] if any(_AHEAD.search(each) for each in ahead) else []
-    if not headers.get("Accept-Language"):
+    if not any(headers.get(name) for name in LANGUAGE):
         found.append(NO_LANGUAGE)
     return " ".join(found)
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from .forwarded import Application, Environ
+from .together import NAME, Gathering, Together
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,11 +45,15 @@ class Gone(Exception):
 
 
 class Front:
-    """An ASGI application around a WSGI application."""
+    """An ASGI application around a WSGI application. together: how the paths begin whose requests are run
+    many at a time (together.py).
+    """
 
-    def __init__(self, application: Application, threads: int) -> None:
+    def __init__(self, application: Application, threads: int, together: str = "") -> None:
         self.application = application
+        self.prefix = together
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
+        self.together: Together[tuple[int, Headers, bytes]] = Together(self.answer, self.threads)
         self.unfinished: dict[asyncio.Task[Message], None] = {}  # oldest first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,8 +66,12 @@ class Front:
         except Refused as refused:
             await _send(send, refused.status, [(b"connection", b"close")], b"")
             return
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self.threads, self.answer, scope, body)
+        answer = None
+        if self.prefix and scope["path"].startswith(self.prefix):
+            answer = await self.together.answer(scope, body)
+        if answer is None:
+            loop = asyncio.get_running_loop()
+            answer = await loop.run_in_executor(self.threads, self.answer, scope, body)
         await _send(send, *answer)
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
@@ -101,8 +110,13 @@ class Front:
             raise Refused(408)
         return waiting.result()
 
-    def answer(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
+    def answer(
+        self, scope: Scope, body: bytes, gathering: Gathering | None = None
+    ) -> tuple[int, Headers, bytes]:
         """Run the application in one of our threads and return its whole response."""
+        environ = environ_of(scope, body)
+        if gathering is not None:
+            environ[NAME] = gathering
         said: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(
@@ -110,7 +124,7 @@ class Front:
         ) -> None:
             said[:] = [(status, headers)]
 
-        parts: Iterable[bytes] = self.application(environ_of(scope, body), start_response)
+        parts: Iterable[bytes] = self.application(environ, start_response)
         try:
             content = b"".join(parts)
         finally:

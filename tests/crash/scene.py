@@ -2,7 +2,8 @@
 
 `python -m tests.crash.scene launch N SERVICE` makes N students, an account at the emulated service
 and a launched mailing; `... watch` the same with one that watches; `... stop` ends that; `... close_unknown`
-decides about messages that nobody can be asked about. Each prints at its end how the mailing stands,
+decides about messages that nobody can be asked about; `... receipts` prints the bodies of receipts
+that are not processed. Each other prints at its end how the mailing stands,
 as JSON.
 """
 
@@ -41,8 +42,8 @@ def main() -> None:
         login(sys.argv[2])
     elif sys.argv[1] == "twins":
         twins(int(sys.argv[2]), sys.argv[3])
-    elif sys.argv[1] == "declared":
-        print(json.dumps(declared()))  # noqa: T201
+    elif sys.argv[1] in {"declared", "receipts"}:
+        print(json.dumps(declared() if sys.argv[1] == "declared" else receipts()))  # noqa: T201
         return
     print(json.dumps(asdict(look())))  # noqa: T201 - whoever started us reads it
 
@@ -134,6 +135,12 @@ def declared() -> dict[str, int]:
     gone = Message.objects.filter(status__in=Message.TAKEN)
     counts = gone.order_by().values_list("phone").annotate(Count("id"))
     return {phone.lstrip("+"): count for phone, count in counts}
+
+
+def receipts() -> dict[str, list[str]]:
+    from integrations.models import Receipt
+
+    return {"bodies": list(Receipt.objects.values_list("body", flat=True))}
 
 
 def look() -> Standing:

@@ -106,14 +106,15 @@ class Stage:
         assert emulator.stdout is not None
         self.environment[f"{self.service.upper()}_URL"] = emulator.stdout.readline().strip()
 
-    def serve(self) -> None:
+    def serve(self, *, whole: bool = False) -> None:
+        """whole: with the part that reads bodies and gathers receipts, as in production."""
+        wsgi = ["--interface=wsgi", "--blocking-threads=4", "smsmail.wsgi:application"]
+        asgi = ["--interface=asginl", "smsmail.asgi:application"]
         self.web = self.start(
             "granian",
-            "--interface=wsgi",
-            "--blocking-threads=4",
             f"--port={self.web_port}",
             "--log-level=warning",
-            "smsmail.wsgi:application",
+            *(asgi if whole else wsgi),
         )
         wait_until(lambda: reachable(self.web_port), 30, "the web server")
 
@@ -175,6 +176,11 @@ class Stage:
     def declared(self) -> dict[str, int]:
         """Phone -> how many messages to it are said to have gone."""
         return self._scene("declared")
+
+    def receipts(self) -> list[str]:
+        """The bodies of the receipts that are stored and not processed."""
+        bodies: list[str] = self._scene("receipts")["bodies"]
+        return bodies
 
     def look(self) -> dict[str, Any]:
         return self._scene("look")

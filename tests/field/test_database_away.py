@@ -24,6 +24,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from integrations.models import Account, Receipt
+from integrations.webhooks import storing
 from mailings.models import Mailing
 from smsmail.web import outages
 from tests import factories
@@ -149,10 +150,10 @@ def test_any_other_mistake_keeps_the_key_to_itself_too(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken(**_fields: Any) -> None:
+    def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Receipt.objects, "create", broken)
+    monkeypatch.setattr(storing, "store", broken)
     assert visitor.post(key_of(account), "id=1", content_type=FORM).status_code == 500
     assert visitor.put(key_of(account)).status_code == 405
     assert visitor.post(f"{key_of(account)[:-2]}/", "id=1", content_type=FORM).status_code == 404

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from integrations.models import Account, Receipt
 from integrations.providers.contract import WebhookPayload
 from integrations.providers.smsc.service import Smsc
-from integrations.webhooks import views
+from integrations.webhooks import known_accounts, storing, views
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -218,3 +218,112 @@ def test_it_never_breaks_on_anything(
         "POST", address(signed), body, content_type=content_type, QUERY_STRING=query
     )
     assert answer.status_code in {200, 403}
+
+
+# --- what is remembered of an account -----------------------------------------------------------
+def said(account: Account, word: str) -> str:
+    """A receipt of SMSC with its check value."""
+    value = hashlib.md5(f"abc:79980000001:1:{word}".encode(), usedforsecurity=False).hexdigest()
+    return f"id=abc&phone=79980000001&status=1&md5={value}"
+
+
+def post(client: Client, account: Account, body: str = "id=1") -> int:
+    return client.post(address(account), body, content_type=FORM).status_code
+
+
+def test_from_the_second_on_one_insert_is_all(
+    client: Client, account: Account, django_assert_num_queries: Any
+) -> None:
+    post(client, account)
+    with django_assert_num_queries(1):
+        post(client, account)
+    assert Receipt.objects.count() == 2
+
+
+def test_a_key_that_another_process_has_ended_is_ended_at_once(
+    client: Client, account: Account
+) -> None:
+    assert post(client, account) == 200
+    Account.objects.update(receipt_key="another")
+    assert post(client, account) == 404
+    assert client.head(address(account)).status_code == 404
+    assert post(client, Account.objects.get()) == 200
+    assert Receipt.objects.count() == 2
+
+
+def test_nobody_tries_an_address_that_has_ended(client: Client, account: Account) -> None:
+    assert post(client, account) == 200
+    Account.objects.update(receipt_key="another")
+    assert client.head(address(account)).status_code == 404
+
+
+def test_a_secret_that_another_process_has_changed_is_in_force_at_once(
+    client: Client, signed: Account
+) -> None:
+    assert post(client, signed, said(signed, "word")) == 200
+    signed.credentials = {**signed.credentials, "callback_secret": "new word"}
+    signed.save()
+    assert post(client, signed, said(signed, "word")) == 403
+    assert post(client, signed, said(signed, "new word")) == 200
+    assert Receipt.objects.count() == 2
+
+
+def test_an_account_that_is_gone_receives_nothing(client: Client, account: Account) -> None:
+    assert post(client, account) == 200
+    account.receipts.all().delete()
+    Account.objects.all().delete()
+    assert post(client, account) == 404
+    assert not Receipt.objects.exists()
+
+
+def test_an_account_that_changes_all_the_time_is_put_off(
+    client: Client, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "store", lambda *_: False)
+    assert post(client, account) == 503
+
+
+def test_one_insert_takes_receipts_of_several_accounts_or_none(account: Account) -> None:
+    other = factories.twilio()
+    known = [known_accounts.look(each.provider, each.receipt_key) for each in (account, other)]
+    entries = [
+        storing.Entry(each, '{"content-type": "text/plain"}', f"n={n}", "id=%s ' \\ ё")
+        for n, each in enumerate([*known, *known])
+        if each is not None
+    ]
+    assert storing._insert(entries)
+    stored = Receipt.objects.order_by("query").values_list("account__provider", "query", "body")
+    assert list(stored) == [
+        (slug, f"n={n}", "id=%s ' \\ ё")
+        for n, slug in enumerate(["smsc", "twilio", "smsc", "twilio"])
+    ]
+    assert Receipt.objects.first().headers == {"content-type": "text/plain"}  # type: ignore[union-attr]
+    Account.objects.filter(pk=other.pk).update(receipt_key="another")
+    assert not storing._insert(entries)
+    assert Receipt.objects.count() == 4
+
+
+# --- before the rest of the middleware ----------------------------------------------------------
+def test_another_host_is_refused_and_the_key_stays_out_of_the_log(
+    client: Client, account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.post(address(account), "id=1", FORM, headers={"host": "elsewhere.example.com"})
+    assert answer.status_code == 400
+    assert "elsewhere.example.com" in caplog.text
+    assert account.receipt_key not in caplog.text
+    assert not Receipt.objects.exists()
+
+
+def test_the_answer_has_a_length_and_the_headers_of_all_answers(
+    client: Client, account: Account
+) -> None:
+    answer = client.post(address(account), "id=1", content_type=FORM)
+    assert answer.headers["Content-Length"] == "2"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"]
+
+
+def test_an_address_without_its_slash_is_no_address(client: Client, account: Account) -> None:
+    answer = client.post(address(account).rstrip("/"), "id=1", content_type=FORM)
+    assert answer.status_code >= 300
+    assert not Receipt.objects.exists()

@@ -14,10 +14,9 @@ from django.utils import timezone
 
 from mailings.models import Click, Link, Mailing, Message
 from mailings.notifications import send
-from mailings.sending import bulk
 from mailings.text import tokens
 from mailings.text.tokens import Purpose
-from mailings.tracking import link_cache, redirect, sign_in
+from mailings.tracking import click_rows, link_cache, redirect, sign_in
 from tests import factories
 from tests.mailings import mailing_factories
 from tests.mailings.tracking.test_classify import PEOPLE, PREVIEWS
@@ -345,7 +344,7 @@ def test_a_database_that_is_away_is_left_alone_for_a_moment(
         connection.close()
         raise DatabaseError
 
-    monkeypatch.setattr(bulk, "insert_click", insert)
+    monkeypatch.setattr(click_rows, "insert", insert)
     for _ in range(5):
         assert client.get(link(message), **PHONE).status_code == 302
     assert len(asked) == 1
