@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.db.models import QuerySet
 
+from . import parameters
+
 FEW = 8  # so many different changes are written one after the other
 
 
@@ -110,7 +112,7 @@ def insert_messages(entries: Iterable[Entry]) -> None:
     """Insert the messages. COPY writes 150,000 rows a second where bulk_create writes 15,000."""
     columns = ", ".join(Entry._fields)
     with connection.cursor() as cursor:
-        if _postgres():
+        if parameters.is_postgres():
             # Django does not wrap COPY: without the wrapper, its errors would be psycopg's own.
             with (
                 connection.wrap_database_errors,
@@ -122,7 +124,7 @@ def insert_messages(entries: Iterable[Entry]) -> None:
         marks = ", ".join(["%s"] * len(Entry._fields))
         cursor.executemany(
             f"INSERT INTO mailings_message ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
-            [entry._replace(final_at=_moment(entry.final_at)) for entry in entries],
+            [entry._replace(final_at=parameters.moment(entry.final_at)) for entry in entries],
         )
 
 
@@ -136,44 +138,21 @@ def insert_arrivals(mailing_id: int, ids: "QuerySet[Any, int]", at: datetime) ->
             "INSERT INTO mailings_arrival (mailing_id, user_id, at, before) "  # noqa: S608 - Django's own SQL
             f"SELECT %s, found.id, %s, %s FROM ({query}) AS found "
             "WHERE true ON CONFLICT DO NOTHING",  # without WHERE, SQLite takes ON for a join
-            [mailing_id, _moment(at), True, *values],
+            [mailing_id, parameters.moment(at), True, *values],
         )
-
-
-def insert_click(hit: PersonClick, patience: int) -> None:
-    """Insert one click, in one statement that waits at most `patience` milliseconds for locks and
-    for the server. Raises DatabaseError.
-    """
-    columns, marks = ", ".join(PersonClick._fields), ", ".join(["%s"] * len(PersonClick._fields))
-    insert = f"INSERT INTO mailings_click ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
-    with connection.cursor() as cursor:
-        if _postgres():
-            # Both statements are one message to the server and one transaction of their own. Inside
-            # an outer transaction (a click has none) the limit would apply to the rest of it as
-            # well.
-            alone = not connection.in_atomic_block
-            limit = f"SET LOCAL statement_timeout = {int(patience)}; " if alone else ""
-            cursor.execute(limit + insert, hit)
-            return
-        cursor.execute(f"PRAGMA busy_timeout = {int(patience)}")
-        try:
-            cursor.execute(insert, hit._replace(at=_moment(hit.at)))
-        finally:
-            usual = connection.settings_dict["OPTIONS"].get("timeout", 5)
-            cursor.execute(f"PRAGMA busy_timeout = {int(usual * 1000)}")
 
 
 def lock_messages(ids: Sequence[int]) -> list[LockedMessage]:
     """Lock the messages in the order of their ids, as all code does, and return their rows."""
-    lock = "FOR NO KEY UPDATE" if _postgres() else ""
+    lock = "FOR NO KEY UPDATE" if parameters.is_postgres() else ""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, mailing_id, status, parts, price, batch_id FROM mailings_message "  # noqa: S608 - our own words
-            f"WHERE id {_among()} ORDER BY id {lock}",
-            [_ids(ids)],
+            f"WHERE id {parameters.among()} ORDER BY id {lock}",
+            [parameters.ids_of(ids)],
         )
         rows = cursor.fetchall()
-    if _postgres():
+    if parameters.is_postgres():
         return [LockedMessage(*row) for row in rows]
     return [
         LockedMessage(
@@ -202,22 +181,24 @@ def _change_alike(change: MessageChange, ids: Sequence[int]) -> None:
         "status": change.status,
         "reason": change.reason,
         "raw_code": change.raw_code,
-        "final_at": _moment(change.final_at),
+        "final_at": parameters.moment(change.final_at),
     }
     if change.provider_id:
         sets["provider_id"] = change.provider_id
     if change.price is not None:
-        sets["price"] = _plain(change.price) if not _postgres() else change.price
+        sets["price"] = (
+            parameters.plain(change.price) if not parameters.is_postgres() else change.price
+        )
     if change.batch_id is not None:
         sets["batch_id"] = change.batch_id
     assignments = [f"{column} = %s" for column in sets]
     if change.submitted_at is not None:
         assignments.append("submitted_at = COALESCE(submitted_at, %s)")
-        sets["submitted_at"] = _moment(change.submitted_at)
+        sets["submitted_at"] = parameters.moment(change.submitted_at)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE mailings_message SET {', '.join(assignments)} WHERE id {_among()}",  # noqa: S608 - our own names
-            [*sets.values(), _ids(ids)],
+            f"UPDATE mailings_message SET {', '.join(assignments)} WHERE id {parameters.among()}",  # noqa: S608 - our own names
+            [*sets.values(), parameters.ids_of(ids)],
         )
 
 
@@ -234,9 +215,9 @@ def _change_each(rows: Sequence[tuple[Any, ...]]) -> None:
                 batch_id = COALESCE(d.batch_id, m.batch_id),
                 submitted_at = COALESCE(m.submitted_at, d.submitted_at),
                 final_at = d.final_at
-            FROM {_table(_CHANGE_TYPES)} WHERE m.id = d.id
+            FROM {parameters.table(_CHANGE_TYPES)} WHERE m.id = d.id
             """,  # noqa: S608 - our own names
-            _columns(rows, len(_CHANGE_TYPES)),
+            parameters.columns(rows, len(_CHANGE_TYPES)),
         )
 
 
@@ -246,7 +227,13 @@ def add_to_counters(mailing_id: int, added: Mapping[str, int | Decimal]) -> bool
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE mailings_counters SET {', '.join(sets)} WHERE mailing_id = %s",  # noqa: S608 - our own names
-            [*(_plain(each) if not _postgres() else each for each in added.values()), mailing_id],
+            [
+                *(
+                    parameters.plain(each) if not parameters.is_postgres() else each
+                    for each in added.values()
+                ),
+                mailing_id,
+            ],
         )
         return bool(cursor.rowcount)
 
@@ -259,9 +246,9 @@ def learn(rows: Sequence[Learnt]) -> None:
             UPDATE mailings_message AS m SET
                 provider_id = CASE WHEN m.provider_id = '' THEN d.provider_id ELSE m.provider_id END,
                 price = COALESCE(m.price, d.price)
-            FROM {_table(_LEARNT_TYPES)} WHERE m.id = d.id
+            FROM {parameters.table(_LEARNT_TYPES)} WHERE m.id = d.id
             """,  # noqa: S608 - our own names
-            _columns(rows, len(_LEARNT_TYPES)),
+            parameters.columns(rows, len(_LEARNT_TYPES)),
         )
 
 
@@ -270,15 +257,15 @@ def set_first_clicks(rows: Sequence[FirstClick]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE mailings_message AS m SET first_click_at = d.at "  # noqa: S608 - our own names
-            f"FROM {_table(_FIRST_CLICK_TYPES)} WHERE m.id = d.id",
-            _columns(rows, len(_FIRST_CLICK_TYPES)),
+            f"FROM {parameters.table(_FIRST_CLICK_TYPES)} WHERE m.id = d.id",
+            parameters.columns(rows, len(_FIRST_CLICK_TYPES)),
         )
 
 
 def first_clicks_anew(messages: Sequence[int]) -> None:
     """Recompute the first click of each of these messages from the processed clicks of people."""
-    chosen = _among()
-    differs = "IS DISTINCT FROM" if _postgres() else "IS NOT"
+    chosen = parameters.among()
+    differs = "IS DISTINCT FROM" if parameters.is_postgres() else "IS NOT"
     first = (
         "(SELECT min(c.at) FROM mailings_click c WHERE c.message_id = m.id "
         "AND c.kind = 'person' AND c.processed_at IS NOT NULL)"
@@ -287,21 +274,21 @@ def first_clicks_anew(messages: Sequence[int]) -> None:
         cursor.execute(
             f"UPDATE mailings_message AS m SET first_click_at = {first} "  # noqa: S608 - our own words
             f"WHERE m.id {chosen} AND m.first_click_at {differs} {first}",
-            [_ids(messages)],
+            [parameters.ids_of(messages)],
         )
 
 
 def judge_clicks(messages: Sequence[int], rows: Sequence[Judged]) -> int:
     """Change the kind of the processed clicks on these messages; return how many were changed."""
-    chosen = _among()
+    chosen = parameters.among()
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE mailings_click AS c SET kind = d.becomes FROM {_table(_JUDGED_TYPES)}
+            UPDATE mailings_click AS c SET kind = d.becomes FROM {parameters.table(_JUDGED_TYPES)}
             WHERE c.method = d.method AND c.user_agent = d.user_agent AND c.signs = d.signs
                 AND c.kind = d.kind AND c.processed_at IS NOT NULL AND c.message_id {chosen}
             """,  # noqa: S608 - our own names
-            [*_columns(rows, len(_JUDGED_TYPES)), _ids(messages)],
+            [*parameters.columns(rows, len(_JUDGED_TYPES)), parameters.ids_of(messages)],
         )
         return int(cursor.rowcount)
 
@@ -318,21 +305,26 @@ def find_moved_messages(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, int
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT min(m.id), m.mailing_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
+            f"SELECT min(m.id), m.mailing_id, m.phone FROM {parameters.table(_PAIR_TYPES)} "  # noqa: S608 - our own names
             "JOIN mailings_message m ON m.mailing_id = d.holder AND m.phone = d.phone "
             "AND m.batch_id IS NOT NULL GROUP BY m.mailing_id, m.phone HAVING count(*) = 1",
-            _columns(sorted(set(pairs)), 2),
+            parameters.columns(sorted(set(pairs)), 2),
         )
         return list(cursor.fetchall())
 
 
 def keys_taken(mailing_id: int, keys: Sequence[str]) -> set[str]:
     """Return those of the keys that the mailing already has."""
-    chosen = "= ANY(%s::text[])" if _postgres() else "IN (SELECT value FROM json_each(%s))"
+    chosen = (
+        "= ANY(%s::text[])" if parameters.is_postgres() else "IN (SELECT value FROM json_each(%s))"
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT key FROM mailings_message WHERE mailing_id = %s AND key {chosen}",  # noqa: S608 - our own words
-            [mailing_id, _array(keys) if _postgres() else json.dumps(list(keys))],
+            [
+                mailing_id,
+                parameters.array(keys) if parameters.is_postgres() else json.dumps(list(keys)),
+            ],
         )
         return {key for (key,) in cursor.fetchall()}
 
@@ -357,63 +349,8 @@ _CHANGE_TYPES = {
 def _find(pairs: Sequence[tuple[int, str]], on: str) -> list[FoundMessage]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT m.id, m.batch_id, m.phone FROM {_table(_PAIR_TYPES)} "  # noqa: S608 - our own names
+            f"SELECT m.id, m.batch_id, m.phone FROM {parameters.table(_PAIR_TYPES)} "  # noqa: S608 - our own names
             f"JOIN mailings_message m ON {on}",
-            _columns(pairs, 2),
+            parameters.columns(pairs, 2),
         )
         return [FoundMessage(*row) for row in cursor.fetchall()]
-
-
-def _among() -> str:
-    """Return SQL for "one of these ids"; _ids() makes the parameter."""
-    return "= ANY(%s::bigint[])" if _postgres() else "IN (SELECT value FROM json_each(%s))"
-
-
-def _ids(ids: Sequence[int]) -> str:
-    return f"{{{','.join(map(str, ids))}}}" if _postgres() else json.dumps(list(ids))
-
-
-def _table(types: dict[str, str]) -> str:
-    """Return SQL for a table "d" made of parameters; _columns() makes the parameters."""
-    if _postgres():
-        arrays = ", ".join(f"%s::{kind}[]" for kind in types.values())
-        return f"unnest({arrays}) AS d ({', '.join(types)})"
-    fields = ", ".join(f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(types))
-    return f"(SELECT {fields} FROM json_each(%s)) AS d"  # noqa: S608 - our own names
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Any]:
-    if not _postgres():
-        return [json.dumps([[_plain(value) for value in row] for row in rows])]
-    return [_array(column) for column in zip(*rows, strict=True)] or ["{}"] * width
-
-
-def _array(values: Iterable[Any]) -> str:
-    """An array as PostgreSQL writes it. psycopg takes 2 us for each member of a list, because it asks for the
-    type of each; this takes 0.2.
-    """
-    return f"{{{','.join(map(_member, values))}}}"
-
-
-def _member(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Make a value fit for JSON. SQLite's column affinity turns the price into a number again."""
-    if isinstance(value, Decimal):
-        return str(value)
-    return _moment(value) if isinstance(value, datetime) else value
-
-
-def _moment(value: datetime | None) -> Any:
-    """Convert a time to the form in which this database stores it (SQLite: text in UTC)."""
-    return connection.ops.adapt_datetimefield_value(value)
-
-
-def _postgres() -> bool:
-    return connection.vendor == "postgresql"
