@@ -14,28 +14,32 @@ from django.utils import timezone
 
 django.setup()  # the worker starts here; the other process has done this already
 
-from benchmarks.processes import plain_worker  # noqa: E402
-from benchmarks.timing import Step, timed  # noqa: E402
+from benchmarks.cost import Cost, measured  # noqa: E402
+from benchmarks.processes import plain_worker, redis  # noqa: E402
 from mailings.audience.personalization import values_of  # noqa: E402
 from mailings.models import Mailing, Message  # noqa: E402
 from mailings.text import template  # noqa: E402 - models need Django to be set up
 from users.models import User  # noqa: E402
 
-app = Celery("plain", broker=os.environ["BENCH_BROKER"])
+app = Celery("plain", broker=os.environ.get("BENCH_BROKER"))
 app.conf.task_ignore_result = True
 PROCESSES = 4  # processes that mostly wait for responses
 WARM_UP = 50
 Status = Message.Status
 
 
-def run(people: int, body: str) -> tuple[Step, Step]:
+def run(people: int, body: str) -> tuple[Cost, Cost]:
     """Measure sending, from the first row to the last response, and processing the receipts."""
     mailing = Mailing.objects.create(name="Plain", text=body)
     chosen = list(User.objects.order_by("id")[: people + WARM_UP])
-    with plain_worker(PROCESSES):
-        send_all(mailing, chosen[:WARM_UP])
-        sent = timed(people, lambda: send_all(mailing, chosen[WARM_UP:]))
-    received = timed(people, lambda: receive_all(mailing, chosen[WARM_UP:]))
+    with redis() as (broker, redis_pid):
+        os.environ["BENCH_BROKER"] = app.conf.broker_url = broker  # the worker inherits it
+        with plain_worker(PROCESSES) as worker:
+            send_all(mailing, chosen[:WARM_UP])
+            sent = measured(
+                people, lambda: send_all(mailing, chosen[WARM_UP:]), [worker, redis_pid]
+            )
+    received = measured(people, lambda: receive_all(mailing, chosen[WARM_UP:]))
     assert mailing.messages.filter(status=Status.DELIVERED).count() == people
     return sent, received
 
@@ -50,7 +54,7 @@ def send_all(mailing: Mailing, people: list[User]) -> None:
         message.save()
         send_one.delay(message.id)
     while mailing.messages.filter(status=Status.WAITING).exists():
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 @app.task  # type: ignore[untyped-decorator]  # celery has no types
