@@ -4,8 +4,10 @@ neither warms nor spoils another, and a part that fails does not stop the others
 """
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,10 +34,16 @@ def main() -> int:
         prog="make bench ARGS=", description="smsmail's speed, as ratios inside one run"
     )
     parser.add_argument("what", nargs="*", help=f"full, or parts: {', '.join(PARTS)}")
-    parser.add_argument("--people", type=int, help="how many, instead of the usual number")
+    parser.add_argument(
+        "--people",
+        type=int,
+        help="how many, instead of the usual number; nothing is written down then",
+    )
     given = parser.parse_args()
     if unknown := set(given.what) - {*PARTS, "full"}:
         parser.error(f"there is no {', '.join(sorted(unknown))}; parts: {', '.join(PARTS)}")
+    # Also then, what was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     full = "full" in given.what
     named = [part for part in PARTS if part in given.what]
     wanted = chosen(named, full=full, sized=bool(given.people))
@@ -44,7 +52,10 @@ def main() -> int:
     except NoPostgresql:
         print("PostgreSQL's programs are not here. Debian, Ubuntu: apt install postgresql")
         return 2
-    results.keep(lines)
+    if given.people:
+        print("\nNot written down: another size than usual.")
+    else:
+        results.keep(lines)
     results.show(lines, [] if named else [goal for goal in GOALS if goal not in wanted])
     print(f"\nLoad on the machine: {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores.")
     return 0
@@ -96,7 +107,7 @@ def measure(
         found = _found(folder / "found")
     print(f"    {part}: {time.monotonic() - began:.0f} s{ended}", flush=True)
     about = {
-        "size": people or ("full" if full else "quick"),
+        "run": "full" if full else "quick",
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         "load": round(load, 1),
         "cores": os.cpu_count(),
@@ -105,14 +116,16 @@ def measure(
 
 
 def _call(command: Sequence[str], environment: dict[str, str], patience: float) -> str:
-    """Run it; return how it ended, if not well."""
-    process = subprocess.Popen(command, env=os.environ | environment, cwd=ROOT)
+    """Run it in a process group of its own, of which nothing is left; return how it ended, if not well."""
+    process = subprocess.Popen(command, env=os.environ | environment, cwd=ROOT, process_group=0)
     try:
         code = process.wait(patience)
     except subprocess.TimeoutExpired:
-        process.terminate()
-        process.wait()
         return f", given up after {patience} s"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     return f", ended with {code}" if code else ""
 
 

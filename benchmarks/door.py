@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from benchmarks import batch, rows
+from benchmarks import pipeline, rows
 from benchmarks.goals import Measured
 from benchmarks.once import once
-from benchmarks.options import FULL
+from benchmarks.options import FULL, size
 from benchmarks.rows import PLAIN
 from integrations.models import Account
 from mailings.models import Mailing, Message
@@ -32,7 +32,9 @@ def receipts_beside_plain_view() -> Measured:
     """The door and the processing of a receipt; the plain view does both at once."""
     door, plain = _figures()["a receipt of SMSC"], _figures()["plain: get and save"]
     Account.objects.all().delete()  # and what came through the door
-    processed = batch.ours().process.us
+    people = size(10_000, 50_000)
+    rows.school(people)
+    processed = pipeline.run(rows.draft("Benchmark"), people).process.us
     ours, theirs = _us(door) + processed, _us(plain)
     beside = {"us door": _us(door), "us processing": processed, "us plain view": theirs}
     return Measured(theirs / ours, beside | {"by wall, door alone": door.rate / plain.rate})

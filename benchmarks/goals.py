@@ -26,7 +26,7 @@ class Goal:
     function: str  # in this package, "module.function" () -> Measured
     why: str
     full: bool = False  # it needs millions, so the quick run leaves it out
-    asked: bool = False  # only `full` and its own part measure it
+    asked: bool = False  # it needs more than we install: measured by `full` and by name
 
     @property
     def part(self) -> str:

@@ -67,7 +67,7 @@ def _write_old(people: int) -> None:
     """Write mailings of former years, to the same people in another order, as phones come in life."""
     for number in range(OLD):
         mailing = Mailing.objects.create(name=f"Year {number}", state=Mailing.State.DONE)
-        Counters.objects.create(mailing=mailing, delivered=people)
+        Counters.objects.create(mailing=mailing, delivered=people, parts=2 * people)
         pattern = Message(mailing=mailing, text="Здравствуйте! " + "x" * 60, parts=2)
         pattern.status = Message.Status.DELIVERED
         person = f"(n * 7919 + {number}) % {people} + 1"

@@ -7,8 +7,8 @@ from benchmarks.goals import Measured
 from benchmarks.options import FULL
 from benchmarks.processes import embedded_worker
 
-WARM_UP = 6  # seconds: imports, and the first round of every job
-SECONDS = 60 if FULL else 20
+WARM_UP = 4  # seconds: imports, and the first round of every job
+SECONDS = 60 if FULL else 15
 
 
 def worker() -> Measured:

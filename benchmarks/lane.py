@@ -25,7 +25,7 @@ from mailings.notifications.send import Became, raise_event
 EVENTS = 100 if FULL else 20
 GAP = 1.0 if FULL else 0.5  # at most so many seconds between two events
 ANSWER = 0.3  # seconds that the service takes to answer
-WARM_UP = 5
+WARM_UP = 3
 PATIENCE = 120.0
 
 _dice, _numbers = random.Random(1), count(1)

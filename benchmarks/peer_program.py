@@ -3,6 +3,7 @@ nothing, no logs of what was sent), and prints the cost as JSON.
 """
 
 import json
+import logging
 import sys
 from dataclasses import asdict
 from importlib import import_module
@@ -26,6 +27,7 @@ def main() -> None:
         "LOG_LEVEL": 0,
     }
     django.setup()
+    logging.disable()
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0, skip_checks=True)

@@ -36,14 +36,13 @@ def result(goal: Goal, told: Result | None, **about: object) -> Result:
     return line | about
 
 
-def keep(lines: Sequence[Result]) -> list[Result]:
-    """Put these results in the place of earlier ones of the same goals; return all, as GOALS lists them."""
+def keep(lines: Sequence[Result]) -> None:
+    """Put these results in the place of earlier ones of the same goals."""
     known = {line["name"]: line for line in json.loads(RESULTS.read_text())} if _there() else {}
     known |= {line["name"]: line for line in lines}
     kept = [known[goal.name] for goal in GOALS if goal.name in known]
     RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     _write_table(known)
-    return kept
 
 
 def show(lines: Sequence[Result], left_out: Sequence[Goal]) -> None:
@@ -54,7 +53,7 @@ def show(lines: Sequence[Result], left_out: Sequence[Goal]) -> None:
         line = found.get(goal.name)
         if line is None:
             if goal in left_out:
-                why = FULL_ONLY if goal.full else "not measured: `make bench ARGS=full`, or by name"
+                why = FULL_ONLY if goal.full else f"not measured: ARGS={goal.part} or full"
                 print(f"{goal.name:13}{goal.words:76}{'':10}{goal.wanted:>13}  {why}")
             continue
         value = "failed" if line["value"] is None else f"{line['value']:,g}"
@@ -79,7 +78,7 @@ def _write_table(known: dict[str, Result]) -> None:
 
 
 def _table(known: dict[str, Result]) -> list[str]:
-    lines = ["", "| | what | goal | value | met | size | why |", "|---|---|---|---:|---|---:|---|"]
+    lines = ["", "| | what | goal | value | met | run | why |", "|---|---|---|---:|---|---|---|"]
     for goal in GOALS:
         line = known.get(goal.name, {})
         value = line.get("value")
@@ -87,10 +86,8 @@ def _table(known: dict[str, Result]) -> list[str]:
         if "error" in line:
             told = "failed"
         met = {True: "yes", False: "**no**"}.get(line.get("met", ""), "")
-        size = line.get("size", "")
-        size = f"{size:,}" if isinstance(size, int) else size
         lines.append(
-            f"| {goal.name} | {goal.words} | {goal.wanted} | {told} | {met} | {size} | {goal.why} |"
+            f"| {goal.name} | {goal.words} | {goal.wanted} | {told} | {met} | {line.get('run', '')} | {goal.why} |"
         )
     return [*lines, ""]
 

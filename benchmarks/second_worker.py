@@ -24,9 +24,6 @@ def added() -> Measured:
     """One mailing is handed over by one process, the next by two."""
     people = size(20_000, 200_000)
     rows.school(people)
-    pipeline.launch(rows.draft("Warm up"))
-    pipeline.prepare_all()
-    pipeline.hand_over_all()
     one, one_cpu = _handed_over(1)
     two, two_cpu = _handed_over(2)
     print(f"{people / one:,.0f} messages/s by one process, {people / two:,.0f} by two")
