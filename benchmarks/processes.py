@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.request import Request, urlopen
+
+T = TypeVar("T", str, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,10 @@ def started(*commands: Sequence[str]) -> Iterator[list[int]]:
 
 
 @contextmanager
-def ended(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> Iterator[None]:
+def ended(process: "subprocess.Popen[T]") -> Iterator["subprocess.Popen[T]"]:
+    """Yield the process, and end it afterwards."""
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -86,8 +86,9 @@ def _table(known: dict[str, Result]) -> list[str]:
         if "error" in line:
             told = "failed"
         met = {True: "yes", False: "**no**"}.get(line.get("met", ""), "")
+        run = f"{line['run']}, load {line['load']}" if line else ""
         lines.append(
-            f"| {goal.name} | {goal.words} | {goal.wanted} | {told} | {met} | {line.get('run', '')} | {goal.why} |"
+            f"| {goal.name} | {goal.words} | {goal.wanted} | {told} | {met} | {run} | {goal.why} |"
         )
     return [*lines, ""]
 
