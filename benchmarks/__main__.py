@@ -26,7 +26,7 @@ from benchmarks.processes import free_port, service
 
 ROOT = Path(__file__).parent.parent
 PARTS = tuple(dict.fromkeys(goal.part for goal in GOALS))
-PATIENCE = {False: 300, True: 3 * 3600}  # seconds for one part: of a quick run, of a full one
+PATIENCE = {False: 1200, True: 3 * 3600}  # seconds for one part: of a quick run, of a full one
 
 
 def main() -> int:

@@ -63,6 +63,7 @@ def beside_plain() -> Measured:
         {
             "us ours": whole.us,
             "us plain": theirs.us,
+            "us plain PostgreSQL": theirs.postgresql_us,
             "by wall": whole.rate / theirs.rate,
             "messages/s ours": whole.rate,
             "messages/s plain": theirs.rate,
