@@ -58,6 +58,7 @@ def _measured(workers: Callable[[], AbstractContextManager[list[int]]]) -> Measu
         over = _is_over(mailing)
         if not over:
             transitions.cancel(mailing, rows.owner())
+            _wait_until_written(mailing)
         slowest = _slowest(taken)
     seconds = [each for _, each in taken]
     beside: dict[str, float | str] = {
@@ -155,6 +156,15 @@ def _slowest(taken: list[tuple[str, float]]) -> float:
 
 def _gone(mailing: Mailing) -> int:
     return Counters.objects.get(mailing=mailing).gone
+
+
+def _wait_until_written(mailing: Mailing) -> None:
+    """A cancelled mailing is still prepared to its end; the next figure must not pay for it."""
+    until = time.monotonic() + 10 * PATIENCE
+    while Mailing.objects.filter(id=mailing.pk, prepared_at__isnull=True).exists():
+        if time.monotonic() > until:
+            raise RuntimeError("the cancelled mailing is not prepared to its end")
+        time.sleep(0.5)
 
 
 def _is_over(mailing: Mailing) -> bool:
