@@ -54,8 +54,6 @@ def main() -> int:
         return 2
     if given.people:
         print("\nNot written down: another size than usual.")
-    else:
-        results.keep(lines)
     results.show(lines, [] if named else [goal for goal in GOALS if goal not in wanted])
     print(f"\nLoad on the machine: {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores.")
     return 0
@@ -80,6 +78,8 @@ def run(wanted: Sequence[Goal], *, full: bool, people: int | None) -> list[resul
             print(f"\n=== {part}", flush=True)
             goals = [goal for goal in wanted if goal.part == part]
             lines += measure(server, part, goals, full=full, people=people)
+            if not people:
+                results.keep(lines)  # now, because a full run takes long and may be stopped
     return lines
 
 

@@ -62,7 +62,8 @@ def run(mailing: Mailing) -> Bare:
     copied = measured(len(given), lambda: copy(given, prepare.CHUNK))
     ids = _ids()
     answered = measured(len(ids), lambda: answer(ids, batch))
-    stored = measured(len(ids), lambda: pipeline.store_receipts("bare_receipt", mailing))
+    with pipeline.callbacks(mailing) as bodies:
+        stored = measured(len(ids), lambda: pipeline.store_receipts("bare_receipt", bodies))
     applied = measured(len(ids), lambda: apply(ids, pipeline.RECEIPTS))
     return Bare(copied, answered, stored, applied)
 

@@ -82,6 +82,16 @@ def postgresql_cpu() -> float:
 
 def cpu_of(pid: int) -> float:
     """Return the CPU seconds of a process, of all that descend from it, and of those that have ended."""
+    return sum(_family(pid).values()) * TICK
+
+
+def largest(pid: int) -> float:
+    """Return the MB that a process, or one that descends from it, has held at most."""
+    return max(memory("VmHWM", one) for one in _family(pid))
+
+
+def _family(pid: int) -> dict[int, int]:
+    """Return the CPU ticks of a process and of each that descends from it, ended children included."""
     ticks: dict[int, int] = {}
     children = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -92,12 +102,12 @@ def cpu_of(pid: int) -> float:
         one = int(stat.parent.name)
         children[int(fields[1])].append(one)
         ticks[one] = sum(map(int, fields[11:15]))  # its own and those of its ended children
-    total, look = 0, [pid]
+    family, look = {}, [pid]
     while look:
         one = look.pop()
-        total += ticks.get(one, 0)
+        family[one] = ticks.get(one, 0)
         look += children[one]
-    return total * TICK
+    return family
 
 
 def answer(do: Callable[[], object], times: int) -> tuple[float, float]:
@@ -116,7 +126,10 @@ def answer(do: Callable[[], object], times: int) -> tuple[float, float]:
 
 def memory(what: str, pid: int | str = "self") -> float:
     """Return MB: VmRSS is what a process holds now, VmHWM what it held at most."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has ended meanwhile
+        return 0.0
     return next((int(each.split()[1]) for each in lines if each.startswith(f"{what}:")), 0) / 1024
 
 

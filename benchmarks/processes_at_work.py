@@ -3,15 +3,13 @@ the real programs, the embedded worker and the web server.
 """
 
 import time
-from collections import defaultdict
-from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from django.conf import settings
 
 from benchmarks import pipeline, rows
-from benchmarks.cost import memory
+from benchmarks.cost import largest
 from benchmarks.goals import Measured
 from benchmarks.options import size
 from benchmarks.processes import embedded_worker, web_server
@@ -22,7 +20,7 @@ LOOK = 0.5  # seconds between two looks
 PATIENCE = 3600
 
 
-def largest() -> Measured:
+def peak() -> Measured:
     people = size(20_000, 1_000_000)
     rows.school(people)
     mailing = rows.draft("Benchmark")
@@ -33,9 +31,10 @@ def largest() -> Measured:
                 answer.read()
         pipeline.launch(mailing)
         _wait_until(mailing, "accepted", people)
-        pipeline.store_receipts(Receipt._meta.db_table, mailing)
+        with pipeline.callbacks(mailing) as bodies:
+            pipeline.store_receipts(Receipt._meta.db_table, bodies)
         _wait_until(mailing, "delivered", people)
-        held = {"MB worker": _largest(worker), "MB web server": _largest(web)}
+        held = {"MB worker": largest(worker), "MB web server": largest(web)}
     return Measured(max(held.values()), dict(held))
 
 
@@ -48,20 +47,3 @@ def _wait_until(mailing: Mailing, status: str, people: int) -> None:
         if time.monotonic() > end:
             raise RuntimeError(f"the mailing does not become {status}")
         time.sleep(LOOK)
-
-
-def _largest(pid: int) -> float:
-    """Return the most that the process, or one that descends from it, has held."""
-    children = defaultdict(list)
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        children[parent].append(int(stat.parent.name))
-    look, most = [pid], 0.0
-    while look:
-        one = look.pop()
-        most = max(most, memory("VmHWM", one))
-        look += children[one]
-    return most

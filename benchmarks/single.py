@@ -19,7 +19,7 @@ from integrations.routing import routing
 from mailings.models import Message
 
 LATENCY = 0.1  # seconds
-PLAIN = 2_000 if FULL else 300  # messages that go the plain way
+PLAIN = 2_000 if FULL else 200  # messages that go the plain way
 
 
 def cpu_of_message() -> Measured:
@@ -103,7 +103,7 @@ def _service(latency: float) -> Iterator[str]:
 
 
 def _people() -> int:
-    return size(3_000, 20_000)
+    return size(2_000, 20_000)
 
 
 def _module() -> Any:

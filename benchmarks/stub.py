@@ -1,4 +1,4 @@
-"""The SMS service of the benchmark: a program that costs 2 to 4 us a message, where the emulator of the tests
+"""The SMS service of the benchmark: a program that costs a few us a message, where the emulator of the tests
 costs 31 to 35 and would be measured instead of smsmail. It believes every request, takes every message, and keeps
 a journal on disk.
 """
