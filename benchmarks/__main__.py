@@ -54,7 +54,8 @@ def main() -> int:
         return 2
     if given.people:
         print("\nNot written down: another size than usual.")
-    results.show(lines, [] if named else [goal for goal in GOALS if goal not in wanted])
+    asked = [goal for goal in GOALS if goal.part in (named or PARTS)]
+    results.show(lines, [goal for goal in asked if goal not in wanted])
     print(f"\nLoad on the machine: {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores.")
     return 0
 
