@@ -36,6 +36,7 @@ demo: .venv/.run
 	@$(EMBEDDED) DATA_DIR=var/demo .venv/bin/python manage.py migrate --verbosity 0 --no-input
 	@$(EMBEDDED) DATA_DIR=var/demo .venv/bin/python manage.py demo --people $(PEOPLE) $(ARGS)
 
+# ARGS=full measures everything, ARGS=door one part; benchmarks/README.md says more.
 bench: .venv/.dev
 	@.venv/bin/python -m benchmarks $(ARGS)
 

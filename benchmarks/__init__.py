@@ -1,4 +1,3 @@
-"""Measures how fast the pipeline is, compared with the plain way and with the bare database in one run on one
-machine, and how long queries about a million people take. `make bench` prints tables; nothing here is a test
-or fails for being slow.
+"""Measures the speed of smsmail against its goals (goals.py). `make bench` prints every goal with its value, and
+README.md here says how each one is measured. Nothing here is a test, or fails for being slow.
 """

@@ -1,22 +1,22 @@
-"""Measures how long it takes to determine who gets a mailing among this many people: each condition of a rule
-alone, typical rules, the funnel, the lists behind its lines, and whole pages. Each is compared with one count
-of all people, taken in the same run.
+"""Goal of questions about everybody: how long it takes to determine who gets a mailing among a million people. It
+prints each condition of a rule alone, typical rules, the funnel and the lists behind its lines; each compared with
+one count of all people, taken in the same run.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from django.core.cache import cache
-from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
 from benchmarks import school
+from benchmarks.cost import answer
+from benchmarks.goals import Measured
+from benchmarks.options import FULL, size
 from integrations.models import Account
 from integrations.reasons import Reason
 from mailings.audience import audience, funnel, text_extremes
@@ -35,22 +35,44 @@ TYPED = {"city": "Казань", "own:course": "Python", "own:age": 30, "own:bor
 Rule = dict[str, Any]
 
 
-def fill_and_print(*, people: int) -> None:
-    call_command("migrate", verbosity=0, skip_checks=True)
-    began = time.perf_counter()
+def worst() -> Measured:
+    """Compare the four questions that a composer asks with a count of all people; the worst counts."""
+    people = size(1_000_000, 1_000_000)
     owner = school.fill(people)
-    print(f"{people:,} people and their messages written in {time.perf_counter() - began:.0f} s")
-    print_all(owner)
+    everybody = User.objects.filter(is_active=True)
+    everybody.count()
+    unit, unit_wall = answer(everybody.count, TIMES)
+    ratios: dict[str, float | str] = {}
+    walls: dict[str, float | str] = {}
+    for name, do in questions(owner):
+        do()
+        cpu, wall = answer(do, TIMES)
+        ratios[name], walls[f"{name} by wall"] = cpu / unit, wall / unit_wall
+    value = max(float(ratio) for ratio in ratios.values())
+    if FULL:
+        print_all()
+    return Measured(value, ratios | walls | {"ms count of all": 1000 * unit})
 
 
-def print_all(owner: User) -> None:
-    print(f"Load {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores. ms: the best of {TIMES};")
-    print("ratio: to a count of all people taken just before, which is the last column.")
+def questions(owner: User) -> "Lines":
+    Account.objects.create(provider="simulator", credentials={"on": "yes"}, price=3, parallel=4)
+    client = Client(headers={"host": "localhost"}, raise_request_exception=True)
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    everyone = drafts()["to everyone"]
+    known = rules.read(school.KNOWN)
+    form = {"name": "x", "text": school.TEXT, "recipients": "everyone"}
+    yield "funnel", forgetful(partial(funnel.count, everyone))
+    yield "segment", forgetful(lambda: segments.count(known))
+    yield "meter", forgetful(lambda: client.post("/mailings/meter/", form))
+    yield "who gets it", forgetful(lambda: client.get(f"/mailings/{everyone.pk}/audience/"))
+
+
+def print_all() -> None:
+    print(f"ms: the best of {TIMES}; ratio: to a count of all people taken just before.")
     for title, lines in (
         ("One condition, counted", alone()),
         ("Rules as people make them, counted", nested()),
         ("Who gets a mailing", choices()),
-        ("Pages, for the first time and again", pages(owner)),
     ):
         print(f"\n{title:64}{'ms':>8}{'ratio':>8}{'count':>8}")
         for name, do in lines:
@@ -259,58 +281,3 @@ def forgetful(do: Callable[[], object]) -> Callable[[], object]:
         return do()
 
     return anew
-
-
-# --- pages ------------------------------------------------------------------------------------
-def pages(owner: User) -> Lines:
-    Account.objects.create(
-        provider="simulator", credentials={"on": "yes"}, price=Decimal("3"), parallel=4
-    )
-    client = Client(headers={"host": "localhost"}, raise_request_exception=True)
-    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
-    everyone = Mailing.objects.get(name="To everyone")
-    segment = Mailing.objects.get(name="To a segment")
-    known = Segment.objects.get(name="Known phones")
-    group = Group.objects.earliest("id")
-    form = {"name": "x", "text": school.TEXT, "recipients": "everyone"}
-    to_segment = form | {"recipients": "segment", "segment": known.pk, "only_confirmed": "on"}
-    for name, ask in (
-        ("meter, everyone", lambda: client.post("/mailings/meter/", form)),
-        ("meter, a segment", lambda: client.post("/mailings/meter/", to_segment)),
-        ("compose, everyone", lambda: client.get(f"/mailings/{everyone.pk}/edit/")),
-        ("draft, everyone", lambda: client.get(f"/mailings/{everyone.pk}/")),
-        ("its figures afterwards", lambda: client.get(f"/mailings/{everyone.pk}/?count=1")),
-        ("draft, a segment", lambda: client.get(f"/mailings/{segment.pk}/")),
-        ("launch question", lambda: client.get(f"/mailings/{everyone.pk}/launch/")),
-        ("who gets it", lambda: client.get(f"/mailings/{everyone.pk}/audience/")),
-        (
-            "who does not",
-            lambda: client.get(f"/mailings/{everyone.pk}/audience/?reason=opted_out"),
-        ),
-        ("segment", lambda: client.get(f"/segments/{known.pk}/")),
-        ("its figures afterwards", lambda: client.get(f"/segments/{known.pk}/?count=1")),
-        ("segment editor", lambda: client.get(f"/segments/{known.pk}/edit/")),
-        ("people", lambda: client.get("/people/")),
-        ("people deep", lambda: client.get(f"/people/?before={deep()}")),
-        ("people of a group", lambda: client.get(f"/people/?group={group.pk}")),
-        ("people without a phone", lambda: client.get("/people/?only=no-phone")),
-        ("people by surname", lambda: client.get("/people/?q=лазарева")),
-        ("people by rare word", lambda: client.get("/people/?q=person123456")),
-        ("people by phone", lambda: client.get("/people/?q=%2B7998012345")),
-        ("people by last digits", lambda: client.get("/people/?q=12345")),
-        ("people nobody is", lambda: client.get("/people/?q=ъъъъ")),
-        ("groups", lambda: client.get("/people/groups/")),
-        ("recipients of a former one", lambda: client.get("/mailings/1/recipients/")),
-        ("dashboard", lambda: client.get("/")),
-    ):
-        yield f"{name}, first", forgetful(good(ask))
-        yield f"{name}, again", good(ask)
-
-
-def good(ask: Callable[[], Any]) -> Callable[[], object]:
-    def asked() -> object:
-        answer = ask()
-        assert answer.status_code == 200, answer
-        return answer
-
-    return asked

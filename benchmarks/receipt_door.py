@@ -1,24 +1,20 @@
-"""`python -m benchmarks.receipt_door` compares the receipt webhook and the redirect of short links with an empty
-Django view: answers a second, and CPU of the server and of PostgreSQL, from one granian server in one run (goal G9).
-Afterwards it looks in the table for every receipt that was acknowledged. The database is one of its own.
+"""The server, the clients and the sums of door.py (goal G9): requests of each kind from a process of its own, and
+the CPU of the server and of PostgreSQL for an answer. It also looks in the table for every receipt that was
+acknowledged.
 """
 
-import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from benchmarks.__main__ import own_database, set_up
-from benchmarks.processes import _ended, _free_port, _wait_for
+from benchmarks.cost import cpu_of
+from benchmarks.processes import ended, wait_for
 from benchmarks.receipt_clients import Asked, Task
-from benchmarks.redirect import cpu_of, made_links
+from benchmarks.rows import made_links
 
 GOAL = 0.5
 TOKEN = "made-up-token"
@@ -48,46 +44,6 @@ class Figures:
     @property
     def postgres_us(self) -> float:
         return self.postgres / self.answers * 1e6
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="The receipt webhook beside an empty view")
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=3, help="of each kind in each round")
-    given = parser.parse_args()
-    server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("DATABASE_URL", "")
-    if urlsplit(server).scheme not in {"postgres", "postgresql"}:
-        print("Set BENCH_DATABASE_URL=postgres://... to a server that may create databases.")
-        return 2
-    port = _free_port()
-    with own_database(server) as address, tempfile.TemporaryDirectory() as folder:
-        own = {"PUBLIC_URL": f"http://127.0.0.1:{port}", "DATA_DIR": folder, "STATE_DIR": folder}
-        set_up(DATABASE_URL=address, **own)
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0, skip_checks=True)
-        return measure(port, given.clients, given.rounds, given.seconds)
-
-
-def measure(port: int, clients: int, rounds: int, seconds: float) -> int:
-    from mailings.models import Click
-
-    kinds = made_kinds(port, clients)
-    with server(port) as pid:
-        for each in kinds:  # fills the caches of the process, and connects its threads
-            asked(each.task._replace(seconds=1, label="warm"))
-        clicks = Click.objects.count()
-        for number in range(rounds):
-            for each in kinds:
-                add(each, pid, each.task._replace(seconds=seconds, label=f"r{number}"))
-    lost = kinds[-1].answers - (Click.objects.count() - clicks)
-    missing = acknowledged_and_missing(kinds)
-    show(kinds, clients)
-    print(f"{'receipts in one commit':40}{receipts_in_a_commit():>12.1f}")
-    print(f"{'clicks answered and not written down':40}{lost:>12}")
-    print(f"{'receipts acknowledged and missing':40}{missing:>12}")
-    return 1 if missing else 0
 
 
 def made_kinds(port: int, clients: int) -> list[Figures]:
@@ -125,8 +81,8 @@ def server(port: int) -> Iterator[int]:
     granian = [sys.executable, "-m", "granian", "--interface", "asginl", "--http", "1", "--no-ws"]
     options = ["--workers", "1", "--log-level", "warning", "--port", str(port)]
     process = subprocess.Popen([*granian, *options, "benchmarks.redirect_server:whole"])
-    with _ended(process):
-        _wait_for(port)
+    with ended(process):
+        wait_for(port)
         yield process.pid
 
 
@@ -195,7 +151,3 @@ def show(kinds: list[Figures], clients: int) -> None:
         of_all = (empty.server_us + empty.postgres_us) / (one.server_us + one.postgres_us)
         print(f"{one.rate / empty.rate:10.2f}{of_cpu:10.2f}{of_all:12.2f}")
     print()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

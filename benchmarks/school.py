@@ -15,12 +15,14 @@ from django.utils import timezone
 from mailings.demo.words import CITIES, ENGLISH_NAMES, ENGLISH_SURNAMES, MEN, SURNAMES, WOMEN
 from mailings.models import Batch, Counters, Mailing, Message
 from users.models import Group, OwnField, Segment, User
+from users.parsing import phone_classes
 from users.rights import Role
 
 CHUNK = 10_000
 GROUPS = 20
 BATCH = 500
 COURSES = ("Python", "Дизайн", "Английский", "Marketing", "Химия", "Бухгалтерский учёт")
+MOBILE = phone_classes.class_of("+79980000001")
 KNOWN = {"version": 1, "all": [{"field": "phone", "op": "confirmed", "value": None}]}
 TEXT = (
     "Здравствуйте, {first_name|друзья}! Занятие по курсу {course|вашему} начнётся завтра в 19:00."
@@ -28,7 +30,7 @@ TEXT = (
 COLUMNS = (
     *("id", "email", "first_name", "last_name", "role", "rights", "is_active", "date_joined"),
     *("last_seen_at", "password", "phone", "phone_confirmed_at", "time_zone", "language", "city"),
-    *("fields", "sms_forbidden", "search"),
+    *("fields", "sms_forbidden", "search", "phone_class"),
 )
 
 
@@ -54,6 +56,19 @@ def fill(people: int) -> User:
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     return owner
+
+
+def fill_up(messages: int, owner: User) -> None:
+    """Send mailings of former months to everybody until there are so many messages."""
+    month = 2
+    while (there := Message.objects.count()) < messages:
+        at = timezone.now() - timedelta(days=30 * month)
+        _send(f"{month} months ago", at, 100, owner)
+        if Message.objects.count() == there:
+            raise RuntimeError("there is nobody with a phone")
+        month += 1
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
 
 
 def insert(table: str, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
@@ -122,6 +137,7 @@ def _people(count: int, first: int) -> Iterator[tuple[Any, ...]]:
             json.dumps(own, ensure_ascii=False),
             some.random() < 0.02,
             f"{name} {surname} {email} {phone}".lower(),
+            MOBILE if phone.startswith("+") else "",
         )
 
 

@@ -6,16 +6,16 @@ everybody, and few people. It uses a PostgreSQL database of its own.
 import argparse
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from statistics import median
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
-from benchmarks.__main__ import own_database
+from benchmarks.cluster import cluster
 
 TIMES = 5
 
@@ -24,13 +24,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="what watching a rule costs")
     parser.add_argument("--people", type=int, default=1_000_000)
     given = parser.parse_args()
-    server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("DATABASE_URL", "")
-    if urlsplit(server).scheme not in {"postgres", "postgresql"}:
-        print("Set BENCH_DATABASE_URL=postgres://... to a server that may create databases.")
-        return 2
-    with own_database(server) as address:
+    with (
+        cluster() as server,
+        server.database("watching") as address,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         os.environ |= {
             "DATABASE_URL": address,
+            "DATA_DIR": folder,
             "REDIS_URL": "",
             "SECRET_KEY": "made-up",
             "FIELD_KEYS": Fernet.generate_key().decode(),
