@@ -32,7 +32,7 @@ class Gate:
     """The last check before a request: may these messages still be sent? This one says yes to all."""
 
     def passes(self, messages: Sequence[Sms]) -> bool:
-        """Asked from any thread just before each request leaves (last_look of transport.post()), and may wait.
+        """Asked from any thread just before each request leaves (last_look of submission.post()), and may wait.
         No: none of these messages may leave in this hand-over any more; they are withheld.
         """
         return True

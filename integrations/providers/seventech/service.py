@@ -17,7 +17,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from integrations.providers import transport
+from integrations.providers import submission
 from integrations.providers.base import Provider
 from integrations.providers.burst import send_each
 from integrations.providers.contract import (
@@ -29,6 +29,7 @@ from integrations.providers.contract import (
     WebhookPayload,
 )
 from integrations.providers.reading import digits
+from integrations.providers.transport import Answer
 from integrations.reasons import Reason
 
 from .answers import client_id, result_of
@@ -101,10 +102,10 @@ class SevenTech(Provider):
         )
         return results
 
-    def _request(self, reference: str, sms: Sms, deadline: float) -> transport.Answer:
+    def _request(self, reference: str, sms: Sms, deadline: float) -> Answer:
         phone = digits(sms.phone)
         named = urlencode({"ref": reference, "phone": phone})
-        return transport.post(
+        return submission.post(
             (settings.PROVIDER_URLS["seventech"] or "https://my.seven.tech") + PATH,
             json=request_of(
                 phone,

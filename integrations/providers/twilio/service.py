@@ -159,8 +159,8 @@ class Twilio(Provider):
 
         def request(sms: Sms) -> Answer:
             fields = self._fields(reference, sms)
-            return self.api.post(
-                "Messages", fields, deadline=deadline, last_look=lambda: self.gate.passes([sms])
+            return self.api.submit(
+                fields, deadline=deadline, last_look=lambda: self.gate.passes([sms])
             )
 
         results = send_each(
