@@ -13,6 +13,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone, translation
 
+from integrations.providers import burst
 from mailings.sending import epoch
 from mailings.tracking import link_cache
 from smsmail.jobs import epoch_file, watchdog
@@ -89,6 +90,7 @@ def nothing_remembered(settings: Any, cache_folder: Path) -> None:
     cache.clear()
     link_cache.forget()
     outages.forget()
+    burst.forget()
 
 
 @pytest.fixture(scope="session")

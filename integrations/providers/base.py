@@ -4,7 +4,7 @@ A new provider is one package in providers/, one line in its registry, and recor
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -95,6 +95,8 @@ class Provider(ABC):
         # finish.
         self.read_to: dict[str, str] = {}
         self.gate = Gate()
+        # Called from any thread when has_room() has become true.
+        self.on_room: Callable[[], None] = lambda: None
 
     def heard(self, answer: Answer) -> Answer:
         """Note how far the provider's clock is from ours, and return the answer unchanged."""
@@ -130,6 +132,12 @@ class Provider(ABC):
         starts without a yes of self.gate: those are withheld.
         Phones within one call are distinct.
         """
+
+    def has_room(self) -> bool:
+        """False while the batches that this process sends for the account use all the requests at once
+        that the service bears. One that takes a batch in a request has no such limit but `parallel`.
+        """
+        return True
 
     def can_schedule(self, at: datetime) -> bool:
         """True if the provider accepts a message now and sends it at this time."""

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.providers import submission
 from integrations.providers.base import Provider
-from integrations.providers.burst import send_each
+from integrations.providers.burst import Senders, send_each, senders_of
 from integrations.providers.contract import (
     DeliveryReport,
     InboundSms,
@@ -38,7 +38,7 @@ from .codes import PATH, request_of
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 20  # requests of one batch under way; its own limit is not known
+AT_ONCE = 20  # requests of one batch under way; its own limit is not known, and found by window.py
 ANSWER_CAP = 100_000  # characters: an answer about one message is short
 # What would meet every other request too: the rest of the burst is spared.
 FOR_ALL = frozenset({Reason.BAD_LOGIN, Reason.NO_MONEY, Reason.BUSY})
@@ -66,7 +66,7 @@ class SevenTech(Provider):
     }
     batch = 100
     at_once = AT_ONCE
-    parallel = 2  # forty requests at once, with AT_ONCE
+    parallel = 8  # 140 requests at once for mailings, and the last place for notifications
     one_request_per_batch = False
     callback_is_sent = True
     ack_response = ("", "text/plain")  # any words would go to the person as an SMS
@@ -90,6 +90,8 @@ class SevenTech(Provider):
             lambda result: result.outcome == Outcome.UNSENT and result.reason in FOR_ALL,
             at_once=self.at_once,
             name=self.slug,
+            senders=self._senders,
+            has_room=self.on_room,
         )
         counts = Counter(f"{each.outcome} {each.reason or ''}".strip() for each in results)
         # One line per batch; no phones, texts or secrets.
@@ -101,6 +103,13 @@ class SevenTech(Provider):
             (time.monotonic() - began) * 1000,
         )
         return results
+
+    def has_room(self) -> bool:
+        return self._senders.has_room()
+
+    @property
+    def _senders(self) -> Senders:
+        return senders_of((self.slug, self.login(self.credentials.values)))
 
     def _request(self, reference: str, sms: Sms, deadline: float) -> Answer:
         phone = digits(sms.phone)

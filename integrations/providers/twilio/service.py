@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.providers.base import Provider
-from integrations.providers.burst import send_each, side_by_side
+from integrations.providers.burst import Senders, send_each, senders_of, side_by_side
 from integrations.providers.contract import (
     Balance,
     BooksPage,
@@ -44,7 +44,7 @@ from .api import Api, log, message_path
 from .callbacks import replies_of, reports_of, signed_by
 from .lookup import Lookup
 
-BURST = 20  # requests at once in one batch
+BURST = 20  # requests at once in one batch; all batches together: window.py
 # How Twilio shall call our webhook: three more times when it fails. Not covered by the signature.
 TRY_AGAIN = "#rc=3&rp=all"
 
@@ -109,7 +109,7 @@ class Twilio(Provider):
     }
     batch = 100
     at_once = BURST
-    parallel = 2
+    parallel = 8  # 140 requests at once for mailings, and the last place for notifications
     settle_seconds = 180
     can_look_up = True
     lists_sent = True
@@ -170,9 +170,18 @@ class Twilio(Provider):
             lambda result: result.outcome == Outcome.UNSENT,
             at_once=self.at_once,
             name=self.slug,
+            senders=self._senders,
+            has_room=self.on_room,
         )
         log("send", reference, (str(result.outcome) for result in results), began)
         return results
+
+    def has_room(self) -> bool:
+        return self._senders.has_room()
+
+    @property
+    def _senders(self) -> Senders:
+        return senders_of((self.slug, self.login(self.credentials.values)))
 
     def can_schedule(self, at: datetime) -> bool:
         """Only with a Messaging Service, from 15 minutes (newer pages: 5) to 35 days ahead."""
