@@ -59,9 +59,8 @@ class Rate:
     messages: int
     seconds: float
     cpu: float  # of this process, in microseconds a message
-    at_once: int  # requests at once that the account and its service allow mailings
     latency: float
-    window: int  # requests at once that were found in the end
+    at_once: int  # requests at once that the window has found, or the account allows mailings
 
     @property
     def rate(self) -> float:
@@ -143,9 +142,11 @@ def hand_over(people: int, latency: float, *, parallel: int = 0) -> Rate:
         messages=people,
         seconds=step.seconds,
         cpu=step.cpu / people * 1e6,
-        at_once=max(parallel - 1, 1) * twilio.at_once,
         latency=latency,
-        window=max(each.window.limit for each in burst.known()),
+        at_once=min(
+            max(each.window.limit for each in burst.known()),
+            max(parallel - 1, 1) * twilio.at_once,
+        ),
     )
 
 
@@ -299,8 +300,8 @@ def main() -> int:
             rate = hand_over(given.people, latency, parallel=given.parallel)
             print(
                 f"at {latency * 1000:.0f} ms: {rate.rate:,.0f} messages/s, {rate.cpu:,.0f} us of CPU each, "
-                f"window {rate.window}"
-                + (f", {rate.share:.2f} of {rate.at_once} / latency" if latency else "")
+                f"{rate.at_once} at once"
+                + (f": {rate.share:.2f} of these / latency" if latency else "")
             )
     return 0
 

@@ -7,9 +7,11 @@ from smsmail.uptime import clock
 from .transport import Answer, Failure, TooLate
 
 START = 20  # requests at once that every service was seen to bear
-GROWTH = (
-    1 / 8
-)  # with each answer, until the first trouble: doubled within eight answers of each thread
+# A process has CPU for no more. It is below the requests at once of the batches that a process may have in
+# flight (HAND_OVER_THREADS times at_once), so that the next batch is there before the one before it ends.
+MOST = 128.0
+# With each answer until the first trouble: doubled within eight answers of each thread.
+GROWTH = 1 / 8
 # Once a service said that there are too many, the number stays below for so many seconds: such an answer
 # costs the account a cooldown, so it must not be tried out again and again.
 REMEMBERED = 600.0
@@ -30,7 +32,7 @@ class Window:
 
     def __init__(self) -> None:
         self._limit = float(START)
-        self._most = float("inf")  # the memory of what was too many,
+        self._most = MOST  # the memory of what was too many,
         self._most_until = 0.0  # and its end
         self._had_trouble = False
         self._changed = 0.0  # when it last became smaller
@@ -67,7 +69,7 @@ class Window:
             self._limit = max(1.0, to)
 
     def _grow(self, now: float) -> None:
-        most = self._most if now < self._most_until else float("inf")
+        most = self._most if now < self._most_until else MOST
         step = 1 / self._limit if self._had_trouble else GROWTH
         self._limit = max(self._limit, min(self._limit + step, most))
 

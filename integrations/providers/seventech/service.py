@@ -64,9 +64,11 @@ class SevenTech(Provider):
             label=_("Password"), max_length=100, widget=forms.PasswordInput
         ),
     }
-    batch = 100
+    batch = 100  # all of them are questions for a person if their worker dies
     at_once = AT_ONCE
-    parallel = 8  # 140 requests at once for mailings, and the last place for notifications
+    parallel = (
+        10  # 180 requests at once for mailings, over all workers; the last place is kept free
+    )
     one_request_per_batch = False
     callback_is_sent = True
     ack_response = ("", "text/plain")  # any words would go to the person as an SMS

@@ -107,9 +107,11 @@ class Twilio(Provider):
             ),
         ),
     }
-    batch = 100
+    batch = 200
     at_once = BURST
-    parallel = 8  # 140 requests at once for mailings, and the last place for notifications
+    parallel = (
+        10  # 180 requests at once for mailings, over all workers; the last place is kept free
+    )
     settle_seconds = 180
     can_look_up = True
     lists_sent = True
