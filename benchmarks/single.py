@@ -15,6 +15,7 @@ from benchmarks.goals import Measured
 from benchmarks.once import once
 from benchmarks.options import FULL, size
 from integrations.models import Account
+from integrations.providers import burst
 from integrations.routing import routing
 from mailings.models import Message
 
@@ -50,10 +51,13 @@ def at_latency() -> Measured:
     """In percent of connections / latency, by the wall."""
     _school()
     twilio = routing.provider_class("twilio")
-    # Where an account has several places, the last one is kept free for a notification.
-    connections = max(twilio.parallel - 1, 1) * (twilio.at_once or 1)
+    burst.forget()
     with _service(LATENCY):
         prepared, handed = _sent("after 100 ms")
+    # Where an account has several places, the last one is kept free for a notification. A process makes no
+    # more requests at once than its window has found.
+    allowed = max(twilio.parallel - 1, 1) * (twilio.at_once or 1)
+    connections = min(allowed, max(each.window.limit for each in burst.known()))
     show("Answered after 100 ms", [("prepare", prepared), ("hand over", handed)])
     return Measured(
         100 * handed.rate * LATENCY / connections,

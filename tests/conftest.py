@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client, TransactionTestCase
 from django.utils import timezone, translation
 
+from integrations.providers import burst
 from mailings.sending import epoch
 from mailings.tracking import link_cache
 from smsmail.jobs import epoch_file, watchdog
@@ -119,6 +120,7 @@ def nothing_remembered(settings: Any, cache_folder: Path) -> None:
     cache.clear()
     link_cache.forget()
     outages.forget()
+    burst.forget()
 
 
 @pytest.fixture(scope="session")

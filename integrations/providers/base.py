@@ -4,7 +4,7 @@ A new provider is one package in providers/, one line in its registry, and recor
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -32,7 +32,7 @@ class Gate:
     """The last check before a request: may these messages still be sent? This one says yes to all."""
 
     def passes(self, messages: Sequence[Sms]) -> bool:
-        """Asked from any thread just before each request leaves (last_look of transport.post()), and may wait.
+        """Asked from any thread just before each request leaves (last_look of submission.post()), and may wait.
         No: none of these messages may leave in this hand-over any more; they are withheld.
         """
         return True
@@ -96,6 +96,8 @@ class Provider(ABC):
         # finish.
         self.read_to: dict[str, str] = {}
         self.gate = Gate()
+        # Called from any thread when has_room() has become true.
+        self.on_room: Callable[[], None] = lambda: None
 
     def heard(self, answer: Answer) -> Answer:
         """Note how far the provider's clock is from ours, and return the answer unchanged."""
@@ -131,6 +133,12 @@ class Provider(ABC):
         starts without a yes of self.gate: those are withheld.
         Phones within one call are distinct.
         """
+
+    def has_room(self) -> bool:
+        """False while the batches that this process sends for the account use all the requests at once
+        that the service bears. One that takes a batch in a request has no such limit but `parallel`.
+        """
+        return True
 
     def can_schedule(self, at: datetime) -> bool:
         """True if the provider accepts a message now and sends it at this time."""

@@ -1,5 +1,5 @@
-"""The only way to the network: deadlines, a last check, and every failure sorted into "certainly not sent" or
-"may have arrived". No retries, no redirects, no proxies from the environment, no logs.
+"""The way to the network for what sends no message (that is submission.py): deadlines, and every failure sorted
+into "certainly not sent" or "may have arrived". No retries, no redirects, no proxies from the environment, no logs.
 
 The sorting rests on one fact: whether the first byte of the body was given to the socket. The class of the
 error would not suffice: a TLS connection cut after the request is an SSLError as well.
@@ -10,7 +10,7 @@ import json as json_format
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,7 +35,7 @@ class Failure(StrEnum):
 
     UNSENT = "unsent"  # the request cannot have been acted on
     UNKNOWN = "unknown"  # the request may have been acted on
-    WITHHELD = "withheld"  # unsent, because last_look said no
+    WITHHELD = "withheld"  # unsent, because the last look of submission.post() said no
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Answer:
     date: datetime | None = field(default=None, compare=False)  # the server's Date header, if any
     # The Retry-After header, in seconds.
     retry_after: float | None = field(default=None, compare=False)
+    # Seconds from the first byte of the request to the last of the response, of what sends messages.
+    took: float | None = field(default=None, compare=False)
 
 
 def asked_to_wait(answer: Answer) -> float | None:
@@ -60,10 +62,6 @@ def asked_to_wait(answer: Answer) -> float | None:
 
 class TooLate(Exception):
     """The deadline passed before the first byte of the body left."""
-
-
-class Withheld(Exception):
-    """last_look said no."""
 
 
 class TooLong(Exception):
@@ -96,18 +94,15 @@ def post(
     read_timeout: float | None = None,
     auth: tuple[str, str] | None = None,
     cap: int = BODY_CAP,
-    last_look: Callable[[], bool] | None = None,
 ) -> Answer:
-    """POST a form (data) or JSON over a new connection: a kept-alive one that the server has closed
-    meanwhile would fail after sending, and the result would needlessly be unknown.
+    """POST a form (data) or JSON over a new connection.
 
     The deadline (in seconds of clock()) is checked before connecting and again when the body is
-    about to leave. So is last_look, which may block; if it returns False, nothing leaves. The whole
-    response must arrive within read_timeout seconds after that, however slowly it drips. Never
-    raises for the network.
+    about to leave. The whole response must arrive within read_timeout seconds after that, however
+    slowly it drips. Never raises for the network.
     """
     body, content_type = _encoded(data, json)
-    line = _Line(body, deadline, read_timeout or settings.READ_TIMEOUT, last_look)
+    line = _Line(body, deadline, read_timeout or settings.READ_TIMEOUT)
     return _exchange("POST", url, line, {"Content-Type": content_type}, auth, cap)
 
 
@@ -134,12 +129,12 @@ def _exchange(
                 timeout=(settings.CONNECT_TIMEOUT, line.seconds),
                 stream=True,
             ) as response:
-                date = _moment(response.headers.get("Date", ""))
+                date = moment(response.headers.get("Date", ""))
                 return Answer(
                     response.status_code,
                     _read(response, line, cap),
                     date=date,
-                    retry_after=_seconds(response.headers.get("Retry-After", ""), date),
+                    retry_after=seconds(response.headers.get("Retry-After", ""), date),
                 )
     except Exception as error:  # noqa: BLE001 - all that counts is whether the body left
         return _sorted(error, line)
@@ -165,7 +160,7 @@ def _read(response: requests.Response, line: "_Line", cap: int) -> str:
     return held.decode("utf-8", "replace")
 
 
-def _moment(header: str) -> datetime | None:
+def moment(header: str) -> datetime | None:
     """Return None if the header is not an HTTP date (RFC 9110, 5.6.7): servers may send anything."""
     try:
         moment = parsedate_to_datetime(header)
@@ -174,14 +169,14 @@ def _moment(header: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _seconds(header: str, date: datetime | None) -> float | None:
+def seconds(header: str, date: datetime | None) -> float | None:
     """Retry-After is a number of seconds or a date (RFC 9110, 10.2.3). A date is counted from the
     server's own Date header, since our clock may differ.
     """
     header = header.strip()
     if header.isascii() and header.isdecimal():
         return float(header[:9])
-    until = _moment(header)
+    until = moment(header)
     if until is None:
         return None
     return max(0.0, (until - (date or datetime.now(UTC))).total_seconds())
@@ -190,10 +185,9 @@ def _seconds(header: str, date: datetime | None) -> float | None:
 def _sorted(error: Exception, line: "_Line") -> Answer:
     inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     reason = getattr(inner, "reason", inner)
-    unsent = Failure.WITHHELD if line.withheld else Failure.UNSENT
     return Answer(
         status=0,
-        failure=Failure.UNKNOWN if line.begun else unsent,
+        failure=Failure.UNKNOWN if line.begun else Failure.UNSENT,
         error=type(reason).__name__,
     )
 
@@ -209,30 +203,22 @@ class _Session(requests.Session):
 class _Line(HTTPAdapter):
     """The connection of one request and its body: the body leaves when it is iterated over."""
 
-    def __init__(
-        self,
-        body: bytes,
-        deadline: float,
-        seconds: float,
-        last_look: Callable[[], bool] | None = None,
-    ) -> None:
+    def __init__(self, body: bytes, deadline: float, seconds: float) -> None:
         super().__init__(max_retries=0)
         self.body = body
         self.deadline = deadline
         self.seconds = seconds
-        self.last_look = last_look
-        self.withheld = False
         self.begun = False
         self.was_cut = False
         self.connection: Any = None
         self.timer: threading.Timer | None = None
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        trust = _trust(adapters.DEFAULT_CA_BUNDLE_PATH)
-        super().init_poolmanager(*args, ssl_context=trust, **kwargs)
+        trusted = trust(adapters.DEFAULT_CA_BUNDLE_PATH)
+        super().init_poolmanager(*args, ssl_context=trusted, **kwargs)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Use only what _trust() has loaded: named here again, it would be loaded again."""
+        """Use only what trust() has loaded: named here again, it would be loaded again."""
         conn.cert_reqs = "CERT_REQUIRED"
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -269,9 +255,6 @@ class _Line(HTTPAdapter):
 
     def check(self) -> None:
         """Called immediately before the body leaves, because its result is true for a moment only."""
-        if self.last_look is not None and not self.last_look():
-            self.withheld = True
-            raise Withheld
         if clock() >= self.deadline:
             raise TooLate
 
@@ -288,10 +271,11 @@ class _Line(HTTPAdapter):
 
 
 @cache
-def _trust(bundle: str) -> ssl.SSLContext:
+def trust(bundle: str) -> ssl.SSLContext:
     """Load the trusted certificates once for the process. Loading them for each request took 17 ms
     of the 19 ms of CPU that a request over TLS cost.
     """
     context = create_urllib3_context()
     context.load_verify_locations(bundle)
+    context.set_alpn_protocols(["http/1.1"])
     return context

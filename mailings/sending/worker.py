@@ -64,12 +64,13 @@ def _hand_over(*, lane: bool = False) -> bool:
     2. Repeat steps 3 to 7 while batches are in flight, or while there is more to claim and time is left.
     3. In the lane, put off the end of claiming to LANE_SLICE while a batch is in flight, so that a slow
        answer delays nobody.
-    4. Claim and submit batches until there is none, all threads are busy, or the time is up. After each
-       claim, answer the gates of requests that wait for their last check.
+    4. Claim and submit batches until there is none, there is no room for one, or the time is up. After
+       each claim, answer the gates of requests that wait for their last check.
     5. Report that the worker is alive. If no batch was found and time is left, get the pause of the rate
        limit.
-    6. If batches are in flight, wait for their answers, record those that have come, and claim again.
-       The wait is LANE_LOOK in the lane, else the pause or, without one, the period of the heartbeat.
+    6. If batches are in flight, wait for their answers or for room for another batch, record the answers
+       that have come, and claim again. The wait is LANE_LOOK in the lane, else the pause or, without
+       one, the period of the heartbeat.
     7. If none is in flight and the pause is short, sleep and claim again.
     8. In the end, record every batch that is still in flight, also after an error.
     9. Mark the claimed batches as recovered if they had been set aside.
@@ -87,7 +88,7 @@ def _hand_over(*, lane: bool = False) -> bool:
             if lane and air.batches:
                 until = began + LANE_SLICE
             # 4.
-            while more and len(air.batches) < settings.HAND_OVER_THREADS and clock() < until:
+            while more and air.has_room() and clock() < until:
                 batch = _claim(lane=lane)
                 more = batch is not None
                 if batch is not None:
@@ -133,20 +134,38 @@ class _Air:
 
     def __init__(self, began: float, *, lane: bool) -> None:
         self.began = began
+        self.lane = lane
         self.pool = _pool(lane=lane)
         self.keeper = Gatekeeper()
         self.batches: dict[Future[list[SendResult]], ClaimedBatch] = {}
+        self.room_again = False
+
+    def has_room(self) -> bool:
+        """True if another batch could begin now: a thread is free, and so are requests of its service. A
+        batch that is claimed and cannot begin would only be in doubt after a crash. The lane does not
+        wait for mailings.
+        """
+        self.room_again = False
+        if len(self.batches) >= settings.HAND_OVER_THREADS:
+            return False
+        return self.lane or all(batch.provider.has_room() for batch in self.batches.values())
 
     def take(self, batch: ClaimedBatch) -> None:
         """Give the batch a gate and submit it in a pool thread."""
         self.keeper.attend(batch)
+        batch.provider.on_room = self._call
         future = self.pool.submit(hand_over, batch)
         self.batches[future] = batch
         future.add_done_callback(lambda _: self.keeper.bell.set())
 
+    def _call(self) -> None:
+        """There is room for another batch: end the wait of land()."""
+        self.room_again = True
+        self.keeper.bell.set()
+
     def land(self, timeout: float | None = None) -> None:
-        """Wait up to `timeout` seconds for the next answers and record them. Meanwhile, answer the gates
-        of requests that wait for their last check.
+        """Wait up to `timeout` seconds for the next answers and record them, or until there is room for
+        another batch. Meanwhile, answer the gates of requests that wait for their last check.
         """
         end = None if timeout is None else clock() + timeout
         while not (landed := [future for future in self.batches if future.done()]):
@@ -155,6 +174,8 @@ class _Air:
             self.keeper.bell.wait(None if end is None else max(0.0, end - clock()))
             self.keeper.bell.clear()
             self.keeper.look()
+            if self.room_again and timeout is not None:
+                return
         self._record(landed)
 
     def land_all(self) -> None:

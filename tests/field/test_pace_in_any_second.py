@@ -74,4 +74,4 @@ def test_batches_of_one_request_a_message_leave_at_once(pace: int) -> None:
 @pytest.mark.django_db
 def test_without_a_pace_batches_are_as_large_as_the_service_takes_them() -> None:
     factories.twilio()
-    assert prepare.batch_size() == 100
+    assert prepare.batch_size() == 200

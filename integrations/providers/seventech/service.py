@@ -17,9 +17,9 @@ from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from integrations.providers import transport
+from integrations.providers import submission
 from integrations.providers.base import Provider
-from integrations.providers.burst import send_each
+from integrations.providers.burst import Senders, send_each, senders_of
 from integrations.providers.contract import (
     DeliveryReport,
     InboundSms,
@@ -29,6 +29,7 @@ from integrations.providers.contract import (
     WebhookPayload,
 )
 from integrations.providers.reading import digits
+from integrations.providers.transport import Answer
 from integrations.reasons import Reason
 
 from .answers import client_id, result_of
@@ -37,7 +38,7 @@ from .codes import PATH, request_of
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 20  # requests of one batch under way; its own limit is not known
+AT_ONCE = 20  # requests of one batch under way; its own limit is not known, and found by window.py
 ANSWER_CAP = 100_000  # characters: an answer about one message is short
 # What would meet every other request too: the rest of the burst is spared.
 FOR_ALL = frozenset({Reason.BAD_LOGIN, Reason.NO_MONEY, Reason.BUSY})
@@ -63,9 +64,11 @@ class SevenTech(Provider):
             label=_("Password"), max_length=100, widget=forms.PasswordInput
         ),
     }
-    batch = 100
+    batch = 100  # all of them are questions for a person if their worker dies
     at_once = AT_ONCE
-    parallel = 2  # forty requests at once, with AT_ONCE
+    parallel = (
+        10  # 180 requests at once for mailings, over all workers; the last place is kept free
+    )
     one_request_per_batch = False
     callback_is_sent = True
     ack_response = ("", "text/plain")  # any words would go to the person as an SMS
@@ -89,6 +92,8 @@ class SevenTech(Provider):
             lambda result: result.outcome == Outcome.UNSENT and result.reason in FOR_ALL,
             at_once=self.at_once,
             name=self.slug,
+            senders=self._senders,
+            has_room=self.on_room,
         )
         counts = Counter(f"{each.outcome} {each.reason or ''}".strip() for each in results)
         # One line per batch; no phones, texts or secrets.
@@ -101,10 +106,17 @@ class SevenTech(Provider):
         )
         return results
 
-    def _request(self, reference: str, sms: Sms, deadline: float) -> transport.Answer:
+    def has_room(self) -> bool:
+        return self._senders.has_room()
+
+    @property
+    def _senders(self) -> Senders:
+        return senders_of((self.slug, self.login(self.credentials.values)))
+
+    def _request(self, reference: str, sms: Sms, deadline: float) -> Answer:
         phone = digits(sms.phone)
         named = urlencode({"ref": reference, "phone": phone})
-        return transport.post(
+        return submission.post(
             (settings.PROVIDER_URLS["seventech"] or "https://my.seven.tech") + PATH,
             json=request_of(
                 phone,

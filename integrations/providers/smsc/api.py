@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from django.conf import settings
 
-from integrations.providers import transport
+from integrations.providers import submission, transport
 from integrations.providers.contract import Credentials
 from integrations.providers.transport import Answer
 
@@ -35,7 +35,7 @@ class SmscApi:
         cap: int = transport.BODY_CAP,
         last_look: Callable[[], bool] | None = None,
     ) -> Answer:
-        """Always POST: what is in an address gets into logs on the way."""
+        """Always POST: what is in an address gets into logs on the way. last_look: of what sends messages."""
         who = {"apikey": self.credentials.get("apikey")}
         if not who["apikey"]:
             who = {
@@ -44,7 +44,12 @@ class SmscApi:
             }
         data = {**who, "fmt": "3", "charset": "utf-8", **fields}
         address = f"{self.address}/sys/{command}.php"
-        answer = transport.post(address, data=data, deadline=deadline, cap=cap, last_look=last_look)
+        if last_look is None:
+            answer = transport.post(address, data=data, deadline=deadline, cap=cap)
+        else:
+            answer = submission.post(
+                address, data=data, deadline=deadline, cap=cap, last_look=last_look
+            )
         return self.heard(answer)
 
 

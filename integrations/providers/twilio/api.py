@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from integrations.providers import transport
+from integrations.providers import submission, transport
 from integrations.providers.contract import Credentials
 from integrations.providers.transport import Answer
 
@@ -30,18 +30,23 @@ class TwilioApi:
     def address(self) -> str:
         return settings.PROVIDER_URLS["twilio"] or "https://api.twilio.com"
 
-    def post(
-        self,
-        path: str,
-        fields: Mapping[str, str],
-        *,
-        deadline: float,
-        last_look: Callable[[], bool] | None = None,
+    def submit(
+        self, fields: Mapping[str, str], *, deadline: float, last_look: Callable[[], bool]
     ) -> Answer:
-        url = self._url(path)
+        """Send a message."""
         return self.heard(
-            transport.post(url, data=fields, deadline=deadline, auth=self.auth, last_look=last_look)
+            submission.post(
+                self._url("Messages"),
+                data=fields,
+                deadline=deadline,
+                auth=self.auth,
+                last_look=last_look,
+            )
         )
+
+    def post(self, path: str, fields: Mapping[str, str], *, deadline: float) -> Answer:
+        url = self._url(path)
+        return self.heard(transport.post(url, data=fields, deadline=deadline, auth=self.auth))
 
     def get(self, path: str, deadline: float, **params: str) -> Answer:
         return self.heard(

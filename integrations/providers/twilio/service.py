@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.providers.base import Provider
-from integrations.providers.burst import send_each, side_by_side
+from integrations.providers.burst import Senders, send_each, senders_of, side_by_side
 from integrations.providers.contract import (
     Balance,
     BooksPage,
@@ -44,7 +44,7 @@ from .api import TwilioApi, log, message_path
 from .callbacks import replies_of, reports_of, signed_by
 from .lookup import TwilioLookup
 
-BURST = 20  # requests at once in one batch
+BURST = 20  # requests at once in one batch; all batches together: window.py
 # How Twilio shall call our webhook: three more times when it fails. Not covered by the signature.
 TRY_AGAIN = "#rc=3&rp=all"
 
@@ -107,9 +107,11 @@ class Twilio(Provider):
             ),
         ),
     }
-    batch = 100
+    batch = 200
     at_once = BURST
-    parallel = 2
+    parallel = (
+        10  # 180 requests at once for mailings, over all workers; the last place is kept free
+    )
     settle_seconds = 180
     can_look_up = True
     lists_sent = True
@@ -159,8 +161,8 @@ class Twilio(Provider):
 
         def request(sms: Sms) -> Answer:
             fields = self._fields(reference, sms)
-            return self.api.post(
-                "Messages", fields, deadline=deadline, last_look=lambda: self.gate.passes([sms])
+            return self.api.submit(
+                fields, deadline=deadline, last_look=lambda: self.gate.passes([sms])
             )
 
         results = send_each(
@@ -170,9 +172,18 @@ class Twilio(Provider):
             lambda result: result.outcome == Outcome.UNSENT,
             at_once=self.at_once,
             name=self.slug,
+            senders=self._senders,
+            has_room=self.on_room,
         )
         log("send", reference, (str(result.outcome) for result in results), began)
         return results
+
+    def has_room(self) -> bool:
+        return self._senders.has_room()
+
+    @property
+    def _senders(self) -> Senders:
+        return senders_of((self.slug, self.login(self.credentials.values)))
 
     def can_schedule(self, at: datetime) -> bool:
         """Only with a Messaging Service, from 15 minutes (newer pages: 5) to 35 days ahead."""

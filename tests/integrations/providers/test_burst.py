@@ -2,7 +2,7 @@
 
 import threading
 
-from integrations.providers.burst import send_each, side_by_side
+from integrations.providers.burst import Senders, send_each, side_by_side
 from integrations.providers.contract import Outcome, SendResult, Sms
 from integrations.providers.transport import Answer, Failure
 
@@ -28,7 +28,9 @@ def send(*answers: Answer, at_once: int = 1) -> tuple[list[SendResult], int]:
         return left.pop(0)
 
     some = MESSAGES[: len(answers)]
-    return send_each(some, request, read, unsent, at_once=at_once, name="test"), len(made)
+    return send_each(
+        some, request, read, unsent, at_once=at_once, name="test", senders=Senders()
+    ), len(made)
 
 
 def test_every_message_has_its_result_in_order() -> None:

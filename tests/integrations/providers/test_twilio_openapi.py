@@ -19,7 +19,7 @@ from openapi_core.exceptions import OpenAPIError
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from integrations.providers import transport
+from integrations.providers import submission
 from integrations.providers.contract import Credentials, LookupItem, LookupRequest, Outcome, Sms
 from integrations.providers.twilio.service import Twilio
 from smsmail.uptime import clock
@@ -139,9 +139,9 @@ def test_it_refuses_what_the_document_does_not_allow(
 
 def test_it_refuses_a_request_without_a_login(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = twilio()
-    post = transport.post
+    post = submission.post
     monkeypatch.setattr(
-        transport, "post", lambda *args, **more: post(*args, **{**more, "auth": None})
+        submission, "post", lambda *args, **more: post(*args, **{**more, "auth": None})
     )
     assert send(adapter) == Outcome.UNKNOWN
     assert not mock.accepted
