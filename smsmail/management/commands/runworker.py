@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connections
 from django.utils.module_loading import import_string
 
-from smsmail.jobs import running
+from smsmail.jobs import collector, running
 from smsmail.jobs.pace import Paces
 from smsmail.jobs.periodic import PERIODIC_JOBS, Job
 
@@ -28,6 +28,7 @@ class Command(BaseCommand):
     def handle(self, **_options: Any) -> None:
         for job in PERIODIC_JOBS:
             import_string(job.path)  # imported here once, so that a wrong path stops the start
+        collector.tune()
         # These signals are awaited by sigwait() below, not handled: a signal that arrives just before a
         # thread blocks on a lock does not end that wait (seen: 3 of 110 workers that were told to stop while
         # starting stayed).
