@@ -111,6 +111,7 @@ PERIODIC_JOBS = (
         asks=True,
     ),
     Job("forget", "integrations.routing.retention.forget_old", 3600, by_the_hour=True),
+    Job("forget_messages", "mailings.lifecycle.retention.forget_due", 3600, by_the_hour=True),
     Job("forget_sessions", "smsmail.web.cleanup.forget_due", 600, by_the_hour=True),
 )
 BY_NAME = {job.name: job for job in PERIODIC_JOBS}
