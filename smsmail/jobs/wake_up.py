@@ -2,6 +2,7 @@
 SQLite they notice whatever is committed. A wake-up that is lost costs seconds, for the database is the queue.
 """
 
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -83,12 +84,15 @@ class _Notified:
 
     def wait(self, seconds: float, stop: threading.Event) -> set[str]:
         until = time.monotonic() + seconds
-        heard: set[str] = set()
+        heard = self._heard()
         while not heard and not stop.is_set() and (left := until - time.monotonic()) > 0:
-            timeout = min(STOPS_WITHIN, left)
-            notes = connection.connection.notifies(timeout=timeout, stop_after=1)
-            heard = {each.payload for each in notes}
+            # psycopg's own wait looks ten times a second whether it was interrupted.
+            select.select([connection.connection], [], [], min(STOPS_WITHIN, left))
+            heard = self._heard()
         return heard
+
+    def _heard(self) -> set[str]:
+        return {each.payload for each in connection.connection.notifies(timeout=0)}
 
 
 class _Committed:
