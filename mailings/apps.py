@@ -17,6 +17,7 @@ class MailingsConfig(AppConfig):
 
         from .audience.audience import going_by
         from .composing.variable_uses import drafts_with
+        from .lifecycle import due_times
         from .lifecycle.on_entry import names_of_watchers
         from .notifications.send import can_send_codes, codes_a_day, send_code, welcome
         from .sending import overdue
@@ -36,3 +37,4 @@ class MailingsConfig(AppConfig):
 
         register_conditions()
         overdue.register()
+        due_times.register()

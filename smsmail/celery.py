@@ -6,7 +6,7 @@ import os
 from logging.config import dictConfig
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging
+from celery.signals import beat_init, setup_logging, worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smsmail.settings")
 
@@ -44,6 +44,13 @@ def begin_with_what_is_seldom_done(**_kwargs: object) -> None:
     for job in PERIODIC_JOBS:
         if job.every >= SELDOM:
             post(job)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # celery has no types
+def tune_the_collector(**_kwargs: object) -> None:
+    from .jobs import collector
+
+    collector.tune()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]  # celery has no types

@@ -52,6 +52,18 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
+def days(name: str, least: int) -> int:
+    """Return a whole number of days, or 0 if none is set. Raises ImproperlyConfigured for fewer than
+    `least`, which is not meant as "at once".
+    """
+    if not text(name):
+        return 0
+    number = positive(name, least)
+    if number < least:
+        raise ImproperlyConfigured(f"{name}={number} must be at least {least}")
+    return number
+
+
 def positive(name: str, default: int) -> int:
     """Return a whole number above zero. Raises ImproperlyConfigured for anything else."""
     raw = text(name, str(default))

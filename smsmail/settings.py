@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from .environment import flag, is_loopback, positive, secret, text, words
+from .environment import days, flag, is_loopback, positive, secret, text, words
 from .private import private
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -335,6 +335,10 @@ PROVIDER_URLS: dict[str, str] = {}
 
 # A periodic job without a heartbeat for this long counts as not running, and pages say so.
 SILENT_AFTER = positive("SILENT_AFTER", 60)
+
+# The messages and clicks of mailings that ended so many days ago are removed; 0: kept for ever. No fewer than
+# receipts are kept for, because a service may still report on them.
+KEEP_MESSAGES_DAYS = days("KEEP_MESSAGES_DAYS", least=90)
 
 # --- clock and broker -------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

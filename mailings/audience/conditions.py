@@ -2,7 +2,7 @@
 users.segments.conditions at start.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from mailings.models import Batch, Mailing, Message
 from mailings.models.message import MessageQuerySet
 from smsmail.web import query
+from users.segments import rules
 from users.segments.conditions import (
     Among,
     Field,
@@ -35,8 +36,29 @@ def register_conditions() -> None:
 
 
 def mailings() -> list[tuple[str, Words]]:
-    rows = _launched().order_by("-id").values_list("id", "name")[:OFFERED]
+    rows = (
+        _launched()
+        .filter(messages_removed_at__isnull=True)
+        .order_by("-id")
+        .values_list("id", "name")[:OFFERED]
+    )
     return [(str(number), name) for number, name in rows]
+
+
+def asked_about(written: Iterable[object]) -> tuple[set[int], int]:
+    """Return the mailings whose messages these stored rules ask about, and for how many days back they ask
+    about the messages of any mailing.
+    """
+    named: set[int] = set()
+    longest = 0
+    for rule in written:
+        for part in rules.every_part(rule):
+            number = query.number(str(part.get("value")))
+            if number is not None and part.get("field") == "mailing":
+                named.add(number)
+            elif number is not None and part.get("field") == "lately":
+                longest = max(longest, number)
+    return named, longest
 
 
 def name_of(mailing: str) -> Words | None:

@@ -35,6 +35,8 @@ def schedule(mailing: Mailing, countdown: int | None = None) -> None:
     mailing.save(update_fields=["leaves_at", "first_wave", "wave_passed_at"])
     if mailing.leaves_at <= now:
         _start(mailing, policy, now)
+    else:
+        nudge("start")  # a worker that rests learns when it is to start
 
 
 def first_wave(mailing: Mailing) -> int:

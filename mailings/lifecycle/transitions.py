@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -219,26 +219,40 @@ def settle_due() -> bool:
     return _sweep_cancelled()
 
 
+def to_advance() -> QuerySet[Mailing]:
+    """Return the mailings whose state settle_due() would change now."""
+    return Mailing.objects.campaigns().filter(_goes_on() | _has_left() | _is_final())
+
+
 def _settle(ids: Sequence[int]) -> None:
     """Advance the states of these mailings. Each change is a statement of its own, which can be repeated
     without harm.
     """
     now = timezone.now()
     mailings = Mailing.objects.filter(id__in=ids)
-    # An unknown message may wait again, if the provider never had it.
-    mailings.filter(_counts(waiting__gt=0), state=State.SETTLING).update(state=State.SENDING)
-    # A paused mailing stays paused while one of its messages may have to wait again: only resume() may
-    # send that.
-    mailings.filter(
-        (Q(state=State.SENDING) & _counts(waiting=0))
-        | (Q(state=State.PAUSED) & _counts(waiting=0, unknown=0)),
-        prepared_at__isnull=False,
-    ).update(state=State.SETTLING, trouble="", trouble_raw="")
-    final = _counts(waiting=0, accepted=0, unknown=0)
-    mailings.filter(final, state=State.SETTLING).update(state=State.DONE, finished_at=now)
-    mailings.filter(
-        final, state=State.CANCELLED, finished_at__isnull=True, prepared_at__isnull=False
-    ).update(finished_at=now)
+    mailings.filter(_goes_on()).update(state=State.SENDING)
+    mailings.filter(_has_left()).update(state=State.SETTLING, trouble="", trouble_raw="")
+    mailings.filter(_is_final(), state=State.SETTLING).update(state=State.DONE, finished_at=now)
+    mailings.filter(_is_final(), state=State.CANCELLED).update(finished_at=now)
+
+
+def _goes_on() -> Q:
+    """An unknown message may wait again, if the provider never had it."""
+    return Q(state=State.SETTLING) & _counts(waiting__gt=0)
+
+
+def _has_left() -> Q:
+    """A paused mailing stays paused while one of its messages may have to wait again: only resume() may
+    send that.
+    """
+    sent = Q(state=State.SENDING) & _counts(waiting=0)
+    stopped = Q(state=State.PAUSED) & _counts(waiting=0, unknown=0)
+    return Q(sent | stopped, prepared_at__isnull=False)
+
+
+def _is_final() -> Q:
+    cancelled = Q(state=State.CANCELLED, finished_at__isnull=True, prepared_at__isnull=False)
+    return Q(Q(state=State.SETTLING) | cancelled) & _counts(waiting=0, accepted=0, unknown=0)
 
 
 def _check_ready(mailing: Mailing) -> int:

@@ -189,6 +189,9 @@ class Mailing(models.Model):
     watching_since = models.DateTimeField(null=True, blank=True)
     watched_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    # Since when its messages and clicks are being removed, because it ended long ago
+    # (lifecycle/retention.py). The counters stay, and no longer equal the rows.
+    messages_removed_at = models.DateTimeField(null=True, blank=True)
     # Why the system itself has paused it (a Reason), and the provider's own code; '' otherwise.
     trouble = models.CharField(max_length=32, blank=True)
     trouble_raw = models.CharField(max_length=64, blank=True)

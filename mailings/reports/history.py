@@ -37,6 +37,7 @@ HISTORY: dict[str, Promise] = {
     "let_be": _("Messages of unknown fate let be"),  # unresolved.close_unknown()
     "set_aside": _("Something about it failed, and is tried again"),
     "set_aside_over": _("What had failed has been done"),
+    "messages_removed": _("Messages and clicks removed, because it ended long ago"),
     "sent_again": _("Messages of unknown fate sent again"),
 }
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
@@ -29,6 +30,7 @@ def my_messages(request: AuthenticatedRequest) -> HttpResponse:
     context = {
         "page": paging.Page(rows, found.older),
         "at_start": "before" not in request.GET,
+        "kept_days": settings.KEEP_MESSAGES_DAYS,
     }
     return render(request, "mailings/reports/my_messages.html", context)
 

@@ -42,9 +42,11 @@ class Difference(NamedTuple):
 
 def compare(mailings: QuerySet[Mailing] | None = None) -> list[Difference]:
     """Return every difference, in these mailings or in all. The two sides of a comparison are read in one
-    statement, and so at one moment, even while messages move and clicks are counted.
+    statement, and so at one moment, even while messages move and clicks are counted. Mailings whose messages
+    were removed are left out: only their counters tell what became of them.
     """
     counted = (Mailing.objects.all() if mailings is None else mailings).order_by("id")
+    counted = counted.filter(messages_removed_at__isnull=True)
     found = counted.values("id", *(f"counters__{name}" for name in COLUMNS)).annotate(**_rows())
     differences = [_difference(line, name) for line in found for name in COLUMNS]
     differences += [*_of_links(counted), *_of_hours(counted)]
@@ -55,8 +57,11 @@ def repair(mailing_id: int) -> None:
     """Count the rows of one mailing anew.
 
     Its counters are locked first. The ledger changes them last, so moves that it has not counted yet are
-    not visible here, and are added when this is done.
+    not visible here, and are added when this is done. Does nothing for a mailing whose messages were
+    removed.
     """
+    if Mailing.objects.filter(id=mailing_id, messages_removed_at__isnull=False).exists():
+        return
     Counters.objects.get_or_create(mailing_id=mailing_id)
     with transaction.atomic():
         counters = Counters.objects.select_for_update().get(mailing_id=mailing_id)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from . import steady_clock
+from . import steady_clock, wake_up
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ class Job:
     lane: bool = False
     by_the_hour: bool = False  # makes irreversible decisions by the clock (steady_clock.py)
     asks: bool = False  # one run may talk to a provider for long, without a heartbeat
+    # It has something to do only while others have; then it goes by its clock (pace.py).
+    with_others: bool = False
+    rests_at_most: float = 0.0  # seconds; 0: as long as any other (pace.py)
 
     @property
     def task(self) -> str:
@@ -72,7 +75,10 @@ PERIODIC_JOBS = (
     Job("watch", "mailings.lifecycle.on_entry.watch_due", 2, by_the_hour=True),
     Job("hand_over", "mailings.sending.worker.hand_over_due", 1, network=True),
     Job("notify", "mailings.sending.worker.notify_due", 1, network=True, lane=True),
-    Job("advance_epoch", "mailings.sending.epoch.advance_due", 5),
+    # A machine that joins waits 20 s for the number to grow (epoch.JOIN).
+    Job(
+        "advance_epoch", "mailings.sending.epoch.advance_due", 5, with_others=True, rests_at_most=10
+    ),
     Job("ask_books", "mailings.restoration.books.ask_due", 5, network=True, asks=True),
     Job("process_receipts", "mailings.sending.receipts.process_due", 1),
     Job("process_clicks", "mailings.tracking.aggregate.aggregate_due", 1),
@@ -86,7 +92,7 @@ PERIODIC_JOBS = (
         asks=True,
         by_the_hour=True,
     ),
-    Job("mend", "mailings.sending.clock_repair.mend_due", 2),
+    Job("mend", "mailings.sending.clock_repair.mend_due", 2, with_others=True),
     Job("recover", "mailings.sending.worker.recover_due", 5, by_the_hour=True),
     Job(
         "reconcile",
@@ -105,6 +111,7 @@ PERIODIC_JOBS = (
         asks=True,
     ),
     Job("forget", "integrations.routing.retention.forget_old", 3600, by_the_hour=True),
+    Job("forget_messages", "mailings.lifecycle.retention.forget_due", 3600, by_the_hour=True),
     Job("forget_sessions", "smsmail.web.cleanup.forget_due", 600, by_the_hour=True),
 )
 BY_NAME = {job.name: job for job in PERIODIC_JOBS}
@@ -119,10 +126,11 @@ def nudge(name: str) -> None:
 
 
 def post(job: Job) -> None:
-    """Wake a worker for the job now, if a broker is there."""
-    if not settings.REDIS_URL:
-        return  # the embedded worker looks again within a second
+    """Wake a worker for the job now: through the broker if there is one, else through the database."""
     try:
-        current_app.send_task(job.task, queue=job.queue, expires=60, retry=False)
-    except Exception as error:  # no error of the broker must reach the caller
+        if settings.REDIS_URL:
+            current_app.send_task(job.task, queue=job.queue, expires=60, retry=False)
+        else:
+            wake_up.send(job.name)
+    except Exception as error:  # no error of the broker or the database must reach the caller
         logger.warning("no wake-up for %s, the clock will come: %s", job.name, type(error).__name__)

@@ -28,6 +28,7 @@ WORDS: dict[str, Promise] = {
     "mend_batches": _("putting right what a wrong clock has written"),
     "mend_send_windows": _("putting right what a wrong clock has written"),
     "forget": _("deleting old receipts"),
+    "forget_messages": _("removing the messages of mailings that ended long ago"),
     "forget_sessions": _("deleting sessions that have ended"),
     "forget_simulated": _("deleting old messages of the simulator"),
 }

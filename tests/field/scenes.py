@@ -277,6 +277,19 @@ def forget() -> Scene:
     )
 
 
+def forget_messages() -> Scene:
+    first, second = _two_sent()
+    Message.objects.filter(status="accepted").update(status="delivered")
+    long_ago = timezone.now() - timedelta(days=400)
+    Mailing.objects.update(state=State.DONE, finished_at=long_ago)
+    return Scene(
+        ("DELETE", "mailings_message", f"OLD.mailing_id = {first.pk}"),
+        _page(first),
+        lambda: not second.messages.exists(),
+        lambda: not first.messages.exists(),
+    )
+
+
 def mend() -> Scene:
     first, second = _two_prepared()
     for _ in range(2):
@@ -341,6 +354,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "simulate": simulate,
     "refresh_balances": refresh_balances,
     "forget": forget,
+    "forget_messages": forget_messages,
     "forget_sessions": forget_sessions,
     "mend": mend,
     "ask_books": ask_books,

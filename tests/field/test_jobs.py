@@ -35,8 +35,9 @@ As = Callable[[User], Client]
 
 
 @pytest.fixture
-def school(owner: User, smsc_emulator: Any) -> User:
-    """An owner, three students and the simulator."""
+def school(owner: User, smsc_emulator: Any, settings: Any) -> User:
+    """An owner, three students and the simulator; old messages are not kept for ever."""
+    settings.KEEP_MESSAGES_DAYS = 90
     User.objects.filter(pk=owner.pk).update(language="en")
     factories.students(3, digits="77")
     factories.simulator()

@@ -53,7 +53,7 @@ def test_it_starts_with_an_empty_environment(tmp_path: Path) -> None:
 
 def test_the_example_names_every_setting() -> None:
     read = (ROOT / "smsmail" / "settings.py").read_text()
-    used = re.findall(r'\b(?:text|words|secret|flag|positive)\(\s*"([A-Z_]+)"', read)
+    used = re.findall(r'\b(?:text|words|secret|flag|positive|days)\(\s*"([A-Z_]+)"', read)
 
     assert set(used) == set(NAMES) - {"POSTGRES_PASSWORD"}
 
@@ -77,6 +77,8 @@ def test_the_example_names_every_setting() -> None:
         ("DEFAULT_COUNTRY", "Russia"),
         ("LEASE", "0"),
         ("LEASE", "-5"),
+        ("KEEP_MESSAGES_DAYS", "89"),
+        ("KEEP_MESSAGES_DAYS", "ninety"),
         ("SECRET_KEY_FILE", "missing"),
     ],
 )

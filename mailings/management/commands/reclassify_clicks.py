@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mailings.models import Click
+from mailings.models import Click, Mailing
 from mailings.tracking import aggregate
 
 
@@ -17,7 +17,10 @@ class Command(BaseCommand):
     )
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        mailings = Click.objects.order_by("mailing").values_list("mailing", flat=True).distinct()
+        # Where clicks were removed, those that are left say nothing of the figures.
+        removed = Mailing.objects.filter(messages_removed_at__isnull=False).values("id")
+        judged = Click.objects.exclude(mailing__in=removed)
+        mailings = judged.order_by("mailing").values_list("mailing", flat=True).distinct()
         changed = 0
         for mailing in mailings:
             of_mailing = aggregate.reclassify(mailing)

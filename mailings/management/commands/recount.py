@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from mailings.models import Mailing
 from mailings.reports import recount
 
 
@@ -20,6 +21,11 @@ class Command(BaseCommand):
         for each in differences:
             self.stdout.write(
                 f"mailing {each.mailing}: {each.column} is {each.rows}, counted {each.counted}"
+            )
+        removed = Mailing.objects.filter(messages_removed_at__isnull=False).count()
+        if removed:
+            self.stdout.write(
+                f"Not compared, because their messages were removed: {removed} mailings."
             )
         mailings = sorted({each.mailing for each in differences})
         if not mailings:
