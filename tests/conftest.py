@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client, TransactionTestCase
 from django.utils import timezone, translation
 
-from integrations.providers import burst
+from integrations.providers import burst, connections
 from mailings.sending import epoch
 from mailings.tracking import link_cache
 from smsmail.jobs import epoch_file, watchdog
@@ -121,6 +121,7 @@ def nothing_remembered(settings: Any, cache_folder: Path) -> None:
     link_cache.forget()
     outages.forget()
     burst.forget()
+    connections.forget()
 
 
 @pytest.fixture(scope="session")

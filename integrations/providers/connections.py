@@ -22,6 +22,11 @@ from .transport import TooLong, trust
 # Seconds that an open connection may rest. Servers close them after five seconds and more, so that one of
 # these is hardly ever closed in the moment between the proof and the request.
 IDLE = 1.0
+# Some servers close a connection after each response without saying so. A request that leaves in that moment is
+# in doubt. So until one connection has borne a second request, each rests for PROOF seconds, after which its end
+# would show; and whoever breaks one that was kept gets a new one for each request for DOUBT seconds.
+PROOF = 0.05
+DOUBT = 600.0
 
 
 class Origin(NamedTuple):
@@ -113,13 +118,32 @@ class _Rest:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.by_origin: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
+        self.proven: set[Origin] = set()
+        self.doubted_until: dict[Origin, float] = {}
         self.sweeper: threading.Thread | None = None
 
     def take(self, origin: Origin) -> Connection | None:
-        """The one that rests for the shortest time: the others grow old and are closed."""
+        """The one that rests for the shortest time: the others grow old and are closed. Of an origin that is
+        not proven, the one that rests for the longest.
+        """
         with self.lock:
             resting = self.by_origin.get(origin)
-            return resting.pop() if resting else None
+            if not resting:
+                return None
+            if origin in self.proven:
+                return resting.pop()
+            return resting.popleft() if clock() - resting[0].rested_since >= PROOF else None
+
+    def bore(self, origin: Origin) -> None:
+        self.proven.add(origin)
+
+    def broke(self, origin: Origin) -> None:
+        with self.lock:
+            self.proven.discard(origin)
+            self.doubted_until[origin] = clock() + DOUBT
+
+    def may_keep(self, origin: Origin) -> bool:
+        return clock() >= self.doubted_until.get(origin, 0.0)
 
     def give(self, connection: Connection) -> None:
         with self.lock:
@@ -141,6 +165,13 @@ class _Rest:
                 each.close()
             if self.sweeper is not threading.current_thread():
                 return
+
+    def close(self) -> None:
+        with self.lock:
+            for resting in self.by_origin.values():
+                for each in resting:
+                    each.close()
+            self.by_origin.clear()
 
     def _old(self, origin: Origin) -> list[Connection]:
         """Take away those of this origin that have rested for too long."""
@@ -164,9 +195,27 @@ def kept(origin: Origin) -> Connection | None:
     return None
 
 
-def keep(connection: Connection) -> None:
-    """Let it rest, after its response was read to the end."""
-    _rest.give(connection)
+def keep(connection: Connection, *, again: bool) -> None:
+    """Let it rest, after its response was read to the end. again: it was a kept one."""
+    if again:
+        _rest.bore(connection.origin)
+    if _rest.may_keep(connection.origin):
+        _rest.give(connection)
+    else:
+        connection.close()
+
+
+def broke(connection: Connection) -> None:
+    """Close a kept connection over which a request has failed."""
+    connection.close()
+    _rest.broke(connection.origin)
+
+
+def forget() -> None:
+    """Close all that rest, and forget what is known of their origins, as a restart does."""
+    global _rest
+    before, _rest = _rest, _Rest()
+    before.close()
 
 
 def _forget() -> None:

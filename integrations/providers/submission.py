@@ -80,9 +80,11 @@ def post(
     """
     request = _Request(deadline, last_look)
     connection: Connection | None = None
+    is_kept = False
     try:
         raw = _written(url, data, json, auth)
         connection = connections.kept(_origin(url))
+        is_kept = connection is not None
         if connection is None:
             request.check()
             connection = Connection(_origin(url))
@@ -93,14 +95,21 @@ def post(
         connection.send(raw, until)
         answer, again = _read(Incoming(connection, until), cap, began)
     except Exception as error:  # noqa: BLE001 - all that counts is whether the request has begun to leave
-        if connection is not None:
+        if connection is not None and is_kept and _broke(error):
+            connections.broke(connection)
+        elif connection is not None:
             connection.close()
         return request.failed(error)
     if again:
-        connections.keep(connection)
+        connections.keep(connection, again=is_kept)
     else:
         connection.close()
     return answer
+
+
+def _broke(error: Exception) -> bool:
+    """True if the other side has ended the connection, rather than said nothing."""
+    return isinstance(error, OSError) and not isinstance(error, TimeoutError)
 
 
 def _written(

@@ -19,7 +19,7 @@ PATIENCE = 5
 COLUMNS = ("account_id", "headers", "query", "body")
 
 
-class Entry(NamedTuple):
+class CheckedReceipt(NamedTuple):
     """A receipt, and the account by whose keys and credentials it was let in."""
 
     account: KnownAccount
@@ -40,15 +40,15 @@ def leave(gathering: Gathering, account: KnownAccount, payload: WebhookPayload) 
     gathering.leave(_receipts, _entry(account, payload))
 
 
-def _entry(account: KnownAccount, payload: WebhookPayload) -> Entry:
-    return Entry(account, json.dumps(dict(payload.headers)), payload.query, payload.body)
+def _entry(account: KnownAccount, payload: WebhookPayload) -> CheckedReceipt:
+    return CheckedReceipt(account, json.dumps(dict(payload.headers)), payload.query, payload.body)
 
 
-def _write(entries: Sequence[Entry]) -> bool:
+def _write(entries: Sequence[CheckedReceipt]) -> bool:
     return on_live_connection(lambda: _insert(entries))
 
 
-def _insert(entries: Sequence[Entry]) -> bool:
+def _insert(entries: Sequence[CheckedReceipt]) -> bool:
     """Insert all entries or none. The query for the accounts is a part of the INSERT: 0.5 ms of CPU less a
     receipt than a query of its own by the ORM.
     """
@@ -81,4 +81,4 @@ def _statement(entries: int, accounts: int) -> str:
 
 
 # Whoever waits gets as long as the INSERT before and its own may take.
-_receipts: GroupCommit[Entry, bool] = GroupCommit(_write, patience=2 * PATIENCE + 1)
+_receipts: GroupCommit[CheckedReceipt, bool] = GroupCommit(_write, patience=2 * PATIENCE + 1)

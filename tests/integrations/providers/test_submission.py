@@ -28,6 +28,7 @@ from tests.integrations.providers.peers import (
     OK,
     Behaviour,
     Peer,
+    answering,
     certificate,
     drip,
     hang,
@@ -47,15 +48,36 @@ FINE = OK + b"Content-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture(autouse=True)
-def short_waits(settings: Any) -> Iterator[None]:
+def short_waits(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.CONNECT_TIMEOUT = 1.5
     settings.READ_TIMEOUT = 0.5
+    monkeypatch.setattr(connections, "PROOF", 0.0)  # but where a test says otherwise
     yield
-    connections._forget()
+    connections.forget()
 
 
 def send(url: str, **more: Any) -> Answer:
     return post(url, data={"text": "Hello"}, deadline=clock() + 60, **more)
+
+
+def test_a_server_that_closes_without_saying_so_puts_no_message_in_doubt(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs a connection for each message. Used again at once, one of some hundred was in doubt."""
+    monkeypatch.setattr(connections, "PROOF", 0.05)
+    url = peer(answering(FINE))
+    until = clock() + 3 * connections.PROOF
+    while clock() < until:
+        assert send(url).status == 200
+
+
+def test_after_a_break_each_request_has_a_connection_of_its_own(peer: Peer) -> None:
+    line = Line([answer(), answer(), read_and_reset], [answer()], [answer()])
+    url = peer(line)
+    assert [send(url).status for _ in range(2)] == [200, 200]
+    assert send(url).failure == Failure.UNKNOWN
+    assert [send(url).status for _ in range(2)] == [200, 200]
+    assert line.connections == 3
 
 
 class Line:

@@ -287,7 +287,7 @@ def test_one_insert_takes_receipts_of_several_accounts_or_none(account: Account)
     other = factories.twilio()
     known = [known_accounts.look(each.provider, each.receipt_key) for each in (account, other)]
     entries = [
-        storing.Entry(each, '{"content-type": "text/plain"}', f"n={n}", "id=%s ' \\ ё")
+        storing.CheckedReceipt(each, '{"content-type": "text/plain"}', f"n={n}", "id=%s ' \\ ё")
         for n, each in enumerate([*known, *known])
         if each is not None
     ]

@@ -23,6 +23,7 @@ ITS_OWN = {
     *("created_at", "created_by", "launched_at", "launched_by", "asked_at", "asked_by"),
     *("leaves_at", "wave_passed_at", "cursor", "ceiling", "prepared_at", "finished_at"),
     *("trouble", "trouble_raw", "event", "event_values", "watching_since", "watched_at"),
+    "messages_removed_at",
 }
 
 

@@ -114,7 +114,7 @@ def test_when_told_that_there_are_too_many_it_sends_fewer(
 
 
 def test_an_account_with_all_that_was_allowed_has_all_that_is_allowed_now() -> None:
-    migration = import_module("integrations.migrations.0008_more_batches_at_once")
+    migration = import_module("integrations.migrations.0010_more_batches_at_once")
     factories.twilio()
     factories.seventech()
     factories.smsc()
