@@ -137,7 +137,11 @@ def bytes_of_message() -> Measured:
 
 @once
 def _after() -> int:
-    """Return the bytes of the database after the mailing."""
+    """Return the bytes of the database after the mailing, with the empty inbox cut to its size: here all
+    receipts came before the first was processed, and autovacuum would do it within a minute.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM integrations_receipt")
     return _bytes()
 
 
