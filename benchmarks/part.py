@@ -23,6 +23,9 @@ def main() -> None:
     from django.core.management import call_command
 
     django.setup()
+    from smsmail.jobs import collector
+
+    collector.tune()  # as every worker does
     call_command("migrate", verbosity=0, skip_checks=True)
     with given.found.open("a") as found:
         for goal in GOALS:

@@ -18,6 +18,7 @@ from benchmarks import pipeline, rows  # noqa: E402 - models need Django to be s
 from benchmarks.cost import postgresql_cpu  # noqa: E402
 from benchmarks.goals import Measured  # noqa: E402
 from benchmarks.options import size  # noqa: E402
+from smsmail.jobs import collector  # noqa: E402
 
 
 def added() -> Measured:
@@ -71,6 +72,7 @@ def _line(stream: Any) -> str:
 
 def main() -> None:
     connection.ensure_connection()
+    collector.tune()  # as every worker does
     print("ready", flush=True)
     sys.stdin.readline()
     began = time.process_time()
