@@ -207,8 +207,7 @@ class ReceiptPack(models.Model):
         STRANGER = "stranger", _("names no message of ours")
         UNREADABLE = "unreadable", _("could not be read")
 
-    first_at = models.DateTimeField()  # when the first and the last of them were received
-    last_at = models.DateTimeField()
+    last_at = models.DateTimeField()  # when the last of them was received
     receipts = models.PositiveIntegerField()
     strangers = models.PositiveIntegerField()  # how many of them have this outcome
     content = models.BinaryField()

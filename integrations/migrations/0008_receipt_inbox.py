@@ -31,7 +31,6 @@ def pack_processed(apps, schema_editor):
         ]
         text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
         packs.create(
-            first_at=min(each.received_at for each in rows),
             last_at=max(each.received_at for each in rows),
             receipts=len(rows),
             strangers=sum(each.outcome == "stranger" for each in rows),
@@ -68,7 +67,6 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("first_at", models.DateTimeField()),
                 ("last_at", models.DateTimeField()),
                 ("receipts", models.PositiveIntegerField()),
                 ("strangers", models.PositiveIntegerField()),

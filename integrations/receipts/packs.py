@@ -35,7 +35,6 @@ def pack(receipts: Sequence[RawReceipt], outcomes: Mapping[int, str]) -> None:
     ]
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
     ReceiptPack.objects.create(
-        first_at=min(each.received_at for each in receipts),
         last_at=max(each.received_at for each in receipts),
         receipts=len(receipts),
         strangers=sum(outcome == Outcome.STRANGER for outcome in outcomes.values()),

@@ -18,9 +18,6 @@ STOPS_WITHIN = 1.0
 # Seconds. A worker wakes its own jobs; it tells the other workers of each job at most once in this time,
 # because a busy one prepares and sends several batches a second.
 AMONG_WORKERS = 1.0
-# Seconds for which a process that calls keep_awake() need not do so again; workers look every second for
-# longer than this (pace.py).
-AWAKE = 30.0
 
 Ring = Callable[[str], None]
 _rings: list[Ring] = []  # of the worker in this process
@@ -35,15 +32,6 @@ def send(job: str) -> None:
     if connection.vendor == "postgresql" and _may_tell(job, AMONG_WORKERS if _rings else 0.0):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, job])
-
-
-def keep_awake(job: str) -> None:
-    """Wake the job for things that come in streams, as receipts do: the first one wakes it, and then one
-    every half a minute keeps the workers looking every second. All the others cost one comparison.
-    Raises Error.
-    """
-    if connection.vendor == "postgresql" and _may_tell(f"{job} awake", AWAKE):
-        send(job)
 
 
 def _may_tell(what: str, pause: float) -> bool:

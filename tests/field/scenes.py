@@ -264,9 +264,7 @@ def refresh_balances() -> Scene:
 def forget() -> Scene:
     long_ago = timezone.now() - timedelta(days=400)
     bad, *_others = [
-        ReceiptPack.objects.create(
-            first_at=long_ago, last_at=long_ago, receipts=0, strangers=0, content=b""
-        )
+        ReceiptPack.objects.create(last_at=long_ago, receipts=0, strangers=0, content=b"")
         for _ in range(3)
     ]
     return Scene(

@@ -21,6 +21,7 @@ from integrations.providers.contract import (
 from integrations.providers.smsc.service import Smsc
 from integrations.providers.twilio.service import Twilio
 from integrations.reasons import Reason
+from mailings.lifecycle import recall
 from mailings.models import Batch, BooksSweep, Epoch, Mailing, Message, Restoration, UnclaimedSms
 from mailings.notifications import send
 from mailings.restoration import books as restoration
@@ -652,3 +653,44 @@ def test_other_texts_are_others() -> None:
     assert fingerprints.of_stored("🎄") != fingerprints.of_sent("🎁")
     assert fingerprints.of_stored("At 7") != fingerprints.of_sent("At 8")
     assert fingerprints.of_sent("   ") == ""
+
+
+# --- restored in the middle of something else --------------------------------------------------
+def test_a_first_wave_that_waits_still_goes_before_the_others(owner: User, books: Books) -> None:
+    factories.students(10)
+    factories.smsc(per_second=20)
+    mailing = mailing_factories.prepared(owner, first_wave=5)
+    first = set(mailing.messages.filter(batch__wave=0).values_list("phone", flat=True))
+    assert len(first) == 5
+    held()
+    assert all_taken() == set()
+    ask()
+    decided(owner)
+    assert all_taken() == first
+    assert mailing.messages.filter(batch__wave=1, status="waiting").count() == 5
+
+
+def test_nothing_is_recalled_while_a_copy_is_undecided(
+    mailing: Mailing, books: Books, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def cancel(_self: Smsc, reference: str, _asked: object) -> list[DeliveryReport]:
+        asked.append(reference)
+        return []
+
+    monkeypatch.setattr(Smsc, "cancel", cancel)
+    batch = mailing_factories.claimed()
+    record.record(batch, mailing_factories.results(batch, Outcome.TAKEN))
+    for each in mailing.messages.filter(batch=batch.batch_id):
+        books.add(each.phone, as_sent(each), reference_of(each), status=DeliveryStatus.ACCEPTED)
+    Batch.objects.filter(id=batch.batch_id).update(
+        send_at=timezone.now() + timedelta(hours=3), recall_at=timezone.now()
+    )
+    held()
+    recall.recall_due()
+    assert asked == []
+    ask()
+    decided(owner)
+    recall.recall_due()
+    assert asked == [batch.reference]
