@@ -3,7 +3,7 @@
 `python -m tests.crash.scene launch N SERVICE` makes N students, an account at the emulated service
 and a launched mailing; `... watch` the same with one that watches; `... stop` ends that; `... close_unknown`
 decides about messages that nobody can be asked about; `... receipts` prints the bodies of receipts
-that are not processed. Each other prints at its end how the mailing stands,
+that are not processed. All others print at their end how the mailing stands,
 as JSON.
 """
 
